@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// libtorch: the folder that `scripts/bootstrap` fills, or the one that LIBTORCH names (2.9 or later).
+let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
+let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
+
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+/// Each module with what it may import: downwards only, in the order of the design.
+let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
+    ("RetortCore", [log], []),
+    ("RetortAgents", ["RetortCore"], []),
+    ("RetortStore", ["RetortCore", grdb], []),
+    ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker.py")]),
+    ("RetortRetrieval", ["RetortCore", grdb], []),
+    ("RetortTensor", ["CTorch"], []),
+    ("RetortLLM", ["RetortCore", "RetortTensor"], []),
+    ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
+    ("RetortEvaluation", ["RetortCore"], []),
+    ("RetortWorld", ["RetortCore", "RetortAgents"], []),
+    (
+        "RetortRecipes",
+        [
+            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortLLM",
+            "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortWorld",
+            .product(name: "Yams", package: "Yams"),
+        ], []
+    ),
+]
+
+let package = Package(
+    name: "Retort",
+    platforms: [.macOS(.v15)],
+    products: modules.map { .library(name: $0.name, targets: [$0.name]) }
+        + [.executable(name: "retort", targets: ["retort"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: modules.map {
+        .target(name: $0.name, dependencies: $0.dependencies, resources: $0.resources)
+    }
+        + modules.map {
+            .testTarget(name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)])
+        } + [
+            .executableTarget(
+                name: "retort",
+                dependencies: [
+                    "RetortRecipes", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ]),
+            .target(name: "CWorker"),
+            .target(
+                name: "CTorch",
+                cxxSettings: [
+                    .unsafeFlags([
+                        "-isystem", "\(libtorch)/include",
+                        "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                        "-w",
+                    ])
+                ],
+                linkerSettings: [
+                    .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
+                    .linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"),
+                ]),
+        ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx20
+)

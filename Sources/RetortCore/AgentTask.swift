@@ -1,0 +1,35 @@
+/// A question to solve, with its reference answer.
+public struct AgentTask: Codable, Sendable, Hashable, Identifiable {
+    /// What kind of answer the task asks for, and so how it is graded.
+    public enum Family: String, Codable, Sendable, CaseIterable {
+        /// A name, a date, yes or no: found by looking things up.
+        case factual
+        /// A number or expression: found by computing.
+        case math
+    }
+
+    /// Stable within a data set; unique within a run.
+    public var id: String
+    /// The text a user would type.
+    public var question: String
+    /// Accepted answers, the canonical one first. Empty when unknown.
+    public var answers: [String]
+    /// How the answer is graded.
+    public var family: Family
+    /// The part of a data set it belongs to, such as `train`, `in` (in-domain test) or `out` (out-of-domain test).
+    public var split: String
+    /// Anything else worth keeping: level, type, source.
+    public var metadata: [String: JSONValue]
+
+    public init(
+        id: String, question: String, answers: [String], family: Family, split: String = "",
+        metadata: [String: JSONValue] = [:]
+    ) {
+        self.id = id
+        self.question = question
+        self.answers = answers
+        self.family = family
+        self.split = split
+        self.metadata = metadata
+    }
+}

@@ -1,0 +1,12 @@
+/// Performs actions. One environment is one session with state of its own.
+public protocol Environment: Sendable {
+    /// Performs an action and tells what came of it. A failing action is an observation, not an error.
+    /// - Throws: only when the environment itself broke.
+    func perform(_ action: Action) async throws -> Observation
+
+    /// An independent branch with the same state.
+    func fork() async throws -> any Environment
+
+    /// Ends the session and frees what it holds. Safe to call twice.
+    func close() async
+}

@@ -1,0 +1,133 @@
+import Foundation
+
+/// Any JSON value, with integers kept apart from other numbers so that a record never changes type on its way to
+/// disk and back.
+///
+/// Integers beyond 64 bits travel as `{"$int": "digits"}` and non-finite numbers as `{"$float": "nan"}`, because JSON
+/// itself has no lossless form for them.
+public enum JSONValue: Sendable, Hashable {
+    case null
+    case bool(Bool)
+    case integer(Int)
+    case number(Double)
+    case string(String)
+    case array([JSONValue])
+    case object([String: JSONValue])
+
+    /// The string inside, when this is a string.
+    public var string: String? {
+        if case .string(let value) = self { value } else { nil }
+    }
+
+    /// The elements, when this is an array.
+    public var array: [JSONValue]? {
+        if case .array(let value) = self { value } else { nil }
+    }
+
+    /// The members, when this is an object.
+    public var object: [String: JSONValue]? {
+        if case .object(let value) = self { value } else { nil }
+    }
+
+    /// The member `key` of an object, or nil.
+    public subscript(key: String) -> JSONValue? { object?[key] }
+
+    /// How the value reads as an answer or an argument: strings as they are, numbers in plain digits, the rest as JSON.
+    public var text: String {
+        switch self {
+        case .null: return "None"
+        case .bool(let value): return value ? "True" : "False"
+        case .integer(let value): return String(value)
+        case .number(let value):
+            if value == value.rounded(), abs(value) < 1e15 { return String(format: "%.1f", value) }
+            return "\(value)"
+        case .string(let value): return value
+        case .object(let members):
+            if members.count == 1, let digits = members["$int"]?.string ?? members["$float"]?.string { return digits }
+            return jsonText
+        case .array: return jsonText
+        }
+    }
+
+    /// Compact JSON with sorted keys.
+    public var jsonText: String {
+        (try? String(decoding: JSONCoding.encoder.encode(self), as: UTF8.self)) ?? "null"
+    }
+}
+
+extension JSONValue: Codable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
+        } else if let value = try? container.decode(Int.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode([JSONValue].self) {
+            self = .array(value)
+        } else {
+            self = .object(try container.decode([String: JSONValue].self))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .bool(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .number(let value):
+            if value.isFinite {
+                try container.encode(value)
+            } else {
+                try container.encode(["$float": value.isNaN ? "nan" : value < 0 ? "-inf" : "inf"])
+            }
+        case .string(let value): try container.encode(value)
+        case .array(let value): try container.encode(value)
+        case .object(let value): try container.encode(value)
+        }
+    }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
+    ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(integerLiteral value: Int) { self = .integer(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(floatLiteral value: Double) { self = .number(value) }
+    public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    public init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(Dictionary(elements, uniquingKeysWith: { _, last in last }))
+    }
+}
+
+/// The one JSON dialect of the project: sorted keys, unescaped slashes, ISO 8601 dates.
+public enum JSONCoding {
+    /// Compact, for JSONL and for the store.
+    public static var encoder: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        return encoder
+    }
+
+    /// Indented, for files people open.
+    public static var prettyEncoder: JSONEncoder {
+        let encoder = encoder
+        encoder.outputFormatting.insert(.prettyPrinted)
+        return encoder
+    }
+
+    /// Reads what the encoders write.
+    public static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        return decoder
+    }
+}

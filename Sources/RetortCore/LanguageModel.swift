@@ -1,0 +1,123 @@
+/// Anything that continues a chat: a checkpoint in this process, or a server elsewhere.
+public protocol LanguageModel: Sendable {
+    /// A name that identifies the weights, for records and reports.
+    var identity: String { get }
+
+    /// Continues a chat, as events while it happens. Ending the iteration cancels the work.
+    ///
+    /// Every sample ends with exactly one `.finished`; an error ends the whole stream.
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error>
+}
+
+extension LanguageModel {
+    /// Continues a chat and waits for all samples, in sample order.
+    public func complete(_ request: GenerationRequest) async throws -> [Completion] {
+        var finished: [Int: Completion] = [:]
+        for try await event in stream(request) {
+            if case .finished(let sample, let completion) = event { finished[sample] = completion }
+        }
+        return try (0..<request.samples).map { sample in
+            guard let completion = finished[sample] else { throw LanguageModelError.sampleMissing(sample) }
+            return completion
+        }
+    }
+}
+
+/// What went wrong between a request and its completions.
+public enum LanguageModelError: Error, CustomStringConvertible {
+    case sampleMissing(Int)
+    case promptTooLong(tokens: Int, limit: Int)
+
+    public var description: String {
+        switch self {
+        case .sampleMissing(let sample): "the model ended without finishing sample \(sample)"
+        case .promptTooLong(let tokens, let limit):
+            "the prompt is \(tokens) tokens long, and the model's context holds \(limit); "
+                + "shorten the observations or raise the context"
+        }
+    }
+}
+
+/// A chat to continue, and how.
+public struct GenerationRequest: Sendable {
+    /// The chat so far; the model writes the next assistant message.
+    public var messages: [Message]
+    /// The start of the assistant message, already fixed (first-thought prefix). Not repeated in the completion.
+    public var prefill: String
+    /// How many independent samples to draw.
+    public var samples: Int
+    /// How tokens are chosen.
+    public var sampling: Sampling
+    /// Texts that end a sample. They are not part of the completion.
+    public var stops: [String]
+    /// The most tokens a sample may have.
+    public var maximumTokens: Int
+
+    public init(
+        messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
+        stops: [String] = [], maximumTokens: Int = 1024
+    ) {
+        self.messages = messages
+        self.prefill = prefill
+        self.samples = samples
+        self.sampling = sampling
+        self.stops = stops
+        self.maximumTokens = maximumTokens
+    }
+}
+
+/// How the next token is chosen.
+public struct Sampling: Codable, Sendable, Hashable {
+    /// 0 is greedy; otherwise logits are divided by it.
+    public var temperature: Double
+    /// Nucleus: the smallest set of tokens whose probability reaches it. 1 keeps all.
+    public var topP: Double
+    /// The most likely tokens kept. 0 keeps all.
+    public var topK: Int
+    /// Sample `i` of a request draws from a generator seeded with this and `i`.
+    public var seed: UInt64
+
+    public init(temperature: Double, topP: Double = 1, topK: Int = 0, seed: UInt64 = 0) {
+        self.temperature = temperature
+        self.topP = topP
+        self.topK = topK
+        self.seed = seed
+    }
+
+    /// Always the most likely token.
+    public static let greedy = Sampling(temperature: 0)
+}
+
+/// What a model reports while it writes.
+public enum GenerationEvent: Sendable {
+    /// More text of a sample. Text that may still turn out to be a stop string is held back.
+    case text(sample: Int, String)
+    /// A sample is complete.
+    case finished(sample: Int, Completion)
+}
+
+/// One finished sample.
+public struct Completion: Sendable, Hashable {
+    /// Why the sample ended.
+    public enum Finish: Sendable, Hashable {
+        /// The model's own end-of-turn token.
+        case endOfTurn
+        /// One of the request's stop texts.
+        case stop(String)
+        /// The token limit or the model's context.
+        case length
+    }
+
+    /// The text, without prefill and stop text.
+    public var text: String
+    /// Why it ended.
+    public var finish: Finish
+    /// What it cost. Prompt tokens are counted on the request's first sample only.
+    public var usage: Usage
+
+    public init(text: String, finish: Finish, usage: Usage = Usage()) {
+        self.text = text
+        self.finish = finish
+        self.usage = usage
+    }
+}

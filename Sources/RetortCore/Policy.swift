@@ -1,0 +1,58 @@
+/// A view and a model: proposes the next actions of a trajectory.
+public protocol Policy: Sendable {
+    /// A name for records and reports, such as `agent` or `cot`.
+    var name: String { get }
+    /// The identity of the model behind it.
+    var modelIdentity: String { get }
+
+    /// Proposes `request.count` next actions, in sample order.
+    func propose(
+        for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> [Proposal]
+
+    /// The answer it would give now, asked for when the step limit is reached; nil when it has none.
+    func conclude(
+        _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> Proposal?
+}
+
+/// How many proposals, and how they are sampled.
+public struct ProposalRequest: Sendable {
+    /// How many independent proposals.
+    public var count: Int
+    /// How their tokens are chosen.
+    public var sampling: Sampling
+
+    public init(count: Int = 1, sampling: Sampling = .greedy) {
+        self.count = count
+        self.sampling = sampling
+    }
+}
+
+/// A thought and an action, not yet performed.
+public struct Proposal: Sendable, Hashable {
+    /// The reasoning.
+    public var thought: String
+    /// What to do.
+    public var action: Action
+    /// What it cost.
+    public var usage: Usage
+
+    public init(thought: String, action: Action, usage: Usage = Usage()) {
+        self.thought = thought
+        self.action = action
+        self.usage = usage
+    }
+}
+
+/// What happens while a trajectory grows.
+public enum RolloutEvent: Sendable {
+    /// Step `index` (from 0) begins.
+    case stepStarted(Int)
+    /// The model writes; only sent when a single proposal is asked for.
+    case text(String)
+    /// A step is complete.
+    case stepFinished(Step)
+    /// The trajectory is complete.
+    case finished(Trajectory)
+}

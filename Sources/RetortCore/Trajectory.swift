@@ -1,0 +1,146 @@
+/// What happened while a task was worked on: append-only facts, with no prompt text of any role in them.
+public struct Trajectory: Codable, Sendable, Hashable, Identifiable {
+    /// Unique in a store: the task's id, the policy's name and the attempt.
+    public var id: String
+    /// The task worked on.
+    public var task: AgentTask
+    /// Who worked on it, and how it can be repeated.
+    public var provenance: Provenance
+    /// The steps so far, in order.
+    public private(set) var steps: [Step]
+    /// How it ended; nil while it is under way.
+    public private(set) var ending: Ending?
+
+    public init(task: AgentTask, provenance: Provenance, id: String? = nil) {
+        self.id = id ?? "\(task.id)/\(provenance.policy)/\(provenance.attempt)"
+        self.task = task
+        self.provenance = provenance
+        self.steps = []
+    }
+
+    /// Adds what happened next.
+    public mutating func append(_ step: Step) { steps.append(step) }
+
+    /// Closes the trajectory. The first ending stands.
+    public mutating func end(_ ending: Ending) {
+        if self.ending == nil { self.ending = ending }
+    }
+
+    /// The final answer's text, or nil when the run gave none.
+    public var answer: String? {
+        switch ending {
+        case .answered(let value), .forced(let value): value.text
+        case .gaveUp, .failed, nil: nil
+        }
+    }
+
+    /// Tokens and seconds, over all steps.
+    public var usage: Usage { steps.reduce(Usage()) { $0 + $1.usage } }
+
+    /// How many tool calls were made, over all steps.
+    public var toolCallCount: Int { steps.reduce(0) { $0 + $1.observation.toolCalls.count } }
+}
+
+/// How a trajectory ended.
+public enum Ending: Codable, Sendable, Hashable {
+    /// The agent answered by itself.
+    case answered(JSONValue)
+    /// The step limit was reached and the agent was asked for its answer.
+    case forced(JSONValue)
+    /// The agent gave up, or had no answer when asked for one.
+    case gaveUp(String)
+    /// The run broke: the model or the environment failed. Never scored as correct.
+    case failed(String)
+}
+
+/// Who made a trajectory, and what repeats it.
+public struct Provenance: Codable, Sendable, Hashable {
+    /// The policy's name, such as `agent` or `cot`.
+    public var policy: String
+    /// The model's identity, such as `seedling-3m` or a checkpoint's path.
+    public var model: String
+    /// The seed of the run.
+    public var seed: UInt64
+    /// Which of several trajectories for the same task, from 0.
+    public var attempt: Int
+
+    public init(policy: String, model: String, seed: UInt64 = 0, attempt: Int = 0) {
+        self.policy = policy
+        self.model = model
+        self.seed = seed
+        self.attempt = attempt
+    }
+}
+
+/// One turn: a thought, an action and what was observed.
+public struct Step: Codable, Sendable, Hashable {
+    /// Who spoke: `agent`, or a role's name (`planner`, `caller`, `summarizer`), or `retriever`.
+    public var speaker: String
+    /// The reasoning before the action.
+    public var thought: String
+    /// What was decided.
+    public var action: Action
+    /// What came of it.
+    public var observation: Observation
+    /// What the model spent on it, candidates that lost included.
+    public var usage: Usage
+    /// The samples that were considered, the chosen one among them. Empty when only one was made.
+    public var candidates: [Candidate]
+
+    public init(
+        speaker: String = "agent", thought: String, action: Action, observation: Observation, usage: Usage = Usage(),
+        candidates: [Candidate] = []
+    ) {
+        self.speaker = speaker
+        self.thought = thought
+        self.action = action
+        self.observation = observation
+        self.usage = usage
+        self.candidates = candidates
+    }
+}
+
+/// One of several sampled actions of a step, and how it fared in the vote.
+public struct Candidate: Codable, Sendable, Hashable {
+    /// Its reasoning.
+    public var thought: String
+    /// Its action.
+    public var action: Action
+    /// What came of it in its own fork; nil when it was not run.
+    public var observation: Observation?
+    /// How many candidates agreed with it, itself included; 0 when it failed.
+    public var votes: Int
+    /// Whether it became the step.
+    public var chosen: Bool
+
+    public init(thought: String, action: Action, observation: Observation?, votes: Int = 0, chosen: Bool = false) {
+        self.thought = thought
+        self.action = action
+        self.observation = observation
+        self.votes = votes
+        self.chosen = chosen
+    }
+}
+
+/// What was spent: tokens and wall-clock seconds.
+public struct Usage: Codable, Sendable, Hashable {
+    /// Tokens of the prompts.
+    public var promptTokens: Int
+    /// Tokens the model wrote.
+    public var completionTokens: Int
+    /// Wall-clock time in the model, in seconds.
+    public var seconds: Double
+
+    public init(promptTokens: Int = 0, completionTokens: Int = 0, seconds: Double = 0) {
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+        self.seconds = seconds
+    }
+
+    /// The sum of two expenditures.
+    public static func + (left: Usage, right: Usage) -> Usage {
+        Usage(
+            promptTokens: left.promptTokens + right.promptTokens,
+            completionTokens: left.completionTokens + right.completionTokens, seconds: left.seconds + right.seconds)
+    }
+}

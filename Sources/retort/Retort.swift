@@ -1,0 +1,4 @@
+@main
+struct Retort {
+    static func main() {}
+}
