@@ -1,1 +1,331 @@
 #include "CTorch.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <c10/core/GradMode.h>
+#include <dlfcn.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/version.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+struct ct_tensor {
+    at::Tensor value;
+};
+
+namespace {
+
+thread_local std::string last_error;
+
+// Runs `body` and turns any exception into a message and `failure`.
+template <typename Result, typename Body>
+Result guarded(Result failure, Body body) {
+    try {
+        last_error.clear();
+        return body();
+    } catch (const c10::Error &error) {
+        last_error = error.what_without_backtrace();
+    } catch (const std::exception &error) {
+        last_error = error.what();
+    } catch (...) {
+        last_error = "an unknown C++ exception";
+    }
+    if (last_error.empty()) last_error = "libtorch gave no message";
+    return failure;
+}
+
+template <typename Body>
+ct_tensor *make(Body body) {
+    return guarded<ct_tensor *>(nullptr, [&] { return new ct_tensor{body()}; });
+}
+
+template <typename Body>
+int perform(Body body) {
+    return guarded<int>(1, [&] {
+        body();
+        return 0;
+    });
+}
+
+at::ScalarType scalar(ct_dtype dtype) {
+    switch (dtype) {
+        case CT_F32: return at::kFloat;
+        case CT_BF16: return at::kBFloat16;
+        case CT_F16: return at::kHalf;
+        case CT_I64: return at::kLong;
+        case CT_I32: return at::kInt;
+        case CT_BOOL: return at::kBool;
+        case CT_U8: return at::kByte;
+        case CT_F64: return at::kDouble;
+    }
+    throw std::invalid_argument("unknown dtype");
+}
+
+at::Device place(ct_device device) { return at::Device(device == CT_CUDA ? at::kCUDA : at::kCPU); }
+
+at::IntArrayRef extents(const int64_t *shape, int rank) { return at::IntArrayRef(shape, static_cast<size_t>(rank)); }
+
+std::vector<at::Tensor> values(ct_tensor *const *xs, int count) {
+    std::vector<at::Tensor> list;
+    list.reserve(count);
+    for (int i = 0; i < count; ++i) list.push_back(xs[i]->value);
+    return list;
+}
+
+// A generator of our own, so that initial weights depend on their seed alone.
+at::Generator generator(uint64_t seed) {
+    auto own = at::globalContext().defaultGenerator(at::kCPU).clone();
+    own.set_current_seed(seed);
+    return own;
+}
+
+}  // namespace
+
+const char *ct_error(void) { return last_error.c_str(); }
+const char *ct_version(void) { return TORCH_VERSION; }
+void ct_set_threads(int threads) { at::set_num_threads(threads); }
+int ct_threads(void) { return at::get_num_threads(); }
+void ct_seed(uint64_t seed) {
+    guarded<int>(1, [&] { at::manual_seed(seed); return 0; });
+}
+bool ct_gradients_enabled(void) { return c10::GradMode::is_enabled(); }
+void ct_set_gradients_enabled(bool enabled) { c10::GradMode::set_enabled(enabled); }
+bool ct_load_cuda(void) {
+    // Kept open for good: libtorch registers its CUDA kernels while the library loads.
+    static void *const library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+    return library != nullptr && guarded<bool>(false, [] { return at::globalContext().hasCUDA(); });
+}
+
+ct_tensor *ct_from_bytes(const void *bytes, const int64_t *shape, int rank, ct_dtype dtype) {
+    return make([&] {
+        return at::from_blob(const_cast<void *>(bytes), extents(shape, rank), at::TensorOptions(scalar(dtype))).clone();
+    });
+}
+ct_tensor *ct_full(const int64_t *shape, int rank, double value, ct_dtype dtype, ct_device device) {
+    return make([&] {
+        return at::full(extents(shape, rank), value, at::TensorOptions(scalar(dtype)).device(place(device)));
+    });
+}
+ct_tensor *ct_normal(const int64_t *shape, int rank, double deviation, uint64_t seed) {
+    return make([&] { return at::randn(extents(shape, rank), generator(seed), at::kFloat).mul_(deviation); });
+}
+ct_tensor *ct_uniform(const int64_t *shape, int rank, double low, double high, uint64_t seed) {
+    return make([&] { return at::rand(extents(shape, rank), generator(seed), at::kFloat).mul_(high - low).add_(low); });
+}
+ct_tensor *ct_arange(int64_t from, int64_t to, ct_device device) {
+    return make([&] { return at::arange(from, to, at::TensorOptions(at::kLong).device(place(device))); });
+}
+int ct_copy_bytes(const ct_tensor *tensor, void *bytes, size_t capacity) {
+    return perform([&] {
+        auto host = tensor->value.detach().to(at::kCPU).contiguous();
+        if (host.nbytes() > capacity) throw std::length_error("the buffer is smaller than the tensor");
+        std::memcpy(bytes, host.data_ptr(), host.nbytes());
+    });
+}
+void ct_free(ct_tensor *tensor) { delete tensor; }
+ct_tensor *ct_to(const ct_tensor *x, ct_dtype dtype, ct_device device) {
+    return make([&] { return x->value.to(place(device), scalar(dtype)); });
+}
+ct_tensor *ct_alias(const ct_tensor *x) {
+    return make([&] { return x->value; });
+}
+
+int ct_rank(const ct_tensor *x) { return static_cast<int>(x->value.dim()); }
+int64_t ct_extent(const ct_tensor *x, int axis) {
+    return guarded<int64_t>(-1, [&] { return x->value.size(axis); });
+}
+int64_t ct_count(const ct_tensor *x) { return x->value.numel(); }
+ct_dtype ct_dtype_of(const ct_tensor *x) {
+    switch (x->value.scalar_type()) {
+        case at::kBFloat16: return CT_BF16;
+        case at::kHalf: return CT_F16;
+        case at::kLong: return CT_I64;
+        case at::kInt: return CT_I32;
+        case at::kBool: return CT_BOOL;
+        case at::kByte: return CT_U8;
+        case at::kDouble: return CT_F64;
+        default: return CT_F32;
+    }
+}
+ct_device ct_device_of(const ct_tensor *x) { return x->value.is_cuda() ? CT_CUDA : CT_CPU; }
+
+#define BINARY(name, call) \
+    ct_tensor *name(const ct_tensor *a, const ct_tensor *b) { return make([&] { return call(a->value, b->value); }); }
+BINARY(ct_add, at::add)
+BINARY(ct_subtract, at::sub)
+BINARY(ct_multiply, at::mul)
+BINARY(ct_divide, at::div)
+BINARY(ct_matmul, at::matmul)
+BINARY(ct_less, at::lt)
+BINARY(ct_less_equal, at::le)
+
+#define UNARY(name, call) \
+    ct_tensor *name(const ct_tensor *x) { return make([&] { return call(x->value); }); }
+UNARY(ct_negate, at::neg)
+UNARY(ct_exp, at::exp)
+UNARY(ct_log, at::log)
+UNARY(ct_rsqrt, at::rsqrt)
+UNARY(ct_cos, at::cos)
+UNARY(ct_sin, at::sin)
+UNARY(ct_silu, at::silu)
+UNARY(ct_sum_all, at::sum)
+UNARY(ct_detach, at::detach)
+
+ct_tensor *ct_add_scalar(const ct_tensor *x, double value) {
+    return make([&] { return at::add(x->value, value); });
+}
+ct_tensor *ct_multiply_scalar(const ct_tensor *x, double value) {
+    return make([&] { return at::mul(x->value, value); });
+}
+ct_tensor *ct_power(const ct_tensor *x, double exponent) {
+    return make([&] { return at::pow(x->value, exponent); });
+}
+ct_tensor *ct_sum(const ct_tensor *x, int64_t axis, bool keep) {
+    return make([&] { return at::sum(x->value, {axis}, keep); });
+}
+ct_tensor *ct_mean(const ct_tensor *x, int64_t axis, bool keep) {
+    return make([&] { return at::mean(x->value, {axis}, keep); });
+}
+ct_tensor *ct_argmax(const ct_tensor *x, int64_t axis) {
+    return make([&] { return at::argmax(x->value, axis); });
+}
+ct_tensor *ct_softmax(const ct_tensor *x, int64_t axis) {
+    return make([&] { return at::softmax(x->value, axis); });
+}
+ct_tensor *ct_log_softmax(const ct_tensor *x, int64_t axis) {
+    return make([&] { return at::log_softmax(x->value, axis); });
+}
+ct_tensor *ct_cumulative_sum(const ct_tensor *x, int64_t axis) {
+    return make([&] { return at::cumsum(x->value, axis); });
+}
+int ct_top(const ct_tensor *x, int64_t count, ct_tensor **top_values, ct_tensor **indices) {
+    return perform([&] {
+        auto [best, where] = at::topk(x->value, count, -1, true, true);
+        *top_values = new ct_tensor{best};
+        *indices = new ct_tensor{where};
+    });
+}
+
+ct_tensor *ct_reshape(const ct_tensor *x, const int64_t *shape, int rank) {
+    return make([&] { return at::reshape(x->value, extents(shape, rank)); });
+}
+ct_tensor *ct_expand(const ct_tensor *x, const int64_t *shape, int rank) {
+    return make([&] { return x->value.expand(extents(shape, rank)); });
+}
+ct_tensor *ct_transpose(const ct_tensor *x, int64_t a, int64_t b) {
+    return make([&] { return at::transpose(x->value, a, b); });
+}
+ct_tensor *ct_contiguous(const ct_tensor *x) {
+    return make([&] { return x->value.contiguous(); });
+}
+ct_tensor *ct_narrow(const ct_tensor *x, int64_t axis, int64_t start, int64_t length) {
+    return make([&] { return at::narrow(x->value, axis, start, length); });
+}
+ct_tensor *ct_select_rows(const ct_tensor *x, int64_t axis, const ct_tensor *indices) {
+    return make([&] { return at::index_select(x->value, axis, indices->value); });
+}
+ct_tensor *ct_gather(const ct_tensor *x, int64_t axis, const ct_tensor *indices) {
+    return make([&] { return at::gather(x->value, axis, indices->value); });
+}
+ct_tensor *ct_where(const ct_tensor *condition, const ct_tensor *a, const ct_tensor *b) {
+    return make([&] { return at::where(condition->value, a->value, b->value); });
+}
+ct_tensor *ct_concatenate(const ct_tensor *const *xs, int count, int64_t axis) {
+    return make([&] { return at::cat(values(const_cast<ct_tensor *const *>(xs), count), axis); });
+}
+int ct_split(const ct_tensor *x, const int64_t *sizes, int count, int64_t axis, ct_tensor **parts) {
+    return perform([&] {
+        auto pieces = at::split_with_sizes(x->value, at::IntArrayRef(sizes, static_cast<size_t>(count)), axis);
+        for (int i = 0; i < count; ++i) parts[i] = new ct_tensor{pieces[i]};
+    });
+}
+
+ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *bias) {
+    return make([&] {
+        return bias ? at::linear(x->value, weight->value, bias->value) : at::linear(x->value, weight->value);
+    });
+}
+ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices) {
+    return make([&] { return at::embedding(weight->value, indices->value); });
+}
+ct_tensor *ct_rms_norm(const ct_tensor *x, const ct_tensor *weight, double epsilon) {
+    return make([&] { return at::rms_norm(x->value, {x->value.size(-1)}, weight->value, epsilon); });
+}
+ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *mask,
+                        bool causal) {
+    return make([&] {
+        auto optional_mask = mask ? std::optional<at::Tensor>(mask->value) : std::nullopt;
+        return at::scaled_dot_product_attention(q->value, k->value, v->value, optional_mask, 0.0, causal);
+    });
+}
+ct_tensor *ct_dropout(const ct_tensor *x, double probability) {
+    return make([&] { return at::dropout(x->value, probability, true); });
+}
+ct_tensor *ct_cross_entropy_sum(const ct_tensor *logits, const ct_tensor *targets) {
+    return make([&] {
+        return at::cross_entropy_loss(logits->value, targets->value, std::nullopt, at::Reduction::Sum);
+    });
+}
+
+int ct_copy_into(ct_tensor *x, const ct_tensor *source) {
+    return perform([&] {
+        at::NoGradGuard frozen;
+        x->value.copy_(source->value);
+    });
+}
+int ct_put(ct_tensor *x, const ct_tensor *rows, const ct_tensor *columns, const ct_tensor *new_values) {
+    return perform([&] {
+        at::NoGradGuard frozen;
+        x->value.index_put_({rows->value, columns->value}, new_values->value);
+    });
+}
+int ct_scale(ct_tensor *x, double factor) {
+    return perform([&] {
+        at::NoGradGuard frozen;
+        x->value.mul_(factor);
+    });
+}
+
+int ct_set_requires_gradient(ct_tensor *x, bool required) {
+    return perform([&] { x->value.set_requires_grad(required); });
+}
+bool ct_requires_gradient(const ct_tensor *x) { return x->value.requires_grad(); }
+int ct_backward(const ct_tensor *loss) {
+    return perform([&] { torch::autograd::backward({loss->value}, {}); });
+}
+ct_tensor *ct_gradient(const ct_tensor *x) {
+    last_error.clear();
+    if (!x->value.grad().defined()) return nullptr;
+    return make([&] { return x->value.grad(); });
+}
+void ct_clear_gradient(ct_tensor *x) {
+    guarded<int>(1, [&] { x->value.mutable_grad() = at::Tensor(); return 0; });
+}
+
+int ct_adamw(ct_tensor *const *parameters, ct_tensor *const *gradients, ct_tensor *const *means,
+             ct_tensor *const *variances, int count, int64_t step, double rate, double beta1, double beta2,
+             double epsilon, double decay) {
+    return perform([&] {
+        at::NoGradGuard frozen;
+        auto targets = values(parameters, count);
+        std::vector<at::Tensor> steps;
+        // The fused kernel wants each tensor's step count beside the tensor.
+        for (const auto &target : targets)
+            steps.push_back(at::full({}, static_cast<double>(step), at::TensorOptions(at::kFloat).device(target.device())));
+        at::_fused_adamw_(targets, values(gradients, count), values(means, count), values(variances, count), {}, steps,
+                          rate, beta1, beta2, decay, epsilon, false, false);
+    });
+}
+double ct_norm(ct_tensor *const *xs, int count) {
+    return guarded<double>(-1, [&] {
+        double sum = 0;
+        for (int i = 0; i < count; ++i) {
+            auto norm = at::linalg_vector_norm(xs[i]->value.to(at::kFloat)).item<double>();
+            sum += norm * norm;
+        }
+        return std::sqrt(sum);
+    });
+}

@@ -1,1 +1,126 @@
+// A plain C view of libtorch: opaque tensors and typed at:: calls.
+//
+// Every function that can fail returns NULL (or a non-zero status) and leaves libtorch's own message for the calling
+// thread in ct_error(). No C++ exception ever leaves this library.
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ct_tensor ct_tensor;
+
+// The numbers are ours, not libtorch's, so that they never shift with its version.
+typedef enum { CT_F32 = 0, CT_BF16 = 1, CT_F16 = 2, CT_I64 = 3, CT_I32 = 4, CT_BOOL = 5, CT_U8 = 6, CT_F64 = 7 } ct_dtype;
+typedef enum { CT_CPU = 0, CT_CUDA = 1 } ct_device;
+
+// Errors and the process.
+const char *_Nonnull ct_error(void);
+const char *_Nonnull ct_version(void);
+void ct_set_threads(int threads);
+int ct_threads(void);
+void ct_seed(uint64_t seed);
+bool ct_gradients_enabled(void);
+void ct_set_gradients_enabled(bool enabled);
+bool ct_load_cuda(void);
+
+// Making, reading and freeing tensors.
+ct_tensor *_Nullable ct_from_bytes(const void *_Nonnull bytes, const int64_t *_Nonnull shape, int rank, ct_dtype dtype);
+ct_tensor *_Nullable ct_full(const int64_t *_Nonnull shape, int rank, double value, ct_dtype dtype, ct_device device);
+ct_tensor *_Nullable ct_normal(const int64_t *_Nonnull shape, int rank, double deviation, uint64_t seed);
+ct_tensor *_Nullable ct_uniform(const int64_t *_Nonnull shape, int rank, double low, double high, uint64_t seed);
+ct_tensor *_Nullable ct_arange(int64_t from, int64_t to, ct_device device);
+int ct_copy_bytes(const ct_tensor *_Nonnull tensor, void *_Nonnull bytes, size_t capacity);
+void ct_free(ct_tensor *_Nullable tensor);
+ct_tensor *_Nullable ct_to(const ct_tensor *_Nonnull x, ct_dtype dtype, ct_device device);
+ct_tensor *_Nullable ct_alias(const ct_tensor *_Nonnull x);
+
+int ct_rank(const ct_tensor *_Nonnull x);
+int64_t ct_extent(const ct_tensor *_Nonnull x, int axis);
+int64_t ct_count(const ct_tensor *_Nonnull x);
+ct_dtype ct_dtype_of(const ct_tensor *_Nonnull x);
+ct_device ct_device_of(const ct_tensor *_Nonnull x);
+
+// Arithmetic with broadcasting.
+ct_tensor *_Nullable ct_add(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_subtract(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_multiply(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_divide(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_matmul(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_less(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_less_equal(const ct_tensor *_Nonnull a, const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_add_scalar(const ct_tensor *_Nonnull x, double value);
+ct_tensor *_Nullable ct_multiply_scalar(const ct_tensor *_Nonnull x, double value);
+ct_tensor *_Nullable ct_power(const ct_tensor *_Nonnull x, double exponent);
+ct_tensor *_Nullable ct_negate(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_exp(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_log(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_rsqrt(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_cos(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_sin(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_silu(const ct_tensor *_Nonnull x);
+
+// Reductions along an axis; the axis is kept when `keep`.
+ct_tensor *_Nullable ct_sum_all(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_sum(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
+ct_tensor *_Nullable ct_mean(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
+ct_tensor *_Nullable ct_argmax(const ct_tensor *_Nonnull x, int64_t axis);
+ct_tensor *_Nullable ct_softmax(const ct_tensor *_Nonnull x, int64_t axis);
+ct_tensor *_Nullable ct_log_softmax(const ct_tensor *_Nonnull x, int64_t axis);
+ct_tensor *_Nullable ct_cumulative_sum(const ct_tensor *_Nonnull x, int64_t axis);
+int ct_top(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull values,
+           ct_tensor *_Nullable *_Nonnull indices);
+
+// Shape and selection.
+ct_tensor *_Nullable ct_reshape(const ct_tensor *_Nonnull x, const int64_t *_Nonnull shape, int rank);
+ct_tensor *_Nullable ct_expand(const ct_tensor *_Nonnull x, const int64_t *_Nonnull shape, int rank);
+ct_tensor *_Nullable ct_transpose(const ct_tensor *_Nonnull x, int64_t a, int64_t b);
+ct_tensor *_Nullable ct_contiguous(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_narrow(const ct_tensor *_Nonnull x, int64_t axis, int64_t start, int64_t length);
+ct_tensor *_Nullable ct_select_rows(const ct_tensor *_Nonnull x, int64_t axis, const ct_tensor *_Nonnull indices);
+ct_tensor *_Nullable ct_gather(const ct_tensor *_Nonnull x, int64_t axis, const ct_tensor *_Nonnull indices);
+ct_tensor *_Nullable ct_where(const ct_tensor *_Nonnull condition, const ct_tensor *_Nonnull a,
+                              const ct_tensor *_Nonnull b);
+ct_tensor *_Nullable ct_concatenate(const ct_tensor *_Nonnull const *_Nonnull xs, int count, int64_t axis);
+int ct_split(const ct_tensor *_Nonnull x, const int64_t *_Nonnull sizes, int count, int64_t axis,
+             ct_tensor *_Nullable *_Nonnull parts);
+
+// Layers.
+ct_tensor *_Nullable ct_linear(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight,
+                               const ct_tensor *_Nullable bias);
+ct_tensor *_Nullable ct_embedding(const ct_tensor *_Nonnull weight, const ct_tensor *_Nonnull indices);
+ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight, double epsilon);
+ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
+                                  const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
+ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability);
+ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
+
+// In place: the only calls that change a tensor.
+int ct_copy_into(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull source);
+int ct_put(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull rows, const ct_tensor *_Nonnull columns,
+           const ct_tensor *_Nonnull values);
+int ct_scale(ct_tensor *_Nonnull x, double factor);
+
+// Automatic differentiation.
+int ct_set_requires_gradient(ct_tensor *_Nonnull x, bool required);
+bool ct_requires_gradient(const ct_tensor *_Nonnull x);
+int ct_backward(const ct_tensor *_Nonnull loss);
+// The gradient, or NULL with an empty ct_error() when there is none.
+ct_tensor *_Nullable ct_gradient(const ct_tensor *_Nonnull x);
+void ct_clear_gradient(ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_detach(const ct_tensor *_Nonnull x);
+
+// One AdamW step over many tensors (Loshchilov and Hutter, arXiv 1711.05101). `step` counts from 1.
+int ct_adamw(ct_tensor *_Nonnull const *_Nonnull parameters, ct_tensor *_Nonnull const *_Nonnull gradients,
+             ct_tensor *_Nonnull const *_Nonnull means, ct_tensor *_Nonnull const *_Nonnull variances, int count,
+             int64_t step, double rate, double beta1, double beta2, double epsilon, double decay);
+// The Euclidean norm over all tensors; negative after an error.
+double ct_norm(ct_tensor *_Nonnull const *_Nonnull xs, int count);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,61 @@
+import CTorch
+
+/// Where a tensor's elements are.
+public enum Device: String, Sendable, Codable, CaseIterable {
+    case cpu, cuda
+
+    var code: ct_device { self == .cuda ? CT_CUDA : CT_CPU }
+
+    init(_ code: ct_device) { self = code == CT_CUDA ? .cuda : .cpu }
+
+    /// CUDA when libtorch_cuda can be loaded and finds a GPU, else the CPU. The library is looked for once.
+    public static var best: Device { isCUDAAvailable ? .cuda : .cpu }
+
+    /// Whether libtorch_cuda could be loaded and found a GPU.
+    public static let isCUDAAvailable = ct_load_cuda()
+}
+
+/// The type of a tensor's elements.
+public enum DType: String, Sendable, Codable, CaseIterable {
+    case float32, bfloat16, float16, int64, int32, bool, uint8, float64
+
+    /// Bytes an element takes.
+    public var bytes: Int {
+        switch self {
+        case .int64, .float64: 8
+        case .float32, .int32: 4
+        case .bfloat16, .float16: 2
+        case .bool, .uint8: 1
+        }
+    }
+
+    var code: ct_dtype {
+        switch self {
+        case .float32: CT_F32
+        case .bfloat16: CT_BF16
+        case .float16: CT_F16
+        case .int64: CT_I64
+        case .int32: CT_I32
+        case .bool: CT_BOOL
+        case .uint8: CT_U8
+        case .float64: CT_F64
+        }
+    }
+
+    init(_ code: ct_dtype) { self = Self.allCases.first { $0.code == code } ?? .float32 }
+}
+
+/// The numerics engine as a whole.
+public enum Engine {
+    /// libtorch's version.
+    public static var version: String { String(cString: ct_version()) }
+
+    /// How many threads an operation may use.
+    public static var threads: Int {
+        get { Int(ct_threads()) }
+        set { ct_set_threads(Int32(newValue)) }
+    }
+
+    /// Seeds dropout, the only operation that draws from the engine's own generator.
+    public static func seed(_ seed: UInt64) { ct_seed(seed) }
+}

@@ -1,0 +1,49 @@
+import CTorch
+
+/// The building blocks of a transformer, each one call into libtorch's kernels.
+extension Tensor {
+    /// `x · weightᵀ + bias`: `[…, in] → […, out]` with weight `[out, in]`.
+    public func linear(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
+        try Self.wrap(ct_linear(handle, weight.handle, bias?.handle))
+    }
+
+    /// Rows of this table `[vocabulary, hidden]` for int64 indices `[…]` → `[…, hidden]`.
+    public func embedding(_ indices: Tensor) throws -> Tensor {
+        try Self.wrap(ct_embedding(handle, indices.handle))
+    }
+
+    /// Root-mean-square normalisation over the last axis (arXiv 1910.07467), scaled by `weight` `[hidden]`.
+    public func rmsNorm(_ weight: Tensor, epsilon: Double) throws -> Tensor {
+        try Self.wrap(ct_rms_norm(handle, weight.handle, epsilon))
+    }
+
+    /// Which keys a query may see.
+    public enum AttentionMask {
+        /// All keys.
+        case none
+        /// Keys up to the query's own position; queries and keys are of the same length.
+        case causal
+        /// Added to the scores: `[batch, 1 or heads, queries, keys]`, 0 where visible and −∞ where not.
+        case additive(Tensor)
+    }
+
+    /// Scaled dot-product attention (arXiv 1706.03762, eq. 1): query, key and value `[batch, heads, length, dim]`.
+    public static func attention(_ query: Tensor, _ key: Tensor, _ value: Tensor, mask: AttentionMask) throws -> Tensor
+    {
+        switch mask {
+        case .none: try wrap(ct_attention(query.handle, key.handle, value.handle, nil, false))
+        case .causal: try wrap(ct_attention(query.handle, key.handle, value.handle, nil, true))
+        case .additive(let bias): try wrap(ct_attention(query.handle, key.handle, value.handle, bias.handle, false))
+        }
+    }
+
+    /// Zeroes elements with a probability and scales the others to keep the mean.
+    public func dropout(_ probability: Double) throws -> Tensor {
+        probability > 0 ? try Self.wrap(ct_dropout(handle, probability)) : self
+    }
+
+    /// The summed cross-entropy, in nats, of logits `[n, vocabulary]` against int64 targets `[n]`.
+    public func crossEntropySum(_ targets: Tensor) throws -> Tensor {
+        try Self.wrap(ct_cross_entropy_sum(handle, targets.handle))
+    }
+}
