@@ -39,7 +39,7 @@ extension Tensor {
     }
 
     /// A tensor of 64-bit integers on the CPU, as indices are.
-    public convenience init(_ elements: [Int], shape: [Int]? = nil) throws {
+    public convenience init(integers elements: [Int], shape: [Int]? = nil) throws {
         try self.init(elements: elements.map(Int64.init), shape: shape ?? [elements.count], dtype: .int64)
     }
 

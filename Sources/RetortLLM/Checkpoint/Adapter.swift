@@ -1,0 +1,106 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// `adapter_config.json` in PEFT's format, as far as plain LoRA needs it.
+public struct AdapterConfiguration: Codable, Sendable, Hashable {
+    /// The base model: a path, absolute or relative to the adapter's folder.
+    public var baseModel: String
+    public var rank: Int
+    public var alpha: Double
+    public var dropout: Double
+    /// Suffixes of the adapted projections.
+    public var targets: [String]
+    var kind = "LORA"
+    var task = "CAUSAL_LM"
+    var bias = "none"
+
+    enum CodingKeys: String, CodingKey {
+        case baseModel = "base_model_name_or_path"
+        case rank = "r"
+        case alpha = "lora_alpha"
+        case dropout = "lora_dropout"
+        case targets = "target_modules"
+        case kind = "peft_type"
+        case task = "task_type"
+        case bias
+    }
+
+    public init(baseModel: String, rank: Int, alpha: Double, dropout: Double, targets: [String]) {
+        self.baseModel = baseModel
+        self.rank = rank
+        self.alpha = alpha
+        self.dropout = dropout
+        self.targets = targets
+    }
+
+    init(_ file: URL) throws {
+        guard let data = try? Data(contentsOf: file) else { throw CheckpointError.missing(file: file.path) }
+        do {
+            self = try JSONCoding.decoder.decode(Self.self, from: data)
+        } catch {
+            throw CheckpointError.malformed(file: file.path, "\(error)")
+        }
+        guard kind == "LORA", bias == "none" else {
+            throw CheckpointError.unsupported(file: file.path, "an adapter of type \(kind) with bias \(bias)")
+        }
+        guard rank > 0 else { throw CheckpointError.malformed(file: file.path, "r is \(rank)") }
+    }
+
+    func base(relativeTo folder: URL) -> URL {
+        URL(fileURLWithPath: baseModel, relativeTo: folder.appendingPathComponent("")).standardizedFileURL
+    }
+}
+
+/// The weights of a LoRA adapter in PEFT's format.
+public enum AdapterFile {
+    private static let prefix = "base_model.model."
+
+    /// Writes the adapters beside a network's projections.
+    public static func write(_ network: Qwen2Model, _ configuration: AdapterConfiguration, to folder: URL) throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let tensors = try network.projections.flatMap { name, linear in
+            guard let adapter = linear.adapter else { return [(name: String, tensor: Tensor)]() }
+            return [
+                (name: "\(prefix)\(name).lora_A.weight", tensor: try adapter.down.detached()),
+                (name: "\(prefix)\(name).lora_B.weight", tensor: try adapter.up.detached()),
+            ]
+        }
+        try SafetensorsFile.write(
+            tensors, metadata: ["format": "pt"], to: folder.appendingPathComponent("adapter_model.safetensors"))
+        try AtomicFile.write(
+            JSONCoding.prettyEncoder.encode(configuration), to: folder.appendingPathComponent("adapter_config.json"))
+    }
+
+    /// Adds an adapter's product to the weights it belongs to.
+    static func merge(_ folder: URL, into network: Qwen2Model) throws {
+        let configuration = try AdapterConfiguration(folder.appendingPathComponent("adapter_config.json"))
+        let file = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
+        var used: Set<String> = []
+        for (name, linear) in network.projections {
+            let keys = (down: "\(prefix)\(name).lora_A.weight", up: "\(prefix)\(name).lora_B.weight")
+            guard file.entries[keys.down] != nil else { continue }
+            used.formUnion([keys.down, keys.up])
+            let adapter = LowRankAdapter(
+                down: try read(file, keys.down, [configuration.rank, linear.weight.shape[1]]),
+                up: try read(file, keys.up, [linear.weight.shape[0], configuration.rank]),
+                scale: configuration.alpha / Double(configuration.rank))
+            let sum = try withoutGradients {
+                try linear.weight.to(.float32) + adapter.delta().to(device: network.device)
+            }
+            try linear.weight.assign(sum)
+        }
+        // An adapter that is loaded in part would silently be another model.
+        if let stray = file.entries.keys.filter({ !used.contains($0) }).min() {
+            throw CheckpointError.malformed(file: file.path, "'\(stray)' fits no projection of the base model")
+        }
+    }
+
+    private static func read(_ file: SafetensorsFile, _ name: String, _ shape: [Int]) throws -> Tensor {
+        let tensor = try file.tensor(name).to(.float32)
+        guard tensor.shape == shape else {
+            throw CheckpointError.wrongShape(file: file.path, name: name, expected: shape, found: tensor.shape)
+        }
+        return tensor
+    }
+}

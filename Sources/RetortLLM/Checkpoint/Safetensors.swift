@@ -1,0 +1,163 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// A file of named tensors in the safetensors format: an 8-byte little-endian header length, a JSON header with each
+/// tensor's dtype, shape and byte range, then the bytes. The file is mapped, not read.
+public struct SafetensorsFile: Sendable {
+    /// Where a tensor is in the file.
+    public struct Entry: Sendable, Hashable {
+        /// The element type.
+        public let dtype: DType
+        /// The extents, outermost first.
+        public let shape: [Int]
+        let range: Range<Int>
+    }
+
+    /// The file's path, for messages.
+    public let path: String
+    /// The tensors by name.
+    public let entries: [String: Entry]
+    /// Free-form text of the header.
+    public let metadata: [String: String]
+    private let data: Data
+
+    /// The largest header accepted, as in the reference implementation.
+    private static let headerLimit = 100_000_000
+
+    /// Opens a file and checks that every tensor lies within it and has the bytes its shape needs.
+    public init(_ url: URL) throws {
+        path = url.path
+        guard let data = try? Data(contentsOf: url, options: .alwaysMapped) else {
+            throw CheckpointError.missing(file: url.path)
+        }
+        guard data.count >= 8 else {
+            throw CheckpointError.truncated(file: url.path, "it has \(data.count) bytes and no header")
+        }
+        let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard length <= Self.headerLimit else {
+            throw CheckpointError.malformed(file: url.path, "its header claims \(length) bytes")
+        }
+        let start = 8 + Int(length)
+        guard data.count >= start else {
+            throw CheckpointError.truncated(file: url.path, "its header of \(length) bytes is not complete")
+        }
+        let header: [String: JSONValue]
+        do {
+            header = try JSONCoding.decoder.decode([String: JSONValue].self, from: data[8..<start])
+        } catch {
+            throw CheckpointError.malformed(file: url.path, "its header is not JSON")
+        }
+        var entries: [String: Entry] = [:]
+        for (name, value) in header where name != "__metadata__" {
+            entries[name] = try Self.entry(name, value, bodyStart: start, fileSize: data.count, path: url.path)
+        }
+        try Self.checkOverlap(entries, path: url.path)
+        self.entries = entries
+        metadata = header["__metadata__"]?.object?.compactMapValues(\.string) ?? [:]
+        self.data = data
+    }
+
+    private static func entry(
+        _ name: String, _ value: JSONValue, bodyStart: Int, fileSize: Int, path: String
+    ) throws -> Entry {
+        guard let code = value["dtype"]?.string, let shape = value["shape"]?.array?.integers,
+            let offsets = value["data_offsets"]?.array?.integers, offsets.count == 2,
+            offsets[0] >= 0, offsets[1] >= offsets[0], shape.allSatisfy({ $0 >= 0 })
+        else { throw CheckpointError.malformed(file: path, "the header entry of '\(name)' is not complete") }
+        guard let dtype = dtypes[code] else {
+            throw CheckpointError.malformed(file: path, "'\(name)' has the unsupported dtype \(code)")
+        }
+        var expected = dtype.bytes
+        for extent in shape {
+            let (product, overflow) = expected.multipliedReportingOverflow(by: extent)
+            guard !overflow else { throw CheckpointError.malformed(file: path, "the shape of '\(name)' is impossible") }
+            expected = product
+        }
+        guard offsets[1] - offsets[0] == expected else {
+            throw CheckpointError.malformed(
+                file: path, "'\(name)' has \(offsets[1] - offsets[0]) bytes, but its shape \(shape) takes \(expected)")
+        }
+        guard offsets[1] <= fileSize - bodyStart else {
+            throw CheckpointError.truncated(file: path, "the tensor '\(name)' ends beyond the file")
+        }
+        return Entry(dtype: dtype, shape: shape, range: bodyStart + offsets[0]..<bodyStart + offsets[1])
+    }
+
+    private static func checkOverlap(_ entries: [String: Entry], path: String) throws {
+        let ordered = entries.sorted { $0.value.range.lowerBound < $1.value.range.lowerBound }
+        for (first, second) in zip(ordered, ordered.dropFirst())
+        where first.value.range.upperBound > second.value.range.lowerBound {
+            throw CheckpointError.malformed(file: path, "'\(first.key)' and '\(second.key)' overlap")
+        }
+    }
+
+    /// Reads one tensor, in the file's own dtype.
+    public func tensor(_ name: String) throws -> Tensor {
+        guard let entry = entries[name] else { throw CheckpointError.noTensor(file: path, name: name) }
+        return try Tensor(bytes: data[entry.range], shape: entry.shape, dtype: entry.dtype)
+    }
+
+    static let dtypes: [String: DType] = [
+        "F64": .float64, "F32": .float32, "F16": .float16, "BF16": .bfloat16, "I64": .int64, "I32": .int32,
+        "U8": .uint8, "BOOL": .bool,
+    ]
+
+    /// Writes tensors, in the order given, whole or not at all.
+    public static func write(
+        _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to url: URL
+    ) throws {
+        var header: [String: JSONValue] = ["__metadata__": .object(metadata.mapValues(JSONValue.string))]
+        var offset = 0
+        for (name, tensor) in tensors {
+            let size = tensor.count * tensor.dtype.bytes
+            let code = dtypes.first { $0.value == tensor.dtype }?.key ?? "F32"
+            header[name] = [
+                "dtype": .string(code), "shape": .array(tensor.shape.map(JSONValue.integer)),
+                "data_offsets": [.integer(offset), .integer(offset + size)],
+            ]
+            offset += size
+        }
+        var text = try JSONCoding.encoder.encode(header)
+        // Tensors begin at a multiple of eight bytes.
+        text.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - text.count % 8) % 8))
+        try AtomicFile.write(to: url) { handle in
+            try handle.write(contentsOf: withUnsafeBytes(of: UInt64(text.count).littleEndian) { Data($0) })
+            try handle.write(contentsOf: text)
+            for (_, tensor) in tensors { try handle.write(contentsOf: tensor.bytes()) }
+        }
+    }
+}
+
+extension [JSONValue] {
+    /// All elements, when all are integers.
+    fileprivate var integers: [Int]? {
+        let values = compactMap { if case .integer(let value) = $0 { value } else { nil } }
+        return values.count == count ? values : nil
+    }
+}
+
+/// A checkpoint folder that cannot be used.
+public enum CheckpointError: Error, CustomStringConvertible, Equatable {
+    case missing(file: String)
+    case truncated(file: String, String)
+    case malformed(file: String, String)
+    case noTensor(file: String, name: String)
+    case wrongShape(file: String, name: String, expected: [Int], found: [Int])
+    case unknownArchitecture(file: String, String)
+    case unsupported(file: String, String)
+
+    public var description: String {
+        switch self {
+        case .missing(let file): "\(file) cannot be read; check the path, and that the checkpoint is complete"
+        case .truncated(let file, let what): "\(file) is cut short: \(what). Copy or download it again"
+        case .malformed(let file, let what): "\(file) is damaged: \(what). Copy or download it again"
+        case .noTensor(let file, let name): "\(file) has no tensor '\(name)', which its config.json calls for"
+        case .wrongShape(let file, let name, let expected, let found):
+            "\(file): '\(name)' has the shape \(found), but config.json calls for \(expected)"
+        case .unknownArchitecture(let file, let name):
+            "\(file): the architecture '\(name)' is not known; Qwen2ForCausalLM is"
+        case .unsupported(let file, let what): "\(file): \(what) is not supported"
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import RetortTensor
+
+/// The network and its cache: reads prompts, then writes a token a row and step.
+final class BatchDecoder {
+    private let network: Qwen2Model
+    private let cache: KeyValueCache
+    private let dtype: DType
+
+    init(_ network: Qwen2Model) {
+        self.network = network
+        let configuration = network.configuration
+        dtype = network.embedTokens.dtype
+        cache = KeyValueCache(
+            layers: configuration.layerCount, heads: configuration.keyValueHeadCount,
+            dimension: configuration.headDimension, dtype: dtype, device: network.device)
+    }
+
+    /// Reads prompts in one packed row and chooses the first token of each sample.
+    ///
+    /// Samples take consecutive rows from `firstRow` on; those of one prompt share its reading.
+    func prefill(
+        _ prompts: [(prompt: [Int32], samples: Int)], firstRow: Int, rows: [RunningSample]
+    ) throws -> [Int] {
+        try withoutGradients {
+            let lengths = prompts.map(\.prompt.count)
+            let starts = prompts.reduce(into: [firstRow]) { $0.append(($0.last ?? 0) + $1.samples) }
+            try cache.reserve(rows: firstRow + rows.count, length: (lengths.max() ?? 0) + 64)
+            let context = PackedAttention(segments: lengths) { [cache] layer, key, value in
+                let keys = try key.split(lengths, axis: 2)
+                let values = try value.split(lengths, axis: 2)
+                for prompt in prompts.indices {
+                    try cache.store(layer: layer, row: starts[prompt], key: keys[prompt], value: values[prompt])
+                }
+            }
+            let tokens = try row(prompts.flatMap { $0.prompt.map(Int.init) })
+            let hidden = try network.hidden(tokens, positions: row(context.positions), context: context)
+            for (prompt, count) in prompts.map(\.samples).enumerated() {
+                for copy in 1..<max(count, 1) {
+                    try cache.copy(row: starts[prompt], to: starts[prompt] + copy, length: lengths[prompt])
+                }
+            }
+            let ends = lengths.reduce(into: [Int]()) { $0.append(($0.last ?? -1) + $1) }
+            let perSample = zip(ends, prompts).flatMap { Array(repeating: $0, count: $1.samples) }
+            let last = try hidden.reshaped([-1, network.configuration.hiddenSize]).rows(index(perSample))
+            return try TokenChooser.choose(network.logits(last), rows.map { $0.choice() })
+        }
+    }
+
+    /// One token more for every sample; row `i` of the cache belongs to `samples[i]`.
+    func step(_ samples: [RunningSample]) throws -> [Int] {
+        try withoutGradients {
+            let lengths = samples.map(\.length)
+            try cache.reserve(rows: samples.count, length: (lengths.max() ?? 0) + 1)
+            let step = try DecodingStep(cache: cache, positions: lengths, dtype: dtype, device: network.device)
+            let tokens = try index(samples.map(\.lastToken)).reshaped([samples.count, 1])
+            let hidden = try network.hidden(
+                tokens, positions: step.positions.reshaped([samples.count, 1]), context: step)
+            for sample in samples { sample.advance() }
+            let logits = try network.logits(hidden).reshaped([samples.count, -1])
+            return try TokenChooser.choose(logits, samples.map { $0.choice() })
+        }
+    }
+
+    /// Moves a sample's cache to another row.
+    func move(row source: Int, to target: Int, length: Int) throws {
+        try withoutGradients { try cache.copy(row: source, to: target, length: length) }
+    }
+
+    private func index(_ values: [Int]) throws -> Tensor { try Tensor(integers: values).to(device: network.device) }
+
+    private func row(_ values: [Int]) throws -> Tensor { try index(values).reshaped([1, values.count]) }
+}

@@ -1,0 +1,49 @@
+import Foundation
+
+/// Runs an actor's work on one thread of its own.
+///
+/// libtorch keeps a pool of workers for each thread that calls it, and a long product must not hold up one of Swift's
+/// few cooperative threads; so the model stays on its own thread for life.
+public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
+    // Guarded by `condition`.
+    private var jobs: [UnownedJob] = []
+    private var isFinished = false
+    private let condition = NSCondition()
+
+    public init(name: String) {
+        let thread = Thread { [self] in run() }
+        thread.name = name
+        // Autograd and the tokenizer recurse more deeply than the default for secondary threads allows.
+        thread.stackSize = 16 << 20
+        thread.start()
+    }
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        condition.withLock {
+            jobs.append(job)
+            condition.signal()
+        }
+    }
+
+    public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+    /// Lets the thread end once the queued work is done.
+    public func finish() {
+        condition.withLock {
+            isFinished = true
+            condition.signal()
+        }
+    }
+
+    private func run() {
+        while let job = nextJob() { job.runSynchronously(on: asUnownedSerialExecutor()) }
+    }
+
+    private func nextJob() -> UnownedJob? {
+        condition.withLock {
+            while jobs.isEmpty, !isFinished { condition.wait() }
+            return jobs.isEmpty ? nil : jobs.removeFirst()
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import RetortTensor
+
+/// The keys and values of every running sample, one row a sample, kept dense: rows `0..<count` are in use.
+///
+/// A finished sample's row is filled by the last one, so a decoding step works on views and copies nothing.
+final class KeyValueCache {
+    private var keys: [Tensor] = []
+    private var values: [Tensor] = []
+    private(set) var rows = 0
+    private(set) var capacity = 0
+    private let layerCount: Int
+    private let heads: Int
+    private let dimension: Int
+    private let dtype: DType
+    private let device: Device
+
+    init(layers: Int, heads: Int, dimension: Int, dtype: DType, device: Device) {
+        layerCount = layers
+        self.heads = heads
+        self.dimension = dimension
+        self.dtype = dtype
+        self.device = device
+    }
+
+    /// Makes room for `rows` samples of `length` tokens; what is cached stays.
+    func reserve(rows wantedRows: Int, length: Int) throws {
+        guard wantedRows > rows || length > capacity else { return }
+        let newRows = max(rows, wantedRows)
+        let newCapacity = max(capacity, (length + 127) / 128 * 128)
+        for layer in 0..<layerCount {
+            for grown in [true, false] {
+                let larger = try Tensor.zeros(
+                    [newRows, newCapacity, heads, dimension], dtype: dtype, device: device)
+                let old = grown ? keys : values
+                if rows > 0 {
+                    try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(old[layer])
+                }
+                if grown {
+                    if layer < keys.count { keys[layer] = larger } else { keys.append(larger) }
+                } else {
+                    if layer < values.count { values[layer] = larger } else { values.append(larger) }
+                }
+            }
+        }
+        rows = newRows
+        capacity = newCapacity
+    }
+
+    /// Stores a prompt's keys and values `[1, heads, length, dim]` at the start of a row.
+    func store(layer: Int, row: Int, key: Tensor, value: Tensor) throws {
+        let length = key.shape[2]
+        try keys[layer].narrowed(0, row..<row + 1).narrowed(1, 0..<length).assign(key.transposed(1, 2))
+        try values[layer].narrowed(0, row..<row + 1).narrowed(1, 0..<length).assign(value.transposed(1, 2))
+    }
+
+    /// Copies the first `length` positions of one row to another.
+    func copy(row source: Int, to target: Int, length: Int) throws {
+        guard source != target else { return }
+        for layer in 0..<layerCount {
+            for cache in [keys[layer], values[layer]] {
+                try cache.narrowed(0, target..<target + 1).narrowed(1, 0..<length)
+                    .assign(cache.narrowed(0, source..<source + 1).narrowed(1, 0..<length))
+            }
+        }
+    }
+
+    /// Adds one token a row, at `positions`, and returns all keys and values so far: `[rows, heads, length, dim]`.
+    func append(
+        layer: Int, key: Tensor, value: Tensor, step: DecodingStep
+    ) throws -> (keys: Tensor, values: Tensor) {
+        // One position a row: [rows, heads, 1, dim] → [rows, heads, dim].
+        let shape = [step.rows, heads, dimension]
+        try keys[layer].put(rows: step.rowIndices, columns: step.positions, key.reshaped(shape))
+        try values[layer].put(rows: step.rowIndices, columns: step.positions, value.reshaped(shape))
+        func used(_ cache: Tensor) throws -> Tensor {
+            try cache.narrowed(0, 0..<step.rows).narrowed(1, 0..<step.longest).transposed(1, 2)
+        }
+        return (try used(keys[layer]), try used(values[layer]))
+    }
+}
+
+/// What the layers of one decoding step share: each row's position and which keys it sees.
+struct DecodingStep: AttentionContext {
+    let cache: KeyValueCache
+    /// How many samples decode.
+    let rows: Int
+    /// Keys of the longest sample, its new one included.
+    let longest: Int
+    /// `[rows]`.
+    let rowIndices: Tensor
+    /// `[rows]`: where the new token stands.
+    let positions: Tensor
+    /// `[rows, 1, 1, longest]`: 0 where visible, −∞ beyond the row's own length.
+    private let mask: Tensor
+
+    init(cache: KeyValueCache, positions lengths: [Int], dtype: DType, device: Device) throws {
+        self.cache = cache
+        rows = lengths.count
+        longest = (lengths.max() ?? 0) + 1
+        rowIndices = try Tensor.range(0..<rows, device: device)
+        positions = try Tensor(integers: lengths).to(device: device)
+        let visible = try Tensor.range(0..<longest, device: device).reshaped([1, 1, 1, longest])
+            .lessOrEqual(to: positions.reshaped([rows, 1, 1, 1]))
+        mask = try Tensor.choose(
+            visible, try Tensor.zeros([1], dtype: dtype, device: device),
+            try Tensor.full([1], -.infinity, dtype: dtype, device: device))
+    }
+
+    func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor) throws -> Tensor {
+        let (keys, values) = try cache.append(layer: layer, key: key, value: value, step: self)
+        let (heads, keyHeads, dimension) = (query.shape[1], key.shape[1], query.shape[3])
+        // The query heads of a group become rows of one product over the shared keys: nothing is repeated.
+        let grouped = try query.reshaped([rows, keyHeads, heads / keyHeads, dimension])
+        return try Tensor.attention(grouped, keys, values, mask: .additive(mask))
+            .reshaped([rows, heads, 1, dimension])
+    }
+}

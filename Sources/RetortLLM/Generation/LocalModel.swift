@@ -1,0 +1,186 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// A checkpoint in this process.
+///
+/// Requests from any number of tasks share one batch: a prompt is read as soon as there is room, every decoding step
+/// serves all running samples, and a finished sample makes room at once. The N samples of one request share a single
+/// reading of their prompt.
+///
+/// ```swift
+/// let model = try LocalModel(folder: URL(fileURLWithPath: "seedlings/3m"))
+/// for try await event in model.stream(GenerationRequest(messages: [Message(.user, "Hello")])) { … }
+/// ```
+public actor LocalModel: LanguageModel {
+    /// How much runs at once, and where.
+    public struct Options: Sendable {
+        /// The most samples decoded together.
+        public var maximumSamples: Int
+        /// The most requests that may wait.
+        public var maximumWaiting: Int
+        /// The most prompt tokens read in one go.
+        public var prefillTokens: Int
+        /// Where the weights live.
+        public var device: Device
+        /// The precision they are computed in; nil takes float32 on the CPU and bfloat16 on CUDA.
+        public var dtype: DType?
+
+        public init(
+            maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
+            dtype: DType? = nil
+        ) {
+            self.maximumSamples = maximumSamples
+            self.maximumWaiting = maximumWaiting
+            self.prefillTokens = prefillTokens
+            self.device = device
+            self.dtype = dtype
+        }
+    }
+
+    public nonisolated let identity: String
+    /// How many weights the model has, without adapters.
+    public nonisolated let parameterCount: Int
+    /// Longest prompt and completion together, in tokens.
+    public nonisolated let contextLength: Int
+    private nonisolated let executor: EngineExecutor
+    private let options: Options
+    private let tokenizer: Tokenizer
+    private let template: any ChatTemplate
+    private let endTokens: Set<Int>
+    private let decoder: BatchDecoder
+    private var waiting: [PendingRequest] = []
+    private var running: [RunningSample] = []
+    private var isLooping = false
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Opens a Hugging Face folder, or a folder with a PEFT adapter that names its base.
+    public init(folder: URL, identity: String? = nil, options: Options = Options()) throws {
+        let checkpoint = try Checkpoint(folder: folder)
+        let network = try checkpoint.network(
+            dtype: options.dtype ?? (options.device == .cuda ? .bfloat16 : .float32), device: options.device)
+        self.options = options
+        self.identity = identity ?? folder.lastPathComponent
+        parameterCount = network.parameterCount
+        contextLength = network.configuration.maximumPositions
+        tokenizer = checkpoint.tokenizer
+        template = checkpoint.template
+        endTokens = checkpoint.endTokens
+        decoder = BatchDecoder(network)
+        executor = EngineExecutor(name: "retort.model")
+    }
+
+    deinit { executor.finish() }
+
+    public nonisolated func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        AsyncThrowingStream { continuation in
+            let pending = PendingRequest(request, continuation)
+            continuation.onTermination = { _ in pending.cancel() }
+            Task { await self.submit(pending) }
+        }
+    }
+
+    private func submit(_ pending: PendingRequest) {
+        do {
+            guard waiting.count < options.maximumWaiting else {
+                throw LocalModelError.tooManyRequests(limit: options.maximumWaiting)
+            }
+            guard (1...options.maximumSamples).contains(pending.request.samples) else {
+                throw LocalModelError.sampleCount(pending.request.samples, limit: options.maximumSamples)
+            }
+            pending.prompt = try template.render(
+                pending.request.messages, then: .generation(prefill: pending.request.prefill), with: tokenizer
+            ).tokens
+            guard pending.prompt.count < contextLength else {
+                throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)
+            }
+        } catch {
+            return pending.finish(throwing: error)
+        }
+        waiting.append(pending)
+        guard !isLooping else { return }
+        isLooping = true
+        Task { await self.loop() }
+    }
+
+    /// Decodes until nothing is left, letting new requests in between steps.
+    private func loop() async {
+        while !(waiting.isEmpty && running.isEmpty) {
+            do {
+                try admit()
+                try decode()
+            } catch {
+                for sample in running { sample.pending.finish(throwing: error) }
+                running.removeAll()
+            }
+            await Task.yield()
+        }
+        isLooping = false
+    }
+
+    /// Reads the prompts of as many waiting requests as there is room for, in one packed row.
+    private func admit() throws {
+        waiting.removeAll { $0.isCancelled }
+        var batch: [PendingRequest] = []
+        var rows = running.count
+        var tokens = 0
+        while let next = waiting.first, rows + next.request.samples <= options.maximumSamples,
+            batch.isEmpty || tokens + next.prompt.count <= options.prefillTokens
+        {
+            rows += next.request.samples
+            tokens += next.prompt.count
+            batch.append(waiting.removeFirst())
+        }
+        guard !batch.isEmpty else { return }
+        let started = batch.flatMap { pending in
+            (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
+        }
+        let newRows = try decoder.prefill(
+            batch.map { (prompt: $0.prompt, samples: $0.request.samples) }, firstRow: running.count, rows: started)
+        running += started
+        accept(newRows, from: running.count - started.count)
+    }
+
+    private func decode() throws {
+        for sample in running where sample.pending.isCancelled { sample.isFinished = true }
+        try removeFinished()
+        guard !running.isEmpty else { return }
+        accept(try decoder.step(running), from: 0)
+        try removeFinished()
+    }
+
+    /// Gives each sample from row `first` on its new token.
+    private func accept(_ tokens: [Int], from first: Int) {
+        for (sample, token) in zip(running[first...], tokens) {
+            sample.accept(token, endTokens: endTokens, contextLength: contextLength)
+        }
+    }
+
+    /// Closes the gaps that finished samples leave, last row first.
+    private func removeFinished() throws {
+        for row in running.indices.reversed() where running[row].isFinished {
+            let last = running.count - 1
+            if row != last {
+                try decoder.move(row: last, to: row, length: running[last].length)
+                running.swapAt(row, last)
+            }
+            running.removeLast()
+        }
+    }
+}
+
+/// Requests that a local model cannot take.
+public enum LocalModelError: Error, CustomStringConvertible {
+    case tooManyRequests(limit: Int)
+    case sampleCount(Int, limit: Int)
+
+    public var description: String {
+        switch self {
+        case .tooManyRequests(let limit):
+            "\(limit) requests are already waiting for the model; wait for some to finish, or raise maximumWaiting"
+        case .sampleCount(let count, let limit):
+            "a request for \(count) samples cannot be served; ask for 1 to \(limit)"
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import RetortCore
+import Synchronization
+
+/// A request on its way through the model.
+final class PendingRequest: Sendable {
+    let request: GenerationRequest
+    private let continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
+    private let state = Mutex(State())
+
+    private struct State {
+        var isCancelled = false
+        var prompt: [Int32] = []
+        var unfinished: Int?
+    }
+
+    init(_ request: GenerationRequest, _ continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation) {
+        self.request = request
+        self.continuation = continuation
+    }
+
+    /// The rendered prompt; set once, before the request waits.
+    var prompt: [Int32] {
+        get { state.withLock { $0.prompt } }
+        set { state.withLock { $0.prompt = newValue } }
+    }
+
+    var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
+    func cancel() { state.withLock { $0.isCancelled = true } }
+
+    func yield(_ event: GenerationEvent) {
+        continuation.yield(event)
+        guard case .finished = event else { return }
+        let left = state.withLock { state in
+            let left = (state.unfinished ?? request.samples) - 1
+            state.unfinished = left
+            return left
+        }
+        if left == 0 { continuation.finish() }
+    }
+
+    func finish(throwing error: any Error) {
+        cancel()
+        continuation.finish(throwing: error)
+    }
+}
+
+/// One sample while it is being written. Belongs to the model's actor.
+final class RunningSample {
+    let pending: PendingRequest
+    /// Which of the request's samples.
+    let index: Int
+    /// Tokens in the cache.
+    private(set) var length: Int
+    /// The token that the next step reads.
+    private(set) var lastToken = 0
+    var isFinished = false
+    private var written = 0
+    private var text = ""
+    private var generator: SeededGenerator
+    private var decoder: StreamDecoder
+    private var matcher: StopMatcher
+    private let start = ContinuousClock.now
+
+    init(_ pending: PendingRequest, index: Int, tokenizer: Tokenizer) {
+        self.pending = pending
+        self.index = index
+        length = pending.prompt.count
+        generator = SeededGenerator(seed: pending.request.sampling.seed, "sample \(index)")
+        decoder = StreamDecoder(tokenizer)
+        matcher = StopMatcher(pending.request.stops)
+    }
+
+    /// How this sample wants its next token.
+    func choice() -> TokenChooser.Row {
+        let sampling = pending.request.sampling
+        return TokenChooser.Row(
+            sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0)
+    }
+
+    /// The step that read `lastToken` has put it into the cache.
+    func advance() { length += 1 }
+
+    func accept(_ token: Int, endTokens: Set<Int>, contextLength: Int) {
+        lastToken = token
+        written += 1
+        if endTokens.contains(token) { return finish(.endOfTurn) }
+        let (shown, stop) = matcher.push(decoder.push(Int32(token)))
+        emit(shown)
+        if let stop { return finish(.stop(stop)) }
+        if written >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
+    }
+
+    private func emit(_ shown: String) {
+        guard !shown.isEmpty else { return }
+        text += shown
+        pending.yield(.text(sample: index, shown))
+    }
+
+    private func finish(_ reason: Completion.Finish) {
+        isFinished = true
+        var reason = reason
+        if case .stop = reason {
+        } else {
+            let (shown, stop) = matcher.push(decoder.finish())
+            emit(shown)
+            if let stop { reason = .stop(stop) } else { emit(matcher.flush()) }
+        }
+        let elapsed = start.duration(to: .now) / .seconds(1)
+        let usage = Usage(
+            promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written, seconds: elapsed)
+        pending.yield(.finished(sample: index, Completion(text: text, finish: reason, usage: usage)))
+    }
+}

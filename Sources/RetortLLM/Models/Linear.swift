@@ -1,0 +1,55 @@
+import RetortTensor
+
+/// A projection `x · weightᵀ + bias`, with an optional low-rank adapter beside it.
+public final class Linear {
+    /// `[out, in]`.
+    public let weight: Tensor
+    /// `[out]`, or nil.
+    public let bias: Tensor?
+    /// The precision of the product, when it is not the weight's own: float32 weights learn, bfloat16 computes.
+    var precision: DType?
+    /// The adapter that training or a loaded checkpoint put here.
+    public var adapter: LowRankAdapter?
+
+    init(weight: Tensor, bias: Tensor?) {
+        self.weight = weight
+        self.bias = bias
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        guard let precision else { return try apply(x, weight, bias) }
+        return try apply(x.to(precision), weight.to(precision), bias?.to(precision))
+    }
+
+    private func apply(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
+        let base = try x.linear(weight, bias: bias)
+        guard let adapter else { return base }
+        return try base + adapter(x)
+    }
+}
+
+/// LoRA (arXiv 2106.09685): `scale · B·A·x`, where B starts at zero so that training starts from the base model.
+public final class LowRankAdapter {
+    /// `[rank, in]`.
+    public let down: Tensor
+    /// `[out, rank]`.
+    public let up: Tensor
+    /// alpha / rank.
+    public let scale: Double
+    /// The share of inputs dropped; only while training.
+    public var dropout: Double
+
+    public init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0) {
+        self.down = down
+        self.up = up
+        self.scale = scale
+        self.dropout = dropout
+    }
+
+    func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try x.dropout(dropout).linear(down.to(x.dtype)).linear(up.to(x.dtype)) * scale
+    }
+
+    /// What the adapter adds to the weight: `scale · B·A`, `[out, in]`.
+    public func delta() throws -> Tensor { try up.matmul(down) * scale }
+}

@@ -1,0 +1,73 @@
+import RetortCore
+import RetortLLM
+import RetortTensor
+
+/// The weights that learn, by name, with their moments.
+final class TrainableParameters {
+    /// In a fixed order.
+    let named: [(name: String, state: AdamWState)]
+
+    init(_ network: Qwen2Model, _ configuration: TrainingConfiguration) throws {
+        switch configuration.method {
+        case .full:
+            named = try network.parameters.map { ($0.name, try AdamWState($0.tensor.requireGradient())) }
+        case .lora(let lora):
+            for parameter in network.parameters { try parameter.tensor.freeze() }
+            named = try Self.attach(lora, to: network, seed: configuration.seed).map {
+                ($0.name, try AdamWState($0.tensor.requireGradient()))
+            }
+        }
+    }
+
+    /// Puts fresh adapters beside the projections; A as PEFT draws it (Kaiming uniform with a = √5), B zero.
+    private static func attach(
+        _ lora: LoRAConfiguration, to network: Qwen2Model, seed: UInt64
+    ) throws -> [(name: String, tensor: Tensor)] {
+        var list: [(name: String, tensor: Tensor)] = []
+        for (name, linear) in network.projections {
+            if let targets = lora.targets, !targets.contains(where: { name.hasSuffix($0) }) { continue }
+            let (outputs, inputs) = (linear.weight.shape[0], linear.weight.shape[1])
+            let bound = 1 / Double(inputs).squareRoot()
+            let down = try Tensor.uniform(
+                [lora.rank, inputs], in: -bound..<bound, seed: seed ^ StableHash.of(name)
+            ).to(device: network.device)
+            let up = try Tensor.zeros([outputs, lora.rank], device: network.device)
+            linear.adapter = LowRankAdapter(
+                down: down, up: up, scale: lora.alpha / Double(lora.rank), dropout: lora.dropout)
+            list.append(("\(name).lora_A.weight", down))
+            list.append(("\(name).lora_B.weight", up))
+        }
+        guard !list.isEmpty else { throw TrainerError.noTarget(names: lora.targets ?? []) }
+        return list
+    }
+
+    /// Clips, steps and clears the gradients.
+    /// - Returns: the gradient norm before clipping.
+    func update(_ number: Int, rate: Double, _ configuration: TrainingConfiguration) throws -> Double {
+        var decayed: (states: [AdamWState], gradients: [Tensor]) = ([], [])
+        var plain: (states: [AdamWState], gradients: [Tensor]) = ([], [])
+        for (_, state) in named {
+            guard let gradient = try state.parameter.gradient() else { continue }
+            // Weight decay pulls matrices only: scales and biases have no direction to lose.
+            if state.parameter.rank >= 2 {
+                decayed.states.append(state)
+                decayed.gradients.append(gradient)
+            } else {
+                plain.states.append(state)
+                plain.gradients.append(gradient)
+            }
+        }
+        let gradients = decayed.gradients + plain.gradients
+        let norm = try Tensor.norm(gradients)
+        if norm > configuration.clip {
+            for gradient in gradients { try gradient.scale(by: configuration.clip / (norm + 1e-6)) }
+        }
+        for (group, decay) in [(decayed, configuration.weightDecay), (plain, 0)] {
+            try adamWStep(
+                group.states, gradients: group.gradients, step: number, rate: rate, beta2: configuration.beta2,
+                decay: decay)
+        }
+        for (_, state) in named { state.parameter.clearGradient() }
+        return norm
+    }
+}

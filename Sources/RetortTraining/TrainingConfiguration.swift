@@ -1,0 +1,102 @@
+import Foundation
+
+/// The hyper-parameters of one training stage.
+public struct TrainingConfiguration: Codable, Sendable, Hashable {
+    /// Which weights learn.
+    public enum Method: Codable, Sendable, Hashable {
+        /// All of them.
+        case full
+        /// Low-rank adapters beside the projections (arXiv 2106.09685).
+        case lora(LoRAConfiguration)
+    }
+
+    /// The precision of products.
+    public enum Precision: String, Codable, Sendable, CaseIterable {
+        case float32, bfloat16
+    }
+
+    /// How the learning rate moves after warm-up.
+    public enum Schedule: String, Codable, Sendable, CaseIterable {
+        case constant, linear, cosine
+    }
+
+    /// Which weights learn.
+    public var method: Method
+    /// How often each sample is seen.
+    public var epochs: Int
+    /// The most tokens in a packed row; one row is one pass forward and back.
+    public var rowTokens: Int
+    /// How many rows make one update.
+    public var accumulation: Int
+    /// The learning rate's peak.
+    public var learningRate: Double
+    /// How it moves.
+    public var schedule: Schedule
+    /// The share of updates over which it rises to its peak.
+    public var warmup: Double
+    /// AdamW's weight decay, on matrices only.
+    public var weightDecay: Double
+    /// The largest gradient norm; larger ones are scaled down.
+    public var clip: Double
+    /// AdamW's second moment decay.
+    public var beta2: Double
+    /// The precision of products; weights, moments and the residual stream are float32 in any case.
+    public var precision: Precision
+    /// The seed of order, dropout and adapters.
+    public var seed: UInt64
+    /// How many updates lie between checkpoints.
+    public var checkpointEvery: Int
+
+    public init(
+        method: Method = .full, epochs: Int = 2, rowTokens: Int = 4096, accumulation: Int = 1,
+        learningRate: Double = 2e-4, schedule: Schedule = .linear, warmup: Double = 0, weightDecay: Double = 0,
+        clip: Double = 1, beta2: Double = 0.999, precision: Precision = .bfloat16, seed: UInt64 = 42,
+        checkpointEvery: Int = 100
+    ) {
+        self.method = method
+        self.epochs = epochs
+        self.rowTokens = rowTokens
+        self.accumulation = accumulation
+        self.learningRate = learningRate
+        self.schedule = schedule
+        self.warmup = warmup
+        self.weightDecay = weightDecay
+        self.clip = clip
+        self.beta2 = beta2
+        self.precision = precision
+        self.seed = seed
+        self.checkpointEvery = checkpointEvery
+    }
+
+    /// The learning rate of an update, counted from 1.
+    public func rate(at update: Int, of total: Int) -> Double {
+        let warm = Int((warmup * Double(total)).rounded(.up))
+        if update <= warm { return learningRate * Double(update) / Double(max(warm, 1)) }
+        // As in transformers' schedulers, the first update after warm-up has the full rate.
+        let progress = Double(update - 1 - warm) / Double(max(total - warm, 1))
+        switch schedule {
+        case .constant: return learningRate
+        case .linear: return learningRate * (1 - progress)
+        case .cosine: return learningRate * 0.5 * (1 + cos(.pi * progress))
+        }
+    }
+}
+
+/// The adapters of a LoRA run, in PEFT's terms.
+public struct LoRAConfiguration: Codable, Sendable, Hashable {
+    /// r.
+    public var rank: Int
+    /// Scaled by alpha / r.
+    public var alpha: Double
+    /// The share of inputs dropped while training.
+    public var dropout: Double
+    /// Suffixes of projection names, such as `q_proj`; nil takes all linear layers but the head.
+    public var targets: [String]?
+
+    public init(rank: Int = 64, alpha: Double = 128, dropout: Double = 0.05, targets: [String]? = nil) {
+        self.rank = rank
+        self.alpha = alpha
+        self.dropout = dropout
+        self.targets = targets
+    }
+}

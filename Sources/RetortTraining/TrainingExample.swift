@@ -1,0 +1,128 @@
+import RetortAgents
+import RetortCore
+import RetortLLM
+
+/// One sample as the network sees it: tokens, and which of them the student learns to write.
+public struct TrainingExample: Sendable, Hashable {
+    /// Where it comes from, for messages: a trajectory's id.
+    public var id: String
+    /// The tokens, in order.
+    public var tokens: [Int32]
+    /// For each token, whether it is a target of the loss.
+    public var trainable: [Bool]
+
+    public init(id: String, tokens: [Int32], trainable: [Bool]) {
+        self.id = id
+        self.tokens = tokens
+        self.trainable = trainable
+    }
+
+    /// A text to be learned whole, as in pretraining, closed by the end-of-text token.
+    public init(document: String, id: String, tokenizer: Tokenizer, endOfText: Int32) {
+        let tokens = tokenizer.encode(document, specials: .asText) + [endOfText]
+        self.init(id: id, tokens: tokens, trainable: Array(repeating: true, count: tokens.count))
+    }
+
+    /// How many tokens the loss is taken over. The first token of a sample is never predicted.
+    public var targetCount: Int { trainable.dropFirst().count { $0 } }
+}
+
+/// What to do with a sample that is longer than the context. Nothing is ever cut without a word.
+public enum OverlongPolicy: String, Codable, Sendable, CaseIterable {
+    /// Leave the sample out, and count it.
+    case drop
+    /// Shorten the longest observations, with a visible mark, until it fits; drop it when it still does not.
+    case shortenObservations
+    /// End the sample after the last turn that fits; drop it when no trainable turn does.
+    case splitAtTurn
+}
+
+/// The samples of a training run and what became of the overlong ones.
+public struct TrainingSet: Sendable {
+    /// Ready samples.
+    public var examples: [TrainingExample]
+    /// How many samples were longer than the limit.
+    public var overlong = 0
+    /// How many were left out for it.
+    public var dropped = 0
+    /// How many had observations shortened.
+    public var shortened = 0
+    /// How many were ended at a turn.
+    public var split = 0
+
+    /// Renders trajectories through a view: the same text, and the same renderer, as while acting.
+    /// - Parameters:
+    ///   - limit: the longest sample, in tokens.
+    ///   - overlong: what happens to a longer one.
+    public init(
+        _ trajectories: [Trajectory], view: any View, template: any ChatTemplate, tokenizer: Tokenizer, limit: Int,
+        overlong policy: OverlongPolicy
+    ) throws {
+        examples = []
+        for trajectory in trajectories {
+            for (index, messages) in view.examples(for: trajectory).enumerated() {
+                let id = index == 0 ? trajectory.id : "\(trajectory.id)#\(index)"
+                var example = try Self.render(messages, id, template, tokenizer)
+                if example.tokens.count > limit {
+                    overlong += 1
+                    guard let fitted = try fit(messages, id, template, tokenizer, limit, policy) else {
+                        dropped += 1
+                        continue
+                    }
+                    example = fitted
+                }
+                examples.append(example)
+            }
+        }
+    }
+
+    /// A set of ready samples.
+    public init(_ examples: [TrainingExample]) { self.examples = examples }
+
+    /// Tokens, over all samples.
+    public var tokenCount: Int { examples.reduce(0) { $0 + $1.tokens.count } }
+
+    private static func render(
+        _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer
+    ) throws -> TrainingExample {
+        let chat = try template.render(messages, then: .nothing, with: tokenizer)
+        return TrainingExample(id: id, tokens: chat.tokens, trainable: chat.trainable)
+    }
+
+    private mutating func fit(
+        _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer, _ limit: Int,
+        _ policy: OverlongPolicy
+    ) throws -> TrainingExample? {
+        switch policy {
+        case .drop:
+            return nil
+        case .shortenObservations:
+            for characters in [2000, 1000, 500, 250, 120] {
+                let shorter = messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
+                let example = try Self.render(shorter, id, template, tokenizer)
+                if example.tokens.count <= limit {
+                    shortened += 1
+                    return example
+                }
+            }
+            return nil
+        case .splitAtTurn:
+            for end in messages.indices.reversed() where messages[end].endsTrainable {
+                let example = try Self.render(Array(messages[...end]), id, template, tokenizer)
+                if example.tokens.count <= limit {
+                    split += 1
+                    return example
+                }
+            }
+            return nil
+        }
+    }
+}
+
+extension Message {
+    /// The message with its untrainable text cut to a length, and a mark that says so.
+    fileprivate func shortened(to limit: Int) -> Message {
+        guard role != .assistant, text.count > limit else { return self }
+        return Message(role, "\(text.prefix(limit))… [\(text.count - limit) characters left out]")
+    }
+}

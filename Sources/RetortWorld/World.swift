@@ -1,0 +1,118 @@
+import Foundation
+import RetortCore
+
+/// A fictional world, the same for the same seed: people, cities, countries, organisations and books, and facts that
+/// lead from one to the next.
+public struct World: Sendable {
+    /// Something the encyclopedia has an article about.
+    public struct Entity: Sendable, Hashable {
+        /// Its place in `entities`.
+        public let index: Int
+        public let kind: EntityKind
+        public let name: String
+    }
+
+    /// What a fact says.
+    public enum Value: Sendable, Hashable {
+        case entity(Int)
+        case number(Int)
+    }
+
+    /// All entities; people first.
+    public let entities: [Entity]
+    private let facts: [[Relation: Value]]
+    private let passageSeed: UInt64
+
+    /// - Parameter people: how many; the other kinds come in proportion (in all about 2.4 entities a person).
+    public init(seed: UInt64, people: Int) {
+        var names = NameMaker(SeededGenerator(seed: seed, "names"))
+        var generator = SeededGenerator(seed: seed, "facts")
+        let counts: [(EntityKind, Int)] = [
+            (.person, people), (.city, max(people / 2, 4)), (.country, max(people / 10, 2)),
+            (.organisation, max(people * 3 / 10, 3)), (.work, max(people / 2, 4)),
+        ]
+        var entities: [Entity] = []
+        for (kind, count) in counts {
+            for _ in 0..<count { entities.append(Entity(index: entities.count, kind: kind, name: names.name(kind))) }
+        }
+        let byKind = Dictionary(grouping: entities.indices) { entities[$0].kind }
+        facts = entities.map { entity in
+            var known: [Relation: Value] = [:]
+            for relation in Relation.of(entity.kind) {
+                known[relation] = Self.draw(relation, of: entity, byKind, &generator)
+            }
+            return known
+        }
+        self.entities = entities
+        passageSeed = seed
+    }
+
+    private static func draw(
+        _ relation: Relation, of entity: Entity, _ byKind: [EntityKind: [Int]], _ generator: inout SeededGenerator
+    ) -> Value {
+        if let kind = relation.value {
+            let others = byKind[kind, default: []].filter { $0 != entity.index }
+            return .entity(others[Int.random(in: 0..<others.count, using: &generator)])
+        }
+        switch relation {
+        case .population:
+            let scale = [1_000, 10_000, 100_000, 1_000_000][Int.random(in: 0..<4, using: &generator)]
+            return .number(Int.random(in: scale..<scale * 10, using: &generator))
+        default: return .number(Int.random(in: 1400..<2000, using: &generator))
+        }
+    }
+
+    /// What a fact about an entity says; nil when its kind has no such fact.
+    public func value(_ relation: Relation, of entity: Int) -> Value? { facts[entity][relation] }
+
+    /// A value in words.
+    public func text(_ value: Value) -> String {
+        switch value {
+        case .entity(let index): entities[index].name
+        case .number(let number): String(number)
+        }
+    }
+
+    /// A fact in one plain sentence, or nil when there is no such fact.
+    public func statement(_ relation: Relation, of entity: Int) -> String? {
+        value(relation, of: entity).map {
+            relation.statement.filled(subject: entities[entity].name, value: text($0))
+        }
+    }
+
+    /// The article about an entity: its title, and all its facts in varied wording and order.
+    public func passage(_ entity: Int) -> Passage {
+        var generator = SeededGenerator(seed: passageSeed, "passage \(entity)")
+        let subject = entities[entity]
+        let relations = Relation.of(subject.kind).shuffled(using: &generator)
+        let pronoun = ["person": "This person", "city": "The city", "country": "The country", "work": "The book"][
+            subject.kind.rawValue, default: "It"]
+        let sentences = relations.enumerated().compactMap { position, relation -> String? in
+            guard let value = value(relation, of: entity) else { return nil }
+            // The first sentence names the subject, so that a passage stands on its own.
+            let templates = position == 0 ? relation.sentences.filter { $0.contains("{s}") } : relation.sentences
+            let template = templates[Int.random(in: 0..<templates.count, using: &generator)]
+            let name = position == 0 || Int.random(in: 0..<3, using: &generator) == 0 ? subject.name : pronoun
+            return template.filled(subject: name, value: text(value))
+        }
+        return Passage(
+            id: "\(subject.kind.rawValue)-\(entity)", contents: subject.name + "\n" + sentences.joined(separator: " "))
+    }
+
+    /// All articles.
+    public var passages: [Passage] { entities.indices.map(passage) }
+
+    /// Writes all articles, one JSON object `{"id","contents"}` a line.
+    public func writePassages(to file: URL) throws {
+        let encoder = JSONCoding.encoder
+        try AtomicFile.write(to: file) { handle in
+            for passage in passages { try handle.write(contentsOf: encoder.encode(passage) + Data("\n".utf8)) }
+        }
+    }
+}
+
+/// An article: title on the first line, then its text.
+public struct Passage: Codable, Sendable, Hashable {
+    public var id: String
+    public var contents: String
+}
