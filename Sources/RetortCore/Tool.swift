@@ -75,3 +75,36 @@ public enum ToolError: Error, CustomStringConvertible {
         }
     }
 }
+
+extension ToolSpecification {
+    /// Checks a call's arguments against the parameters.
+    /// - Throws: `ToolError` that names the argument; its text is for the model.
+    public func validated(_ arguments: [String: JSONValue]) throws -> [String: JSONValue] {
+        for argument in arguments.keys.sorted() where !parameters.contains(where: { $0.name == argument }) {
+            throw ToolError.unexpectedArgument(tool: name, name: argument)
+        }
+        for parameter in parameters {
+            guard let value = arguments[parameter.name], value != .null else {
+                if parameter.isRequired { throw ToolError.missingArgument(tool: name, name: parameter.name) }
+                continue
+            }
+            guard value.matches(parameter.type) else {
+                throw ToolError.wrongType(tool: name, name: parameter.name, expected: parameter.type)
+            }
+        }
+        return arguments
+    }
+}
+
+extension JSONValue {
+    /// Whether the value is of a JSON schema type.
+    fileprivate func matches(_ type: String) -> Bool {
+        switch (type, self) {
+        case ("string", .string), ("integer", .integer), ("number", .integer), ("number", .number),
+            ("boolean", .bool), ("array", .array), ("object", .object):
+            true
+        case ("string", _), ("integer", _), ("number", _), ("boolean", _), ("array", _), ("object", _): false
+        default: true
+        }
+    }
+}

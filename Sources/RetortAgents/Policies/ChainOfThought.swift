@@ -1,0 +1,49 @@
+import RetortCore
+
+/// A model that reasons and answers in one go: the baseline without tools, or over passages fetched for the question.
+public struct ChainOfThought: Policy {
+    public let name: String
+    private let model: any LanguageModel
+    private let view: ChainOfThoughtView
+    private let retriever: (any Tool)?
+    private let maximumTokens: Int
+
+    /// - Parameter retriever: a tool with the one argument `query`; the question itself is the query.
+    public init(
+        model: any LanguageModel, view: ChainOfThoughtView, retriever: (any Tool)? = nil, maximumTokens: Int = 1024
+    ) {
+        name = retriever == nil ? "cot" : "cot+rag"
+        self.model = model
+        self.view = view
+        self.retriever = retriever
+        self.maximumTokens = maximumTokens
+    }
+
+    public var modelIdentity: String { model.identity }
+
+    public func propose(
+        for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> [Proposal] {
+        if let retriever, trajectory.steps.isEmpty {
+            let call = Action.toolCall(
+                name: retriever.specification.name, arguments: ["query": .string(trajectory.task.question)])
+            return Array(repeating: Proposal(thought: "", action: call), count: request.count)
+        }
+        let completions = try await model.complete(
+            GenerationRequest(
+                messages: view.messages(for: trajectory), samples: request.count, sampling: request.sampling,
+                maximumTokens: maximumTokens), emit: emit)
+        return completions.map { completion in
+            let (thought, action) = ActionParser.reasonedTurn(completion.text)
+            return Proposal(thought: thought, action: action, usage: completion.usage)
+        }
+    }
+
+    /// There is no second turn to ask in.
+    public func conclude(
+        _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> Proposal? { nil }
+
+    /// One try, and the fetching of passages before it.
+    public var maximumSteps: Int { retriever == nil ? 1 : 2 }
+}

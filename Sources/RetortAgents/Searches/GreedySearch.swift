@@ -1,0 +1,34 @@
+import RetortCore
+
+/// One proposal a step, performed at once (ReAct, arXiv 2210.03629).
+public struct GreedySearch: Search {
+    public let name = "greedy"
+    private let sampling: Sampling
+
+    /// - Parameter sampling: greedy for a student; a temperature for a teacher's second trajectory.
+    public init(sampling: Sampling = .greedy) { self.sampling = sampling }
+
+    public func advance(
+        _ trajectory: Trajectory, policy: any Policy, environment: any Environment, seed: UInt64,
+        emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> Advance {
+        var sampling = sampling
+        sampling.seed = seed
+        let proposals = try await policy.propose(
+            for: trajectory, ProposalRequest(count: 1, sampling: sampling), emit: emit)
+        guard let proposal = proposals.first else { throw LanguageModelError.sampleMissing(0) }
+        let observation = try await environment.perform(proposal.action)
+        return Advance(
+            step: Step(
+                speaker: proposal.speaker, thought: proposal.thought, action: proposal.action, observation: observation,
+                usage: proposal.usage),
+            environment: environment)
+    }
+}
+
+extension Proposal {
+    /// A tool call outside a program is a retrieval that the policy makes for the model.
+    var speaker: String {
+        if case .toolCall = action { ChainOfThoughtView.retriever } else { "agent" }
+    }
+}

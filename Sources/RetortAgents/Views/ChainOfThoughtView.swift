@@ -1,0 +1,47 @@
+import RetortCore
+
+/// The view of a model that answers in one go: reasoning, then the answer, over the question and any passages that were
+/// fetched for it.
+public struct ChainOfThoughtView: View {
+    /// How much the system prompt says.
+    public let instructions: Instructions
+
+    /// Who fetches passages before the model speaks.
+    public static let retriever = "retriever"
+
+    public init(instructions: Instructions) { self.instructions = instructions }
+
+    public func messages(for trajectory: Trajectory) -> [Message] {
+        let passages = trajectory.steps.filter { $0.speaker == Self.retriever }.map(\.observation.text)
+        let question = (passages + [trajectory.task.question]).joined(separator: "\n\n")
+        var messages = [Message(.system, systemPrompt), Message(.user, question)]
+        for step in trajectory.steps where step.speaker != Self.retriever {
+            messages.append(Message(.assistant, Self.turn(step.thought, step.action), trainable: true))
+        }
+        return messages
+    }
+
+    /// A reasoner's turn as text; `ActionParser` reads it back.
+    public static func turn(_ thought: String, _ action: Action) -> String {
+        switch action {
+        case .answer(let value): "\(thought)\nAnswer: \(value.text)"
+        case .unparsable(let text, _): text
+        case .code, .toolCall, .giveUp: thought
+        }
+    }
+
+    private var systemPrompt: String {
+        switch instructions {
+        case .brief: "Think, then answer."
+        case .full:
+            """
+            Solve the task by careful reasoning. Break it into steps, be precise, and say so when you are not sure. \
+            Close with one line of the form
+
+            Answer: your answer
+
+            with nothing but the answer in it: a name, a date, yes or no, or for mathematics an exact value.
+            """
+        }
+    }
+}
