@@ -90,25 +90,13 @@ public final class Trainer {
         let targetCount = batch.reduce(0) { $0 + $1.targets.count }
         var total = 0.0
         for row in batch where !row.targets.isEmpty {
-            let loss = try loss(of: row) * (1 / Double(targetCount))
+            let loss = try RowLoss.sum(of: row, network) * (1 / Double(targetCount))
             total += Double(try loss.item())
             try loss.backward()
         }
         guard total.isFinite else { throw TrainerError.lossNotFinite(update: number) }
         let norm = try parameters.update(number, rate: rate, configuration)
         return (total, norm)
-    }
-
-    /// The summed cross-entropy of a row's targets.
-    func loss(of row: PackedRow) throws -> Tensor {
-        let context = PackedAttention(segments: row.segments)
-        func index(_ values: [Int]) throws -> Tensor { try Tensor(integers: values).to(device: network.device) }
-        let tokens = try index(row.tokens.map(Int.init)).reshaped([1, row.tokens.count])
-        let positions = try index(context.positions).reshaped([1, row.tokens.count])
-        let hidden = try network.hidden(tokens, positions: positions, context: context)
-            .reshaped([row.tokens.count, network.configuration.hiddenSize])
-        let predicting = try hidden.rows(index(row.predicting))
-        return try network.logits(predicting).to(.float32).crossEntropySum(index(row.targets.map(Int.init)))
     }
 }
 

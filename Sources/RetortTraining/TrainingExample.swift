@@ -86,6 +86,7 @@ public struct TrainingSet: Sendable {
         _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer
     ) throws -> TrainingExample {
         let chat = try template.render(messages, then: .nothing, with: tokenizer)
+        try Preflight.check(chat, id: id, endOfTurn: template.endOfTurn)
         return TrainingExample(id: id, tokens: chat.tokens, trainable: chat.trainable)
     }
 

@@ -72,32 +72,49 @@ public enum AdapterFile {
             JSONCoding.prettyEncoder.encode(configuration), to: folder.appendingPathComponent("adapter_config.json"))
     }
 
-    /// Adds an adapter's product to the weights it belongs to.
-    static func merge(_ folder: URL, into network: Qwen2Model) throws {
+    /// Puts an adapter beside the projections it belongs to.
+    /// - Returns: the adapters by projection name.
+    @discardableResult
+    public static func attach(
+        _ folder: URL, to network: Qwen2Model
+    ) throws -> [(name: String, adapter: LowRankAdapter)] {
         let configuration = try AdapterConfiguration(folder.appendingPathComponent("adapter_config.json"))
         let file = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
+        var attached: [(name: String, adapter: LowRankAdapter)] = []
         var used: Set<String> = []
         for (name, linear) in network.projections {
             let keys = (down: "\(prefix)\(name).lora_A.weight", up: "\(prefix)\(name).lora_B.weight")
             guard file.entries[keys.down] != nil else { continue }
             used.formUnion([keys.down, keys.up])
             let adapter = LowRankAdapter(
-                down: try read(file, keys.down, [configuration.rank, linear.weight.shape[1]]),
-                up: try read(file, keys.up, [linear.weight.shape[0], configuration.rank]),
+                down: try read(file, keys.down, [configuration.rank, linear.weight.shape[1]], network.device),
+                up: try read(file, keys.up, [linear.weight.shape[0], configuration.rank], network.device),
                 scale: configuration.alpha / Double(configuration.rank))
-            let sum = try withoutGradients {
-                try linear.weight.to(.float32) + adapter.delta().to(device: network.device)
-            }
-            try linear.weight.assign(sum)
+            linear.adapter = adapter
+            attached.append((name, adapter))
         }
         // An adapter that is loaded in part would silently be another model.
         if let stray = file.entries.keys.filter({ !used.contains($0) }).min() {
             throw CheckpointError.malformed(file: file.path, "'\(stray)' fits no projection of the base model")
         }
+        return attached
     }
 
-    private static func read(_ file: SafetensorsFile, _ name: String, _ shape: [Int]) throws -> Tensor {
-        let tensor = try file.tensor(name).to(.float32)
+    /// Adds an adapter's product to the weights it belongs to.
+    static func merge(_ folder: URL, into network: Qwen2Model) throws {
+        try attach(folder, to: network)
+        for (_, linear) in network.projections {
+            guard let adapter = linear.adapter else { continue }
+            let sum = try withoutGradients { try linear.weight.to(.float32) + adapter.delta() }
+            try linear.weight.assign(sum)
+            linear.adapter = nil
+        }
+    }
+
+    private static func read(
+        _ file: SafetensorsFile, _ name: String, _ shape: [Int], _ device: Device
+    ) throws -> Tensor {
+        let tensor = try file.tensor(name).to(.float32, device: device)
         guard tensor.shape == shape else {
             throw CheckpointError.wrongShape(file: file.path, name: name, expected: shape, found: tensor.shape)
         }

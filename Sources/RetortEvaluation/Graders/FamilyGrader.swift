@@ -1,0 +1,26 @@
+import RetortCore
+
+/// Grades factual tasks by exact match and mathematical ones by value.
+public struct FamilyGrader: Grader {
+    private let exact = ExactGrader()
+    private let numeric = NumericGrader()
+
+    public init() {}
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        switch task.family {
+        case .factual: await exact.grade(answer, for: task)
+        case .math: await numeric.grade(answer, for: task)
+        }
+    }
+
+    /// Grades a whole run: one that failed or gave up is never correct, whatever it left behind.
+    public func grade(_ trajectory: Trajectory) async -> Verdict {
+        switch trajectory.ending {
+        case .answered, .forced: await grade(trajectory.answer, for: trajectory.task)
+        case .gaveUp: Verdict(isCorrect: false, reason: "no answer")
+        case .failed: Verdict(isCorrect: false, reason: "the run failed")
+        case nil: Verdict(isCorrect: false, reason: "unfinished")
+        }
+    }
+}

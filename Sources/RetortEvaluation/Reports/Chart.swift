@@ -1,0 +1,81 @@
+import Foundation
+
+/// Small charts as inline SVG; colours come from the page's style.
+enum Chart {
+    /// A bar with its interval, all in percent.
+    struct Bar {
+        let label: String
+        let value: Double
+        let low: Double
+        let high: Double
+        let tone: Int
+    }
+
+    /// A line through points.
+    struct Line {
+        let label: String
+        let tone: Int
+        let points: [(x: Double, y: Double)]
+    }
+
+    /// Horizontal bars, one below the other, from 0 to 100 %.
+    static func bars(_ bars: [Bar]) -> String {
+        let (left, width, row) = (112.0, 260.0, 26.0)
+        let height = Double(bars.count) * row + 18
+        func x(_ value: Double) -> String { number(left + value / 100 * width) }
+        var parts: [String] = []
+        for tick in stride(from: 0.0, through: 100, by: 25) {
+            parts.append("<line class=\"grid\" x1=\"\(x(tick))\" x2=\"\(x(tick))\" y1=\"0\" y2=\"\(number(height - 16))\"/>")
+            parts.append("<text class=\"tick\" x=\"\(x(tick))\" y=\"\(number(height - 4))\">\(Int(tick))</text>")
+        }
+        for (index, bar) in bars.enumerated() {
+            let y = Double(index) * row + 5
+            let middle = number(y + 8)
+            parts.append("<text class=\"label\" x=\"\(number(left - 8))\" y=\"\(number(y + 12))\">\(bar.label.escaped)</text>")
+            parts.append(
+                "<rect class=\"tone\(bar.tone)\" x=\"\(number(left))\" y=\"\(number(y))\" height=\"16\" rx=\"2\" "
+                    + "width=\"\(number(max(bar.value / 100 * width, 1)))\"/>")
+            parts.append("<line class=\"whisker\" x1=\"\(x(bar.low))\" x2=\"\(x(bar.high))\" y1=\"\(middle)\" y2=\"\(middle)\"/>")
+            parts.append(
+                "<text class=\"value\" x=\"\(number(left + bar.high / 100 * width + 6))\" y=\"\(number(y + 12))\">"
+                    + "\(number(bar.value))</text>")
+        }
+        return svg(width: left + width + 40, height: height, parts)
+    }
+
+    /// Lines over a common axis, from 0 to `ceiling`.
+    static func lines(_ lines: [Line], ceiling: Double, name: (Double) -> String) -> String {
+        let (left, top, width, height) = (36.0, 10.0, 300.0, 150.0)
+        let xs = lines.flatMap { $0.points.map(\.x) }
+        let (low, high) = (xs.min() ?? 0, xs.max() ?? 1)
+        func x(_ value: Double) -> Double { left + (high > low ? (value - low) / (high - low) : 0.5) * width }
+        func y(_ value: Double) -> Double { top + height * (1 - value / max(ceiling, 1e-9)) }
+        var parts: [String] = []
+        for share in [0.0, 0.5, 1] {
+            let position = number(y(ceiling * share))
+            parts.append("<line class=\"grid\" x1=\"\(number(left))\" x2=\"\(number(left + width))\" y1=\"\(position)\" y2=\"\(position)\"/>")
+            parts.append("<text class=\"label\" x=\"\(number(left - 5))\" y=\"\(number(y(ceiling * share) + 4))\">\(number(ceiling * share))</text>")
+        }
+        for end in low < high ? [low, high] : [low] {
+            parts.append("<text class=\"tick\" x=\"\(number(x(end)))\" y=\"\(number(top + height + 14))\">\(name(end).escaped)</text>")
+        }
+        for line in lines {
+            let path = line.points.map { "\(number(x($0.x))),\(number(y($0.y)))" }.joined(separator: " ")
+            parts.append("<polyline class=\"tone\(line.tone)\" points=\"\(path)\"/>")
+            if let last = line.points.last, !line.label.isEmpty {
+                parts.append("<text class=\"value\" x=\"\(number(x(last.x) + 5))\" y=\"\(number(y(last.y) + 4))\">\(line.label.escaped)</text>")
+            }
+        }
+        return svg(width: left + width + 74, height: top + height + 20, parts)
+    }
+
+    private static func svg(width: Double, height: Double, _ parts: [String]) -> String {
+        "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" role=\"img\">\(parts.joined())</svg>"
+    }
+
+    /// With at most one digit after the point.
+    private static func number(_ value: Double) -> String {
+        let rounded = (value * 10).rounded() / 10
+        return rounded == rounded.rounded() ? String(Int(rounded)) : String(rounded)
+    }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import RetortCore
+
+/// The figures of an evaluation: one cell for each system, size, family and split.
+public struct EvaluationSummary: Codable, Sendable, Hashable {
+    /// One system on one kind of task. Accuracies and rates are percentages, 0 to 100.
+    public struct Cell: Codable, Sendable, Hashable {
+        /// `cot`, `cot+rag`, `agent` or `agent+sag`.
+        public var system: String
+        /// The student's weights.
+        public var parameters: Int
+        public var family: AgentTask.Family
+        /// `in` or `out` of the training domain.
+        public var split: String
+        public var accuracy: Double
+        /// The 95 % interval (Wilson).
+        public var low: Double
+        public var high: Double
+        /// Tasks.
+        public var n: Int
+        /// The share of programs that failed.
+        public var codeErrorRate: Double
+        /// The share of turns that held no program or answer.
+        public var parseErrorRate: Double
+        /// Means for each task.
+        public var toolCalls: Double
+        public var promptTokens: Double
+        public var completionTokens: Double
+        public var seconds: Double
+        /// Tasks by how they ended.
+        public var causes: [String: Int]
+    }
+
+    /// In the order of evaluation.
+    public var cells: [Cell]
+
+    public init(cells: [Cell] = []) { self.cells = cells }
+
+    /// Adds a system's cells, one for each family and split it was given.
+    public mutating func add(_ system: String, parameters: Int, _ records: [RunRecord]) {
+        for split in ["in", "out"] + Set(records.map(\.task.split)).subtracting(["in", "out"]).sorted() {
+            for family in AgentTask.Family.allCases {
+                let own = records.filter { $0.task.family == family && $0.task.split == split }
+                guard !own.isEmpty else { continue }
+                cells.append(Cell(system, parameters, family, split, own))
+            }
+        }
+    }
+
+    /// Reads `summary.json`.
+    public init(_ file: URL) throws {
+        self = try JSONCoding.decoder.decode(Self.self, from: Data(contentsOf: file))
+    }
+
+    /// Writes `summary.json`.
+    public func write(to file: URL) throws { try AtomicFile.write(JSONCoding.prettyEncoder.encode(self), to: file) }
+}
+
+extension EvaluationSummary.Cell {
+    init(_ system: String, _ parameters: Int, _ family: AgentTask.Family, _ split: String, _ records: [RunRecord]) {
+        let proportion = Proportion(successes: records.count { $0.isCorrect }, count: records.count)
+        let interval = proportion.interval
+        let count = Double(records.count)
+        let code = records.reduce(0) { $0 + $1.codeSteps }
+        let parse = records.reduce(0) { $0 + $1.parseErrors }
+        func mean(_ value: (RunRecord) -> Double) -> Double { rounded(records.reduce(0) { $0 + value($1) } / count) }
+        func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
+        self.init(
+            system: system, parameters: parameters, family: family, split: split,
+            accuracy: rounded(proportion.value * 100), low: rounded(interval.low * 100),
+            high: rounded(interval.high * 100), n: records.count,
+            codeErrorRate: rounded(
+                100 * Double(records.reduce(0) { $0 + $1.failedCodeSteps }) / Double(max(code, 1))),
+            parseErrorRate: rounded(100 * Double(parse) / Double(max(code + parse, 1))),
+            toolCalls: mean { Double($0.toolCalls) }, promptTokens: mean { Double($0.usage.promptTokens) },
+            completionTokens: mean { Double($0.usage.completionTokens) }, seconds: mean { $0.seconds },
+            causes: Dictionary(records.map { ($0.cause.rawValue, 1) }, uniquingKeysWith: +))
+    }
+}

@@ -1,0 +1,46 @@
+/// The page's style sheet: light and dark, and narrow screens.
+enum HTMLStyle {
+    static let sheet = """
+        :root{--ink:#1c1b19;--soft:#6d6a63;--line:#dedbd3;--paper:#fbfaf7;--card:#fff;--accent:#a6431f;\
+        --t0:#b9b4a8;--t1:#8d9fae;--t2:#c8663c;--t3:#8c3b1c;--good:#2e7d4f;--bad:#b3372f;--code:#f3f0e9}
+        @media(prefers-color-scheme:dark){:root{--ink:#ece9e2;--soft:#a19c92;--line:#3a3733;--paper:#171614;\
+        --card:#1f1e1b;--accent:#e5875f;--t0:#6b675e;--t1:#5f7688;--t2:#d9764b;--t3:#f0a47f;--good:#6cc48f;\
+        --bad:#ef7f76;--code:#292723}}
+        *{box-sizing:border-box}
+        body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
+        main{max-width:980px;margin:0 auto;padding:40px 20px 80px}
+        .kicker{color:var(--accent);letter-spacing:.12em;text-transform:uppercase;font-size:12px;margin:0}
+        h1{font:600 34px/1.2 Georgia,"Iowan Old Style",serif;margin:.1em 0 .3em}
+        h2{font:600 21px/1.3 Georgia,"Iowan Old Style",serif;margin:2.2em 0 .7em}
+        header p{color:var(--soft);margin:.2em 0}
+        .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:18px}
+        figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px}
+        figcaption{font-weight:600;font-size:14px;margin-bottom:8px}
+        svg{width:100%;height:auto;display:block;font:11px system-ui,sans-serif}
+        svg .grid{stroke:var(--line);stroke-width:1}
+        svg text{fill:var(--soft)} svg .label{text-anchor:end;fill:var(--ink)} svg .tick{text-anchor:middle}
+        svg .value{font-weight:600;fill:var(--ink)} svg .whisker{stroke:var(--ink);stroke-width:1.3;opacity:.7}
+        rect.tone0{fill:var(--t0)}rect.tone1{fill:var(--t1)}rect.tone2{fill:var(--t2)}rect.tone3{fill:var(--t3)}
+        polyline{fill:none;stroke-width:2}
+        polyline.tone0{stroke:var(--t0)}polyline.tone1{stroke:var(--t1)}polyline.tone2{stroke:var(--t2)}\
+        polyline.tone3{stroke:var(--t3)}
+        .wide{overflow-x:auto}
+        table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
+        th,td{padding:7px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+        thead th{font-weight:600;color:var(--soft);font-size:12.5px;white-space:normal;vertical-align:bottom}
+        th:first-child{text-align:left} a{color:inherit;text-decoration-color:var(--accent)}
+        small,.note{color:var(--soft)} .note{font-size:13.5px}
+        details{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:10px 0;padding:10px 16px}
+        summary{cursor:pointer;font-size:15px} .good{color:var(--good);font-weight:700}.bad{color:var(--bad);font-weight:700}
+        .step{border-left:3px solid var(--line);margin:12px 0;padding:2px 0 2px 14px}
+        .thought{margin:.3em 0}
+        pre{margin:.5em 0;padding:10px 12px;border-radius:6px;overflow-x:auto;white-space:pre-wrap;\
+        overflow-wrap:anywhere;font:13px/1.5 ui-monospace,Menlo,Consolas,monospace}
+        .code{background:var(--code)} .seen{border:1px dashed var(--line);color:var(--soft)}
+        pre i{font-style:normal} i.k{color:var(--accent);font-weight:600}i.s{color:var(--good)}i.n{color:var(--t1)}\
+        i.c{color:var(--soft)}
+        .votes{font-size:13.5px;padding:6px 12px} .votes ol{list-style:none;margin:6px 0;padding:0}
+        .votes li{display:flex;gap:10px;padding:2px 0;color:var(--soft)} .votes li.chosen{color:var(--ink);font-weight:600}
+        .votes code{overflow-wrap:anywhere}
+        """
+}

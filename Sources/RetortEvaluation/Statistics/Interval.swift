@@ -1,0 +1,50 @@
+import Foundation
+
+/// A share with its 95 % interval.
+public struct Proportion: Codable, Sendable, Hashable {
+    public let successes: Int
+    public let count: Int
+
+    public init(successes: Int, count: Int) {
+        self.successes = successes
+        self.count = count
+    }
+
+    /// In 0…1; 0 for an empty sample.
+    public var value: Double { count > 0 ? Double(successes) / Double(count) : 0 }
+
+    /// Wilson's score interval (Wilson, JASA 22, 1927), in 0…1.
+    public var interval: (low: Double, high: Double) {
+        guard count > 0 else { return (0, 1) }
+        let (n, z) = (Double(count), 1.959_963_984_540_054)
+        let centre = (value + z * z / (2 * n)) / (1 + z * z / n)
+        let half = z * sqrt(value * (1 - value) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return (max(0, centre - half), min(1, centre + half))
+    }
+}
+
+/// The exact McNemar test between two systems on the same tasks.
+public struct PairedTest: Sendable, Hashable {
+    /// Tasks that only the first system solved.
+    public let onlyFirst: Int
+    /// Tasks that only the second system solved.
+    public let onlySecond: Int
+
+    public init(onlyFirst: Int, onlySecond: Int) {
+        self.onlyFirst = onlyFirst
+        self.onlySecond = onlySecond
+    }
+
+    /// The two-sided probability of a split at least this uneven when the systems are equally good.
+    public var pValue: Double {
+        let n = onlyFirst + onlySecond
+        guard n > 0 else { return 1 }
+        var term = pow(0.5, Double(n))
+        var sum = 0.0
+        for k in 0...min(onlyFirst, onlySecond) {
+            sum += term
+            term *= Double(n - k) / Double(k + 1)
+        }
+        return min(1, 2 * sum)
+    }
+}

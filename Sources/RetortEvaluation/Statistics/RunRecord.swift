@@ -1,0 +1,56 @@
+import RetortCore
+
+/// What one run contributes to the figures of its system.
+public struct RunRecord: Sendable, Hashable {
+    public let task: AgentTask
+    public let isCorrect: Bool
+    public let cause: Cause
+    public let codeSteps: Int
+    public let failedCodeSteps: Int
+    public let parseErrors: Int
+    public let toolCalls: Int
+    public let usage: Usage
+    /// Wall-clock seconds in the model and the environment.
+    public let seconds: Double
+
+    /// How a run ended, and if not well, why.
+    public enum Cause: String, Codable, Sendable, CaseIterable {
+        case correct, wrong, forcedWrong = "forced, wrong", noAnswer = "no answer", failed
+        case parseError = "parse error", executionError = "execution error", timeout
+    }
+
+    public init(_ trajectory: Trajectory, _ verdict: Verdict) {
+        task = trajectory.task
+        isCorrect = verdict.isCorrect
+        var (code, failed, parse) = (0, 0, 0)
+        for step in trajectory.steps {
+            if case .code = step.action { code += 1 }
+            switch step.observation.outcome {
+            case .executionError, .timeout: failed += 1
+            case .parseError: parse += 1
+            case .success, .final: break
+            }
+        }
+        (codeSteps, failedCodeSteps, parseErrors) = (code, failed, parse)
+        toolCalls = trajectory.toolCallCount
+        usage = trajectory.usage
+        seconds = trajectory.steps.reduce(0) { $0 + $1.usage.seconds + $1.observation.seconds }
+        cause = Self.cause(trajectory, verdict)
+    }
+
+    private static func cause(_ trajectory: Trajectory, _ verdict: Verdict) -> Cause {
+        if verdict.isCorrect { return .correct }
+        switch trajectory.ending {
+        case .failed, nil: return .failed
+        case .forced: return .forcedWrong
+        case .answered: return .wrong
+        case .gaveUp:
+            switch trajectory.steps.last?.observation.outcome {
+            case .parseError: return .parseError
+            case .executionError: return .executionError
+            case .timeout: return .timeout
+            case .success, .final, nil: return .noAnswer
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortPython
+
+/// The agent student of a finished run, ready for questions.
+public struct DistilledAgent: Sendable {
+    /// Works on tasks.
+    public let rollout: Rollout
+    /// One of the run's out-of-domain factual tasks.
+    public let sampleTask: AgentTask
+
+    /// Opens a run's student with the run's own search and interpreter.
+    /// - Parameters:
+    ///   - student: its name; nil takes the recipe's last.
+    ///   - votes: samples a step; 1 is greedy.
+    public init(run: URL, student name: String?, votes: Int) async throws {
+        let recipe = try Manifest(folder: run).recipe
+        let folder = try RunFolder(run)
+        guard let student = recipe.students.last(where: { name == nil || $0.name == name }),
+            FileManager.default.fileExists(
+                atPath: folder.checkpoint(student.name, .agent).appendingPathComponent("config.json").path)
+                || FileManager.default.fileExists(
+                    atPath: folder.checkpoint(student.name, .agent).appendingPathComponent("adapter_config.json").path)
+        else { throw RunError.noAgent(run.path) }
+        let source = try TaskSource(recipe, folder: folder)
+        let tools = source.tools
+        let model = try LocalModel(folder: folder.checkpoint(student.name, .agent), identity: student.name)
+        let plan = recipe.evaluation
+        let policy = CodeAgent(
+            model: model,
+            view: CodeAgentView(instructions: .brief, tools: tools.map(\.specification)),
+            maximumTokens: plan.maximumTokens)
+        let search: any Search =
+            votes == 1
+            ? GreedySearch()
+            : SelfConsistentSearch(
+                samples: votes, sampling: Sampling(temperature: plan.temperature, topP: plan.topP))
+        let python = try await PythonInterpreter(limits: PythonLimits(seconds: plan.programSeconds))
+        rollout = Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
+            try await python.session(tools: tools)
+        }
+        sampleTask =
+            source.tests.first { $0.family == .factual && $0.split == "out" } ?? source.tests.first
+            ?? AgentTask(id: "sample", question: "What is 6 * 7?", answers: ["42"], family: .math)
+    }
+
+    /// A question of the user's own.
+    public func task(_ question: String) -> AgentTask {
+        AgentTask(id: "question", question: question, answers: [], family: .factual)
+    }
+}

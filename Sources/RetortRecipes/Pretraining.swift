@@ -1,0 +1,121 @@
+import Foundation
+import RetortCore
+import RetortLLM
+import RetortTensor
+import RetortTraining
+import RetortWorld
+import Yams
+
+/// Makes a Seedling: a small base model that can read, copy and continue the world's text, and has never seen an
+/// agent's trajectory.
+public struct Pretraining: Codable, Sendable, Hashable {
+    var name: String
+    var seed: UInt64
+    var tokenizer: String
+    var textSeed: UInt64
+    var hiddenSize: Int
+    var intermediateSize: Int
+    var layers: Int
+    var heads: Int
+    var rows: Int
+    var configuration: TrainingConfiguration
+
+    /// What the weights' folder says about them.
+    struct Record: Codable {
+        var recipe: Pretraining
+        var parameters: Int
+        /// Of all documents that were read, in order.
+        var dataHash: String
+        var documents: Int
+        var tokens: Int
+        /// The mean of the last fifty updates, in nats for each token.
+        var loss: Double
+    }
+
+    /// Reads a pretraining recipe.
+    /// - Throws: `RecipeError` with every fault and its line.
+    public init(_ file: URL) throws {
+        guard let text = try? String(contentsOf: file, encoding: .utf8), let root = try? Yams.compose(yaml: text) else {
+            throw RecipeError(
+                file: file.path, faults: [.init(line: 1, column: 1, message: "the file cannot be read as YAML")])
+        }
+        let faults = RecipeReader.Faults()
+        let reader = RecipeReader(root, faults: faults)
+        name = reader.string("name")
+        seed = UInt64(reader.integer("seed", default: 1))
+        tokenizer = reader.string("tokenizer")
+        textSeed = UInt64(reader.integer("textSeed", default: 1))
+        hiddenSize = reader.integer("hiddenSize", default: 128, in: 8...65_536)
+        intermediateSize = reader.integer("intermediateSize", default: 384, in: 8...262_144)
+        layers = reader.integer("layers", default: 4, in: 1...200)
+        heads = reader.integer("heads", default: 4, in: 1...256)
+        rows = reader.integer("rows", default: 1000, in: 1...100_000_000)
+        configuration = TrainingConfiguration(
+            rowTokens: reader.integer("rowTokens", default: 2048, in: 64...1_000_000),
+            learningRate: reader.number("learningRate", default: 2e-3, in: 1e-9...1), schedule: .cosine, warmup: 0.03,
+            weightDecay: 0.05, beta2: 0.98, seed: seed, checkpointEvery: 200)
+        reader.finish()
+        guard faults.list.isEmpty else { throw RecipeError(file: file.path, faults: faults.list) }
+    }
+
+    /// Trains and writes the folder; an interrupted run goes on at its last checkpoint.
+    public func run(into folder: URL) async throws { try await PretrainingThread().run(self, into: folder) }
+
+    /// The documents as samples.
+    func examples(_ tokenizer: Tokenizer) throws -> some IteratorProtocol<TrainingExample> {
+        guard let endOfText = tokenizer.id(of: "<|endoftext|>") else {
+            throw TokenizerError.missingToken("<|endoftext|>")
+        }
+        return WorldText(seed: textSeed).lazy.enumerated().map { number, text in
+            TrainingExample(document: text, id: "document \(number)", tokenizer: tokenizer, endOfText: endOfText)
+        }.makeIterator()
+    }
+
+    /// The hash and counts of the data, by reading it once more.
+    func describeData(_ tokenizer: Tokenizer) throws -> (hash: String, documents: Int, tokens: Int) {
+        var source = StreamRows(try examples(tokenizer), rows: rows, rowTokens: configuration.rowTokens)
+        var hash: UInt64 = 0
+        var (documents, tokens) = (0, 0)
+        while let row = source.next() {
+            hash = StableHash.of("\(hash) \(row.tokens)")
+            documents += row.segments.count
+            tokens += row.tokens.count
+        }
+        return (String(hash, radix: 16), documents, tokens)
+    }
+}
+
+/// Pretrains on a thread of its own.
+private actor PretrainingThread {
+    private nonisolated let executor = EngineExecutor(name: "retort.pretraining")
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    deinit { executor.finish() }
+
+    func run(_ recipe: Pretraining, into folder: URL) throws {
+        let source = URL(fileURLWithPath: recipe.tokenizer)
+        let tokenizer = try Tokenizer(source)
+        let shape = Qwen2Configuration(
+            vocabularySize: tokenizer.vocabularySize, hiddenSize: recipe.hiddenSize,
+            intermediateSize: recipe.intermediateSize, layerCount: recipe.layers, headCount: recipe.heads,
+            keyValueHeadCount: recipe.heads)
+        let network = try Qwen2Model(shape, weights: RandomWeights(seed: recipe.seed))
+        let trainer = try Trainer(network, configuration: recipe.configuration, checkpoints: folder)
+        let progress = ProgressLine(recipe.name)
+        let rows = StreamRows(
+            try recipe.examples(tokenizer), rows: recipe.rows, rowTokens: recipe.configuration.rowTokens)
+        let losses = try trainer.run(rows) { step in
+            progress.show(
+                step.update, of: step.updates, String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate))
+        }
+        try Checkpoint.write(network, dtype: .bfloat16, tokenizerFrom: source, to: folder)
+        let data = try recipe.describeData(tokenizer)
+        let record = Pretraining.Record(
+            recipe: recipe, parameters: network.parameterCount, dataHash: data.hash, documents: data.documents,
+            tokens: data.tokens, loss: losses.suffix(50).reduce(0, +) / Double(min(losses.count, 50)))
+        try AtomicFile.write(
+            JSONCoding.prettyEncoder.encode(record), to: folder.appendingPathComponent("manifest.json"))
+        trainer.discardCheckpoint()
+    }
+}

@@ -1,0 +1,257 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortTraining
+import Yams
+
+/// A point in the space of distillations: whose trajectories train which students in which views, and what is measured.
+public struct Recipe: Codable, Sendable, Hashable {
+    /// What the run folder is called.
+    public var name: String
+    /// Seeds everything.
+    public var seed: UInt64
+    /// Where tasks and the teacher's trajectories come from.
+    public var source: Source
+    /// The bases that become students.
+    public var students: [Student]
+    /// How each kind of student is trained; a system is evaluated only when its kind is here.
+    public var training: [Style: TrainingPlan]
+    /// What is measured.
+    public var evaluation: EvaluationPlan
+
+    /// The built-in world, or recorded data.
+    public enum Source: Codable, Sendable, Hashable {
+        case world(WorldPlan)
+        case recorded(RecordedPlan)
+    }
+
+    /// The built-in world and its scripted teacher.
+    public struct WorldPlan: Codable, Sendable, Hashable {
+        public var seed: UInt64
+        /// How many people; the other entities come in proportion.
+        public var people: Int
+        public var trainFactual: Int
+        public var trainMath: Int
+        /// Passages that a search returns.
+        public var passages: Int
+    }
+
+    /// Trajectories that others recorded, and files of test questions.
+    public struct RecordedPlan: Codable, Sendable, Hashable {
+        /// A ToRA file.
+        public var trajectories: String
+        /// How many of its trajectories train; the others are the test split `in`.
+        public var train: Int
+        /// Further test questions.
+        public var tests: [TestFile]
+    }
+
+    /// A file of test questions.
+    public struct TestFile: Codable, Sendable, Hashable {
+        public var file: String
+        public var family: AgentTask.Family
+        public var split: String
+    }
+
+    /// A base checkpoint.
+    public struct Student: Codable, Sendable, Hashable {
+        public var name: String
+        /// Its folder.
+        public var base: String
+    }
+
+    /// What a student learns to be.
+    public enum Style: String, Codable, Sendable, CaseIterable, CodingKeyRepresentable {
+        case cot
+        case cotWithRetrieval = "cot+rag"
+        case agent
+    }
+
+    /// One training stage.
+    public struct TrainingPlan: Codable, Sendable, Hashable {
+        public var configuration: TrainingConfiguration
+        /// The longest sample, in tokens.
+        public var maximumTokens: Int
+        /// What happens to longer ones.
+        public var overlong: OverlongPolicy
+    }
+
+    /// A student and a way of running it.
+    public enum System: String, Codable, Sendable, CaseIterable {
+        case cot
+        case cotWithRetrieval = "cot+rag"
+        case agent
+        case agentWithVote = "agent+sag"
+
+        /// The training that it needs.
+        public var style: Style {
+            switch self {
+            case .cot: .cot
+            case .cotWithRetrieval: .cotWithRetrieval
+            case .agent, .agentWithVote: .agent
+            }
+        }
+    }
+
+    /// What is measured.
+    public struct EvaluationPlan: Codable, Sendable, Hashable {
+        public var systems: [System]
+        /// Tasks for each family and split.
+        public var tasks: Int
+        public var maximumSteps: Int
+        /// Tokens for each turn.
+        public var maximumTokens: Int
+        /// Tasks at once.
+        public var concurrency: Int
+        /// Samples of a vote.
+        public var samples: Int
+        public var temperature: Double
+        public var topP: Double
+        /// Seconds for each program.
+        public var programSeconds: Double
+    }
+}
+
+extension Recipe {
+    /// Reads a recipe.
+    /// - Throws: `RecipeError` with every fault and its line.
+    public init(_ file: URL) throws {
+        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
+            throw RecipeError(
+                file: file.path, faults: [.init(line: 1, column: 1, message: "the file cannot be read; check the path")])
+        }
+        try self.init(yaml: text, file: file.path)
+    }
+
+    /// Reads a recipe's text; `file` is for messages.
+    public init(yaml: String, file: String) throws {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: yaml)
+        } catch let error as YamlError {
+            throw RecipeError(file: file, faults: [Self.fault(error)])
+        }
+        guard let root else {
+            throw RecipeError(file: file, faults: [.init(line: 1, column: 1, message: "the recipe is empty")])
+        }
+        let faults = RecipeReader.Faults()
+        let reader = RecipeReader(root, faults: faults)
+        self.init(reader)
+        reader.finish()
+        guard faults.list.isEmpty else {
+            let ordered = faults.list.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+            throw RecipeError(file: file, faults: ordered)
+        }
+    }
+
+    private static func fault(_ error: YamlError) -> RecipeError.Fault {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            .init(line: mark.line, column: mark.column, message: "this is not YAML: \(problem)")
+        default: .init(line: 1, column: 1, message: "this is not YAML: \(error)")
+        }
+    }
+
+    private init(_ reader: RecipeReader) {
+        name = reader.string("name")
+        if name.contains("/") || name.hasPrefix(".") {
+            reader.refuse("name", "'name' names a folder and must not hold '/' or begin with '.'")
+        }
+        seed = UInt64(reader.integer("seed", default: 42))
+        let world = reader.mapping("world", Self.world)
+        let recorded = reader.mapping("recorded", Self.recorded)
+        if (world == nil) == (recorded == nil) {
+            reader.refuse("world", "exactly one of 'world' and 'recorded' says where the tasks come from")
+        }
+        source =
+            recorded.map(Source.recorded)
+            ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2))
+        students = reader.list("students") { student in
+            Student(name: student.string("name"), base: student.string("base"))
+        }
+        if students.isEmpty { reader.refuse("students", "'students' needs at least one base to distil into") }
+        let seed = seed
+        training =
+            reader.mapping("training") { plans in
+                Style.allCases.reduce(into: [Style: TrainingPlan]()) { all, style in
+                    all[style] = plans.mapping(style.rawValue) { Self.training($0, seed: seed) }
+                }
+            } ?? [:]
+        if training.isEmpty { reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent") }
+        evaluation =
+            reader.mapping("evaluation", Self.evaluation)
+            ?? EvaluationPlan(
+                systems: System.allCases, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48, samples: 8,
+                temperature: 0.4, topP: 0.8, programSeconds: 5)
+        for system in evaluation.systems where training[system.style] == nil {
+            reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
+        }
+    }
+
+    private static func world(_ reader: RecipeReader) -> WorldPlan {
+        let train = reader.mapping("train") { train in
+            (train.integer("factual", default: 0), train.integer("math", default: 0))
+        }
+        return WorldPlan(
+            seed: UInt64(reader.integer("seed", default: 1)), people: reader.integer("people", default: 1000, in: 20...200_000),
+            trainFactual: train?.0 ?? 500, trainMath: train?.1 ?? 500,
+            passages: reader.integer("passages", default: 2, in: 1...20))
+    }
+
+    private static func recorded(_ reader: RecipeReader) -> RecordedPlan {
+        RecordedPlan(
+            trajectories: reader.string("trajectories"), train: reader.integer("train", default: 1000, in: 1...1_000_000),
+            tests: reader.list("tests") { test in
+                TestFile(
+                    file: test.string("file"), family: test.choice("family", default: .math),
+                    split: test.string("split", default: "out"))
+            })
+    }
+
+    private static func training(_ reader: RecipeReader, seed: UInt64) -> TrainingPlan {
+        enum Method: String, CaseIterable { case full, lora }
+        let lora = reader.mapping("lora") { lora in
+            LoRAConfiguration(
+                rank: lora.integer("rank", default: 64, in: 1...4096), alpha: lora.number("alpha", default: 128),
+                dropout: lora.number("dropout", default: 0.05, in: 0...0.99), targets: lora.strings("targets"))
+        }
+        let configuration = TrainingConfiguration(
+            method: lora.map(TrainingConfiguration.Method.lora) ?? .full,
+            epochs: reader.integer("epochs", default: 2, in: 1...1000),
+            rowTokens: reader.integer("rowTokens", default: 4096, in: 16...1_000_000),
+            accumulation: reader.integer("accumulation", default: 1, in: 1...10_000),
+            learningRate: reader.number("learningRate", default: 2e-4, in: 1e-9...1),
+            schedule: reader.choice("schedule", default: .linear), warmup: reader.number("warmup", default: 0, in: 0...1),
+            weightDecay: reader.number("weightDecay", default: 0, in: 0...1),
+            clip: reader.number("clip", default: 1, in: 1e-6...1e6),
+            beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
+            precision: reader.choice("precision", default: .bfloat16), seed: seed,
+            checkpointEvery: reader.integer("checkpointEvery", default: 50, in: 1...1_000_000))
+        return TrainingPlan(
+            configuration: configuration, maximumTokens: reader.integer("maxTokens", default: 1024, in: 16...1_000_000),
+            overlong: reader.choice("overlong", default: .drop))
+    }
+
+    private static func evaluation(_ reader: RecipeReader) -> EvaluationPlan {
+        let names = reader.strings("systems") ?? System.allCases.map(\.rawValue)
+        for name in names where System(rawValue: name) == nil {
+            let known = System.allCases.map(\.rawValue)
+            let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+            reader.refuse("systems", "there is no system '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
+        }
+        let vote = reader.mapping("sag") { sag in
+            (
+                sag.integer("samples", default: 8, in: 2...64), sag.number("temperature", default: 0.4, in: 0.01...5),
+                sag.number("topP", default: 0.8, in: 0.01...1)
+            )
+        }
+        return EvaluationPlan(
+            systems: names.compactMap(System.init(rawValue:)), tasks: reader.integer("tasks", default: 100, in: 1...1_000_000),
+            maximumSteps: reader.integer("maxSteps", default: 5, in: 1...100),
+            maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
+            concurrency: reader.integer("concurrency", default: 48, in: 1...1024), samples: vote?.0 ?? 8,
+            temperature: vote?.1 ?? 0.4, topP: vote?.2 ?? 0.8,
+            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600))
+    }
+}

@@ -1,0 +1,20 @@
+/// A recipe that cannot be carried out: everything that is wrong with it, each with its place.
+public struct RecipeError: Error, CustomStringConvertible, Equatable {
+    /// One fault.
+    public struct Fault: Sendable, Equatable {
+        /// From 1.
+        public let line: Int
+        /// From 1.
+        public let column: Int
+        public let message: String
+    }
+
+    /// The recipe's path.
+    public let file: String
+    /// In the order of the file.
+    public let faults: [Fault]
+
+    public var description: String {
+        faults.map { "\(file):\($0.line):\($0.column): \($0.message)" }.joined(separator: "\n")
+    }
+}

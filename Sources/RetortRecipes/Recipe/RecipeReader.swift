@@ -1,0 +1,165 @@
+import Foundation
+import Yams
+
+/// Reads a YAML mapping key by key, and remembers what is wrong with it, and where.
+///
+/// Every fault is collected, so that a recipe is corrected in one go; a faulty value reads as its default meanwhile.
+final class RecipeReader {
+    /// Where all readers of a file put the faults they find.
+    final class Faults {
+        var list: [RecipeError.Fault] = []
+    }
+
+    private let node: Node
+    private let faults: Faults
+    private var known: [String] = []
+
+    init(_ node: Node, faults: Faults) {
+        self.node = node
+        self.faults = faults
+        if node.mapping == nil { fault("a mapping of keys to values belongs here", at: node) }
+    }
+
+    private func fault(_ message: String, at node: Node) {
+        let mark = node.mark ?? self.node.mark
+        faults.list.append(
+            RecipeError.Fault(line: mark?.line ?? 1, column: mark?.column ?? 1, message: message))
+    }
+
+    private func value(_ key: String) -> Node? {
+        known.append(key)
+        return node.mapping?[key]
+    }
+
+    /// Whether the mapping has a key; asking makes it a known one.
+    func has(_ key: String) -> Bool { value(key) != nil }
+
+    /// A text that must be there.
+    func string(_ key: String) -> String {
+        guard let found = value(key) else {
+            fault("'\(key)' is missing", at: node)
+            return ""
+        }
+        return scalar(found, key, "a text") { $0.string } ?? ""
+    }
+
+    func string(_ key: String, default fallback: String) -> String {
+        value(key).flatMap { scalar($0, key, "a text") { $0.string } } ?? fallback
+    }
+
+    func optionalString(_ key: String) -> String? { value(key).flatMap { scalar($0, key, "a text") { $0.string } } }
+
+    /// A whole number within a range.
+    func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int> = 0...Int.max) -> Int {
+        guard let found = value(key), let number = scalar(found, key, "a whole number", { $0.int }) else {
+            return fallback
+        }
+        guard range.contains(number) else {
+            let limit = range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+            fault("'\(key)' must be \(limit), not \(number)", at: found)
+            return fallback
+        }
+        return number
+    }
+
+    /// A number within a range.
+    func number(_ key: String, default fallback: Double, in range: ClosedRange<Double> = 0...1e12) -> Double {
+        guard let found = value(key), let number = scalar(found, key, "a number", { $0.float }) else { return fallback }
+        guard range.contains(number) else {
+            fault("'\(key)' must be from \(range.lowerBound) to \(range.upperBound), not \(number)", at: found)
+            return fallback
+        }
+        return number
+    }
+
+    /// One of a set of words.
+    func choice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, default fallback: Choice
+    ) -> Choice where Choice.RawValue == String {
+        guard let found = value(key) else { return fallback }
+        guard let choice = found.string.flatMap(Choice.init(rawValue:)) else {
+            let words = Choice.allCases.map(\.rawValue)
+            let hint = Self.nearest(found.string ?? "", among: words).map { " (did you mean '\($0)'?)" } ?? ""
+            fault("'\(key)' must be one of \(words.joined(separator: ", "))\(hint)", at: found)
+            return fallback
+        }
+        return choice
+    }
+
+    /// A list of texts.
+    func strings(_ key: String) -> [String]? {
+        guard let found = value(key) else { return nil }
+        guard let list = found.sequence, list.allSatisfy({ $0.string != nil }) else {
+            fault("'\(key)' must be a list of texts", at: found)
+            return nil
+        }
+        return list.compactMap(\.string)
+    }
+
+    /// A nested mapping, or nil when it is not there.
+    func mapping<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> Result? {
+        value(key).map { nested($0, read) }
+    }
+
+    /// A list of mappings; empty when it is not there.
+    func list<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [Result] {
+        guard let found = value(key) else { return [] }
+        guard let elements = found.sequence else {
+            fault("'\(key)' must be a list", at: found)
+            return []
+        }
+        return elements.map { nested($0, read) }
+    }
+
+    private func nested<Result>(_ node: Node, _ read: (RecipeReader) -> Result) -> Result {
+        let reader = RecipeReader(node, faults: faults)
+        let result = read(reader)
+        reader.finish()
+        return result
+    }
+
+    /// Adds a fault of the caller's own, at a key.
+    func refuse(_ key: String, _ message: String) { fault(message, at: node.mapping?[key] ?? node) }
+
+    /// Reports the keys that nobody asked for.
+    func finish() {
+        for (key, _) in node.mapping ?? [:] {
+            let name = key.string ?? ""
+            guard !known.contains(name) else { continue }
+            let hint =
+                Self.nearest(name, among: known).map { "; did you mean '\($0)'?" }
+                ?? "; known here: \(Set(known).sorted().joined(separator: ", "))"
+            fault("unknown key '\(name)'\(hint)", at: key)
+        }
+    }
+
+    private func scalar<Value>(_ node: Node, _ key: String, _ what: String, _ read: (Node) -> Value?) -> Value? {
+        guard node.scalar != nil, let value = read(node) else {
+            fault("'\(key)' must be \(what)", at: node)
+            return nil
+        }
+        return value
+    }
+
+    /// The word that a misspelt one most likely stands for.
+    static func nearest(_ word: String, among words: [String]) -> String? {
+        let ranked = words.map { ($0, distance(Array(word.lowercased()), Array($0.lowercased()))) }
+            .min { ($0.1, $0.0) < ($1.1, $1.0) }
+        return ranked.flatMap { $0.1 <= max(2, word.count / 3) ? $0.0 : nil }
+    }
+
+    /// Levenshtein's edit distance.
+    private static func distance(_ a: [Character], _ b: [Character]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                let cost = diagonal + (x == y ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(cost, row[j] + 1, row[j + 1] + 1)
+            }
+        }
+        return row[b.count]
+    }
+}

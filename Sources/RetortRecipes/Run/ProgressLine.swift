@@ -1,0 +1,40 @@
+import Foundation
+
+/// How far a stage is, on standard error: rewritten in place on a terminal, else a line every ten seconds.
+final class ProgressLine {
+    private let name: String
+    private let start = ContinuousClock.now
+    private var lastShown: ContinuousClock.Instant?
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+
+    init(_ name: String) { self.name = name }
+
+    /// Shows progress, unless something was shown a moment ago.
+    func show(_ done: Int, of total: Int, _ detail: String = "") {
+        let pause: Duration = isTerminal ? .milliseconds(200) : .seconds(10)
+        let now = ContinuousClock.now
+        if let lastShown, lastShown.duration(to: now) < pause, done < total { return }
+        if !isTerminal, done < total, lastShown == nil, start.duration(to: now) < pause { return }
+        lastShown = now
+        let elapsed = start.duration(to: now) / .seconds(1)
+        let left = done > 0 ? elapsed / Double(done) * Double(total - done) : 0
+        let rate = elapsed > 0 ? Double(done) / elapsed : 0
+        write(
+            "\(name)  \(done)/\(total)  \(String(format: "%.1f", rate))/s  \(detail)"
+                + (done < total ? "  \(Self.time(left)) left" : "  in \(Self.time(elapsed))"),
+            isLast: done >= total)
+    }
+
+    /// Says something about the stage on a line of its own.
+    func note(_ text: String) { write("\(name)  \(text)", isLast: true) }
+
+    private func write(_ text: String, isLast: Bool) {
+        let line = isTerminal ? "\r\u{1B}[K\(text)\(isLast ? "\n" : "")" : "\(text)\n"
+        FileHandle.standardError.write(Data(line.utf8))
+    }
+
+    static func time(_ seconds: Double) -> String {
+        let whole = Int(seconds.rounded())
+        return whole < 60 ? "\(whole) s" : "\(whole / 60) min \(whole % 60) s"
+    }
+}

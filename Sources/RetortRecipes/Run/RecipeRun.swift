@@ -1,0 +1,113 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortPython
+import RetortStore
+
+/// Carries out a recipe, stage by stage: teach → filter → train → evaluate → report.
+///
+/// A stage that was finished with the same inputs is skipped; one that was interrupted goes on where it stood: teaching
+/// and evaluation at the next trajectory, training at its last checkpoint.
+public actor RecipeRun {
+    /// How far to go.
+    public enum Goal: Int, Sendable, CaseIterable, Comparable {
+        case teach, train, evaluate
+
+        public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    let recipe: Recipe
+    let folder: RunFolder
+    let store: TrajectoryStore
+    let source: TaskSource
+    private var stages: [String: Manifest.Stage]
+    private var interpreter: PythonInterpreter?
+
+    /// Opens the run's folder and makes its tasks.
+    public init(_ recipe: Recipe, folder url: URL) throws {
+        self.recipe = recipe
+        folder = try RunFolder(url)
+        // Another world needs other passages.
+        let previous = try? Manifest(folder: url)
+        if let previous, previous.recipe.source != recipe.source {
+            for name in ["passages.jsonl", "passages.sqlite"] {
+                try? FileManager.default.removeItem(at: url.appendingPathComponent(name))
+            }
+        }
+        stages = previous?.stages ?? [:]
+        store = try TrajectoryStore(folder.storeFile)
+        source = try TaskSource(recipe, folder: folder)
+    }
+
+    /// Works up to a goal.
+    /// - Returns: the figures, when the goal is evaluation.
+    @discardableResult
+    public func run(until goal: Goal = .evaluate) async throws -> EvaluationSummary? {
+        try saveManifest()
+        var hashes: [Recipe.Style: String] = [:]
+        for style in Recipe.Style.allCases where recipe.training[style] != nil {
+            hashes[style] = try await teach(style)
+        }
+        guard goal >= .train else { return nil }
+        var summary = EvaluationSummary()
+        var trained: [String: String] = [:]
+        for student in recipe.students {
+            for style in Recipe.Style.allCases where recipe.training[style] != nil {
+                trained["\(student.name)/\(style.rawValue)"] = try await train(
+                    student, style, after: hashes[style] ?? "")
+            }
+        }
+        guard goal >= .evaluate else { return nil }
+        for student in recipe.students {
+            for system in recipe.evaluation.systems {
+                let base = trained["\(student.name)/\(system.style.rawValue)"] ?? ""
+                let (parameters, records) = try await evaluate(student, system, after: base)
+                summary.add(system.rawValue, parameters: parameters, records)
+            }
+        }
+        try await report(summary)
+        return summary
+    }
+
+    /// The interpreter, started when it is first needed.
+    func python() async throws -> PythonInterpreter {
+        if let interpreter { return interpreter }
+        let started = try await PythonInterpreter(limits: PythonLimits(seconds: recipe.evaluation.programSeconds))
+        interpreter = started
+        return started
+    }
+
+    /// Runs a stage unless it is done, and notes that it is.
+    /// - Parameters:
+    ///   - hash: of everything the stage depends on.
+    ///   - reset: removes what another version of the stage left.
+    func stage(
+        _ name: String, hash: String, reset: () async throws -> Void, body: () async throws -> Void
+    ) async throws {
+        if let done = stages[name], done.hash == hash { return }
+        let begun = "\(name) begun"
+        if stages[begun]?.hash != hash {
+            try await reset()
+            stages[name] = nil
+            stages[begun] = Manifest.Stage(hash: hash, seconds: 0, finished: Date())
+            try saveManifest()
+        }
+        let start = ContinuousClock.now
+        try await body()
+        let seconds = start.duration(to: .now) / .seconds(1)
+        stages[begun] = nil
+        stages[name] = Manifest.Stage(hash: hash, seconds: seconds, finished: Date())
+        try saveManifest()
+    }
+
+    private func saveManifest() throws {
+        try AtomicFile.write(
+            JSONCoding.prettyEncoder.encode(Manifest(recipe: recipe, stages: stages)), to: folder.manifestFile)
+    }
+
+    /// A short, stable hash of values and of the hashes of earlier stages.
+    static func hash(_ parts: any Encodable...) throws -> String {
+        let bytes = try parts.map { String(decoding: try JSONCoding.encoder.encode($0), as: UTF8.self) }
+        return String(StableHash.of(bytes.joined(separator: "\n")), radix: 16)
+    }
+}

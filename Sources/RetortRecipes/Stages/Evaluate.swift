@@ -1,0 +1,66 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortEvaluation
+import RetortLLM
+import RetortPython
+import RetortRetrieval
+import RetortStore
+
+extension RecipeRun {
+    /// Measures a system: runs the test tasks that are still missing and reads all of them back.
+    /// - Returns: the student's size and a record for each task.
+    func evaluate(
+        _ student: Recipe.Student, _ system: Recipe.System, after upstream: String
+    ) async throws -> (parameters: Int, records: [RunRecord]) {
+        let set = Self.evaluationSet(student, system)
+        let hash = try Self.hash(recipe.evaluation, recipe.source, recipe.seed, upstream, set)
+        let sizeFile = folder.result("size-\(student.name)")
+        try await stage(set, hash: hash) {
+            try await store.remove(set: set)
+        } body: {
+            let model = try LocalModel(
+                folder: folder.checkpoint(student.name, system.style), identity: student.name,
+                options: LocalModel.Options(maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.samples)))
+            try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
+            let rollout = try await rollout(system, model)
+            try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
+        }
+        let parameters = try JSONCoding.decoder.decode(Int.self, from: Data(contentsOf: sizeFile))
+        let records = try await store.entries(in: set).map { entry in
+            RunRecord(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
+        }
+        return (parameters, records)
+    }
+
+    static func evaluationSet(_ student: Recipe.Student, _ system: Recipe.System) -> String {
+        "evaluate/\(student.name)/\(system.rawValue)"
+    }
+
+    /// A system as something that runs.
+    func rollout(_ system: Recipe.System, _ model: any LanguageModel) async throws -> Rollout {
+        let plan = recipe.evaluation
+        switch system {
+        case .cot, .cotWithRetrieval:
+            let retriever = system == .cotWithRetrieval ? source.search : nil
+            let policy = ChainOfThought(
+                model: model, view: ChainOfThoughtView(instructions: .brief), retriever: retriever,
+                maximumTokens: plan.maximumTokens)
+            let tools = source.tools
+            return Rollout(policy: policy, maximumSteps: policy.maximumSteps, seed: recipe.seed) { ToolEnvironment(tools) }
+        case .agent, .agentWithVote:
+            let search: any Search =
+                system == .agent
+                ? GreedySearch()
+                : SelfConsistentSearch(
+                    samples: plan.samples, sampling: Sampling(temperature: plan.temperature, topP: plan.topP))
+            let policy = CodeAgent(
+                name: system.rawValue, model: model, view: view(.agent), maximumTokens: plan.maximumTokens)
+            let python = try await python()
+            let tools = source.tools
+            return Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
+                try await python.session(tools: tools)
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortRetrieval
+import RetortStore
+import RetortTensor
+import RetortTraining
+
+extension RecipeRun {
+    /// The view that a style trains and acts in.
+    func view(_ style: Recipe.Style) -> any View {
+        switch style {
+        case .agent: CodeAgentView(instructions: .brief, tools: source.tools.map(\.specification))
+        case .cot, .cotWithRetrieval: ChainOfThoughtView(instructions: .brief)
+        }
+    }
+
+    /// Trains a student for a style on the trajectories that pass the filters.
+    /// - Returns: the stage's hash.
+    func train(_ student: Recipe.Student, _ style: Recipe.Style, after upstream: String) async throws -> String {
+        guard let plan = recipe.training[style] else { return "" }
+        let name = "train/\(student.name)/\(style.rawValue)"
+        let hash = try Self.hash(student, plan, upstream, Self.fingerprint(student.base))
+        let target = folder.checkpoint(student.name, style)
+        try await stage(name, hash: hash) {
+            try? FileManager.default.removeItem(at: target)
+        } body: {
+            let entries = try await store.entries(in: Self.teachSet(style))
+            let (kept, dropped) = TrajectoryFilter.standard.split(entries)
+            try AtomicFile.write(
+                JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(style.rawValue.fileName)"))
+            guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: style.rawValue, of: entries.count) }
+            let job = TrainingJob(
+                name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, view: view(style), plan: plan,
+                target: target, lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"))
+            try await TrainingThread().run(job)
+        }
+        return hash
+    }
+
+    /// What tells whether a base is still the one it was.
+    private static func fingerprint(_ base: String) throws -> String {
+        let file = URL(fileURLWithPath: base).appendingPathComponent("model.safetensors")
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
+        return "\(attributes?[.size] as? Int ?? 0)"
+    }
+}
+
+extension String {
+    /// `cot+rag` as part of a file's name.
+    var fileName: String { replacing("+", with: "-") }
+}
+
+/// All that one training stage needs.
+struct TrainingJob: Sendable {
+    let name: String
+    let base: URL
+    let trajectories: [Trajectory]
+    let view: any View
+    let plan: Recipe.TrainingPlan
+    let target: URL
+    let lossFile: URL
+}
+
+/// Trains on a thread of its own, so that Swift's few cooperative threads stay free.
+actor TrainingThread {
+    private nonisolated let executor = EngineExecutor(name: "retort.training")
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    deinit { executor.finish() }
+
+    func run(_ job: TrainingJob) throws {
+        let checkpoint = try Checkpoint(folder: job.base)
+        let progress = ProgressLine(job.name)
+        let set = try TrainingSet(
+            job.trajectories, view: job.view, template: checkpoint.template, tokenizer: checkpoint.tokenizer,
+            limit: job.plan.maximumTokens, overlong: job.plan.overlong)
+        if set.overlong > 0 {
+            progress.note(
+                "\(set.overlong) of \(job.trajectories.count) samples are longer than \(job.plan.maximumTokens) tokens: "
+                    + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn")
+        }
+        guard let first = set.examples.first else {
+            throw Preflight.Refusal.overlong(
+                count: set.overlong, dropped: set.dropped, limit: job.plan.maximumTokens)
+        }
+        progress.note(
+            "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
+                + Preflight.display(first, tokenizer: checkpoint.tokenizer))
+        let network = try checkpoint.network()
+        let configuration = job.plan.configuration
+        let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
+        let rows = EpochRows(
+            set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+        let losses = try trainer.run(rows) { step in
+            progress.show(
+                step.update, of: step.updates,
+                String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate))
+        }
+        try write(network, checkpoint, job)
+        try AtomicFile.write(JSONCoding.encoder.encode(losses), to: job.lossFile)
+        trainer.discardCheckpoint()
+    }
+
+    private func write(_ network: Qwen2Model, _ checkpoint: Checkpoint, _ job: TrainingJob) throws {
+        switch job.plan.configuration.method {
+        case .full:
+            try Checkpoint.write(network, dtype: .float32, tokenizerFrom: checkpoint.folder, to: job.target)
+        case .lora(let lora):
+            let adapter = AdapterConfiguration(
+                baseModel: checkpoint.folder.standardizedFileURL.path, rank: lora.rank, alpha: lora.alpha,
+                dropout: lora.dropout,
+                targets: lora.targets ?? [
+                    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+                ])
+            try AdapterFile.write(network, adapter, to: job.target)
+        }
+    }
+}

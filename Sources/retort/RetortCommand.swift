@@ -1,0 +1,48 @@
+import ArgumentParser
+import Foundation
+import RetortRecipes
+
+/// The command line.
+@main
+struct RetortCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retort",
+        abstract: "Distils tool-using LLM agents into small models, and runs them.",
+        discussion: """
+            A recipe says who teaches, which students learn, and what is measured:
+
+              retort run recipes/quickstart.yaml     collect, train, evaluate, report
+              retort ask "Who wrote …?"              watch the distilled student work
+              retort inspect runs/quickstart         what a run holds
+
+            A run that was killed goes on where it stood when it is started again.
+            """,
+        version: Retort.version,
+        subcommands: [
+            RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
+            InspectCommand.self, ImportCommand.self, PretrainCommand.self, TokenizeCommand.self, WorldCommand.self,
+            LogitsCommand.self,
+        ])
+
+    /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.
+    static func main() async {
+        let interrupt = InterruptHandler()
+        do {
+            let work = Task {
+                var command = try parseAsRoot()
+                if var asynchronous = command as? any AsyncParsableCommand {
+                    try await asynchronous.run()
+                } else {
+                    try command.run()
+                }
+            }
+            interrupt.cancels { work.cancel() }
+            try await work.value
+        } catch is CancellationError {
+            FileHandle.standardError.write(Data("\ninterrupted; start the same command again to go on\n".utf8))
+            Foundation.exit(130)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
