@@ -31,9 +31,9 @@ enum CodeAgentPrompt {
             ```
 
             Then stop. The program is run, and the next message shows you as an observation what it printed, the value \
-            of its last expression, or its error. Variables, functions and imports stay for your next programs. You may \
-            import the standard library's modules for computing, such as math, itertools, datetime and re, and also \
-            numpy and sympy. These functions are there already:
+            of its last expression, or its error. Variables, functions and imports stay for your next programs. You \
+            may import the standard library's modules for computing, such as math, itertools, datetime and re, and \
+            also numpy and sympy. These functions are there already:
 
             \(documents.joined(separator: "\n"))
 
