@@ -62,26 +62,37 @@ public struct Rollout: Sendable {
                 emit(.stepFinished(advance.step))
             }
             if trajectory.ending == nil { try await conclude(&trajectory, emit) }
-        } catch let error as CancellationError {
-            await session?.close()
-            throw error
         } catch {
+            // A cancelled model may end its stream in its own way; that is no failure to record.
+            guard !(error is CancellationError), !Task.isCancelled else {
+                await session?.close()
+                throw CancellationError()
+            }
             trajectory.end(.failed("\(error)"))
         }
         await session?.close()
         return trajectory
     }
 
+    /// Asks for the answer when no steps are left. What is said instead of one is recorded too.
     private func conclude(_ trajectory: inout Trajectory, _ emit: @Sendable (RolloutEvent) -> Void) async throws {
-        guard
-            let proposal = try await policy.conclude(trajectory, seed: stepSeed(trajectory), emit: emit),
-            case .answer(let answer) = proposal.action
-        else { return trajectory.end(.gaveUp("no answer after \(trajectory.steps.count) steps")) }
-        trajectory.append(
-            Step(
-                thought: proposal.thought, action: proposal.action,
-                observation: Observation(text: "", outcome: .final(answer)), usage: proposal.usage))
-        trajectory.end(.forced(answer))
+        let none = "no answer after \(trajectory.steps.count) steps"
+        emit(.stepStarted(trajectory.steps.count))
+        guard let proposal = try await policy.conclude(trajectory, seed: stepSeed(trajectory), emit: emit) else {
+            return trajectory.end(.gaveUp(none))
+        }
+        let observation =
+            proposal.action.immediateObservation
+            ?? Observation(text: "", outcome: .parseError("only an answer counts when no steps are left"))
+        let step = Step(
+            thought: proposal.thought, action: proposal.action, observation: observation, usage: proposal.usage)
+        trajectory.append(step)
+        if case .answer(let answer) = proposal.action {
+            trajectory.end(.forced(answer))
+        } else {
+            trajectory.end(.gaveUp(none))
+        }
+        emit(.stepFinished(step))
     }
 
     /// Depends on the run, the task and the step alone, so results do not depend on what else runs beside them.
@@ -96,57 +107,4 @@ public struct Rollout: Sendable {
         default: nil
         }
     }
-}
-
-/// Answers what needs no environment: final answers, giving up, and text that held no action.
-struct GuardedEnvironment: Environment {
-    private let inner: any Environment
-
-    init(_ inner: any Environment) { self.inner = inner }
-
-    func perform(_ action: Action) async throws -> Observation {
-        switch action {
-        case .answer(let value): Observation(text: "", outcome: .final(value))
-        case .giveUp(let reason): Observation(text: reason, outcome: .success)
-        case .unparsable(_, let reason): Observation(text: "Error: \(reason)", outcome: .parseError(reason))
-        case .code, .toolCall: try await inner.perform(action)
-        }
-    }
-
-    func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
-
-    func close() async { await inner.close() }
-}
-
-/// An environment that performs one tool and nothing else: what a policy without an interpreter needs.
-public struct ToolEnvironment: Environment {
-    private let tools: [String: any Tool]
-
-    public init(_ tools: [any Tool]) {
-        self.tools = Dictionary(tools.map { ($0.specification.name, $0) }, uniquingKeysWith: { first, _ in first })
-    }
-
-    public func perform(_ action: Action) async throws -> Observation {
-        guard case .toolCall(let name, let arguments) = action else {
-            return Observation(
-                text: "Error: only tools can be called here",
-                outcome: .executionError(type: "ToolError", message: "only tools can be called here"))
-        }
-        var call = ToolCall(name: name, arguments: arguments.object ?? [:])
-        do {
-            guard let tool = tools[name] else { throw ToolError.unknownTool(name, known: Array(tools.keys)) }
-            let result = try await tool.call(call.arguments)
-            call.result = result
-            return Observation(text: result.text, outcome: .success, toolCalls: [call])
-        } catch {
-            call.error = "\(error)"
-            return Observation(
-                text: "Error: \(error)", outcome: .executionError(type: "ToolError", message: "\(error)"),
-                toolCalls: [call])
-        }
-    }
-
-    public func fork() async throws -> any Environment { self }
-
-    public func close() async {}
 }

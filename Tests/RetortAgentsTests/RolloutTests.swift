@@ -1,16 +1,18 @@
 import RetortAgents
 import RetortCore
+import Synchronization
 import Testing
 
 let task = AgentTask(id: "t", question: "What is x?", answers: ["42"], family: .math)
+let bareView = CodeAgentView(instructions: .brief, tools: [])
 
 func rollout(
-    _ script: [[String]], search: any Search = GreedySearch(), steps: Int = 5, log: CounterEnvironment.Log = .init()
-) async throws -> Trajectory {
-    let policy = CodeAgent(
-        model: ScriptedModel(script), view: CodeAgentView(instructions: .brief, tools: []))
-    return try await Rollout(policy: policy, search: search, maximumSteps: steps) { CounterEnvironment(log: log) }
-        .trajectory(for: task)
+    _ model: any LanguageModel, search: any Search = GreedySearch(), steps: Int = 5, seed: UInt64 = 0,
+    log: CounterEnvironment.Log = .init()
+) -> Rollout {
+    Rollout(policy: CodeAgent(model: model, view: bareView), search: search, maximumSteps: steps, seed: seed) {
+        CounterEnvironment(log: log)
+    }
 }
 
 @Suite("The run loop")
@@ -18,112 +20,168 @@ struct RolloutTests {
     @Test("acts and observes until the final answer")
     func greedy() async throws {
         let log = CounterEnvironment.Log()
-        let trajectory = try await rollout([[turn("x = 42")], [turn("print x")], [turn("final x")]], log: log)
+        let model = ScriptedModel([[turn("x = 42")], [turn("print x")], [turn("final x")]])
+        let trajectory = try await rollout(model, log: log).trajectory(for: task, attempt: 3)
         #expect(trajectory.ending == .answered(42))
         #expect(trajectory.steps.map(\.observation.text) == ["(no output)", "42", ""])
-        #expect(log.open.withLock { $0 } == 0)
+        #expect(trajectory.usage == Usage(promptTokens: 3, completionTokens: 30, seconds: 1.5))
+        #expect(trajectory.id == "t/agent/3")
+        #expect(log.openCount == 0)
     }
 
-    @Test("text without a program is an observation that says what is expected")
+    @Test("text without a program is an observation that says what is expected, and nothing is run")
     func parseError() async throws {
-        let trajectory = try await rollout([["I do not know."], [turn("final 1")]])
-        #expect(trajectory.steps[0].action == .unparsable(text: "I do not know.", reason: reason(trajectory.steps[0])))
+        let log = CounterEnvironment.Log()
+        let trajectory = try await rollout(ScriptedModel([["I do not know."], [turn("final 1")]]), log: log)
+            .trajectory(for: task)
+        guard case .unparsable("I do not know.", _) = trajectory.steps[0].action,
+            case .parseError = trajectory.steps[0].observation.outcome
+        else {
+            Issue.record("\(trajectory.steps[0])")
+            return
+        }
         #expect(trajectory.steps[0].observation.text.contains("```py"))
+        #expect(log.performed.withLock { $0 } == ["final 1"])
         #expect(trajectory.ending == .answered(1))
     }
 
-    private func reason(_ step: Step) -> String {
-        if case .unparsable(_, let reason) = step.action { reason } else { "" }
+    @Test("an error of a program is observed, and the run goes on")
+    func executionError() async throws {
+        let trajectory = try await rollout(ScriptedModel([[turn("oops")], [turn("final 1")]])).trajectory(for: task)
+        #expect(trajectory.steps[0].observation.text == "Bad oops")
+        #expect(trajectory.ending == .answered(1))
     }
 
-    @Test("at the step limit the agent is asked for its answer")
+    @Test("a turn cut at the token limit holds no action, even when it seems whole")
+    func cut() async throws {
+        let cut = Completion(text: turn("final 1"), finish: .length)
+        let model = ScriptedModel([[cut], [Completion(text: turn("final 2"), finish: .endOfTurn)]])
+        let trajectory = try await rollout(model).trajectory(for: task)
+        #expect(trajectory.steps[0].observation.text.contains("cut at the token limit"))
+        #expect(trajectory.ending == .answered(2))
+    }
+
+    @Test("at the step limit the agent is asked for its answer, in the same chat")
     func forced() async throws {
-        let trajectory = try await rollout([[turn("x = 1")], [turn("print x")], ["Answer: 7"]], steps: 2)
+        let model = ScriptedModel([[turn("x = 1")], [turn("print x")], ["Answer: 7"]])
+        let trajectory = try await rollout(model, steps: 2).trajectory(for: task)
         #expect(trajectory.ending == .forced("7"))
+        let prompts = model.requests.withLock { $0.map(\.messages) }
+        let whole = bareView.messages(for: trajectory)
+        for prompt in prompts { #expect(Array(whole.prefix(prompt.count)) == prompt) }
+        #expect(prompts.last == whole.dropLast())
     }
 
-    @Test("a model that breaks ends the run as failed, never as answered")
-    func failure() async throws {
-        let log = CounterEnvironment.Log()
-        let trajectory = try await rollout([[turn("x = 1")]], log: log)
-        guard case .failed = trajectory.ending else {
+    @Test("an agent that has no answer when asked gave up; its words and their cost are kept")
+    func gaveUp() async throws {
+        let trajectory = try await rollout(ScriptedModel([[turn("x = 1")], [" "]]), steps: 1).trajectory(for: task)
+        guard case .gaveUp = trajectory.ending else {
             Issue.record("ended as \(String(describing: trajectory.ending))")
             return
         }
         #expect(trajectory.answer == nil)
-        #expect(trajectory.steps.count == 1)
-        #expect(log.open.withLock { $0 } == 0)
+        #expect(trajectory.usage.completionTokens == 20)
     }
 
-    @Test("many tasks are worked on, each once")
-    func many() async throws {
-        struct Fixed: LanguageModel {
-            let identity = "fixed"
-            func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
-                AsyncThrowingStream {
-                    $0.yield(.finished(sample: 0, Completion(text: turn("final 1"), finish: .endOfTurn)))
-                    $0.finish()
-                }
+    @Test("a model that breaks ends the run as failed, never as answered")
+    func modelFails() async throws {
+        let log = CounterEnvironment.Log()
+        let trajectory = try await rollout(ScriptedModel([[turn("x = 1")]]), log: log).trajectory(for: task)
+        #expect(trajectory.ending == .failed("ScriptEnded()"))
+        #expect(trajectory.answer == nil)
+        #expect(trajectory.steps.count == 1)
+        #expect(log.openCount == 0)
+    }
+
+    @Test("an environment that breaks, or cannot be made, ends the run as failed")
+    func environmentFails() async throws {
+        let log = CounterEnvironment.Log()
+        let broken = try await rollout(FixedModel(text: turn("break")), log: log).trajectory(for: task)
+        #expect(broken.ending == .failed("Broken()"))
+        #expect(log.openCount == 0)
+        let policy = CodeAgent(model: FixedModel(text: turn("final 1")), view: bareView)
+        let missing = try await Rollout(policy: policy) { throw CounterEnvironment.Broken() }.trajectory(for: task)
+        #expect(missing.ending == .failed("Broken()"))
+    }
+
+    @Test("a cancelled run throws, and leaves no record of a failure that was none")
+    func cancelled() async throws {
+        let (asked, continuation) = AsyncStream<Void>.makeStream()
+        let log = CounterEnvironment.Log()
+        let run = Task { try await rollout(SilentModel(asked: continuation), log: log).trajectory(for: task) }
+        for await _ in asked { break }
+        run.cancel()
+        await #expect(throws: CancellationError.self) { try await run.value }
+        #expect(log.openCount == 0)
+    }
+
+    @Test("events tell of each step, its text first, and end with the trajectory")
+    func events() async throws {
+        var told: [String] = []
+        let model = ScriptedModel([[turn("x = 1")], [turn("final x")]])
+        for try await event in rollout(model).run(task) {
+            switch event {
+            case .stepStarted(let index): told.append("started \(index)")
+            case .text: told.append("text")
+            case .stepFinished(let step): told.append("finished \(step.action.code ?? "")")
+            case .finished(let trajectory): told.append("answered \(trajectory.answer ?? "nothing")")
             }
         }
-        let policy = CodeAgent(model: Fixed(), view: CodeAgentView(instructions: .brief, tools: []))
-        let run = Rollout(policy: policy) { CounterEnvironment(log: .init()) }
-        let tasks = (0..<30).map { AgentTask(id: "\($0)", question: "?", answers: [], family: .math) }
-        var ids: Set<String> = []
-        for try await trajectory in run.trajectories(for: tasks, concurrency: 4) { ids.insert(trajectory.task.id) }
-        #expect(ids.count == 30)
+        #expect(
+            told == ["started 0", "text", "finished x = 1", "started 1", "text", "finished final x", "answered 1"])
+    }
+
+    @Test("a step's seed depends on run, task, attempt and step alone")
+    func seeds() async throws {
+        func seeds(seed: UInt64, attempt: Int) async throws -> [UInt64] {
+            let model = ScriptedModel([[turn("x = 1")], [turn("final x")]])
+            _ = try await rollout(model, seed: seed).trajectory(for: task, attempt: attempt)
+            return model.requests.withLock { $0.map(\.sampling.seed) }
+        }
+        let first = try await seeds(seed: 1, attempt: 0)
+        #expect(try await seeds(seed: 1, attempt: 0) == first)
+        #expect(Set(first).count == 2)
+        #expect(try await Set(first + seeds(seed: 2, attempt: 0) + seeds(seed: 1, attempt: 1)).count == 6)
     }
 }
 
-@Suite("Self-consistent search")
-struct SelfConsistentSearchTests {
-    private let search = SelfConsistentSearch(samples: 4)
+@Suite("Many tasks")
+struct RolloutRunnerTests {
+    private let tasks = (0..<30).map { AgentTask(id: "\($0)", question: "?", answers: [], family: .math) }
 
-    @Test("the most frequent final answer wins")
-    func finals() async throws {
-        let trajectory = try await rollout(
-            [[turn("final 41"), turn("final 42"), turn("final 42", thought: "b"), turn("final 42", thought: "c")]],
-            search: search)
-        #expect(trajectory.ending == .answered(42))
-        #expect(trajectory.steps[0].candidates.map(\.votes) == [1, 3, 3, 3])
-        #expect(trajectory.steps[0].candidates.map(\.chosen) == [false, true, false, false])
-    }
-
-    @Test("candidates do not see each other's state, and the winner's becomes the session's")
-    func isolation() async throws {
+    @Test("each is worked on once, and no more at once than allowed")
+    func bounded() async throws {
         let log = CounterEnvironment.Log()
-        let bump = [turn("x += 1"), turn("x += 1", thought: "b"), turn("x += 1", thought: "c"), turn("fail")]
-        let trajectory = try await rollout([bump, Array(repeating: turn("final x"), count: 4)], search: search, log: log)
-        #expect(trajectory.ending == .answered(1))
-        #expect(log.performed.withLock { $0.filter { $0 == "x += 1" }.count } == 1)
-        #expect(log.open.withLock { $0 } == 0)
+        let run = rollout(FixedModel(text: turn("final 1")), log: log)
+        var ids: [String] = []
+        for try await trajectory in run.trajectories(for: tasks, concurrency: 4) { ids.append(trajectory.task.id) }
+        #expect(ids.count == 30)
+        #expect(Set(ids).count == 30)
+        #expect(log.mostOpen.withLock { $0 } <= 4)
+        #expect(log.openCount == 0)
     }
 
-    @Test("numbers and white space that mean the same vote together")
-    func canonical() async throws {
-        let trajectory = try await rollout(
-            [[turn("say 3"), turn("say 2.0"), turn("say  2"), turn("fail")], Array(repeating: turn("final 1"), count: 4)],
-            search: search)
-        #expect(trajectory.steps[0].candidates.map(\.votes) == [1, 2, 2, 0])
-        #expect(trajectory.steps[0].observation.text == "2.0")
+    @Test("a failing task is a result, and the others go on")
+    func failing() async throws {
+        let run = rollout(ScriptedModel([[turn("final 1")], [turn("final 1")]]))
+        var endings: [Ending?] = []
+        for try await trajectory in run.trajectories(for: Array(tasks.prefix(3)), concurrency: 1) {
+            endings.append(trajectory.ending)
+        }
+        #expect(endings == [.answered(1), .answered(1), .failed("ScriptEnded()")])
     }
 
-    @Test("final answers and printed outputs never pool, and ties go to the lowest sample")
-    func tie() async throws {
-        let trajectory = try await rollout(
-            [[turn("say 2"), turn("final 2"), turn("say 2", thought: "b"), turn("final 2", thought: "b")],
-                Array(repeating: turn("final 9"), count: 4)], search: search)
-        #expect(trajectory.steps[0].observation.outcome == .success)
-        #expect(trajectory.ending == .answered(9))
-    }
-
-    @Test("when all fail, the first sample's error is observed")
-    func allFail() async throws {
-        let trajectory = try await rollout(
-            [[turn("fail"), "nothing", turn("fail"), turn("bad")], Array(repeating: turn("final 1"), count: 4)],
-            search: search)
-        #expect(trajectory.steps[0].observation.text == "Bad")
-        #expect(trajectory.steps[0].candidates.allSatisfy { $0.votes == 0 })
-        #expect(trajectory.steps[0].candidates[0].chosen)
+    @Test("cancelling ends the iteration")
+    func cancelled() async throws {
+        let (asked, continuation) = AsyncStream<Void>.makeStream()
+        let run = rollout(SilentModel(asked: continuation))
+        let consumer = Task { [tasks] in
+            var count = 0
+            for try await _ in run.trajectories(for: tasks, concurrency: 2) { count += 1 }
+            return count
+        }
+        for await _ in asked { break }
+        consumer.cancel()
+        #expect(try await consumer.value == 0)
     }
 }

@@ -4,19 +4,25 @@ import Synchronization
 /// A model that answers request after request from a list; each element holds the samples of one request.
 final class ScriptedModel: LanguageModel {
     let identity = "scripted"
-    private let script: Mutex<[[String]]>
+    private let script: Mutex<[[Completion]]>
     let requests = Mutex<[GenerationRequest]>([])
 
-    init(_ script: [[String]]) { self.script = Mutex(script) }
+    convenience init(_ script: [[String]]) {
+        self.init(script.map { $0.map { Completion(text: $0, finish: .endOfTurn, usage: Self.cost) } })
+    }
+
+    init(_ script: [[Completion]]) { self.script = Mutex(script) }
+
+    static let cost = Usage(promptTokens: 1, completionTokens: 10, seconds: 0.5)
 
     func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         requests.withLock { $0.append(request) }
-        let texts = script.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+        let completions = script.withLock { $0.isEmpty ? nil : $0.removeFirst() }
         return AsyncThrowingStream { continuation in
-            guard let texts else { return continuation.finish(throwing: ScriptEnded()) }
-            for (sample, text) in texts.enumerated() {
-                continuation.yield(.text(sample: sample, text))
-                continuation.yield(.finished(sample: sample, Completion(text: text, finish: .endOfTurn)))
+            guard let completions else { return continuation.finish(throwing: ScriptEnded()) }
+            for (sample, completion) in completions.enumerated() {
+                continuation.yield(.text(sample: sample, completion.text))
+                continuation.yield(.finished(sample: sample, completion))
             }
             continuation.finish()
         }
@@ -25,44 +31,30 @@ final class ScriptedModel: LanguageModel {
     struct ScriptEnded: Error {}
 }
 
-/// A tiny interpreter: `x = n`, `x += n`, `print x`, `final x`, `final n`, `say text`, `fail`; anything else is an error.
-actor CounterEnvironment: Environment {
-    private var x: Int
-    private let log: Log
+/// A model that always says the same, to every sample.
+struct FixedModel: LanguageModel {
+    let identity = "fixed"
+    let text: String
 
-    /// What all forks of one environment did.
-    final class Log: Sendable {
-        let performed = Mutex<[String]>([])
-        let open = Mutex(0)
-    }
-
-    init(x: Int = 0, log: Log) {
-        self.x = x
-        self.log = log
-        log.open.withLock { $0 += 1 }
-    }
-
-    func perform(_ action: Action) throws -> Observation {
-        guard let program = action.code else { throw ScriptedModel.ScriptEnded() }
-        log.performed.withLock { $0.append(program) }
-        let words = program.split(separator: " ").map(String.init)
-        switch words.first {
-        case "x" where words[1] == "=": x = Int(words[2]) ?? 0
-        case "x": x += Int(words[2]) ?? 0
-        case "print": return Observation(text: String(x), outcome: .success)
-        case "say": return Observation(text: words.dropFirst().joined(separator: " "), outcome: .success)
-        case "final": return Observation(text: "", outcome: .final(.integer(Int(words[1]) ?? x)))
-        default: return Observation(text: "Bad", outcome: .executionError(type: "Bad", message: "bad"))
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        AsyncThrowingStream { continuation in
+            for sample in 0..<request.samples {
+                continuation.yield(.finished(sample: sample, Completion(text: text, finish: .endOfTurn)))
+            }
+            continuation.finish()
         }
-        return Observation(text: "(no output)", outcome: .success)
     }
+}
 
-    func fork() -> any Environment { CounterEnvironment(x: x, log: log) }
+/// A model that never says anything, and tells when it is asked.
+struct SilentModel: LanguageModel {
+    let identity = "silent"
+    let asked: AsyncStream<Void>.Continuation
 
-    private var isClosed = false
-    func close() {
-        if !isClosed { log.open.withLock { $0 -= 1 } }
-        isClosed = true
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        asked.yield()
+        // Its end on cancellation is silent, as that of many streams is.
+        return AsyncThrowingStream { _ in }
     }
 }
 

@@ -8,7 +8,10 @@ public struct ChainOfThought: Policy {
     private let retriever: (any Tool)?
     private let maximumTokens: Int
 
-    /// - Parameter retriever: a tool with the one argument `query`; the question itself is the query.
+    /// - Parameters:
+    ///   - retriever: a tool with the one argument `query`; the question itself is the query. The environment must
+    ///     offer the tool.
+    ///   - maximumTokens: the most tokens of the turn; a longer one holds no answer.
     public init(
         model: any LanguageModel, view: ChainOfThoughtView, retriever: (any Tool)? = nil, maximumTokens: Int = 1024
     ) {
@@ -21,6 +24,8 @@ public struct ChainOfThought: Policy {
 
     public var modelIdentity: String { model.identity }
 
+    /// The retrieval first, when there is one; then the reasoning and the answer; then, should that hold no answer,
+    /// nothing more.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {
@@ -29,14 +34,15 @@ public struct ChainOfThought: Policy {
                 name: retriever.specification.name, arguments: ["query": .string(trajectory.task.question)])
             return Array(repeating: Proposal(thought: "", action: call), count: request.count)
         }
+        if trajectory.steps.contains(where: { $0.speaker != ChainOfThoughtView.retriever }) {
+            let end = Action.giveUp(reason: "the reasoning held no answer")
+            return Array(repeating: Proposal(thought: "", action: end), count: request.count)
+        }
         let completions = try await model.complete(
             GenerationRequest(
                 messages: view.messages(for: trajectory), samples: request.count, sampling: request.sampling,
                 maximumTokens: maximumTokens), emit: emit)
-        return completions.map { completion in
-            let (thought, action) = ActionParser.reasonedTurn(completion.text)
-            return Proposal(thought: thought, action: action, usage: completion.usage)
-        }
+        return completions.map { Proposal($0, limit: maximumTokens, reading: ActionParser.reasonedTurn) }
     }
 
     /// There is no second turn to ask in.
@@ -44,6 +50,6 @@ public struct ChainOfThought: Policy {
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal? { nil }
 
-    /// One try, and the fetching of passages before it.
+    /// One try, and the fetching of passages before it: the step limit for a `Rollout` of this policy.
     public var maximumSteps: Int { retriever == nil ? 1 : 2 }
 }

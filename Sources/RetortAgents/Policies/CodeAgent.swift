@@ -6,8 +6,11 @@ public struct CodeAgent: Policy {
     private let model: any LanguageModel
     private let view: any View
     private let maximumTokens: Int
-    private static let stops = ["Observation:", "<end_code>"]
 
+    /// The model has ended its turn when it begins to make up what it will observe.
+    private static let stops = ["Observation:", "\nObservation", "<end_code>"]
+
+    /// - Parameter maximumTokens: the most tokens of one turn; a longer one holds no action.
     public init(
         name: String = "agent", model: any LanguageModel, view: any View, maximumTokens: Int = 1024
     ) {
@@ -26,46 +29,32 @@ public struct CodeAgent: Policy {
             GenerationRequest(
                 messages: view.messages(for: trajectory), samples: request.count, sampling: request.sampling,
                 stops: Self.stops, maximumTokens: maximumTokens), emit: emit)
-        return completions.map { completion in
-            guard completion.finish != .length else {
-                return Proposal(
-                    thought: "",
-                    action: .unparsable(text: completion.text, reason: "cut off at \(maximumTokens) tokens"),
-                    usage: completion.usage)
-            }
-            let (thought, action) = ActionParser.codeTurn(completion.text)
-            return Proposal(thought: thought, action: action, usage: completion.usage)
-        }
+        return completions.map { Proposal($0, limit: maximumTokens, reading: ActionParser.codeTurn) }
     }
 
+    /// Asks for the answer, in the chat as it stands. The text is read leniently and never run.
     public func conclude(
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal? {
-        let now = Message(.user, "No steps are left. Give your best answer now, on one line: Answer: …")
         let completions = try await model.complete(
             GenerationRequest(
-                messages: view.messages(for: trajectory) + [now],
-                sampling: Sampling(temperature: 0, seed: seed), maximumTokens: maximumTokens), emit: emit)
-        return completions.first.flatMap { completion in
-            ActionParser.forcedAnswer(completion.text).map {
-                Proposal(thought: "", action: .answer(.string($0)), usage: completion.usage)
-            }
-        }
+                messages: view.messages(for: trajectory) + [view.lastCall],
+                sampling: Sampling(temperature: 0, seed: seed), stops: Self.stops, maximumTokens: maximumTokens),
+            emit: emit)
+        return completions.first.map { Proposal($0, limit: maximumTokens, reading: ActionParser.concludingTurn) }
     }
 }
 
-extension LanguageModel {
-    /// Waits for all samples; a single one is passed on as it is written.
-    func complete(
-        _ request: GenerationRequest, emit: @Sendable (RolloutEvent) -> Void
-    ) async throws -> [Completion] {
-        guard request.samples == 1 else { return try await complete(request) }
-        for try await event in stream(request) {
-            switch event {
-            case .text(_, let text): emit(.text(text))
-            case .finished(_, let completion): return [completion]
-            }
+extension Proposal {
+    /// A model's completion, read by its policy's parser. One that was cut holds no action, however it looks.
+    init(_ completion: Completion, limit: Int, reading parse: (String) -> (thought: String, action: Action)) {
+        guard completion.finish != .length else {
+            let reason = "the text was cut at the token limit of \(limit); write less"
+            self.init(
+                thought: "", action: .unparsable(text: completion.text, reason: reason), usage: completion.usage)
+            return
         }
-        throw LanguageModelError.sampleMissing(0)
+        let (thought, action) = parse(completion.text)
+        self.init(thought: thought, action: action, usage: completion.usage)
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import RetortCore
 
 /// The vote among the outcomes of several candidates.
@@ -9,7 +8,7 @@ struct ActionVote {
     let votes: [Int]
 
     /// What a candidate amounts to. Final answers and printed outputs never mix.
-    enum Ballot: Hashable {
+    private enum Ballot: Hashable {
         case final(String)
         case output(String)
     }
@@ -28,20 +27,9 @@ struct ActionVote {
 
     private static func ballot(_ observation: Observation) -> Ballot? {
         switch observation.outcome {
-        case .final(let value): .final(canonical(value.text))
-        case .success: .output(canonical(observation.text))
+        case .final(let value): .final(CanonicalText.of(value.text))
+        case .success: .output(CanonicalText.of(observation.text))
         case .parseError, .executionError, .timeout: nil
         }
-    }
-
-    /// One spelling for texts that mean the same: white space folded, numbers to ten significant digits.
-    static func canonical(_ text: String) -> String {
-        text.precomposedStringWithCompatibilityMapping.split(whereSeparator: \.isWhitespace).map { word in
-            guard let number = Double(word), number.isFinite else { return String(word) }
-            // Long integers are exact: rounding them would merge different answers.
-            if word.allSatisfy({ $0.isNumber || $0 == "-" }) { return String(word) }
-            if number == number.rounded(), abs(number) < 1e15 { return String(Int(number)) }
-            return String(format: "%.10g", number)
-        }.joined(separator: " ")
     }
 }

@@ -6,25 +6,30 @@ public struct ChainOfThoughtView: View {
     /// How much the system prompt says.
     public let instructions: Instructions
 
-    /// Who fetches passages before the model speaks.
+    /// Who fetches passages before the model speaks: the speaker of a retrieval step.
     public static let retriever = "retriever"
 
     public init(instructions: Instructions) { self.instructions = instructions }
 
     public func messages(for trajectory: Trajectory) -> [Message] {
-        let passages = trajectory.steps.filter { $0.speaker == Self.retriever }.map(\.observation.text)
+        let passages = trajectory.steps
+            .filter { $0.speaker == Self.retriever && !$0.observation.outcome.isFailure }
+            .map(\.observation.text)
         let question = (passages + [trajectory.task.question]).joined(separator: "\n\n")
         var messages = [Message(.system, systemPrompt), Message(.user, question)]
         for step in trajectory.steps where step.speaker != Self.retriever {
+            if case .giveUp = step.action { continue }
             messages.append(Message(.assistant, Self.turn(step.thought, step.action), trainable: true))
         }
         return messages
     }
 
-    /// A reasoner's turn as text; `ActionParser` reads it back.
+    /// A reasoner's turn as text; `ActionParser.reasonedTurn` reads it back. The answer stands on one line.
     public static func turn(_ thought: String, _ action: Action) -> String {
         switch action {
-        case .answer(let value): "\(thought)\nAnswer: \(value.text)"
+        case .answer(let value):
+            (thought.isEmpty ? "" : "\(thought)\n")
+                + "Answer: \(value.text.split(whereSeparator: \.isNewline).joined(separator: " "))"
         case .unparsable(let text, _): text
         case .code, .toolCall, .giveUp: thought
         }

@@ -3,15 +3,31 @@ import RetortCore
 /// How a trajectory looks to one role, as chat messages with trainable marks.
 ///
 /// The same messages prompt a model while acting and make its training examples, so a student is trained on exactly the
-/// tokens it will see. Of an unfinished trajectory the messages end where the role speaks next.
+/// tokens it will see. Of an unfinished trajectory the messages end where the role speaks next, and they are the
+/// beginning of the messages of every trajectory that goes on from there.
 public protocol View: Sendable {
-    /// The trajectory so far.
+    /// The trajectory so far. Only the role's own turns are trainable.
     func messages(for trajectory: Trajectory) -> [Message]
 
-    /// What a student learns from a trajectory: one chat, or several.
+    /// What is said to the role when no steps are left. Follows `messages(for:)` of the unfinished trajectory.
+    var lastCall: Message { get }
+
+    /// What a student learns from a trajectory: one chat, or several, or none.
     func examples(for trajectory: Trajectory) -> [[Message]]
 }
 
 extension View {
+    /// A request that fits every role.
+    public var lastCall: Message { Message(.user, "No steps are left. Give your answer now.") }
+
+    /// One example: the whole chat.
     public func examples(for trajectory: Trajectory) -> [[Message]] { [messages(for: trajectory)] }
+}
+
+extension Trajectory {
+    /// Whether the last step is an answer that was asked for because no steps were left.
+    var endsForced: Bool {
+        guard case .forced = ending, case .answer = steps.last?.action else { return false }
+        return true
+    }
 }

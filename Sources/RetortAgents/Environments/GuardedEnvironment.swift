@@ -1,0 +1,30 @@
+import RetortCore
+
+/// Keeps from an environment what it need not see: answers, giving up, and text that held no action. The run loop puts
+/// it around every session, so a parse error never reaches an interpreter, whatever the search.
+struct GuardedEnvironment: Environment {
+    private let inner: any Environment
+
+    init(_ inner: any Environment) { self.inner = inner }
+
+    func perform(_ action: Action) async throws -> Observation {
+        if let observation = action.immediateObservation { return observation }
+        return try await inner.perform(action)
+    }
+
+    func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
+
+    func close() async { await inner.close() }
+}
+
+extension Action {
+    /// What comes of an action that needs no environment; nil for those that do.
+    public var immediateObservation: Observation? {
+        switch self {
+        case .answer(let value): Observation(text: "", outcome: .final(value))
+        case .giveUp(let reason): Observation(text: reason, outcome: .success)
+        case .unparsable(_, let reason): Observation(text: "Error: \(reason)", outcome: .parseError(reason))
+        case .code, .toolCall: nil
+        }
+    }
+}

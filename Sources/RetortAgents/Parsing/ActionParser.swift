@@ -1,0 +1,134 @@
+import RetortCore
+
+/// Reads a model's text: its thought and its action. The inverse of the views' `turn`.
+public enum ActionParser {
+    /// Reads a code agent's turn.
+    ///
+    /// All fenced blocks tagged `py`, `python` or untagged are joined by blank lines. Forgiven are a missing `Thought:`
+    /// or `Code:`, a last fence left open, and `<end_code>`; what stands in `<think>` is not read.
+    public static func codeTurn(_ text: String) -> (thought: String, action: Action) {
+        guard let blocks = FencedBlocks(withoutThinking(text)) else {
+            return ("", .unparsable(text: text, reason: missingProgram(text)))
+        }
+        var thought = blocks.lead.trimmed
+        if thought.hasSuffix("Code:") { thought = thought.dropLast("Code:".count).trimmed }
+        if thought.hasPrefix("Thought:") { thought = thought.dropFirst("Thought:".count).trimmed }
+        return (thought, .code(blocks.programs.joined(separator: "\n\n")))
+    }
+
+    /// Reads a reasoner's turn: the answer in `<answer>` tags, after the last `Answer:`, or in the last `\boxed{}`.
+    public static func reasonedTurn(_ text: String) -> (thought: String, action: Action) {
+        let visible = withoutThinking(text)
+        let found = taggedAnswer(visible) ?? markedAnswer(visible) ?? boxedAnswer(visible)
+        guard let found, !found.answer.isEmpty else {
+            return ("", .unparsable(text: text, reason: "no answer was found; close with a line 'Answer: …'"))
+        }
+        return (found.thought, .answer(.string(found.answer)))
+    }
+
+    /// Reads the turn of a model that was told to answer now, whatever form it chose: a call of `final_answer`, an
+    /// answer as in `reasonedTurn`, or its whole text. Such a program is not run: an argument that is no literal is
+    /// taken as it is written.
+    public static func concludingTurn(_ text: String) -> (thought: String, action: Action) {
+        let visible = withoutThinking(text)
+        if let argument = FinalAnswerCall.argument(in: visible) {
+            let answer = PythonLiteral.value(of: argument) ?? .string(argument)
+            guard answer != .null else { return ("", .unparsable(text: text, reason: "the answer given was None")) }
+            return (codeTurn(text).thought, .answer(answer))
+        }
+        let reasoned = reasonedTurn(text)
+        if case .answer = reasoned.action { return reasoned }
+        guard !visible.trimmed.isEmpty else { return ("", .unparsable(text: text, reason: "no answer was given")) }
+        return ("", .answer(.string(visible.trimmed)))
+    }
+
+    private static func missingProgram(_ text: String) -> String {
+        let form = "write the program between a line ```py and a line ```, after 'Thought:' and 'Code:'"
+        let isAnswer = text.contains("final_answer") || text.lowercased().contains("answer:")
+        return "no program was found; \(form)" + (isAnswer ? "; to answer, call final_answer(…) in that program" : "")
+    }
+
+    /// The text without what a reasoning model thinks to itself. The same marks inside a program are the program's.
+    private static func withoutThinking(_ text: String) -> String {
+        var visible = text
+        // Some chat templates write the opening mark for the model, which then only writes the closing one.
+        if let closing = visible.firstRange(of: "</think>\n"), !visible[..<closing.lowerBound].contains("<think>"),
+            closing.lowerBound == visible.startIndex || visible[..<closing.lowerBound].last?.isNewline == true
+        {
+            visible = String(visible[closing.upperBound...])
+        }
+        while let open = visible.firstRange(of: "<think>"),
+            !FencedBlocks.opensProgram(in: visible[..<open.lowerBound])
+        {
+            let close = visible[open.upperBound...].firstRange(of: "</think>")
+            visible = String(visible[..<open.lowerBound]) + String(close.map { visible[$0.upperBound...] } ?? "")
+        }
+        return visible
+    }
+
+    private typealias Answer = (thought: String, answer: String)
+
+    private static func taggedAnswer(_ text: String) -> Answer? {
+        guard let open = text.ranges(of: "<answer>").last else { return nil }
+        let rest = text[open.upperBound...]
+        let answer = rest.firstRange(of: "</answer>").map { rest[..<$0.lowerBound] } ?? rest
+        return (text[..<open.lowerBound].trimmed, bare(answer))
+    }
+
+    /// A mark at the start of a line counts before one within a line; the answer ends with the line.
+    private static func markedAnswer(_ text: String) -> Answer? {
+        let marks = text.ranges(of: "Answer:")
+        let opening = marks.last { mark in
+            text[..<mark.lowerBound].reversed().prefix { !$0.isNewline }.allSatisfy { "*#> \t".contains($0) }
+        }
+        guard let mark = opening ?? marks.last else { return nil }
+        let rest = text[mark.upperBound...].drop { $0.isWhitespace || $0 == "*" }
+        let thought = text[..<mark.lowerBound].trimmed
+        return (opening == nil ? thought : thought.droppingTrailingEmphasis, bare(rest.prefix { !$0.isNewline }))
+    }
+
+    private static func boxedAnswer(_ text: String) -> Answer? {
+        guard let mark = text.ranges(of: "\\boxed{").last, let end = closingBrace(text[mark.upperBound...]) else {
+            return nil
+        }
+        return (text[..<mark.lowerBound].trimmed, text[mark.upperBound..<end].trimmed)
+    }
+
+    /// An answer without the emphasis or box around the whole of it.
+    private static func bare(_ text: Substring) -> String {
+        var answer = text.trimmed
+        while answer.hasSuffix("**") { answer = answer.dropLast(2).trimmed }
+        while answer.hasPrefix("**") { answer = answer.dropFirst(2).trimmed }
+        let box = "\\boxed{"
+        if answer.hasPrefix(box), let end = closingBrace(answer.dropFirst(box.count)),
+            answer.index(after: end) == answer.endIndex
+        {
+            answer = answer.dropFirst(box.count).dropLast().trimmed
+        }
+        return answer
+    }
+
+    /// Where the brace that was opened before the text is closed.
+    private static func closingBrace(_ text: Substring) -> String.Index? {
+        var depth = 1
+        return text.indices.first { index in
+            if text[index] == "{" { depth += 1 }
+            if text[index] == "}" { depth -= 1 }
+            return depth == 0
+        }
+    }
+}
+
+extension StringProtocol {
+    /// Without white space at either end.
+    var trimmed: String {
+        let start = firstIndex { !$0.isWhitespace } ?? endIndex
+        let end = lastIndex { !$0.isWhitespace }.map { index(after: $0) } ?? start
+        return String(self[start..<end])
+    }
+}
+
+extension String {
+    /// Without the `**` that opened the emphasis of what followed.
+    fileprivate var droppingTrailingEmphasis: String { hasSuffix("**") ? dropLast(2).trimmed : self }
+}

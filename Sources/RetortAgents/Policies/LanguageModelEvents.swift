@@ -1,0 +1,17 @@
+import RetortCore
+
+extension LanguageModel {
+    /// Waits for all samples; the text of a single one is passed on as it is written.
+    func complete(
+        _ request: GenerationRequest, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> [Completion] {
+        guard request.samples == 1 else { return try await complete(request) }
+        for try await event in stream(request) {
+            switch event {
+            case .text(_, let text): emit(.text(text))
+            case .finished(_, let completion): return [completion]
+            }
+        }
+        throw LanguageModelError.sampleMissing(0)
+    }
+}
