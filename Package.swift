@@ -51,8 +51,9 @@ let package = Package(
             .executableTarget(
                 name: "retort",
                 dependencies: [
-                    "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM", "RetortTensor",
-                "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
+                    "RetortTensor",
+                    "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ]),
             .target(name: "CWorker"),
             .target(

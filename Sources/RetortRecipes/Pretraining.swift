@@ -66,7 +66,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
         guard let endOfText = tokenizer.id(of: "<|endoftext|>") else {
             throw TokenizerError.missingToken("<|endoftext|>")
         }
-        return WorldText(seed: textSeed).lazy.enumerated().map { number, text in
+        return WorldText(seed: textSeed).enumerated().lazy.map { number, text in
             TrainingExample(document: text, id: "document \(number)", tokenizer: tokenizer, endOfText: endOfText)
         }.makeIterator()
     }

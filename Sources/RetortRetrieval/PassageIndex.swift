@@ -126,8 +126,10 @@ public struct PassageIndex: Sendable {
     }
 
     private static func words(of query: String) -> [String] {
-        let words = query.lowercased().unicodeScalars.split { !$0.properties.isAlphabetic && $0.properties.numericType == nil }
-            .map(String.init)
+        let words = query.lowercased().unicodeScalars.split {
+            !$0.properties.isAlphabetic && $0.properties.numericType == nil
+        }
+        .map(String.init)
         let telling = words.filter { !stopWords.contains($0) }
         return Array((telling.isEmpty ? words : telling).prefix(64))
     }

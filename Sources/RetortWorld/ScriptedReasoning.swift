@@ -18,7 +18,8 @@ extension ScriptedTeacher {
                     action: .toolCall(name: "web_search", arguments: .object(arguments)),
                     observation: Observation(
                         text: passages.text, outcome: .success,
-                        toolCalls: [ToolCall(name: "web_search", arguments: arguments, result: .string(passages.text))])))
+                        toolCalls: [ToolCall(name: "web_search", arguments: arguments, result: .string(passages.text))])
+                ))
         }
         trajectory.append(
             Step(

@@ -8,7 +8,8 @@ import RetortTraining
 /// `retort logits`
 struct LogitsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "logits", abstract: "Compute what a checkpoint makes of token ids, for comparison with other engines.",
+        commandName: "logits",
+        abstract: "Compute what a checkpoint makes of token ids, for comparison with other engines.",
         discussion: """
             Prints one JSON object: the logits of every position, the greedy continuation, and with --lora the loss and \
             gradients of one training step on the ids. Tools/parity.py compares them with transformers and PEFT.

@@ -15,7 +15,10 @@ struct TokenizeCommand: ParsableCommand {
     func run() throws {
         let tokenizer = try Tokenizer(URL(fileURLWithPath: folder))
         try JSONLines.forEach(String.self, in: URL(fileURLWithPath: lines)) { text, _ in
-            print(String(decoding: try JSONCoding.encoder.encode(tokenizer.encode(text, specials: .recognised)), as: UTF8.self))
+            print(
+                String(
+                    decoding: try JSONCoding.encoder.encode(tokenizer.encode(text, specials: .recognised)),
+                    as: UTF8.self))
         }
     }
 }

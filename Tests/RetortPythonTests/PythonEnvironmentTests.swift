@@ -63,7 +63,8 @@ struct PythonEnvironmentTests {
         let seen = try await session.perform(.code("print(shout('hi'), shout(text='ho'))"))
         #expect(seen.text == "HI HO")
         #expect(seen.toolCalls.map(\.result) == ["HI", "HO"])
-        let refused = try await session.perform(.code("try:\n    shout('bad')\nexcept Exception as e:\n    print('no:', e)"))
+        let refused = try await session.perform(
+            .code("try:\n    shout('bad')\nexcept Exception as e:\n    print('no:', e)"))
         #expect(refused.text.hasPrefix("no: there is no tool named bad"))
         #expect(try await session.perform(.code("shout(3)")).text.contains("'text' must be of type string"))
         #expect(try await session.perform(.code("shout()")).text.contains("missing a required argument: 'text'"))

@@ -72,9 +72,13 @@ struct ExactNumber: Equatable {
         self.divisor = digits == "0" ? [] : divisor
     }
 
-    private static func power(_ base: Int, _ exponent: Int) -> Int { (0..<exponent).reduce(1) { value, _ in value &* base } }
+    private static func power(_ base: Int, _ exponent: Int) -> Int {
+        (0..<exponent).reduce(1) { value, _ in value &* base }
+    }
 
-    private static func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? a : greatestCommonDivisor(b, a % b) }
+    private static func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
+        b == 0 ? a : greatestCommonDivisor(b, a % b)
+    }
 
     /// The parts of `a/b` or `\frac{a}{b}`.
     private static func fraction(_ text: String) -> (String, String)? {

@@ -63,7 +63,9 @@ public struct NumericGrader: Grader {
     }
 
     private static func plain(_ text: String) -> String {
-        text.replacing("\\left", with: "").replacing("\\right", with: "").replacing("$", with: "").replacing("\\!", with: "")
-            .replacing("\\dfrac", with: "\\frac").filter { !$0.isWhitespace }
+        text.replacing("\\left", with: "").replacing("\\right", with: "").replacing("$", with: "").replacing(
+            "\\!", with: ""
+        )
+        .replacing("\\dfrac", with: "\\frac").filter { !$0.isWhitespace }
     }
 }

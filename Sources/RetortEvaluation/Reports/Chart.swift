@@ -25,17 +25,21 @@ enum Chart {
         func x(_ value: Double) -> String { number(left + value / 100 * width) }
         var parts: [String] = []
         for tick in stride(from: 0.0, through: 100, by: 25) {
-            parts.append("<line class=\"grid\" x1=\"\(x(tick))\" x2=\"\(x(tick))\" y1=\"0\" y2=\"\(number(height - 16))\"/>")
+            parts.append(
+                "<line class=\"grid\" x1=\"\(x(tick))\" x2=\"\(x(tick))\" y1=\"0\" y2=\"\(number(height - 16))\"/>")
             parts.append("<text class=\"tick\" x=\"\(x(tick))\" y=\"\(number(height - 4))\">\(Int(tick))</text>")
         }
         for (index, bar) in bars.enumerated() {
             let y = Double(index) * row + 5
             let middle = number(y + 8)
-            parts.append("<text class=\"label\" x=\"\(number(left - 8))\" y=\"\(number(y + 12))\">\(bar.label.escaped)</text>")
+            parts.append(
+                "<text class=\"label\" x=\"\(number(left - 8))\" y=\"\(number(y + 12))\">\(bar.label.escaped)</text>")
             parts.append(
                 "<rect class=\"tone\(bar.tone)\" x=\"\(number(left))\" y=\"\(number(y))\" height=\"16\" rx=\"2\" "
                     + "width=\"\(number(max(bar.value / 100 * width, 1)))\"/>")
-            parts.append("<line class=\"whisker\" x1=\"\(x(bar.low))\" x2=\"\(x(bar.high))\" y1=\"\(middle)\" y2=\"\(middle)\"/>")
+            parts.append(
+                "<line class=\"whisker\" x1=\"\(x(bar.low))\" x2=\"\(x(bar.high))\" y1=\"\(middle)\" y2=\"\(middle)\"/>"
+            )
             parts.append(
                 "<text class=\"value\" x=\"\(number(left + bar.high / 100 * width + 6))\" y=\"\(number(y + 12))\">"
                     + "\(number(bar.value))</text>")
@@ -53,17 +57,25 @@ enum Chart {
         var parts: [String] = []
         for share in [0.0, 0.5, 1] {
             let position = number(y(ceiling * share))
-            parts.append("<line class=\"grid\" x1=\"\(number(left))\" x2=\"\(number(left + width))\" y1=\"\(position)\" y2=\"\(position)\"/>")
-            parts.append("<text class=\"label\" x=\"\(number(left - 5))\" y=\"\(number(y(ceiling * share) + 4))\">\(number(ceiling * share))</text>")
+            parts.append(
+                "<line class=\"grid\" x1=\"\(number(left))\" x2=\"\(number(left + width))\" y1=\"\(position)\" y2=\"\(position)\"/>"
+            )
+            parts.append(
+                "<text class=\"label\" x=\"\(number(left - 5))\" y=\"\(number(y(ceiling * share) + 4))\">\(number(ceiling * share))</text>"
+            )
         }
         for end in low < high ? [low, high] : [low] {
-            parts.append("<text class=\"tick\" x=\"\(number(x(end)))\" y=\"\(number(top + height + 14))\">\(name(end).escaped)</text>")
+            parts.append(
+                "<text class=\"tick\" x=\"\(number(x(end)))\" y=\"\(number(top + height + 14))\">\(name(end).escaped)</text>"
+            )
         }
         for line in lines {
             let path = line.points.map { "\(number(x($0.x))),\(number(y($0.y)))" }.joined(separator: " ")
             parts.append("<polyline class=\"tone\(line.tone)\" points=\"\(path)\"/>")
             if let last = line.points.last, !line.label.isEmpty {
-                parts.append("<text class=\"value\" x=\"\(number(x(last.x) + 5))\" y=\"\(number(y(last.y) + 4))\">\(line.label.escaped)</text>")
+                parts.append(
+                    "<text class=\"value\" x=\"\(number(x(last.x) + 5))\" y=\"\(number(y(last.y) + 4))\">\(line.label.escaped)</text>"
+                )
             }
         }
         return svg(width: left + width + 74, height: top + height + 20, parts)

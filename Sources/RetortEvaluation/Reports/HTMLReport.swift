@@ -67,7 +67,8 @@ public struct HTMLReport: Sendable {
         let sizes = Set(summary.cells.map(\.parameters)).sorted().map(MarkdownTable.parameters)
         let systems = summary.cells.reduce(into: [String]()) { if !$0.contains($1.system) { $0.append($1.system) } }
         let runs = summary.cells.reduce(0) { $0 + $1.n }
-        return "\(runs) runs of \(systems.joined(separator: ", ")) by students of \(sizes.joined(separator: ", ")) parameters."
+        return
+            "\(runs) runs of \(systems.joined(separator: ", ")) by students of \(sizes.joined(separator: ", ")) parameters."
     }
 
     private var groups: [(title: String, cells: [EvaluationSummary.Cell])] {
@@ -104,7 +105,9 @@ public struct HTMLReport: Sendable {
             let lines = systems.map { system in
                 Chart.Line(
                     label: system, tone: Self.tone(system),
-                    points: group.cells.filter { $0.system == system }.map { (log10(Double($0.parameters)), $0.accuracy) })
+                    points: group.cells.filter { $0.system == system }.map {
+                        (log10(Double($0.parameters)), $0.accuracy)
+                    })
             }
             return "<figure><figcaption>\(group.title)</figcaption>"
                 + "\(Chart.lines(lines, ceiling: 100, name: { MarkdownTable.parameters(Int(pow(10, $0).rounded())) }))</figure>"
@@ -133,7 +136,8 @@ public struct HTMLReport: Sendable {
         let heads = groups.map { "<th>\($0.title)</th>" }.joined()
         let rows = MarkdownTable.rows(summary).map { row in
             let cells = groups.map { group in
-                guard let cell = group.cells.first(where: { $0.system == row.system && $0.parameters == row.parameters })
+                guard
+                    let cell = group.cells.first(where: { $0.system == row.system && $0.parameters == row.parameters })
                 else { return "<td>–</td>" }
                 let link = SampleSection.anchor(cell.system, cell.family, cell.split)
                 return "<td><a href=\"#\(link)\"><b>\(String(format: "%.1f", cell.accuracy))</b></a> "
@@ -158,10 +162,12 @@ public struct HTMLReport: Sendable {
             let counts = names.map { name in
                 "<td>\(row.cells.reduce(0) { $0 + ($1.causes[name] ?? 0) })</td>"
             }
-            return "<tr><th>\(row.system.escaped)</th><td>\(MarkdownTable.parameters(row.parameters))</td>\(counts.joined())</tr>"
+            return
+                "<tr><th>\(row.system.escaped)</th><td>\(MarkdownTable.parameters(row.parameters))</td>\(counts.joined())</tr>"
         }
         let heads = names.map { "<th>\($0.escaped)</th>" }.joined()
-        return "<table><thead><tr><th>System</th><th>Size</th>\(heads)</tr></thead><tbody>\(rows.joined())</tbody></table>"
+        return
+            "<table><thead><tr><th>System</th><th>Size</th>\(heads)</tr></thead><tbody>\(rows.joined())</tbody></table>"
     }
 }
 

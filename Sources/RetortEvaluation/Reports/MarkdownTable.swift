@@ -48,7 +48,9 @@ public enum MarkdownTable {
 
     static func rows(_ summary: EvaluationSummary) -> [Row] {
         summary.cells.reduce(into: [Row]()) { rows, cell in
-            guard !rows.contains(where: { $0.parameters == cell.parameters && $0.system == cell.system }) else { return }
+            guard !rows.contains(where: { $0.parameters == cell.parameters && $0.system == cell.system }) else {
+                return
+            }
             rows.append(
                 Row(
                     parameters: cell.parameters, system: cell.system,

@@ -118,7 +118,8 @@ extension Recipe {
     public init(_ file: URL) throws {
         guard let text = try? String(contentsOf: file, encoding: .utf8) else {
             throw RecipeError(
-                file: file.path, faults: [.init(line: 1, column: 1, message: "the file cannot be read; check the path")])
+                file: file.path, faults: [.init(line: 1, column: 1, message: "the file cannot be read; check the path")]
+            )
         }
         try self.init(yaml: text, file: file.path)
     }
@@ -194,14 +195,16 @@ extension Recipe {
             (train.integer("factual", default: 0), train.integer("math", default: 0))
         }
         return WorldPlan(
-            seed: UInt64(reader.integer("seed", default: 1)), people: reader.integer("people", default: 1000, in: 20...200_000),
+            seed: UInt64(reader.integer("seed", default: 1)),
+            people: reader.integer("people", default: 1000, in: 20...200_000),
             trainFactual: train?.0 ?? 500, trainMath: train?.1 ?? 500,
             passages: reader.integer("passages", default: 2, in: 1...20))
     }
 
     private static func recorded(_ reader: RecipeReader) -> RecordedPlan {
         RecordedPlan(
-            trajectories: reader.string("trajectories"), train: reader.integer("train", default: 1000, in: 1...1_000_000),
+            trajectories: reader.string("trajectories"),
+            train: reader.integer("train", default: 1000, in: 1...1_000_000),
             tests: reader.list("tests") { test in
                 TestFile(
                     file: test.string("file"), family: test.choice("family", default: .math),
@@ -222,7 +225,8 @@ extension Recipe {
             rowTokens: reader.integer("rowTokens", default: 4096, in: 16...1_000_000),
             accumulation: reader.integer("accumulation", default: 1, in: 1...10_000),
             learningRate: reader.number("learningRate", default: 2e-4, in: 1e-9...1),
-            schedule: reader.choice("schedule", default: .linear), warmup: reader.number("warmup", default: 0, in: 0...1),
+            schedule: reader.choice("schedule", default: .linear),
+            warmup: reader.number("warmup", default: 0, in: 0...1),
             weightDecay: reader.number("weightDecay", default: 0, in: 0...1),
             clip: reader.number("clip", default: 1, in: 1e-6...1e6),
             beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
@@ -247,7 +251,8 @@ extension Recipe {
             )
         }
         return EvaluationPlan(
-            systems: names.compactMap(System.init(rawValue:)), tasks: reader.integer("tasks", default: 100, in: 1...1_000_000),
+            systems: names.compactMap(System.init(rawValue:)),
+            tasks: reader.integer("tasks", default: 100, in: 1...1_000_000),
             maximumSteps: reader.integer("maxSteps", default: 5, in: 1...100),
             maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
             concurrency: reader.integer("concurrency", default: 48, in: 1...1024), samples: vote?.0 ?? 8,

@@ -55,7 +55,8 @@ final class RecipeReader {
             return fallback
         }
         guard range.contains(number) else {
-            let limit = range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+            let limit =
+                range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
             fault("'\(key)' must be \(limit), not \(number)", at: found)
             return fallback
         }

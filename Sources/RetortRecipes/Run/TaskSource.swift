@@ -64,7 +64,8 @@ struct TaskSource: Sendable {
             task.split = "in"
             return task
         }
-        tests = try Array(rest.prefix(tasks))
+        tests =
+            try Array(rest.prefix(tasks))
             + plan.tests.flatMap { test in
                 try QuestionFile(URL(fileURLWithPath: test.file), family: test.family, split: test.split).tasks
                     .prefix(tasks)

@@ -21,7 +21,8 @@ extension RecipeRun {
         } body: {
             let model = try LocalModel(
                 folder: folder.checkpoint(student.name, system.style), identity: student.name,
-                options: LocalModel.Options(maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.samples)))
+                options: LocalModel.Options(
+                    maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.samples)))
             try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
             let rollout = try await rollout(system, model)
             try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
@@ -47,7 +48,9 @@ extension RecipeRun {
                 model: model, view: ChainOfThoughtView(instructions: .brief), retriever: retriever,
                 maximumTokens: plan.maximumTokens)
             let tools = source.tools
-            return Rollout(policy: policy, maximumSteps: policy.maximumSteps, seed: recipe.seed) { ToolEnvironment(tools) }
+            return Rollout(policy: policy, maximumSteps: policy.maximumSteps, seed: recipe.seed) {
+                ToolEnvironment(tools)
+            }
         case .agent, .agentWithVote:
             let search: any Search =
                 system == .agent

@@ -87,23 +87,27 @@ extension RecipeRun {
 
 extension Trajectory {
     /// The same work as a code agent does it: the closing answer becomes a call of `final_answer`.
-    var asCodeAgent: Trajectory { rebuilt { steps in
-        steps.map { step in
-            guard case .answer(let value) = step.action else { return step }
-            var step = step
-            step.action = .code("final_answer(\(Self.literal(value.text)))")
-            return step
+    var asCodeAgent: Trajectory {
+        rebuilt { steps in
+            steps.map { step in
+                guard case .answer(let value) = step.action else { return step }
+                var step = step
+                step.action = .code("final_answer(\(Self.literal(value.text)))")
+                return step
+            }
         }
-    } }
+    }
 
     /// The same work as prose: the recorded texts without the programs, then the answer.
-    var asReasoning: Trajectory { rebuilt { steps in
-        guard var last = steps.last else { return [] }
-        let observed = steps.dropLast().map(\.observation.text).filter { !$0.isEmpty }
-        last.thought = (steps.dropLast().map(\.thought) + observed + [last.thought]).filter { !$0.isEmpty }
-            .joined(separator: "\n")
-        return [last]
-    } }
+    var asReasoning: Trajectory {
+        rebuilt { steps in
+            guard var last = steps.last else { return [] }
+            let observed = steps.dropLast().map(\.observation.text).filter { !$0.isEmpty }
+            last.thought = (steps.dropLast().map(\.thought) + observed + [last.thought]).filter { !$0.isEmpty }
+                .joined(separator: "\n")
+            return [last]
+        }
+    }
 
     private func rebuilt(_ change: ([Step]) -> [Step]) -> Trajectory {
         var copy = Trajectory(task: task, provenance: provenance, id: id)

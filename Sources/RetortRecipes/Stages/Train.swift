@@ -80,7 +80,8 @@ actor TrainingThread {
         if set.overlong > 0 {
             progress.note(
                 "\(set.overlong) of \(job.trajectories.count) samples are longer than \(job.plan.maximumTokens) tokens: "
-                    + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn")
+                    + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn"
+            )
         }
         guard let first = set.examples.first else {
             throw Preflight.Refusal.overlong(
