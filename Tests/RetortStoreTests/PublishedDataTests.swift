@@ -81,4 +81,15 @@ struct PublishedDataTests {
         #expect(questions.tasks.count == 1319)
         #expect(questions.tasks[0].answers == ["18"])
     }
+
+    @Test(
+        "FireAct's 500 rewarded trajectories with 885 searches",
+        .enabled(if: isThere("fireact"), "the public data is not beside the project"))
+    func fireAct() throws {
+        let trajectories = try FireActImporter.read(data.appendingPathComponent("fireact/hotpotqa.json"))
+        #expect(trajectories.count == 500)
+        #expect(trajectories.allSatisfy { $0.answer.map { !$0.isEmpty } == true && $0.task.answers == [$0.answer] })
+        #expect(trajectories.reduce(0) { $0 + $1.toolCallCount } == 885)
+        #expect(trajectories.allSatisfy { $0.steps.allSatisfy { !$0.observation.outcome.isFailure } })
+    }
 }
