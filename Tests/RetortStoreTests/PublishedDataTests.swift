@@ -22,7 +22,7 @@ struct PublishedDataTests {
         "each of ToRA's 1,319 records is accounted for, at the published 84.3",
         .enabled(if: isThere("tora"), "the public data is not beside the project"))
     func toraRecords() throws {
-        let records = try ToRAImporter.records(in: tora)
+        let records = try ToRAImporter().records(in: tora)
         #expect(records.count == 1319)
         #expect(records.allSatisfy { $0.programs.count == 1 })
         #expect(records.filter { $0.outputs.isEmpty }.map(\.task.id) == ["gsm8k-test-146"])

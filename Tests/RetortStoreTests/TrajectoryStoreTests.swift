@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import RetortCore
 import Testing
 
@@ -136,6 +137,19 @@ struct TrajectoryStoreTests {
         try FileManager.default.copyItem(at: file, to: copy)
         try log.prefix((before + log.count) / 2).write(to: URL(fileURLWithPath: copy.path + "-wal"))
         #expect(try await TrajectoryStore(copy).ids(in: "s") == ["a"])
+    }
+
+    @Test("a store whose making was cut short is made again")
+    func cutMaking() async throws {
+        // What a process leaves that is killed before the first migration.
+        let queue = try DatabaseQueue(path: file.path)
+        try await queue.write {
+            try $0.execute(sql: "CREATE TABLE grdb_migrations (identifier TEXT NOT NULL PRIMARY KEY)")
+        }
+        try queue.close()
+        let store = try TrajectoryStore(file)
+        try await store.save(trajectory("a"), in: "s")
+        #expect(try await store.count(in: "s") == 1)
     }
 
     @Test("a file that is something else is named, and left alone")

@@ -6,9 +6,9 @@ import RetortCore
 ///
 /// ```swift
 /// let trajectories = try ToRAImporter.read(file)                       // to learn from, to grade
-/// let programs = try ToRAImporter.records(in: file).map(\.programs)    // to run again
+/// let programs = try ToRAImporter().records(in: file).map(\.programs)    // to run again
 /// ```
-public enum ToRAImporter {
+public struct ToRAImporter: Sendable {
     /// A line of the file.
     private struct Line: Decodable {
         let idx: Int
@@ -19,18 +19,28 @@ public enum ToRAImporter {
         let pred: [String?]?
     }
 
-    /// One trajectory for each record and sample, in file order; none is left out (see `ToRARecord.trajectory`).
-    /// - Throws: `JSONLinesError` that names the line.
-    public static func read(_ file: URL) throws -> [Trajectory] { try records(in: file).map(\.trajectory) }
+    private let source: String
+    private let split: String
 
-    /// One record for each line and sample, in file order. A line without samples gives one record with an empty text.
     /// - Parameters:
     ///   - source: begins the tasks' ids, such as `gsm8k-test-17`.
     ///   - split: what the tasks' split is called.
+    public init(source: String = "gsm8k-test", split: String = "test") {
+        self.source = source
+        self.split = split
+    }
+
+    /// The trajectories of ToRA's answers to GSM8K's test questions.
     /// - Throws: `JSONLinesError` that names the line.
-    public static func records(
-        in file: URL, source: String = "gsm8k-test", split: String = "test"
-    ) throws -> [ToRARecord] {
+    public static func read(_ file: URL) throws -> [Trajectory] { try ToRAImporter().trajectories(from: file) }
+
+    /// One trajectory for each record and sample, in file order; none is left out (see `ToRARecord.trajectory`).
+    /// - Throws: `JSONLinesError` that names the line.
+    public func trajectories(from file: URL) throws -> [Trajectory] { try records(in: file).map(\.trajectory) }
+
+    /// One record for each line and sample, in file order. A line without samples gives one record with an empty text.
+    /// - Throws: `JSONLinesError` that names the line.
+    public func records(in file: URL) throws -> [ToRARecord] {
         var records: [ToRARecord] = []
         try JSONLinesFile(file).forEach(Line.self) { line, number in
             let task = AgentTask(

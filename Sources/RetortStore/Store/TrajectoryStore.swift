@@ -73,7 +73,9 @@ public struct TrajectoryStore: Sendable {
         defer { try? queue.close() }
         let isOurs = try queue.read { database in
             let mark = try Int.fetchOne(database, sql: "PRAGMA application_id")
-            let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master")
+            // A process killed while it made the store may have left the list of migrations alone.
+            let tables = try Int.fetchOne(
+                database, sql: "SELECT count(*) FROM sqlite_master WHERE tbl_name <> 'grdb_migrations'")
             return mark == StoreSchema.applicationID || tables == 0
         }
         guard isOurs else { throw StoreError.notAStore(file: file.path) }
