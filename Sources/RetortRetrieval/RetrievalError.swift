@@ -1,0 +1,23 @@
+/// An index or a corpus that cannot be used.
+public enum RetrievalError: Error, CustomStringConvertible, Equatable {
+    /// There is no such file.
+    case missing(file: String)
+    /// The file is not an index, or an older version's.
+    case notAnIndex(file: String, reason: String)
+    /// Two passages of a corpus have one id.
+    case repeatedID(file: String, line: Int, id: String)
+    /// The index could not be written.
+    case notWritten(file: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .missing(let file): "\(file) cannot be read; check the path, or build the index first"
+        case .notAnIndex(let file, let reason): "\(file) is not a passage index: \(reason); remove it and build it anew"
+        case .repeatedID(let file, let line, let id):
+            "\(file), line \(line): the id '\(id)' stands there before; give each passage an id of its own"
+        case .notWritten(let file, let reason):
+            "\(file) could not be written: \(reason). The previous index, if any, is unchanged; "
+                + "check free space and permissions, then build again"
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import RetortCore
+
+/// A JSON Lines file of someone else's: read a line at a time, with an account of what was read.
+///
+/// Memory is bounded by the longest line, whatever the file's size. A byte-order mark, `\r\n` line ends and empty lines
+/// are accepted. Files of Retort's own are written with `JSONLines.write`, whole or not at all, and are never torn.
+public struct JSONLinesFile: Sendable {
+    /// What a last line means that neither ends in a line break nor is valid JSON: a download or a copy that was cut.
+    public enum TornEnd: Sendable {
+        /// An error that names the line.
+        case refuse
+        /// The line is left out, and `Account.tornLine` names it.
+        case leaveOut
+    }
+
+    /// What was found in a file.
+    public struct Account: Sendable, Hashable {
+        /// Lines that held a record.
+        public var records = 0
+        /// Lines with nothing on them, which were skipped.
+        public var emptyLines = 0
+        /// The number of the cut last line that was left out; nil when the file ends as it should.
+        public var tornLine: Int?
+    }
+
+    /// Longer lines are refused, in bytes: a file without line breaks must not fill the memory.
+    static let longestLine = 1 << 28
+
+    private let file: URL
+    private let tornEnd: TornEnd
+
+    public init(_ file: URL, tornEnd: TornEnd = .refuse) {
+        self.file = file
+        self.tornEnd = tornEnd
+    }
+
+    /// Calls `body` with each record and its line number, from 1.
+    /// - Throws: `JSONLinesError` that names the file, the line and the reason.
+    @discardableResult
+    public func forEach<Record: Decodable>(
+        _ type: Record.Type, _ body: (Record, Int) throws -> Void
+    ) throws -> Account {
+        let decoder = JSONCoding.decoder
+        var account = Account()
+        try forEachLine { line, number, isEnded in
+            guard line.contains(where: { !" \t\r".utf8.contains($0) }) else {
+                account.emptyLines += 1
+                return
+            }
+            let record: Record
+            do {
+                record = try decoder.decode(type, from: line)
+            } catch {
+                let isTorn = !isEnded && !Self.isJSON(line)
+                if isTorn, tornEnd == .leaveOut {
+                    account.tornLine = number
+                    return
+                }
+                throw JSONLinesError.malformed(
+                    file: file.path, line: number,
+                    reason: isTorn ? "the file ends in the middle of this record" : Self.reason(error))
+            }
+            try body(record, number)
+            account.records += 1
+        }
+        return account
+    }
+
+    /// All records of a file, and the account of it.
+    public func read<Record: Decodable>(_ type: Record.Type) throws -> (records: [Record], account: Account) {
+        var records: [Record] = []
+        let account = try forEach(type) { record, _ in records.append(record) }
+        return (records, account)
+    }
+
+    /// Calls `body` with each line's bytes, its number, and whether a line break ended it.
+    private func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
+        guard let handle = FileHandle(forReadingAtPath: file.path) else {
+            throw JSONLinesError.missing(file: file.path)
+        }
+        defer { try? handle.close() }
+        var number = 0
+        var rest = Data()
+        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty {
+            var pieces = chunk.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[...]
+            // The last piece's line goes on in the next chunk.
+            let last = pieces.popLast() ?? Data()
+            for piece in pieces {
+                number += 1
+                try body(Self.withoutMark(rest + piece, number), number, true)
+                rest = Data()
+            }
+            rest += last
+            guard rest.count <= Self.longestLine else {
+                throw JSONLinesError.malformed(
+                    file: file.path, line: number + 1, reason: "it is longer than \(Self.longestLine) bytes")
+            }
+        }
+        if !rest.isEmpty { try body(Self.withoutMark(rest, number + 1), number + 1, false) }
+    }
+
+    private static func withoutMark(_ line: Data, _ number: Int) -> Data {
+        number == 1 && line.starts(with: [0xEF, 0xBB, 0xBF]) ? Data(line.dropFirst(3)) : line
+    }
+
+    private static func isJSON(_ line: Data) -> Bool {
+        (try? JSONCoding.decoder.decode(JSONValue.self, from: line)) != nil
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        func place(_ context: DecodingError.Context) -> String {
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? "the record" : "'\(path)'"
+        }
+        return switch error {
+        case DecodingError.keyNotFound(let key, _): "it lacks '\(key.stringValue)'"
+        case DecodingError.typeMismatch(_, let context): "\(place(context)) is of another type"
+        case DecodingError.valueNotFound(_, let context): "\(place(context)) is null"
+        case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty: context.debugDescription
+        default: "it is not valid JSON"
+        }
+    }
+}

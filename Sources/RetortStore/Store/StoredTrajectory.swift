@@ -1,0 +1,14 @@
+import RetortCore
+
+/// A trajectory as a store holds it: with its grade, once it has one.
+public struct StoredTrajectory: Codable, Sendable, Hashable {
+    /// What happened.
+    public var trajectory: Trajectory
+    /// How the answer was graded; nil when it was not.
+    public var verdict: Verdict?
+
+    public init(trajectory: Trajectory, verdict: Verdict?) {
+        self.trajectory = trajectory
+        self.verdict = verdict
+    }
+}

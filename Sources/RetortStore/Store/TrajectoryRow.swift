@@ -1,0 +1,78 @@
+import Foundation
+import GRDB
+import RetortCore
+
+/// A stored trajectory as a row: the whole as JSON, and in columns what is searched for.
+struct TrajectoryRow: FetchableRecord, Sendable {
+    /// The place in saving order; nil before the row is saved.
+    let sequence: Int64?
+    let set: String
+    let id: String
+    private let columns: [(any DatabaseValueConvertible & Sendable)?]
+    private let verdict: String?
+    private let trajectory: String
+
+    init(_ stored: StoredTrajectory, set: String) throws {
+        let trajectory = stored.trajectory
+        sequence = nil
+        self.set = set
+        id = trajectory.id
+        columns = [
+            trajectory.task.id, trajectory.task.family.rawValue, trajectory.task.split, trajectory.provenance.policy,
+            Self.kind(of: trajectory.ending), stored.verdict?.isCorrect,
+        ]
+        verdict = try stored.verdict.map(Self.json)
+        self.trajectory = try Self.json(ExactValues.marked(trajectory))
+    }
+
+    init(row: Row) throws {
+        sequence = row["sequence"]
+        set = row["set"]
+        id = row["id"]
+        columns = []
+        verdict = row["verdict"]
+        trajectory = row["trajectory"]
+    }
+
+    /// Saves the row; one with the same set and id keeps its place.
+    func upsert(_ database: Database) throws {
+        let values: [(any DatabaseValueConvertible)?] = [set, id] + columns + [verdict, trajectory]
+        try database.execute(
+            sql: """
+                INSERT INTO trajectory
+                    ("set", id, task, family, split, policy, ending, correct, verdict, trajectory)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT ("set", id) DO UPDATE SET
+                    task = excluded.task, family = excluded.family, split = excluded.split, policy = excluded.policy,
+                    ending = excluded.ending, correct = excluded.correct, verdict = excluded.verdict,
+                    trajectory = excluded.trajectory
+                """, arguments: StatementArguments(values))
+    }
+
+    /// The trajectory the row holds.
+    /// - Throws: `StoreError.unreadable` with the set and the id.
+    func stored(path: String) throws -> StoredTrajectory {
+        do {
+            let decoder = JSONCoding.decoder
+            return StoredTrajectory(
+                trajectory: ExactValues.unmarked(try decoder.decode(Trajectory.self, from: Data(trajectory.utf8))),
+                verdict: try verdict.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) })
+        } catch {
+            throw StoreError.unreadable(file: path, set: set, id: id, reason: "\(error)")
+        }
+    }
+
+    private static func json(_ value: some Encodable) throws -> String {
+        String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self)
+    }
+
+    private static func kind(of ending: Ending?) -> String {
+        switch ending {
+        case nil: "unfinished"
+        case .answered: "answered"
+        case .forced: "forced"
+        case .gaveUp: "gaveUp"
+        case .failed: "failed"
+        }
+    }
+}

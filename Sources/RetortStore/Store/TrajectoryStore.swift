@@ -1,0 +1,189 @@
+import Foundation
+import GRDB
+import RetortCore
+
+/// A run's trajectories, in sets named after the stage that made them (`rollout/teacher`, `evaluate/agent`): one SQLite
+/// file in WAL mode.
+///
+/// Each save is a transaction of its own, synced to disk before it returns: a killed process, or a machine that loses
+/// its power, loses at most the trajectory in flight. Any number of tasks may read and save at once, and other
+/// processes may read meanwhile.
+///
+/// ```swift
+/// let store = try TrajectoryStore(folder.appendingPathComponent("trajectories.sqlite"))
+/// try await store.save(trajectory, verdict: verdict, in: "rollout/teacher")
+/// for try await stored in store.trajectories(in: "rollout/teacher") { print(stored.trajectory.id) }
+/// ```
+public struct TrajectoryStore: Sendable {
+    /// A trajectory, and its grade when it has one.
+    public typealias Entry = StoredTrajectory
+
+    /// Whether a store must be there already.
+    public enum Opening: Sendable {
+        /// An absent file becomes an empty store.
+        case createWhenAbsent
+        /// An absent file is an error: for commands that only look.
+        case existing
+    }
+
+    /// In which order trajectories are read.
+    public enum Order: Sendable {
+        /// By trajectory id, so that the order does not depend on which finished first, nor on where a run was killed.
+        case byID
+        /// As first saved. Saving a trajectory again does not move it.
+        case asSaved
+    }
+
+    let database: DatabasePool
+    let path: String
+
+    /// Opens a store, or makes one.
+    /// - Throws: `StoreError` for a file that is something else, damaged, or a newer version's.
+    public init(_ file: URL, _ opening: Opening = .createWhenAbsent) throws {
+        path = file.path
+        guard opening == .createWhenAbsent || FileManager.default.fileExists(atPath: file.path) else {
+            throw StoreError.missing(file: file.path)
+        }
+        var configuration = Configuration()
+        // Another process of the same run, such as `inspect`, may hold the file for a moment.
+        configuration.busyMode = .timeout(10)
+        do {
+            // A look before WAL mode is set, so that a stranger's database is left as it was.
+            try Self.recognise(file)
+            database = try DatabasePool(path: file.path, configuration: configuration)
+            // GRDB's default for WAL is NORMAL, which can lose the last commits with the power. A trajectory costs
+            // seconds of a model's time and a sync costs milliseconds.
+            try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            let migrator = StoreSchema.migrator
+            guard try database.read(migrator.hasBeenSuperseded) == false else {
+                throw StoreError.newer(file: file.path)
+            }
+            try migrator.migrate(database)
+        } catch let error as DatabaseError {
+            throw StoreError.of(error, file: file.path)
+        }
+    }
+
+    private static func recognise(_ file: URL) throws {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
+        guard let size = attributes?[.size] as? Int, size > 0 else { return }
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        let queue = try DatabaseQueue(path: file.path, configuration: configuration)
+        defer { try? queue.close() }
+        let isOurs = try queue.read { database in
+            let mark = try Int.fetchOne(database, sql: "PRAGMA application_id")
+            // A process killed while it made the store may have left the list of migrations alone.
+            let tables = try Int.fetchOne(
+                database, sql: "SELECT count(*) FROM sqlite_master WHERE tbl_name <> 'grdb_migrations'")
+            return mark == StoreSchema.applicationID || tables == 0
+        }
+        guard isOurs else { throw StoreError.notAStore(file: file.path) }
+    }
+
+    // MARK: Saving
+
+    /// Saves a trajectory, in place of one with the same set and id.
+    public func save(_ trajectory: Trajectory, verdict: Verdict? = nil, in set: String) async throws {
+        try await save([StoredTrajectory(trajectory: trajectory, verdict: verdict)], in: set)
+    }
+
+    /// Saves trajectories in one transaction: all of them or none.
+    public func save(_ trajectories: [StoredTrajectory], in set: String) async throws {
+        let rows = try trajectories.map { try TrajectoryRow($0, set: set) }
+        try await using { database in
+            try await database.write { database in
+                for row in rows { try row.upsert(database) }
+            }
+        }
+    }
+
+    /// Removes a set, before a stage is made anew.
+    public func remove(set: String) async throws {
+        try await using { database in
+            try await database.write { database in
+                try database.execute(sql: "DELETE FROM trajectory WHERE \"set\" = ?", arguments: [set])
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    /// A set's trajectories one after the other, with memory for a few at a time.
+    ///
+    /// What is saved while the iteration runs is met when it lies ahead in the order.
+    public func trajectories(in set: String, order: Order = .byID) -> StoredTrajectories {
+        StoredTrajectories(store: self, set: set, order: order)
+    }
+
+    /// A set's trajectories, all at once.
+    public func entries(in set: String, order: Order = .byID) async throws -> [StoredTrajectory] {
+        var entries: [StoredTrajectory] = []
+        for try await entry in trajectories(in: set, order: order) { entries.append(entry) }
+        return entries
+    }
+
+    /// One trajectory, or nil when the set lacks it.
+    public func entry(id: String, in set: String) async throws -> StoredTrajectory? {
+        let row = try await using { database in
+            try await database.read { database in
+                try TrajectoryRow.fetchOne(
+                    database, sql: "SELECT * FROM trajectory WHERE \"set\" = ? AND id = ?", arguments: [set, id])
+            }
+        }
+        return try row?.stored(path: path)
+    }
+
+    /// Whether a set holds a trajectory.
+    public func contains(id: String, in set: String) async throws -> Bool {
+        try await using { database in
+            try await database.read { database in
+                try Bool.fetchOne(
+                    database, sql: "SELECT EXISTS (SELECT 1 FROM trajectory WHERE \"set\" = ? AND id = ?)",
+                    arguments: [set, id]) ?? false
+            }
+        }
+    }
+
+    /// The ids of a set's trajectories.
+    public func ids(in set: String) async throws -> Set<String> {
+        try await using { database in
+            try await database.read { database in
+                try String.fetchSet(database, sql: "SELECT id FROM trajectory WHERE \"set\" = ?", arguments: [set])
+            }
+        }
+    }
+
+    /// The ids of the tasks that a set has trajectories of.
+    public func taskIDs(in set: String) async throws -> Set<String> {
+        try await using { database in
+            try await database.read { database in
+                try String.fetchSet(database, sql: "SELECT task FROM trajectory WHERE \"set\" = ?", arguments: [set])
+            }
+        }
+    }
+
+    /// How many trajectories a set holds; 0 when there is no such set.
+    public func count(in set: String) async throws -> Int {
+        try await sets().first { $0.name == set }?.count ?? 0
+    }
+
+    /// The names of all sets, with how many trajectories each holds.
+    public func sets() async throws -> [(name: String, count: Int)] {
+        try await using { database in
+            try await database.read { database in
+                try Row.fetchAll(database, sql: "SELECT \"set\", count(*) AS n FROM trajectory GROUP BY 1 ORDER BY 1")
+                    .map { (name: $0["set"], count: $0["n"]) }
+            }
+        }
+    }
+
+    /// Runs an access and turns SQLite's errors into the store's.
+    func using<Value>(_ access: (DatabasePool) async throws -> Value) async throws -> Value {
+        do {
+            return try await access(database)
+        } catch let error as DatabaseError {
+            throw StoreError.of(error, file: path)
+        }
+    }
+}

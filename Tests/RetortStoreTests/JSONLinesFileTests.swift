@@ -1,0 +1,77 @@
+import Foundation
+import RetortCore
+import Testing
+
+@testable import RetortStore
+
+@Suite("JSON Lines file")
+struct JSONLinesFileTests {
+    private struct Record: Codable, Equatable {
+        var n: Int
+    }
+
+    private let folder: ScratchFolder
+
+    init() throws { folder = try ScratchFolder() }
+
+    private func read(
+        _ text: String, tornEnd: JSONLinesFile.TornEnd = .refuse
+    ) throws -> (records: [Record], account: JSONLinesFile.Account) {
+        try JSONLinesFile(try folder.file("file.jsonl", text), tornEnd: tornEnd).read(Record.self)
+    }
+
+    @Test(
+        "records are read whatever surrounds them",
+        arguments: [
+            ("{\"n\":1}\n{\"n\":2}\n", 0), ("{\"n\":1}\n{\"n\":2}", 0), ("{\"n\":1}\r\n{\"n\":2}\r\n", 0),
+            ("\u{FEFF}{\"n\":1}\n{\"n\":2}\n", 0), ("\n{\"n\":1}\n \t\n{\"n\":2}\n\n", 3),
+        ])
+    func tolerance(text: String, emptyLines: Int) throws {
+        let (records, account) = try read(text)
+        #expect(records == [Record(n: 1), Record(n: 2)])
+        #expect(account == JSONLinesFile.Account(records: 2, emptyLines: emptyLines))
+    }
+
+    @Test("an empty file has no records", arguments: ["", "\n", "\u{FEFF}"])
+    func empty(text: String) throws {
+        #expect(try read(text).records.isEmpty)
+    }
+
+    @Test(
+        "a malformed line is named by file, number and reason",
+        arguments: [
+            ("{\"n\":1}\n{\"n\":\n{\"n\":3}\n", 2, "it is not valid JSON"), ("\n\n{}\n", 3, "it lacks 'n'"),
+            ("{\"n\":\"1\"}\n", 1, "'n' is of another type"), ("{\"n\":null}\n", 1, "'n' is null"),
+            ("[1]\n", 1, "the record is of another type"),
+            ("{\"n\":1}\n{\"n\":", 2, "the file ends in the middle of this record"),
+            // Whole, though no line break follows: a record of another kind, not a cut file.
+            ("{\"n\":1}\n{\"m\":1}", 2, "it lacks 'n'"),
+        ])
+    func malformed(text: String, line: Int, reason: String) throws {
+        let error = #expect(throws: JSONLinesError.self) { try read(text) }
+        #expect(error == .malformed(file: folder.file("file.jsonl").path, line: line, reason: reason))
+    }
+
+    @Test("a cut last line is left out only when that was asked for, and is named")
+    func torn() throws {
+        let (records, account) = try read("{\"n\":1}\n{\"n\":", tornEnd: .leaveOut)
+        #expect(records == [Record(n: 1)])
+        #expect(account.tornLine == 2)
+        #expect(throws: JSONLinesError.self) { try read("{\"n\":\n{\"n\":1}\n", tornEnd: .leaveOut) }
+    }
+
+    @Test("lines longer than a read, and lines across reads")
+    func longLines() throws {
+        struct Text: Codable, Equatable { var text: String }
+        let file = folder.file("long.jsonl")
+        let texts = [0, 10, 3 << 20, 1, (1 << 20) - 12, 5].map { Text(text: String(repeating: "é", count: $0)) }
+        try JSONLines.write(texts, to: file)
+        #expect(try JSONLinesFile(file).read(Text.self).records == texts)
+    }
+
+    @Test("a missing file is told")
+    func missing() {
+        let file = folder.file("none.jsonl")
+        #expect(throws: JSONLinesError.missing(file: file.path)) { try JSONLinesFile(file).read(Record.self) }
+    }
+}
