@@ -24,12 +24,17 @@ public struct Pretraining: Codable, Sendable, Hashable {
     struct Record: Codable {
         var recipe: Pretraining
         var parameters: Int
-        /// Of all documents that were read, in order.
-        var dataHash: String
-        var documents: Int
-        var tokens: Int
+        var data: DataRecord
         /// The mean of the last fifty updates, in nats for each token.
         var loss: Double
+    }
+
+    /// What was read.
+    public struct DataRecord: Codable, Sendable, Hashable {
+        /// Of all tokens, in order.
+        var hash: String
+        var documents: Int
+        var tokens: Int
     }
 
     /// Reads a pretraining recipe.
@@ -72,8 +77,9 @@ public struct Pretraining: Codable, Sendable, Hashable {
     }
 
     /// The hash and counts of the data, by reading it once more.
-    func describeData(_ tokenizer: Tokenizer) throws -> (hash: String, documents: Int, tokens: Int) {
-        var source = StreamRows(try examples(tokenizer), rows: rows, rowTokens: configuration.rowTokens)
+    public func describeData() throws -> DataRecord {
+        let examples = try examples(Tokenizer(URL(fileURLWithPath: tokenizer)))
+        var source = StreamRows(examples, rows: rows, rowTokens: configuration.rowTokens)
         var hash: UInt64 = 0
         var (documents, tokens) = (0, 0)
         while let row = source.next() {
@@ -81,7 +87,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
             documents += row.segments.count
             tokens += row.tokens.count
         }
-        return (String(hash, radix: 16), documents, tokens)
+        return DataRecord(hash: String(hash, radix: 16), documents: documents, tokens: tokens)
     }
 }
 
@@ -110,10 +116,9 @@ private actor PretrainingThread {
                 step.update, of: step.updates, String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate))
         }
         try Checkpoint.write(network, dtype: .bfloat16, tokenizerFrom: source, to: folder)
-        let data = try recipe.describeData(tokenizer)
         let record = Pretraining.Record(
-            recipe: recipe, parameters: network.parameterCount, dataHash: data.hash, documents: data.documents,
-            tokens: data.tokens, loss: losses.suffix(50).reduce(0, +) / Double(min(losses.count, 50)))
+            recipe: recipe, parameters: network.parameterCount, data: try recipe.describeData(),
+            loss: losses.suffix(50).reduce(0, +) / Double(min(losses.count, 50)))
         try AtomicFile.write(
             JSONCoding.prettyEncoder.encode(record), to: folder.appendingPathComponent("manifest.json"))
         trainer.discardCheckpoint()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RetortCore
 import RetortRecipes
 
 /// `retort pretrain`
@@ -13,9 +14,19 @@ struct PretrainCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The pretraining recipe, a YAML file.") var recipe: String
-    @Option(help: "The folder for the checkpoint.") var out: String
+    @Option(help: "The folder for the checkpoint.") var out: String?
+    @Flag(help: "Only read the data, and print its hash and counts, to compare with a manifest.") var describe = false
+
+    func validate() throws {
+        guard describe != (out != nil) else { throw ValidationError("give either --out or --describe") }
+    }
 
     func run() async throws {
-        try await Pretraining(URL(fileURLWithPath: recipe)).run(into: URL(fileURLWithPath: out))
+        let pretraining = try Pretraining(URL(fileURLWithPath: recipe))
+        if let out {
+            try await pretraining.run(into: URL(fileURLWithPath: out))
+        } else {
+            print(String(decoding: try JSONCoding.prettyEncoder.encode(pretraining.describeData()), as: UTF8.self))
+        }
     }
 }

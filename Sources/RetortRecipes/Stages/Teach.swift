@@ -79,45 +79,22 @@ extension RecipeRun {
         let done = try await store.taskIDs(in: set)
         for trajectory in trajectories where !done.contains(trajectory.task.id) {
             try Task.checkCancellation()
-            let adapted = style == .agent ? trajectory.asCodeAgent : trajectory.asReasoning
+            let adapted = style == .agent ? trajectory.asAgentTrajectory() : trajectory.asReasoning
             try await store.save(adapted, verdict: await grader.grade(adapted), in: set)
         }
     }
 }
 
 extension Trajectory {
-    /// The same work as a code agent does it: the closing answer becomes a call of `final_answer`.
-    var asCodeAgent: Trajectory {
-        rebuilt { steps in
-            steps.map { step in
-                guard case .answer(let value) = step.action else { return step }
-                var step = step
-                step.action = .code("final_answer(\(Self.literal(value.text)))")
-                return step
-            }
-        }
-    }
-
-    /// The same work as prose: the recorded texts without the programs, then the answer.
+    /// The same work as prose: the recorded texts and outputs without the programs, then the answer.
     var asReasoning: Trajectory {
-        rebuilt { steps in
-            guard var last = steps.last else { return [] }
-            let observed = steps.dropLast().map(\.observation.text).filter { !$0.isEmpty }
-            last.thought = (steps.dropLast().map(\.thought) + observed + [last.thought]).filter { !$0.isEmpty }
-                .joined(separator: "\n")
-            return [last]
-        }
-    }
-
-    private func rebuilt(_ change: ([Step]) -> [Step]) -> Trajectory {
         var copy = Trajectory(task: task, provenance: provenance, id: id)
-        for step in change(steps) { copy.append(step) }
+        if var last = steps.last {
+            let before = steps.dropLast().flatMap { [$0.thought, $0.observation.text] }
+            last.thought = (before + [last.thought]).filter { !$0.isEmpty }.joined(separator: "\n")
+            copy.append(last)
+        }
         if let ending { copy.end(ending) }
         return copy
-    }
-
-    /// Numbers as they are, anything else in quotation marks.
-    private static func literal(_ text: String) -> String {
-        Double(text) != nil ? text : "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
     }
 }
