@@ -75,7 +75,7 @@ std::vector<at::Tensor> values(ct_tensor *const *xs, int count) {
     return list;
 }
 
-// A generator of our own, so that initial weights depend on their seed alone.
+// A generator of our own, so that what is drawn depends on the seed alone and not on what else runs.
 at::Generator generator(uint64_t seed) {
     auto own = at::globalContext().defaultGenerator(at::kCPU).clone();
     own.set_current_seed(seed);
@@ -88,9 +88,6 @@ const char *ct_error(void) { return last_error.c_str(); }
 const char *ct_version(void) { return TORCH_VERSION; }
 void ct_set_threads(int threads) { at::set_num_threads(threads); }
 int ct_threads(void) { return at::get_num_threads(); }
-void ct_seed(uint64_t seed) {
-    guarded<int>(1, [&] { at::manual_seed(seed); return 0; });
-}
 bool ct_gradients_enabled(void) { return c10::GradMode::is_enabled(); }
 void ct_set_gradients_enabled(bool enabled) { c10::GradMode::set_enabled(enabled); }
 bool ct_load_cuda(void) {
@@ -261,8 +258,13 @@ ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor 
         return at::scaled_dot_product_attention(q->value, k->value, v->value, optional_mask, 0.0, causal);
     });
 }
-ct_tensor *ct_dropout(const ct_tensor *x, double probability) {
-    return make([&] { return at::dropout(x->value, probability, true); });
+ct_tensor *ct_dropout(const ct_tensor *x, double probability, uint64_t seed) {
+    return make([&] {
+        auto own = at::globalContext().defaultGenerator(x->value.device()).clone();
+        own.set_current_seed(seed);
+        auto kept = at::empty_like(x->value).bernoulli_(1 - probability, own);
+        return x->value * kept.div_(1 - probability);
+    });
 }
 ct_tensor *ct_cross_entropy_sum(const ct_tensor *logits, const ct_tensor *targets) {
     return make([&] {

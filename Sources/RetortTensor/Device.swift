@@ -55,7 +55,4 @@ public enum Engine {
         get { Int(ct_threads()) }
         set { ct_set_threads(Int32(newValue)) }
     }
-
-    /// Seeds dropout, the only operation that draws from the engine's own generator.
-    public static func seed(_ seed: UInt64) { ct_seed(seed) }
 }

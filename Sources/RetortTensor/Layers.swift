@@ -37,9 +37,9 @@ extension Tensor {
         }
     }
 
-    /// Zeroes elements with a probability and scales the others to keep the mean.
-    public func dropout(_ probability: Double) throws -> Tensor {
-        probability > 0 ? try Self.wrap(ct_dropout(handle, probability)) : self
+    /// Zeroes elements with a probability and scales the others to keep the mean; the same ones for the same seed.
+    public func dropout(_ probability: Double, seed: UInt64) throws -> Tensor {
+        probability > 0 ? try Self.wrap(ct_dropout(handle, probability, seed)) : self
     }
 
     /// The summed cross-entropy, in nats, of logits `[n, vocabulary]` against int64 targets `[n]`.

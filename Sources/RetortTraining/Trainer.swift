@@ -86,7 +86,9 @@ public final class Trainer {
     /// One update over a batch of rows.
     func step(_ batch: [PackedRow], number: Int, rate: Double) throws -> (loss: Double, norm: Double) {
         // Dropout of an update depends on its number alone, so a resumed run draws the same.
-        Engine.seed(configuration.seed &+ UInt64(number))
+        for (name, linear) in network.projections {
+            linear.adapter?.dropoutSeed = StableHash.of("\(configuration.seed) \(number) \(name)")
+        }
         let targetCount = batch.reduce(0) { $0 + $1.targets.count }
         var total = 0.0
         for row in batch where !row.targets.isEmpty {

@@ -19,13 +19,17 @@ public struct FactualQuestions: Sendable {
     let world: World
     private let seed: UInt64
 
-    static let knownChains: [[Relation]] = [
-        [.author, .birthplace], [.author, .employer], [.founder, .birthplace], [.headquarters, .country],
-        [.birthplace, .country], [.mayor, .birthYear], [.employer, .headquarters], [.capital, .mayor],
-        [.publisher, .founder], [.spouse, .employer], [.leader, .birthplace], [.employer, .foundingYear],
-        [.founder, .spouse], [.capital, .population], [.author, .birthplace, .country],
-        [.employer, .founder, .birthYear],
-    ]
+    /// Every two relations that follow one another, and some threes, but for the new ones.
+    static let knownChains: [[Relation]] = {
+        let pairs = Relation.allCases.flatMap { first in
+            first.value.map { kind in Relation.of(kind).map { [first, $0] } } ?? []
+        }
+        let triples: [[Relation]] = [
+            [.author, .birthplace, .country], [.employer, .founder, .birthYear], [.publisher, .founder, .spouse],
+            [.capital, .mayor, .birthplace], [.spouse, .employer, .foundingYear],
+        ]
+        return (pairs + triples).filter { !newChains.contains($0) }
+    }()
     static let newChains: [[Relation]] = [
         [.publisher, .headquarters], [.founder, .employer], [.spouse, .birthplace], [.leader, .birthYear],
         [.mayor, .employer], [.author, .spouse], [.headquarters, .mayor], [.birthplace, .population],

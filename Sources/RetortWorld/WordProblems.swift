@@ -42,11 +42,14 @@ public struct WordProblems: Sendable {
         public let plan: Plan
     }
 
-    static let knownChains: [[Operation]] = [
-        [.groups, .fewer], [.groups, .more], [.more, .fewer], [.fewer, .more], [.more, .more], [.fewer, .fewer],
-        [.groups, .fewer, .more], [.more, .fewer, .more], [.groups, .more, .share], [.more, .times],
-        [.fewer, .share], [.more, .fewer, .times], [.groups, .fewer, .fewer],
-    ]
+    /// Every sequence of two or three operations that a story can tell, but for the new ones.
+    static let knownChains: [[Operation]] = {
+        let later: [Operation] = [.more, .fewer, .times, .share]
+        let twos = [Operation.groups, .more, .fewer].flatMap { first in later.map { [first, $0] } }
+        // Sharing ends a story.
+        let threes = twos.filter { $0.last != .share }.flatMap { two in later.map { two + [$0] } }
+        return (twos + threes).filter { !newChains.contains($0) }
+    }()
     static let newChains: [[Operation]] = [
         [.groups, .more, .fewer], [.fewer, .more, .fewer], [.fewer, .times], [.more, .share],
         [.groups, .more, .more], [.groups, .fewer, .share], [.fewer, .more, .times], [.groups, .fewer, .more, .fewer],

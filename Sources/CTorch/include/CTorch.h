@@ -23,7 +23,6 @@ const char *_Nonnull ct_error(void);
 const char *_Nonnull ct_version(void);
 void ct_set_threads(int threads);
 int ct_threads(void);
-void ct_seed(uint64_t seed);
 bool ct_gradients_enabled(void);
 void ct_set_gradients_enabled(bool enabled);
 bool ct_load_cuda(void);
@@ -96,7 +95,7 @@ ct_tensor *_Nullable ct_embedding(const ct_tensor *_Nonnull weight, const ct_ten
 ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight, double epsilon);
 ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
-ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability);
+ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
 
 // In place: the only calls that change a tensor.

@@ -38,6 +38,8 @@ public final class LowRankAdapter {
     public let scale: Double
     /// The share of inputs dropped; only while training.
     public var dropout: Double
+    /// Decides which inputs the next call drops; moves on with each call.
+    public var dropoutSeed: UInt64 = 0
 
     public init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0) {
         self.down = down
@@ -47,7 +49,8 @@ public final class LowRankAdapter {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x.dropout(dropout).linear(down.to(x.dtype)).linear(up.to(x.dtype)) * scale
+        defer { dropoutSeed &+= 1 }
+        return try x.dropout(dropout, seed: dropoutSeed).linear(down.to(x.dtype)).linear(up.to(x.dtype)) * scale
     }
 
     /// What the adapter adds to the weight: `scale · B·A`, `[out, in]`.
