@@ -19,7 +19,7 @@ public struct FactualQuestions: Sendable {
     let world: World
     private let seed: UInt64
 
-    /// Every two relations that follow one another, and some threes, but for the new ones.
+    /// Every single relation, every two that follow one another, and some threes, but for the new ones.
     static let knownChains: [[Relation]] = {
         let pairs = Relation.allCases.flatMap { first in
             first.value.map { kind in Relation.of(kind).map { [first, $0] } } ?? []
@@ -28,7 +28,8 @@ public struct FactualQuestions: Sendable {
             [.author, .birthplace, .country], [.employer, .founder, .birthYear], [.publisher, .founder, .spouse],
             [.capital, .mayor, .birthplace], [.spouse, .employer, .foundingYear],
         ]
-        return (pairs + triples).filter { !newChains.contains($0) }
+        // Single relations anchor the words for each; pairs stand twice, so that most questions take two hops.
+        return (Relation.allCases.map { [$0] } + pairs + pairs + triples).filter { !newChains.contains($0) }
     }()
     static let newChains: [[Relation]] = [
         [.publisher, .headquarters], [.founder, .employer], [.spouse, .birthplace], [.leader, .birthYear],

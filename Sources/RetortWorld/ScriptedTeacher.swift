@@ -62,7 +62,11 @@ public struct ScriptedTeacher: Policy {
         let known = found(needs, trajectory)
         let learned = known.last.map { "\($0) " } ?? ""
         guard known.count == needs.count else {
-            return search(needs[known.count], learned: learned, trajectory)
+            // The first thought lays out the way, so that later steps need not read the question again.
+            let plan = known.isEmpty ? relations.reversed().map(\.keyword).joined(separator: " of the ") : ""
+            let asked =
+                plan.isEmpty || relations.count == 1 ? "" : "Asked is the \(plan) of \(world.entities[start].name). "
+            return search(needs[known.count], learned: learned + asked, trajectory)
         }
         let last = needs[needs.count - 1]
         let answer = world.value(last.relation, of: last.entity).map(world.text) ?? ""

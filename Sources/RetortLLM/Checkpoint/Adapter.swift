@@ -4,15 +4,15 @@ import RetortTensor
 
 /// `adapter_config.json` in PEFT's format, as far as plain LoRA needs it.
 public struct AdapterConfiguration: Codable, Sendable, Hashable {
-    /// The base model: a path, absolute or relative to the adapter's folder.
-    public var baseModel: String
+    /// The base model: a path, absolute or relative to the adapter's folder. PEFT leaves it out when it knows none.
+    public var baseModel: String?
     public var rank: Int
     public var alpha: Double
     public var dropout: Double
     /// Suffixes of the adapted projections.
     public var targets: [String]
     var kind = "LORA"
-    var task = "CAUSAL_LM"
+    var task: String? = "CAUSAL_LM"
     var bias = "none"
 
     enum CodingKeys: String, CodingKey {
@@ -47,8 +47,13 @@ public struct AdapterConfiguration: Codable, Sendable, Hashable {
         guard rank > 0 else { throw CheckpointError.malformed(file: file.path, "r is \(rank)") }
     }
 
-    func base(relativeTo folder: URL) -> URL {
-        URL(fileURLWithPath: baseModel, relativeTo: folder.appendingPathComponent("")).standardizedFileURL
+    func base(relativeTo folder: URL) throws -> URL {
+        guard let baseModel else {
+            throw CheckpointError.malformed(
+                file: folder.appendingPathComponent("adapter_config.json").path,
+                "base_model_name_or_path does not say which model it belongs to")
+        }
+        return URL(fileURLWithPath: baseModel, relativeTo: folder.appendingPathComponent("")).standardizedFileURL
     }
 }
 

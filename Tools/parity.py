@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Compares Retort with transformers, PEFT and tokenizers on random Qwen2 checkpoints made here.
+
+    make build
+    python3 -m venv /tmp/parity && /tmp/parity/bin/pip install torch==2.13.0 transformers peft tokenizers
+    /tmp/parity/bin/python Tools/parity.py
+
+Checks, each with its tolerance: logits and greedy continuations (tied and untied heads, grouped heads, float32 and
+bfloat16), loss and gradients of one LoRA step, and token ids of 10,000 lines of mixed text. Ends with code 1 when
+anything differs.
+"""
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RETORT = ROOT / ".build/release/retort"
+TOKENIZER = ROOT / "seedlings/tokenizer"
+failures = []
+
+
+def check(name, value, limit):
+    good = value <= limit
+    print(f"{'ok  ' if good else 'FAIL'}  {name}: {value:.3g} (limit {limit:g})")
+    if not good:
+        failures.append(name)
+
+
+def retort(*arguments):
+    done = subprocess.run([str(RETORT), *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"retort {' '.join(map(str, arguments))}\n{done.stderr}")
+    return done.stdout
+
+
+def checkpoint(folder, seed, tied, heads, key_heads, dtype):
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=3072, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=heads,
+        num_key_value_heads=key_heads, max_position_embeddings=256, tie_word_embeddings=tied, rope_theta=1e6,
+        initializer_range=0.2, attn_implementation="eager",
+    )
+    model = Qwen2ForCausalLM(config).to(dtype).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0, 0.2)
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((TOKENIZER / name).read_bytes())
+    return model
+
+
+def compare_models(folder):
+    ids = torch.randint(0, 3000, (1, 40), generator=torch.Generator().manual_seed(1))
+    text = ",".join(map(str, ids[0].tolist()))
+    for tied in (True, False):
+        for heads, key_heads in ((4, 4), (4, 2), (8, 1)):
+            for dtype in (torch.float32, torch.bfloat16):
+                name = f"{'tied' if tied else 'untied'} {heads}/{key_heads} heads {str(dtype)[6:]}"
+                target = folder / name.replace(" ", "-").replace("/", "-")
+                model = checkpoint(target, 7, tied, heads, key_heads, dtype)
+                with torch.no_grad():
+                    expected = model(ids).logits[0].float()
+                    greedy = model.generate(ids, max_new_tokens=24, do_sample=False, eos_token_id=None, pad_token_id=0)
+                found = json.loads(
+                    retort("logits", target, "--ids", text, "--tokens", 24, "--dtype", str(dtype)[6:])
+                )
+                logits = torch.tensor(found["logits"])
+                if dtype == torch.float32:
+                    check(f"logits, {name}", (logits - expected).abs().max().item() / expected.abs().max().item(), 1e-4)
+                    differing = sum(a != b for a, b in zip(found["continuation"], greedy[0, 40:].tolist()))
+                    check(f"greedy tokens that differ, {name}", differing, 0)
+                else:
+                    # Both engines round; ours must be no further from the exact result than transformers is.
+                    with torch.no_grad():
+                        exact = model.float()(ids).logits[0]
+                    ours, theirs = ((x - exact).pow(2).mean().sqrt().item() for x in (logits, expected))
+                    check(f"rounding error against transformers', {name}", ours / theirs, 1.25)
+
+
+def compare_lora(folder):
+    ids = torch.randint(0, 3000, (1, 48), generator=torch.Generator().manual_seed(2))
+    base = folder / "lora-base"
+    model = checkpoint(base, 11, True, 4, 2, torch.float32)
+    adapted = get_peft_model(
+        model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.05)
+    adapted.save_pretrained(folder / "lora")
+    loss = adapted(ids, labels=ids).loss
+    loss.backward()
+    found = json.loads(
+        retort("logits", base, "--ids", ",".join(map(str, ids[0].tolist())), "--lora", folder / "lora")
+    )
+    check("LoRA loss", abs(found["loss"] - loss.item()), 1e-4)
+    worst = 0.0
+    for name, parameter in adapted.named_parameters():
+        if parameter.grad is None:
+            continue
+        key = name.removeprefix("base_model.model.").removesuffix(".default.weight")
+        gradient = torch.tensor(found["gradients"][key]).view_as(parameter.grad)
+        worst = max(worst, (gradient - parameter.grad).abs().max().item())
+    check("LoRA gradients, largest difference", worst, 1e-4)
+
+
+WORDS = (
+    "the river café naïve Zürich 北京市 東京都 你好世界 مرحبا ١٢٣ हिन्दी १२३ Привет 안녕하세요 👩‍👩‍👧 😀🎉 I'm you're WE'LL "
+    "def f(x): return x**2 for i in range(10): \"quoted\" 'single' a_b-c.d/e\\f 3.14159 1,234,567 0x1F e\u0301 \u00a0 \u2003 "
+    "ſ's ǆ ﬁ ½ Ⅷ ²³ <|im_end|> {}[]()<>!?;:%&*#@~`^|"
+).split(" ")
+SPACES = [" ", "  ", "\t", "\n", "\r\n", "\n\n  ", " \n", "\u00a0", "\r", "", "   "]
+
+
+def lines(count):
+    draw = random.Random(3)
+    for _ in range(count):
+        yield "".join(draw.choice(WORDS) + draw.choice(SPACES) for _ in range(draw.randint(0, 30)))
+
+
+def compare_tokenizers(folder):
+    texts = list(lines(10_000))
+    file = folder / "lines.jsonl"
+    file.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
+    contraction = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    kinds = {"qwen2": contraction % r"\p{N}", "llama3": contraction % r"\p{N}{1,3}", "gpt2": None}
+    for name, pattern in kinds.items():
+        tokenizer = Tokenizer(models.BPE())
+        if pattern:
+            tokenizer.normalizer = normalizers.NFC()
+            tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+                [
+                    pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
+                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+                ]
+            )
+        else:
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(
+            vocab_size=2000, initial_alphabet=alphabet, show_progress=False, special_tokens=["<|im_end|>"]
+        )
+        tokenizer.train_from_iterator(texts[:2000], trainer)
+        target = folder / f"{name}.json"
+        tokenizer.save(str(target))
+        compare_ids(f"tokenizer {name}", tokenizer, target, file, texts)
+    compare_ids("tokenizer seedling", Tokenizer.from_file(str(TOKENIZER / "tokenizer.json")), TOKENIZER, file, texts)
+
+
+def compare_ids(name, tokenizer, target, file, texts):
+    found = [json.loads(line) for line in retort("tokenize", target, "--lines", file).splitlines()]
+    expected = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    differing = [i for i, (a, b) in enumerate(zip(found, expected)) if a != b]
+    check(f"{name}, lines of {len(texts)} that differ", len(differing) + abs(len(found) - len(expected)), 0)
+    for i in differing[:3]:
+        print("     ", json.dumps(texts[i], ensure_ascii=False)[:120])
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    scratch = pathlib.Path(scratch)
+    compare_models(scratch)
+    compare_lora(scratch)
+    compare_tokenizers(scratch)
+sys.exit(f"{len(failures)} comparisons failed" if failures else 0)
