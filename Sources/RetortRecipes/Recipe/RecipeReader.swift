@@ -22,8 +22,9 @@ final class RecipeReader {
 
     private func fault(_ message: String, at node: Node) {
         let mark = node.mark ?? self.node.mark
-        faults.list.append(
-            RecipeError.Fault(line: mark?.line ?? 1, column: mark?.column ?? 1, message: message))
+        let fault = RecipeError.Fault(line: mark?.line ?? 1, column: mark?.column ?? 1, message: message)
+        // A mapping that is used again through a YAML alias is read once for each use.
+        if !faults.list.contains(fault) { faults.list.append(fault) }
     }
 
     private func value(_ key: String) -> Node? {
