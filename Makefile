@@ -16,6 +16,10 @@ demo: build
 test: bootstrap lint
 	$(SWIFT) test
 
+bench: build
+	@test -f .retort/bench/.ready || { python3 -m venv .retort/bench && .retort/bench/bin/pip install -q torch==2.13.0 transformers && touch .retort/bench/.ready; }
+	.retort/bench/bin/python Benchmarks/training.py
+
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 
