@@ -85,14 +85,16 @@ public struct World: Sendable {
         var generator = SeededGenerator(seed: passageSeed, "passage \(entity)")
         let subject = entities[entity]
         let relations = Relation.of(subject.kind).shuffled(using: &generator)
-        let pronoun = ["person": "This person", "city": "The city", "country": "The country", "work": "The book"][
+        let pronoun = ["person": "This person", "city": "It", "country": "The country", "work": "The book"][
             subject.kind.rawValue, default: "It"]
         let sentences = relations.enumerated().compactMap { position, relation -> String? in
             guard let value = value(relation, of: entity) else { return nil }
             // The first sentence names the subject, so that a passage stands on its own.
             let templates = position == 0 ? relation.sentences.filter { $0.contains("{s}") } : relation.sentences
             let template = templates[Int.random(in: 0..<templates.count, using: &generator)]
-            let name = position == 0 || Int.random(in: 0..<3, using: &generator) == 0 ? subject.name : pronoun
+            // A pronoun with its capital letter stands only where a sentence begins.
+            let named = position == 0 || !template.hasPrefix("{s}") || Int.random(in: 0..<3, using: &generator) == 0
+            let name = named ? subject.name : pronoun
             return template.filled(subject: name, value: text(value))
         }
         return Passage(
