@@ -14,7 +14,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortCore", [log], []),
     ("RetortAgents", ["RetortCore"], []),
     ("RetortStore", ["RetortCore", grdb], []),
-    ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker.py")]),
+    ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
@@ -52,7 +52,7 @@ let package = Package(
                 name: "retort",
                 dependencies: [
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-                    "RetortTensor",
+                    "RetortTensor", "RetortPython",
                     "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ]),
             .target(name: "CWorker"),

@@ -7,6 +7,9 @@ public protocol Environment: Sendable {
     /// An independent branch with the same state.
     func fork() async throws -> any Environment
 
+    /// Tries an action in a branch of its own, whose effects on the outside world wait until it is committed.
+    func attempt(_ action: Action) async throws -> any Trial
+
     /// Ends the session and frees what it holds. Safe to call twice.
     func close() async
 }

@@ -6,8 +6,8 @@ import RetortCore
 /// A warmed CPython from which sessions are forked in milliseconds: numpy, sympy and the usual modules are imported
 /// once.
 ///
-/// Model-written code never runs in Retort's own process. A session's processes see none of the host's environment
-/// variables, and have limits on memory, processor time, open files and file size.
+/// Model-written code never runs in Retort's own process, and never outside the sandbox unless `requiring: .none` says
+/// so: see `SandboxLevel` for what stands between it and the host.
 ///
 /// ```swift
 /// let python = try await PythonInterpreter()
@@ -15,34 +15,71 @@ import RetortCore
 /// let observation = try await session.perform(.code("print(6 * 7)"))   // "42"
 /// ```
 public actor PythonInterpreter {
+    /// How well programs are shut in.
+    public nonisolated let level: SandboxLevel
+    /// What keeps the level from being higher; nil when it is the highest.
+    public nonisolated let shortfall: String?
     private let zygote: PythonProcess
     private let limits: PythonLimits
 
     /// Starts the interpreter.
-    /// - Parameter python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the
-    ///   current folder and from the program's.
-    public init(python: URL? = nil, limits: PythonLimits = PythonLimits()) async throws {
-        let executable = try python ?? Self.locate()
-        guard let script = Bundle.module.url(forResource: "worker", withExtension: "py") else {
-            throw PythonError.cannotStart(path: executable.path, reason: "worker.py is missing from the program")
+    /// - Parameters:
+    ///   - python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the current
+    ///     folder and from the program's.
+    ///   - requiring: the weakest sandbox to be content with; the strongest one there is, is used.
+    ///   - atMost: a stronger sandbox is not tried: for tests, and for machines where it costs too much.
+    /// - Throws: `PythonError`, `sandboxTooWeak` among them.
+    public init(
+        python: URL? = nil, limits: PythonLimits = PythonLimits(), requiring: SandboxLevel = .restricted,
+        atMost: SandboxLevel = .isolated
+    ) async throws {
+        let installation = try PythonInstallation(python)
+        guard let worker = Bundle.module.url(forResource: "worker", withExtension: nil) else {
+            throw PythonError.cannotStart(
+                path: installation.executable.path, reason: "the worker's scripts are missing from the program")
         }
-        let (channel, peer) = try FrameChannel.pair()
-        defer { Glibc.close(peer) }
-        let configuration = #"{"memory": \#(limits.memoryBytes)}"#
-        try Self.spawn(executable.path, ["-s", "-P", script.path, configuration], socket: peer)
-        do {
-            zygote = try await PythonProcess.greeted(channel)
-        } catch {
-            throw PythonError.cannotStart(path: executable.path, reason: "it ended before it was ready")
+        var shortfall: String?
+        var jail: NamespaceJail?
+        if atMost >= .isolated {
+            do {
+                jail = try NamespaceJail(installation, worker: worker)
+            } catch {
+                shortfall = "\(error)"
+            }
+        } else {
+            shortfall = "a weaker sandbox was asked for"
         }
+        let script = (jail == nil ? worker.path : NamespaceJail.workerFolder) + "/worker.py"
+        let inner = [installation.executable.path, "-s", "-P", script]
+        let zygote = try await Self.start(jail, inner)
+        let visible = jail == nil ? installation.readable + [worker.path, "/dev/null", "/dev/urandom"] : ["/"]
+        try zygote.channel.send(Self.configuration(limits, isolated: jail != nil, readable: visible))
+        let level = try await Self.level(of: zygote, isolated: jail != nil)
+        if level < requiring {
+            zygote.kill()
+            throw PythonError.sandboxTooWeak(has: level, needed: requiring, reason: shortfall ?? "no Landlock")
+        }
+        self.zygote = zygote
+        self.level = level
+        self.shortfall = level == .isolated ? nil : shortfall ?? "no Landlock"
         self.limits = limits
     }
 
+    private static func start(_ jail: NamespaceJail?, _ inner: [String]) async throws -> PythonProcess {
+        let (channel, peer) = try FrameChannel.pair()
+        defer { Glibc.close(peer) }
+        let path = jail?.bubblewrap ?? inner[0]
+        try spawn(path, jail.map { $0.command(inner) } ?? Array(inner.dropFirst()), socket: peer)
+        do {
+            return try await PythonProcess.greeted(channel)
+        } catch {
+            throw PythonError.cannotStart(path: path, reason: "the interpreter ended before it was ready")
+        }
+    }
+
     private static func spawn(_ path: String, _ arguments: [String], socket: Int32) throws {
-        // Fixed hashing, so that sets print in the same order every time; one thread for linear algebra.
-        let environment = ["PYTHONHASHSEED=0", "OPENBLAS_NUM_THREADS=1", "LANG=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1"]
         var list = ([path] + arguments).map { strdup($0) } + [nil]
-        var variables = environment.map { strdup($0) } + [nil]
+        var variables = WorkerEnvironment.variables.map { strdup("\($0.name)=\($0.value)") } + [nil]
         defer {
             for text in list + variables { free(text) }
         }
@@ -51,41 +88,46 @@ public actor PythonInterpreter {
         guard status == 0 else {
             throw PythonError.cannotStart(path: path, reason: String(cString: strerror(status)))
         }
+        ChildReaper.watch(pid)
     }
 
-    private static func locate() throws -> URL {
-        if let path = ProcessInfo.processInfo.environment["RETORT_PYTHON"] { return URL(fileURLWithPath: path) }
-        var looked: [String] = []
-        let starts = [FileManager.default.currentDirectoryPath, Bundle.main.bundlePath]
-        for start in starts {
-            var folder = URL(fileURLWithPath: start).standardizedFileURL
-            while folder.path != "/" {
-                let candidate = folder.appendingPathComponent(".retort/python/bin/python")
-                if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
-                looked.append(candidate.path)
-                folder.deleteLastPathComponent()
-            }
-        }
-        throw PythonError.notFound(looked: Array(looked.prefix(2)))
+    private static func configuration(_ limits: PythonLimits, isolated: Bool, readable: [String]) -> JSONValue {
+        [
+            "op": "configure", "memory": .integer(limits.memoryBytes), "temporary": .integer(limits.temporaryBytes),
+            "cpu": .integer(Int(limits.seconds.rounded(.up)) + 2), "namespaces": .bool(isolated),
+            "readable": .array(readable.map(JSONValue.string)),
+            "writable": .array(isolated ? ["/tmp", "/dev/null"] : ["/dev/null"]),
+            "calls": .string(filter(CW_FILTER_CALLS)), "noPassing": .string(filter(CW_FILTER_NO_PASSING)),
+        ]
+    }
+
+    private static func filter(_ which: cw_filter) -> String {
+        var bytes = [UInt8](repeating: 0, count: 1 << 14)
+        let size = cw_filter_program(which, &bytes, bytes.count)
+        precondition(size > 0, "the filter fits its buffer")
+        return Data(bytes[..<size]).base64EncodedString()
+    }
+
+    /// What a throw-away session could put up.
+    private static func level(of zygote: PythonProcess, isolated: Bool) async throws -> SandboxLevel {
+        let session = try await PythonSession(from: zygote, tools: [], requiring: .none)
+        defer { session.close() }
+        guard session.hasGate else { return .none }
+        if isolated { return .isolated }
+        if case .integer(let version) = session.root.hello["landlock"], version > 0 { return .restricted }
+        return .none
     }
 
     /// A fresh session with its own state.
     public func session(tools: [any Tool] = []) async throws -> PythonEnvironment {
-        let process = try await zygote.fork()
-        try process.channel.send(["op": "tools", "tools": .array(tools.map(\.specification.frame))])
-        return PythonEnvironment(process, tools: tools, limits: limits)
+        let box = ToolBox(tools, limit: limits.toolCalls)
+        let (zygote, level) = (zygote, level)
+        let open: @Sendable () async throws -> PythonSession = {
+            try await PythonSession(from: zygote, tools: box.frame, requiring: level)
+        }
+        return PythonEnvironment(try await open(), tools: box, limits: limits, reopen: open)
     }
 
-    /// Ends the zygote; sessions already started go on.
+    /// Ends the interpreter and all its sessions.
     public func close() { zygote.kill() }
-}
-
-extension ToolSpecification {
-    fileprivate var frame: JSONValue {
-        [
-            "name": .string(name), "summary": .string(summary),
-            "parameters": .array(
-                parameters.map { ["name": .string($0.name), "required": .bool($0.isRequired)] }),
-        ]
-    }
 }

@@ -15,7 +15,10 @@ public struct DistilledAgent: Sendable {
     /// - Parameters:
     ///   - student: its name; nil takes the recipe's last.
     ///   - votes: samples a step; 1 is greedy.
-    public init(run: URL, student name: String?, votes: Int) async throws {
+    ///   - sandbox: the weakest one to run the agent's programs in.
+    public init(
+        run: URL, student name: String?, votes: Int, requiring sandbox: SandboxLevel = .restricted
+    ) async throws {
         let recipe = try Manifest(folder: run).recipe
         let folder = try RunFolder(run)
         guard let student = recipe.students.last(where: { name == nil || $0.name == name }),
@@ -37,7 +40,8 @@ public struct DistilledAgent: Sendable {
             ? GreedySearch()
             : SelfConsistentSearch(
                 samples: votes, sampling: Sampling(temperature: plan.temperature, topP: plan.topP))
-        let python = try await PythonInterpreter(limits: PythonLimits(seconds: plan.programSeconds))
+        let python = try await PythonInterpreter(
+            limits: PythonLimits(seconds: plan.programSeconds), requiring: sandbox)
         rollout = Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
             try await python.session(tools: tools)
         }

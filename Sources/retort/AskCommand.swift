@@ -20,12 +20,15 @@ struct AskCommand: AsyncParsableCommand {
     @Option(help: "Which student, by name; the last one unless given.") var student: String?
     @Option(help: "Sample so many actions a step and let them vote; 1 is greedy.") var votes: Int = 1
 
+    @OptionGroup var sandbox: SandboxOptions
+
     func validate() throws {
         guard (1...64).contains(votes) else { throw ValidationError("--votes must be 1 to 64") }
     }
 
     func run() async throws {
-        let agent = try await DistilledAgent(run: URL(fileURLWithPath: run), student: student, votes: votes)
+        let agent = try await DistilledAgent(
+            run: URL(fileURLWithPath: run), student: student, votes: votes, requiring: sandbox.required)
         let task = question.map(agent.task) ?? agent.sampleTask
         print("Question: \(task.question)\n")
         for try await event in agent.rollout.run(task) {

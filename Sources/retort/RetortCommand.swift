@@ -20,7 +20,8 @@ struct RetortCommand: AsyncParsableCommand {
         version: Retort.version,
         subcommands: [
             RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
-            InspectCommand.self, ImportCommand.self, PretrainCommand.self, TokenizeCommand.self, WorldCommand.self,
+            InspectCommand.self, DoctorCommand.self, ImportCommand.self, PretrainCommand.self, TokenizeCommand.self,
+            WorldCommand.self,
             LogitsCommand.self,
         ])
 

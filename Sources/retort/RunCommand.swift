@@ -12,11 +12,13 @@ struct RecipeOptions: ParsableArguments {
     @Option(help: "Where the run is kept; runs/ and the recipe's name unless given.")
     var folder: String?
 
+    @OptionGroup var sandbox: SandboxOptions
+
     /// Works up to a goal.
     func run(until goal: RecipeRun.Goal) async throws -> (folder: URL, summary: EvaluationSummary?) {
         let recipe = try Recipe(URL(fileURLWithPath: recipe))
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
-        return (url, try await RecipeRun(recipe, folder: url).run(until: goal))
+        return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required).run(until: goal))
     }
 }
 

@@ -12,9 +12,27 @@ struct GuardedEnvironment: Environment {
         return try await inner.perform(action)
     }
 
+    func attempt(_ action: Action) async throws -> any Trial {
+        GuardedTrial(inner: try await inner.attempt(action))
+    }
+
     func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
 
     func close() async { await inner.close() }
+}
+
+/// Keeps the guard around the environment a trial leads to.
+private struct GuardedTrial: Trial {
+    let inner: any Trial
+
+    var progress: TrialProgress { inner.progress }
+
+    func commit() async throws -> (observation: Observation, environment: any Environment) {
+        let (observation, environment) = try await inner.commit()
+        return (observation, GuardedEnvironment(environment))
+    }
+
+    func discard() async { await inner.discard() }
 }
 
 extension Action {

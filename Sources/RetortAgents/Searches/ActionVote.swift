@@ -1,35 +1,83 @@
 import RetortCore
 
-/// The vote among the outcomes of several candidates.
-struct ActionVote {
-    /// The index of the chosen candidate.
-    let winner: Int
-    /// For each candidate, the size of its group; 0 for failures.
-    let votes: [Int]
+/// How the candidates of a step are compared.
+public enum VoteRule: String, Sendable, Hashable, CaseIterable, Codable {
+    /// By what they amount to: the final answer's canonical value, or the canonical output. Finals and outputs never mix.
+    case canonical
+    /// The rule of the original system (arXiv 2505.17612's code), for comparison: exact printed text alone, so that all
+    /// silent programs, those that give a final answer among them, are of one mind; when no two agree, the first.
+    case paper
+}
 
-    /// What a candidate amounts to. Final answers and printed outputs never mix.
+/// The vote among the outcomes of several candidates, while they come in.
+struct ActionVote {
+    private let rule: VoteRule
+    /// For each sample what it amounts to; nil while it is not known.
+    private var ballots: [Ballot?]
+
+    /// What a candidate amounts to.
     private enum Ballot: Hashable {
+        case failed
         case final(String)
         case output(String)
+        /// Stands before an effect on the outside world, having printed this.
+        case held(String)
     }
 
-    /// - Parameter observations: one for each sample, in sample order; not empty.
-    init(_ observations: [Observation]) {
-        let ballots = observations.map(Self.ballot)
-        let sizes = ballots.reduce(into: [Ballot: Int]()) { sizes, ballot in
-            if let ballot { sizes[ballot, default: 0] += 1 }
+    init(samples: Int, rule: VoteRule = .canonical) {
+        self.rule = rule
+        ballots = Array(repeating: nil, count: samples)
+    }
+
+    /// Takes in what came of a sample.
+    mutating func add(_ progress: TrialProgress, of sample: Int) {
+        switch progress {
+        case .held(let output, let effect):
+            let arguments = effect.arguments.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.text)" }
+            ballots[sample] = .held("\(CanonicalText.of(output))\n\(effect.name)(\(arguments.joined(separator: ", ")))")
+        case .finished(let observation):
+            ballots[sample] = rule == .paper ? Self.paperBallot(observation) : Self.ballot(observation)
         }
-        votes = ballots.map { ballot in ballot.flatMap { sizes[$0] } ?? 0 }
-        // The first of the largest group; when all failed, the first sample, whose error is then the observation.
-        let most = votes.max() ?? 0
-        winner = votes.firstIndex(of: most) ?? 0
     }
 
-    private static func ballot(_ observation: Observation) -> Ballot? {
+    private static func ballot(_ observation: Observation) -> Ballot {
         switch observation.outcome {
-        case .final(let value): .final(CanonicalText.of(value.text))
+        case .final(let value): .final(value.canonical)
         case .success: .output(CanonicalText.of(observation.text))
-        case .parseError, .executionError, .timeout: nil
+        case .parseError, .executionError, .timeout: .failed
         }
+    }
+
+    private static func paperBallot(_ observation: Observation) -> Ballot {
+        guard !observation.outcome.isFailure else { return .failed }
+        let printed = observation.text.split(separator: "\n", omittingEmptySubsequences: false)
+            .prefix { !$0.hasPrefix("Out: ") }.joined(separator: "\n")
+        return .output(printed == "(no output)" ? "" : printed)
+    }
+
+    /// For each sample, the size of its group; 0 for failures and those not known.
+    var votes: [Int] {
+        let sizes = ballots.reduce(into: [Ballot: Int]()) { sizes, ballot in
+            if let ballot, ballot != .failed { sizes[ballot, default: 0] += 1 }
+        }
+        return ballots.map { ballot in ballot.flatMap { sizes[$0] } ?? 0 }
+    }
+
+    /// The first sample of the largest group; ties go to the group of the lowest sample. When all failed, the first
+    /// sample, whose error is then what is observed.
+    var winner: Int {
+        let votes = votes
+        return votes.firstIndex(of: votes.max() ?? 0) ?? 0
+    }
+
+    /// Whether no sample that is still out can change the winner.
+    var isDecided: Bool {
+        let waiting = ballots.indices.filter { ballots[$0] == nil }
+        guard let firstWaiting = waiting.first else { return true }
+        let votes = votes
+        let winner = winner
+        guard votes[winner] > 0, firstWaiting > winner else { return false }
+        let others = ballots.indices.filter { ballots[$0] != ballots[winner] }.map { votes[$0] }.max() ?? 0
+        return max(others, 0) + waiting.count < votes[winner]
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// One spelling for outputs that mean the same.
 enum CanonicalText {
@@ -29,5 +30,19 @@ enum CanonicalText {
         if word.allSatisfy({ $0.isNumber || $0 == "-" }) { return String(word) }
         if value == value.rounded(), abs(value) < 1e15 { return String(Int(value)) }
         return String(format: "%.10g", value)
+    }
+}
+
+extension JSONValue {
+    /// One spelling for answers of the same value, with their kind kept: the text `2` is the number's equal, as a model's
+    /// final answer may be either, but `true` is not `1`, and a list is not its text.
+    var canonical: String {
+        switch self {
+        case .array(let items): "[" + items.map(\.canonical).joined(separator: ", ") + "]"
+        case .object(let members):
+            "{" + members.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value.canonical)" }.joined(separator: ", ")
+                + "}"
+        default: CanonicalText.of(text.precomposedStringWithCompatibilityMapping)
+        }
     }
 }

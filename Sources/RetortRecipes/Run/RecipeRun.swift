@@ -21,11 +21,14 @@ public actor RecipeRun {
     let store: TrajectoryStore
     let source: TaskSource
     private var stages: [String: Manifest.Stage]
+    private let sandbox: SandboxLevel
     private var interpreter: PythonInterpreter?
 
     /// Opens the run's folder and makes its tasks.
-    public init(_ recipe: Recipe, folder url: URL) throws {
+    /// - Parameter sandbox: the weakest one to run model-written programs in.
+    public init(_ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted) throws {
         self.recipe = recipe
+        self.sandbox = sandbox
         folder = try RunFolder(url)
         // Another world needs other passages.
         let previous = try? Manifest(folder: url)
@@ -72,7 +75,8 @@ public actor RecipeRun {
     /// The interpreter, started when it is first needed.
     func python() async throws -> PythonInterpreter {
         if let interpreter { return interpreter }
-        let started = try await PythonInterpreter(limits: PythonLimits(seconds: recipe.evaluation.programSeconds))
+        let started = try await PythonInterpreter(
+            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
         interpreter = started
         return started
     }

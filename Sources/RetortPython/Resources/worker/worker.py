@@ -1,9 +1,11 @@
 """Retort's Python worker: a zygote that forks sessions, each of which forks to run a step.
 
 Started by Retort with a control socket on descriptor 3. Frames are a 4-byte little-endian length and a UTF-8 JSON
-object. A frame may carry one descriptor: the socket on which a new process is to talk. Only JSON crosses the boundary.
+object. A frame from the host may carry one descriptor: the socket on which a new process is to talk; a session's first
+frame carries the listener of its seccomp filter. Only JSON crosses the boundary.
 """
 import ast
+import base64
 import gc
 import inspect
 import io
@@ -11,22 +13,30 @@ import json
 import math
 import os
 import random
-import resource
 import signal
 import socket
 import struct
 import sys
 import traceback
 
-VERSION = 1
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import confinement  # noqa: E402
+
+sys.path.pop(0)
+
+VERSION = 2
 DEPTH = 64
 
 
 class FinalAnswer(BaseException):
-    """Ends a program with its answer. Not an Exception, so that a program's own handlers let it pass."""
+    """Ends a program. Not an Exception, so that a program's own handlers let it pass."""
 
-    def __init__(self, value):
-        self.value = value
+
+class ToolError(RuntimeError):
+    """What a tool refused or failed to do."""
+
+
+TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
 
 
 class Channel:
@@ -100,7 +110,8 @@ class Output(io.TextIOBase):
         self.cut += len(text) - len(kept)
         if kept:
             self.held.append(kept)
-            if sum(map(len, self.held)) > 2048:
+            # A line at a time, so that a crash loses none that was complete.
+            if "\n" in kept or sum(map(len, self.held)) > 2048:
                 self.flush()
         return len(text)
 
@@ -112,33 +123,82 @@ class Output(io.TextIOBase):
 
 
 class Session:
+    """A process that holds a session's state: the first one, which never runs a program, or a fork that did."""
+
     def __init__(self, channel):
         self.channel = channel
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
         self.tools = []
         self.output = None
+        self.ends = {}
 
     def serve(self):
         while True:
+            # A program may have changed these; the session's own work must not depend on it.
+            signal.signal(signal.SIGCHLD, self.collect)
+            sys.settrace(None)
             frame, fd = self.channel.receive()
             if frame is None:
                 os._exit(0)
             if frame["op"] == "fork":
-                if fork_onto(fd, self):
+                if self.fork_onto(fd):
                     continue
                 self.channel.send({"op": "hello", "pid": os.getpid(), "version": VERSION})
             elif frame["op"] == "tools":
                 self.tools = frame["tools"]
+            elif frame["op"] == "end":
+                self.channel.send({"op": "end", "status": self.end_of(frame["pid"])})
             elif frame["op"] == "run":
                 self.channel.send(self.run(frame))
+
+    def fork_onto(self, fd):
+        """Forks; the child goes on with the socket `fd`. True in the parent."""
+        # What is alive now is left alone by the collector of both processes, so their pages stay shared.
+        gc.collect()
+        gc.freeze()
+        if os.fork():
+            os.close(fd)
+            return True
+        self.channel.sock.close()
+        self.channel = Channel(socket.socket(fileno=fd))
+        self.ends = {}
+        return False
+
+    def collect(self, *_):
+        """Takes the ends of children, so that none stays a zombie."""
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                self.ends[pid] = status
+                if len(self.ends) > 256:
+                    self.ends.pop(next(iter(self.ends)))
+        except ChildProcessError:
+            pass
+
+    def end_of(self, pid):
+        """How a child of this process ended, as exit code or negative signal; None for another's child."""
+        try:
+            if pid not in self.ends:
+                self.ends[pid] = os.waitpid(pid, 0)[1]
+        except ChildProcessError:
+            pass
+        status = self.ends.pop(pid, None)
+        return None if status is None else os.waitstatus_to_exitcode(status)
 
     def run(self, frame):
         self.output = Output(self.channel, frame["output"])
         sys.stdout = sys.stderr = self.output
         sys.setrecursionlimit(1000)
+        sys.set_int_max_str_digits(100_000)
         seed(frame["seed"])
-        limit_cpu(frame["seconds"])
-        self.names["final_answer"] = final_answer
+        if "clock" in frame:
+            stop_clock(frame["clock"])
+        # Untouched memory, given back when a program has used all: reporting that needs some.
+        ballast = bytearray(4 << 20)
+        final = []
+        self.names["final_answer"] = final_answer(final)
         for tool in self.tools:
             self.names[tool["name"]] = self.stub(tool)
         done = {"op": "done"}
@@ -146,13 +206,16 @@ class Session:
             value = execute(frame["code"], self.names)
             if value is not None:
                 done["value"] = short_repr(value, frame["output"])
-        except FinalAnswer as final:
-            if final.value is None:
-                self.output.write("final_answer(None) does not end the task: it is not an answer.\n")
-            else:
-                done["final"] = to_json(final.value)
+        except FinalAnswer:
+            pass
         except BaseException as error:
-            done["error"] = describe(error)
+            del ballast
+            if not final:
+                done["error"] = describe(error)
+        if final and final[0] is None:
+            self.output.write("final_answer(None) does not end the task: it is not an answer.\n")
+        elif final:
+            done["final"] = to_json(final[0])
         try:
             self.output.flush()
         except BaseException:
@@ -161,15 +224,18 @@ class Session:
         return done
 
     def stub(self, tool):
+        """A tool as a function: its call goes to the host, and the host's answer is its value."""
         signature = inspect.Signature(
             [
                 inspect.Parameter(
                     p["name"],
                     inspect.Parameter.POSITIONAL_OR_KEYWORD,
                     default=inspect.Parameter.empty if p["required"] else None,
+                    annotation=TYPES.get(p["type"], inspect.Parameter.empty),
                 )
-                for p in tool["parameters"]
-            ]
+                for p in sorted(tool["parameters"], key=lambda p: not p["required"])
+            ],
+            return_annotation=TYPES.get(tool["returns"], inspect.Signature.empty),
         )
 
         def call(*args, **kwargs):
@@ -180,18 +246,25 @@ class Session:
             if reply is None:
                 os._exit(0)
             if "error" in reply:
-                raise RuntimeError(reply["error"])
+                raise ToolError(reply["error"])
             return from_json(reply["value"])
 
         call.__name__ = call.__qualname__ = tool["name"]
-        call.__doc__ = tool["summary"]
+        lines = [f"    {p['name']}: {p['summary']}" for p in tool["parameters"]]
+        call.__doc__ = "\n".join([tool["summary"], *lines])
         call.__signature__ = signature
         return call
 
 
-def final_answer(answer):
-    """Ends the task with the answer."""
-    raise FinalAnswer(answer)
+def final_answer(record):
+    """The function that ends the task: the answer counts even where a program catches everything."""
+
+    def final_answer(answer):
+        """Ends the task with the answer."""
+        record[:] = [answer]
+        raise FinalAnswer
+
+    return final_answer
 
 
 def from_json(value):
@@ -246,56 +319,115 @@ def seed(value):
         sys.modules["numpy"].random.seed(value % 2**32)
 
 
-def limit_cpu(seconds):
-    # The host stops a program by the clock; this ends one whose host has died.
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    wanted = int(used.ru_utime + used.ru_stime + seconds + 5)
-    resource.setrlimit(resource.RLIMIT_CPU, (wanted if hard == -1 else min(wanted, hard), hard))
+def stop_clock(now):
+    """Lets every clock of the standard library stand at one moment, in seconds since 1970."""
+    import datetime
+    import time
+
+    time.time = lambda: now
+    time.time_ns = lambda: int(now * 1e9)
+    for name in ("gmtime", "localtime", "ctime"):
+        plain = getattr(time, name)
+        plain = getattr(plain, "plain", plain)
+        patched = lambda seconds=None, plain=plain: plain(now if seconds is None else seconds)  # noqa: E731
+        patched.plain = plain
+        setattr(time, name, patched)
+
+    if getattr(datetime.datetime, "stands", False):
+        return
+
+    class Kind(type):
+        def __instancecheck__(cls, value):
+            return isinstance(value, cls.__mro__[1])
+
+    class Stopped(datetime.datetime, metaclass=Kind):
+        stands = True
+
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(now, tz)
+
+        @classmethod
+        def today(cls):
+            return cls.fromtimestamp(now)
+
+        @classmethod
+        def utcnow(cls):
+            return cls.fromtimestamp(now, datetime.timezone.utc).replace(tzinfo=None)
+
+    class Today(datetime.date, metaclass=Kind):
+        @classmethod
+        def today(cls):
+            return cls.fromtimestamp(now)
+
+    Stopped.__name__ = Stopped.__qualname__ = "datetime"
+    Today.__name__ = Today.__qualname__ = "date"
+    datetime.datetime, datetime.date = Stopped, Today
 
 
-def fork_onto(fd, session):
-    """Forks; the child goes on with the socket `fd`. True in the parent."""
+def start_session(zygote, fd, configuration):
+    """Forks a session that talks on the socket `fd`. Returns in the zygote only."""
     if os.fork():
         os.close(fd)
-        return True
-    session.channel.sock.close()
-    session.channel = Channel(socket.socket(fileno=fd))
-    return False
+        return
+    try:
+        zygote.sock.close()
+        if configuration["namespaces"]:
+            confinement.new_namespaces(configuration["temporary"])
+            # Only a child enters the new process namespace; it is process 1 there, and its end is the end of all.
+            if os.fork():
+                os._exit(0)
+        os.chdir("/tmp" if configuration["namespaces"] else "/")
+        channel = Channel(socket.socket(fileno=fd))
+        confinement.close_all_but({fd})
+        confinement.default_signals()
+        confinement.limit_resources(configuration)
+        confinement.drop_privileges()
+        hello = {"op": "hello", "pid": os.getpid(), "version": VERSION}
+        hello["landlock"] = confinement.landlock(configuration["readable"], configuration["writable"])
+        listen_and_greet(channel, hello, configuration)
+    except BaseException as error:
+        os.write(2, f"retort worker: {error}\n".encode())
+        os._exit(1)
+    Session(channel).serve()
 
 
-def confine(limits):
-    def limit(kind, value):
-        _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
-
-    limit(resource.RLIMIT_AS, limits["memory"])
-    limit(resource.RLIMIT_FSIZE, 0)
-    limit(resource.RLIMIT_NOFILE, 64)
-    limit(resource.RLIMIT_CORE, 0)
+def listen_and_greet(channel, hello, configuration):
+    try:
+        listener = confinement.filter_calls(base64.b64decode(configuration["calls"]), listen=True)
+    except OSError as error:
+        channel.send({**hello, "unfiltered": str(error)})
+        return
+    body = json.dumps(hello).encode()
+    confinement.send_with_descriptor(channel.sock, struct.pack("<I", len(body)) + body, listener)
+    os.close(listener)
+    confinement.filter_calls(base64.b64decode(configuration["noPassing"]), listen=False)
 
 
 def main():
-    limits = json.loads(sys.argv[1])
-    # Nobody waits for a fork: the kernel reaps it.
+    # Nobody waits for sessions: the kernel reaps them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()
     import collections, datetime, fractions, itertools, re, statistics  # noqa: E401, F401 - warmed for every session
 
-    for name in ("numpy", "sympy"):
+    for name in ("numpy", "numpy.random", "sympy"):
         try:
             __import__(name)
         except ImportError:
             pass
-    confine(limits)
     gc.collect()
     gc.freeze()
     control = Channel(socket.socket(fileno=3))
-    session = Session(control)
     control.send({"op": "hello", "pid": os.getpid(), "version": VERSION})
-    session.serve()
+    configuration, _ = control.receive()
+    if configuration is None:
+        os._exit(0)
+    while True:
+        frame, fd = control.receive()
+        if frame is None:
+            os._exit(0)
+        start_session(control, fd, configuration)
 
 
 main()

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@ int cw_socket_pair(int *first, int *second) {
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return errno;
     fcntl(pair[0], F_SETFD, FD_CLOEXEC);
     fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+    int on = 1;
+    setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     *first = pair[0];
     *second = pair[1];
     return 0;
@@ -33,9 +37,7 @@ int cw_spawn(const char *path, char *const *arguments, char *const *environment,
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     // Standard error stays: a worker that cannot start says why there.
     posix_spawn_file_actions_adddup2(&actions, socket, 3);
-#ifdef POSIX_SPAWN_SETSID
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-#endif
     status = posix_spawn(pid, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
@@ -61,11 +63,7 @@ int cw_send(int socket, const void *bytes, size_t count, int descriptor) {
             header->cmsg_len = CMSG_LEN(sizeof(int));
             memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
         }
-#ifdef MSG_NOSIGNAL
         ssize_t written = sendmsg(socket, &message, MSG_NOSIGNAL);
-#else
-        ssize_t written = sendmsg(socket, &message, 0);
-#endif
         if (written < 0) {
             if (errno == EINTR) continue;
             return errno;
@@ -80,4 +78,44 @@ int cw_send(int socket, const void *bytes, size_t count, int descriptor) {
 int cw_prepare(int socket, int seconds) {
     struct timeval limit = {.tv_sec = seconds};
     return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 ? 0 : errno;
+}
+
+ssize_t cw_receive(int socket, void *bytes, size_t count, pid_t *pid, int *descriptor) {
+    struct iovec piece = {.iov_base = bytes, .iov_len = count};
+    union {
+        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    // Without room for rights the kernel drops passed descriptors itself.
+    size_t room = descriptor ? sizeof control.space : CMSG_SPACE(sizeof(struct ucred));
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = room};
+    *pid = 0;
+    if (descriptor) *descriptor = -1;
+    ssize_t received = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (received < 0) return -errno;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET) continue;
+        if (header->cmsg_type == SCM_CREDENTIALS) {
+            struct ucred sender;
+            memcpy(&sender, CMSG_DATA(header), sizeof sender);
+            *pid = sender.pid;
+        } else if (header->cmsg_type == SCM_RIGHTS) {
+            for (size_t at = 0; at + sizeof(int) <= header->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+                int passed;
+                memcpy(&passed, CMSG_DATA(header) + at, sizeof passed);
+                if (descriptor && *descriptor < 0) *descriptor = passed;
+                else close(passed);
+            }
+        }
+    }
+    return received;
+}
+
+int cw_open_process(pid_t pid) {
+    int handle = (int)syscall(SYS_pidfd_open, pid, 0);
+    return handle < 0 ? -errno : handle;
+}
+
+int cw_end_process(int handle) {
+    return syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL, 0) == 0 ? 0 : errno;
 }

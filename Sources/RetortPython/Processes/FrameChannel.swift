@@ -1,0 +1,185 @@
+import CWorker
+@preconcurrency import Dispatch
+import Foundation
+import Glibc
+import RetortCore
+import Synchronization
+
+/// What reaches a step from its process.
+enum WorkerEvent: Sendable {
+    /// A frame the process sent.
+    case frame(JSONValue)
+    /// The process waits for leave to change a file.
+    case filesHeld
+}
+
+/// One end of a socket to a worker: length-prefixed JSON frames, read as they come.
+///
+/// The socket is the sender's identity: nothing in a frame says who it is from. All sockets are watched by one queue,
+/// so a thousand sessions hold no thread while they wait.
+final class FrameChannel: Sendable {
+    static let queue = DispatchQueue(label: "retort.python")
+    private static let frameLimit = 8 << 20
+    /// What a worker may send before it is spoken to again.
+    private static let turnLimit = 16 << 20
+    private static let sendSeconds: Int32 = 10
+
+    /// Events of the worker; ends when the worker has closed its end or has broken the rules.
+    let events: AsyncStream<WorkerEvent>
+    private let continuation: AsyncStream<WorkerEvent>.Continuation
+    private let descriptor: Int32
+    private let source: any DispatchSourceRead
+    private let state = Mutex(State())
+    private let sending = Mutex(())
+
+    private struct State {
+        var buffer = Data()
+        var isClosed = false
+        var hasBrokenRules = false
+        var turnBytes = 0
+        var pid: pid_t?
+        var passed: Int32?
+    }
+
+    /// Takes ownership of a connected socket.
+    init(_ descriptor: Int32) {
+        self.descriptor = descriptor
+        _ = cw_prepare(descriptor, Self.sendSeconds)
+        (events, continuation) = AsyncStream<WorkerEvent>.makeStream()
+        source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: Self.queue)
+        source.setCancelHandler { [continuation] in
+            Glibc.close(descriptor)
+            continuation.finish()
+        }
+        source.setEventHandler { [weak self] in self?.receive() }
+        source.resume()
+    }
+
+    deinit {
+        close()
+        if let passed = takePassed() { Glibc.close(passed) }
+    }
+
+    /// Closes our end; the events end.
+    func close() {
+        let isFirst = state.withLock { state in
+            defer { state.isClosed = true }
+            return !state.isClosed
+        }
+        if isFirst { source.cancel() }
+    }
+
+    /// The number of the process that wrote first, as the kernel tells it.
+    var pid: pid_t? { state.withLock(\.pid) }
+
+    /// Whether the channel was closed because of what came over it.
+    var hasBrokenRules: Bool { state.withLock(\.hasBrokenRules) }
+
+    /// The descriptor that came with the first bytes. The caller closes it.
+    func takePassed() -> Int32? {
+        state.withLock { state in
+            defer { state.passed = nil }
+            return state.passed
+        }
+    }
+
+    /// Puts an event of the host's own into the stream.
+    func note(_ event: WorkerEvent) { continuation.yield(event) }
+
+    private func receive() {
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        var pid: pid_t = 0
+        var passed: Int32 = -1
+        let isFirst = state.withLock { $0.pid == nil }
+        let count =
+            isFirst
+            ? cw_receive(descriptor, &chunk, chunk.count, &pid, &passed)
+            : cw_receive(descriptor, &chunk, chunk.count, &pid, nil)
+        if count == -Int(EAGAIN) || count == -Int(EINTR) { return }
+        guard count > 0 else { return close() }
+        let received = state.withLock { state -> [JSONValue]? in
+            if isFirst {
+                state.pid = pid
+                state.passed = passed >= 0 ? passed : nil
+            }
+            state.turnBytes += count
+            state.buffer.append(contentsOf: chunk[..<count])
+            let frames = state.turnBytes <= Self.turnLimit ? Self.takeFrames(&state.buffer) : nil
+            state.hasBrokenRules = frames == nil
+            return frames
+        }
+        guard let received else { return close() }
+        for frame in received { continuation.yield(.frame(frame)) }
+    }
+
+    /// The complete frames at the start of the buffer, or nil when they are not frames.
+    private static func takeFrames(_ buffer: inout Data) -> [JSONValue]? {
+        var frames: [JSONValue] = []
+        while buffer.count >= 4 {
+            let length = buffer.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+            guard length <= frameLimit else { return nil }
+            guard buffer.count >= 4 + length else { break }
+            let body = buffer.dropFirst(4).prefix(length)
+            guard let frame = try? JSONCoding.decoder.decode(JSONValue.self, from: Data(body)) else { return nil }
+            frames.append(frame)
+            buffer = Data(buffer.dropFirst(4 + length))
+        }
+        return frames
+    }
+
+    /// Sends a frame, with a descriptor for the worker to keep when one is given.
+    func send(_ frame: JSONValue, passing passed: Int32 = -1) throws {
+        let body = try JSONCoding.encoder.encode(frame)
+        let message = withUnsafeBytes(of: UInt32(body.count).littleEndian) { Data($0) } + body
+        let isOpen = state.withLock { state in
+            state.turnBytes = 0
+            return !state.isClosed
+        }
+        guard isOpen else { throw PythonError.protocolBroken("its socket is closed") }
+        let status = sending.withLock { _ in
+            message.withUnsafeBytes { bytes in
+                bytes.baseAddress.map { cw_send(descriptor, $0, bytes.count, passed) } ?? 0
+            }
+        }
+        guard status == 0 else { throw PythonError.protocolBroken(String(cString: strerror(status))) }
+    }
+
+    /// The next event; nil when the other side is gone.
+    func next() async -> WorkerEvent? {
+        for await event in events { return event }
+        return nil
+    }
+
+    /// The next frame within a time, after which the channel is closed.
+    func nextFrame(seconds: Double) async -> JSONValue? {
+        let timer = Timer(seconds: seconds) { [weak self] in self?.close() }
+        defer { timer.cancel() }
+        while let event = await next() {
+            if case .frame(let frame) = event { return frame }
+        }
+        return nil
+    }
+
+    /// Connected sockets: ours, and one to hand over.
+    static func pair() throws -> (channel: FrameChannel, peer: Int32) {
+        var ours: Int32 = -1
+        var theirs: Int32 = -1
+        let status = cw_socket_pair(&ours, &theirs)
+        guard status == 0 else { throw PythonError.protocolBroken(String(cString: strerror(status))) }
+        return (FrameChannel(ours), theirs)
+    }
+}
+
+/// Calls back once after a time, unless it is cancelled.
+final class Timer: Sendable {
+    private let source: any DispatchSourceTimer
+
+    init(seconds: Double, _ action: @escaping @Sendable () -> Void) {
+        source = DispatchSource.makeTimerSource(queue: .global())
+        source.schedule(deadline: .now() + seconds)
+        source.setEventHandler(handler: action)
+        source.resume()
+    }
+
+    func cancel() { source.cancel() }
+}

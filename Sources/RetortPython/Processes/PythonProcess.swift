@@ -1,0 +1,68 @@
+import CWorker
+import Glibc
+import RetortCore
+import Synchronization
+
+/// One process of the interpreter: the zygote, a session's first process, or a fork that holds a session's state.
+final class PythonProcess: Sendable {
+    let channel: FrameChannel
+    /// The number of the process here, as the kernel tells it.
+    let pid: pid_t
+    /// Its number among the processes of its session.
+    let innerPID: Int
+    /// What it said of itself when it began.
+    let hello: JSONValue
+    private let handle: Mutex<Int32?>
+    private static let helloSeconds = 30.0
+
+    private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
+        self.channel = channel
+        self.pid = pid
+        self.hello = hello
+        if case .integer(let inner) = hello["pid"] { innerPID = inner } else { innerPID = 0 }
+        self.handle = Mutex(handle)
+    }
+
+    deinit { kill() }
+
+    /// Waits for a process's first words.
+    static func greeted(_ channel: FrameChannel) async throws -> PythonProcess {
+        guard let hello = await channel.nextFrame(seconds: helloSeconds), hello["op"] == "hello" else {
+            throw PythonError.protocolBroken("no greeting from a new process")
+        }
+        guard hello["version"] == 2 else { throw PythonError.protocolBroken("another protocol version") }
+        guard let pid = channel.pid, pid > 1 else { throw PythonError.protocolBroken("a process without a number") }
+        let handle = cw_open_process(pid)
+        guard handle >= 0 else { throw PythonError.protocolBroken("a process that ended at once") }
+        return PythonProcess(channel, pid: pid, hello: hello, handle: handle)
+    }
+
+    /// Asks this process to fork, with a socket of the fork's own.
+    func fork(_ operation: JSONValue = ["op": "fork"]) async throws -> PythonProcess {
+        let (channel, peer) = try FrameChannel.pair()
+        defer { Glibc.close(peer) }
+        try self.channel.send(operation, passing: peer)
+        return try await Self.greeted(channel)
+    }
+
+    /// How a fork of this process ended: its exit code, or the negative number of the signal; nil when unknown.
+    func end(of fork: PythonProcess) async -> Int? {
+        guard (try? channel.send(["op": "end", "pid": .integer(fork.innerPID)])) != nil,
+            let answer = await channel.nextFrame(seconds: 2), case .integer(let status) = answer["status"]
+        else { return nil }
+        return status
+    }
+
+    /// Ends the process at once, and closes its socket.
+    func kill() {
+        let handle = handle.withLock { handle in
+            defer { handle = nil }
+            return handle
+        }
+        if let handle {
+            _ = cw_end_process(handle)
+            Glibc.close(handle)
+        }
+        channel.close()
+    }
+}

@@ -1,0 +1,58 @@
+import RetortCore
+
+/// A session's first process and its gate. The first process never runs a program: it is what the first step forks
+/// from, and, inside namespaces, the process whose end is the end of all others of the session.
+final class PythonSession: Sendable {
+    let root: PythonProcess
+    private let gate: SessionGate?
+
+    /// - Parameter zygote: is asked for the new session.
+    /// - Throws: `PythonError.sandboxTooWeak` when the session says that it could not confine itself and that is needed.
+    init(from zygote: PythonProcess, tools: JSONValue, requiring level: SandboxLevel) async throws {
+        root = try await zygote.fork(["op": "session"])
+        gate = root.channel.takePassed().map(SessionGate.init)
+        if level > .none, gate == nil {
+            throw PythonError.sandboxTooWeak(
+                has: .none, needed: level, reason: root.hello["unfiltered"]?.string ?? "no seccomp listener")
+        }
+        try root.channel.send(["op": "tools", "tools": tools])
+    }
+
+    deinit { close() }
+
+    /// Whether forks and changes of files are asked of the host.
+    var hasGate: Bool { gate != nil }
+
+    /// A copy-on-write copy of one of the session's processes.
+    func fork(_ process: PythonProcess) async throws -> PythonProcess {
+        gate?.expectFork(of: process.pid)
+        do {
+            return try await process.fork()
+        } catch {
+            gate?.forgetFork(of: process.pid)
+            throw error
+        }
+    }
+
+    /// Lets a process of the session change the session's files.
+    func allowFiles(_ process: PythonProcess) { gate?.allowFiles(process.pid) }
+
+    /// Holds a process's changes of files back; it is told of the first as an event.
+    func holdFiles(_ process: PythonProcess) {
+        let channel = process.channel
+        gate?.holdFiles(process.pid) { channel.note(.filesHeld) }
+    }
+
+    /// Ends a process of the session.
+    func end(_ process: PythonProcess) {
+        gate?.forget(process.pid)
+        guard process !== root else { return }
+        process.kill()
+    }
+
+    /// Ends all of the session's processes.
+    func close() {
+        root.kill()
+        gate?.close()
+    }
+}

@@ -1,0 +1,100 @@
+import Foundation
+
+/// A CPython on this machine, and the folders it needs.
+struct PythonInstallation: Sendable {
+    let executable: URL
+    /// Folders and files that the interpreter reads, its libraries' included; all that a program may see.
+    let readable: [String]
+
+    private struct Answer: Decodable {
+        var version: [Int]
+        var prefix: String
+        var basePrefix: String
+        var realExecutable: String
+        var path: [String]
+    }
+
+    private static let question = """
+        import json, os, sys
+        print(json.dumps({"version": list(sys.version_info[:2]), "prefix": sys.prefix, "basePrefix": sys.base_prefix,
+            "realExecutable": os.path.realpath(sys.executable), "path": [p for p in sys.path if os.path.exists(p)]}))
+        """
+
+    /// - Parameter python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the
+    ///   current folder and from the program's.
+    init(_ python: URL?) throws {
+        executable = try python ?? Self.locate()
+        let result = try Command.run(executable.path, ["-s", "-P", "-c", Self.question], seconds: 20)
+        guard result.status == 0, let answer = try? JSONDecoder().decode(Answer.self, from: result.output) else {
+            throw PythonError.cannotStart(path: executable.path, reason: result.errorText)
+        }
+        guard answer.version.lexicographicallyPrecedes([3, 11]) == false else {
+            throw PythonError.cannotStart(
+                path: executable.path,
+                reason:
+                    "it is Python \(answer.version.map(String.init).joined(separator: ".")), 3.11 or later is needed")
+        }
+        // A Python in a prefix of its own is taken whole; of a system's, only what belongs to Python.
+        let isSystem = answer.basePrefix == "/usr"
+        let own = isSystem ? answer.path + [answer.realExecutable] : [answer.basePrefix]
+        let isEnvironment = answer.prefix != answer.basePrefix
+        let libraries = ["/lib", "/usr/lib"].flatMap { folder in
+            ["x86_64-linux-gnu", "aarch64-linux-gnu"].map { "\(folder)/\($0)" }
+        }
+        let folders = own + (isEnvironment ? [answer.prefix] : []) + libraries
+        let path = executable.path
+        let link = folders.contains { path.hasPrefix("\($0)/") } ? [] : [path]
+        readable = (folders + link + ["/lib64", "/usr/lib64", "/usr/share/zoneinfo"])
+            .filter { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    private static func locate() throws -> URL {
+        if let path = ProcessInfo.processInfo.environment["RETORT_PYTHON"] { return URL(fileURLWithPath: path) }
+        var looked: [String] = []
+        let starts = [FileManager.default.currentDirectoryPath, Bundle.main.bundlePath]
+        for start in starts {
+            var folder = URL(fileURLWithPath: start).standardizedFileURL
+            while folder.path != "/" {
+                let candidate = folder.appendingPathComponent(".retort/python/bin/python")
+                if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
+                looked.append(candidate.path)
+                folder.deleteLastPathComponent()
+            }
+        }
+        throw PythonError.notFound(looked: Array(looked.prefix(2)))
+    }
+}
+
+/// Runs a short command of the system to its end.
+enum Command {
+    struct Result {
+        var status: Int32
+        var output: Data
+        var errorText: String
+    }
+
+    /// - Parameter seconds: after which the command is ended.
+    static func run(_ path: String, _ arguments: [String], seconds: Double) throws -> Result {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        process.environment = [:]
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = output
+        process.standardError = errors
+        do {
+            try process.run()
+        } catch {
+            throw PythonError.cannotStart(path: path, reason: "\(error.localizedDescription)")
+        }
+        let timer = Timer(seconds: seconds) { process.terminate() }
+        defer { timer.cancel() }
+        let printed = output.fileHandleForReading.readDataToEndOfFile()
+        let complaint = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Result(
+            status: process.terminationStatus, output: printed,
+            errorText: String(decoding: complaint, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+}

@@ -1,0 +1,178 @@
+import Foundation
+import RetortCore
+
+/// A Python session: state is kept from program to program.
+///
+/// A program runs in a fork of the session. When it ends, well or with an exception, its fork becomes the session; when
+/// it is stopped at its time limit or crashes, the fork is thrown away and the session stands as before. A fork copies
+/// what is in memory; the files of the private `/tmp` belong to the session as a whole.
+public actor PythonEnvironment: Environment {
+    private var session: PythonSession
+    /// The process that holds the state; nil once closed.
+    private var holder: PythonProcess?
+    private var stepCount: Int
+    private let tools: ToolBox
+    private let limits: PythonLimits
+    private let reopen: @Sendable () async throws -> PythonSession
+
+    init(
+        _ session: PythonSession, holder: PythonProcess? = nil, stepCount: Int = 0, tools: ToolBox,
+        limits: PythonLimits, reopen: @escaping @Sendable () async throws -> PythonSession
+    ) {
+        self.session = session
+        self.holder = holder ?? session.root
+        self.stepCount = stepCount
+        self.tools = tools
+        self.limits = limits
+        self.reopen = reopen
+    }
+
+    /// Runs a program. Whatever the program does is in the observation.
+    /// - Throws: `PythonError` when the session is closed or cannot be had, `CancellationError`.
+    public func perform(_ action: Action) async throws -> Observation {
+        let trial = try await begin(action, holdingEffects: false)
+        guard case .finished(let observation) = trial.progress else { throw PythonError.closed }
+        settle(trial)
+        return observation
+    }
+
+    /// Runs a program in a fork that counts only when the trial is committed. External tools and changes of files wait
+    /// for that.
+    public func attempt(_ action: Action) async throws -> any Trial {
+        try await begin(action, holdingEffects: true)
+    }
+
+    private func begin(_ action: Action, holdingEffects isTentative: Bool) async throws -> PythonTrial {
+        guard case .code(let program) = action else { throw PythonError.notCode }
+        let start = ContinuousClock.now
+        guard program.utf8.count <= limits.programBytes else {
+            return PythonTrial(.finished(tooLong(program)), origin: self)
+        }
+        let (parent, candidate) = try await forkOrReopen()
+        let session = session
+        if isTentative { session.holdFiles(candidate) } else { session.allowFiles(candidate) }
+        var run = PythonRun(candidate, of: parent, tools: tools, limits: limits)
+        let stop = await withTaskCancellationHandler {
+            await run.start(program, seed: stepCount, holdingEffects: isTentative)
+        } onCancel: {
+            candidate.kill()
+        }
+        if Task.isCancelled {
+            session.end(candidate)
+            throw CancellationError()
+        }
+        return PythonTrial(stop, of: run, in: candidate, session: session, origin: self, since: start)
+    }
+
+    /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
+    private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess) {
+        guard let holder else { throw PythonError.closed }
+        do {
+            return (holder, try await session.fork(holder))
+        } catch is PythonError {
+            guard self.holder === holder else { throw PythonError.closed }
+            session.close()
+            session = try await reopen()
+            self.holder = session.root
+            return (session.root, try await session.fork(session.root))
+        }
+    }
+
+    private func tooLong(_ program: String) -> Observation {
+        let message = "the program has \(program.utf8.count) bytes; \(limits.programBytes) are allowed"
+        return Observation(
+            text: "Error: \(message)", outcome: .executionError(type: "ProgramTooLong", message: message))
+    }
+
+    /// Makes a trial's process the session when it can be.
+    private func settle(_ trial: PythonTrial) {
+        stepCount += 1
+        guard let process = trial.process, let session = trial.session else { return }
+        guard trial.survived, session === self.session, let old = holder else { return session.end(process) }
+        holder = process
+        session.end(old)
+    }
+
+    /// What the trial does when it is chosen: its process becomes the session, in this environment.
+    func commit(_ trial: PythonTrial) async throws -> Observation {
+        if case .finished(let observation) = trial.progress {
+            settle(trial)
+            return observation
+        }
+        guard let process = trial.process, let session = trial.session else { throw PythonError.closed }
+        session.allowFiles(process)
+        let (observation, finished) = await withTaskCancellationHandler {
+            await trial.resumed()
+        } onCancel: {
+            process.kill()
+        }
+        settle(finished)
+        try Task.checkCancellation()
+        return observation
+    }
+
+    /// An independent branch with the same state in memory.
+    public func fork() async throws -> any Environment {
+        let (_, branch) = try await forkOrReopen()
+        session.allowFiles(branch)
+        return PythonEnvironment(
+            session, holder: branch, stepCount: stepCount, tools: tools, limits: limits, reopen: reopen)
+    }
+
+    /// The walls around the session.
+    func layers() -> [SandboxReport.Line] { session.layers }
+
+    /// Ends the session's state; the processes end when no branch needs them.
+    public func close() {
+        guard let holder else { return }
+        session.end(holder)
+        self.holder = nil
+    }
+}
+
+/// A program tried in a fork of a session.
+struct PythonTrial: Trial {
+    let progress: TrialProgress
+    let process: PythonProcess?
+    let session: PythonSession?
+    let survived: Bool
+    private let run: PythonRun?
+    private let origin: PythonEnvironment
+    private let start: ContinuousClock.Instant
+
+    /// - Parameter since: when the work began.
+    init(
+        _ stop: PythonRun.Stop, of run: PythonRun? = nil, in process: PythonProcess? = nil,
+        session: PythonSession? = nil, origin: PythonEnvironment, since start: ContinuousClock.Instant = .now
+    ) {
+        switch stop {
+        case .finished(var observation):
+            observation.seconds = start.duration(to: .now) / .seconds(1)
+            progress = .finished(observation)
+        case .held(let effect): progress = .held(output: run?.output ?? "", effect: effect)
+        }
+        survived = run?.survived ?? false
+        self.run = run
+        self.process = process
+        self.session = session
+        self.origin = origin
+        self.start = start
+    }
+
+    /// The trial at its end, its effects having happened.
+    func resumed() async -> (Observation, PythonTrial) {
+        guard var run else { return (Observation(text: "", outcome: .success), self) }
+        let observation = await run.resume()
+        let finished = PythonTrial(
+            .finished(observation), of: run, in: process, session: session, origin: origin, since: start)
+        return (observation, finished)
+    }
+
+    func commit() async throws -> (observation: Observation, environment: any Environment) {
+        (try await origin.commit(self), origin)
+    }
+
+    func discard() async {
+        if let process { session?.end(process) }
+    }
+}

@@ -1,0 +1,168 @@
+import Foundation
+import RetortCore
+
+/// One program on its way in a process of its own: output, tool calls, and the end.
+struct PythonRun {
+    /// Where a program stops: at its end, or before an effect that must wait.
+    enum Stop {
+        case finished(Observation)
+        case held(ToolCall)
+    }
+
+    private let process: PythonProcess
+    private let parent: PythonProcess
+    private let tools: ToolBox
+    private let limits: PythonLimits
+    private let clock: ProgramClock
+    private var calls: [ToolCall] = []
+    private var pending: (name: String, arguments: [String: JSONValue])?
+    /// What was printed so far.
+    private(set) var output = ""
+    /// Whether the process can go on as the session.
+    private(set) var survived = false
+
+    init(_ process: PythonProcess, of parent: PythonProcess, tools: ToolBox, limits: PythonLimits) {
+        self.process = process
+        self.parent = parent
+        self.tools = tools
+        self.limits = limits
+        clock = ProgramClock(seconds: limits.seconds) { process.kill() }
+    }
+
+    /// Starts the program and follows it to its first stop.
+    mutating func start(_ program: String, seed: Int, holdingEffects isTentative: Bool) async -> Stop {
+        var frame: [String: JSONValue] = [
+            "op": "run", "code": .string(program), "seed": .integer(seed), "output": .integer(limits.outputCharacters),
+        ]
+        if let clock = limits.clock { frame["clock"] = .number(clock) }
+        guard (try? process.channel.send(.object(frame))) != nil else { return .finished(await broken()) }
+        clock.start()
+        return await follow(holdingEffects: isTentative)
+    }
+
+    /// Goes on after a stop before an effect, which now happens.
+    mutating func resume() async -> Observation {
+        if let pending {
+            self.pending = nil
+            let call = await tools.answer(pending.name, pending.arguments)
+            guard reply(call) else { return await broken() }
+        }
+        clock.start()
+        guard case .finished(let observation) = await follow(holdingEffects: false) else { return await broken() }
+        return observation
+    }
+
+    private mutating func follow(holdingEffects isTentative: Bool) async -> Stop {
+        defer { clock.stop() }
+        while let event = await process.channel.next() {
+            guard case .frame(let frame) = event else {
+                guard isTentative else { continue }
+                return .held(ToolCall(name: "(change of files)", arguments: [:]))
+            }
+            switch frame["op"]?.string {
+            case "output":
+                output += frame["text"]?.string ?? ""
+                if output.utf8.count > 8 * (limits.outputCharacters + 1024) { return .finished(brokenRules()) }
+            case "call":
+                clock.stop()
+                let (name, arguments) = (frame["name"]?.string ?? "", frame["arguments"]?.object ?? [:])
+                if isTentative, tools.isExternal(name) {
+                    pending = (name, arguments)
+                    return .held(ToolCall(name: name, arguments: arguments))
+                }
+                guard reply(await answer(name, arguments)) else { return .finished(await broken()) }
+                clock.start()
+            case "done":
+                survived = true
+                return .finished(finished(frame))
+            default: return .finished(brokenRules())
+            }
+        }
+        return .finished(await broken())
+    }
+
+    private func answer(_ name: String, _ arguments: [String: JSONValue]) async -> ToolCall {
+        if calls.count >= tools.limit {
+            var call = ToolCall(name: name, arguments: arguments)
+            call.error = "a program may call tools \(tools.limit) times"
+            return call
+        }
+        return await tools.answer(name, arguments)
+    }
+
+    /// Whether the answer could be sent.
+    private mutating func reply(_ call: ToolCall) -> Bool {
+        calls.append(call)
+        let frame: JSONValue =
+            call.error.map { ["op": "return", "error": .string($0)] }
+            ?? ["op": "return", "value": call.result ?? .null]
+        return (try? process.channel.send(frame)) != nil
+    }
+
+    // MARK: Ends
+
+    private func finished(_ frame: JSONValue) -> Observation {
+        var printed = output
+        if case .integer(let cut) = frame["cut"], cut > 0 { printed += "… [\(cut) characters left out]\n" }
+        if let answer = frame["final"] {
+            return Observation(text: printed.trimmedEnd, outcome: .final(answer), toolCalls: calls)
+        }
+        if let error = frame["error"] {
+            let type = error["type"]?.string ?? "Error"
+            let message = error["message"]?.string ?? ""
+            var text = "\(type): \(message)"
+            if case .integer(let line) = error["line"] { text += " (line \(line))" }
+            return observation(text, .executionError(type: type, message: message), after: printed)
+        }
+        if let value = frame["value"]?.string { return observation("Out: \(value)", .success, after: printed) }
+        return observation(printed.isEmpty ? "(no output)" : "", .success, after: printed)
+    }
+
+    /// The process is gone, or has been ended for what it sent.
+    private func broken() async -> Observation {
+        if clock.hasExpired {
+            return observation(
+                "Error: the program was stopped after \(limits.seconds) seconds; what it changed is undone",
+                .timeout(seconds: limits.seconds))
+        }
+        if process.channel.hasBrokenRules { return brokenRules() }
+        return crashed(Self.words(for: await parent.end(of: process)))
+    }
+
+    private func brokenRules() -> Observation {
+        crashed("the program wrote what it should not to the interpreter's own channel, or far too much")
+    }
+
+    private func crashed(_ what: String) -> Observation {
+        let message = "\(what); what it changed is undone"
+        return observation("Error: \(message)", .executionError(type: "Crash", message: message))
+    }
+
+    /// - Parameter status: an exit code, or a signal's negative number.
+    private static func words(for status: Int?) -> String {
+        switch status {
+        case -9: "the program was killed, probably for want of memory"
+        case -11, -7, -6: "the program crashed the interpreter (invalid memory access or abort)"
+        case -24: "the program used up its processor time"
+        case -31: "the program made a forbidden system call and was ended"
+        case let code? where code >= 0: "the program ended the interpreter (exit code \(code))"
+        case let signal?: "the program was ended by signal \(-signal)"
+        case nil: "the interpreter crashed or ran out of its limits"
+        }
+    }
+
+    private func observation(
+        _ text: String, _ outcome: Observation.Outcome, after printed: String? = nil
+    ) -> Observation {
+        let parts = [(printed ?? output).trimmedEnd, text].filter { !$0.isEmpty }
+        return Observation(text: parts.joined(separator: "\n"), outcome: outcome, toolCalls: calls)
+    }
+}
+
+extension String {
+    fileprivate var trimmedEnd: String {
+        var text = self[...]
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return String(text)
+    }
+}
