@@ -21,6 +21,9 @@ public actor PythonInterpreter {
     public nonisolated let shortfall: String?
     private let zygote: PythonProcess
     private let limits: PythonLimits
+    private let firstProcess: pid_t
+    /// The kernel bounds the descriptors on their way between processes, and the cores what starts at once.
+    private let starts = Turnstile(width: 16)
 
     /// Starts the interpreter.
     /// - Parameters:
@@ -63,13 +66,17 @@ public actor PythonInterpreter {
         self.level = level
         self.shortfall = level == .isolated ? nil : shortfall ?? "no Landlock"
         self.limits = limits
+        firstProcess = ProcessFacts(zygote.pid).status("PPid").flatMap { pid_t($0) } ?? zygote.pid
     }
 
     private static func start(_ jail: NamespaceJail?, _ inner: [String]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()
-        defer { Glibc.close(peer) }
         let path = jail?.bubblewrap ?? inner[0]
-        try spawn(path, jail.map { $0.command(inner) } ?? Array(inner.dropFirst()), socket: peer)
+        do {
+            // Closed before the wait: an interpreter that cannot start is then seen at once.
+            defer { Glibc.close(peer) }
+            try spawn(path, jail.map { $0.command(inner) } ?? Array(inner.dropFirst()), socket: peer)
+        }
         do {
             return try await PythonProcess.greeted(channel)
         } catch {
@@ -121,11 +128,18 @@ public actor PythonInterpreter {
     /// A fresh session with its own state.
     public func session(tools: [any Tool] = []) async throws -> PythonEnvironment {
         let box = ToolBox(tools, limit: limits.toolCalls)
-        let (zygote, level) = (zygote, level)
+        let (zygote, level, starts) = (zygote, level, starts)
         let open: @Sendable () async throws -> PythonSession = {
-            try await PythonSession(from: zygote, tools: box.frame, requiring: level)
+            try await starts.pass { try await PythonSession(from: zygote, tools: box.frame, requiring: level) }
         }
         return PythonEnvironment(try await open(), tools: box, limits: limits, reopen: open)
+    }
+
+    /// How many processes the interpreter and its sessions are, seen from outside.
+    func processCount() -> Int {
+        // Inside namespaces orphans fall to their first process, the zygote's parent.
+        let root = level == .isolated ? firstProcess : zygote.pid
+        return ProcessFacts.descendants(of: root).count
     }
 
     /// Ends the interpreter and all its sessions.

@@ -40,8 +40,11 @@ final class PythonProcess: Sendable {
     /// Asks this process to fork, with a socket of the fork's own.
     func fork(_ operation: JSONValue = ["op": "fork"]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()
-        defer { Glibc.close(peer) }
-        try self.channel.send(operation, passing: peer)
+        do {
+            // Closed before the wait: a fork that dies is then seen at once.
+            defer { Glibc.close(peer) }
+            try self.channel.send(operation, passing: peer)
+        }
         return try await Self.greeted(channel)
     }
 

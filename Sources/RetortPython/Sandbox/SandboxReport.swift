@@ -82,6 +82,24 @@ struct ProcessFacts {
 
     init(_ pid: pid_t) { self.pid = pid }
 
+    /// A process and all that come from it, as far as they live.
+    static func descendants(of root: pid_t) -> Set<pid_t> {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        let parents = names.compactMap { pid_t($0) }.reduce(into: [pid_t: pid_t]()) { parents, pid in
+            let facts = ProcessFacts(pid)
+            guard let parent = facts.status("PPid").flatMap({ pid_t($0) }), facts.status("State")?.first != "Z" else {
+                return
+            }
+            parents[pid] = parent
+        }
+        var found: Set<pid_t> = parents[root] == nil ? [] : [root]
+        while true {
+            let more = parents.filter { found.contains($0.value) && !found.contains($0.key) }.keys
+            if more.isEmpty { return found }
+            found.formUnion(more)
+        }
+    }
+
     /// Whether the process is in a namespace of its own; nil when that may not be seen.
     func isApart(_ kind: String) -> Bool? {
         guard let theirs = link("/proc/\(pid)/ns/\(kind)"), let ours = link("/proc/self/ns/\(kind)") else { return nil }

@@ -147,7 +147,7 @@ struct PythonRun {
         case -31: "the program made a forbidden system call and was ended"
         case let code? where code >= 0: "the program ended the interpreter (exit code \(code))"
         case let signal?: "the program was ended by signal \(-signal)"
-        case nil: "the interpreter crashed or ran out of its limits"
+        case nil: "the program cut its own connection to the interpreter"
         }
     }
 

@@ -5,11 +5,13 @@ layer; those that may be missing on a machine return whether they stand.
 """
 import array
 import ctypes
+import errno
 import os
 import resource
 import signal
 import socket
 import struct
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -62,7 +64,7 @@ def limit_resources(limits):
         resource.RLIMIT_AS: limits["memory"],
         resource.RLIMIT_CPU: limits["cpu"],
         resource.RLIMIT_FSIZE: limits["temporary"],
-        resource.RLIMIT_NOFILE: 64,
+        resource.RLIMIT_NOFILE: 256,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_STACK: 8 << 20,
         resource.RLIMIT_MEMLOCK: 0,
@@ -118,8 +120,16 @@ def filter_calls(program, listen):
 
 def send_with_descriptor(sock, data, descriptor):
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
-    sent = sock.sendmsg([data], rights)
-    sock.sendall(data[sent:])
+    for _ in range(1000):
+        try:
+            sent = sock.sendmsg([data], rights)
+            return sock.sendall(data[sent:])
+        except OSError as error:
+            # The kernel bounds the descriptors that are on their way, of all processes of a user together.
+            if error.errno != errno.ETOOMANYREFS:
+                raise
+            time.sleep(0.01)
+    raise TimeoutError("too many descriptors are on their way")
 
 
 def default_signals():

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -178,12 +179,12 @@ class Session:
             pass
 
     def end_of(self, pid):
-        """How a child of this process ended, as exit code or negative signal; None for another's child."""
-        try:
-            if pid not in self.ends:
-                self.ends[pid] = os.waitpid(pid, 0)[1]
-        except ChildProcessError:
-            pass
+        """How a child of this process ended, as exit code or negative signal; None when it has not."""
+        for _ in range(50):
+            self.collect()
+            if pid in self.ends:
+                break
+            time.sleep(0.001)
         status = self.ends.pop(pid, None)
         return None if status is None else os.waitstatus_to_exitcode(status)
 
