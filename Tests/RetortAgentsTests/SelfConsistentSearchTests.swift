@@ -130,6 +130,29 @@ struct SelfConsistentSearchTests {
         #expect(log.openCount == 0)
     }
 
+    @Test("what can no longer change the vote is not run, and the record says so")
+    func earlyEnd() async throws {
+        let programs = ["say 1", "say 1 ", "say 1  ", "say 2"].map { turn($0) }
+        let search = SelfConsistentSearch(samples: 4, concurrency: 1)
+        let steps = try await rollout(ScriptedModel([programs]), search: search, steps: 1, log: log)
+            .trajectory(for: task).steps
+        #expect(log.performed.withLock { $0 } == ["say 1", "say 1 ", "say 1  "])
+        #expect(steps[0].candidates.map(\.votes) == [3, 3, 3, 0])
+        #expect(steps[0].candidates[3].observation == nil)
+        #expect(log.openCount == 0)
+    }
+
+    @Test("by the paper's rule silent programs are of one mind, final answers among them")
+    func paperRule() async throws {
+        let search = SelfConsistentSearch(samples: 4, rule: .paper)
+        func ending(_ programs: String...) async throws -> Ending? {
+            let model = ScriptedModel([programs.map { turn($0) }, Array(repeating: turn("final x"), count: 4)])
+            return try await rollout(model, search: search, log: log).trajectory(for: task).ending
+        }
+        #expect(try await ending("final 1", "final 2", "final 2 ", "final 2  ") == .answered(1))
+        #expect(try await ending("oops", "say 2", "say 2.0", "final 3") == .answered(0))
+    }
+
     @Test("no more forks run at once than allowed")
     func bounded() async throws {
         let programs = (0..<12).map { turn("say \($0)") }

@@ -159,6 +159,53 @@ struct PythonEnvironmentTests {
         #expect(try await session().perform(.code(program)).text == first)
     }
 
+    @Test("with a fixed clock time stands still, wherever it is read")
+    func clock() async throws {
+        var limits = PythonLimits()
+        limits.clock = 1_000_000_000
+        let session = try await session(limits)
+        let program = """
+            import time, datetime
+            from datetime import date
+            now = datetime.datetime.now(datetime.timezone.utc)
+            print(time.time(), now.isoformat(), date.today().year, time.gmtime().tm_mon, isinstance(now, datetime.datetime))
+            """
+        #expect(
+            try await session.perform(.code(program)).text == "1000000000.0 2001-09-09T01:46:40+00:00 2001 9 True")
+        await session.close()
+    }
+
+    @Test("files of a session's own /tmp stay from step to step, and no other session sees them")
+    func files() async throws {
+        let (session, other) = (try await session(), try await session())
+        _ = try await session.perform(.code("with open('/tmp/a', 'w') as f: f.write('kept')"))
+        #expect(try await session.perform(.code("open('/tmp/a').read()")).text == "Out: kept")
+        #expect(try await other.perform(.code("import os\nos.listdir('/tmp')")).text == "Out: []")
+        await session.close()
+        await other.close()
+    }
+
+    @Test("a session that a program has damaged is replaced by a new one")
+    func damaged() async throws {
+        let session = try await session()
+        _ = try await session.perform(.code("import os\nos.fork = None"))
+        let next = try await session.perform(.code("1 + 1"))
+        #expect(next.text.hasPrefix("Note: an earlier program damaged the session"))
+        #expect(next.text.hasSuffix("Out: 2"))
+        #expect(try await session.perform(.code("1 + 1")).text == "Out: 2")
+        await session.close()
+    }
+
+    @Test("a tool's function has a signature and a docstring")
+    func signature() async throws {
+        let session = try await session()
+        let program = "import inspect\nprint(inspect.signature(shout))\nprint(shout.__doc__)"
+        #expect(
+            try await session.perform(.code(program)).text
+                == "(text: str) -> str\nSays it loudly.\n    text: What to say.")
+        await session.close()
+    }
+
     @Test("forty sessions work at once")
     func concurrency() async throws {
         let python = try await PythonInterpreter()

@@ -1,16 +1,22 @@
 import RetortCore
 
 /// The candidates of one step: tried concurrently, each in a branch of its own, until the vote is decided.
+///
+/// They are counted in sample order whatever order they end in, so the record does not depend on timing.
 struct CandidateBallot {
     private let actions: [Action]
     /// For each sample the first one with the same action, which runs for all of them.
     private let leaders: [Int]
+    private let order: [Int]
     private var vote: ActionVote
     private var trials: [Int: any Trial] = [:]
+    /// Those whose outcome entered the vote.
+    private var counted: Set<Int> = []
 
     init(_ actions: [Action], rule: VoteRule) {
         self.actions = actions
         leaders = actions.map { action in actions.firstIndex(of: action) ?? 0 }
+        order = Set(leaders).sorted()
         vote = ActionVote(samples: actions.count, rule: rule)
     }
 
@@ -20,9 +26,12 @@ struct CandidateBallot {
     /// The sample whose run stands for this one's.
     func leader(of sample: Int) -> Int { leaders[sample] }
 
-    /// What came of a sample; nil when it was stopped or held.
+    /// What came of a sample; nil when it was held, or not needed.
     func observation(of sample: Int) -> Observation? {
-        if case .finished(let observation) = trials[leaders[sample]]?.progress { observation } else { nil }
+        guard counted.contains(leaders[sample]),
+            case .finished(let observation) = trials[leaders[sample]]?.progress
+        else { return nil }
+        return observation
     }
 
     /// Tries the actions in sample order, a bounded number at once.
@@ -31,7 +40,7 @@ struct CandidateBallot {
         var failure: (any Error)?
         // Each child tells its end as a value: a throwing group would drop the branches of those that end after an error.
         await withTaskGroup(of: (Int, Result<any Trial, any Error>).self) { group in
-            var waiting = Set(leaders).sorted()[...]
+            var waiting = order[...]
             func startNext() {
                 guard let index = waiting.popFirst() else { return }
                 let action = actions[index]
@@ -40,7 +49,9 @@ struct CandidateBallot {
             for _ in 0..<concurrency { startNext() }
             for await (index, result) in group {
                 switch result {
-                case .success(let trial): take(trial, index)
+                case .success(let trial):
+                    trials[index] = trial
+                    countInOrder()
                 case .failure(let error):
                     // Stopped because the vote was decided, or broken.
                     if !vote.isDecided { failure = failure ?? error }
@@ -58,9 +69,12 @@ struct CandidateBallot {
         throw failure
     }
 
-    private mutating func take(_ trial: any Trial, _ index: Int) {
-        trials[index] = trial
-        for sample in leaders.indices where leaders[sample] == index { vote.add(trial.progress, of: sample) }
+    private mutating func countInOrder() {
+        for index in order where !counted.contains(index) {
+            guard !vote.isDecided, let trial = trials[index] else { return }
+            counted.insert(index)
+            for sample in leaders.indices where leaders[sample] == index { vote.add(trial.progress, of: sample) }
+        }
     }
 
     private static func trial(of action: Action, in environment: any Environment) async -> Result<any Trial, any Error>

@@ -24,14 +24,25 @@ final class PythonSession: Sendable {
     var hasGate: Bool { gate != nil }
 
     /// A copy-on-write copy of one of the session's processes.
+    ///
+    /// Cancellation does not reach into it: what was asked of the process comes, and is then ended.
+    /// - Throws: `PythonError` when the process cannot fork any more, `CancellationError`.
     func fork(_ process: PythonProcess) async throws -> PythonProcess {
-        gate?.expectFork(of: process.pid)
-        do {
-            return try await process.fork()
-        } catch {
-            gate?.forgetFork(of: process.pid)
-            throw error
+        let work = Task { [gate] in
+            gate?.expectFork(of: process.pid)
+            do {
+                return try await process.fork()
+            } catch {
+                gate?.forgetForks(of: process.pid)
+                throw error
+            }
         }
+        let fork = try await work.value
+        guard !Task.isCancelled else {
+            end(fork)
+            throw CancellationError()
+        }
+        return fork
     }
 
     /// Lets a process of the session change the session's files.

@@ -37,8 +37,8 @@ final class SessionGate: Sendable {
     /// Lets one fork of a process through.
     func expectFork(of pid: pid_t) { state.withLock { $0.forks[pid, default: 0] += 1 } }
 
-    /// Takes the leave back when the fork did not come.
-    func forgetFork(of pid: pid_t) { state.withLock { $0.forks[pid] = nil } }
+    /// Takes all leave back from a process that cannot fork.
+    func forgetForks(of pid: pid_t) { state.withLock { $0.forks[pid] = nil } }
 
     /// Holds a candidate's changes of files back, and tells when there is one.
     func holdFiles(_ pid: pid_t, _ tell: @escaping @Sendable () -> Void) {

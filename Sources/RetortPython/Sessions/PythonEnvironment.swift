@@ -48,10 +48,11 @@ public actor PythonEnvironment: Environment {
         guard program.utf8.count <= limits.programBytes else {
             return PythonTrial(.finished(tooLong(program)), origin: self)
         }
-        let (parent, candidate) = try await forkOrReopen()
+        let (parent, candidate, isNew) = try await forkOrReopen()
         let session = session
         if isTentative { session.holdFiles(candidate) } else { session.allowFiles(candidate) }
-        var run = PythonRun(candidate, of: parent, tools: tools, limits: limits)
+        var run = PythonRun(
+            candidate, of: parent, tools: tools, limits: limits, notice: isNew ? Self.lostNotice : "")
         let stop = await withTaskCancellationHandler {
             await run.start(program, seed: stepCount, holdingEffects: isTentative)
         } onCancel: {
@@ -64,17 +65,20 @@ public actor PythonEnvironment: Environment {
         return PythonTrial(stop, of: run, in: candidate, session: session, origin: self, since: start)
     }
 
+    private static let lostNotice =
+        "Note: an earlier program damaged the session; this is a new one, without its variables.\n"
+
     /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
-    private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess) {
+    private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess, isNew: Bool) {
         guard let holder else { throw PythonError.closed }
         do {
-            return (holder, try await session.fork(holder))
+            return (holder, try await session.fork(holder), false)
         } catch is PythonError {
             guard self.holder === holder else { throw PythonError.closed }
             session.close()
             session = try await reopen()
             self.holder = session.root
-            return (session.root, try await session.fork(session.root))
+            return (session.root, try await session.fork(session.root), true)
         }
     }
 
@@ -113,7 +117,8 @@ public actor PythonEnvironment: Environment {
 
     /// An independent branch with the same state in memory.
     public func fork() async throws -> any Environment {
-        let (_, branch) = try await forkOrReopen()
+        guard let holder else { throw PythonError.closed }
+        let branch = try await session.fork(holder)
         session.allowFiles(branch)
         return PythonEnvironment(
             session, holder: branch, stepCount: stepCount, tools: tools, limits: limits, reopen: reopen)

@@ -17,11 +17,15 @@ struct PythonRun {
     private var calls: [ToolCall] = []
     private var pending: (name: String, arguments: [String: JSONValue])?
     /// What was printed so far.
-    private(set) var output = ""
+    private(set) var output: String
     /// Whether the process can go on as the session.
     private(set) var survived = false
 
-    init(_ process: PythonProcess, of parent: PythonProcess, tools: ToolBox, limits: PythonLimits) {
+    /// - Parameter notice: what the agent must be told before the program's own output.
+    init(
+        _ process: PythonProcess, of parent: PythonProcess, tools: ToolBox, limits: PythonLimits, notice: String
+    ) {
+        output = notice
         self.process = process
         self.parent = parent
         self.tools = tools

@@ -27,6 +27,7 @@ sys.path.pop(0)
 
 VERSION = 2
 DEPTH = 64
+EVERY_SIGNAL = signal.valid_signals()
 
 
 class FinalAnswer(BaseException):
@@ -157,7 +158,14 @@ class Session:
         # What is alive now is left alone by the collector of both processes, so their pages stay shared.
         gc.collect()
         gc.freeze()
-        if os.fork():
+        # A signal would make the kernel start the call again, and so ask the host a second time.
+        signal.pthread_sigmask(signal.SIG_BLOCK, EVERY_SIGNAL)
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1  # the host sees the socket close
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, EVERY_SIGNAL)
+        if pid:
             os.close(fd)
             return True
         self.channel.sock.close()
@@ -195,7 +203,7 @@ class Session:
         sys.set_int_max_str_digits(100_000)
         seed(frame["seed"])
         if "clock" in frame:
-            stop_clock(frame["clock"])
+            stop_clock(float(frame["clock"]))
         # Untouched memory, given back when a program has used all: reporting that needs some.
         ballast = bytearray(4 << 20)
         final = []
