@@ -17,8 +17,10 @@ test: bootstrap lint
 	$(SWIFT) test
 
 bench: build
-	@test -f .retort/bench/.ready || { python3 -m venv .retort/bench && .retort/bench/bin/pip install -q torch==2.13.0 transformers && touch .retort/bench/.ready; }
+	$(SWIFT) build -c release --product sandbox-bench
+	@test -f .retort/bench/.ready || { python3 -m venv .retort/bench && .retort/bench/bin/pip install -q torch==2.13.0 transformers smolagents ipykernel jupyter_client sympy && touch .retort/bench/.ready; }
 	.retort/bench/bin/python Benchmarks/training.py
+	.retort/bench/bin/python Benchmarks/sandbox.py
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

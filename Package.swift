@@ -55,6 +55,9 @@ let package = Package(
                     "RetortTensor", "RetortPython",
                     "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ]),
+            .executableTarget(
+                name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],
+                path: "Benchmarks/Sandbox"),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",

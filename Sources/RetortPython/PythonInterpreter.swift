@@ -22,19 +22,19 @@ public actor PythonInterpreter {
     private let zygote: PythonProcess
     private let limits: PythonLimits
     private let firstProcess: pid_t
-    /// The kernel bounds the descriptors on their way between processes, and the cores what starts at once.
-    private let starts = Turnstile(width: 16)
+    private let ready: ReadySessions
 
     /// Starts the interpreter.
     /// - Parameters:
     ///   - python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the current
     ///     folder and from the program's.
     ///   - requiring: the weakest sandbox to be content with; the strongest one there is, is used.
+    ///   - readySessions: how many sessions to start ahead of need, from the first on.
     ///   - atMost: a stronger sandbox is not tried: for tests, and for machines where it costs too much.
     /// - Throws: `PythonError`, `sandboxTooWeak` among them.
     public init(
         python: URL? = nil, limits: PythonLimits = PythonLimits(), requiring: SandboxLevel = .restricted,
-        atMost: SandboxLevel = .isolated
+        readySessions: Int = 2, atMost: SandboxLevel = .isolated
     ) async throws {
         let installation = try PythonInstallation(python)
         guard let worker = Bundle.module.url(forResource: "worker", withExtension: nil) else {
@@ -66,6 +66,7 @@ public actor PythonInterpreter {
         self.level = level
         self.shortfall = level == .isolated ? nil : shortfall ?? "no Landlock"
         self.limits = limits
+        ready = ReadySessions(zygote, level: level, target: readySessions)
         firstProcess = ProcessFacts(zygote.pid).status("PPid").flatMap { pid_t($0) } ?? zygote.pid
     }
 
@@ -117,7 +118,7 @@ public actor PythonInterpreter {
 
     /// What a throw-away session could put up.
     private static func level(of zygote: PythonProcess, isolated: Bool) async throws -> SandboxLevel {
-        let session = try await PythonSession(from: zygote, tools: [], requiring: .none)
+        let session = try await PythonSession(from: zygote, requiring: .none)
         defer { session.close() }
         guard session.hasGate else { return .none }
         if isolated { return .isolated }
@@ -128,9 +129,11 @@ public actor PythonInterpreter {
     /// A fresh session with its own state.
     public func session(tools: [any Tool] = []) async throws -> PythonEnvironment {
         let box = ToolBox(tools, limit: limits.toolCalls)
-        let (zygote, level, starts) = (zygote, level, starts)
+        let ready = ready
         let open: @Sendable () async throws -> PythonSession = {
-            try await starts.pass { try await PythonSession(from: zygote, tools: box.frame, requiring: level) }
+            let session = try await ready.take()
+            try session.offer(box.frame)
+            return session
         }
         return PythonEnvironment(try await open(), tools: box, limits: limits, reopen: open)
     }
@@ -143,5 +146,8 @@ public actor PythonInterpreter {
     }
 
     /// Ends the interpreter and all its sessions.
-    public func close() { zygote.kill() }
+    public func close() async {
+        await ready.close()
+        zygote.kill()
+    }
 }

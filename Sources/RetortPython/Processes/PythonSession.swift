@@ -8,15 +8,17 @@ final class PythonSession: Sendable {
 
     /// - Parameter zygote: is asked for the new session.
     /// - Throws: `PythonError.sandboxTooWeak` when the session says that it could not confine itself and that is needed.
-    init(from zygote: PythonProcess, tools: JSONValue, requiring level: SandboxLevel) async throws {
+    init(from zygote: PythonProcess, requiring level: SandboxLevel) async throws {
         root = try await zygote.fork(["op": "session"])
         gate = root.channel.takePassed().map(SessionGate.init)
         if level > .none, gate == nil {
             throw PythonError.sandboxTooWeak(
                 has: .none, needed: level, reason: root.hello["unfiltered"]?.string ?? "no seccomp listener")
         }
-        try root.channel.send(["op": "tools", "tools": tools])
     }
+
+    /// Makes functions of tools. Before the first program.
+    func offer(_ tools: JSONValue) throws { try root.channel.send(["op": "tools", "tools": tools]) }
 
     deinit { close() }
 

@@ -30,7 +30,7 @@ struct SandboxTests {
 
     @Test("a session's end is the end of all its processes, and of its descriptors here")
     func leavesNothing() async throws {
-        let python = try await PythonInterpreter(limits: Self.limits, requiring: .isolated)
+        let python = try await PythonInterpreter(limits: Self.limits, requiring: .isolated, readySessions: 0)
         let before = await python.processCount()
         for hostile in HostileProgram.processes + HostileProgram.others {
             let session = try await python.session()
