@@ -8,6 +8,7 @@ import RetortPython
 @main
 struct SandboxBench {
     static func main() async throws {
+        if CommandLine.arguments.dropFirst().first == "soak" { return try await Soak().run() }
         let python = try await PythonInterpreter(requiring: .isolated, readySessions: 0)
         let pooled = try await PythonInterpreter(requiring: .isolated, readySessions: 4)
         var results: [String: Timing] = [:]

@@ -130,11 +130,7 @@ public actor PythonInterpreter {
     public func session(tools: [any Tool] = []) async throws -> PythonEnvironment {
         let box = ToolBox(tools, limit: limits.toolCalls)
         let ready = ready
-        let open: @Sendable () async throws -> PythonSession = {
-            let session = try await ready.take()
-            try session.offer(box.frame)
-            return session
-        }
+        let open: @Sendable () async throws -> PythonSession = { try await ready.take(offering: box.frame) }
         return PythonEnvironment(try await open(), tools: box, limits: limits, reopen: open)
     }
 

@@ -16,11 +16,16 @@ actor ReadySessions {
         self.target = target
     }
 
-    /// A fresh session: one that is ready, or a new one.
-    func take() async throws -> PythonSession {
+    /// A fresh session with tools: one that is ready, or a new one.
+    func take(offering tools: JSONValue) async throws -> PythonSession {
         defer { fill() }
-        if let session = ready.popLast() { return session }
-        return try await start()
+        // One that died while it waited is passed over.
+        while let session = ready.popLast() {
+            if (try? session.offer(tools)) != nil { return session }
+        }
+        let session = try await start()
+        try session.offer(tools)
+        return session
     }
 
     private func start() async throws -> PythonSession {

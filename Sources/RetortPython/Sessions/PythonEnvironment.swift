@@ -70,16 +70,21 @@ public actor PythonEnvironment: Environment {
 
     /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
     private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess, isNew: Bool) {
-        guard let holder else { throw PythonError.closed }
-        do {
-            return (holder, try await session.fork(holder), false)
-        } catch is PythonError {
-            guard self.holder === holder else { throw PythonError.closed }
+        for attempt in 0..<3 {
+            guard let holder else { throw PythonError.closed }
+            if let candidate = try await fork(of: holder) { return (holder, candidate, attempt > 0) }
+            // Another task may have replaced it meanwhile.
+            guard self.holder === holder else { continue }
             session.close()
             session = try await reopen()
             self.holder = session.root
-            return (session.root, try await session.fork(session.root), true)
         }
+        throw PythonError.protocolBroken("new sessions die at once")
+    }
+
+    /// A fork of a process; nil when it cannot fork any more.
+    private func fork(of holder: PythonProcess) async throws -> PythonProcess? {
+        do { return try await session.fork(holder) } catch is PythonError { return nil }
     }
 
     private func tooLong(_ program: String) -> Observation {
