@@ -9,6 +9,7 @@ import RetortPython
 struct SandboxBench {
     static func main() async throws {
         if CommandLine.arguments.dropFirst().first == "soak" { return try await Soak().run() }
+        if CommandLine.arguments.dropFirst().first == "steps" { return try await emptySteps() }
         let python = try await PythonInterpreter(requiring: .isolated, readySessions: 0)
         let pooled = try await PythonInterpreter(requiring: .isolated, readySessions: 4)
         var results: [String: Timing] = [:]
@@ -34,6 +35,13 @@ struct SandboxBench {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         print(String(decoding: try encoder.encode(results), as: UTF8.self))
+    }
+
+    /// Empty steps alone, for a profiler.
+    private static func emptySteps() async throws {
+        let session = try await PythonInterpreter(requiring: .isolated).session()
+        let timing = try await time(1000) { _ = try await session.perform(.code("pass")) }
+        print("empty step: median \(timing.median) ms, p95 \(timing.p95) ms")
     }
 
     /// A session that holds data, and steps of candidates in it.

@@ -11,6 +11,7 @@ import inspect
 import io
 import json
 import math
+import mmap
 import os
 import random
 import signal
@@ -133,6 +134,7 @@ class Session:
         self.tools = []
         self.output = None
         self.ends = {}
+        self.is_settled = False
 
     def serve(self):
         while True:
@@ -155,9 +157,11 @@ class Session:
 
     def fork_onto(self, fd):
         """Forks; the child goes on with the socket `fd`. True in the parent."""
-        # What is alive now is left alone by the collector of both processes, so their pages stay shared.
-        gc.collect()
-        gc.freeze()
+        if not self.is_settled:
+            # What is alive now is left alone by the collector of both processes, so their pages stay shared.
+            gc.collect()
+            gc.freeze()
+            self.is_settled = True
         # A signal would make the kernel start the call again, and so ask the host a second time.
         signal.pthread_sigmask(signal.SIG_BLOCK, EVERY_SIGNAL)
         try:
@@ -197,6 +201,7 @@ class Session:
         return None if status is None else os.waitstatus_to_exitcode(status)
 
     def run(self, frame):
+        self.is_settled = False
         self.output = Output(self.channel, frame["output"])
         sys.stdout = sys.stderr = self.output
         sys.setrecursionlimit(1000)
@@ -204,8 +209,8 @@ class Session:
         seed(frame["seed"])
         if "clock" in frame:
             stop_clock(float(frame["clock"]))
-        # Untouched memory, given back when a program has used all: reporting that needs some.
-        ballast = bytearray(4 << 20)
+        # Address space that is never touched, given back when a program has used all: reporting that needs some.
+        ballast = mmap.mmap(-1, 4 << 20)
         final = []
         self.names["final_answer"] = final_answer(final)
         for tool in self.tools:
@@ -218,7 +223,7 @@ class Session:
         except FinalAnswer:
             pass
         except BaseException as error:
-            del ballast
+            ballast.close()
             if not final:
                 done["error"] = describe(error)
         if final and final[0] is None:
