@@ -35,11 +35,9 @@ public struct DistilledAgent: Sendable {
             model: model,
             view: CodeAgentView(instructions: .brief, tools: tools.map(\.specification)),
             maximumTokens: plan.maximumTokens)
-        let search: any Search =
-            votes == 1
-            ? GreedySearch()
-            : SelfConsistentSearch(
-                samples: votes, sampling: Sampling(temperature: plan.temperature, topP: plan.topP))
+        var vote = plan.vote
+        vote.samples = votes
+        let search: any Search = votes == 1 ? GreedySearch() : vote.search
         let python = try await PythonInterpreter(
             limits: PythonLimits(seconds: plan.programSeconds), requiring: sandbox)
         rollout = Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {

@@ -103,12 +103,24 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var maximumTokens: Int
         /// Tasks at once.
         public var concurrency: Int
-        /// Samples of a vote.
-        public var samples: Int
-        public var temperature: Double
-        public var topP: Double
         /// Seconds for each program.
         public var programSeconds: Double
+        public var vote: VotePlan
+    }
+
+    /// How self-consistent actions are sampled and compared.
+    public struct VotePlan: Codable, Sendable, Hashable {
+        /// A step considers so many.
+        public var samples = 8
+        public var temperature = 0.4
+        public var topP = 0.8
+        public var rule = VoteRule.canonical
+
+        /// The search that votes so.
+        var search: SelfConsistentSearch {
+            SelfConsistentSearch(
+                samples: samples, sampling: Sampling(temperature: temperature, topP: topP), rule: rule)
+        }
     }
 }
 
@@ -183,8 +195,8 @@ extension Recipe {
         evaluation =
             reader.mapping("evaluation", Self.evaluation)
             ?? EvaluationPlan(
-                systems: System.allCases, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48, samples: 8,
-                temperature: 0.4, topP: 0.8, programSeconds: 5)
+                systems: System.allCases, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
+                programSeconds: 5, vote: VotePlan())
         for system in evaluation.systems where training[system.style] == nil {
             reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
         }
@@ -244,19 +256,20 @@ extension Recipe {
             let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
             reader.refuse("systems", "there is no system '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
         }
+        let usual = VotePlan()
         let vote = reader.mapping("sag") { sag in
-            (
-                sag.integer("samples", default: 8, in: 2...64), sag.number("temperature", default: 0.4, in: 0.01...5),
-                sag.number("topP", default: 0.8, in: 0.01...1)
-            )
+            VotePlan(
+                samples: sag.integer("samples", default: usual.samples, in: 2...64),
+                temperature: sag.number("temperature", default: usual.temperature, in: 0.01...5),
+                topP: sag.number("topP", default: usual.topP, in: 0.01...1),
+                rule: sag.choice("rule", default: usual.rule))
         }
         return EvaluationPlan(
             systems: names.compactMap(System.init(rawValue:)),
             tasks: reader.integer("tasks", default: 100, in: 1...1_000_000),
             maximumSteps: reader.integer("maxSteps", default: 5, in: 1...100),
             maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
-            concurrency: reader.integer("concurrency", default: 48, in: 1...1024), samples: vote?.0 ?? 8,
-            temperature: vote?.1 ?? 0.4, topP: vote?.2 ?? 0.8,
-            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600))
+            concurrency: reader.integer("concurrency", default: 48, in: 1...1024),
+            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600), vote: vote ?? usual)
     }
 }

@@ -22,7 +22,7 @@ extension RecipeRun {
             let model = try LocalModel(
                 folder: folder.checkpoint(student.name, system.style), identity: student.name,
                 options: LocalModel.Options(
-                    maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.samples)))
+                    maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples)))
             try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
             let rollout = try await rollout(system, model)
             try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
@@ -55,8 +55,7 @@ extension RecipeRun {
             let search: any Search =
                 system == .agent
                 ? GreedySearch()
-                : SelfConsistentSearch(
-                    samples: plan.samples, sampling: Sampling(temperature: plan.temperature, topP: plan.topP))
+                : plan.vote.search
             let policy = CodeAgent(
                 name: system.rawValue, model: model, view: view(.agent), maximumTokens: plan.maximumTokens)
             let python = try await python()
