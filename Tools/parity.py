@@ -19,7 +19,7 @@ import tempfile
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, CONFIG_MAPPING, Qwen2Config, Qwen2ForCausalLM
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RETORT = ROOT / ".build/release/retort"
@@ -85,6 +85,59 @@ def compare_models(folder):
                         exact = model.float()(ids).logits[0]
                     ours, theirs = ((x - exact).pow(2).mean().sqrt().item() for x in (logits, expected))
                     check(f"rounding error against transformers', {name}", ours / theirs, 1.25)
+
+
+SMALL = dict(
+    vocab_size=3072, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.2, attn_implementation="eager",
+    pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)
+LLAMA3 = dict(
+    rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+    original_max_position_embeddings=32,
+)
+LONG = dict(
+    rope_type="longrope", rope_theta=1e4, short_factor=[1 + n / 8 for n in range(6)],
+    long_factor=[4.0 + n for n in range(6)], original_max_position_embeddings=128, partial_rotary_factor=0.75,
+)
+FAMILIES = {
+    "Qwen3": ("qwen3", dict(head_dim=32, tie_word_embeddings=True)),
+    "Llama 2": ("llama", dict(num_key_value_heads=4)),
+    "Llama 3.1": ("llama", dict(rope_parameters=LLAMA3, attention_bias=True, mlp_bias=True)),
+    "Gemma 2": ("gemma2", dict(head_dim=32, sliding_window=16, query_pre_attn_scalar=24)),
+    "Gemma 3": ("gemma3_text", dict(
+        head_dim=32, sliding_window=16, query_pre_attn_scalar=24,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+    )),
+    "Phi-3": ("phi3", dict(sliding_window=16)),
+    "Phi-4-mini": ("phi3", dict(rope_parameters=LONG, sliding_window=None, tie_word_embeddings=True)),
+}
+
+
+def compare_families(folder):
+    ids = torch.randint(3, 3000, (1, 40), generator=torch.Generator().manual_seed(4))
+    text = ",".join(map(str, ids[0].tolist()))
+    for name, (kind, own) in FAMILIES.items():
+        torch.manual_seed(13)
+        model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**{**SMALL, **own})).float().eval()
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key.endswith(("bias", "norm.weight")):
+                    parameter.add_(torch.randn_like(parameter) * 0.2)
+        target = folder / name.replace(" ", "-")
+        model.save_pretrained(target)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            (target / file).write_bytes((TOKENIZER / file).read_bytes())
+        with torch.no_grad():
+            expected = model(ids).logits[0]
+            greedy = model.generate(ids, max_new_tokens=24, do_sample=False, eos_token_id=None, pad_token_id=0)
+        found = json.loads(retort("logits", target, "--ids", text, "--tokens", 24))
+        logits = torch.tensor(found["logits"])
+        check(f"logits, {name}", (logits - expected).abs().max().item() / expected.abs().max().item(), 1e-4)
+        check(
+            f"greedy tokens that differ, {name}",
+            sum(a != b for a, b in zip(found["continuation"], greedy[0, 40:].tolist())), 0,
+        )
 
 
 def compare_lora(folder):
@@ -170,6 +223,7 @@ def compare_ids(name, tokenizer, target, file, texts):
 with tempfile.TemporaryDirectory() as scratch:
     scratch = pathlib.Path(scratch)
     compare_models(scratch)
+    compare_families(scratch)
     compare_lora(scratch)
     compare_tokenizers(scratch)
 sys.exit(f"{len(failures)} comparisons failed" if failures else 0)

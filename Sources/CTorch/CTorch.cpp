@@ -168,9 +168,13 @@ UNARY(ct_rsqrt, at::rsqrt)
 UNARY(ct_cos, at::cos)
 UNARY(ct_sin, at::sin)
 UNARY(ct_silu, at::silu)
+UNARY(ct_tanh, at::tanh)
 UNARY(ct_sum_all, at::sum)
 UNARY(ct_detach, at::detach)
 
+ct_tensor *ct_gelu(const ct_tensor *x) {
+    return make([&] { return at::gelu(x->value, "tanh"); });
+}
 ct_tensor *ct_add_scalar(const ct_tensor *x, double value) {
     return make([&] { return at::add(x->value, value); });
 }

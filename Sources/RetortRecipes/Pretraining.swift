@@ -102,11 +102,11 @@ private actor PretrainingThread {
     func run(_ recipe: Pretraining, into folder: URL) throws {
         let source = URL(fileURLWithPath: recipe.tokenizer)
         let tokenizer = try Tokenizer(source)
-        let shape = Qwen2Configuration(
+        let shape = DecoderConfiguration.qwen2(
             vocabularySize: tokenizer.vocabularySize, hiddenSize: recipe.hiddenSize,
             intermediateSize: recipe.intermediateSize, layerCount: recipe.layers, headCount: recipe.heads,
             keyValueHeadCount: recipe.heads)
-        let network = try Qwen2Model(shape, weights: RandomWeights(seed: recipe.seed))
+        let network = try DecoderNetwork(shape, weights: RandomWeights(seed: recipe.seed))
         let trainer = try Trainer(network, configuration: recipe.configuration, checkpoints: folder)
         let progress = ProgressLine(recipe.name)
         let rows = StreamRows(

@@ -5,11 +5,11 @@ import RetortTensor
 
 /// The loss and gradients of one training step with a given adapter, for comparison with other implementations.
 public struct GradientProbe {
-    private let network: Qwen2Model
+    private let network: DecoderNetwork
     private let adapters: [(name: String, adapter: LowRankAdapter)]
 
     /// Puts a PEFT adapter beside the projections, without dropout, and freezes the rest.
-    public init(_ network: Qwen2Model, adapter folder: URL) throws {
+    public init(_ network: DecoderNetwork, adapter folder: URL) throws {
         self.network = network
         for parameter in network.parameters { try parameter.tensor.freeze() }
         adapters = try AdapterFile.attach(folder, to: network)

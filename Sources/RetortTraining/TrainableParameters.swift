@@ -7,7 +7,7 @@ final class TrainableParameters {
     /// In a fixed order.
     let named: [(name: String, state: AdamWState)]
 
-    init(_ network: Qwen2Model, _ configuration: TrainingConfiguration) throws {
+    init(_ network: DecoderNetwork, _ configuration: TrainingConfiguration) throws {
         switch configuration.method {
         case .full:
             named = try network.parameters.map { ($0.name, try AdamWState($0.tensor.requireGradient())) }
@@ -21,7 +21,7 @@ final class TrainableParameters {
 
     /// Puts fresh adapters beside the projections; A as PEFT draws it (Kaiming uniform with a = √5), B zero.
     private static func attach(
-        _ lora: LoRAConfiguration, to network: Qwen2Model, seed: UInt64
+        _ lora: LoRAConfiguration, to network: DecoderNetwork, seed: UInt64
     ) throws -> [(name: String, tensor: Tensor)] {
         var list: [(name: String, tensor: Tensor)] = []
         for (name, linear) in network.projections {

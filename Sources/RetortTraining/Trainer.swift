@@ -29,14 +29,14 @@ public final class Trainer {
         public var rate: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
     }
 
-    private let network: Qwen2Model
+    private let network: DecoderNetwork
     private let configuration: TrainingConfiguration
     private let parameters: TrainableParameters
     private let checkpoints: TrainingCheckpoint?
 
     /// Prepares the network: freezes what does not learn, adds adapters.
     /// - Parameter checkpoints: the folder that resuming needs; nil trains in one go.
-    public init(_ network: Qwen2Model, configuration: TrainingConfiguration, checkpoints: URL? = nil) throws {
+    public init(_ network: DecoderNetwork, configuration: TrainingConfiguration, checkpoints: URL? = nil) throws {
         network.precision = configuration.precision == .bfloat16 ? .bfloat16 : nil
         self.network = network
         self.configuration = configuration

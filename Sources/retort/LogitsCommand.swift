@@ -47,7 +47,7 @@ struct LogitsCommand: ParsableCommand {
     }
 
     /// The scores at each position, without a cache.
-    private func logits(_ network: Qwen2Model, _ ids: [Int32]) throws -> [Tensor] {
+    private func logits(_ network: DecoderNetwork, _ ids: [Int32]) throws -> [Tensor] {
         try withoutGradients {
             let context = PackedAttention(segments: [ids.count])
             let tokens = try Tensor(integers: ids.map(Int.init), shape: [1, ids.count])

@@ -11,14 +11,14 @@ struct ScratchFolder: ~Copyable {
     deinit { try? FileManager.default.removeItem(at: url) }
 }
 
-let tinyShape = Qwen2Configuration(
+let tinyShape = DecoderConfiguration.qwen2(
     vocabularySize: 3072, hiddenSize: 32, intermediateSize: 48, layerCount: 2, headCount: 4, keyValueHeadCount: 2,
     maximumPositions: 128)
 
 @Suite("Checkpoints")
 struct CheckpointTests {
-    private func write(to folder: URL) throws -> Qwen2Model {
-        let network = try Qwen2Model(tinyShape, weights: RandomWeights(seed: 1, deviation: 0.2))
+    private func write(to folder: URL) throws -> DecoderNetwork {
+        let network = try DecoderNetwork(tinyShape, weights: RandomWeights(seed: 1, deviation: 0.2))
         try Checkpoint.write(
             network, dtype: .float32, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: folder)
         return network
@@ -74,7 +74,7 @@ struct CheckpointTests {
         let file = folder.url.appendingPathComponent("config.json")
         try Data(#"{"architectures":["MambaForCausalLM"]}"#.utf8).write(to: file)
         #expect(throws: CheckpointError.unknownArchitecture(file: file.path, "MambaForCausalLM")) {
-            try Qwen2Configuration(configFile: file)
+            try DecoderConfiguration(configFile: file)
         }
     }
 }
@@ -82,7 +82,7 @@ struct CheckpointTests {
 @Suite("Local model")
 struct LocalModelTests {
     private func model(_ folder: URL) throws -> LocalModel {
-        let network = try Qwen2Model(tinyShape, weights: RandomWeights(seed: 3, deviation: 0.3))
+        let network = try DecoderNetwork(tinyShape, weights: RandomWeights(seed: 3, deviation: 0.3))
         try Checkpoint.write(
             network, dtype: .float32, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: folder)
         return try LocalModel(folder: folder)

@@ -5,7 +5,7 @@ import RetortTensor
 import RetortTraining
 import Testing
 
-private let shape = Qwen2Configuration(
+private let shape = DecoderConfiguration.qwen2(
     vocabularySize: 64, hiddenSize: 16, intermediateSize: 24, layerCount: 2, headCount: 2, keyValueHeadCount: 1,
     maximumPositions: 64)
 
@@ -20,7 +20,7 @@ private func echoes(_ count: Int) -> [TrainingExample] {
     }
 }
 
-private func network() throws -> Qwen2Model { try Qwen2Model(shape, weights: RandomWeights(seed: 2)) }
+private func network() throws -> DecoderNetwork { try DecoderNetwork(shape, weights: RandomWeights(seed: 2)) }
 
 private func rows(_ configuration: TrainingConfiguration, count: Int = 24) -> EpochRows {
     EpochRows(echoes(count), epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)

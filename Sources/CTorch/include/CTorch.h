@@ -62,6 +62,8 @@ ct_tensor *_Nullable ct_rsqrt(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_cos(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sin(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_silu(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_tanh(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_gelu(const ct_tensor *_Nonnull x);  // by its hyperbolic-tangent approximation
 
 // Reductions along an axis; the axis is kept when `keep`.
 ct_tensor *_Nullable ct_sum_all(const ct_tensor *_Nonnull x);

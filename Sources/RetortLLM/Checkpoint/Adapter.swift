@@ -62,7 +62,7 @@ public enum AdapterFile {
     private static let prefix = "base_model.model."
 
     /// Writes the adapters beside a network's projections.
-    public static func write(_ network: Qwen2Model, _ configuration: AdapterConfiguration, to folder: URL) throws {
+    public static func write(_ network: DecoderNetwork, _ configuration: AdapterConfiguration, to folder: URL) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let tensors = try network.projections.flatMap { name, linear in
             guard let adapter = linear.adapter else { return [(name: String, tensor: Tensor)]() }
@@ -81,7 +81,7 @@ public enum AdapterFile {
     /// - Returns: the adapters by projection name.
     @discardableResult
     public static func attach(
-        _ folder: URL, to network: Qwen2Model
+        _ folder: URL, to network: DecoderNetwork
     ) throws -> [(name: String, adapter: LowRankAdapter)] {
         let configuration = try AdapterConfiguration(folder.appendingPathComponent("adapter_config.json"))
         let file = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
@@ -106,7 +106,7 @@ public enum AdapterFile {
     }
 
     /// Adds an adapter's product to the weights it belongs to.
-    static func merge(_ folder: URL, into network: Qwen2Model) throws {
+    static func merge(_ folder: URL, into network: DecoderNetwork) throws {
         try attach(folder, to: network)
         for (_, linear) in network.projections {
             guard let adapter = linear.adapter else { continue }

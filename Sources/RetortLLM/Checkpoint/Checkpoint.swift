@@ -9,7 +9,7 @@ public struct Checkpoint {
     /// The folder with an adapter, or nil.
     public let adapterFolder: URL?
     /// The network's shape.
-    public let configuration: Qwen2Configuration
+    public let configuration: DecoderConfiguration
     /// The vocabulary and merges.
     public let tokenizer: Tokenizer
     /// How chats become tokens.
@@ -28,7 +28,7 @@ public struct Checkpoint {
             adapterFolder = nil
             self.folder = folder
         }
-        configuration = try Qwen2Configuration(configFile: self.folder.appendingPathComponent("config.json"))
+        configuration = try DecoderConfiguration(configFile: self.folder.appendingPathComponent("config.json"))
         tokenizer = try Tokenizer(self.folder)
         let template = try ChatML(tokenizer)
         self.template = template
@@ -36,8 +36,8 @@ public struct Checkpoint {
     }
 
     /// Loads the weights, and merges the adapter into them when there is one.
-    public func network(dtype: DType = .float32, device: Device = .cpu) throws -> Qwen2Model {
-        let network = try Qwen2Model(
+    public func network(dtype: DType = .float32, device: Device = .cpu) throws -> DecoderNetwork {
+        let network = try DecoderNetwork(
             configuration, weights: try CheckpointWeights(folder: folder, dtype: dtype, device: device))
         if let adapterFolder { try AdapterFile.merge(adapterFolder, into: network) }
         return network
@@ -57,7 +57,7 @@ public struct Checkpoint {
 
     /// Writes a complete folder: configuration, weights, and the tokenizer's files copied from `source`.
     public static func write(
-        _ network: Qwen2Model, dtype: DType, tokenizerFrom source: URL, metadata: [String: String] = [:],
+        _ network: DecoderNetwork, dtype: DType, tokenizerFrom source: URL, metadata: [String: String] = [:],
         to folder: URL
     ) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -2,14 +2,16 @@ import RetortTensor
 
 /// The network and its cache: reads prompts, then writes a token a row and step.
 final class BatchDecoder {
-    private let network: Qwen2Model
+    private let network: DecoderNetwork
     private let cache: KeyValueCache
     private let dtype: DType
+    private let windows: Set<Int?>
 
-    init(_ network: Qwen2Model) {
+    init(_ network: DecoderNetwork) {
         self.network = network
         let configuration = network.configuration
         dtype = network.embedTokens.dtype
+        windows = Set(configuration.windows)
         cache = KeyValueCache(
             layers: configuration.layerCount, heads: configuration.keyValueHeadCount,
             dimension: configuration.headDimension, dtype: dtype, device: network.device)
@@ -51,7 +53,8 @@ final class BatchDecoder {
         try withoutGradients {
             let lengths = samples.map(\.length)
             try cache.reserve(rows: samples.count, length: (lengths.max() ?? 0) + 1)
-            let step = try DecodingStep(cache: cache, positions: lengths, dtype: dtype, device: network.device)
+            let step = try DecodingStep(
+                cache: cache, positions: lengths, windows: windows, dtype: dtype, device: network.device)
             let tokens = try index(samples.map(\.lastToken)).reshaped([samples.count, 1])
             let hidden = try network.hidden(
                 tokens, positions: step.positions.reshaped([samples.count, 1]), context: step)

@@ -90,28 +90,37 @@ struct DecodingStep: AttentionContext {
     let rowIndices: Tensor
     /// `[rows]`: where the new token stands.
     let positions: Tensor
-    /// `[rows, 1, 1, longest]`: 0 where visible, −∞ beyond the row's own length.
-    private let mask: Tensor
+    /// By window, `[rows, 1, 1, longest]`: 0 where visible, −∞ beyond the row's own length and the window.
+    private let masks: [Int?: Tensor]
 
-    init(cache: KeyValueCache, positions lengths: [Int], dtype: DType, device: Device) throws {
+    init(
+        cache: KeyValueCache, positions lengths: [Int], windows: Set<Int?>, dtype: DType, device: Device
+    ) throws {
         self.cache = cache
         rows = lengths.count
         longest = (lengths.max() ?? 0) + 1
         rowIndices = try Tensor.range(0..<rows, device: device)
         positions = try Tensor(integers: lengths).to(device: device)
-        let visible = try Tensor.range(0..<longest, device: device).reshaped([1, 1, 1, longest])
-            .lessOrEqual(to: positions.reshaped([rows, 1, 1, 1]))
-        mask = try Tensor.choose(
-            visible, try Tensor.zeros([1], dtype: dtype, device: device),
-            try Tensor.full([1], -.infinity, dtype: dtype, device: device))
+        let keys = try Tensor.range(0..<longest, device: device).reshaped([1, 1, 1, longest])
+        let queries = try positions.reshaped([rows, 1, 1, 1])
+        let zero = try Tensor.zeros([1], dtype: dtype, device: device)
+        masks = try Dictionary(
+            windows.map { ($0, try AttentionForm.mask(keys, upTo: queries, window: $0, like: zero)) },
+            uniquingKeysWith: { first, _ in first })
     }
 
-    func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor) throws -> Tensor {
+    func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor {
         let (keys, values) = try cache.append(layer: layer, key: key, value: value, step: self)
         let (heads, keyHeads, dimension) = (query.shape[1], key.shape[1], query.shape[3])
         // The query heads of a group become rows of one product over the shared keys: nothing is repeated.
         let grouped = try query.reshaped([rows, keyHeads, heads / keyHeads, dimension])
-        return try Tensor.attention(grouped, keys, values, mask: .additive(mask))
+        guard let mask = masks[form.window] else { throw KeyValueCacheError.noMask(window: form.window) }
+        return try form.attend(grouped, keys, values, mask: mask)
             .reshaped([rows, heads, 1, dimension])
     }
+}
+
+/// A programmer's mistake: a layer asks for a window that the step was not made for.
+enum KeyValueCacheError: Error {
+    case noMask(window: Int?)
 }

@@ -105,7 +105,7 @@ actor TrainingThread {
         trainer.discardCheckpoint()
     }
 
-    private func write(_ network: Qwen2Model, _ checkpoint: Checkpoint, _ job: TrainingJob) throws {
+    private func write(_ network: DecoderNetwork, _ checkpoint: Checkpoint, _ job: TrainingJob) throws {
         switch job.plan.configuration.method {
         case .full:
             try Checkpoint.write(network, dtype: .float32, tokenizerFrom: checkpoint.folder, to: job.target)

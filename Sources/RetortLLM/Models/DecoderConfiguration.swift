@@ -1,0 +1,168 @@
+import Foundation
+import RetortCore
+
+/// The shape of a decoder network: what all families share, and where they differ.
+///
+/// A family's file in `Families/` reads its own `config.json` into this and refuses by name what Retort does not do.
+public struct DecoderConfiguration: Sendable, Hashable {
+    /// Rows of the embedding.
+    public var vocabularySize: Int
+    /// The width of the residual stream.
+    public var hiddenSize: Int
+    /// The width inside the feed-forward layers.
+    public var intermediateSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    /// Key and value heads; each serves `headCount / keyValueHeadCount` query heads.
+    public var keyValueHeadCount: Int
+    /// The width of one head.
+    public var headDimension: Int
+    /// The longest sequence, in tokens.
+    public var maximumPositions: Int
+    public var normEpsilon: Double
+    /// Whether the head is the embedding itself.
+    public var tiesWordEmbeddings: Bool
+    /// How positions turn queries and keys.
+    public var rotary: RotaryPlan
+    /// How they do in layers with a window, when otherwise (Gemma 3).
+    public var localRotary: RotaryPlan?
+    /// For each layer how many tokens back it sees, itself included; nil sees all.
+    public var windows: [Int?]
+
+    /// Biases on query, key and value (Qwen2).
+    public var hasQueryKeyValueBias = false
+    /// A bias on the attention's output, too (some Llamas).
+    public var hasOutputBias = false
+    /// Biases in the feed-forward layers (some Llamas).
+    public var hasFeedForwardBias = false
+    /// Queries and keys are normalised head by head (Qwen3, Gemma 3).
+    public var normalisesHeads = false
+    /// Query, key and value are one projection, gate and up another (Phi-3).
+    public var fusesProjections = false
+    public var activation = Activation.silu
+    /// Norms stand behind attention and feed-forward, too (Gemma).
+    public var normalisesOutputs = false
+    /// A norm's scale is stored as its difference from one (Gemma).
+    public var normsFromOne = false
+    /// What embeddings are multiplied by (Gemma: √hidden).
+    public var embeddingScale: Double?
+    /// What scores are multiplied by; nil is 1/√head dimension.
+    public var scoreScale: Double?
+    /// Scores are pressed into ± this by a hyperbolic tangent (Gemma 2).
+    public var scoreCap: Double?
+    /// Logits, too.
+    public var logitCap: Double?
+    /// The fields of `config.json` as they were read, or as the family writes them.
+    var fields: [String: JSONValue]
+
+    /// The function between the feed-forward layer's gate and its product.
+    public enum Activation: Sendable, Hashable {
+        case silu
+        /// GELU by its hyperbolic-tangent approximation.
+        case gelu
+    }
+
+    /// A Qwen2 network, the family of the Seedlings.
+    public static func qwen2(
+        vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int,
+        keyValueHeadCount: Int, maximumPositions: Int = 2048, normEpsilon: Double = 1e-6, ropeTheta: Double = 10_000,
+        tiesWordEmbeddings: Bool = true
+    ) -> Self {
+        var configuration = Self(
+            vocabularySize: vocabularySize, hiddenSize: hiddenSize, intermediateSize: intermediateSize,
+            layerCount: layerCount, headCount: headCount, keyValueHeadCount: keyValueHeadCount,
+            headDimension: hiddenSize / headCount, maximumPositions: maximumPositions, normEpsilon: normEpsilon,
+            tiesWordEmbeddings: tiesWordEmbeddings, rotary: RotaryPlan(theta: ropeTheta),
+            windows: Array(repeating: nil, count: layerCount),
+            fields: [
+                "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_act": "silu",
+                "use_sliding_window": false, "rope_theta": .number(ropeTheta),
+            ])
+        configuration.hasQueryKeyValueBias = true
+        return configuration
+    }
+
+    /// Reads `config.json`.
+    /// - Throws: `CheckpointError` that names the file, and the architecture or setting that Retort does not do.
+    public init(configFile file: URL) throws {
+        let fields = try ConfigurationFields(file)
+        let architecture = fields.architecture
+        guard let family = Self.families.first(where: { $0.architectures.contains(architecture) }) else {
+            throw CheckpointError.unknownArchitecture(file: file.path, architecture)
+        }
+        let headCount = try fields.integer("num_attention_heads")
+        let hiddenSize = try fields.integer("hidden_size")
+        let layerCount = try fields.integer("num_hidden_layers")
+        guard headCount > 0, hiddenSize > 0, (1...1000).contains(layerCount) else {
+            throw fields.malformed("its width, layers or heads are out of range")
+        }
+        self.init(
+            vocabularySize: try fields.integer("vocab_size"), hiddenSize: hiddenSize,
+            intermediateSize: try fields.integer("intermediate_size"), layerCount: layerCount, headCount: headCount,
+            keyValueHeadCount: try fields.integer("num_key_value_heads", default: headCount),
+            headDimension: try fields.integer("head_dim", default: hiddenSize / headCount),
+            maximumPositions: try fields.integer("max_position_embeddings", default: 2048),
+            normEpsilon: try fields.number("rms_norm_eps", default: 1e-6),
+            tiesWordEmbeddings: fields.flag("tie_word_embeddings", default: family.tiesByDefault),
+            rotary: RotaryPlan(theta: 10_000), windows: Array(repeating: nil, count: layerCount), fields: fields.all)
+        try family.refine(&self, fields)
+        guard keyValueHeadCount > 0, headDimension > 0, headDimension.isMultiple(of: 2),
+            headCount.isMultiple(of: keyValueHeadCount)
+        else { throw fields.malformed("its head counts do not fit each other") }
+    }
+
+    private static let families: [any ModelFamily.Type] = [
+        Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, Gemma2Family.self, Gemma3Family.self, Phi3Family.self,
+    ]
+
+    private init(
+        vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int,
+        keyValueHeadCount: Int, headDimension: Int, maximumPositions: Int, normEpsilon: Double,
+        tiesWordEmbeddings: Bool, rotary: RotaryPlan, windows: [Int?], fields: [String: JSONValue]
+    ) {
+        self.vocabularySize = vocabularySize
+        self.hiddenSize = hiddenSize
+        self.intermediateSize = intermediateSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headDimension = headDimension
+        self.maximumPositions = maximumPositions
+        self.normEpsilon = normEpsilon
+        self.tiesWordEmbeddings = tiesWordEmbeddings
+        self.rotary = rotary
+        self.windows = windows
+        self.fields = fields
+    }
+
+    /// The `config.json` that transformers reads.
+    public func configJSON(dtype: String) throws -> Data {
+        var fields = fields
+        fields["vocab_size"] = .integer(vocabularySize)
+        fields["hidden_size"] = .integer(hiddenSize)
+        fields["intermediate_size"] = .integer(intermediateSize)
+        fields["num_hidden_layers"] = .integer(layerCount)
+        fields["num_attention_heads"] = .integer(headCount)
+        fields["num_key_value_heads"] = .integer(keyValueHeadCount)
+        fields["max_position_embeddings"] = fields["max_position_embeddings"] ?? .integer(maximumPositions)
+        fields["rms_norm_eps"] = .number(normEpsilon)
+        fields["tie_word_embeddings"] = .bool(tiesWordEmbeddings)
+        fields["torch_dtype"] = .string(dtype)
+        fields["dtype"] = nil
+        return try JSONCoding.prettyEncoder.encode(JSONValue.object(fields))
+    }
+}
+
+/// One family of decoders: the names it goes by, and what is its own.
+protocol ModelFamily: Sendable {
+    /// As in `architectures` or `model_type` of `config.json`.
+    static var architectures: [String] { get }
+    /// Whether the head is the embedding when `config.json` does not say.
+    static var tiesByDefault: Bool { get }
+    /// Puts the family's own settings into the common ones.
+    static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws
+}
+
+extension ModelFamily {
+    static var tiesByDefault: Bool { false }
+}

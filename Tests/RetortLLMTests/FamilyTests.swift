@@ -1,0 +1,112 @@
+import Foundation
+import RetortCore
+import RetortLLM
+import RetortTensor
+import Testing
+
+/// A family's `config.json`, small; numbers are compared with transformers by `Tools/parity.py`.
+struct Family: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let fields: JSONValue
+
+    init(_ name: String, _ own: [String: JSONValue]) {
+        testDescription = name
+        let shape: [String: JSONValue] = [
+            "vocab_size": 3072, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+        ]
+        fields = .object(shape.merging(own) { _, own in own })
+    }
+
+    static let all = [
+        Family("Qwen2", ["model_type": "qwen2", "rope_theta": 1_000_000]),
+        Family("Qwen3", ["model_type": "qwen3", "head_dim": 16, "tie_word_embeddings": true]),
+        Family(
+            "Llama 3.1",
+            [
+                "model_type": "llama",
+                "rope_scaling": [
+                    "rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4,
+                    "original_max_position_embeddings": 32,
+                ],
+            ]),
+        Family("Gemma 2", ["model_type": "gemma2", "head_dim": 16, "sliding_window": 8]),
+        Family(
+            "Gemma 3", ["model_type": "gemma3_text", "head_dim": 16, "sliding_window": 8, "sliding_window_pattern": 2]),
+        Family("Phi-3", ["model_type": "phi3", "sliding_window": 8]),
+        Family("Phi-4-mini", ["model_type": "phi3", "partial_rotary_factor": 0.5]),
+    ]
+}
+
+@Suite("Model families")
+struct FamilyTests {
+    private func write(_ family: Family, to folder: URL) throws -> DecoderNetwork {
+        let file = folder.appendingPathComponent("config.json")
+        try JSONCoding.encoder.encode(family.fields).write(to: file)
+        let network = try DecoderNetwork(
+            DecoderConfiguration(configFile: file), weights: RandomWeights(seed: 4, deviation: 0.3))
+        try Checkpoint.write(
+            network, dtype: .float32, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: folder)
+        return network
+    }
+
+    @Test("a written folder reads back to the same network", arguments: Family.all)
+    func roundTrip(family: Family) throws {
+        let folder = try ScratchFolder()
+        let network = try write(family, to: folder.url)
+        let read = try Checkpoint(folder: folder.url).network()
+        #expect(read.parameters.map(\.name) == network.parameters.map(\.name))
+        let ids = [5, 900, 17, 3000, 44]
+        #expect(try read.scores(ids).last?.floats() == network.scores(ids).last?.floats())
+    }
+
+    @Test("what is generated with the cache is what is computed anew for each token", arguments: Family.all)
+    func cache(family: Family) async throws {
+        let folder = try ScratchFolder()
+        let network = try write(family, to: folder.url)
+        let checkpoint = try Checkpoint(folder: folder.url)
+        let messages = [Message(.user, "The birthplace of Tomei Flijizail is")]
+        var ids = try checkpoint.template.render(messages, then: .generation(), with: checkpoint.tokenizer).tokens
+            .map(Int.init)
+        let start = ids.count
+        for _ in 0..<24 {
+            guard let last = try network.scores(ids).last else { break }
+            let next = Int(try last.argmax(axis: -1).item())
+            if checkpoint.endTokens.contains(next) { break }
+            ids.append(next)
+        }
+        let model = try LocalModel(folder: folder.url)
+        let text = try await model.complete(GenerationRequest(messages: messages, maximumTokens: 24))[0].text
+        #expect(text == checkpoint.tokenizer.decode(ids[start...].map(Int32.init)))
+    }
+
+    @Test(
+        "what a family does not do is refused by name",
+        arguments: [
+            (["model_type": "qwen2", "use_sliding_window": true], "sliding-window attention"),
+            (["model_type": "llama", "hidden_act": "relu"], "the activation 'relu'"),
+            (["model_type": "llama", "rope_scaling": ["rope_type": "yarn"]], "the rope type 'yarn'"),
+            (["model_type": "qwen3", "num_key_value_heads": 3], "head counts"),
+            (["model_type": "llama", "num_hidden_layers": 1_000_000], "out of range"),
+        ] as [([String: JSONValue], String)])
+    func refused(own: [String: JSONValue], message: String) throws {
+        let folder = try ScratchFolder()
+        let file = folder.url.appendingPathComponent("config.json")
+        try JSONCoding.encoder.encode(Family("", own).fields).write(to: file)
+        let error = #expect(throws: CheckpointError.self) { try DecoderConfiguration(configFile: file) }
+        #expect("\(try #require(error))".contains(message))
+    }
+}
+
+extension DecoderNetwork {
+    /// The scores at each position, without a cache.
+    fileprivate func scores(_ ids: [Int]) throws -> [Tensor] {
+        try withoutGradients {
+            let context = PackedAttention(segments: [ids.count])
+            let tokens = try Tensor(integers: ids, shape: [1, ids.count])
+            let positions = try Tensor(integers: context.positions, shape: [1, ids.count])
+            let all = try logits(hidden(tokens, positions: positions, context: context))
+            return try ids.indices.map { try all.narrowed(1, $0..<$0 + 1).reshaped([-1]) }
+        }
+    }
+}
