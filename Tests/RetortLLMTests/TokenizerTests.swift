@@ -66,7 +66,7 @@ struct TokenizerTests {
     }
 }
 
-@Suite("ChatML")
+@Suite("Chat formats")
 struct ChatTemplateTests {
     private let messages = [
         Message(.system, "S"), Message(.user, "What? <|im_end|>"), Message(.assistant, "This.", trainable: true),
@@ -75,16 +75,63 @@ struct ChatTemplateTests {
     @Test("only the assistant's text and its end are trainable")
     func mask() throws {
         let tokenizer = try Tokenizer(seedlings.appendingPathComponent("tokenizer"))
-        let chat = try ChatML(tokenizer).render(messages, then: .nothing, with: tokenizer)
+        let chat = try TurnTemplate(tokenizer).render(messages, then: .nothing, with: tokenizer)
         let learned = zip(chat.tokens, chat.trainable).filter(\.1).map(\.0)
         #expect(tokenizer.decode(learned) == "This.<|im_end|>")
         #expect(zip(chat.roles, chat.trainable).allSatisfy { $0 == .assistant || !$1 })
     }
 
+    /// The Seedlings' tokenizer with the special tokens of another family instead of its own.
+    private func tokenizer(with tokens: [String]) throws -> Tokenizer {
+        let folder = try ScratchFolder()
+        let source = seedlings.appendingPathComponent("tokenizer/tokenizer.json")
+        var fields = try JSONCoding.decoder.decode(JSONValue.self, from: Data(contentsOf: source)).object ?? [:]
+        fields["added_tokens"] = .array(
+            tokens.enumerated().map { index, token in
+                ["id": .integer(4000 + index), "content": .string(token), "special": true]
+            })
+        let file = folder.url.appendingPathComponent("tokenizer.json")
+        try JSONCoding.encoder.encode(JSONValue.object(fields)).write(to: file)
+        return try Tokenizer(file)
+    }
+
+    @Test(
+        "each family's markers stand where its models expect them",
+        arguments: [
+            (
+                ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+                "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|>"
+                    + "<|start_header_id|>user<|end_header_id|>\n\nWhat? <|im_end|><|eot_id|>"
+                    + "<|start_header_id|>assistant<|end_header_id|>\n\nThis.<|eot_id|>"
+            ),
+            (
+                ["<bos>", "<start_of_turn>", "<end_of_turn>"],
+                "<bos><start_of_turn>user\nS\n\nWhat? <|im_end|><end_of_turn>\n"
+                    + "<start_of_turn>model\nThis.<end_of_turn>\n"
+            ),
+            (
+                ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
+                "<|system|>S<|end|><|user|>What? <|im_end|><|end|><|assistant|>This.<|end|>"
+            ),
+        ])
+    func formats(tokens: [String], text: String) throws {
+        let tokenizer = try tokenizer(with: tokens)
+        let chat = try TurnTemplate(tokenizer).render(messages, then: .nothing, with: tokenizer)
+        #expect(tokenizer.decode(chat.tokens) == text)
+        let learned = zip(chat.tokens, chat.trainable).filter(\.1).map(\.0)
+        #expect(tokenizer.decode(learned) == "This.\(tokens.last ?? "")")
+    }
+
+    @Test("a tokenizer without the markers of any known format is refused")
+    func noFormat() throws {
+        let tokenizer = try tokenizer(with: ["<|endoftext|>"])
+        #expect(throws: TokenizerError.self) { try TurnTemplate(tokenizer) }
+    }
+
     @Test("a prompt is a prefix of the same chat with its answer")
     func prefix() throws {
         let tokenizer = try Tokenizer(seedlings.appendingPathComponent("tokenizer"))
-        let template = try ChatML(tokenizer)
+        let template = try TurnTemplate(tokenizer)
         let prompt = try template.render(Array(messages.dropLast()), then: .generation(), with: tokenizer).tokens
         let whole = try template.render(messages, then: .nothing, with: tokenizer).tokens
         #expect(Array(whole.prefix(prompt.count)) == prompt)

@@ -30,7 +30,7 @@ public struct Checkpoint {
         }
         configuration = try DecoderConfiguration(configFile: self.folder.appendingPathComponent("config.json"))
         tokenizer = try Tokenizer(self.folder)
-        let template = try ChatML(tokenizer)
+        let template = try TurnTemplate(tokenizer)
         self.template = template
         endTokens = Self.endTokens(self.folder).union([Int(template.endOfTurn)])
     }

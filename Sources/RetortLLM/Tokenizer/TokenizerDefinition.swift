@@ -120,6 +120,7 @@ public enum TokenizerError: Error, CustomStringConvertible {
     case unsupported(file: String, String)
     case badPattern(file: String, pattern: String)
     case missingToken(String)
+    case noChatFormat(known: [String])
 
     public var description: String {
         switch self {
@@ -130,7 +131,9 @@ public enum TokenizerError: Error, CustomStringConvertible {
         case .unsupported(let file, let what):
             "\(file): \(what) is not supported; byte-level BPE tokenizers (GPT-2, Qwen2, Llama 3) are"
         case .badPattern(let file, let pattern): "\(file): the split pattern cannot be compiled: \(pattern)"
-        case .missingToken(let token): "the tokenizer has no token '\(token)', which the chat template needs"
+        case .noChatFormat(let known):
+            "the tokenizer has the markers of no chat format that is known (\(known.joined(separator: ", ")))"
+        case .missingToken(let token): "the tokenizer has no token '\(token)', which is needed"
         }
     }
 }
