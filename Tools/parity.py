@@ -11,15 +11,15 @@ anything differs.
 """
 import json
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
 
 import torch
 from peft import LoraConfig, get_peft_model
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING, Qwen2Config, Qwen2ForCausalLM
+
+import parity_tokenizers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RETORT = ROOT / ".build/release/retort"
@@ -168,62 +168,10 @@ def compare_lora(folder):
     check("LoRA gradients, largest difference", worst, 1e-4)
 
 
-WORDS = (
-    "the river café naïve Zürich 北京市 東京都 你好世界 مرحبا ١٢٣ हिन्दी १२३ Привет 안녕하세요 👩‍👩‍👧 😀🎉 I'm you're WE'LL "
-    "def f(x): return x**2 for i in range(10): \"quoted\" 'single' a_b-c.d/e\\f 3.14159 1,234,567 0x1F e\u0301 \u00a0 \u2003 "
-    "ſ's ǆ ﬁ ½ Ⅷ ²³ <|im_end|> {}[]()<>!?;:%&*#@~`^|"
-).split(" ")
-SPACES = [" ", "  ", "\t", "\n", "\r\n", "\n\n  ", " \n", "\u00a0", "\r", "", "   "]
-
-
-def lines(count):
-    draw = random.Random(3)
-    for _ in range(count):
-        yield "".join(draw.choice(WORDS) + draw.choice(SPACES) for _ in range(draw.randint(0, 30)))
-
-
-def compare_tokenizers(folder):
-    texts = list(lines(10_000))
-    file = folder / "lines.jsonl"
-    file.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
-    contraction = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-    kinds = {"qwen2": contraction % r"\p{N}", "llama3": contraction % r"\p{N}{1,3}", "gpt2": None}
-    for name, pattern in kinds.items():
-        tokenizer = Tokenizer(models.BPE())
-        if pattern:
-            tokenizer.normalizer = normalizers.NFC()
-            tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-                [
-                    pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
-                    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-                ]
-            )
-        else:
-            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(
-            vocab_size=2000, initial_alphabet=alphabet, show_progress=False, special_tokens=["<|im_end|>"]
-        )
-        tokenizer.train_from_iterator(texts[:2000], trainer)
-        target = folder / f"{name}.json"
-        tokenizer.save(str(target))
-        compare_ids(f"tokenizer {name}", tokenizer, target, file, texts)
-    compare_ids("tokenizer seedling", Tokenizer.from_file(str(TOKENIZER / "tokenizer.json")), TOKENIZER, file, texts)
-
-
-def compare_ids(name, tokenizer, target, file, texts):
-    found = [json.loads(line) for line in retort("tokenize", target, "--lines", file).splitlines()]
-    expected = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
-    differing = [i for i, (a, b) in enumerate(zip(found, expected)) if a != b]
-    check(f"{name}, lines of {len(texts)} that differ", len(differing) + abs(len(found) - len(expected)), 0)
-    for i in differing[:3]:
-        print("     ", json.dumps(texts[i], ensure_ascii=False)[:120])
-
-
 with tempfile.TemporaryDirectory() as scratch:
     scratch = pathlib.Path(scratch)
     compare_models(scratch)
     compare_families(scratch)
     compare_lora(scratch)
-    compare_tokenizers(scratch)
+    parity_tokenizers.compare(scratch, check)
 sys.exit(f"{len(failures)} comparisons failed" if failures else 0)

@@ -76,13 +76,21 @@ public struct Sampling: Codable, Sendable, Hashable {
     public var topK: Int
     /// Sample `i` of a request draws from a generator seeded with this and `i`.
     public var seed: UInt64
+    /// Whether sample 0 of a request is the greedy one instead of a drawn one.
+    public var firstIsGreedy: Bool
 
-    public init(temperature: Double, topP: Double = 1, topK: Int = 0, seed: UInt64 = 0) {
+    public init(
+        temperature: Double, topP: Double = 1, topK: Int = 0, seed: UInt64 = 0, firstIsGreedy: Bool = false
+    ) {
         self.temperature = temperature
         self.topP = topP
         self.topK = topK
         self.seed = seed
+        self.firstIsGreedy = firstIsGreedy
     }
+
+    /// How one sample of a request chooses its tokens.
+    public func forSample(_ index: Int) -> Sampling { firstIsGreedy && index == 0 ? .greedy : self }
 
     /// Always the most likely token.
     public static let greedy = Sampling(temperature: 0)

@@ -34,15 +34,13 @@ public struct ScriptedTeacher: Policy {
         switch factual[id] {
         case .chain(let start, let relations): return chain(start, relations, trajectory)
         case .comparison(let a, let b, let relation, let wantsSmaller):
-            return pair((a, relation), (b, relation), trajectory) { x, y in
+            return pair("compare", (a, relation), (b, relation), trajectory) { x, y in
                 let (first, second) = (world.entities[a].name, world.entities[b].name)
                 let sign = wantsSmaller ? "<" : ">"
-                return ("Now I compare.", "final_answer(\"\(first)\" if \(x) \(sign) \(y) else \"\(second)\")")
+                return "final_answer(\"\(first)\" if \(x) \(sign) \(y) else \"\(second)\")"
             }
         case .difference(let a, let first, let b, let second):
-            return pair((a, first), (b, second), trajectory) { x, y in
-                ("Now I subtract.", "final_answer(\(y) - \(x))")
-            }
+            return pair("subtract", (a, first), (b, second), trajectory) { x, y in "final_answer(\(y) - \(x))" }
         case nil: throw TeacherError.unknownTask(id)
         }
     }
@@ -62,11 +60,12 @@ public struct ScriptedTeacher: Policy {
         let known = found(needs, trajectory)
         let learned = known.last.map { "\($0) " } ?? ""
         guard known.count == needs.count else {
-            // The first thought lays out the way, so that later steps need not read the question again.
-            let plan = known.isEmpty ? relations.reversed().map(\.keyword).joined(separator: " of the ") : ""
-            let asked =
-                plan.isEmpty || relations.count == 1 ? "" : "Asked is the \(plan) of \(world.entities[start].name). "
-            return search(needs[known.count], learned: learned + asked, trajectory)
+            // In a chain, each thought says what is still asked, shorter by what was found: a small student then goes on
+            // from the thought before, and never has to read the whole question again.
+            let need = needs[known.count]
+            let left = relations.dropFirst(known.count).reversed().map(\.keyword).joined(separator: " of the ")
+            let asked = relations.count > 1 ? "Asked is the \(left) of \(world.entities[need.entity].name). " : ""
+            return search(need, learned: learned + asked, trajectory)
         }
         let last = needs[needs.count - 1]
         let answer = world.value(last.relation, of: last.entity).map(world.text) ?? ""
@@ -74,17 +73,19 @@ public struct ScriptedTeacher: Policy {
     }
 
     private func pair(
-        _ first: Need, _ second: Need, _ trajectory: Trajectory,
-        then finish: (_ x: String, _ y: String) -> (thought: String, program: String)
+        _ verb: String, _ first: Need, _ second: Need, _ trajectory: Trajectory,
+        program: (_ x: String, _ y: String) -> String
     ) -> (thought: String, program: String) {
-        let known = found([first, second], trajectory)
+        let needs = [first, second]
+        let known = found(needs, trajectory)
         let learned = known.last.map { "\($0) " } ?? ""
         guard known.count == 2 else {
-            return search(known.isEmpty ? first : second, learned: learned, trajectory)
+            let both = needs.map { "the \($0.relation.keyword) of \(world.entities[$0.entity].name)" }
+            return search(
+                needs[known.count], learned: "\(learned)I \(verb) \(both.joined(separator: " and ")). ", trajectory)
         }
-        let values = [first, second].map { world.value($0.relation, of: $0.entity).map(world.text) ?? "" }
-        let (thought, program) = finish(values[0], values[1])
-        return (learned + thought, program)
+        let values = needs.map { world.value($0.relation, of: $0.entity).map(world.text) ?? "" }
+        return ("\(learned)Now I \(verb).", program(values[0], values[1]))
     }
 
     /// The statements that the observations so far support, in the order of the needs.

@@ -30,7 +30,7 @@ public struct Checkpoint {
         }
         configuration = try DecoderConfiguration(configFile: self.folder.appendingPathComponent("config.json"))
         tokenizer = try Tokenizer(self.folder)
-        let template = try TurnTemplate(tokenizer)
+        let template = try CheckpointTemplate.find(in: self.folder, tokenizer)
         self.template = template
         endTokens = Self.endTokens(self.folder).union([Int(template.endOfTurn)])
     }
@@ -61,7 +61,7 @@ public struct Checkpoint {
         to folder: URL
     ) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        for name in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+        for name in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"] {
             let original = source.appendingPathComponent(name)
             guard let data = try? Data(contentsOf: original) else {
                 if name == "tokenizer.json" { throw CheckpointError.missing(file: original.path) }

@@ -146,6 +146,7 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
     case wrongShape(file: String, name: String, expected: [Int], found: [Int])
     case unknownArchitecture(file: String, String)
     case unsupported(file: String, String)
+    case template(file: String, String)
 
     public var description: String {
         switch self {
@@ -158,6 +159,7 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
         case .unknownArchitecture(let file, let name):
             "\(file): the architecture '\(name)' is not known; Qwen2ForCausalLM is"
         case .unsupported(let file, let what): "\(file): \(what) is not supported"
+        case .template(let file, let reason): "\(file): \(reason)"
         }
     }
 }

@@ -74,7 +74,7 @@ final class RunningSample {
 
     /// How this sample wants its next token.
     func choice() -> TokenChooser.Row {
-        let sampling = pending.request.sampling
+        let sampling = pending.request.sampling.forSample(index)
         return TokenChooser.Row(
             sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0)
     }

@@ -1,6 +1,6 @@
 /// GPT-2's mapping of bytes to printable characters, in which vocabularies are written.
 enum ByteLevel {
-    private static let characters: [Unicode.Scalar] = {
+    private static let scalars: [Unicode.Scalar] = {
         var next: UInt32 = 256
         return (0..<256).map { byte in
             let isPrintable = (33...126).contains(byte) || (161...172).contains(byte) || (174...255).contains(byte)
@@ -10,14 +10,14 @@ enum ByteLevel {
         }
     }()
 
-    private static let bytes = Dictionary(
-        characters.enumerated().map { ($1, UInt8($0)) }, uniquingKeysWith: { first, _ in first })
+    private static let characters = scalars.map { Array(String($0).utf8) }
+    private static let bytes = Dictionary(uniqueKeysWithValues: scalars.enumerated().map { ($1, UInt8($0)) })
 
-    static func encode(_ text: String) -> String {
-        var mapped = String.UnicodeScalarView()
-        for byte in text.utf8 { mapped.append(characters[Int(byte)]) }
-        return String(mapped)
+    /// The characters of bytes, as UTF-8.
+    static func encode(_ text: some Sequence<UInt8>) -> [UInt8] { text.flatMap { characters[Int($0)] } }
+
+    /// The bytes of characters; what is no such character is left out.
+    static func decode(_ mapped: [UInt8]) -> [UInt8] {
+        String(decoding: mapped, as: UTF8.self).unicodeScalars.compactMap { bytes[$0] }
     }
-
-    static func decode(_ mapped: String) -> [UInt8] { mapped.unicodeScalars.compactMap { bytes[$0] } }
 }

@@ -1,113 +1,100 @@
 import Foundation
-import RetortCore
 
-/// A token that stands outside the merges.
-struct AddedToken: Decodable, Sendable {
-    let id: Int32
-    let content: String
-    let special: Bool
-}
-
-/// What `tokenizer.json` says, as far as a byte-level BPE needs it; anything else is refused by name.
-struct TokenizerDefinition: Decodable {
-    struct Model: Decodable {
-        let type: String?
-        let vocab: [String: Int32]
-        let merges: [MergePair]
-        let ignoreMerges: Bool?
-
-        enum CodingKeys: String, CodingKey {
-            case type, vocab, merges
-            case ignoreMerges = "ignore_merges"
-        }
-    }
-
-    /// `"a b"` in older files, `["a", "b"]` in newer ones.
-    struct MergePair: Decodable {
-        let left: String
-        let right: String
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            let parts: [String]
-            if let pair = try? container.decode([String].self) {
-                parts = pair
-            } else {
-                parts = try container.decode(String.self).split(separator: " ", maxSplits: 1).map(String.init)
-            }
-            guard parts.count == 2 else {
-                throw DecodingError.dataCorruptedError(in: container, debugDescription: "a merge needs two tokens")
-            }
-            (left, right) = (parts[0], parts[1])
-        }
-    }
-
-    let model: Model
+/// What a `tokenizer.json` says, read byte for byte.
+struct TokenizerDefinition {
+    let file: String
+    let tree: JSONTree
+    /// The vocabulary, with the added tokens.
+    let ids: [[UInt8]: Int32]
     let addedTokens: [AddedToken]
-    private let normalizer: JSONValue?
-    private let preTokenizer: JSONValue?
 
-    enum CodingKeys: String, CodingKey {
-        case model, normalizer
-        case addedTokens = "added_tokens"
-        case preTokenizer = "pre_tokenizer"
-    }
+    /// Larger files are refused: the largest published ones have about 35 MB.
+    private static let largestFile = 256 << 20
 
     init(_ file: URL) throws {
-        guard let data = try? Data(contentsOf: file) else { throw TokenizerError.missing(file: file.path) }
+        self.file = file.path
+        guard let size = try? file.resourceValues(forKeys: [.fileSizeKey]).fileSize,
+            let data = try? Data(contentsOf: file, options: .mappedIfSafe)
+        else { throw TokenizerError.missing(file: file.path) }
+        guard size <= Self.largestFile else {
+            throw TokenizerError.malformed(
+                file: file.path, "it has \(size) bytes; at most \(Self.largestFile) are read")
+        }
         do {
-            let kind = try JSONCoding.decoder.decode(Kind.self, from: data).model
-            guard kind.type ?? "BPE" == "BPE" else {
-                throw TokenizerError.unsupported(file: file.path, "the model type \(kind.type ?? "")")
-            }
-            guard kind.merges != nil else { throw TokenizerError.noMerges(file: file.path) }
-            self = try JSONCoding.decoder.decode(Self.self, from: data)
-        } catch let error as DecodingError {
+            tree = try JSONTree.parse(Array(data))
+        } catch {
             throw TokenizerError.malformed(file: file.path, "\(error)")
         }
-        guard !model.merges.isEmpty else { throw TokenizerError.noMerges(file: file.path) }
+        addedTokens = try (tree["added_tokens"]?.array ?? []).map { try Self.addedToken($0, file: file.path) }
+        ids = try Self.vocabulary(of: tree, file: file.path)
+            .merging(addedTokens.map { ($0.content, $0.id) }) { $1 }
     }
 
-    /// Just enough to tell what kind of model it is.
-    private struct Kind: Decodable {
-        struct Model: Decodable {
-            let type: String?
-            let merges: JSONValue?
+    private static func vocabulary(of tree: JSONTree, file: String) throws -> [[UInt8]: Int32] {
+        guard let model = tree["model"] else { throw TokenizerError.malformed(file: file, "it has no 'model'") }
+        guard case .object(let entries)? = model["vocab"] else {
+            let type = model["type"]?.string ?? "?"
+            throw type == "Unigram"
+                ? TokenizerError.unsupported(file: file, "the model type Unigram")
+                : TokenizerError.malformed(file: file, "the model has no 'vocab'")
         }
-        let model: Model
-    }
-
-    func normalisesNFC(file: URL) throws -> Bool {
-        switch normalizer {
-        case nil, .null: return false
-        case .some(let value):
-            let type = value["type"]?.string ?? "?"
-            guard type == "NFC" else { throw TokenizerError.unsupported(file: file.path, "the normalizer \(type)") }
-            return true
+        var ids: [[UInt8]: Int32] = [:]
+        ids.reserveCapacity(entries.count)
+        for (token, value) in entries {
+            guard let id = value.id, id >= 0, id < largestID else {
+                throw TokenizerError.malformed(
+                    file: file, "the id of '\(String(decoding: token, as: UTF8.self))' is no token id")
+            }
+            ids[token] = id
         }
+        return ids
     }
 
-    /// The word splitter that the pre-tokenizer describes.
-    func splitter(file: URL) throws -> WordSplitter {
-        let steps = preTokenizer?["pretokenizers"]?.array ?? [preTokenizer ?? .null]
-        var pattern: String?
-        for step in steps {
-            switch step["type"]?.string {
-            case "ByteLevel":
-                if step["add_prefix_space"] == .bool(true) {
-                    throw TokenizerError.unsupported(file: file.path, "add_prefix_space")
-                }
-                if step["use_regex"] != .bool(false), pattern == nil { pattern = WordSplitter.gpt2 }
-            case "Split":
-                guard let regex = step["pattern"]?["Regex"]?.string, step["behavior"]?.string == "Isolated",
-                    step["invert"] != .bool(true), pattern == nil
-                else { throw TokenizerError.unsupported(file: file.path, "this Split pre-tokenizer") }
-                pattern = regex
-            case let type:
-                throw TokenizerError.unsupported(file: file.path, "the pre-tokenizer \(type ?? "none")")
+    /// Ids beyond this would make tables of gigabytes.
+    private static let largestID: Int32 = 1 << 24
+
+    private static func addedToken(_ tree: JSONTree, file: String) throws -> AddedToken {
+        guard let id = tree["id"]?.id, id >= 0, id < largestID, let content = tree["content"]?.bytes else {
+            throw TokenizerError.malformed(file: file, "an added token needs 'id' and 'content'")
+        }
+        let special = tree["special"]?.bool ?? false
+        return AddedToken(
+            id: id, content: content, special: special, normalized: tree["normalized"]?.bool ?? !special,
+            stripsLeft: tree["lstrip"]?.bool ?? false, stripsRight: tree["rstrip"]?.bool ?? false,
+            singleWord: tree["single_word"]?.bool ?? false)
+    }
+
+    /// The part of that name, unless it is null.
+    func part(_ name: String) -> JSONTree? { tree[name].flatMap { $0.isNull ? nil : $0 } }
+
+    /// What stands before and behind a single text: `[CLS]` and `[SEP]`, or a beginning-of-text token.
+    func frame() throws -> (opening: [Int32], closing: [Int32]) {
+        guard let processor = part("post_processor") else { return ([], []) }
+        for step in processor["processors"]?.array ?? [processor] {
+            switch step["type"]?.string ?? "?" {
+            case "ByteLevel": continue
+            case "TemplateProcessing": return templateFrame(step)
+            case "BertProcessing", "RobertaProcessing":
+                return (
+                    [step["cls"], step["sep"]].compactMap { $0?.array?.last?.id }.prefix(1).map(\.self),
+                    [step["sep"]].compactMap { $0?.array?.last?.id }
+                )
+            case let type: throw TokenizerError.unsupported(file: file, "the post-processor \(type)")
             }
         }
-        return try WordSplitter(pattern ?? "", file: file.path)
+        return ([], [])
+    }
+
+    private func templateFrame(_ step: JSONTree) -> (opening: [Int32], closing: [Int32]) {
+        var frame: (opening: [Int32], closing: [Int32]) = ([], [])
+        var isBehind = false
+        for piece in step["single"]?.array ?? [] {
+            if piece["Sequence"] != nil { isBehind = true }
+            guard let name = piece["SpecialToken"]?["id"]?.string else { continue }
+            let ids = step["special_tokens"]?[name]?["ids"]?.array?.compactMap(\.id) ?? []
+            if isBehind { frame.closing += ids } else { frame.opening += ids }
+        }
+        return frame
     }
 }
 
@@ -129,7 +116,7 @@ public enum TokenizerError: Error, CustomStringConvertible {
         case .noMerges(let file): "\(file) has no merges, so its vocabulary cannot be used; take the complete file"
         case .unknownMerge(let file, let merge): "\(file): the merge '\(merge)' names tokens outside the vocabulary"
         case .unsupported(let file, let what):
-            "\(file): \(what) is not supported; byte-level BPE tokenizers (GPT-2, Qwen2, Llama 3) are"
+            "\(file): \(what) is not supported; BPE (GPT-2, Qwen, Llama, Gemma, Phi) and WordPiece (BERT) are"
         case .badPattern(let file, let pattern): "\(file): the split pattern cannot be compiled: \(pattern)"
         case .noChatFormat(let known):
             "the tokenizer has the markers of no chat format that is known (\(known.joined(separator: ", ")))"

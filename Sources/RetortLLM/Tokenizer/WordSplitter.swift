@@ -13,15 +13,14 @@ struct WordSplitter: Sendable {
         /// Qwen2's pattern, with numbers in groups of up to `digits`.
         case grouped(digits: Int)
         case expression(NSRegularExpression)
-        case whole
+        /// A fixed text.
+        case text([UInt8])
     }
 
     private let kind: Kind
 
     init(_ pattern: String, file: String) throws {
-        if pattern.isEmpty {
-            kind = .whole
-        } else if pattern == Self.gpt2 {
+        if pattern == Self.gpt2 {
             kind = .gpt2
         } else if let digits = (1...9).first(where: { Self.grouped(digits: $0).contains(pattern) }) {
             kind = .grouped(digits: digits)
@@ -30,6 +29,15 @@ struct WordSplitter: Sendable {
                 throw TokenizerError.badPattern(file: file, pattern: pattern)
             }
             kind = .expression(expression)
+        }
+    }
+
+    private init(kind: Kind) { self.kind = kind }
+
+    init(_ pattern: TextNormalizer.Pattern, file: String) throws {
+        switch pattern {
+        case .text(let text): self.init(kind: .text(text))
+        case .expression(let expression): try self.init(expression.pattern, file: file)
         }
     }
 
@@ -44,25 +52,49 @@ struct WordSplitter: Sendable {
 
     /// Calls `body` with each word, in order; together they are the text.
     func forEachWord(of text: String, _ body: (String) -> Void) {
+        parts(of: text) { word, _ in body(word) }
+    }
+
+    /// The parts of a text, each with whether the pattern matches it (or, inverted, whether it does not).
+    func parts(of text: String, inverted: Bool) -> [(text: String, isMatch: Bool)] {
+        var parts: [(text: String, isMatch: Bool)] = []
+        self.parts(of: text) { parts.append(($0, $1 != inverted)) }
+        return parts
+    }
+
+    private func parts(of text: String, _ body: (String, _ isMatch: Bool) -> Void) {
         switch kind {
-        case .whole: body(text)
-        case .gpt2: scan(text, contractions: .exactCase, digits: nil, body)
-        case .grouped(let digits): scan(text, contractions: .anyCase, digits: digits, body)
+        // These two patterns match every character.
+        case .gpt2: scan(text, contractions: .exactCase, digits: nil) { body($0, true) }
+        case .grouped(let digits): scan(text, contractions: .anyCase, digits: digits) { body($0, true) }
         case .expression(let expression): split(text, by: expression, body)
+        case .text(let pattern): split(text, by: pattern, body)
         }
     }
 
-    private func split(_ text: String, by expression: NSRegularExpression, _ body: (String) -> Void) {
+    private func split(_ text: String, by expression: NSRegularExpression, _ body: (String, Bool) -> Void) {
         let whole = text as NSString
         var end = 0
-        for match in expression.matches(in: text, range: NSRange(location: 0, length: whole.length)) {
-            if match.range.location > end {
-                body(whole.substring(with: NSRange(location: end, length: match.range.location - end)))
-            }
-            if match.range.length > 0 { body(whole.substring(with: match.range)) }
-            end = match.range.location + match.range.length
+        func part(_ start: Int, _ next: Int, isMatch: Bool) {
+            if next > start { body(whole.substring(with: NSRange(location: start, length: next - start)), isMatch) }
         }
-        if end < whole.length { body(whole.substring(from: end)) }
+        for match in expression.matches(in: text, range: NSRange(location: 0, length: whole.length)) {
+            part(end, match.range.location, isMatch: false)
+            end = match.range.location + match.range.length
+            part(match.range.location, end, isMatch: true)
+        }
+        part(end, whole.length, isMatch: false)
+    }
+
+    private func split(_ text: String, by pattern: [UInt8], _ body: (String, Bool) -> Void) {
+        let bytes = Array(text.utf8)
+        var end = 0
+        for range in bytes.ranges(of: pattern) {
+            if range.lowerBound > end { body(String(decoding: bytes[end..<range.lowerBound], as: UTF8.self), false) }
+            body(String(decoding: pattern, as: UTF8.self), true)
+            end = range.upperBound
+        }
+        if end < bytes.count { body(String(decoding: bytes[end...], as: UTF8.self), false) }
     }
 
     private enum Contractions { case exactCase, anyCase }

@@ -116,10 +116,12 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var topP = 0.8
         public var rule = VoteRule.canonical
 
-        /// The search that votes so.
+        /// The search that votes so. But for the paper's rule, the first sample is the greedy one: ties then fall to
+        /// what the student would have done alone.
         var search: SelfConsistentSearch {
             SelfConsistentSearch(
-                samples: samples, sampling: Sampling(temperature: temperature, topP: topP), rule: rule)
+                samples: samples,
+                sampling: Sampling(temperature: temperature, topP: topP, firstIsGreedy: rule != .paper), rule: rule)
         }
     }
 }

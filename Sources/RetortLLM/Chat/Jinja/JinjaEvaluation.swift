@@ -1,0 +1,276 @@
+import Foundation
+
+extension JinjaInterpreter {
+    /// The value of an expression.
+    mutating func evaluate(_ expression: JinjaExpression) throws(JinjaError) -> JinjaValue {
+        try step(at: expression.line)
+        switch expression.kind {
+        case .literal(let literal): return Self.value(of: literal)
+        case .list(let elements): return .list(try evaluate(elements))
+        case .dictionary(let members): return try dictionary(members)
+        case .variable(let name): return value(of: name)
+        case .attribute(let base, let name): return try attribute(name, of: try evaluate(base))
+        case .item(let base, let index): return try item(try evaluate(index), of: try evaluate(base))
+        case .slice(let base, let from, let to, let step):
+            return try slice(try evaluate(base), try bound(from), try bound(to), try bound(step) ?? 1)
+        case .call(let callee, let arguments): return try call(callee, arguments)
+        case .filter(let base, let name, let arguments):
+            let value = try evaluate(base)
+            return try filter(name, value, try evaluate(arguments))
+        case .test(let base, let name, let arguments, let negated):
+            let value = try evaluate(base)
+            return .bool(try test(name, value, try evaluate(arguments)) != negated)
+        case .not(let base): return .bool(!(try evaluate(base).isTrue))
+        case .negative(let base): return try negative(try evaluate(base))
+        case .binary(let sign, let left, let right): return try binary(sign, left, right)
+        case .conditional(let value, let condition, let otherwise):
+            if try evaluate(condition).isTrue { return try evaluate(value) }
+            guard let otherwise else { return .undefined("") }
+            return try evaluate(otherwise)
+        }
+    }
+
+    private static func value(of literal: JinjaLiteral) -> JinjaValue {
+        switch literal {
+        case .none: .none
+        case .bool(let bool): .bool(bool)
+        case .integer(let value): .integer(value)
+        case .float(let value): .float(value)
+        case .string(let text): .text(text)
+        }
+    }
+
+    mutating func evaluate(_ expressions: [JinjaExpression]) throws(JinjaError) -> [JinjaValue] {
+        var values: [JinjaValue] = []
+        for expression in expressions { values.append(try evaluate(expression)) }
+        return values
+    }
+
+    private mutating func evaluate(_ arguments: JinjaArguments) throws(JinjaError) -> JinjaFunction.Arguments {
+        var named: [(name: String, value: JinjaValue)] = []
+        let positional = try evaluate(arguments.positional)
+        for (name, value) in arguments.named { named.append((name, try evaluate(value))) }
+        return (positional, named)
+    }
+
+    private mutating func dictionary(
+        _ members: [(key: JinjaExpression, value: JinjaExpression)]
+    ) throws(JinjaError) -> JinjaValue {
+        var all: [(key: String, value: JinjaValue)] = []
+        for member in members {
+            let key = try evaluate(member.key).written.string
+            let value = try evaluate(member.value)
+            if let index = all.firstIndex(where: { $0.key == key }) {
+                all[index].value = value
+            } else {
+                all.append((key, value))
+            }
+        }
+        return .dictionary(all)
+    }
+
+    // MARK: Parts
+
+    func attribute(_ name: String, of value: JinjaValue) throws(JinjaError) -> JinjaValue {
+        switch value {
+        case .undefined(let base): throw failure("'\(base)' is undefined, so it has no '\(name)'")
+        case .namespace(let namespace): return namespace.members[name] ?? .undefined(name)
+        case .dictionary: return value[name] ?? JinjaLibrary.method(name, of: value) ?? .undefined(name)
+        default: return JinjaLibrary.method(name, of: value) ?? .undefined(name)
+        }
+    }
+
+    func item(_ index: JinjaValue, of value: JinjaValue) throws(JinjaError) -> JinjaValue {
+        switch (value, index) {
+        case (.undefined(let base), _): throw failure("'\(base)' is undefined, so it has no elements")
+        case (.list(let elements), _):
+            guard let whole = index.whole else { throw failure("a list's index is a number, not \(index.type)") }
+            let position = whole < 0 ? whole + elements.count : whole
+            return elements.indices.contains(position) ? elements[position] : .undefined("\(whole)")
+        case (.text(let text), _):
+            guard let whole = index.whole else { return try attribute(index.written.string, of: value) }
+            let position = whole < 0 ? whole + text.count : whole
+            return 0..<text.count ~= position ? .text(text[position..<position + 1]) : .undefined("\(whole)")
+        case (.dictionary, .text(let key)): return value[key.string] ?? .undefined(key.string)
+        case (.namespace(let namespace), .text(let key)):
+            return namespace.members[key.string] ?? .undefined(key.string)
+        case (.dictionary, _): return value[index.written.string] ?? .undefined(index.written.string)
+        default: return .undefined(index.written.string)
+        }
+    }
+
+    private mutating func bound(_ expression: JinjaExpression?) throws(JinjaError) -> Int? {
+        guard let expression else { return nil }
+        let value = try evaluate(expression)
+        if case .none = value { return nil }
+        guard let whole = value.whole else { throw failure("a slice needs whole numbers, not \(value.type)") }
+        return whole
+    }
+
+    /// Python's slicing, with negative bounds and steps.
+    private mutating func slice(
+        _ value: JinjaValue, _ from: Int?, _ to: Int?, _ step: Int
+    ) throws(JinjaError) -> JinjaValue {
+        guard step != 0 else { throw failure("a slice's step cannot be 0") }
+        func indices(_ count: Int) -> [Int] {
+            func clamped(_ bound: Int?, _ fallback: Int) -> Int {
+                guard let bound else { return fallback }
+                let index = bound < 0 ? bound + count : bound
+                return step > 0 ? min(max(index, 0), count) : min(max(index, -1), count - 1)
+            }
+            let start = clamped(from, step > 0 ? 0 : count - 1)
+            let end = clamped(to, step > 0 ? count : -1)
+            return Array(stride(from: start, to: end, by: step))
+        }
+        switch value {
+        case .list(let elements):
+            try self.step(at: line, cost: elements.count / 8)
+            return .list(indices(elements.count).map { elements[$0] })
+        case .text(let text):
+            try self.step(at: line, cost: text.count / 64)
+            let chosen = indices(text.count)
+            if step == 1 { return .text(text[(chosen.first ?? 0)..<(chosen.last.map { $0 + 1 } ?? chosen.first ?? 0)]) }
+            return .text(chosen.reduce(into: MarkedText()) { $0 += text[$1..<$1 + 1] })
+        case .undefined(let name): throw failure("'\(name)' is undefined, so it has no elements")
+        default: throw failure("\(value.type) cannot be sliced")
+        }
+    }
+
+    private mutating func call(
+        _ callee: JinjaExpression, _ arguments: JinjaArguments
+    ) throws(JinjaError) -> JinjaValue {
+        let function = try evaluate(callee)
+        let given = try evaluate(arguments)
+        guard case .function(let function) = function else {
+            let name =
+                switch callee.kind {
+                case .variable(let name), .attribute(_, let name): "'\(name)'"
+                default: function.type
+                }
+            throw failure("\(name) is no function")
+        }
+        return try function.call(given, &self)
+    }
+
+    // MARK: Operators
+
+    private func negative(_ value: JinjaValue) throws(JinjaError) -> JinjaValue {
+        if let whole = value.whole, whole != .min { return .integer(-whole) }
+        guard let number = value.number else { throw failure("\(value.type) has no negative") }
+        return .float(-number)
+    }
+
+    private mutating func binary(
+        _ sign: String, _ left: JinjaExpression, _ right: JinjaExpression
+    ) throws(JinjaError) -> JinjaValue {
+        let a = try evaluate(left)
+        // As in Python, `and` and `or` give one of their sides.
+        if sign == "and" { return a.isTrue ? try evaluate(right) : a }
+        if sign == "or" { return a.isTrue ? a : try evaluate(right) }
+        let b = try evaluate(right)
+        switch sign {
+        case "==": return .bool(a.equals(b))
+        case "!=": return .bool(!a.equals(b))
+        case "<", ">", "<=", ">=": return .bool(try compares(sign, a, b))
+        case "in": return .bool(try contains(b, a))
+        case "not in": return .bool(!(try contains(b, a)))
+        case "~": return .text(try joined(a.written, b.written))
+        case "+": return try sum(a, b)
+        case "*":
+            if case .text(let text) = a, let times = b.whole { return .text(try repeated(text, times)) }
+            return try arithmetic(sign, a, b)
+        default: return try arithmetic(sign, a, b)
+        }
+    }
+
+    private mutating func joined(_ a: MarkedText, _ b: MarkedText) throws(JinjaError) -> MarkedText {
+        try step(at: line, cost: (a.count + b.count) / 64)
+        return a + b
+    }
+
+    private mutating func repeated(_ text: MarkedText, _ times: Int) throws(JinjaError) -> MarkedText {
+        let (size, overflows) = text.count.multipliedReportingOverflow(by: max(0, times))
+        guard !overflows, size < 1 << 20 else { throw .exhausted("a text repeated \(times) times") }
+        try step(at: line, cost: size / 64)
+        return (0..<max(0, times)).reduce(into: MarkedText()) { sum, _ in sum += text }
+    }
+
+    private mutating func sum(_ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> JinjaValue {
+        switch (a, b) {
+        case (.text(let x), .text(let y)): return .text(try joined(x, y))
+        case (.list(let x), .list(let y)):
+            try step(at: line, cost: (x.count + y.count) / 8)
+            return .list(x + y)
+        default: return try arithmetic("+", a, b)
+        }
+    }
+
+    func compares(_ sign: String, _ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> Bool {
+        let isLess: Bool
+        let isMore: Bool
+        if let x = a.number, let y = b.number {
+            (isLess, isMore) = (x < y, x > y)
+        } else if case .text(let x) = a, case .text(let y) = b {
+            (isLess, isMore) = (x < y, y < x)
+        } else {
+            throw failure("\(a.type) and \(b.type) cannot be compared by '\(sign)'")
+        }
+        switch sign {
+        case "<": return isLess
+        case ">": return isMore
+        case "<=": return !isMore
+        default: return !isLess
+        }
+    }
+
+    func contains(_ container: JinjaValue, _ element: JinjaValue) throws(JinjaError) -> Bool {
+        switch container {
+        case .text(let text):
+            guard case .text(let part) = element else { throw failure("only a string can be in a string") }
+            return text.contains(part)
+        case .list(let elements): return elements.contains { $0.equals(element) }
+        case .dictionary: return container[element.written.string] != nil
+        case .undefined: return false
+        default: throw failure("\(container.type) holds nothing")
+        }
+    }
+
+    private func arithmetic(_ sign: String, _ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> JinjaValue {
+        guard let x = a.number, let y = b.number else {
+            throw failure("'\(sign)' cannot be used with \(a.type) and \(b.type)")
+        }
+        if ["/", "//", "%"].contains(sign), y == 0 { throw failure("a division by zero") }
+        if let i = a.whole, let j = b.whole, sign != "/" {
+            let (result, overflows) = Self.whole(sign, i, j)
+            if overflows { throw failure("the number is too large") }
+            return .integer(result)
+        }
+        switch sign {
+        case "+": return .float(x + y)
+        case "-": return .float(x - y)
+        case "*": return .float(x * y)
+        case "/": return .float(x / y)
+        case "//": return .float((x / y).rounded(.down))
+        case "%": return .float(x - (x / y).rounded(.down) * y)
+        default: return .float(Foundation.pow(x, y))
+        }
+    }
+
+    /// Python's arithmetic of whole numbers: division and remainder round down.
+    private static func whole(_ sign: String, _ i: Int, _ j: Int) -> (Int, Bool) {
+        switch sign {
+        case "+": return i.addingReportingOverflow(j)
+        case "-": return i.subtractingReportingOverflow(j)
+        case "*": return i.multipliedReportingOverflow(by: j)
+        case "//", "%":
+            let (quotient, overflows) = i.dividedReportingOverflow(by: j)
+            if overflows { return (0, true) }
+            let remainder = i - quotient * j
+            let isOff = remainder != 0 && (remainder < 0) != (j < 0)
+            return (sign == "//" ? quotient - (isOff ? 1 : 0) : remainder + (isOff ? j : 0), false)
+        default:
+            let power = Foundation.pow(Double(i), Double(j))
+            return abs(power) < 1e15 ? (Int(power), false) : (0, true)
+        }
+    }
+}

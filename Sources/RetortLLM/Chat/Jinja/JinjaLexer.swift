@@ -1,0 +1,242 @@
+/// Cuts a Jinja template into text, expressions and statements (the format of Jinja 3, with the settings that
+/// transformers gives chat templates: `trim_blocks`, `lstrip_blocks`, no newline at the end).
+struct JinjaLexer {
+    /// A piece of a template.
+    enum Piece {
+        case text(String)
+        /// `{{ … }}`
+        case output([JinjaToken], line: Int)
+        /// `{% … %}`
+        case statement([JinjaToken], line: Int)
+    }
+
+    private let scalars: [Unicode.Scalar]
+    private var position = 0
+    private var line = 1
+    private var pieces: [Piece] = []
+    /// What the tag before said about the blanks behind it.
+    private var trimsNext = Trim.none
+
+    private enum Trim { case none, newline, all }
+
+    static func pieces(of template: String) throws(JinjaError) -> [Piece] {
+        var text = Substring(template.replacing("\r\n", with: "\n"))
+        if text.hasSuffix("\n") { text.removeLast() }
+        var lexer = JinjaLexer(scalars: Array(text.unicodeScalars))
+        try lexer.run()
+        return lexer.pieces
+    }
+
+    private init(scalars: [Unicode.Scalar]) { self.scalars = scalars }
+
+    private mutating func run() throws(JinjaError) {
+        while position < scalars.count {
+            let start = position
+            while position < scalars.count, !isOpening(position) { position += 1 }
+            let text = Array(scalars[start..<position])
+            guard position < scalars.count else {
+                append(text, before: nil, control: nil)
+                break
+            }
+            let kind = scalars[position + 1]
+            let control = position + 2 < scalars.count ? scalars[position + 2] : " "
+            append(text, before: kind, control: control)
+            try tag(kind)
+        }
+    }
+
+    private func isOpening(_ index: Int) -> Bool {
+        scalars[index] == "{" && index + 1 < scalars.count && "{%#".unicodeScalars.contains(scalars[index + 1])
+    }
+
+    /// Adds the text before a tag, less the blanks that the tags on both sides take away.
+    private mutating func append(_ text: [Unicode.Scalar], before kind: Unicode.Scalar?, control: Unicode.Scalar?) {
+        var text = text[...]
+        let newlines = text.count { $0 == "\n" }
+        switch trimsNext {
+        case .none: break
+        case .newline: if text.first == "\n" { text = text.dropFirst() }
+        case .all: text = text.drop { $0.properties.isWhitespace }
+        }
+        if control == "-" {
+            while let last = text.last, last.properties.isWhitespace { text = text.dropLast() }
+        } else if let kind, kind != "{", control != "+" {
+            // A statement alone on its line takes the line's blanks along.
+            let blanks = text.reversed().prefix { $0 == " " || $0 == "\t" }.count
+            let rest = text.dropLast(blanks)
+            if rest.last == "\n" || (rest.isEmpty && startsLine) { text = rest }
+        }
+        startsLine = false
+        line += newlines
+        if !text.isEmpty { pieces.append(.text(String(String.UnicodeScalarView(text)))) }
+    }
+
+    /// Whether the text that comes begins a line of the template.
+    private var startsLine = true
+
+    private mutating func tag(_ kind: Unicode.Scalar) throws(JinjaError) {
+        let opened = line
+        position += 2
+        if position < scalars.count, scalars[position] == "-" || scalars[position] == "+" { position += 1 }
+        if kind == "#" {
+            while position + 1 < scalars.count, !(scalars[position] == "#" && scalars[position + 1] == "}") {
+                if scalars[position] == "\n" { line += 1 }
+                position += 1
+            }
+            guard position + 1 < scalars.count else { throw .syntax(line: opened, "a comment does not end") }
+            let isTrimming = scalars[position - 1] == "-"
+            position += 2
+            finish(isTrimming ? "-" : nil, trimsNewline: true)
+            return
+        }
+        let closing: Unicode.Scalar = kind == "{" ? "}" : "%"
+        var tokens: [JinjaToken] = []
+        while true {
+            skipBlanks()
+            guard position < scalars.count else { throw .syntax(line: opened, "a tag does not end") }
+            if let control = takeEnd(closing) {
+                finish(control, trimsNewline: kind == "%")
+                break
+            }
+            tokens.append(JinjaToken(kind: try token(), line: line))
+        }
+        pieces.append(kind == "{" ? .output(tokens, line: opened) : .statement(tokens, line: opened))
+        if kind == "%", tokens.count == 1, tokens[0].kind == .name("raw") { try raw(opened) }
+    }
+
+    private mutating func finish(_ control: Unicode.Scalar?, trimsNewline: Bool) {
+        trimsNext = control == "-" ? .all : trimsNewline && control != "+" ? .newline : .none
+        startsLine = trimsNewline && control != "+" && position < scalars.count && scalars[position] == "\n"
+    }
+
+    /// `%}`, `-%}` or `+%}`: the control character, a blank when there is none, or nil when the tag goes on.
+    private mutating func takeEnd(_ closing: Unicode.Scalar) -> Unicode.Scalar? {
+        for (text, control) in [("\(closing)}", " "), ("-\(closing)}", "-"), ("+\(closing)}", "+")] {
+            let end = Array(text.unicodeScalars)
+            guard position + end.count <= scalars.count,
+                scalars[position..<position + end.count].elementsEqual(end)
+            else { continue }
+            position += end.count
+            return Unicode.Scalar(control)
+        }
+        return nil
+    }
+
+    /// Everything up to `{% endraw %}`, as it stands.
+    private mutating func raw(_ opened: Int) throws(JinjaError) {
+        pieces.removeLast()
+        let start = position
+        while position < scalars.count {
+            if isOpening(position), scalars[position + 1] == "%" {
+                let end = position
+                let saved = (pieces, trimsNext, line)
+                var words = JinjaLexer(scalars: scalars)
+                (words.position, words.line) = (position, line)
+                if (try? words.tag("%")) != nil, case .statement(let tokens, _)? = words.pieces.last,
+                    tokens.map(\.kind) == [.name("endraw")]
+                {
+                    (pieces, trimsNext, line) = saved
+                    append(Array(scalars[start..<end]), before: nil, control: nil)
+                    (position, trimsNext, startsLine) = (words.position, words.trimsNext, words.startsLine)
+                    return
+                }
+            }
+            position += 1
+        }
+        throw .syntax(line: opened, "{% raw %} does not end")
+    }
+
+    private mutating func skipBlanks() {
+        while position < scalars.count, scalars[position].properties.isWhitespace {
+            if scalars[position] == "\n" { line += 1 }
+            position += 1
+        }
+    }
+
+    private static let operators = [
+        "**", "//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "~", "<", ">", "=", ".", ",", ":", "|", "(", ")",
+        "[", "]", "{", "}",
+    ].map { (text: $0, scalars: Array($0.unicodeScalars)) }
+
+    private mutating func token() throws(JinjaError) -> JinjaToken.Kind {
+        let first = scalars[position]
+        if first == "'" || first == "\"" { return .string(try string(first)) }
+        if first.properties.isAlphabetic || first == "_" {
+            return .name(take { $0.properties.isAlphabetic || $0 == "_" || $0.properties.numericType != nil })
+        }
+        if ("0"..."9").contains(first) { return try number() }
+        for (text, sign) in Self.operators where scalars[position...].starts(with: sign) {
+            position += sign.count
+            return .sign(text)
+        }
+        throw .syntax(line: line, "'\(first)' is not expected")
+    }
+
+    private mutating func take(while condition: (Unicode.Scalar) -> Bool) -> String {
+        let start = position
+        while position < scalars.count, condition(scalars[position]) { position += 1 }
+        return String(String.UnicodeScalarView(scalars[start..<position]))
+    }
+
+    private mutating func number() throws(JinjaError) -> JinjaToken.Kind {
+        var digits = take { ("0"..."9").contains($0) || $0 == "_" }
+        if position + 1 < scalars.count, scalars[position] == ".", ("0"..."9").contains(scalars[position + 1]) {
+            position += 1
+            digits += "." + take { ("0"..."9").contains($0) }
+            guard let value = Double(digits) else { throw .syntax(line: line, "'\(digits)' is no number") }
+            return .float(value)
+        }
+        guard let value = Int(digits.replacing("_", with: "")) else {
+            throw .syntax(line: line, "'\(digits)' is no number")
+        }
+        return .integer(value)
+    }
+
+    private mutating func string(_ quote: Unicode.Scalar) throws(JinjaError) -> String {
+        let opened = line
+        var text = String.UnicodeScalarView()
+        position += 1
+        while position < scalars.count {
+            let scalar = scalars[position]
+            position += 1
+            if scalar == quote { return String(text) }
+            if scalar == "\n" { line += 1 }
+            guard scalar == "\\", position < scalars.count else {
+                text.append(scalar)
+                continue
+            }
+            let escaped = scalars[position]
+            position += 1
+            switch escaped {
+            case "n": text.append("\n")
+            case "t": text.append("\t")
+            case "r": text.append("\r")
+            case "u":
+                let digits = String(String.UnicodeScalarView(scalars[position..<min(position + 4, scalars.count)]))
+                guard digits.count == 4, let scalar = UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init) else {
+                    throw .syntax(line: line, "'\\u\(digits)' is no character")
+                }
+                text.append(scalar)
+                position += 4
+            case "\\", "'", "\"": text.append(escaped)
+            case "\n": line += 1
+            default: text.append(contentsOf: ["\\", escaped])
+            }
+        }
+        throw .syntax(line: opened, "a string does not end")
+    }
+}
+
+/// A word or sign of a tag.
+struct JinjaToken {
+    enum Kind: Equatable {
+        case name(String)
+        case string(String)
+        case integer(Int)
+        case float(Double)
+        case sign(String)
+    }
+
+    let kind: Kind
+    let line: Int
+}

@@ -1,0 +1,226 @@
+import Foundation
+import RetortCore
+
+/// A checkpoint's own chat template: the Jinja program in its `tokenizer_config.json` or `chat_template.jinja`.
+///
+/// It is rendered with marked text, so every character of the result is known to come from the template or from a
+/// message's span. Three things follow. Special tokens are recognised in the template's characters only: a message
+/// cannot forge one. What a model writes in a turn begins where the prompt for that turn ends, found by rendering that
+/// prompt, and ends with the end-of-turn token; nothing is searched for. And text that the template changes or drops,
+/// although it is to be learned, is refused.
+public struct JinjaTemplate: ChatTemplate {
+    public let endOfTurn: Int32
+    private let nodes: [JinjaNode]
+    /// `bos_token` and the like.
+    private let variables: [String: String]
+    private let date: Date
+    /// Whether the template takes system and tool messages.
+    private let takesSystem: Bool
+    private let takesTool: Bool
+
+    /// - Parameters:
+    ///   - source: the template.
+    ///   - variables: texts that it may use, such as `bos_token`.
+    ///   - date: what it takes for today.
+    /// - Throws: `JinjaError` or `ChatTemplateError` when it cannot be used.
+    public init(
+        _ source: String, variables: [String: String] = [:], tokenizer: Tokenizer, date: Date = Date()
+    ) throws {
+        nodes = try JinjaParser.parse(source)
+        self.variables = variables
+        self.date = date
+        let render = { [nodes] (messages: [Message]) throws -> MarkedText in
+            try Self.text(nodes, variables, date, messages, isPrompt: false)
+        }
+        let (question, answer) = (Message(.user, "a1"), Message(.assistant, "b2"))
+        takesSystem = (try? render([Message(.system, "s3"), question]))?.string.contains("s3") ?? false
+        takesTool =
+            (try? render([question, answer, Message(.tool, "t4"), answer]))?.string.contains("t4") ?? false
+        let probe = try render([question, answer])
+        guard let content = probe.ranges(of: MarkedText("b2")).last else {
+            throw ChatTemplateError.altered(message: 1, "b2")
+        }
+        let tail = probe[content.upperBound..<probe.count].string
+        guard let end = tokenizer.encode(tail, specials: .recognised).first(where: tokenizer.isSpecial) else {
+            throw ChatTemplateError.noEndOfTurn(tail)
+        }
+        endOfTurn = end
+    }
+
+    /// The text of a chat, as transformers' `apply_chat_template` writes it.
+    /// - Parameters:
+    ///   - isPrompt: whether the head of an assistant's turn follows (`add_generation_prompt`).
+    ///   - more: further variables, such as `tools`.
+    func text(
+        _ messages: JinjaValue, isPrompt: Bool, more: [String: JinjaValue] = [:]
+    ) throws(JinjaError) -> MarkedText {
+        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt, more)
+    }
+
+    private static func text(
+        _ nodes: [JinjaNode], _ variables: [String: String], _ date: Date, _ messages: JinjaValue, isPrompt: Bool,
+        _ more: [String: JinjaValue] = [:]
+    ) throws(JinjaError) -> MarkedText {
+        var all = variables.mapValues { JinjaValue.text($0) }
+        all["messages"] = messages
+        all["add_generation_prompt"] = .bool(isPrompt)
+        all["strftime_now"] = JinjaLibrary.clock(date)
+        all["tools"] = JinjaValue.none
+        all["documents"] = JinjaValue.none
+        return try JinjaInterpreter.render(nodes, all.merging(more) { $1 })
+    }
+
+    /// Messages with every span's characters marked by the span's number, from 1.
+    private static func text(
+        _ nodes: [JinjaNode], _ variables: [String: String], _ date: Date, _ messages: [Message], isPrompt: Bool
+    ) throws(JinjaError) -> MarkedText {
+        var number: Int32 = 0
+        let values = messages.map { message in
+            var content = MarkedText()
+            for span in message.spans {
+                number += 1
+                content += MarkedText(span.text, source: number)
+            }
+            return JinjaValue.dictionary([
+                (key: "role", value: .text(message.role.rawValue)), (key: "content", value: .text(content)),
+            ])
+        }
+        return try text(nodes, variables, date, .list(values), isPrompt: isPrompt)
+    }
+
+    private func text(_ messages: [Message], isPrompt: Bool) throws(JinjaError) -> MarkedText {
+        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt)
+    }
+
+    // MARK: Tokens
+
+    /// The tokens of a chat, each with its role and mark.
+    ///
+    /// The text is cut where an assistant's turn begins and between its spans, and each piece is encoded by itself: so a
+    /// prompt's tokens are the same whether an answer follows or not.
+    /// - Throws: `JinjaError` when the template refuses the chat; `ChatTemplateError` when it changes what is to be
+    ///   learned, or writes a turn otherwise than its own prompt announces it.
+    public func render(
+        _ messages: [Message], then ending: ChatEnding, with tokenizer: Tokenizer
+    ) throws -> RenderedChat {
+        let messages = turns(of: messages)
+        let isPrompt = if case .generation = ending { true } else { false }
+        let text = try text(messages, isPrompt: isPrompt)
+        let spans = Self.spans(of: messages)
+        try check(text, spans)
+        var chat = RenderedChat()
+        for piece in try pieces(of: text, messages, spans) { append(piece, of: text, spans, to: &chat, tokenizer) }
+        if case .generation(let prefill) = ending {
+            chat.append(tokenizer.encode(prefill, specials: .asText, continuing: true), .assistant, trainable: false)
+        }
+        return chat
+    }
+
+    /// A span with the message it belongs to.
+    private struct Source {
+        let message: Int
+        let role: Role
+        let text: String
+        let trainable: Bool
+    }
+
+    private static func spans(of messages: [Message]) -> [Source] {
+        messages.enumerated().flatMap { index, message in
+            message.spans.map {
+                Source(message: index, role: message.role, text: $0.text, trainable: $0.trainable)
+            }
+        }
+    }
+
+    /// A part of the text that is encoded by itself.
+    private struct Piece {
+        let range: Range<Int>
+        /// In an assistant's turn: whether its tokens, through the one that ends the turn, are learned. Nil before the
+        /// first turn.
+        let learns: Bool?
+    }
+
+    private func pieces(of text: MarkedText, _ messages: [Message], _ spans: [Source]) throws -> [Piece] {
+        var cuts: [(start: Int, learns: Bool?)] = [(0, nil)]
+        for (index, message) in messages.enumerated() where message.role == .assistant {
+            let prompt = try self.text(Array(messages[..<index]), isPrompt: true)
+            guard text.hasPrefix(prompt) else { throw ChatTemplateError.unstable(message: index) }
+            cuts.append((prompt.count, message.spans.first?.trainable ?? false))
+            let own = spans.indices.filter { spans[$0].message == index }.dropFirst()
+            for span in own {
+                guard let start = text.sources.firstIndex(of: Int32(span) + 1) else { continue }
+                cuts.append((start, spans[span].trainable))
+            }
+        }
+        return cuts.indices.map { index in
+            let end = index + 1 < cuts.count ? cuts[index + 1].start : text.count
+            return Piece(range: cuts[index].start..<max(end, cuts[index].start), learns: cuts[index].learns)
+        }
+    }
+
+    /// What the template writes of text that is to be learned must be that text, but for blanks at its ends.
+    private func check(_ text: MarkedText, _ spans: [Source]) throws {
+        var written = [String.UnicodeScalarView](repeating: .init(), count: spans.count)
+        for (scalar, source) in zip(text.scalars, text.sources) where source > 0 {
+            written[Int(source) - 1].append(scalar)
+        }
+        for (span, written) in zip(spans, written) where span.trainable {
+            let (expected, found) = (MarkedText(span.text), MarkedText(String(written)))
+            guard expected.stripped() == found.stripped(), expected.contains(found) else {
+                throw ChatTemplateError.altered(message: span.message, span.text)
+            }
+        }
+    }
+
+    private func append(
+        _ piece: Piece, of text: MarkedText, _ spans: [Source], to chat: inout RenderedChat, _ tokenizer: Tokenizer
+    ) {
+        var isInTurn = piece.learns != nil
+        for run in tokenizer.runs(of: text[piece.range], continuing: !chat.tokens.isEmpty) {
+            if isInTurn {
+                chat.append(run.tokens, .assistant, trainable: piece.learns ?? false)
+                if run.tokens == [endOfTurn] { isInTurn = false }
+                continue
+            }
+            // The template's own words belong to whoever speaks next.
+            let next = text.sources[(piece.range.lowerBound + run.range.lowerBound)...].first { $0 > 0 }
+            let speaker = next.map { spans[Int($0) - 1] }
+            let isSpoken = text.sources[piece.range].dropFirst(run.range.lowerBound).prefix(run.range.count)
+                .contains { $0 > 0 }
+            chat.append(run.tokens, speaker?.role ?? .assistant, trainable: isSpoken && speaker?.trainable ?? false)
+        }
+    }
+
+    /// The messages with the roles that the template takes: a system text it refuses opens the first user message, and
+    /// what a tool said is the user's.
+    private func turns(of messages: [Message]) -> [Message] {
+        var turns = messages
+        if !takesTool { for index in turns.indices where turns[index].role == .tool { turns[index].role = .user } }
+        guard !takesSystem, let system = turns.firstIndex(where: { $0.role == .system }) else { return turns }
+        let preface = turns.remove(at: system).spans + [Message.Span("\n\n")]
+        guard let user = turns.firstIndex(where: { $0.role == .user }) else { return turns }
+        turns[user].spans = preface + turns[user].spans
+        return turns
+    }
+}
+
+/// A chat template that does not fit what is done with it.
+public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
+    case noEndOfTurn(String)
+    case unstable(message: Int)
+    case altered(message: Int, String)
+
+    public var description: String {
+        switch self {
+        case .noEndOfTurn(let tail):
+            "the chat template closes an assistant's turn with no special token (it writes '\(tail)'), so a model could "
+                + "not say that it is done; give the folder a template with an end-of-turn token"
+        case .unstable(let message):
+            "the chat template writes what comes before message \(message + 1) otherwise when that message is there, so "
+                + "training and acting would see different prompts"
+        case .altered(let message, let text):
+            "the chat template changes or drops text of message \(message + 1) that is to be learned: "
+                + "'\(text.prefix(60))'"
+        }
+    }
+}

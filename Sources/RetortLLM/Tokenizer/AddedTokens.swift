@@ -1,0 +1,107 @@
+/// A token that stands outside the model's merges.
+struct AddedToken: Sendable {
+    let id: Int32
+    let content: [UInt8]
+    let special: Bool
+    /// Whether it is looked for in normalised text, rather than in the text as it came.
+    let normalized: Bool
+    /// Whether it takes the blanks before or behind it along.
+    let stripsLeft: Bool
+    let stripsRight: Bool
+    /// Whether it counts only between characters that are no part of a word.
+    let singleWord: Bool
+}
+
+/// Finds added tokens in text: the leftmost one, and of those that start together the longest.
+struct AddedTokens: Sendable {
+    private let tokens: [[UInt8]: AddedToken]
+    /// For each first byte, the lengths of the tokens that start with it, longest first.
+    private let lengths: [[Int]]
+
+    init(_ all: [AddedToken]) {
+        let usable = all.filter { !$0.content.isEmpty }
+        tokens = Dictionary(usable.map { ($0.content, $0) }, uniquingKeysWith: { _, last in last })
+        var lengths = [Set<Int>](repeating: [], count: 256)
+        for token in usable { lengths[Int(token.content[0])].insert(token.content.count) }
+        self.lengths = lengths.map { $0.sorted(by: >) }
+    }
+
+    var isEmpty: Bool { tokens.isEmpty }
+
+    /// A token found in a text.
+    struct Match {
+        /// The bytes it takes, with the blanks that go along.
+        let range: Range<Int>
+        let token: AddedToken
+    }
+
+    /// The tokens found in a text, in order and apart.
+    /// - Parameter accepts: whether a token counts at these bytes.
+    func matches(in text: [UInt8], where accepts: (AddedToken, Range<Int>) -> Bool) -> [Match] {
+        var matches: [Match] = []
+        var position = 0
+        while position < text.count {
+            guard let token = token(in: text, at: position, where: accepts) else {
+                position += 1
+                continue
+            }
+            var range = position..<position + token.content.count
+            if token.stripsLeft {
+                range = blanks(before: range.lowerBound, in: text, after: matches.last)..<range.upperBound
+            }
+            if token.stripsRight {
+                while let length = Self.blank(in: text, at: range.upperBound) {
+                    range = range.lowerBound..<range.upperBound + length
+                }
+            }
+            matches.append(Match(range: range, token: token))
+            position = range.upperBound
+        }
+        return matches
+    }
+
+    private func token(
+        in text: [UInt8], at position: Int, where accepts: (AddedToken, Range<Int>) -> Bool
+    ) -> AddedToken? {
+        for length in lengths[Int(text[position])] where position + length <= text.count {
+            let range = position..<position + length
+            guard let token = tokens[Array(text[range])], accepts(token, range) else { continue }
+            if token.singleWord, Self.touchesWord(range, in: text) { continue }
+            return token
+        }
+        return nil
+    }
+
+    private func blanks(before start: Int, in text: [UInt8], after last: Match?) -> Int {
+        let floor = last?.range.upperBound ?? 0
+        var start = start
+        while start > floor {
+            var first = start - 1
+            while first > floor, text[first] & 0xC0 == 0x80 { first -= 1 }
+            guard Self.blank(in: text, at: first) == start - first else { break }
+            start = first
+        }
+        return start
+    }
+
+    /// How many bytes the blank character at a position has; nil when there is none.
+    private static func blank(in text: [UInt8], at position: Int) -> Int? {
+        scalar(in: text, at: position).flatMap { $0.properties.isWhitespace ? UTF8.width($0) : nil }
+    }
+
+    private static func touchesWord(_ range: Range<Int>, in text: [UInt8]) -> Bool {
+        var before = range.lowerBound - 1
+        while before > 0, text[before] & 0xC0 == 0x80 { before -= 1 }
+        return [before, range.upperBound].contains { scalar(in: text, at: $0).map(isPartOfWord) ?? false }
+    }
+
+    private static func scalar(in text: [UInt8], at position: Int) -> Unicode.Scalar? {
+        guard text.indices.contains(position) else { return nil }
+        return String(decoding: text[position..<min(position + 4, text.count)], as: UTF8.self).unicodeScalars.first
+    }
+
+    private static func isPartOfWord(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+            || scalar.properties.generalCategory == .nonspacingMark
+    }
+}

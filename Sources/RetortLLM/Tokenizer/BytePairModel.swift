@@ -1,0 +1,193 @@
+import Synchronization
+
+/// Byte-pair encoding: a word's characters are merged pair by pair, in the order of the merge list (Sennrich et al.,
+/// arXiv 1508.07909), as the `tokenizers` library does it. Bytes are its characters in GPT-2's way; characters that a
+/// SentencePiece vocabulary lacks fall back to `<0xNN>` tokens or to the unknown token.
+final class BytePairModel: Sendable {
+    /// Two neighbouring tokens.
+    private struct Pair: Hashable {
+        let left: Int32
+        let right: Int32
+    }
+
+    private struct Merge {
+        let rank: Int
+        let token: Int32
+    }
+
+    private let ids: [[UInt8]: Int32]
+    private let ranks: [Pair: Merge]
+    private let ignoresMerges: Bool
+    /// The ids of the 256 bytes where unknown characters fall back to them.
+    private let byteIDs: [Int32]?
+    private let unknown: Int32?
+    private let fusesUnknown: Bool
+    private let cache = Mutex<[[UInt8]: [Int32]]>([:])
+    private static let cachedWords = 100_000
+    private static let longestCached = 64
+
+    /// - Parameters:
+    ///   - model: the `model` of a `tokenizer.json`.
+    ///   - ids: the vocabulary, with the added tokens.
+    init(_ model: JSONTree, ids: [[UInt8]: Int32], file: String) throws {
+        self.ids = ids
+        for name in ["continuing_subword_prefix", "end_of_word_suffix"]
+        where !(model[name]?.bytes ?? []).isEmpty {
+            throw TokenizerError.unsupported(file: file, "\(name) of a BPE model")
+        }
+        ignoresMerges = model["ignore_merges"]?.bool ?? false
+        fusesUnknown = model["fuse_unk"]?.bool ?? false
+        unknown = model["unk_token"]?.bytes.flatMap { ids[$0] }
+        let bytes = (0..<256).compactMap { ids[Array(ByteFallback.token(for: UInt8($0)).utf8)] }
+        byteIDs = model["byte_fallback"]?.bool == true && bytes.count == 256 ? bytes : nil
+        ranks = try Self.ranks(of: model["merges"]?.array ?? [], ids: ids, file: file)
+    }
+
+    private static func ranks(of merges: [JSONTree], ids: [[UInt8]: Int32], file: String) throws -> [Pair: Merge] {
+        guard !merges.isEmpty else { throw TokenizerError.noMerges(file: file) }
+        var ranks: [Pair: Merge] = [:]
+        ranks.reserveCapacity(merges.count)
+        for (rank, merge) in merges.enumerated() {
+            let (left, right) = try halves(of: merge, file: file)
+            guard let leftID = ids[left], let rightID = ids[right], let whole = ids[left + right] else {
+                throw TokenizerError.unknownMerge(
+                    file: file, String(decoding: left + [0x20] + right, as: UTF8.self))
+            }
+            let pair = Pair(left: leftID, right: rightID)
+            if ranks[pair] == nil { ranks[pair] = Merge(rank: rank, token: whole) }
+        }
+        return ranks
+    }
+
+    /// `"a b"` in older files, `["a", "b"]` in newer ones.
+    private static func halves(of merge: JSONTree, file: String) throws -> ([UInt8], [UInt8]) {
+        let parts =
+            merge.array?.compactMap(\.bytes)
+            ?? merge.bytes?.split(separator: 0x20, maxSplits: 1, omittingEmptySubsequences: false).map(Array.init)
+        guard let parts, parts.count == 2 else {
+            throw TokenizerError.malformed(file: file, "a merge needs two tokens")
+        }
+        return (parts[0], parts[1])
+    }
+
+    /// The tokens of a word.
+    func tokens(of word: [UInt8]) -> [Int32] {
+        guard word.count <= Self.longestCached else { return merge(word) }
+        if let known = cache.withLock({ $0[word] }) { return known }
+        let tokens = merge(word)
+        cache.withLock { cache in
+            if cache.count >= Self.cachedWords { cache.removeAll(keepingCapacity: true) }
+            cache[word] = tokens
+        }
+        return tokens
+    }
+
+    /// The tokens of a word's single characters.
+    private func characters(of word: [UInt8]) -> [Int32] {
+        var tokens: [Int32] = []
+        var start = 0
+        while start < word.count {
+            var end = start + 1
+            while end < word.count, word[end] & 0xC0 == 0x80 { end += 1 }
+            let character = Array(word[start..<end])
+            if let id = ids[character] {
+                tokens.append(id)
+            } else if let byteIDs {
+                tokens += character.map { byteIDs[Int($0)] }
+            } else if let unknown, !(fusesUnknown && tokens.last == unknown) {
+                tokens.append(unknown)
+            }
+            start = end
+        }
+        return tokens
+    }
+
+    /// Merges the best-ranked pair until none is left, with a heap over a linked list: n log n for a long word.
+    private func merge(_ word: [UInt8]) -> [Int32] {
+        if ignoresMerges, let whole = ids[word] { return [whole] }
+        var tokens = characters(of: word)
+        guard tokens.count > 1 else { return tokens }
+        var next = Array(1...tokens.count)
+        var previous = Array(-1..<tokens.count - 1)
+        var heap = Heap<MergeCandidate>()
+        func consider(_ left: Int) {
+            let right = next[left]
+            guard right < tokens.count, let merge = ranks[Pair(left: tokens[left], right: tokens[right])] else {
+                return
+            }
+            heap.push(
+                MergeCandidate(
+                    rank: merge.rank, position: left, left: tokens[left], right: tokens[right], token: merge.token))
+        }
+        for index in 0..<tokens.count - 1 { consider(index) }
+        let removed: Int32 = -1
+        while let best = heap.pop() {
+            let right = next[best.position]
+            guard right < tokens.count, tokens[best.position] == best.left, tokens[right] == best.right else {
+                continue
+            }
+            tokens[best.position] = best.token
+            tokens[right] = removed
+            next[best.position] = next[right]
+            if next[right] < tokens.count { previous[next[right]] = best.position }
+            if previous[best.position] >= 0 { consider(previous[best.position]) }
+            consider(best.position)
+        }
+        return tokens.filter { $0 != removed }
+    }
+}
+
+/// SentencePiece's tokens for single bytes.
+enum ByteFallback {
+    /// `<0x0A>` for a line feed.
+    static func token(for byte: UInt8) -> String {
+        let digits = String(byte, radix: 16, uppercase: true)
+        return digits.count == 1 ? "<0x0\(digits)>" : "<0x\(digits)>"
+    }
+
+    /// The byte that a token stands for.
+    static func byte(of token: [UInt8]) -> UInt8? {
+        guard token.count == 6, token.starts(with: "<0x".utf8), token.last == UInt8(ascii: ">") else { return nil }
+        return UInt8(String(decoding: token[3..<5], as: UTF8.self), radix: 16)
+    }
+}
+
+/// A merge that may still be possible.
+private struct MergeCandidate: Comparable {
+    let rank: Int
+    let position: Int
+    let left: Int32
+    let right: Int32
+    let token: Int32
+
+    static func < (a: Self, b: Self) -> Bool { (a.rank, a.position) < (b.rank, b.position) }
+}
+
+/// A binary heap, smallest first.
+private struct Heap<Element: Comparable> {
+    private var elements: [Element] = []
+
+    mutating func push(_ element: Element) {
+        elements.append(element)
+        var child = elements.count - 1
+        while child > 0, elements[child] < elements[(child - 1) / 2] {
+            elements.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    mutating func pop() -> Element? {
+        guard let first = elements.first else { return nil }
+        let last = elements.removeLast()
+        guard !elements.isEmpty else { return first }
+        elements[0] = last
+        var parent = 0
+        while true {
+            let smallest = [2 * parent + 1, 2 * parent + 2].filter { $0 < elements.count }
+                .min { elements[$0] < elements[$1] }
+            guard let child = smallest, elements[child] < elements[parent] else { return first }
+            elements.swapAt(child, parent)
+            parent = child
+        }
+    }
+}

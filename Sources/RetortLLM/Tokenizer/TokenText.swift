@@ -1,0 +1,59 @@
+/// How the text of tokens becomes text again: the `decoder` of `tokenizer.json`.
+struct TokenText: Sendable {
+    private enum Kind: Sendable {
+        /// GPT-2's byte characters.
+        case byteLevel
+        /// SentencePiece's pieces: a visible blank, and tokens for single bytes.
+        case pieces(blank: [UInt8], fallsBackToBytes: Bool)
+        /// BERT's: words apart, continuations joined.
+        case wordPiece(prefix: [UInt8])
+        case plain
+    }
+
+    private let kind: Kind
+    /// How many spaces at the start of all text fall away.
+    let dropsLeadingSpaces: Int
+
+    init(_ tree: JSONTree?, file: String) throws {
+        var kind = Kind.plain
+        var dropped = 0
+        let parts = tree?["decoders"]?.array ?? [tree].compactMap(\.self).filter { !$0.isNull }
+        var blank: [UInt8] = []
+        var fallsBack = false
+        for part in parts {
+            switch part["type"]?.string ?? "?" {
+            case "ByteLevel": kind = .byteLevel
+            case "Metaspace":
+                blank = part["replacement"]?.bytes ?? Array("▁".utf8)
+                let never = part["prepend_scheme"]?.string == "never" || part["add_prefix_space"]?.bool == false
+                dropped = never ? 0 : 1
+            case "Replace" where part["content"]?.string == " ": blank = part["pattern"]?["String"]?.bytes ?? []
+            case "ByteFallback": fallsBack = true
+            case "Fuse": break
+            case "Strip" where part["content"]?.string == " " && (part["stop"]?.id ?? 0) == 0:
+                dropped = part["start"]?.id.map(Int.init) ?? 0
+            case "WordPiece": kind = .wordPiece(prefix: part["prefix"]?.bytes ?? Array("##".utf8))
+            case let type: throw TokenizerError.unsupported(file: file, "the decoder \(type)")
+            }
+        }
+        if !blank.isEmpty || fallsBack { kind = .pieces(blank: blank, fallsBackToBytes: fallsBack) }
+        self.kind = kind
+        dropsLeadingSpaces = dropped
+    }
+
+    /// The bytes that a token stands for. They may be part of a character.
+    func bytes(of token: [UInt8]) -> [UInt8] {
+        switch kind {
+        case .plain: return token
+        case .byteLevel: return ByteLevel.decode(token)
+        case .pieces(let blank, let fallsBack):
+            if fallsBack, let byte = ByteFallback.byte(of: token) { return [byte] }
+            return blank.isEmpty ? token : token.replacing(blank, with: [0x20])
+        case .wordPiece(let prefix):
+            return token.starts(with: prefix) ? Array(token.dropFirst(prefix.count)) : [0x20] + token
+        }
+    }
+
+    /// What all text starts with in excess, as WordPiece's first word does.
+    var leadingSpaces: Int { if case .wordPiece = kind { 1 } else { dropsLeadingSpaces } }
+}

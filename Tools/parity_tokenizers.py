@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""Compares Retort's tokenizers with the `tokenizers` library: ids of 10,000 lines of mixed text, and their text again.
+
+The definitions are trained here in the way of each family: GPT-2, Qwen2, Llama 3 and GPT-4o (Phi-4-mini) by bytes,
+Llama 2 (both ways of writing it), Gemma and Phi-3 in SentencePiece's manner, BERT in pieces of words.
+"""
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RETORT = ROOT / ".build/release/retort"
+TOKENIZER = ROOT / "seedlings/tokenizer"
+
+WORDS = (
+    "the river café naïve Zürich 北京市 東京都 你好世界 مرحبا ١٢٣ हिन्दी १२३ Привет 안녕하세요 👩‍👩‍👧 😀🎉 I'm you're WE'LL "
+    "def f(x): return x**2 for i in range(10): \"quoted\" 'single' a_b-c.d/e\\f 3.14159 1,234,567 0x1F e\u0301 \u00a0 \u2003 "
+    "ſ's ǆ ﬁ ½ Ⅷ ²³ <|im_end|> <s> <tool> {}[]()<>!?;:%&*#@~`^| ▁ ▁▁a camelCaseWord HTTPServer \u0000 \u200b"
+).split(" ")
+SPACES = [" ", "  ", "\t", "\n", "\r\n", "\n\n  ", " \n", "\u00a0", "\r", "", "   "]
+
+
+def lines(count):
+    draw = random.Random(3)
+    for _ in range(count):
+        yield "".join(draw.choice(WORDS) + draw.choice(SPACES) for _ in range(draw.randint(0, 30)))
+
+
+def byte_level(pattern, behavior="isolated", invert=False):
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=pattern is None)
+    if pattern:
+        tokenizer.normalizer = normalizers.NFC()
+        split = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), behavior, invert), split])
+    tokenizer.pre_tokenizer = split
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer, trainers.BpeTrainer(
+        vocab_size=2000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
+        special_tokens=["<|im_end|>"],
+    )
+
+
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+def pieces(normalizer=None, pre_tokenizer=None, strips=True):
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    if pre_tokenizer:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence(parts + ([decoders.Strip(" ", 1, 0)] if strips else []))
+    return tokenizer, trainers.BpeTrainer(
+        vocab_size=1500, show_progress=False, limit_alphabet=90, max_token_length=12,
+        special_tokens=["<unk>", "<s>", "</s>", *BYTES],
+    )
+
+
+def kinds():
+    contraction = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    yield "qwen2", *byte_level(contraction % r"\p{N}")
+    yield "llama3", *byte_level(contraction % r"\p{N}{1,3}")
+    yield "gpt2", *byte_level(None)
+    upper, lower = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
+    ends = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    gpt4o = (
+        rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]*[{lower}]+{ends}|[^\r\n\p{{L}}\p{{N}}]?[{upper}]+[{lower}]*{ends}"
+        r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    yield "gpt4o", *byte_level(gpt4o, "removed", True)
+    legacy = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    yield "llama2", *pieces(normalizer=legacy)
+    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)
+    yield "llama2-metaspace", *pieces(pre_tokenizer=metaspace)
+    yield "metaspace-words", *pieces(pre_tokenizer=pre_tokenizers.Metaspace())
+    gemma = pre_tokenizers.Split(" ", "merged_with_previous")
+    yield "gemma", *pieces(normalizers.Replace(" ", "▁"), gemma, strips=False)
+    digits = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Split(Regex(r"\s+"), "merged_with_next")]
+    )
+    yield "digits", *pieces(pre_tokenizer=digits, strips=False)
+    for name, lowercase in (("bert-uncased", True), ("bert-cased", False)):
+        bert = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        bert.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+        bert.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        bert.decoder = decoders.WordPiece(cleanup=False)
+        yield name, bert, trainers.WordPieceTrainer(
+            vocab_size=1500, show_progress=False, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        )
+
+
+def frame(name, tokenizer):
+    """Adds tokens as the family does: special and ordinary ones, some that take blanks along."""
+    if name.startswith("bert"):
+        ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+        tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ids)
+    elif name in ("llama2", "gemma"):
+        tokenizer.post_processor = processors.TemplateProcessing(
+            "<s> $A", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
+        )
+    tokenizer.add_special_tokens([AddedToken("<|im_end|>", rstrip=name == "llama2-metaspace")])
+    tokenizer.add_tokens([AddedToken("<tool>", normalized=False), AddedToken("range", single_word=True)])
+
+
+def retort(*arguments):
+    done = subprocess.run([str(RETORT), *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"retort {' '.join(map(str, arguments))}\n{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def compare(folder, check):
+    texts = list(lines(10_000))
+    file = folder / "lines.jsonl"
+    file.write_text("".join(json.dumps(text) + "\n" for text in texts), encoding="utf-8")
+    for name, tokenizer, trainer in kinds():
+        tokenizer.train_from_iterator(texts[:2000], trainer)
+        frame(name, tokenizer)
+        target = folder / f"{name}.json"
+        tokenizer.save(str(target))
+        compare_one(f"tokenizer {name}", tokenizer, target, file, texts, check)
+    seedling = Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
+    compare_one("tokenizer seedling", seedling, TOKENIZER, file, texts, check)
+
+
+def compare_one(name, tokenizer, target, file, texts, check):
+    found = retort("tokenize", target, "--lines", file, "--framed")
+    expected = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    report(f"{name}: ids of {len(texts)} lines", found, expected, texts, check)
+    expected_texts = [tokenizer.decode(ids, skip_special_tokens=False) for ids in expected]
+    report(f"{name}: text again", retort("tokenize", target, "--lines", file, "--decode"), expected_texts, texts, check)
+
+
+def report(name, found, expected, texts, check):
+    differing = [i for i, (a, b) in enumerate(zip(found, expected)) if a != b]
+    check(f"{name}, that differ", len(differing) + abs(len(found) - len(expected)), 0)
+    for i in differing[:3]:
+        print("     ", json.dumps(texts[i], ensure_ascii=False)[:160])
+        print("        here ", json.dumps(found[i], ensure_ascii=False)[:200])
+        print("        there", json.dumps(expected[i], ensure_ascii=False)[:200])
+
+
+if __name__ == "__main__":
+    failed = []
+
+    def check(name, value, limit):
+        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value}")
+        if value > limit:
+            failed.append(name)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        compare(pathlib.Path(scratch), check)
+    sys.exit(f"{len(failed)} comparisons failed" if failed else 0)
