@@ -19,6 +19,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING, Qwen2Config, Qwen2ForCausalLM
 
+import parity_templates
 import parity_tokenizers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -174,4 +175,5 @@ with tempfile.TemporaryDirectory() as scratch:
     compare_families(scratch)
     compare_lora(scratch)
     parity_tokenizers.compare(scratch, check)
+    parity_templates.compare(scratch, check)
 sys.exit(f"{len(failures)} comparisons failed" if failures else 0)

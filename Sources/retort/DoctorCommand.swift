@@ -1,39 +1,78 @@
 import ArgumentParser
 import Foundation
+import RetortAgents
 import RetortCore
+import RetortLLM
 import RetortPython
+import RetortTraining
 
 /// `retort doctor`
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Show what shuts model-written programs in on this machine, and try it.",
+        commandName: "doctor",
+        abstract: "Show what shuts model-written programs in on this machine, or what a checkpoint makes of a chat.",
         discussion: """
-            Each layer is looked at from outside, and hostile programs are run to see it hold. The exit code is 1 when \
-            one gets through or the sandbox is weaker than --require-sandbox.
+            Without a checkpoint: each layer of the sandbox is looked at from outside, and hostile programs are run to \
+            see it hold. The exit code is 1 when one gets through or the sandbox is weaker than --require-sandbox.
+
+            With a checkpoint's folder: a sample trajectory is shown token by token, each with its role and with ● where \
+            the student learns, and training, acting and serving are checked to see the same tokens. The exit code is 1 \
+            when they do not.
+
+              retort doctor
+              retort doctor seedlings/3m
             """)
 
+    @Argument(help: "A checkpoint's folder.") var checkpoint: String?
     @OptionGroup var sandbox: SandboxOptions
     @Flag(help: "Print JSON.") var json = false
 
     func run() async throws {
+        if let checkpoint {
+            try examine(URL(fileURLWithPath: checkpoint))
+        } else {
+            try await examineSandbox()
+        }
+    }
+
+    private func examineSandbox() async throws {
         let python = try await PythonInterpreter(requiring: .none)
         let report = try await python.inspect()
         if json {
-            print(String(decoding: try JSONCoding.prettyEncoder.encode(report), as: UTF8.self))
+            try printJSON(report)
         } else {
-            show(report)
+            print("Sandbox: \(report.level.rawValue)" + (report.shortfall.map { " (\($0))" } ?? "") + "\n\nLayers")
+            for line in report.layers { show(line.name, line.detail, as: line.holds ? "on " : "off") }
+            print("\nA program that …")
+            for line in report.trials { show(line.name, line.detail, as: line.holds ? "is stopped" : "GETS THROUGH") }
         }
         guard report.isSound, report.level >= sandbox.required else { throw ExitCode.failure }
     }
 
-    private func show(_ report: SandboxReport) {
-        print("Sandbox: \(report.level.rawValue)" + (report.shortfall.map { " (\($0))" } ?? "") + "\n\nLayers")
-        for line in report.layers { show(line, as: line.holds ? "on " : "off") }
-        print("\nA program that …")
-        for line in report.trials { show(line, as: line.holds ? "is stopped" : "GETS THROUGH") }
+    private func examine(_ folder: URL) throws {
+        let checkpoint = try Checkpoint(folder: folder)
+        let marker = checkpoint.tokenizer.token(checkpoint.template.endOfTurn) ?? ""
+        let audit = try TemplateAudit(
+            TemplateAudit.sample(marker: marker), view: CodeAgentView(instructions: .full, tools: []),
+            template: checkpoint.template, tokenizer: checkpoint.tokenizer)
+        if json {
+            try printJSON(audit.rows)
+        } else {
+            for row in audit.rows {
+                let text = row.text.replacing("\n", with: "\\n")
+                print("\(row.trainable ? "●" : " ") \(row.role.rawValue)\t\(row.id)\t\(text)")
+            }
+            print("")
+            for finding in audit.findings { show(finding.name, finding.detail, as: finding.holds ? "holds" : "FAILS") }
+        }
+        guard audit.isSound else { throw ExitCode.failure }
     }
 
-    private func show(_ line: SandboxReport.Line, as state: String) {
-        print("  \(state)  \(line.name)" + (line.detail.isEmpty ? "" : "  \u{2014} \(line.detail)"))
+    private func printJSON(_ value: some Encodable) throws {
+        print(String(decoding: try JSONCoding.prettyEncoder.encode(value), as: UTF8.self))
+    }
+
+    private func show(_ name: String, _ detail: String, as state: String) {
+        print("  \(state)  \(name)" + (detail.isEmpty ? "" : "  \u{2014} \(detail)"))
     }
 }

@@ -21,8 +21,7 @@ struct RetortCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
             InspectCommand.self, DoctorCommand.self, ImportCommand.self, PretrainCommand.self, TokenizeCommand.self,
-            WorldCommand.self,
-            LogitsCommand.self,
+            RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])
 
     /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.

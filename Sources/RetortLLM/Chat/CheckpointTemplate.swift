@@ -1,25 +1,24 @@
 import Foundation
 import RetortCore
 
-/// Finds the chat template of a checkpoint's folder.
-enum CheckpointTemplate {
+extension JinjaTemplate {
     /// Templates are somebody else's programs: longer ones are refused.
     private static let longest = 1 << 20
 
-    /// The folder's own template, or the format whose markers the tokenizer has.
-    /// - Throws: `CheckpointError.template` that names the file, or `TokenizerError.noChatFormat`.
-    static func find(in folder: URL, _ tokenizer: Tokenizer) throws -> any ChatTemplate {
-        let configuration = fields(folder.appendingPathComponent("tokenizer_config.json"))
-        guard let (source, file) = try source(in: folder, configuration) else { return try TurnTemplate(tokenizer) }
-        guard source.utf8.count <= longest else {
-            throw CheckpointError.malformed(file: file.path, "its chat template is longer than \(longest) bytes")
+    /// The template of a checkpoint's folder: `chat_template.jinja`, or the one in `tokenizer_config.json`; nil when it
+    /// has none.
+    /// - Throws: `CheckpointError.template` that names the file.
+    public init?(folder: URL, tokenizer: Tokenizer) throws {
+        let configuration = (try? Data(contentsOf: folder.appendingPathComponent("tokenizer_config.json")))
+            .flatMap { try? JSONCoding.decoder.decode(JSONValue.self, from: $0) }
+        guard let (source, file) = try Self.source(in: folder, configuration) else { return nil }
+        guard source.utf8.count <= Self.longest else {
+            throw CheckpointError.template(file: file.path, "its chat template is longer than \(Self.longest) bytes")
         }
         do {
-            return try JinjaTemplate(source, variables: specials(configuration), tokenizer: tokenizer)
-        } catch let error as JinjaError {
-            throw CheckpointError.template(file: file.path, error.description)
-        } catch let error as ChatTemplateError {
-            throw CheckpointError.template(file: file.path, error.description)
+            try self.init(source, variables: Self.specials(configuration), tokenizer: tokenizer)
+        } catch {
+            throw CheckpointError.template(file: file.path, "\(error)")
         }
     }
 
@@ -27,7 +26,7 @@ enum CheckpointTemplate {
         let file = folder.appendingPathComponent("chat_template.jinja")
         if FileManager.default.fileExists(atPath: file.path) {
             guard let data = try? Data(contentsOf: file), let text = String(data: data, encoding: .utf8) else {
-                throw CheckpointError.malformed(file: file.path, "it is not UTF-8 text")
+                throw CheckpointError.template(file: file.path, "it is not UTF-8 text")
             }
             return (text, file)
         }
@@ -45,9 +44,5 @@ enum CheckpointTemplate {
     private static func specials(_ configuration: JSONValue?) -> [String: String] {
         (configuration?.object ?? [:]).filter { $0.key.hasSuffix("_token") }
             .compactMapValues { $0.string ?? $0["content"]?.string }
-    }
-
-    private static func fields(_ file: URL) -> JSONValue? {
-        (try? Data(contentsOf: file)).flatMap { try? JSONCoding.decoder.decode(JSONValue.self, from: $0) }
     }
 }

@@ -48,13 +48,19 @@ public struct JinjaTemplate: ChatTemplate {
     }
 
     /// The text of a chat, as transformers' `apply_chat_template` writes it.
-    /// - Parameters:
-    ///   - isPrompt: whether the head of an assistant's turn follows (`add_generation_prompt`).
-    ///   - more: further variables, such as `tools`.
-    func text(
-        _ messages: JinjaValue, isPrompt: Bool, more: [String: JinjaValue] = [:]
-    ) throws(JinjaError) -> MarkedText {
-        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt, more)
+    /// - Parameter json: an object with `messages`, and whatever else the template asks for (`tools`,
+    ///   `add_generation_prompt`, …).
+    public func text(json: Data) throws -> String {
+        let tree = try JSONTree.parse(Array(json))
+        guard case .object(let members) = tree, let messages = tree["messages"] else {
+            throw JinjaError.raised("the chat needs 'messages'")
+        }
+        let more = members.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) }
+        let isPrompt = tree["add_generation_prompt"]?.bool ?? false
+        return try Self.text(
+            nodes, variables, date, JinjaValue(messages), isPrompt: isPrompt,
+            Dictionary(more, uniquingKeysWith: { _, last in last })
+        ).string
     }
 
     private static func text(

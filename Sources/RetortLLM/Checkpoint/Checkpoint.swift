@@ -30,7 +30,8 @@ public struct Checkpoint {
         }
         configuration = try DecoderConfiguration(configFile: self.folder.appendingPathComponent("config.json"))
         tokenizer = try Tokenizer(self.folder)
-        let template = try CheckpointTemplate.find(in: self.folder, tokenizer)
+        let template: any ChatTemplate =
+            try JinjaTemplate(folder: self.folder, tokenizer: tokenizer) ?? TurnTemplate(tokenizer)
         self.template = template
         endTokens = Self.endTokens(self.folder).union([Int(template.endOfTurn)])
     }

@@ -92,16 +92,11 @@ struct AddedTokens: Sendable {
     private static func touchesWord(_ range: Range<Int>, in text: [UInt8]) -> Bool {
         var before = range.lowerBound - 1
         while before > 0, text[before] & 0xC0 == 0x80 { before -= 1 }
-        return [before, range.upperBound].contains { scalar(in: text, at: $0).map(isPartOfWord) ?? false }
+        return [before, range.upperBound].contains { scalar(in: text, at: $0).map(\.isPartOfWord) ?? false }
     }
 
     private static func scalar(in text: [UInt8], at position: Int) -> Unicode.Scalar? {
         guard text.indices.contains(position) else { return nil }
         return String(decoding: text[position..<min(position + 4, text.count)], as: UTF8.self).unicodeScalars.first
-    }
-
-    private static func isPartOfWord(_ scalar: Unicode.Scalar) -> Bool {
-        scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil
-            || scalar.properties.generalCategory == .nonspacingMark
     }
 }

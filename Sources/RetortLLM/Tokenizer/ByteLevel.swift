@@ -16,8 +16,13 @@ enum ByteLevel {
     /// The characters of bytes, as UTF-8.
     static func encode(_ text: some Sequence<UInt8>) -> [UInt8] { text.flatMap { characters[Int($0)] } }
 
-    /// The bytes of characters; what is no such character is left out.
-    static func decode(_ mapped: [UInt8]) -> [UInt8] {
-        String(decoding: mapped, as: UTF8.self).unicodeScalars.compactMap { bytes[$0] }
+    /// The bytes of characters; nil when one of them is none of the mapping's.
+    static func decode(_ mapped: [UInt8]) -> [UInt8]? {
+        var decoded: [UInt8] = []
+        for scalar in String(decoding: mapped, as: UTF8.self).unicodeScalars {
+            guard let byte = bytes[scalar] else { return nil }
+            decoded.append(byte)
+        }
+        return decoded
     }
 }

@@ -139,12 +139,7 @@ extension PreTokenizer.Step {
     private static func words(of text: String, _ body: (String) -> Void) {
         func kind(_ scalar: Unicode.Scalar) -> Int {
             if scalar.properties.isWhitespace { return 0 }
-            let isWord =
-                scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType == .decimal
-                || [.nonspacingMark, .spacingMark, .enclosingMark, .connectorPunctuation]
-                    .contains(scalar.properties.generalCategory)
-                || scalar.properties.isJoinControl
-            return isWord ? 1 : 2
+            return scalar.isPartOfWord ? 1 : 2
         }
         var rest = text.unicodeScalars[...]
         while let first = rest.first {
@@ -198,6 +193,17 @@ extension [(String, isMatch: Bool)] {
             }
         }
         return joined
+    }
+}
+
+extension Unicode.Scalar {
+    /// `\w` (Unicode's annex on regular expressions, UTS 18, appendix C).
+    var isPartOfWord: Bool {
+        if properties.isAlphabetic || properties.isJoinControl { return true }
+        switch properties.generalCategory {
+        case .decimalNumber, .nonspacingMark, .spacingMark, .enclosingMark, .connectorPunctuation: return true
+        default: return false
+        }
     }
 }
 

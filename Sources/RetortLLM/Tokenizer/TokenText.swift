@@ -45,7 +45,7 @@ struct TokenText: Sendable {
     func bytes(of token: [UInt8]) -> [UInt8] {
         switch kind {
         case .plain: return token
-        case .byteLevel: return ByteLevel.decode(token)
+        case .byteLevel: return ByteLevel.decode(token) ?? token
         case .pieces(let blank, let fallsBack):
             if fallsBack, let byte = ByteFallback.byte(of: token) { return [byte] }
             return blank.isEmpty ? token : token.replacing(blank, with: [0x20])

@@ -39,16 +39,17 @@ public final class Tokenizer: Sendable {
         let file = location.pathExtension == "json" ? location : location.appendingPathComponent("tokenizer.json")
         let definition = try TokenizerDefinition(file)
         ids = definition.ids
-        texts = Dictionary(ids.map { ($1, $0) }, uniquingKeysWith: { $0.lexicographicallyPrecedes($1) ? $0 : $1 })
         added = Dictionary(definition.addedTokens.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
         let normalizer = try definition.part("normalizer").map { try TextNormalizer($0, file: file.path) }
         self.normalizer = normalizer
+        let normalized = definition.addedTokens.filter { $0.normalized && normalizer != nil }.map { token in
+            let text = String(decoding: token.content, as: UTF8.self)
+            return token.with(content: Array((normalizer?(text, continuing: false) ?? text).utf8))
+        }
         rawAdded = AddedTokens(definition.addedTokens.filter { !$0.normalized || normalizer == nil })
-        normalizedAdded = AddedTokens(
-            definition.addedTokens.filter { $0.normalized && normalizer != nil }.map { token in
-                let text = String(decoding: token.content, as: UTF8.self)
-                return token.with(content: Array((normalizer?(text, continuing: false) ?? text).utf8))
-            })
+        normalizedAdded = AddedTokens(normalized)
+        texts = Dictionary(ids.map { ($1, $0) }, uniquingKeysWith: { $0.lexicographicallyPrecedes($1) ? $0 : $1 })
+            .merging(normalized.map { ($0.id, $0.content) }) { $1 }
         preTokenizer = try PreTokenizer(definition.part("pre_tokenizer"), file: file.path)
         text = try TokenText(definition.part("decoder"), file: file.path)
         model = try Self.model(definition)
@@ -197,7 +198,7 @@ public final class Tokenizer: Sendable {
     public enum SpecialTokenText: Sendable { case kept, skipped }
 
     func bytes(of id: Int32, specials: SpecialTokenText) -> [UInt8] {
-        if let token = added[id] { return token.special && specials == .skipped ? [] : token.content }
+        if specials == .skipped, isSpecial(id) { return [] }
         return texts[id].map(text.bytes) ?? []
     }
 

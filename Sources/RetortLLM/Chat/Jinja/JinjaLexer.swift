@@ -19,6 +19,9 @@ struct JinjaLexer {
 
     private enum Trim { case none, newline, all }
 
+    /// In words and signs; it bounds how deep an expression can be.
+    private static let longestTag = 1000
+
     static func pieces(of template: String) throws(JinjaError) -> [Piece] {
         var text = Substring(template.replacing("\r\n", with: "\n"))
         if text.hasSuffix("\n") { text.removeLast() }
@@ -99,6 +102,7 @@ struct JinjaLexer {
                 break
             }
             tokens.append(JinjaToken(kind: try token(), line: line))
+            if tokens.count > Self.longestTag { throw .unsupported(line: opened, "a tag this long") }
         }
         pieces.append(kind == "{" ? .output(tokens, line: opened) : .statement(tokens, line: opened))
         if kind == "%", tokens.count == 1, tokens[0].kind == .name("raw") { try raw(opened) }
@@ -179,17 +183,26 @@ struct JinjaLexer {
     }
 
     private mutating func number() throws(JinjaError) -> JinjaToken.Kind {
-        var digits = take { ("0"..."9").contains($0) || $0 == "_" }
-        if position + 1 < scalars.count, scalars[position] == ".", ("0"..."9").contains(scalars[position + 1]) {
+        func isDigit(_ index: Int) -> Bool { index < scalars.count && ("0"..."9").contains(scalars[index]) }
+        var digits = take { ("0"..."9").contains($0) || $0 == "_" }.replacing("_", with: "")
+        var isWhole = true
+        if position < scalars.count, scalars[position] == ".", isDigit(position + 1) {
+            isWhole = false
             position += 1
             digits += "." + take { ("0"..."9").contains($0) }
-            guard let value = Double(digits) else { throw .syntax(line: line, "'\(digits)' is no number") }
-            return .float(value)
         }
-        guard let value = Int(digits.replacing("_", with: "")) else {
-            throw .syntax(line: line, "'\(digits)' is no number")
+        if position < scalars.count, scalars[position] == "e" || scalars[position] == "E" {
+            let isSigned = position + 1 < scalars.count && (scalars[position + 1] == "+" || scalars[position + 1] == "-")
+            if isDigit(position + (isSigned ? 2 : 1)) {
+                isWhole = false
+                digits += "e" + (isSigned ? String(scalars[position + 1]) : "")
+                position += isSigned ? 2 : 1
+                digits += take { ("0"..."9").contains($0) }
+            }
         }
-        return .integer(value)
+        if isWhole, let value = Int(digits) { return .integer(value) }
+        guard !isWhole, let value = Double(digits) else { throw .syntax(line: line, "'\(digits)' is no number") }
+        return .float(value)
     }
 
     private mutating func string(_ quote: Unicode.Scalar) throws(JinjaError) -> String {

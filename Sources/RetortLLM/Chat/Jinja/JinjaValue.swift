@@ -190,3 +190,18 @@ struct JinjaFunction {
     typealias Arguments = (positional: [JinjaValue], named: [(name: String, value: JinjaValue)])
     let call: (Arguments, inout JinjaInterpreter) throws(JinjaError) -> JinjaValue
 }
+
+extension JinjaValue {
+    /// A JSON document's value, its objects in order.
+    init(_ tree: JSONTree) {
+        switch tree {
+        case .null: self = .none
+        case .bool(let bool): self = .bool(bool)
+        case .number(let number): self = Int(exactly: number).map { .integer($0) } ?? .float(number)
+        case .string(let bytes): self = .text(String(decoding: bytes, as: UTF8.self))
+        case .array(let elements): self = .list(elements.map(JinjaValue.init))
+        case .object(let members):
+            self = .dictionary(members.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) })
+        }
+    }
+}
