@@ -23,13 +23,12 @@ public struct GradientProbe {
     public func step(_ ids: [Int32]) throws -> (loss: Double, gradients: [String: [Float]]) {
         var row = PackedRow()
         row.append(TrainingExample(id: "probe", tokens: ids, trainable: ids.map { _ in true }))
-        let loss = try RowLoss.sum(of: row, network) * (1 / Double(row.targets.count))
-        try loss.backward()
+        let loss = try RowLoss.backward(row, network, scale: 1 / Double(row.targets.count))
         var gradients: [String: [Float]] = [:]
         for (name, adapter) in adapters {
             gradients["\(name).lora_A"] = try adapter.down.gradient()?.floats()
             gradients["\(name).lora_B"] = try adapter.up.gradient()?.floats()
         }
-        return (Double(try loss.item()), gradients)
+        return (loss, gradients)
     }
 }

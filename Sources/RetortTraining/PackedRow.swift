@@ -1,23 +1,27 @@
 import RetortCore
+import RetortLLM
 
-/// Several samples in one row, end to end and without padding.
+/// Several samples in one row, without padding and without a shared beginning twice.
 public struct PackedRow: Sendable, Equatable {
-    /// The samples' tokens.
+    /// The tokens, segment by segment.
     public var tokens: [Int32] = []
-    /// The samples' lengths, in order.
-    public var segments: [Int] = []
-    /// Positions in `tokens` whose *next* token is a target.
+    /// Samples, or the trees of segments that they are made of.
+    public var segments: [RowSegment] = []
+    /// Positions in `tokens` that predict a target: the token before it in its sample.
     public var predicting: [Int] = []
     /// The targets, one for each element of `predicting`.
     public var targets: [Int32] = []
+    /// The samples' tokens in all, as if nothing were shared.
+    public var sampleTokens = 0
 
     public init() {}
 
-    /// Adds a sample at the end.
+    /// Adds a sample at the end, sharing nothing.
     public mutating func append(_ example: TrainingExample) {
         let offset = tokens.count
         tokens += example.tokens
-        segments.append(example.tokens.count)
+        segments.append(RowSegment(length: example.tokens.count))
+        sampleTokens += example.tokens.count
         for index in example.tokens.indices.dropFirst() where example.trainable[index] {
             predicting.append(offset + index - 1)
             targets.append(example.tokens[index])
@@ -34,33 +38,37 @@ public protocol RowSource {
 }
 
 /// Samples in a fresh seeded order for each epoch, packed into rows of at most `rowTokens` tokens.
+///
+/// Samples that begin alike stay together, so that a row holds what they share once (`PrefixTree`).
 public struct EpochRows: RowSource {
     private var rows: [PackedRow]
     private var position = 0
 
     public init(_ examples: [TrainingExample], epochs: Int, rowTokens: Int, seed: UInt64) {
         rows = []
+        let kin = PrefixTree.kin(among: examples)
         for epoch in 0..<epochs {
             var generator = SeededGenerator(seed: seed, "epoch \(epoch)")
-            rows += Self.pack(examples.shuffled(using: &generator), rowTokens: rowTokens)
+            let order = kin.shuffled(using: &generator).flatMap { $0.shuffled(using: &generator) }
+            rows += Self.pack(order.map { examples[$0] }, rowTokens: rowTokens)
         }
     }
 
     /// First fit over the rows still open: few enough that the shuffled order hardly changes.
     static func pack(_ examples: [TrainingExample], rowTokens: Int, open limit: Int = 4) -> [PackedRow] {
         var done: [PackedRow] = []
-        var open: [PackedRow] = []
+        var open: [PrefixTree] = []
         for example in examples {
-            if let fit = open.firstIndex(where: { $0.tokens.count + example.tokens.count <= rowTokens }) {
-                open[fit].append(example)
+            if let fit = open.firstIndex(where: { $0.tokenCount + $0.cost(of: example) <= rowTokens }) {
+                open[fit].insert(example)
                 continue
             }
-            if open.count == limit { done.append(open.removeFirst()) }
-            var row = PackedRow()
-            row.append(example)
-            open.append(row)
+            if open.count == limit { done.append(open.removeFirst().row) }
+            var tree = PrefixTree()
+            tree.insert(example)
+            open.append(tree)
         }
-        return done + open
+        return done + open.map(\.row)
     }
 
     public var rowCount: Int? { rows.count }

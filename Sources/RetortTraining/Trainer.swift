@@ -6,8 +6,7 @@ import RetortTensor
 /// Supervised fine-tuning on packed rows, with checkpoints that resume to the same result.
 ///
 /// The loss of an update is the cross-entropy summed over its target tokens and divided by their number
-/// (arXiv 2505.17612, eq. 4), whatever rows they fell into. Scores over the vocabulary are computed at target positions
-/// only.
+/// (arXiv 2505.17612, eq. 4), whatever rows they fell into.
 public final class Trainer {
     /// How far a run is.
     public struct Progress: Sendable {
@@ -19,7 +18,7 @@ public final class Trainer {
         /// The gradient norm before clipping.
         public var gradientNorm: Double
         public var learningRate: Double
-        /// Tokens read since this process began training, targets among them.
+        /// Tokens of samples since this process began training, targets among them; shared ones count in each sample.
         public var tokens: Int
         public var targets: Int
         /// Seconds since this process began training.
@@ -66,7 +65,7 @@ public final class Trainer {
             let rate = configuration.rate(at: update, of: updates)
             let (loss, norm) = try step(batch, number: update, rate: rate)
             losses.append(loss)
-            tokens += batch.reduce(0) { $0 + $1.tokens.count }
+            tokens += batch.reduce(0) { $0 + $1.sampleTokens }
             targets += batch.reduce(0) { $0 + $1.targets.count }
             if update % configuration.checkpointEvery == 0, update < updates {
                 try checkpoints?.save(parameters, configuration, losses: losses)
@@ -92,9 +91,7 @@ public final class Trainer {
         let targetCount = batch.reduce(0) { $0 + $1.targets.count }
         var total = 0.0
         for row in batch where !row.targets.isEmpty {
-            let loss = try RowLoss.sum(of: row, network) * (1 / Double(targetCount))
-            total += Double(try loss.item())
-            try loss.backward()
+            total += try RowLoss.backward(row, network, scale: 1 / Double(targetCount))
         }
         guard total.isFinite else { throw TrainerError.lossNotFinite(update: number) }
         let norm = try parameters.update(number, rate: rate, configuration)

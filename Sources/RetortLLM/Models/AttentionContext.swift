@@ -55,22 +55,57 @@ public struct AttentionForm: Sendable, Hashable {
     }
 }
 
-/// Several samples in one row without padding: each attends causally to itself only.
+/// A stretch of a row's tokens: a sample, or a part that several samples begin with, or what one of them goes on with.
+public struct RowSegment: Sendable, Hashable {
+    /// In tokens.
+    public var length: Int
+    /// The segment it goes on from, which stands before it in the row; nil begins a sample.
+    public var parent: Int?
+
+    public init(length: Int, parent: Int? = nil) {
+        self.length = length
+        self.parent = parent
+    }
+}
+
+/// Several samples in one row without padding, as trees of what they share: each token attends to its own segment up to
+/// itself, and to all of the segments that this one goes on from.
 public struct PackedAttention: AttentionContext {
-    /// The samples' lengths, in the order of the row.
-    public let segments: [Int]
+    /// In the order of the row.
+    public let segments: [RowSegment]
     /// Called with each layer's keys and values, for a cache to keep.
     let keep: ((_ layer: Int, _ key: Tensor, _ value: Tensor) throws -> Void)?
+    /// For each segment, the segments it goes on from, the first one first.
+    private let ancestors: [[Int]]
+    private let masks = MaskStore()
 
+    /// Samples that share nothing, by their lengths.
     public init(segments: [Int]) { self.init(segments: segments, keep: nil) }
 
     init(segments: [Int], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
-        self.segments = segments
-        self.keep = keep
+        self.init(tree: segments.map { RowSegment(length: $0) }, keep: keep)
     }
 
-    /// 0, 1, 2, … within each segment.
-    public var positions: [Int] { segments.flatMap { 0..<$0 } }
+    public init(tree segments: [RowSegment]) { self.init(tree: segments, keep: nil) }
+
+    private init(tree segments: [RowSegment], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
+        self.segments = segments
+        self.keep = keep
+        var ancestors: [[Int]] = []
+        for segment in segments { ancestors.append(segment.parent.map { ancestors[$0] + [$0] } ?? []) }
+        self.ancestors = ancestors
+    }
+
+    /// How many tokens stand before a segment in its sample.
+    private func past(_ index: Int) -> Int { ancestors[index].reduce(0) { $0 + segments[$1].length } }
+
+    /// Every token's place in its sample.
+    public var positions: [Int] {
+        segments.indices.flatMap { index in
+            let past = past(index)
+            return past..<past + segments[index].length
+        }
+    }
 
     public func attend(
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
@@ -80,13 +115,43 @@ public struct PackedAttention: AttentionContext {
         let key = try key.repeatingHeads(groups)
         let value = try value.repeatingHeads(groups)
         guard segments.count > 1 else { return try form.attendCausally(query, key, value) }
-        let queries = try query.split(segments, axis: 2)
-        let keys = try key.split(segments, axis: 2)
-        let values = try value.split(segments, axis: 2)
-        let outputs = try segments.indices.map {
-            try form.attendCausally(queries[$0], keys[$0], values[$0])
+        let lengths = segments.map(\.length)
+        let queries = try query.split(lengths, axis: 2)
+        let keys = try key.split(lengths, axis: 2)
+        let values = try value.split(lengths, axis: 2)
+        let outputs = try segments.indices.map { index in
+            let path = ancestors[index] + [index]
+            guard path.count > 1 else { return try form.attendCausally(queries[index], keys[index], values[index]) }
+            return try form.attend(
+                queries[index], Tensor.concatenated(path.map { keys[$0] }, axis: 2),
+                Tensor.concatenated(path.map { values[$0] }, axis: 2),
+                mask: masks.mask(past: past(index), length: lengths[index], form: form, like: queries[index]))
         }
         return try Tensor.concatenated(outputs, axis: 2)
+    }
+}
+
+/// Masks of segments that go on from others; every layer of a kind uses the same.
+private final class MaskStore {
+    private struct Key: Hashable {
+        let past: Int
+        let length: Int
+        let window: Int?
+    }
+
+    private var masks: [Key: Tensor] = [:]
+
+    /// `[1, 1, length, past + length]`, added to scores.
+    func mask(past: Int, length: Int, form: AttentionForm, like query: Tensor) throws -> Tensor {
+        let key = Key(past: past, length: length, window: form.window)
+        if let known = masks[key] { return known }
+        let whole = past + length
+        let keys = try Tensor.range(0..<whole, device: query.device).reshaped([1, whole])
+        let queries = try Tensor.range(past..<whole, device: query.device).reshaped([length, 1])
+        let mask = try AttentionForm.mask(keys, upTo: queries, window: form.window, like: query)
+            .reshaped([1, 1, length, whole])
+        masks[key] = mask
+        return mask
     }
 }
 

@@ -192,7 +192,8 @@ struct JinjaLexer {
             digits += "." + take { ("0"..."9").contains($0) }
         }
         if position < scalars.count, scalars[position] == "e" || scalars[position] == "E" {
-            let isSigned = position + 1 < scalars.count && (scalars[position + 1] == "+" || scalars[position + 1] == "-")
+            let isSigned =
+                position + 1 < scalars.count && (scalars[position + 1] == "+" || scalars[position + 1] == "-")
             if isDigit(position + (isSigned ? 2 : 1)) {
                 isWhole = false
                 digits += "e" + (isSigned ? String(scalars[position + 1]) : "")

@@ -1,0 +1,138 @@
+import RetortLLM
+
+/// Samples as a tree of what they share: every token is computed once, and gradients are those of the samples one by one.
+///
+/// A token that several samples share attends to nothing but tokens they share as well, so its state is the same in all of
+/// them, and its gradient is the sum of theirs. Trajectories of one question, the roles of one dialogue, and all samples of
+/// an agent with long instructions begin alike: on ToolBench's own files that is half of all tokens.
+struct PrefixTree {
+    private struct Node {
+        var tokens: ArraySlice<Int32>
+        /// For each token, of how many samples it is a target.
+        var targets: [Int]
+        var children: [Int] = []
+    }
+
+    /// Shorter beginnings are not worth a segment of their own.
+    static let shortestShare = 32
+
+    private var nodes: [Node] = []
+    private var roots: [Int] = []
+    private var sampleTokens = 0
+    /// Tokens in the row, shared ones once.
+    private(set) var tokenCount = 0
+
+    /// How many tokens a sample would add.
+    func cost(of example: TrainingExample) -> Int {
+        let path = path(of: example.tokens)
+        return example.tokens.count - path.shared
+    }
+
+    /// The way a sample goes: nodes it shares in full, and the one it leaves midway.
+    private func path(of tokens: [Int32]) -> (full: [Int], partial: (node: Int, length: Int)?, shared: Int) {
+        var full: [Int] = []
+        var shared = 0
+        var candidates = roots
+        while shared < tokens.count {
+            let rest = tokens[shared...]
+            let best = candidates.map { (node: $0, length: Self.commonLength(nodes[$0].tokens, rest)) }
+                .max { $0.length < $1.length }
+            guard let best, best.length > 0 else { break }
+            if best.length == nodes[best.node].tokens.count {
+                full.append(best.node)
+                shared += best.length
+                candidates = nodes[best.node].children
+            } else if best.length >= Self.shortestShare {
+                return (full, best, shared + best.length)
+            } else {
+                break
+            }
+        }
+        return (full, nil, shared)
+    }
+
+    private static func commonLength(_ a: ArraySlice<Int32>, _ b: ArraySlice<Int32>) -> Int {
+        zip(a, b).prefix { $0 == $1 }.count
+    }
+
+    mutating func insert(_ example: TrainingExample) {
+        var (full, partial, shared) = path(of: example.tokens)
+        if let partial {
+            split(partial.node, at: partial.length)
+            full.append(partial.node)
+        }
+        var position = 0
+        for node in full {
+            for index in nodes[node].targets.indices {
+                nodes[node].targets[index] += example.trainable[position] ? 1 : 0
+                position += 1
+            }
+        }
+        sampleTokens += example.tokens.count
+        guard shared < example.tokens.count else { return }
+        nodes.append(
+            Node(tokens: example.tokens[shared...], targets: example.trainable[shared...].map { $0 ? 1 : 0 }))
+        tokenCount += example.tokens.count - shared
+        if let parent = full.last {
+            nodes[parent].children.append(nodes.count - 1)
+        } else {
+            roots.append(nodes.count - 1)
+        }
+    }
+
+    private mutating func split(_ node: Int, at length: Int) {
+        let whole = nodes[node]
+        nodes.append(
+            Node(
+                tokens: whole.tokens.dropFirst(length), targets: Array(whole.targets[length...]),
+                children: whole.children))
+        nodes[node] = Node(
+            tokens: whole.tokens.prefix(length), targets: Array(whole.targets[..<length]), children: [nodes.count - 1])
+    }
+
+    /// The tree as a row: each segment before what goes on from it.
+    var row: PackedRow {
+        var row = PackedRow()
+        row.sampleTokens = sampleTokens
+        var open: [(node: Int, parent: Int?, last: Int?)] = roots.reversed().map { ($0, nil, nil) }
+        while let (index, parent, last) = open.popLast() {
+            let node = nodes[index]
+            let offset = row.tokens.count
+            for (place, (token, count)) in zip(node.tokens, node.targets).enumerated() {
+                // The first token of a sample is predicted by nothing.
+                if let before = place > 0 ? offset + place - 1 : last {
+                    row.predicting += Array(repeating: before, count: count)
+                    row.targets += Array(repeating: token, count: count)
+                }
+            }
+            row.tokens += node.tokens
+            row.segments.append(RowSegment(length: node.tokens.count, parent: parent))
+            let here = row.segments.count - 1
+            open += node.children.reversed().map { ($0, here, row.tokens.count - 1) }
+        }
+        return row
+    }
+
+    /// Samples that share more with one another than all samples do, by their numbers; each group in the order given.
+    static func kin(among examples: [TrainingExample]) -> [[Int]] {
+        let sorted = examples.indices.sorted {
+            examples[$0].tokens.lexicographicallyPrecedes(examples[$1].tokens)
+        }
+        guard let first = sorted.first, let last = sorted.last else { return [] }
+        // What the first and the last in order share, all share.
+        let common = commonLength(examples[first].tokens[...], examples[last].tokens[...])
+        var groups: [[Int]] = []
+        var previous: Int?
+        for index in sorted {
+            let tokens = examples[index].tokens
+            let own = previous.map { commonLength(examples[$0].tokens[...], tokens[...]) - common } ?? 0
+            if own >= max(shortestShare, (tokens.count - common) / 4) {
+                groups[groups.count - 1].append(index)
+            } else {
+                groups.append([index])
+            }
+            previous = index
+        }
+        return groups.map { $0.sorted() }.sorted { $0[0] < $1[0] }
+    }
+}
