@@ -60,6 +60,9 @@ let package = Package(
             .executableTarget(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],
                 path: "Benchmarks/Sandbox"),
+            .executableTarget(
+                name: "train-bench", dependencies: ["RetortTraining", "RetortLLM", "RetortTensor", "RetortCore"],
+                path: "Benchmarks/Training"),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",

@@ -91,7 +91,8 @@ public final class Trainer {
         let targetCount = batch.reduce(0) { $0 + $1.targets.count }
         var total = 0.0
         for row in batch where !row.targets.isEmpty {
-            total += try RowLoss.backward(row, network, scale: 1 / Double(targetCount))
+            total += try RowLoss.backward(
+                row, network, scale: 1 / Double(targetCount), recomputes: configuration.recomputesActivations)
         }
         guard total.isFinite else { throw TrainerError.lossNotFinite(update: number) }
         let norm = try parameters.update(number, rate: rate, configuration)

@@ -1,4 +1,5 @@
 import Foundation
+import RetortTensor
 
 /// The hyper-parameters of one training stage.
 public struct TrainingConfiguration: Codable, Sendable, Hashable {
@@ -42,6 +43,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public var beta2: Double
     /// The precision of products; weights, moments and the residual stream are float32 in any case.
     public var precision: Precision
+    /// Whether layers run again on the way back instead of keeping all they computed: less memory for a third more work.
+    public var recomputesActivations: Bool
     /// The seed of order, dropout and adapters.
     public var seed: UInt64
     /// How many updates lie between checkpoints.
@@ -50,8 +53,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public init(
         method: Method = .full, epochs: Int = 2, rowTokens: Int = 4096, accumulation: Int = 1,
         learningRate: Double = 2e-4, schedule: Schedule = .linear, warmup: Double = 0, weightDecay: Double = 0,
-        clip: Double = 1, beta2: Double = 0.999, precision: Precision = .bfloat16, seed: UInt64 = 42,
-        checkpointEvery: Int = 100
+        clip: Double = 1, beta2: Double = 0.999, precision: Precision = .bfloat16,
+        recomputesActivations: Bool = false, seed: UInt64 = 42, checkpointEvery: Int = 100
     ) {
         self.method = method
         self.epochs = epochs
@@ -64,8 +67,14 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         self.clip = clip
         self.beta2 = beta2
         self.precision = precision
+        self.recomputesActivations = recomputesActivations
         self.seed = seed
         self.checkpointEvery = checkpointEvery
+    }
+
+    /// How the base's weights are held: frozen ones as the products need them, learning ones in full.
+    public var baseDType: DType {
+        if case .lora = method, precision == .bfloat16 { .bfloat16 } else { .float32 }
     }
 
     /// The learning rate of an update, counted from 1.

@@ -31,12 +31,12 @@ struct PrefixTreeTests {
     }
 
     private func gradients(
-        _ rows: [PackedRow], _ configuration: DecoderConfiguration
+        _ rows: [PackedRow], _ configuration: DecoderConfiguration, recomputes: Bool = false
     ) throws -> (loss: Double, gradients: [[Float]]) {
         let network = try DecoderNetwork(configuration, weights: RandomWeights(seed: 2))
         for parameter in network.parameters { try parameter.tensor.requireGradient() }
         var loss = 0.0
-        for row in rows { loss += try RowLoss.backward(row, network, scale: 0.01) }
+        for row in rows { loss += try RowLoss.backward(row, network, scale: 0.01, recomputes: recomputes) }
         return (loss, try network.parameters.map { try $0.tensor.gradient()?.floats() ?? [] })
     }
 
@@ -71,6 +71,20 @@ struct PrefixTreeTests {
         for (a, b) in zip(expected.gradients, found.gradients) {
             let difference = zip(a, b).map { abs($0 - $1) }.max() ?? 0
             #expect(difference < 1e-5)
+        }
+    }
+
+    @Test("running layers again on the way back changes no gradient")
+    func recomputed() throws {
+        var maker = self
+        var tree = PrefixTree()
+        for sample in maker.family() { tree.insert(sample) }
+        let shape = Self.shape(window: nil, cap: nil)
+        let (kept, again) = (try gradients([tree.row], shape), try gradients([tree.row], shape, recomputes: true))
+        #expect(kept.loss == again.loss)
+        for (a, b) in zip(kept.gradients, again.gradients) {
+            #expect(a.count == b.count)
+            #expect((zip(a, b).map { abs($0 - $1) }.max() ?? 0) < 1e-6)
         }
     }
 

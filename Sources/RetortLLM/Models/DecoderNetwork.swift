@@ -49,15 +49,45 @@ public final class DecoderNetwork {
 
     /// The last layer's normalised states `[batch, length, hidden]` for int64 tokens and positions `[batch, length]`.
     public func hidden(_ tokens: Tensor, positions: Tensor, context: some AttentionContext) throws -> Tensor {
-        var state = try embedTokens.embedding(tokens)
-        if let scale = configuration.embeddingScale { state = try state * scale }
-        let dtype = precision ?? state.dtype
-        let angles = try rotary.angles(at: positions, dtype: dtype)
-        let local = try localRotary?.angles(at: positions, dtype: dtype)
-        for (layer, window) in zip(layers, configuration.windows) {
-            state = try layer(state, window == nil ? angles : local ?? angles, context)
-        }
+        let pass = try pass(at: positions)
+        var state = try embed(tokens)
+        for layer in layers.indices { state = try self.layer(layer, state, pass, context) }
         return try norm(state)
+    }
+
+    /// The angles of one pass through the layers.
+    public struct Pass {
+        let angles: RotaryEmbedding.Angles
+        let local: RotaryEmbedding.Angles?
+    }
+
+    /// Prepares a pass over tokens at int64 positions `[batch, length]`.
+    public func pass(at positions: Tensor) throws -> Pass {
+        let dtype = precision ?? embedTokens.dtype
+        return Pass(
+            angles: try rotary.angles(at: positions, dtype: dtype),
+            local: try localRotary?.angles(at: positions, dtype: dtype))
+    }
+
+    /// What the first layer sees of tokens: `[batch, length] → [batch, length, hidden]`.
+    public func embed(_ tokens: Tensor) throws -> Tensor {
+        let state = try embedTokens.embedding(tokens)
+        return try configuration.embeddingScale.map { try state * $0 } ?? state
+    }
+
+    /// One layer of a pass.
+    public func layer(
+        _ index: Int, _ state: Tensor, _ pass: Pass, _ context: some AttentionContext
+    ) throws -> Tensor {
+        try layers[index](state, configuration.windows[index] == nil ? pass.angles : pass.local ?? pass.angles, context)
+    }
+
+    /// The final norm.
+    public func normalised(_ state: Tensor) throws -> Tensor { try norm(state) }
+
+    /// The adapters of a layer.
+    public func adapters(ofLayer index: Int) -> [LowRankAdapter] {
+        layers[index].projections.compactMap(\.linear.adapter)
     }
 
     /// Scores over the vocabulary, for any leading shape: `[…, hidden] → […, vocabulary]`.

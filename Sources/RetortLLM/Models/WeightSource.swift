@@ -24,17 +24,20 @@ extension WeightSource {
 public struct RandomWeights: WeightSource {
     let seed: UInt64
     let deviation: Double
+    let dtype: DType
     let device: Device
 
-    public init(seed: UInt64, deviation: Double = 0.02, device: Device = .cpu) {
+    public init(seed: UInt64, deviation: Double = 0.02, dtype: DType = .float32, device: Device = .cpu) {
         self.seed = seed
         self.deviation = deviation
+        self.dtype = dtype
         self.device = device
     }
 
     public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-        if name.hasSuffix("norm.weight") { return try Tensor.full(shape, 1, device: device) }
-        if name.hasSuffix(".bias") { return try Tensor.zeros(shape, device: device) }
-        return try Tensor.normal(shape, deviation: deviation, seed: seed ^ StableHash.of(name)).to(device: device)
+        if name.hasSuffix("norm.weight") { return try Tensor.full(shape, 1, dtype: dtype, device: device) }
+        if name.hasSuffix(".bias") { return try Tensor.zeros(shape, dtype: dtype, device: device) }
+        return try Tensor.normal(shape, deviation: deviation, seed: seed ^ StableHash.of(name))
+            .to(dtype, device: device)
     }
 }

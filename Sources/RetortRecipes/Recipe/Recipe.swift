@@ -244,7 +244,8 @@ extension Recipe {
             weightDecay: reader.number("weightDecay", default: 0, in: 0...1),
             clip: reader.number("clip", default: 1, in: 1e-6...1e6),
             beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
-            precision: reader.choice("precision", default: .bfloat16), seed: seed,
+            precision: reader.choice("precision", default: .bfloat16),
+            recomputesActivations: reader.flag("recompute", default: false), seed: seed,
             checkpointEvery: reader.integer("checkpointEvery", default: 50, in: 1...1_000_000))
         return TrainingPlan(
             configuration: configuration, maximumTokens: reader.integer("maxTokens", default: 1024, in: 16...1_000_000),

@@ -74,6 +74,11 @@ final class RecipeReader {
         return number
     }
 
+    /// True or false.
+    func flag(_ key: String, default fallback: Bool) -> Bool {
+        value(key).flatMap { scalar($0, key, "true or false") { $0.bool } } ?? fallback
+    }
+
     /// One of a set of words.
     func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default fallback: Choice
