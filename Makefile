@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo test build bench format lint bootstrap clean
+.PHONY: demo test build bench bench-train bench-generate format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -16,11 +16,25 @@ demo: build
 test: bootstrap lint
 	$(SWIFT) test
 
-bench: build
+# The Python environment of the benches' peers.
+.retort/bench/.ready:
+	python3 -m venv .retort/bench
+	.retort/bench/bin/pip install -q torch==2.13.0 transformers trl peft datasets smolagents ipykernel jupyter_client sympy
+	touch $@
+
+bench: build .retort/bench/.ready
 	$(SWIFT) build -c release --product sandbox-bench
-	@test -f .retort/bench/.ready || { python3 -m venv .retort/bench && .retort/bench/bin/pip install -q torch==2.13.0 transformers smolagents ipykernel jupyter_client sympy && touch .retort/bench/.ready; }
 	.retort/bench/bin/python Benchmarks/training.py
 	.retort/bench/bin/python Benchmarks/sandbox.py
+
+bench-train: bootstrap .retort/bench/.ready
+	$(SWIFT) build -c release --product train-bench
+	.retort/bench/bin/python Benchmarks/train.py
+
+bench-generate: build .retort/bench/.ready
+	$(SWIFT) build -c release --product generate-bench
+	.retort/bench/bin/pip install -q llama-cpp-python
+	.retort/bench/bin/python Benchmarks/generate.py
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests

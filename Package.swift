@@ -61,8 +61,15 @@ let package = Package(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],
                 path: "Benchmarks/Sandbox"),
             .executableTarget(
-                name: "train-bench", dependencies: ["RetortTraining", "RetortLLM", "RetortTensor", "RetortCore"],
+                name: "train-bench",
+                dependencies: [
+                    "RetortTraining", "RetortLLM", "RetortTensor", "RetortStore", "RetortRetrieval", "RetortAgents",
+                    "RetortCore",
+                ],
                 path: "Benchmarks/Training"),
+            .executableTarget(
+                name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
+                path: "Benchmarks/Generation"),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",

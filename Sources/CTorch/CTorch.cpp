@@ -60,6 +60,7 @@ at::ScalarType scalar(ct_dtype dtype) {
         case CT_BOOL: return at::kBool;
         case CT_U8: return at::kByte;
         case CT_F64: return at::kDouble;
+        case CT_I8: return at::kChar;
     }
     throw std::invalid_argument("unknown dtype");
 }
@@ -144,6 +145,7 @@ ct_dtype ct_dtype_of(const ct_tensor *x) {
         case at::kBool: return CT_BOOL;
         case at::kByte: return CT_U8;
         case at::kDouble: return CT_F64;
+        case at::kChar: return CT_I8;
         default: return CT_F32;
     }
 }
@@ -249,6 +251,44 @@ ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tenso
         return bias ? at::linear(x->value, weight->value, bias->value) : at::linear(x->value, weight->value);
     });
 }
+int ct_pack_int8(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
+    return perform([&] {
+        at::Tensor w = weight->value.to(at::kFloat);
+        at::Tensor scale = (w.abs().amax(1) / 127).clamp_min(1e-10);
+        *values = new ct_tensor{(w / scale.unsqueeze(1)).round().clamp(-127, 127).to(at::kChar)};
+        *scales = new ct_tensor{scale.to(at::kBFloat16)};
+    });
+}
+ct_tensor *ct_linear_int8(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales) {
+    return make([&] {
+        at::Tensor rows = x->value.reshape({-1, x->value.size(-1)}).contiguous();
+        auto shape = x->value.sizes().vec();
+        shape.back() = values->value.size(0);
+        return at::_weight_int8pack_mm(rows, values->value, scales->value).reshape(shape);
+    });
+}
+int ct_pack_int4(const ct_tensor *weight, int64_t group, ct_tensor **values, ct_tensor **scales) {
+    return perform([&] {
+        int64_t outputs = weight->value.size(0), groups = weight->value.size(1) / group;
+        at::Tensor w = weight->value.to(at::kFloat).reshape({outputs, groups, group});
+        at::Tensor low = w.amin(2, true);
+        at::Tensor scale = ((w.amax(2, true) - low) / 15).clamp_min(1e-8);
+        at::Tensor q = ((w - low) / scale).round().clamp(0, 15).to(at::kInt).reshape({outputs, groups * group});
+        *values = new ct_tensor{at::_convert_weight_to_int4pack_for_cpu(q, 1)};
+        // The kernel reads (q - 8) * scale + zero.
+        at::Tensor pair = at::cat({scale, low + scale * 8}, 2).transpose(0, 1);
+        *scales = new ct_tensor{pair.contiguous().to(at::kBFloat16)};
+    });
+}
+ct_tensor *ct_linear_int4(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales, int64_t group) {
+    return make([&] {
+        at::Tensor rows = x->value.reshape({-1, x->value.size(-1)}).contiguous();
+        auto shape = x->value.sizes().vec();
+        shape.back() = values->value.size(0);
+        return at::_weight_int4pack_mm_for_cpu(rows, values->value, group, scales->value).reshape(shape);
+    });
+}
+
 ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices) {
     return make([&] { return at::embedding(weight->value, indices->value); });
 }

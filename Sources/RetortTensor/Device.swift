@@ -17,7 +17,7 @@ public enum Device: String, Sendable, Codable, CaseIterable {
 
 /// The type of a tensor's elements.
 public enum DType: String, Sendable, Codable, CaseIterable {
-    case float32, bfloat16, float16, int64, int32, bool, uint8, float64
+    case float32, bfloat16, float16, int64, int32, bool, uint8, float64, int8
 
     /// Bytes an element takes.
     public var bytes: Int {
@@ -25,7 +25,7 @@ public enum DType: String, Sendable, Codable, CaseIterable {
         case .int64, .float64: 8
         case .float32, .int32: 4
         case .bfloat16, .float16: 2
-        case .bool, .uint8: 1
+        case .bool, .uint8, .int8: 1
         }
     }
 
@@ -39,6 +39,7 @@ public enum DType: String, Sendable, Codable, CaseIterable {
         case .bool: CT_BOOL
         case .uint8: CT_U8
         case .float64: CT_F64
+        case .int8: CT_I8
         }
     }
 

@@ -15,7 +15,7 @@ extern "C" {
 typedef struct ct_tensor ct_tensor;
 
 // The numbers are ours, not libtorch's, so that they never shift with its version.
-typedef enum { CT_F32 = 0, CT_BF16 = 1, CT_F16 = 2, CT_I64 = 3, CT_I32 = 4, CT_BOOL = 5, CT_U8 = 6, CT_F64 = 7 } ct_dtype;
+typedef enum { CT_F32 = 0, CT_BF16 = 1, CT_F16 = 2, CT_I64 = 3, CT_I32 = 4, CT_BOOL = 5, CT_U8 = 6, CT_F64 = 7, CT_I8 = 8 } ct_dtype;
 typedef enum { CT_CPU = 0, CT_CUDA = 1 } ct_device;
 
 // Errors and the process.
@@ -99,6 +99,17 @@ ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
+
+// Weights in few bits, on the CPU. A weight [out, in] becomes signed bytes with a scale a row, or packed halves of bytes with
+// a scale and an offset for every `group` inputs; the products take bfloat16.
+int ct_pack_int8(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
+                 ct_tensor *_Nullable *_Nonnull scales);
+ct_tensor *_Nullable ct_linear_int8(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull values,
+                                    const ct_tensor *_Nonnull scales);
+int ct_pack_int4(const ct_tensor *_Nonnull weight, int64_t group, ct_tensor *_Nullable *_Nonnull values,
+                 ct_tensor *_Nullable *_Nonnull scales);
+ct_tensor *_Nullable ct_linear_int4(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull values,
+                                    const ct_tensor *_Nonnull scales, int64_t group);
 
 // In place: the only calls that change a tensor.
 int ct_copy_into(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull source);

@@ -9,8 +9,7 @@ extension JinjaTemplate {
     /// has none.
     /// - Throws: `CheckpointError.template` that names the file.
     public init?(folder: URL, tokenizer: Tokenizer) throws {
-        let configuration = (try? Data(contentsOf: folder.appendingPathComponent("tokenizer_config.json")))
-            .flatMap { try? JSONCoding.decoder.decode(JSONValue.self, from: $0) }
+        let configuration = Self.configuration(folder)
         guard let (source, file) = try Self.source(in: folder, configuration) else { return nil }
         guard source.utf8.count <= Self.longest else {
             throw CheckpointError.template(file: file.path, "its chat template is longer than \(Self.longest) bytes")
@@ -20,6 +19,14 @@ extension JinjaTemplate {
         } catch {
             throw CheckpointError.template(file: file.path, "\(error)")
         }
+    }
+
+    /// The text of the folder's template, or nil.
+    static func source(in folder: URL) throws -> String? { try source(in: folder, configuration(folder))?.0 }
+
+    private static func configuration(_ folder: URL) -> JSONValue? {
+        (try? Data(contentsOf: folder.appendingPathComponent("tokenizer_config.json")))
+            .flatMap { try? JSONCoding.decoder.decode(JSONValue.self, from: $0) }
     }
 
     private static func source(in folder: URL, _ configuration: JSONValue?) throws -> (String, URL)? {

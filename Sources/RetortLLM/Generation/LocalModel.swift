@@ -25,11 +25,14 @@ public actor LocalModel: LanguageModel {
         public var device: Device
         /// The precision they are computed in; nil takes float32 on the CPU and bfloat16 on CUDA.
         public var dtype: DType?
+        /// Weights in few bits, on the CPU: smaller, and faster one token at a time; nil keeps them as they are.
+        public var packing: PackedWeight.Bits?
 
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
-            dtype: DType? = nil
+            dtype: DType? = nil, packing: PackedWeight.Bits? = nil
         ) {
+            self.packing = packing
             self.maximumSamples = maximumSamples
             self.maximumWaiting = maximumWaiting
             self.prefillTokens = prefillTokens
@@ -59,10 +62,12 @@ public actor LocalModel: LanguageModel {
     public init(folder: URL, identity: String? = nil, options: Options = Options()) throws {
         let checkpoint = try Checkpoint(folder: folder)
         let network = try checkpoint.network(
-            dtype: options.dtype ?? (options.device == .cuda ? .bfloat16 : .float32), device: options.device)
+            dtype: options.dtype ?? (options.device == .cuda || options.packing != nil ? .bfloat16 : .float32),
+            device: options.device)
         self.options = options
         self.identity = identity ?? folder.lastPathComponent
         parameterCount = network.parameterCount
+        if let packing = options.packing { try network.pack(packing) }
         contextLength = network.configuration.maximumPositions
         tokenizer = checkpoint.tokenizer
         template = checkpoint.template

@@ -26,24 +26,42 @@ enum TokenChooser {
             .to(device: logits.device)
         let scaled = try logits.rows(Tensor(integers: drawn).to(device: logits.device)).to(.float32) * temperatures
         let probabilities = try scaled.softmax(axis: -1)
+        var left = drawn.indices.filter { rows[drawn[$0]].sampling.isCut }
+        for position in drawn.indices where !rows[drawn[position]].sampling.isCut {
+            tokens[drawn[position]] = try drawFromAll(
+                probabilities.narrowed(0, position..<position + 1), rows[drawn[position]].draw)
+        }
+        // Sorting a whole vocabulary is slow, and a nucleus is nearly always among the first few.
         let vocabulary = logits.shape.last ?? 0
-        let first = try probabilities.top(min(shortlist, vocabulary))
-        let values = try first.values.floats()
-        let indices = try first.indices.integers()
-        let width = values.count / drawn.count
-        for (position, row) in drawn.enumerated() {
-            let slice = position * width..<(position + 1) * width
-            let wanted = rows[row].sampling
-            let covered = values[slice].reduce(0) { $0 + Double($1) }
-            if covered >= wanted.topP || (wanted.topK > 0 && wanted.topK <= width) || width == vocabulary {
-                tokens[row] = pick(values[slice], indices[slice], wanted, rows[row].draw)
-            } else {
-                let all = try probabilities.narrowed(0, position..<position + 1).top(vocabulary)
-                tokens[row] = pick(
-                    try all.values.floats()[...], try all.indices.integers()[...], wanted, rows[row].draw)
-            }
+        for width in [shortlist, 16 * shortlist, vocabulary] where !left.isEmpty {
+            let width = min(width, vocabulary)
+            let first = try probabilities.rows(Tensor(integers: left).to(device: logits.device)).top(width)
+            let values = try first.values.floats()
+            let indices = try first.indices.integers()
+            left = left.enumerated().filter { place, position in
+                let slice = place * width..<(place + 1) * width
+                let wanted = rows[drawn[position]].sampling
+                let covered = values[slice].reduce(0) { $0 + Double($1) }
+                guard covered >= wanted.topP || (wanted.topK > 0 && wanted.topK <= width) || width == vocabulary else {
+                    return true
+                }
+                tokens[drawn[position]] = pick(values[slice], indices[slice], wanted, rows[drawn[position]].draw)
+                return false
+            }.map(\.element)
         }
         return tokens
+    }
+
+    /// Draws from all of the vocabulary, in its own order: probabilities `[1, vocabulary]`.
+    private static func drawFromAll(_ probabilities: Tensor, _ draw: Double) throws -> Int {
+        let sums = try probabilities.cumulativeSum(axis: -1).floats()
+        let target = Float(draw) * (sums.last ?? 0)
+        var (low, high) = (0, max(sums.count - 1, 0))
+        while low < high {
+            let middle = (low + high) / 2
+            if sums[middle] > target { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 
     /// Draws from probabilities sorted from the largest, cut to `topK` and to the smallest set that reaches `topP`.
@@ -64,4 +82,9 @@ enum TokenChooser {
         }
         return tokens[tokens.startIndex + kept.count - 1]
     }
+}
+
+extension Sampling {
+    /// Whether less than the whole vocabulary is drawn from.
+    fileprivate var isCut: Bool { topP < 1 || topK > 0 }
 }

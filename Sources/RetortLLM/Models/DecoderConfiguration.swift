@@ -135,6 +135,9 @@ public struct DecoderConfiguration: Sendable, Hashable {
         self.fields = fields
     }
 
+    /// The class that the checkpoint names, such as `Qwen2ForCausalLM`.
+    public var architecture: String { fields["architectures"]?.array?.first?.string ?? "" }
+
     /// The `config.json` that transformers reads.
     public func configJSON(dtype: String) throws -> Data {
         var fields = fields

@@ -13,7 +13,8 @@ public final class DecoderNetwork {
     let layers: [DecoderBlock]
     let norm: Norm
     /// `[vocabulary, hidden]`; the embedding itself when tied.
-    let head: Tensor
+    private(set) var head: Tensor
+    private var packedHead: PackedWeight?
     private let rotary: RotaryEmbedding
     private let localRotary: RotaryEmbedding?
 
@@ -92,9 +93,24 @@ public final class DecoderNetwork {
 
     /// Scores over the vocabulary, for any leading shape: `[…, hidden] → […, vocabulary]`.
     public func logits(_ hidden: Tensor) throws -> Tensor {
-        let scores = try precision.map { try hidden.to($0).linear(head.to($0)) } ?? hidden.linear(head)
+        let scores =
+            if let packedHead {
+                try packedHead.linear(hidden)
+            } else {
+                try precision.map { try hidden.to($0).linear(head.to($0)) } ?? hidden.linear(head)
+            }
         guard let cap = configuration.logitCap else { return scores }
         return try (scores * (1 / cap)).tanh() * cap
+    }
+
+    /// Holds the matrices in few bits from now on: for inference only. The embedding stays as it is.
+    public func pack(_ bits: PackedWeight.Bits) throws {
+        try withoutGradients {
+            for (_, linear) in projections { try linear.pack(bits) }
+            // Scores decide everything: the head keeps eight bits.
+            packedHead = try PackedWeight(head, bits: .int8)
+            if packedHead != nil, !configuration.tiesWordEmbeddings { head = try Tensor.zeros([0], dtype: head.dtype) }
+        }
     }
 
     /// All weights by their checkpoint keys, in a fixed order; a tied head is not listed twice.

@@ -2,8 +2,10 @@ import RetortTensor
 
 /// A projection `x · weightᵀ + bias`, with an optional low-rank adapter beside it.
 public final class Linear {
-    /// `[out, in]`.
-    public let weight: Tensor
+    /// `[out, in]`; empty once packed.
+    public private(set) var weight: Tensor
+    /// The weight in few bits, in its place.
+    private var packed: PackedWeight?
     /// `[out]`, or nil.
     public let bias: Tensor?
     /// The precision of the product, when it is not the weight's own: float32 weights learn, bfloat16 computes.
@@ -16,13 +18,25 @@ public final class Linear {
         self.bias = bias
     }
 
+    /// Holds the weight in few bits from now on: for inference only.
+    func pack(_ bits: PackedWeight.Bits) throws {
+        guard let packed = try PackedWeight(weight, bits: bits) else { return }
+        self.packed = packed
+        weight = try Tensor.zeros([0], dtype: weight.dtype)
+    }
+
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         guard let precision else { return try apply(x, weight, bias) }
         return try apply(x.to(precision), weight.to(precision), bias?.to(precision))
     }
 
     private func apply(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
-        let base = try x.linear(weight, bias: bias)
+        let base =
+            if let packed {
+                try bias.map { try packed.linear(x) + $0 } ?? packed.linear(x)
+            } else {
+                try x.linear(weight, bias: bias)
+            }
         guard let adapter else { return base }
         return try base + adapter(x)
     }

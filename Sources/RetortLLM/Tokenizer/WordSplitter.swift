@@ -50,6 +50,9 @@ struct WordSplitter: Sendable {
         }
     }
 
+    /// Of the Qwen2 / Llama 3 kind: how many digits are one word at most.
+    var digitGroup: Int? { if case .grouped(let digits) = kind { digits } else { nil } }
+
     /// Calls `body` with each word, in order; together they are the text.
     func forEachWord(of text: String, _ body: (String) -> Void) {
         parts(of: text) { word, _ in body(word) }

@@ -1,0 +1,44 @@
+import CTorch
+
+/// A matrix of weights in few bits, for inference on the CPU; products are in bfloat16.
+public struct PackedWeight {
+    /// How many bits a weight takes.
+    public enum Bits: String, Sendable, Codable, CaseIterable {
+        /// Signed bytes, a scale for each row: about half of bfloat16's size.
+        case int8
+        /// Half bytes, a scale and an offset for every 32 inputs: about a third.
+        case int4
+    }
+
+    private let values: Tensor
+    private let scales: Tensor
+    private let bits: Bits
+    private static let group = 32
+
+    /// Packs a weight `[out, in]`.
+    /// - Returns: nil when its extents do not fit the format's blocks.
+    public init?(_ weight: Tensor, bits: Bits) throws {
+        guard weight.rank == 2, weight.device == .cpu, weight.shape[0] % 16 == 0, weight.shape[1] % Self.group == 0
+        else { return nil }
+        var values: OpaquePointer?
+        var scales: OpaquePointer?
+        switch bits {
+        case .int8: try Tensor.checked(ct_pack_int8(weight.handle, &values, &scales))
+        case .int4: try Tensor.checked(ct_pack_int4(weight.handle, Int64(Self.group), &values, &scales))
+        }
+        self.values = try Tensor.wrap(values)
+        self.scales = try Tensor.wrap(scales)
+        self.bits = bits
+    }
+
+    /// `x · weightᵀ`: `[…, in] → […, out]`, in `x`'s dtype.
+    public func linear(_ x: Tensor) throws -> Tensor {
+        let input = x.dtype == .bfloat16 ? x : try x.to(.bfloat16)
+        let output =
+            switch bits {
+            case .int8: try Tensor.wrap(ct_linear_int8(input.handle, values.handle, scales.handle))
+            case .int4: try Tensor.wrap(ct_linear_int4(input.handle, values.handle, scales.handle, Int64(Self.group)))
+            }
+        return x.dtype == .bfloat16 ? output : try output.to(x.dtype)
+    }
+}

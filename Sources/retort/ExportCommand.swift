@@ -1,0 +1,45 @@
+import ArgumentParser
+import Foundation
+import RetortCore
+import RetortLLM
+
+/// `retort export`
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write a checkpoint for other engines, an adapter merged into its base.",
+        discussion: """
+              retort export runs/quickstart/checkpoints/3m/agent --out agent.gguf --precision q8_0
+              retort export runs/quickstart/checkpoints/3m/agent --out agent-merged
+
+            A name that ends in .gguf makes one file for llama.cpp (Qwen2, Qwen3, Llama; byte-level BPE), any other a Hugging \
+            Face folder. Beside it goes a golden fixture, a prompt with its tokens, scores and greedy continuation; \
+            Tools/verify_export.py asks the same of llama.cpp or transformers.
+            """)
+
+    @Argument(help: "A checkpoint's or an adapter's folder.") var folder: String
+    @Option(help: "The file or folder to write.") var out: String
+    @Option(help: "f32, f16, bf16 or q8_0 (GGUF only).") var precision: GGUFExport.Precision = .bf16
+
+    func run() throws {
+        let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
+        let network = try checkpoint.network()
+        let target = URL(fileURLWithPath: out)
+        var golden = target.appendingPathComponent("golden.json")
+        if target.pathExtension == "gguf" {
+            let name = target.deletingPathExtension().lastPathComponent
+            try GGUFExport.write(network, of: checkpoint, name: name, precision: precision, to: target)
+            golden = target.deletingPathExtension().appendingPathExtension("golden.json")
+        } else {
+            guard let dtype = precision.dtype else {
+                throw ValidationError(
+                    "\(precision.rawValue) is for GGUF files; end the name in .gguf, or take f16 or bf16")
+            }
+            try Checkpoint.write(network, dtype: dtype, tokenizerFrom: checkpoint.folder, to: target)
+        }
+        let fixture = try GoldenFixture(checkpoint, network)
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(fixture), to: golden)
+        print("\(target.path)\n\(golden.path)")
+    }
+}
+
+extension GGUFExport.Precision: ExpressibleByArgument {}

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Asks llama.cpp or transformers what a golden fixture says an exported model must answer.
+
+    Tools/verify_export.py agent.gguf         (pip install llama-cpp-python)
+    Tools/verify_export.py agent-merged       (pip install transformers torch)
+
+Tokens must be equal. Scores may differ by 0.02 of their range in float32 and float16 files, by 0.1 in bfloat16 and q8_0
+ones; the greedy continuation must be equal up to the first place where two tokens are closer than that.
+"""
+import json
+import pathlib
+import sys
+
+
+def with_llama_cpp(path, golden):
+    import llama_cpp
+    import numpy as np
+
+    model = llama_cpp.Llama(str(path), n_ctx=512, logits_all=True, verbose=False)
+    tokens = model.tokenize(golden["prompt"].encode(), add_bos=False, special=True)
+
+    def scores(ids):
+        model.reset()
+        model.eval(ids)
+        return np.array(model.scores[len(ids) - 1])
+
+    return tokens, scores
+
+
+def with_transformers(path, golden):
+    import torch
+    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))
+    tokens = tokenizer(golden["prompt"], add_special_tokens=False)["input_ids"]
+
+    def scores(ids):
+        with torch.no_grad():
+            return model(torch.tensor([ids])).logits[0, -1].numpy()
+
+    return tokens, scores
+
+
+def main():
+    path = pathlib.Path(sys.argv[1])
+    is_gguf = path.suffix == ".gguf"
+    golden = json.loads((path.with_suffix(".golden.json") if is_gguf else path / "golden.json").read_text())
+    limit = float(sys.argv[2]) if len(sys.argv) > 2 else 0.1
+    tokens, scores = (with_llama_cpp if is_gguf else with_transformers)(path, golden)
+    if tokens != golden["tokens"]:
+        sys.exit(f"tokens differ:\n  {golden['tokens']}\n  {tokens}")
+    first = scores(tokens)
+    spread = float(first.max() - first.min())
+    worst = max(abs(float(first[i]) - score) for i, score in zip(golden["likeliest"], golden["scores"])) / spread
+    print(f"tokens equal; scores differ by at most {worst:.2g} of their range (limit {limit:g})")
+    sequence = list(tokens)
+    for place, expected in enumerate(golden["continuation"]):
+        found = scores(sequence)
+        best = int(found.argmax())
+        if best != expected:
+            gap = float(found[best] - found[expected]) / spread
+            if gap > limit:
+                sys.exit(f"the continuation differs at {place}: {best} for {expected}, {gap:.2g} of the range apart")
+            print(f"a tie within the tolerance at place {place} of the continuation")
+            break
+        sequence.append(expected)
+    else:
+        print(f"greedy continuation of {len(golden['continuation'])} tokens equal")
+    sys.exit(0 if worst <= limit else "scores differ too much")
+
+
+main()
