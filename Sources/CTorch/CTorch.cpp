@@ -233,6 +233,9 @@ ct_tensor *ct_select_rows(const ct_tensor *x, int64_t axis, const ct_tensor *ind
 ct_tensor *ct_gather(const ct_tensor *x, int64_t axis, const ct_tensor *indices) {
     return make([&] { return at::gather(x->value, axis, indices->value); });
 }
+ct_tensor *ct_add_rows(const ct_tensor *x, const ct_tensor *indices, const ct_tensor *rows) {
+    return make([&] { return at::index_add(x->value, 0, indices->value, rows->value); });
+}
 ct_tensor *ct_where(const ct_tensor *condition, const ct_tensor *a, const ct_tensor *b) {
     return make([&] { return at::where(condition->value, a->value, b->value); });
 }

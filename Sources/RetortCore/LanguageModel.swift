@@ -27,6 +27,7 @@ extension LanguageModel {
 public enum LanguageModelError: Error, CustomStringConvertible {
     case sampleMissing(Int)
     case promptTooLong(tokens: Int, limit: Int)
+    case unknownAdapter(String, known: [String])
 
     public var description: String {
         switch self {
@@ -34,6 +35,9 @@ public enum LanguageModelError: Error, CustomStringConvertible {
         case .promptTooLong(let tokens, let limit):
             "the prompt is \(tokens) tokens long, and the model's context holds \(limit); "
                 + "shorten the observations or raise the context"
+        case .unknownAdapter(let name, let known):
+            "the model has no adapter '\(name)'; it has "
+                + (known.isEmpty ? "none" : known.sorted().joined(separator: ", "))
         }
     }
 }
@@ -52,11 +56,14 @@ public struct GenerationRequest: Sendable {
     public var stops: [String]
     /// The most tokens a sample may have.
     public var maximumTokens: Int
+    /// Which of the model's adapters answers, by name; nil is the model as it is.
+    public var adapter: String?
 
     public init(
         messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
-        stops: [String] = [], maximumTokens: Int = 1024
+        stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil
     ) {
+        self.adapter = adapter
         self.messages = messages
         self.prefill = prefill
         self.samples = samples

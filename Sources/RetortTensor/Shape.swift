@@ -30,6 +30,11 @@ extension Tensor {
         try Self.wrap(ct_select_rows(handle, Int64(axis), indices.handle))
     }
 
+    /// This tensor with rows added to its own at the places that `indices` (int64 `[n]`) names.
+    public func addingRows(_ rows: Tensor, at indices: Tensor) throws -> Tensor {
+        try Self.wrap(ct_add_rows(handle, indices.handle, rows.handle))
+    }
+
     /// Elements picked along an axis; `indices` has the result's shape.
     public func gathered(_ indices: Tensor, axis: Int) throws -> Tensor {
         try Self.wrap(ct_gather(handle, Int64(axis), indices.handle))

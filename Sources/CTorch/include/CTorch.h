@@ -84,6 +84,8 @@ ct_tensor *_Nullable ct_contiguous(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_narrow(const ct_tensor *_Nonnull x, int64_t axis, int64_t start, int64_t length);
 ct_tensor *_Nullable ct_select_rows(const ct_tensor *_Nonnull x, int64_t axis, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_gather(const ct_tensor *_Nonnull x, int64_t axis, const ct_tensor *_Nonnull indices);
+ct_tensor *_Nullable ct_add_rows(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull indices,
+                                 const ct_tensor *_Nonnull rows);
 ct_tensor *_Nullable ct_where(const ct_tensor *_Nonnull condition, const ct_tensor *_Nonnull a,
                               const ct_tensor *_Nonnull b);
 ct_tensor *_Nullable ct_concatenate(const ct_tensor *_Nonnull const *_Nonnull xs, int count, int64_t axis);

@@ -14,6 +14,10 @@ public struct AdapterConfiguration: Codable, Sendable, Hashable {
     var kind = "LORA"
     var task: String? = "CAUSAL_LM"
     var bias = "none"
+    /// Scaled by alpha / √rank instead (arXiv 2312.03732).
+    var usesRankStabilisation: Bool?
+    /// Weights split into size and direction (arXiv 2402.09353); not done.
+    var usesDirections: Bool?
 
     enum CodingKeys: String, CodingKey {
         case baseModel = "base_model_name_or_path"
@@ -24,6 +28,13 @@ public struct AdapterConfiguration: Codable, Sendable, Hashable {
         case kind = "peft_type"
         case task = "task_type"
         case bias
+        case usesRankStabilisation = "use_rslora"
+        case usesDirections = "use_dora"
+    }
+
+    /// What the adapter's product is multiplied by.
+    var scale: Double {
+        usesRankStabilisation == true ? alpha / Double(rank).squareRoot() : alpha / Double(rank)
     }
 
     public init(baseModel: String, rank: Int, alpha: Double, dropout: Double, targets: [String]) {
@@ -37,10 +48,17 @@ public struct AdapterConfiguration: Codable, Sendable, Hashable {
     init(_ file: URL) throws {
         guard let data = try? Data(contentsOf: file) else { throw CheckpointError.missing(file: file.path) }
         do {
-            self = try JSONCoding.decoder.decode(Self.self, from: data)
-        } catch {
+            // Which projections are adapted is read off the weights; PEFT may say it as a list, a pattern or a word.
+            var fields = try JSONCoding.decoder.decode(JSONValue.self, from: data).object ?? [:]
+            if fields["target_modules"]?.array == nil { fields["target_modules"] = .array([]) }
+            self = try JSONCoding.decoder.decode(Self.self, from: JSONCoding.encoder.encode(fields))
+            for name in ["rank_pattern", "alpha_pattern"] where !(fields[name]?.object ?? [:]).isEmpty {
+                throw CheckpointError.unsupported(file: file.path, "an adapter with a \(name)")
+            }
+        } catch let error as DecodingError {
             throw CheckpointError.malformed(file: file.path, "\(error)")
         }
+        guard usesDirections != true else { throw CheckpointError.unsupported(file: file.path, "DoRA") }
         guard kind == "LORA", bias == "none" else {
             throw CheckpointError.unsupported(file: file.path, "an adapter of type \(kind) with bias \(bias)")
         }
@@ -78,10 +96,11 @@ public enum AdapterFile {
     }
 
     /// Puts an adapter beside the projections it belongs to.
+    /// - Parameter number: the number it is served by, beside others; nil makes it the network's own.
     /// - Returns: the adapters by projection name.
     @discardableResult
     public static func attach(
-        _ folder: URL, to network: DecoderNetwork
+        _ folder: URL, to network: DecoderNetwork, servedAs number: Int? = nil
     ) throws -> [(name: String, adapter: LowRankAdapter)] {
         let configuration = try AdapterConfiguration(folder.appendingPathComponent("adapter_config.json"))
         let file = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
@@ -91,11 +110,14 @@ public enum AdapterFile {
             let keys = (down: "\(prefix)\(name).lora_A.weight", up: "\(prefix)\(name).lora_B.weight")
             guard file.entries[keys.down] != nil else { continue }
             used.formUnion([keys.down, keys.up])
+            // One that is served is held as the model's own weights are; one that learns, in full.
+            let dtype = number == nil ? DType.float32 : linear.weight.dtype
+            let (outputs, inputs) = (linear.weight.shape[0], linear.weight.shape[1])
             let adapter = LowRankAdapter(
-                down: try read(file, keys.down, [configuration.rank, linear.weight.shape[1]], network.device),
-                up: try read(file, keys.up, [linear.weight.shape[0], configuration.rank], network.device),
-                scale: configuration.alpha / Double(configuration.rank))
-            linear.adapter = adapter
+                down: try read(file, keys.down, [configuration.rank, inputs], dtype, network.device),
+                up: try read(file, keys.up, [outputs, configuration.rank], dtype, network.device),
+                scale: configuration.scale)
+            if let number { linear.served[number] = adapter } else { linear.adapter = adapter }
             attached.append((name, adapter))
         }
         // An adapter that is loaded in part would silently be another model.
@@ -117,9 +139,9 @@ public enum AdapterFile {
     }
 
     private static func read(
-        _ file: SafetensorsFile, _ name: String, _ shape: [Int], _ device: Device
+        _ file: SafetensorsFile, _ name: String, _ shape: [Int], _ dtype: DType, _ device: Device
     ) throws -> Tensor {
-        let tensor = try file.tensor(name).to(.float32, device: device)
+        let tensor = try file.tensor(name).to(dtype, device: device)
         guard tensor.shape == shape else {
             throw CheckpointError.wrongShape(file: file.path, name: name, expected: shape, found: tensor.shape)
         }

@@ -21,7 +21,7 @@ final class BatchDecoder {
     ///
     /// Samples take consecutive rows from `firstRow` on; those of one prompt share its reading.
     func prefill(
-        _ prompts: [(prompt: [Int32], samples: Int)], firstRow: Int, rows: [RunningSample]
+        _ prompts: [(prompt: [Int32], samples: Int, adapter: Int?)], firstRow: Int, rows: [RunningSample]
     ) throws -> [Int] {
         try withoutGradients {
             let lengths = prompts.map(\.prompt.count)
@@ -35,6 +35,8 @@ final class BatchDecoder {
                 }
             }
             let tokens = try row(prompts.flatMap { $0.prompt.map(Int.init) })
+            network.routing = try AdapterRouting(
+                prompts.flatMap { Array(repeating: $0.adapter, count: $0.prompt.count) }, device: network.device)
             let hidden = try network.hidden(tokens, positions: row(context.positions), context: context)
             for (prompt, count) in prompts.map(\.samples).enumerated() {
                 for copy in 1..<max(count, 1) {
@@ -56,6 +58,7 @@ final class BatchDecoder {
             let step = try DecodingStep(
                 cache: cache, positions: lengths, windows: windows, dtype: dtype, device: network.device)
             let tokens = try index(samples.map(\.lastToken)).reshaped([samples.count, 1])
+            network.routing = try AdapterRouting(samples.map(\.pending.adapter), device: network.device)
             let hidden = try network.hidden(
                 tokens, positions: step.positions.reshaped([samples.count, 1]), context: step)
             for sample in samples { sample.advance() }

@@ -27,12 +27,15 @@ public actor LocalModel: LanguageModel {
         public var dtype: DType?
         /// Weights in few bits, on the CPU: smaller, and faster one token at a time; nil keeps them as they are.
         public var packing: PackedWeight.Bits?
+        /// PEFT adapters that are served side by side over the one set of weights, by the name that requests give.
+        public var adapters: [String: URL]
 
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
-            dtype: DType? = nil, packing: PackedWeight.Bits? = nil
+            dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:]
         ) {
             self.packing = packing
+            self.adapters = adapters
             self.maximumSamples = maximumSamples
             self.maximumWaiting = maximumWaiting
             self.prefillTokens = prefillTokens
@@ -51,6 +54,7 @@ public actor LocalModel: LanguageModel {
     private let tokenizer: Tokenizer
     private let template: any ChatTemplate
     private let endTokens: Set<Int>
+    private let adapterNumbers: [String: Int]
     private let decoder: BatchDecoder
     private var waiting: [PendingRequest] = []
     private var running: [RunningSample] = []
@@ -67,6 +71,12 @@ public actor LocalModel: LanguageModel {
         self.options = options
         self.identity = identity ?? folder.lastPathComponent
         parameterCount = network.parameterCount
+        let names = options.adapters.keys.sorted()
+        for (number, name) in names.enumerated() {
+            guard let folder = options.adapters[name] else { continue }
+            try AdapterFile.attach(folder, to: network, servedAs: number)
+        }
+        adapterNumbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         if let packing = options.packing { try network.pack(packing) }
         contextLength = network.configuration.maximumPositions
         tokenizer = checkpoint.tokenizer
@@ -93,6 +103,12 @@ public actor LocalModel: LanguageModel {
             }
             guard (1...options.maximumSamples).contains(pending.request.samples) else {
                 throw LocalModelError.sampleCount(pending.request.samples, limit: options.maximumSamples)
+            }
+            if let name = pending.request.adapter {
+                guard let number = adapterNumbers[name] else {
+                    throw LanguageModelError.unknownAdapter(name, known: Array(adapterNumbers.keys))
+                }
+                pending.adapter = number
             }
             pending.prompt = try template.render(
                 pending.request.messages, then: .generation(prefill: pending.request.prefill), with: tokenizer
@@ -142,7 +158,8 @@ public actor LocalModel: LanguageModel {
             (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
         }
         let newRows = try decoder.prefill(
-            batch.map { (prompt: $0.prompt, samples: $0.request.samples) }, firstRow: running.count, rows: started)
+            batch.map { (prompt: $0.prompt, samples: $0.request.samples, adapter: $0.adapter) },
+            firstRow: running.count, rows: started)
         running += started
         accept(newRows, from: running.count - started.count)
     }

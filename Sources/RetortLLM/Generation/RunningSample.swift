@@ -11,6 +11,7 @@ final class PendingRequest: Sendable {
     private struct State {
         var isCancelled = false
         var prompt: [Int32] = []
+        var adapter: Int?
         var unfinished: Int?
     }
 
@@ -23,6 +24,12 @@ final class PendingRequest: Sendable {
     var prompt: [Int32] {
         get { state.withLock { $0.prompt } }
         set { state.withLock { $0.prompt = newValue } }
+    }
+
+    /// The number of the adapter that answers; set once, before the request waits.
+    var adapter: Int? {
+        get { state.withLock { $0.adapter } }
+        set { state.withLock { $0.adapter = newValue } }
     }
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }

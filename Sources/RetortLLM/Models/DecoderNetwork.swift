@@ -25,6 +25,11 @@ public final class DecoderNetwork {
         didSet { for (_, linear) in projections { linear.precision = precision } }
     }
 
+    /// Which tokens of the next passes belong to which of the adapters that are served.
+    var routing: AdapterRouting? {
+        didSet { for (_, linear) in projections { linear.routing = routing } }
+    }
+
     /// Builds the network from a source of weights.
     /// - Throws: the source's error for a missing tensor or one of another shape.
     public init(_ configuration: DecoderConfiguration, weights: any WeightSource) throws {

@@ -12,6 +12,10 @@ public final class Linear {
     var precision: DType?
     /// The adapter that training or a loaded checkpoint put here.
     public var adapter: LowRankAdapter?
+    /// Adapters that serve side by side, by number.
+    var served: [Int: LowRankAdapter] = [:]
+    /// Which rows of what comes now belong to which of them.
+    var routing: AdapterRouting?
 
     init(weight: Tensor, bias: Tensor?) {
         self.weight = weight
@@ -37,8 +41,37 @@ public final class Linear {
             } else {
                 try x.linear(weight, bias: bias)
             }
-        guard let adapter else { return base }
-        return try base + adapter(x)
+        if let adapter { return try base + adapter(x) }
+        guard let routing, !served.isEmpty else { return base }
+        return try routed(base, x, routing)
+    }
+
+    /// Adds each adapter's part to the rows that it answers for.
+    private func routed(_ base: Tensor, _ x: Tensor, _ routing: AdapterRouting) throws -> Tensor {
+        let shape = base.shape
+        let inputs = try x.reshaped([-1, x.shape[x.rank - 1]])
+        var outputs = try base.reshaped([-1, shape[shape.count - 1]])
+        for part in routing.parts {
+            guard let adapter = served[part.adapter] else { continue }
+            outputs = try outputs.addingRows(adapter(inputs.rows(part.rows)).to(outputs.dtype), at: part.rows)
+        }
+        return try outputs.reshaped(shape)
+    }
+}
+
+/// Which tokens of one pass belong to which adapter; the others are the base model's.
+struct AdapterRouting {
+    /// An adapter's number, and its tokens' places in the flattened batch.
+    let parts: [(adapter: Int, rows: Tensor)]
+
+    /// - Parameter adapters: for each token of the flattened batch, its adapter's number, or nil.
+    init?(_ adapters: [Int?], device: Device) throws {
+        let numbers = Set(adapters.compactMap(\.self)).sorted()
+        guard !numbers.isEmpty else { return nil }
+        parts = try numbers.map { number in
+            let places = adapters.indices.filter { adapters[$0] == number }
+            return (number, try Tensor(integers: places).to(device: device))
+        }
     }
 }
 
