@@ -9,6 +9,9 @@ let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFold
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 
+/// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
+let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linux]))]
+
 /// Each module with what it may import: downwards only, in the order of the design.
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
     ("RetortCore", [log], []),
@@ -56,7 +59,7 @@ let package = Package(
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython",
                     "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                ]),
+                ], linkerSettings: allocator),
             .executableTarget(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],
                 path: "Benchmarks/Sandbox"),
@@ -66,10 +69,10 @@ let package = Package(
                     "RetortTraining", "RetortLLM", "RetortTensor", "RetortStore", "RetortRetrieval", "RetortAgents",
                     "RetortCore",
                 ],
-                path: "Benchmarks/Training"),
+                path: "Benchmarks/Training", linkerSettings: allocator),
             .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
-                path: "Benchmarks/Generation"),
+                path: "Benchmarks/Generation", linkerSettings: allocator),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",
