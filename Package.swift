@@ -73,6 +73,7 @@ let package = Package(
             .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
+            .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",

@@ -8,7 +8,7 @@ struct JinjaInterpreter {
     private var steps = 0
     private var depth = 0
 
-    private static let mostSteps = 1_000_000
+    private static let mostSteps = 300_000
     private static let mostText = 16 << 20
     private static let deepest = 120
 
