@@ -29,7 +29,10 @@ public struct DistilledAgent: Sendable {
         else { throw RunError.noAgent(run.path) }
         let source = try TaskSource(recipe, folder: folder)
         let tools = source.tools
-        let model = try LocalModel(folder: folder.checkpoint(student.name, .agent), identity: student.name)
+        // Each step's prompt begins with the step before.
+        let model = try LocalModel(
+            folder: folder.checkpoint(student.name, .agent), identity: student.name,
+            options: LocalModel.Options(prefixTokens: 1 << 15))
         let plan = recipe.evaluation
         let policy = CodeAgent(
             model: model,

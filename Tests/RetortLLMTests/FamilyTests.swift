@@ -80,6 +80,21 @@ struct FamilyTests {
         #expect(text == checkpoint.tokenizer.decode(ids[start...].map(Int32.init)))
     }
 
+    @Test("prompts that begin alike are answered as if each were read whole", arguments: Family.all)
+    func prefixes(family: Family) async throws {
+        let folder = try ScratchFolder()
+        _ = try write(family, to: folder.url)
+        let whole = try LocalModel(folder: folder.url)
+        let model = try LocalModel(folder: folder.url, options: .init(prefixTokens: 400))
+        var messages = [Message(.user, "The birthplace of Tomei Flijizail is a city, and the mayor is known.")]
+        for step in 0..<3 {
+            let request = GenerationRequest(messages: messages, samples: step == 1 ? 3 : 1, maximumTokens: 8)
+            let expected = try await whole.complete(request).map(\.text)
+            #expect(try await model.complete(request).map(\.text) == expected)
+            messages += [Message(.assistant, expected[0]), Message(.user, "Observation: \(step) of the two")]
+        }
+    }
+
     @Test(
         "what a family does not do is refused by name",
         arguments: [

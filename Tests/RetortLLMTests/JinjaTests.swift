@@ -59,6 +59,13 @@ struct JinjaTests {
             "{{ " + String(repeating: "[", count: 100_000), "{{ 'a' + 1 }}", "{% include 'x' %}", "{{ 1 // 0 }}",
             "{{ nothing.at.all }}", "{% for %}", "{{ 'open", "{% if true %}", "{{ 9999999999999999999999 }}",
             "{{ 9223372036854775807 + 1 }}", "{{ [1][0:1:0] }}", "{{ raise_exception('no') }}",
+            "{{ [1] | tojson(indent=92233720368) }}", "{{ [1] | tojson(indent=-1) }}",
+            "{% set ns = namespace(x=1) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}",
+            "{% set ns = namespace(x=1) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}",
+            "{% set ns = namespace(x=1) %}{% for i in range(90000) %}{% set ns.x = dict(a=ns.x) %}{% endfor %}",
+            "{{ ('a' * 1000000) | replace('a', 'b' * 1000000) }}", "{{ ('b' * 1000000).join(range(9999)) }}",
+            "{% set x = ['b' * 1000000] %}" + String(repeating: "{% set x = x + x %}", count: 40) + "{{ x }}",
+            "{% set ns = namespace() %}{% set ns.me = ns %}", "{% set ns = namespace(x=namespace()) %}",
         ])
     func hostile(template: String) {
         let isText = template.hasPrefix("((")

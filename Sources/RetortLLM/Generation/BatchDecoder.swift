@@ -17,36 +17,67 @@ final class BatchDecoder {
             dimension: configuration.headDimension, dtype: dtype, device: network.device)
     }
 
+    /// A prompt that samples go on from.
+    struct Prompt {
+        let tokens: [Int32]
+        let samples: Int
+        let adapter: Int?
+        /// What of it need not be read.
+        let known: PrefixStore.Match?
+
+        /// What is left to read.
+        var rest: ArraySlice<Int32> { tokens.dropFirst(known?.length ?? 0) }
+    }
+
     /// Reads prompts in one packed row and chooses the first token of each sample.
     ///
     /// Samples take consecutive rows from `firstRow` on; those of one prompt share its reading.
-    func prefill(
-        _ prompts: [(prompt: [Int32], samples: Int, adapter: Int?)], firstRow: Int, rows: [RunningSample]
-    ) throws -> [Int] {
+    func prefill(_ prompts: [Prompt], firstRow: Int, rows: [RunningSample]) throws -> [Int] {
         try withoutGradients {
-            let lengths = prompts.map(\.prompt.count)
+            let lengths = prompts.map(\.rest.count)
             let starts = prompts.reduce(into: [firstRow]) { $0.append(($0.last ?? 0) + $1.samples) }
-            try cache.reserve(rows: firstRow + rows.count, length: (lengths.max() ?? 0) + 64)
-            let context = PackedAttention(segments: lengths) { [cache] layer, key, value in
+            let longest = prompts.map(\.tokens.count).max() ?? 0
+            try cache.reserve(rows: firstRow + rows.count, length: longest + 64)
+            let pasts = prompts.map { prompt in
+                prompt.known.map { PackedAttention.Past(length: $0.length, layers: $0.entry.past) }
+            }
+            let context = PackedAttention(segments: lengths, pasts: pasts) { [cache] layer, key, value in
                 let keys = try key.split(lengths, axis: 2)
                 let values = try value.split(lengths, axis: 2)
                 for prompt in prompts.indices {
-                    try cache.store(layer: layer, row: starts[prompt], key: keys[prompt], value: values[prompt])
+                    let known = pasts[prompt]
+                    if let known {
+                        let (key, value) = known.layers[layer]
+                        try cache.store(
+                            layer: layer, row: starts[prompt], key: key.narrowed(2, 0..<known.length),
+                            value: value.narrowed(2, 0..<known.length))
+                    }
+                    try cache.store(
+                        layer: layer, row: starts[prompt], from: known?.length ?? 0, key: keys[prompt],
+                        value: values[prompt])
                 }
             }
-            let tokens = try row(prompts.flatMap { $0.prompt.map(Int.init) })
+            let tokens = try row(prompts.flatMap { $0.rest.map(Int.init) })
             network.routing = try AdapterRouting(
-                prompts.flatMap { Array(repeating: $0.adapter, count: $0.prompt.count) }, device: network.device)
+                prompts.flatMap { Array(repeating: $0.adapter, count: $0.rest.count) }, device: network.device)
             let hidden = try network.hidden(tokens, positions: row(context.positions), context: context)
-            for (prompt, count) in prompts.map(\.samples).enumerated() {
-                for copy in 1..<max(count, 1) {
-                    try cache.copy(row: starts[prompt], to: starts[prompt] + copy, length: lengths[prompt])
+            for (index, prompt) in prompts.enumerated() {
+                for copy in 1..<max(prompt.samples, 1) {
+                    try cache.copy(row: starts[index], to: starts[index] + copy, length: prompt.tokens.count)
                 }
             }
             let ends = lengths.reduce(into: [Int]()) { $0.append(($0.last ?? -1) + $1) }
             let perSample = zip(ends, prompts).flatMap { Array(repeating: $0, count: $1.samples) }
             let last = try hidden.reshaped([-1, network.configuration.hiddenSize]).rows(index(perSample))
             return try TokenChooser.choose(network.logits(last), rows.map { $0.choice() })
+        }
+    }
+
+    /// What a row of the cache holds, for prompts that begin alike.
+    func contents(row: Int, of tokens: [Int32], adapter: Int?) throws -> PrefixStore.Entry {
+        try withoutGradients {
+            PrefixStore.Entry(
+                tokens: tokens, adapter: adapter, past: try cache.contents(row: row, length: tokens.count))
         }
     }
 

@@ -46,11 +46,21 @@ final class KeyValueCache {
         capacity = newCapacity
     }
 
-    /// Stores a prompt's keys and values `[1, heads, length, dim]` at the start of a row.
-    func store(layer: Int, row: Int, key: Tensor, value: Tensor) throws {
-        let length = key.shape[2]
-        try keys[layer].narrowed(0, row..<row + 1).narrowed(1, 0..<length).assign(key.transposed(1, 2))
-        try values[layer].narrowed(0, row..<row + 1).narrowed(1, 0..<length).assign(value.transposed(1, 2))
+    /// Stores a prompt's keys and values `[1, heads, length, dim]` in a row, from a position on.
+    func store(layer: Int, row: Int, from start: Int = 0, key: Tensor, value: Tensor) throws {
+        let places = start..<start + key.shape[2]
+        try keys[layer].narrowed(0, row..<row + 1).narrowed(1, places).assign(key.transposed(1, 2))
+        try values[layer].narrowed(0, row..<row + 1).narrowed(1, places).assign(value.transposed(1, 2))
+    }
+
+    /// A copy of the first `length` positions of a row, by layer: `[1, heads, length, dim]`.
+    func contents(row: Int, length: Int) throws -> [(key: Tensor, value: Tensor)] {
+        func copy(_ cache: Tensor) throws -> Tensor {
+            let copy = try Tensor.zeros([1, heads, length, dimension], dtype: dtype, device: device)
+            try copy.assign(cache.narrowed(0, row..<row + 1).narrowed(1, 0..<length).transposed(1, 2))
+            return copy
+        }
+        return try (0..<layerCount).map { (try copy(keys[$0]), try copy(values[$0])) }
     }
 
     /// Copies the first `length` positions of one row to another.

@@ -29,11 +29,15 @@ public actor LocalModel: LanguageModel {
         public var packing: PackedWeight.Bits?
         /// PEFT adapters that are served side by side over the one set of weights, by the name that requests give.
         public var adapters: [String: URL]
+        /// How many tokens' keys and values are kept for prompts that begin alike, such as an agent's next step; 0 reads
+        /// every prompt whole, so that an answer never depends, in its last bits, on what was asked before.
+        public var prefixTokens: Int
 
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
-            dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:]
+            dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:], prefixTokens: Int = 0
         ) {
+            self.prefixTokens = prefixTokens
             self.packing = packing
             self.adapters = adapters
             self.maximumSamples = maximumSamples
@@ -56,6 +60,7 @@ public actor LocalModel: LanguageModel {
     private let endTokens: Set<Int>
     private let adapterNumbers: [String: Int]
     private let decoder: BatchDecoder
+    private let prefixes: PrefixStore?
     private var waiting: [PendingRequest] = []
     private var running: [RunningSample] = []
     private var isLooping = false
@@ -83,6 +88,7 @@ public actor LocalModel: LanguageModel {
         template = checkpoint.template
         endTokens = checkpoint.endTokens
         decoder = BatchDecoder(network)
+        prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
         executor = EngineExecutor(name: "retort.model")
     }
 
@@ -157,9 +163,12 @@ public actor LocalModel: LanguageModel {
         let started = batch.flatMap { pending in
             (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
         }
-        let newRows = try decoder.prefill(
-            batch.map { (prompt: $0.prompt, samples: $0.request.samples, adapter: $0.adapter) },
-            firstRow: running.count, rows: started)
+        let prompts = batch.map { pending in
+            BatchDecoder.Prompt(
+                tokens: pending.prompt, samples: pending.request.samples, adapter: pending.adapter,
+                known: prefixes?.match(pending.prompt, adapter: pending.adapter))
+        }
+        let newRows = try decoder.prefill(prompts, firstRow: running.count, rows: started)
         running += started
         accept(newRows, from: running.count - started.count)
     }
@@ -179,9 +188,18 @@ public actor LocalModel: LanguageModel {
         }
     }
 
+    /// Keeps what a finished sample has read; of a request's samples the first one's, which hold the same prompt.
+    private func keep(_ sample: RunningSample, row: Int) throws {
+        guard let prefixes, sample.index == 0 else { return }
+        let (tokens, adapter) = (sample.cached, sample.pending.adapter)
+        guard prefixes.wants(tokens, adapter: adapter) else { return }
+        prefixes.keep(try decoder.contents(row: row, of: tokens, adapter: adapter))
+    }
+
     /// Closes the gaps that finished samples leave, last row first.
     private func removeFinished() throws {
         for row in running.indices.reversed() where running[row].isFinished {
+            try keep(running[row], row: row)
             let last = running.count - 1
             if row != last {
                 try decoder.move(row: last, to: row, length: running[last].length)

@@ -63,7 +63,7 @@ final class RunningSample {
     /// The token that the next step reads.
     private(set) var lastToken = 0
     var isFinished = false
-    private var written = 0
+    private var written: [Int32] = []
     private var text = ""
     private var generator: SeededGenerator
     private var decoder: StreamDecoder
@@ -86,17 +86,20 @@ final class RunningSample {
             sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0)
     }
 
+    /// The tokens in the cache: all but the last one written.
+    var cached: [Int32] { (pending.prompt + written).prefix(length).map(\.self) }
+
     /// The step that read `lastToken` has put it into the cache.
     func advance() { length += 1 }
 
     func accept(_ token: Int, endTokens: Set<Int>, contextLength: Int) {
         lastToken = token
-        written += 1
+        written.append(Int32(token))
         if endTokens.contains(token) { return finish(.endOfTurn) }
         let (shown, stop) = matcher.push(decoder.push(Int32(token)))
         emit(shown)
         if let stop { return finish(.stop(stop)) }
-        if written >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
+        if written.count >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
     }
 
     private func emit(_ shown: String) {
@@ -116,7 +119,7 @@ final class RunningSample {
         }
         let elapsed = start.duration(to: .now) / .seconds(1)
         let usage = Usage(
-            promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written, seconds: elapsed)
+            promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count, seconds: elapsed)
         pending.yield(.finished(sample: index, Completion(text: text, finish: reason, usage: usage)))
     }
 }

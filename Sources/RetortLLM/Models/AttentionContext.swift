@@ -75,21 +75,30 @@ public struct PackedAttention: AttentionContext {
     public let segments: [RowSegment]
     /// Called with each layer's keys and values, for a cache to keep.
     let keep: ((_ layer: Int, _ key: Tensor, _ value: Tensor) throws -> Void)?
+    /// For each segment that begins a sample, what was read of the sample before.
+    let pasts: [Past?]
     /// For each segment, the segments it goes on from, the first one first.
     private let ancestors: [[Int]]
     private let masks = MaskStore()
 
+    /// Keys and values of tokens before a segment, by layer: `[1, key heads, length, dim]` of at least the length.
+    struct Past {
+        let length: Int
+        let layers: [(key: Tensor, value: Tensor)]
+    }
+
     /// Samples that share nothing, by their lengths.
     public init(segments: [Int]) { self.init(segments: segments, keep: nil) }
 
-    init(segments: [Int], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
-        self.init(tree: segments.map { RowSegment(length: $0) }, keep: keep)
+    init(segments: [Int], pasts: [Past?] = [], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
+        self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, keep: keep)
     }
 
-    public init(tree segments: [RowSegment]) { self.init(tree: segments, keep: nil) }
+    public init(tree segments: [RowSegment]) { self.init(tree: segments, pasts: [], keep: nil) }
 
-    private init(tree segments: [RowSegment], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
+    private init(tree segments: [RowSegment], pasts: [Past?], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
         self.segments = segments
+        self.pasts = pasts
         self.keep = keep
         var ancestors: [[Int]] = []
         for segment in segments { ancestors.append(segment.parent.map { ancestors[$0] + [$0] } ?? []) }
@@ -97,7 +106,14 @@ public struct PackedAttention: AttentionContext {
     }
 
     /// How many tokens stand before a segment in its sample.
-    private func past(_ index: Int) -> Int { ancestors[index].reduce(0) { $0 + segments[$1].length } }
+    private func past(_ index: Int) -> Int {
+        ancestors[index].reduce(readBefore(index)?.length ?? 0) { $0 + segments[$1].length }
+    }
+
+    private func readBefore(_ index: Int) -> Past? {
+        let root = ancestors[index].first ?? index
+        return root < pasts.count ? pasts[root] : nil
+    }
 
     /// Every token's place in its sample.
     public var positions: [Int] {
@@ -114,17 +130,27 @@ public struct PackedAttention: AttentionContext {
         let groups = query.shape[1] / key.shape[1]
         let key = try key.repeatingHeads(groups)
         let value = try value.repeatingHeads(groups)
-        guard segments.count > 1 else { return try form.attendCausally(query, key, value) }
+        guard segments.count > 1 || readBefore(0) != nil else { return try form.attendCausally(query, key, value) }
         let lengths = segments.map(\.length)
         let queries = try query.split(lengths, axis: 2)
         let keys = try key.split(lengths, axis: 2)
         let values = try value.split(lengths, axis: 2)
         let outputs = try segments.indices.map { index in
             let path = ancestors[index] + [index]
-            guard path.count > 1 else { return try form.attendCausally(queries[index], keys[index], values[index]) }
+            let before = readBefore(index)
+            guard path.count > 1 || before != nil else {
+                return try form.attendCausally(queries[index], keys[index], values[index])
+            }
+            let read = try before.map { past in
+                let (key, value) = past.layers[layer]
+                return (
+                    try key.narrowed(2, 0..<past.length).repeatingHeads(groups),
+                    try value.narrowed(2, 0..<past.length).repeatingHeads(groups)
+                )
+            }
             return try form.attend(
-                queries[index], Tensor.concatenated(path.map { keys[$0] }, axis: 2),
-                Tensor.concatenated(path.map { values[$0] }, axis: 2),
+                queries[index], Tensor.concatenated((read.map { [$0.0] } ?? []) + path.map { keys[$0] }, axis: 2),
+                Tensor.concatenated((read.map { [$0.1] } ?? []) + path.map { values[$0] }, axis: 2),
                 mask: masks.mask(past: past(index), length: lengths[index], form: form, like: queries[index]))
         }
         return try Tensor.concatenated(outputs, axis: 2)

@@ -6,7 +6,7 @@ extension JinjaInterpreter {
         try step(at: expression.line)
         switch expression.kind {
         case .literal(let literal): return Self.value(of: literal)
-        case .list(let elements): return .list(try evaluate(elements))
+        case .list(let elements): return try contained(.list(try evaluate(elements)))
         case .dictionary(let members): return try dictionary(members)
         case .variable(let name): return value(of: name)
         case .attribute(let base, let name): return try attribute(name, of: try evaluate(base))
@@ -66,7 +66,29 @@ extension JinjaInterpreter {
                 all.append((key, value))
             }
         }
-        return .dictionary(all)
+        return try contained(.dictionary(all))
+    }
+
+    /// A list or mapping that was just made, if it is no deeper and larger than a chat can need. Values are trees: what
+    /// holds itself many times over would be endless to write.
+    mutating func contained(_ value: JinjaValue) throws(JinjaError) -> JinjaValue {
+        var size = 0
+        try measure(value, depth: 0, &size)
+        try step(at: line, cost: size / 8)
+        return value
+    }
+
+    private func measure(_ value: JinjaValue, depth: Int, _ size: inout Int) throws(JinjaError) {
+        size += 1
+        guard depth < 64, size < 200_000 else { throw .exhausted("a value nested \(depth) deep with \(size) parts") }
+        switch value {
+        case .list(let elements): for element in elements { try measure(element, depth: depth + 1, &size) }
+        case .dictionary(let members): for member in members { try measure(member.value, depth: depth + 1, &size) }
+        case .namespace, .function:
+            guard depth == 0 else { throw failure("\(value.type) inside another value") }
+        case .text(let text): size += text.count / 64
+        default: break
+        }
     }
 
     // MARK: Parts
@@ -200,7 +222,7 @@ extension JinjaInterpreter {
         case (.text(let x), .text(let y)): return .text(try joined(x, y))
         case (.list(let x), .list(let y)):
             try step(at: line, cost: (x.count + y.count) / 8)
-            return .list(x + y)
+            return try contained(.list(x + y))
         default: return try arithmetic("+", a, b)
         }
     }

@@ -16,7 +16,10 @@ extension JinjaInterpreter {
         case "default", "d":
             let replaces = value.isUndefined || (argument(1, "boolean")?.isTrue ?? false && !value.isTrue)
             return replaces ? argument(0, "default_value") ?? .text("") : value
-        case "tojson": return .text(value.json(indent: argument(0, "indent")?.whole))
+        case "tojson":
+            let indent = argument(0, "indent")?.whole
+            guard (0...64).contains(indent ?? 0) else { throw failure("an indent of \(indent ?? 0)") }
+            return .text(value.json(indent: indent))
         case "length", "count": return .integer(try length(of: value))
         case "int", "float", "abs", "round": return try numberFilter(name, value, argument)
         case "items":
@@ -63,17 +66,24 @@ extension JinjaInterpreter {
             guard case .text(let old)? = argument(0, "old"), case .text(let new)? = argument(1, "new") else {
                 throw failure("replace takes two strings")
             }
-            return text.replacing(old, with: new, limit: argument(2, "count")?.whole)
+            let limit = argument(2, "count")?.whole
+            guard let replaced = text.replacing(old, with: new, limit: limit, within: Self.longestText) else {
+                throw .exhausted("a replacement of more than \(Self.longestText) characters")
+            }
+            return replaced
         case "indent":
             let width = argument(0, "width")?.whole ?? 4
-            guard 0...1000 ~= width else { throw failure("an indent of \(width)") }
+            guard 0...64 ~= width else { throw failure("an indent of \(width)") }
             let blanks = MarkedText(String(repeating: " ", count: width))
             let isFirst = argument(1, "first")?.isTrue ?? false
             let lines = text.split(by: MarkedText("\n"))
             let moved = lines.enumerated().map { index, line in
                 (index == 0 ? isFirst : !line.isEmpty) ? blanks + line : line
             }
-            return JinjaValue.joined(moved, MarkedText("\n"))
+            guard let joined = JinjaValue.joined(moved, MarkedText("\n"), within: Self.longestText) else {
+                throw .exhausted("a text of more than \(Self.longestText) characters")
+            }
+            return joined
         default: return text
         }
     }
@@ -108,7 +118,11 @@ extension JinjaInterpreter {
         case "join":
             var parts = elements
             if let attribute = argument(1, "attribute") { parts = try mapped(elements, by: attribute) }
-            return .text(JinjaValue.joined(parts.map(\.written), argument(0, "d")?.written ?? MarkedText()))
+            let separator = argument(0, "d")?.written ?? MarkedText()
+            guard let joined = JinjaValue.joined(parts.map(\.written), separator, within: Self.longestText) else {
+                throw .exhausted("a text of more than \(Self.longestText) characters")
+            }
+            return .text(joined)
         case "map":
             if let attribute = arguments.named.first(where: { $0.name == "attribute" })?.value {
                 return .list(try mapped(elements, by: attribute))

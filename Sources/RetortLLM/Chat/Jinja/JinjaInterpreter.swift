@@ -10,6 +10,8 @@ struct JinjaInterpreter {
 
     private static let mostSteps = 300_000
     private static let mostText = 16 << 20
+    /// The longest text that one operation may make.
+    static let longestText = 4 << 20
     private static let deepest = 120
 
     init(variables: [String: JinjaValue]) { scopes = [variables] }
@@ -104,6 +106,7 @@ struct JinjaInterpreter {
         guard case .namespace(let namespace) = self.value(of: target.name) else {
             throw failure("'\(target.name)' is no namespace, so '\(target.name).\(attribute)' cannot be set")
         }
+        _ = try contained(.list([value]))
         namespace.members[attribute] = value
     }
 
@@ -147,7 +150,9 @@ struct JinjaInterpreter {
         switch value {
         case .list(let elements): return elements
         case .dictionary(let members): return members.map { .text($0.key) }
-        case .text(let text): return (0..<text.count).map { .text(text[$0..<$0 + 1]) }
+        case .text(let text):
+            guard text.count <= 1 << 16 else { throw .exhausted("a loop over \(text.count) characters") }
+            return (0..<text.count).map { .text(text[$0..<$0 + 1]) }
         case .undefined: return []
         default: throw failure("\(value.type) has no elements")
         }

@@ -26,14 +26,15 @@ enum JinjaLibrary {
                     return .list(values)
                 }),
             "namespace": .function(
-                JinjaFunction { arguments, _ throws(JinjaError) in
+                JinjaFunction { arguments, interpreter throws(JinjaError) in
+                    _ = try interpreter.contained(.list(arguments.named.map(\.value)))
                     let namespace = JinjaNamespace()
                     for (name, value) in arguments.named { namespace.members[name] = value }
                     return .namespace(namespace)
                 }),
             "dict": .function(
-                JinjaFunction { arguments, _ throws(JinjaError) in
-                    .dictionary(arguments.named.map { (key: $0.name, value: $0.value) })
+                JinjaFunction { arguments, interpreter throws(JinjaError) in
+                    try interpreter.contained(.dictionary(arguments.named.map { (key: $0.name, value: $0.value) }))
                 }),
             "raise_exception": .function(
                 JinjaFunction { arguments, _ throws(JinjaError) in
@@ -150,7 +151,8 @@ enum JinjaLibrary {
         "rsplit": { split($0, $1, fromRight: true) },
         "replace": { whole, arguments in
             guard let old = text(arguments, 0), let new = text(arguments, 1) else { return nil }
-            return .text(whole.replacing(old, with: new, limit: arguments.count > 2 ? arguments[2].whole : nil))
+            let limit = arguments.count > 2 ? arguments[2].whole : nil
+            return whole.replacing(old, with: new, limit: limit, within: JinjaInterpreter.longestText).map { .text($0) }
         },
         "find": { whole, arguments in text(arguments, 0).map { .integer(whole.ranges(of: $0).first?.lowerBound ?? -1) }
         },
@@ -163,7 +165,8 @@ enum JinjaLibrary {
         },
         "join": { separator, arguments in
             guard case .list(let parts)? = arguments.first else { return nil }
-            return .text(JinjaValue.joined(parts.map(\.written), separator))
+            return JinjaValue.joined(parts.map(\.written), separator, within: JinjaInterpreter.longestText)
+                .map { .text($0) }
         },
     ]
 

@@ -126,6 +126,13 @@ indirect enum JinjaValue {
         return joined
     }
 
+    /// - Returns: nil when it would be longer than `bound`.
+    static func joined(_ parts: [MarkedText], _ separator: MarkedText, within bound: Int) -> MarkedText? {
+        let own = parts.reduce(0) { $0 + $1.count }
+        let (between, overflows) = parts.count.multipliedReportingOverflow(by: separator.count)
+        return overflows || between > bound || own + between > bound ? nil : joined(parts, separator)
+    }
+
     /// Python's `==`.
     func equals(_ other: JinjaValue) -> Bool {
         if let a = number, let b = other.number { return a == b }

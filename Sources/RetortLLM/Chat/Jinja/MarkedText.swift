@@ -88,9 +88,17 @@ struct MarkedText: Hashable, Sendable {
         return lines.last?.isEmpty == true ? lines.dropLast() : lines
     }
 
-    func replacing(_ old: MarkedText, with new: MarkedText, limit: Int? = nil) -> MarkedText {
+    /// - Returns: nil when it would be longer than `bound`.
+    func replacing(
+        _ old: MarkedText, with new: MarkedText, limit: Int? = nil, within bound: Int
+    ) -> MarkedText? {
         let parts = split(by: old, limit: limit)
-        return parts.dropFirst().reduce(parts.first ?? self) { $0 + new + $1 }
+        let (growth, overflows) = (parts.count - 1).multipliedReportingOverflow(by: new.count)
+        guard !overflows, growth < bound, count + growth <= bound else { return nil }
+        return parts.dropFirst().reduce(into: parts.first ?? self) {
+            $0 += new
+            $0 += $1
+        }
     }
 
     private func parts(between cuts: [Range<Int>]) -> [MarkedText] {

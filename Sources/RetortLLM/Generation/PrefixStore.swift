@@ -1,0 +1,68 @@
+import RetortTensor
+
+/// Keys and values of tokens that were read or written before, for prompts that begin with them: an agent's next step, or
+/// another task with the same instructions.
+final class PrefixStore {
+    /// What one finished sample left.
+    final class Entry {
+        let tokens: [Int32]
+        let adapter: Int?
+        /// By layer, `[1, heads, tokens, dim]`.
+        let past: [(key: Tensor, value: Tensor)]
+        fileprivate var lastUse = 0
+
+        init(tokens: [Int32], adapter: Int?, past: [(key: Tensor, value: Tensor)]) {
+            self.tokens = tokens
+            self.adapter = adapter
+            self.past = past
+        }
+    }
+
+    /// A beginning of a prompt that need not be read again.
+    struct Match {
+        let entry: Entry
+        /// In tokens.
+        let length: Int
+    }
+
+    private let limit: Int
+    private var entries: [Entry] = []
+    private var clock = 0
+
+    /// Shorter beginnings are read anew.
+    private static let shortest = 32
+
+    /// - Parameter limit: how many tokens are kept in all; those unused the longest go first.
+    init(limit: Int) { self.limit = limit }
+
+    /// The longest known beginning of a prompt, but for its last token, which must be read to be gone on from.
+    func match(_ prompt: [Int32], adapter: Int?) -> Match? {
+        var best: Match?
+        for entry in entries where entry.adapter == adapter {
+            let length = zip(entry.tokens, prompt.dropLast()).prefix { $0 == $1 }.count
+            if length >= Self.shortest, length > best?.length ?? 0 { best = Match(entry: entry, length: length) }
+        }
+        clock += 1
+        best?.entry.lastUse = clock
+        return best
+    }
+
+    /// Whether tokens are worth keeping: some room is allowed, and they are not known yet.
+    func wants(_ tokens: [Int32], adapter: Int?) -> Bool {
+        tokens.count >= Self.shortest && tokens.count <= limit
+            && !entries.contains { $0.adapter == adapter && $0.tokens.starts(with: tokens) }
+    }
+
+    func keep(_ entry: Entry) {
+        // What the new one goes on from is in it.
+        entries.removeAll { $0.adapter == entry.adapter && entry.tokens.starts(with: $0.tokens) }
+        clock += 1
+        entry.lastUse = clock
+        entries.append(entry)
+        var total = entries.reduce(0) { $0 + $1.tokens.count }
+        while total > limit, let oldest = entries.indices.min(by: { entries[$0].lastUse < entries[$1].lastUse }) {
+            total -= entries[oldest].tokens.count
+            entries.remove(at: oldest)
+        }
+    }
+}
