@@ -72,6 +72,25 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         self.checkpointEvery = checkpointEvery
     }
 
+    /// Reads a plan; what plans of earlier versions lack has the value it had then.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            method: try fields.decode(Method.self, forKey: .method),
+            epochs: try fields.decode(Int.self, forKey: .epochs),
+            rowTokens: try fields.decode(Int.self, forKey: .rowTokens),
+            accumulation: try fields.decode(Int.self, forKey: .accumulation),
+            learningRate: try fields.decode(Double.self, forKey: .learningRate),
+            schedule: try fields.decode(Schedule.self, forKey: .schedule),
+            warmup: try fields.decode(Double.self, forKey: .warmup),
+            weightDecay: try fields.decode(Double.self, forKey: .weightDecay),
+            clip: try fields.decode(Double.self, forKey: .clip), beta2: try fields.decode(Double.self, forKey: .beta2),
+            precision: try fields.decode(Precision.self, forKey: .precision),
+            recomputesActivations: try fields.decodeIfPresent(Bool.self, forKey: .recomputesActivations) ?? false,
+            seed: try fields.decode(UInt64.self, forKey: .seed),
+            checkpointEvery: try fields.decode(Int.self, forKey: .checkpointEvery))
+    }
+
     /// How the base's weights are held: frozen ones as the products need them, learning ones in full.
     public var baseDType: DType {
         if case .lora = method, precision == .bfloat16 { .bfloat16 } else { .float32 }

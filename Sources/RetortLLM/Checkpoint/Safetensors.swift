@@ -157,7 +157,8 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
         case .wrongShape(let file, let name, let expected, let found):
             "\(file): '\(name)' has the shape \(found), but config.json calls for \(expected)"
         case .unknownArchitecture(let file, let name):
-            "\(file): the architecture '\(name)' is not known; Qwen2ForCausalLM is"
+            "\(file): the architecture '\(name)' is not known; known are "
+                + DecoderConfiguration.knownArchitectures.joined(separator: ", ")
         case .unsupported(let file, let what): "\(file): \(what) is not supported"
         case .template(let file, let reason): "\(file): \(reason)"
         }

@@ -115,6 +115,11 @@ public struct DecoderConfiguration: Sendable, Hashable {
         Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, Gemma2Family.self, Gemma3Family.self, Phi3Family.self,
     ]
 
+    /// The classes that checkpoints may name, such as `Qwen2ForCausalLM`.
+    public static var knownArchitectures: [String] {
+        families.flatMap { $0.architectures }.filter { $0.hasSuffix("ForCausalLM") }
+    }
+
     private init(
         vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int,
         keyValueHeadCount: Int, headDimension: Int, maximumPositions: Int, normEpsilon: Double,
