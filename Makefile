@@ -37,10 +37,10 @@ bench-generate: build .retort/bench/.ready
 	.retort/bench/bin/python Benchmarks/generate.py
 
 format:
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Benchmarks Tools
 
 lint:
-	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks Tools
 
 clean:
 	rm -rf .build runs

@@ -3,6 +3,8 @@
 
     make bench-train                (two sets, two engines; about twenty minutes on two cores)
     BENCH_SAMPLES=8 make bench-train
+    BENCH_SHAPE=7b BENCH_SAMPLES=200 make bench-train       (both engines take a GPU when there is one; memory is then the
+                                                             process's on the host)
 
 Sets: (a) ToRA's trajectories as an agent with full instructions sees them, and (b) alpha-UMi's own training examples.
 Both engines get the same token ids and the same targets, random weights in bfloat16, LoRA of rank 64 beside all
@@ -30,6 +32,9 @@ SHAPE = {
     "max_position_embeddings": 32768, "rope_theta": 1e6, "rms_norm_eps": 1e-6, "tie_word_embeddings": True,
     "hidden_act": "silu", "torch_dtype": "bfloat16",
 }
+if os.environ.get("BENCH_SHAPE") == "7b":
+    SHAPE |= {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+              "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False}
 
 
 def agent_samples():
@@ -90,7 +95,7 @@ def peer(config, samples):
             peft_config=LoraConfig(r=64, lora_alpha=128, lora_dropout=0, target_modules="all-linear", task_type="CAUSAL_LM"),
             args=SFTConfig(
                 output_dir=folder, num_train_epochs=1, per_device_train_batch_size=2, learning_rate=1e-4, max_length=None,
-                completion_only_loss=True, bf16=True, use_cpu=True, report_to="none", save_strategy="no", logging_steps=1,
+                completion_only_loss=True, bf16=True, use_cpu=not torch.cuda.is_available(), report_to="none", save_strategy="no", logging_steps=1,
                 dataloader_pin_memory=False,
             ),
         )

@@ -64,7 +64,7 @@ func train() throws {
         method: .lora(LoRAConfiguration(rank: rank, alpha: Double(2 * rank), dropout: 0)), epochs: 1,
         rowTokens: rowTokens, learningRate: 1e-4, precision: .bfloat16,
         recomputesActivations: arguments.contains("recompute"), seed: 1)
-    let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 1, dtype: plan.baseDType))
+    let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 1, dtype: plan.baseDType, device: .best))
     let rows = EpochRows(examples, epochs: 1, rowTokens: rowTokens, seed: 1)
     var counted = rows
     var computed = 0
