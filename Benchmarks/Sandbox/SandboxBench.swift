@@ -22,13 +22,17 @@ struct SandboxBench {
             try await pooled.session().close()
         }
         let session = try await python.session()
-        results["empty step"] = try await time(100) { _ = try await session.perform(.code("pass")) }
+        results["empty step"] = try await time(100, writing) { _ = try await session.perform(.code("pass")) }
         await session.close()
         for megabytes in [50, 500] {
             for kind in ["array", "objects"] {
                 let heap = try await Heap(python, megabytes: megabytes, kind: kind)
-                results["1 candidate, \(megabytes) MB of \(kind)"] = try await time(20) { try await heap.step(of: 1) }
-                results["8 candidates, \(megabytes) MB of \(kind)"] = try await time(20) { try await heap.step(of: 8) }
+                results["1 candidate, \(megabytes) MB of \(kind)"] = try await time(20, writing) {
+                    try await heap.step(of: 1)
+                }
+                results["8 candidates, \(megabytes) MB of \(kind)"] = try await time(20, writing) {
+                    try await heap.step(of: 8)
+                }
                 await heap.session.close()
             }
         }
@@ -37,7 +41,10 @@ struct SandboxBench {
         print(String(decoding: try encoder.encode(results), as: UTF8.self))
     }
 
-    /// Empty steps alone, for a profiler.
+    /// What lies between two steps: a model writes programs, which takes longer than this.
+    @Sendable private static func writing() async throws { try await Task.sleep(for: .milliseconds(100)) }
+
+    /// Empty steps alone, one on the heels of the other, for a profiler.
     private static func emptySteps() async throws {
         let session = try await PythonInterpreter(requiring: .isolated).session()
         let timing = try await time(1000) { _ = try await session.perform(.code("pass")) }

@@ -11,6 +11,10 @@ public actor PythonEnvironment: Environment {
     /// The process that holds the state; nil once closed.
     private var holder: PythonProcess?
     private var stepCount: Int
+    /// Forks of the holder that wait for programs.
+    private var spares: [PythonProcess] = []
+    /// Programs begun since the last step was settled.
+    private var begun = 0
     private let tools: ToolBox
     private let limits: PythonLimits
     private let reopen: @Sendable () async throws -> PythonSession
@@ -70,11 +74,14 @@ public actor PythonEnvironment: Environment {
 
     /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
     private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess, isNew: Bool) {
+        begun += 1
+        if let holder, let spare = spares.popLast() { return (holder, spare, false) }
         for attempt in 0..<3 {
             guard let holder else { throw PythonError.closed }
             if let candidate = try await fork(of: holder) { return (holder, candidate, attempt > 0) }
             // Another task may have replaced it meanwhile.
             guard self.holder === holder else { continue }
+            spares.removeAll()
             session.close()
             session = try await reopen()
             self.holder = session.root
@@ -98,8 +105,33 @@ public actor PythonEnvironment: Environment {
         stepCount += 1
         guard let process = trial.process, let session = trial.session else { return }
         guard trial.survived, session === self.session, let old = holder else { return session.end(process) }
+        dropSpares()
         holder = process
         session.end(old)
+        makeSpares(begun)
+        begun = 0
+    }
+
+    /// The next step will try about as many programs as this one did. Their processes are made while a model writes them:
+    /// a process forks one copy at a time.
+    private func makeSpares(_ count: Int) {
+        guard count > 0, let holder else { return }
+        Task {
+            for _ in 0..<min(count, Self.mostSpares) {
+                guard self.holder === holder, self.begun == 0, let spare = try? await self.fork(of: holder) else {
+                    return
+                }
+                guard self.holder === holder else { return self.session.end(spare) }
+                self.spares.append(spare)
+            }
+        }
+    }
+
+    private static let mostSpares = 8
+
+    private func dropSpares() {
+        for spare in spares { session.end(spare) }
+        spares.removeAll()
     }
 
     /// What the trial does when it is chosen: its process becomes the session, in this environment.
@@ -135,6 +167,7 @@ public actor PythonEnvironment: Environment {
     /// Ends the session's state; the processes end when no branch needs them.
     public func close() {
         guard let holder else { return }
+        dropSpares()
         session.end(holder)
         self.holder = nil
     }
