@@ -7,6 +7,7 @@ import RetortTensor
 ///
 ///     generate-bench make CONFIG.json TOKENIZER_FOLDER OUT       random weights in bfloat16
 ///     generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4]
+///     generate-bench adapters FOLDER RANK COUNT                  memory with adapters side by side
 ///
 /// `Benchmarks/generate.py` runs it beside its peers.
 let arguments = Array(CommandLine.arguments.dropFirst())
@@ -43,7 +44,67 @@ case "run" where arguments.count >= 5:
         {"step": \((long - short) / Double(tokens)), "rate": \(Double(tokens * samples) / (long - short)), \
         "prompt": \(short)}
         """)
+case "adapters" where arguments.count == 4:
+    guard let rank = Int(arguments[2]), let count = Int(arguments[3]) else { exit(2) }
+    try await serveAdapters(URL(fileURLWithPath: arguments[1]), rank: rank, count: count)
 default:
-    print("generate-bench make CONFIG TOKENIZER OUT | run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4]")
+    print(
+        """
+        generate-bench make CONFIG TOKENIZER OUT
+        generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4]
+        generate-bench adapters FOLDER RANK COUNT
+        """)
     exit(2)
+}
+
+/// Serves adapters of a rank beside all projections, each answering once in one batch, and prints the memory it took.
+func serveAdapters(_ base: URL, rank: Int, count: Int) async throws {
+    let shape = try Checkpoint(folder: base).configuration
+    let scratch = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+    defer { try? FileManager.default.removeItem(at: scratch) }
+    var folders: [String: URL] = [:]
+    for number in 0..<count {
+        let folder = scratch.appendingPathComponent("\(number)")
+        try writeAdapter(shape, rank: rank, seed: UInt64(number), base: base, to: folder)
+        folders["\(number)"] = folder
+    }
+    let model = try LocalModel(folder: base, options: .init(dtype: .bfloat16, adapters: folders))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for name in [nil] + folders.keys.map({ Optional($0) }) {
+            group.addTask {
+                _ = try await model.complete(
+                    GenerationRequest(messages: [Message(.user, "Hello")], maximumTokens: 8, adapter: name))
+            }
+        }
+        try await group.waitForAll()
+    }
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    print(
+        status.split(separator: "\n").filter { $0.hasPrefix("VmRSS") || $0.hasPrefix("VmHWM") }.joined(separator: "\n"))
+}
+
+func writeAdapter(_ shape: DecoderConfiguration, rank: Int, seed: UInt64, base: URL, to folder: URL) throws {
+    let (hidden, inner) = (shape.hiddenSize, shape.intermediateSize)
+    let queries = shape.headCount * shape.headDimension
+    let keys = shape.keyValueHeadCount * shape.headDimension
+    let widths = [
+        ("self_attn.q_proj", hidden, queries), ("self_attn.k_proj", hidden, keys), ("self_attn.v_proj", hidden, keys),
+        ("self_attn.o_proj", queries, hidden), ("mlp.gate_proj", hidden, inner), ("mlp.up_proj", hidden, inner),
+        ("mlp.down_proj", inner, hidden),
+    ]
+    var tensors: [(name: String, tensor: Tensor)] = []
+    for layer in 0..<shape.layerCount {
+        for (name, inputs, outputs) in widths {
+            let key = "base_model.model.model.layers.\(layer).\(name)"
+            let (a, b) = (StableHash.of("\(seed) \(key) A"), StableHash.of("\(seed) \(key) B"))
+            let down = try Tensor.normal([rank, inputs], deviation: 0.02, seed: a).to(.bfloat16)
+            let up = try Tensor.normal([outputs, rank], deviation: 0.02, seed: b).to(.bfloat16)
+            tensors += [("\(key).lora_A.weight", down), ("\(key).lora_B.weight", up)]
+        }
+    }
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try SafetensorsFile.write(tensors, to: folder.appendingPathComponent("adapter_model.safetensors"))
+    let configuration = AdapterConfiguration(
+        baseModel: base.path, rank: rank, alpha: Double(rank), dropout: 0, targets: widths.map(\.0))
+    try JSONCoding.prettyEncoder.encode(configuration).write(to: folder.appendingPathComponent("adapter_config.json"))
 }

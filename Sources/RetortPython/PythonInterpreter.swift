@@ -23,6 +23,9 @@ public actor PythonInterpreter {
     private let limits: PythonLimits
     private let firstProcess: pid_t
     private let ready: ReadySessions
+    private let group: ControlGroup?
+    /// The limit of all sessions together, or why there is none.
+    private let groupLine: SandboxReport.Line
 
     /// Starts the interpreter.
     /// - Parameters:
@@ -62,6 +65,7 @@ public actor PythonInterpreter {
             zygote.kill()
             throw PythonError.sandboxTooWeak(has: level, needed: requiring, reason: shortfall ?? "no Landlock")
         }
+        (group, groupLine) = Self.group(around: zygote, limits)
         self.zygote = zygote
         self.level = level
         self.shortfall = level == .isolated ? nil : shortfall ?? "no Landlock"
@@ -69,6 +73,25 @@ public actor PythonInterpreter {
         ready = ReadySessions(zygote, level: level, target: readySessions)
         firstProcess = ProcessFacts(zygote.pid).status("PPid").flatMap { pid_t($0) } ?? zygote.pid
     }
+
+    /// Before the first session, so that all of them are in it.
+    private static func group(
+        around zygote: PythonProcess, _ limits: PythonLimits
+    ) -> (ControlGroup?, SandboxReport.Line) {
+        let name = "memory and processes of all sessions together (cgroup v2)"
+        let memory = limits.totalMemoryBytes ?? Int(ProcessInfo.processInfo.physicalMemory / 4 * 3)
+        do {
+            let group = try ControlGroup(memoryBytes: memory, processes: limits.totalProcesses)
+            try group.take(zygote.pid)
+            let detail = "at most \(memory >> 20) MB and \(limits.totalProcesses) processes"
+            return (group, .init(name: name, holds: true, detail: detail))
+        } catch {
+            return (nil, .init(name: name, holds: false, detail: error.description))
+        }
+    }
+
+    /// What of the sandbox belongs to no session.
+    func groupLayer() -> SandboxReport.Line { groupLine }
 
     private static func start(_ jail: NamespaceJail?, _ inner: [String]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()
@@ -145,5 +168,6 @@ public actor PythonInterpreter {
     public func close() async {
         await ready.close()
         zygote.kill()
+        await group?.remove()
     }
 }

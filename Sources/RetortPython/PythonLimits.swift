@@ -12,6 +12,10 @@ public struct PythonLimits: Sendable, Hashable {
     public var toolCalls = 30
     /// What a session's private `/tmp` holds, in bytes; also the size of any file.
     public var temporaryBytes = 16 << 20
+    /// What all sessions together may hold in memory, where control groups can be had; nil is three quarters of the machine's.
+    public var totalMemoryBytes: Int?
+    /// How many processes all sessions together may be, where control groups can be had.
+    public var totalProcesses = 4096
     /// The moment at which a program's clocks stand still, in seconds since 1970; nil lets them run. With it, a recorded
     /// trajectory replays to the same observations even when it asks for the time.
     public var clock: Double?

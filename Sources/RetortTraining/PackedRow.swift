@@ -49,7 +49,7 @@ public struct EpochRows: RowSource {
         let kin = PrefixTree.kin(among: examples)
         for epoch in 0..<epochs {
             var generator = SeededGenerator(seed: seed, "epoch \(epoch)")
-            let order = kin.shuffled(using: &generator).flatMap { $0.shuffled(using: &generator) }
+            let order = kin.shuffled(using: &generator).joined()
             rows += Self.pack(order.map { examples[$0] }, rowTokens: rowTokens)
         }
     }

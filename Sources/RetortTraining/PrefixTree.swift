@@ -113,7 +113,8 @@ struct PrefixTree {
         return row
     }
 
-    /// Samples that share more with one another than all samples do, by their numbers; each group in the order given.
+    /// Samples that share more with one another than all samples do, by their numbers; each group in the
+    /// order of its texts, so that neighbours share the most when a group is too large for one row.
     static func kin(among examples: [TrainingExample]) -> [[Int]] {
         let sorted = examples.indices.sorted {
             examples[$0].tokens.lexicographicallyPrecedes(examples[$1].tokens)
@@ -133,6 +134,6 @@ struct PrefixTree {
             }
             previous = index
         }
-        return groups.map { $0.sorted() }.sorted { $0[0] < $1[0] }
+        return groups.sorted { ($0.min() ?? 0) < ($1.min() ?? 0) }
     }
 }

@@ -38,7 +38,7 @@ extension PythonInterpreter {
             let text = observation.text.split(separator: "\n").first.map(String.init) ?? ""
             trials.append(.init(name: trial.name, holds: trial.isStopped(observation), detail: text))
         }
-        let layers = await session.layers()
+        let layers = await session.layers() + [groupLayer()]
         await session.close()
         return SandboxReport(level: level, shortfall: shortfall, layers: layers, trials: trials)
     }
