@@ -56,7 +56,8 @@ public actor PythonInterpreter {
             shortfall = "a weaker sandbox was asked for"
         }
         let script = (jail == nil ? worker.path : NamespaceJail.workerFolder) + "/worker.py"
-        let inner = [installation.executable.path, "-s", "-P", script]
+        let executable = installation.executable.path
+        let inner = [jail == nil ? executable : NamespaceJail.inside(executable), "-s", "-P", script]
         let zygote = try await Self.start(jail, inner)
         let visible = jail == nil ? installation.readable + [worker.path, "/dev/null", "/dev/urandom"] : ["/"]
         try zygote.channel.send(Self.configuration(limits, isolated: jail != nil, readable: visible))

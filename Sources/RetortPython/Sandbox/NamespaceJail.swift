@@ -16,7 +16,7 @@ struct NamespaceJail: Sendable {
         }
         bubblewrap = path
         let namespaces = ["user", "pid", "net", "ipc", "uts"].map { "--unshare-\($0)" }
-        let views = installation.readable.flatMap { ["--ro-bind", $0, $0] }
+        let views = installation.readable.flatMap { ["--ro-bind", $0, Self.inside($0)] }
         let devices = ["/dev/null", "/dev/urandom"].flatMap { ["--dev-bind", $0, $0] }
         arguments =
             namespaces + ["--hostname", "retort", "--uid", "65534", "--gid", "65534", "--clearenv", "--new-session"]
@@ -25,9 +25,14 @@ struct NamespaceJail: Sendable {
             + views + ["--ro-bind", worker.path, Self.workerFolder] + devices
             // The root is a writable memory file system until it is made read-only, and all that stands on it with it.
             + ["--tmpfs", "/tmp", "--remount-ro", "/tmp", "--remount-ro", "/", "--chdir", "/"]
-        let probe = try Command.run(bubblewrap, command([installation.executable.path, "-c", ""]), seconds: 20)
+        let probe = try Command.run(
+            bubblewrap, command([Self.inside(installation.executable.path), "-c", ""]), seconds: 20)
         guard probe.status == 0 else { throw PythonError.cannotStart(path: path, reason: probe.errorText) }
     }
+
+    /// Where a folder of the host is found inside. `/tmp` is every session's own there, so an interpreter that lies in the
+    /// host's is shown elsewhere; it finds its libraries from where it is.
+    static func inside(_ path: String) -> String { path.hasPrefix("/tmp/") ? "/retort-host\(path)" : path }
 
     /// bubblewrap's arguments for running a command inside.
     func command(_ inner: [String]) -> [String] {
