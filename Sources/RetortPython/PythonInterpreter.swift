@@ -79,15 +79,16 @@ public actor PythonInterpreter {
     private static func group(
         around zygote: PythonProcess, _ limits: PythonLimits
     ) -> (ControlGroup?, SandboxReport.Line) {
-        let name = "memory and processes of all sessions together (cgroup v2)"
+        let name = "control group"
         let memory = limits.totalMemoryBytes ?? Int(ProcessInfo.processInfo.physicalMemory / 4 * 3)
         do {
             let group = try ControlGroup(memoryBytes: memory, processes: limits.totalProcesses)
             try group.take(zygote.pid)
-            let detail = "at most \(memory >> 20) MB and \(limits.totalProcesses) processes"
+            let detail = "all sessions together have at most \(memory >> 20) MB and \(limits.totalProcesses) processes"
             return (group, .init(name: name, holds: true, detail: detail))
         } catch {
-            return (nil, .init(name: name, holds: false, detail: error.description))
+            let detail = "\(error); memory is limited for each process, not for all sessions together"
+            return (nil, .init(name: name, holds: false, detail: detail))
         }
     }
 

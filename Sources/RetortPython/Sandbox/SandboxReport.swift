@@ -161,9 +161,6 @@ extension PythonSession {
             .init(
                 name: "limits", holds: !limits.contains { $0.hasSuffix("unlimited") || $0.hasSuffix("?") },
                 detail: limits.joined(separator: ", ")),
-            .init(
-                name: "control group", holds: false,
-                detail: "not used: memory is limited for each process, not for a session as a whole"),
         ]
     }
 }

@@ -37,7 +37,7 @@ struct SandboxTests {
             _ = try await session.perform(.code(HostileProgram.prelude + hostile.program))
             await session.close()
         }
-        for _ in 0..<100 where await python.processCount() > before { try await Task.sleep(for: .milliseconds(20)) }
+        for _ in 0..<500 where await python.processCount() > before { try await Task.sleep(for: .milliseconds(20)) }
         #expect(await python.processCount() == before)
         await python.close()
         for _ in 0..<100 where await python.processCount() > 0 { try await Task.sleep(for: .milliseconds(20)) }
@@ -57,7 +57,7 @@ struct SandboxTests {
         let report = try await PythonInterpreter(requiring: .isolated).inspect()
         #expect(report.level == .isolated && report.shortfall == nil && report.isSound)
         let missing = report.layers.filter { !$0.holds }.map(\.name)
-        #expect(missing == ["control group"])
+        #expect(missing.filter { $0 != "control group" } == [])
     }
 
     private func attack(with hostile: HostileProgram, _ python: PythonInterpreter) async throws {
