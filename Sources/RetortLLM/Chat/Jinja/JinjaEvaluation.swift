@@ -214,7 +214,7 @@ extension JinjaInterpreter {
         let (size, overflows) = text.count.multipliedReportingOverflow(by: max(0, times))
         guard !overflows, size < 1 << 20 else { throw .exhausted("a text repeated \(times) times") }
         try step(at: line, cost: size / 64)
-        return (0..<max(0, times)).reduce(into: MarkedText()) { sum, _ in sum += text }
+        return text.repeated(max(0, times))
     }
 
     private mutating func sum(_ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> JinjaValue {

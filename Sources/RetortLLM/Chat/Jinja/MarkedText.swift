@@ -59,6 +59,12 @@ struct MarkedText: Hashable, Sendable {
         return self[start..<max(start, end)]
     }
 
+    func repeated(_ times: Int) -> MarkedText {
+        MarkedText(
+            scalars: Array(repeatElement(scalars, count: times).joined()),
+            sources: Array(repeatElement(sources, count: times).joined()))
+    }
+
     /// Where `part` occurs, from left to right, apart from one another.
     func ranges(of part: MarkedText) -> [Range<Int>] { part.isEmpty ? [] : scalars.ranges(of: part.scalars) }
 
