@@ -103,13 +103,13 @@ public actor PythonEnvironment: Environment {
     /// Makes a trial's process the session when it can be.
     private func settle(_ trial: PythonTrial) {
         stepCount += 1
+        defer { begun = 0 }
         guard let process = trial.process, let session = trial.session else { return }
         guard trial.survived, session === self.session, let old = holder else { return session.end(process) }
         dropSpares()
         holder = process
         session.end(old)
         makeSpares(begun)
-        begun = 0
     }
 
     /// The next step will try about as many programs as this one did. Their processes are made while a model writes them:

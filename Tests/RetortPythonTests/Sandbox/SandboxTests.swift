@@ -38,7 +38,8 @@ struct SandboxTests {
             await session.close()
         }
         for _ in 0..<500 where await python.processCount() > before { try await Task.sleep(for: .milliseconds(20)) }
-        #expect(await python.processCount() == before)
+        // Fewer when the session that tried the walls at the start was still going when they were counted.
+        #expect(await python.processCount() <= before)
         await python.close()
         for _ in 0..<100 where await python.processCount() > 0 { try await Task.sleep(for: .milliseconds(20)) }
         #expect(await python.processCount() == 0)
