@@ -59,6 +59,7 @@ public struct GenerationRequest: Sendable {
     /// Which of the model's adapters answers, by name; nil is the model as it is.
     public var adapter: String?
 
+    /// A request with the usual settings: one greedy sample.
     public init(
         messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
         stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil
@@ -86,6 +87,7 @@ public struct Sampling: Codable, Sendable, Hashable {
     /// Whether sample 0 of a request is the greedy one instead of a drawn one.
     public var firstIsGreedy: Bool
 
+    /// The whole vocabulary unless cut by `topP` or `topK`.
     public init(
         temperature: Double, topP: Double = 1, topK: Int = 0, seed: UInt64 = 0, firstIsGreedy: Bool = false
     ) {
@@ -130,6 +132,7 @@ public struct Completion: Sendable, Hashable {
     /// What it cost. Prompt tokens are counted on the request's first sample only.
     public var usage: Usage
 
+    /// - Parameter usage: what the sample cost.
     public init(text: String, finish: Finish, usage: Usage = Usage()) {
         self.text = text
         self.finish = finish

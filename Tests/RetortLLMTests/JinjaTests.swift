@@ -36,6 +36,12 @@ struct JinjaTests {
             ("{% for x in [1, 2, 3] if x != 2 %}{{ x }}{{ ',' if not loop.last }}{% endfor %}", "1,3"),
             ("{% macro m(a, b='!') %}{{ a }}{{ b }}{% endmacro %}{{ m('x') }}{{ m('y', b='?') }}", "x!y?"),
             ("a  {%- if true %} b {% endif -%}  c", "a b c"), ("{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
+            (
+                "{{ (-9223372036854775807 - 1) | abs }} {{ (-9223372036854775807 - 1) is divisibleby(-1) }}",
+                "9.223372036854776e+18 True"
+            ),
+            ("{{ range(0, 9223372036854775807, 9223372036854775806) | list | length }} {{ 2 ** -1 }}", "2 0.5"),
+            ("{{ 'abc'[0:9223372036854775807:9223372036854775807] }}", "a"),
             ("{# nothing #}{{ 'l' ~ 1 ~ 2.0 }}", "l12.0"),
         ])
     func language(template: String, expected: String) throws {

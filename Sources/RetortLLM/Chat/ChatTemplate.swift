@@ -27,6 +27,7 @@ public struct RenderedChat: Sendable, Equatable {
     /// For each token, whose message it belongs to.
     public var roles: [Role] = []
 
+    /// An empty chat.
     public init() {}
 
     mutating func append(_ ids: [Int32], _ role: Role, trainable isTrainable: Bool) {

@@ -158,9 +158,13 @@ public struct JinjaTemplate: ChatTemplate {
                 cuts.append((start, spans[span].trainable))
             }
         }
+        // A template that puts turns or spans in another order cannot be cut where they begin.
+        guard zip(cuts, cuts.dropFirst()).allSatisfy({ $0.start <= $1.start }) else {
+            throw ChatTemplateError.reordered
+        }
         return cuts.indices.map { index in
             let end = index + 1 < cuts.count ? cuts[index + 1].start : text.count
-            return Piece(range: cuts[index].start..<max(end, cuts[index].start), learns: cuts[index].learns)
+            return Piece(range: cuts[index].start..<end, learns: cuts[index].learns)
         }
     }
 
@@ -215,6 +219,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
     case noEndOfTurn(String)
     case unstable(message: Int)
     case altered(message: Int, String)
+    case reordered
 
     public var description: String {
         switch self {
@@ -224,6 +229,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
         case .unstable(let message):
             "the chat template writes what comes before message \(message + 1) otherwise when that message is there, so "
                 + "training and acting would see different prompts"
+        case .reordered: "the chat template writes messages in another order than they were said"
         case .altered(let message, let text):
             "the chat template changes or drops text of message \(message + 1) that is to be learned: "
                 + "'\(text.prefix(60))'"

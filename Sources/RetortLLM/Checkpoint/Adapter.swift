@@ -37,6 +37,7 @@ public struct AdapterConfiguration: Codable, Sendable, Hashable {
         usesRankStabilisation == true ? alpha / Double(rank).squareRoot() : alpha / Double(rank)
     }
 
+    /// Plain LoRA, scaled by `alpha / rank`.
     public init(baseModel: String, rank: Int, alpha: Double, dropout: Double, targets: [String]) {
         self.baseModel = baseModel
         self.rank = rank

@@ -88,6 +88,8 @@ public struct CheckpointWeights: WeightSource {
     private let dtype: DType
     private let device: Device
 
+    /// Maps the files.
+    /// - Throws: `CheckpointError` that names the file.
     public init(folder: URL, dtype: DType, device: Device) throws {
         self.dtype = dtype
         self.device = device
@@ -107,6 +109,8 @@ public struct CheckpointWeights: WeightSource {
         files = map.compactMapValues { shards[$0] }
     }
 
+    /// The tensor in the dtype and on the device of this source.
+    /// - Throws: `CheckpointError` for a missing tensor or one of another shape.
     public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
         guard let file = whole ?? files[name] else { throw CheckpointError.noTensor(file: path, name: name) }
         let tensor = try file.tensor(name)

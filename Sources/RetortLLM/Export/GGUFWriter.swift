@@ -81,19 +81,26 @@ struct GGUFWriter {
         case .float32: try Data(entry.tensor.to(.float32).bytes())
         case .float16: try Data(entry.tensor.to(.float16).bytes())
         case .bfloat16: try Data(entry.tensor.to(.bfloat16).bytes())
-        case .q8_0: q8(try entry.tensor.to(.float32).floats())
+        case .q8_0: try q8(entry)
         }
     }
 
     /// Each block of 32 is scaled so that its largest number becomes ±127.
-    private static func q8(_ numbers: [Float]) -> Data {
+    private static func q8(_ entry: Entry) throws -> Data {
+        let numbers = try entry.tensor.to(.float32).floats()
+        guard numbers.allSatisfy(\.isFinite) else {
+            throw CheckpointError.unsupported(file: entry.name, "q8_0 of weights that are not finite")
+        }
         var data = Data(capacity: numbers.count / 32 * 34)
         for start in stride(from: 0, to: numbers.count - 31, by: 32) {
             let block = numbers[start..<start + 32]
             let scale = block.reduce(0) { max($0, abs($1)) } / 127
             data.append(number: half(scale))
-            let inverse = scale > 0 ? 1 / scale : 0
-            for number in block { data.append(UInt8(bitPattern: Int8((number * inverse).rounded()))) }
+            // Below the smallest normal number the inverse is infinite, and the half-precision scale zero.
+            let inverse = scale >= .leastNormalMagnitude ? 1 / scale : 0
+            for number in block {
+                data.append(UInt8(bitPattern: Int8(min(max((number * inverse).rounded(), -127), 127))))
+            }
         }
         return data
     }

@@ -33,6 +33,7 @@ public actor LocalModel: LanguageModel {
         /// every prompt whole, so that an answer never depends, in its last bits, on what was asked before.
         public var prefixTokens: Int
 
+        /// One model in its own precision, without adapters.
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
             dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:], prefixTokens: Int = 0

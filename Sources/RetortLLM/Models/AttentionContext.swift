@@ -62,6 +62,7 @@ public struct RowSegment: Sendable, Hashable {
     /// The segment it goes on from, which stands before it in the row; nil begins a sample.
     public var parent: Int?
 
+    /// - Parameter parent: an earlier segment's place in the row.
     public init(length: Int, parent: Int? = nil) {
         self.length = length
         self.parent = parent
@@ -94,6 +95,7 @@ public struct PackedAttention: AttentionContext {
         self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, keep: keep)
     }
 
+    /// Trees of segments, each behind the one it goes on from.
     public init(tree segments: [RowSegment]) { self.init(tree: segments, pasts: [], keep: nil) }
 
     private init(tree segments: [RowSegment], pasts: [Past?], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
@@ -123,6 +125,7 @@ public struct PackedAttention: AttentionContext {
         }
     }
 
+    /// Attends within segments and to those they go on from; shapes as in `AttentionContext`.
     public func attend(
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {

@@ -88,6 +88,7 @@ public final class LowRankAdapter {
     /// Decides which inputs the next call drops; moves on with each call.
     public var dropoutSeed: UInt64 = 0
 
+    /// - Parameter scale: what the product is multiplied by.
     public init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0) {
         self.down = down
         self.up = up

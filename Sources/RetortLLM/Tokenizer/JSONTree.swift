@@ -184,6 +184,7 @@ private struct JSONParser {
 
     private mutating func codeUnit() throws(JSONTree.SyntaxError) -> UInt32 {
         guard position + 4 <= bytes.count,
+            bytes[position..<position + 4].allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
             let unit = UInt32(String(decoding: bytes[position..<position + 4], as: UTF8.self), radix: 16)
         else { throw error("four hexadecimal digits are missing") }
         position += 4

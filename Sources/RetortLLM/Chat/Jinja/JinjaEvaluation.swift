@@ -262,7 +262,7 @@ extension JinjaInterpreter {
             throw failure("'\(sign)' cannot be used with \(a.type) and \(b.type)")
         }
         if ["/", "//", "%"].contains(sign), y == 0 { throw failure("a division by zero") }
-        if let i = a.whole, let j = b.whole, sign != "/" {
+        if let i = a.whole, let j = b.whole, sign != "/", sign != "**" || j >= 0 {
             let (result, overflows) = Self.whole(sign, i, j)
             if overflows { throw failure("the number is too large") }
             return .integer(result)

@@ -98,7 +98,10 @@ extension JinjaInterpreter {
         case "float": return number.map { .float($0) } ?? argument(0, "default") ?? .float(0)
         default:
             guard let number else { throw failure("\(value.type) is no number") }
-            if name == "abs" { return value.whole.map { .integer(Int($0.magnitude)) } ?? .float(number.magnitude) }
+            if name == "abs" {
+                return value.whole.flatMap { Int(exactly: $0.magnitude) }.map { .integer($0) }
+                    ?? .float(number.magnitude)
+            }
             let scale = Foundation.pow(10, Double(argument(0, "precision")?.whole ?? 0))
             return .float((number * scale).rounded(.toNearestOrEven) / scale)
         }
@@ -238,7 +241,7 @@ extension JinjaInterpreter {
             guard let whole = value.whole, let divisor = arguments.first?.whole, divisor != 0 else {
                 throw failure("divisibleby needs whole numbers")
             }
-            return whole % divisor == 0
+            return divisor == -1 || whole % divisor == 0
         case "equalto", "eq", "==", "sameas": return arguments.first.map(value.equals) ?? false
         case "ne", "!=": return !(arguments.first.map(value.equals) ?? false)
         case "lt", "lessthan", "<": return try compares("<", value, arguments.first ?? .none)
