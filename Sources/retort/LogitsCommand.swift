@@ -25,10 +25,12 @@ struct LogitsCommand: ParsableCommand {
         let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
         let network = try checkpoint.network(dtype: dtype)
         let prompt = ids.split(separator: ",").compactMap { Int32($0) }
-        var result = Result(logits: try logits(network, prompt).map { try $0.to(.float32).floats() })
+        let scores = try network.scores(of: prompt, at: prompt.indices)
+        var result = Result(logits: try prompt.indices.map { try scores.narrowed(0, $0..<$0 + 1).floats() })
         var sequence = prompt
         for _ in 0..<tokens {
-            guard let last = try logits(network, sequence).last else { break }
+            guard !sequence.isEmpty else { break }
+            let last = try network.scores(of: sequence, at: sequence.count - 1..<sequence.count)
             sequence.append(Int32(try last.argmax(axis: -1).item()))
         }
         result.continuation = Array(sequence.dropFirst(prompt.count))
@@ -44,17 +46,6 @@ struct LogitsCommand: ParsableCommand {
         var continuation: [Int32] = []
         var loss: Double?
         var gradients: [String: [Float]]?
-    }
-
-    /// The scores at each position, without a cache.
-    private func logits(_ network: DecoderNetwork, _ ids: [Int32]) throws -> [Tensor] {
-        try withoutGradients {
-            let context = PackedAttention(segments: [ids.count])
-            let tokens = try Tensor(integers: ids.map(Int.init), shape: [1, ids.count])
-            let positions = try Tensor(integers: context.positions, shape: [1, ids.count])
-            let all = try network.logits(network.hidden(tokens, positions: positions, context: context))
-            return try ids.indices.map { try all.narrowed(1, $0..<$0 + 1).reshaped([-1]) }
-        }
     }
 }
 

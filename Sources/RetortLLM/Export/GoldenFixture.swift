@@ -20,7 +20,7 @@ public struct GoldenFixture: Codable, Sendable {
         var sequence = tokens
         (likeliest, scores, continuation) = ([], [], [])
         for step in 0..<length {
-            let scores = try withoutGradients { try Self.scores(network, sequence) }
+            let scores = try network.scores(of: sequence, at: sequence.count - 1..<sequence.count).floats()
             let best = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(5)
             if step == 0 {
                 likeliest = best.map(Int32.init)
@@ -30,13 +30,5 @@ public struct GoldenFixture: Codable, Sendable {
             continuation.append(Int32(next))
             sequence.append(Int32(next))
         }
-    }
-
-    private static func scores(_ network: DecoderNetwork, _ ids: [Int32]) throws -> [Float] {
-        let context = PackedAttention(segments: [ids.count])
-        let tokens = try Tensor(integers: ids.map(Int.init), shape: [1, ids.count])
-        let positions = try Tensor(integers: context.positions, shape: [1, ids.count])
-        let hidden = try network.hidden(tokens, positions: positions, context: context)
-        return try network.logits(hidden.narrowed(1, ids.count - 1..<ids.count)).to(.float32).floats()
     }
 }

@@ -118,6 +118,17 @@ public final class DecoderNetwork {
         }
     }
 
+    /// The scores `[positions, vocabulary]`, in float32, behind some positions of one text, computed whole and without a cache.
+    public func scores(of ids: [Int32], at places: Range<Int>) throws -> Tensor {
+        try withoutGradients {
+            let context = PackedAttention(segments: [ids.count])
+            let tokens = try Tensor(integers: ids.map(Int.init), shape: [1, ids.count]).to(device: device)
+            let positions = try Tensor(integers: context.positions, shape: [1, ids.count]).to(device: device)
+            let hidden = try hidden(tokens, positions: positions, context: context).narrowed(1, places)
+            return try logits(hidden).to(.float32).reshaped([places.count, -1])
+        }
+    }
+
     /// All weights by their checkpoint keys, in a fixed order; a tied head is not listed twice.
     public var parameters: [(name: String, tensor: Tensor)] {
         var list = [("model.embed_tokens.weight", embedTokens)]
