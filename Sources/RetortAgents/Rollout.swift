@@ -45,7 +45,9 @@ public struct Rollout: Sendable {
     ) async throws -> Trajectory {
         var trajectory = Trajectory(
             task: task,
-            provenance: Provenance(policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt))
+            provenance: Provenance(
+                policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt,
+                prompt: policy.promptIdentity, version: Retort.version))
         var session: (any Environment)?
         do {
             var current: any Environment = GuardedEnvironment(try await environment())
@@ -84,8 +86,7 @@ public struct Rollout: Sendable {
         let observation =
             proposal.action.immediateObservation
             ?? Observation(text: "", outcome: .parseError("only an answer counts when no steps are left"))
-        let step = Step(
-            thought: proposal.thought, action: proposal.action, observation: observation, usage: proposal.usage)
+        let step = Step(proposal, observation, usage: proposal.usage)
         trajectory.append(step)
         if case .answer(let answer) = proposal.action {
             trajectory.end(.forced(answer))

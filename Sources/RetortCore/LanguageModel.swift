@@ -131,11 +131,14 @@ public struct Completion: Sendable, Hashable {
     public var finish: Finish
     /// What it cost. Prompt tokens are counted on the request's first sample only.
     public var usage: Usage
+    /// The tokens, when a server tells them; a model in this process renders the same text to the same tokens again.
+    public var tokens: TokenIDs?
 
     /// - Parameter usage: what the sample cost.
-    public init(text: String, finish: Finish, usage: Usage = Usage()) {
+    public init(text: String, finish: Finish, usage: Usage = Usage(), tokens: TokenIDs? = nil) {
         self.text = text
         self.finish = finish
         self.usage = usage
+        self.tokens = tokens
     }
 }

@@ -4,6 +4,8 @@ public protocol Policy: Sendable {
     var name: String { get }
     /// The identity of the model behind it.
     var modelIdentity: String { get }
+    /// Identifies the prompt's fixed text; nil when it has none.
+    var promptIdentity: String? { get }
 
     /// Proposes `request.count` next actions, in sample order.
     func propose(
@@ -14,6 +16,11 @@ public protocol Policy: Sendable {
     func conclude(
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal?
+}
+
+extension Policy {
+    /// No prompt that is known.
+    public var promptIdentity: String? { nil }
 }
 
 /// How many proposals, and how they are sampled.
@@ -37,11 +44,14 @@ public struct Proposal: Sendable, Hashable {
     public var action: Action
     /// What it cost.
     public var usage: Usage
+    /// What the model wrote, when it is known.
+    public var transcript: Transcript?
 
-    public init(thought: String, action: Action, usage: Usage = Usage()) {
+    public init(thought: String, action: Action, usage: Usage = Usage(), transcript: Transcript? = nil) {
         self.thought = thought
         self.action = action
         self.usage = usage
+        self.transcript = transcript
     }
 }
 

@@ -63,12 +63,20 @@ public struct Provenance: Codable, Sendable, Hashable {
     public var seed: UInt64
     /// Which of several trajectories for the same task, from 0.
     public var attempt: Int
+    /// Identifies the prompt's fixed text (`View.identity`); nil when it is not known.
+    public var prompt: String?
+    /// The version of Retort that made it; nil for what others made.
+    public var version: String?
 
-    public init(policy: String, model: String, seed: UInt64 = 0, attempt: Int = 0) {
+    public init(
+        policy: String, model: String, seed: UInt64 = 0, attempt: Int = 0, prompt: String? = nil, version: String? = nil
+    ) {
         self.policy = policy
         self.model = model
         self.seed = seed
         self.attempt = attempt
+        self.prompt = prompt
+        self.version = version
     }
 }
 
@@ -86,10 +94,12 @@ public struct Step: Codable, Sendable, Hashable {
     public var usage: Usage
     /// The samples that were considered, the chosen one among them. Empty when only one was made.
     public var candidates: [Candidate]
+    /// What the model wrote, where thought and action alone do not tell; nil when no model's text is known.
+    public var transcript: Transcript?
 
     public init(
         speaker: String = "agent", thought: String, action: Action, observation: Observation, usage: Usage = Usage(),
-        candidates: [Candidate] = []
+        candidates: [Candidate] = [], transcript: Transcript? = nil
     ) {
         self.speaker = speaker
         self.thought = thought
@@ -97,6 +107,30 @@ public struct Step: Codable, Sendable, Hashable {
         self.observation = observation
         self.usage = usage
         self.candidates = candidates
+        self.transcript = transcript
+    }
+}
+
+/// How far the text a view writes for a step is the text its model wrote.
+public enum Transcript: Codable, Sendable, Hashable {
+    /// The server told the token ids, so nothing needs to be written again.
+    case tokens(TokenIDs)
+    /// Thought and action, written by the view again, give the model's text.
+    case same
+    /// They do not: a student would learn another text than `text`, which the model wrote.
+    case drifted(text: String)
+}
+
+/// The tokens of a request and of what the model wrote, by the model's own tokenizer.
+public struct TokenIDs: Codable, Sendable, Hashable {
+    /// The whole prompt, as the server's template wrote it.
+    public var prompt: [Int32]
+    /// What the model wrote, its end-of-turn token included where the server tells it.
+    public var completion: [Int32]
+
+    public init(prompt: [Int32], completion: [Int32]) {
+        self.prompt = prompt
+        self.completion = completion
     }
 }
 

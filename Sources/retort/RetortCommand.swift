@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RetortCore
 import RetortRecipes
 
 /// The command line.

@@ -45,6 +45,22 @@ struct RolloutTests {
         #expect(trajectory.ending == .answered(1))
     }
 
+    @Test("a step tells whether its text can be written again, and keeps the server's tokens")
+    func transcripts() async throws {
+        let loose = "I add.\n```python\nx = 1\n```\n"
+        let tokens = TokenIDs(prompt: [1, 2], completion: [3])
+        let model = ScriptedModel([
+            [Completion(text: turn("x = 42"), finish: .endOfTurn)], [Completion(text: loose, finish: .endOfTurn)],
+            [Completion(text: turn("final x"), finish: .endOfTurn, tokens: tokens)],
+        ])
+        let trajectory = try await rollout(model).trajectory(for: task)
+        #expect(trajectory.steps.map(\.transcript) == [.same, .drifted(text: loose), .tokens(tokens)])
+        #expect(trajectory.provenance.prompt == bareView.identity)
+        #expect(trajectory.provenance.version == Retort.version)
+        let other = CodeAgentView(instructions: .full, tools: [])
+        #expect(other.identity != bareView.identity)
+    }
+
     @Test("an error of a program is observed, and the run goes on")
     func executionError() async throws {
         let trajectory = try await rollout(ScriptedModel([[turn("oops")], [turn("final 1")]])).trajectory(for: task)

@@ -69,6 +69,18 @@ struct JSONLinesFileTests {
         #expect(try JSONLinesFile(file).read(Text.self).records == texts)
     }
 
+    @Test("trajectories come back from a file as they were, and the file from them", arguments: 0..<8)
+    func trajectories(seed: UInt64) throws {
+        var maker = TrajectoryMaker(seed: seed)
+        let saved = (0..<40).map { maker.trajectory($0) }
+        let (first, second) = (folder.file("first.jsonl"), folder.file("second.jsonl"))
+        try JSONLines.write(saved, to: first)
+        let read = try JSONLinesFile(first).read(Trajectory.self).records
+        #expect(read == saved)
+        try JSONLines.write(read, to: second)
+        #expect(try Data(contentsOf: first) == Data(contentsOf: second))
+    }
+
     @Test("a missing file is told")
     func missing() {
         let file = folder.file("none.jsonl")

@@ -20,7 +20,9 @@ struct TrajectoryMaker {
                 id: "task-\(index)", question: text(), answers: index.isMultiple(of: 3) ? [] : [text(), text()],
                 family: pick(AgentTask.Family.allCases), split: pick(["", "train", "out"]),
                 metadata: ["a": value(), "b": value()]),
-            provenance: Provenance(policy: pick(["agent", "cot"]), model: "m", seed: generator.next(), attempt: index))
+            provenance: Provenance(
+                policy: pick(["agent", "cot"]), model: "m", seed: generator.next(), attempt: index,
+                prompt: pick([nil, "0123"]), version: pick([nil, "0.1.0"])))
         for _ in 0..<pick([0, 1, 4]) { trajectory.append(step()) }
         if let ending = ending() { trajectory.end(ending) }
         return trajectory
@@ -34,7 +36,10 @@ struct TrajectoryMaker {
                 Candidate(
                     thought: text(), action: action(), observation: votes == 0 ? nil : observation(), votes: votes,
                     chosen: votes == 1)
-            })
+            },
+            transcript: pick([
+                nil, .same, .drifted(text: text()), .tokens(TokenIDs(prompt: [1, 2, .max], completion: [])),
+            ]))
     }
 
     private mutating func action() -> Action {

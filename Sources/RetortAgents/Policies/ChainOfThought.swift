@@ -23,6 +23,7 @@ public struct ChainOfThought: Policy {
     }
 
     public var modelIdentity: String { model.identity }
+    public var promptIdentity: String? { view.identity }
 
     /// The retrieval first, when there is one; then the reasoning and the answer; then, should that hold no answer,
     /// nothing more.
@@ -42,7 +43,9 @@ public struct ChainOfThought: Policy {
             GenerationRequest(
                 messages: view.messages(for: trajectory), samples: request.count, sampling: request.sampling,
                 maximumTokens: maximumTokens), emit: emit)
-        return completions.map { Proposal($0, limit: maximumTokens, reading: ActionParser.reasonedTurn) }
+        return completions.map {
+            Proposal($0, limit: maximumTokens, reading: ActionParser.reasonedTurn, writing: ChainOfThoughtView.turn)
+        }
     }
 
     /// There is no second turn to ask in.

@@ -21,6 +21,7 @@ public struct CodeAgent: Policy {
     }
 
     public var modelIdentity: String { model.identity }
+    public var promptIdentity: String? { view.identity }
 
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
@@ -29,7 +30,9 @@ public struct CodeAgent: Policy {
             GenerationRequest(
                 messages: view.messages(for: trajectory), samples: request.count, sampling: request.sampling,
                 stops: Self.stops, maximumTokens: maximumTokens), emit: emit)
-        return completions.map { Proposal($0, limit: maximumTokens, reading: ActionParser.codeTurn) }
+        return completions.map {
+            Proposal($0, limit: maximumTokens, reading: ActionParser.codeTurn, writing: CodeAgentView.turn)
+        }
     }
 
     /// Asks for the answer, in the chat as it stands. The text is read leniently and never run.
@@ -41,20 +44,32 @@ public struct CodeAgent: Policy {
                 messages: view.messages(for: trajectory) + [view.lastCall],
                 sampling: Sampling(temperature: 0, seed: seed), stops: Self.stops, maximumTokens: maximumTokens),
             emit: emit)
-        return completions.first.map { Proposal($0, limit: maximumTokens, reading: ActionParser.concludingTurn) }
+        return completions.first.map {
+            Proposal($0, limit: maximumTokens, reading: ActionParser.concludingTurn, writing: CodeAgentView.turn)
+        }
     }
 }
 
 extension Proposal {
     /// A model's completion, read by its policy's parser. One that was cut holds no action, however it looks.
-    init(_ completion: Completion, limit: Int, reading parse: (String) -> (thought: String, action: Action)) {
+    ///
+    /// Where the server does not tell the tokens, the view writes the turn again, and a difference is marked.
+    init(
+        _ completion: Completion, limit: Int, reading parse: (String) -> (thought: String, action: Action),
+        writing write: (String, Action) -> String
+    ) {
+        let tokens = completion.tokens.map(Transcript.tokens)
         guard completion.finish != .length else {
             let reason = "the text was cut at the token limit of \(limit); write less"
             self.init(
-                thought: "", action: .unparsable(text: completion.text, reason: reason), usage: completion.usage)
+                thought: "", action: .unparsable(text: completion.text, reason: reason), usage: completion.usage,
+                transcript: tokens ?? .same)
             return
         }
         let (thought, action) = parse(completion.text)
-        self.init(thought: thought, action: action, usage: completion.usage)
+        let isSame = write(thought, action) == completion.text
+        self.init(
+            thought: thought, action: action, usage: completion.usage,
+            transcript: tokens ?? (isSame ? .same : .drifted(text: completion.text)))
     }
 }

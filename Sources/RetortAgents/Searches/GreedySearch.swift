@@ -19,10 +19,16 @@ public struct GreedySearch: Search {
         guard let proposal = proposals.first else { throw LanguageModelError.sampleMissing(0) }
         let observation = try await environment.perform(proposal.action)
         return Advance(
-            step: Step(
-                speaker: proposal.speaker, thought: proposal.thought, action: proposal.action, observation: observation,
-                usage: proposal.usage),
-            environment: environment)
+            step: Step(proposal, observation, usage: proposal.usage), environment: environment)
+    }
+}
+
+extension Step {
+    /// A proposal that was performed.
+    init(_ proposal: Proposal, _ observation: Observation, usage: Usage, candidates: [Candidate] = []) {
+        self.init(
+            speaker: proposal.speaker, thought: proposal.thought, action: proposal.action, observation: observation,
+            usage: usage, candidates: candidates, transcript: proposal.transcript)
     }
 }
 

@@ -76,11 +76,3 @@ public struct SelfConsistentSearch: Search {
             step: Step(proposals[winner], observation, usage: usage, candidates: candidates), environment: session)
     }
 }
-
-extension Step {
-    fileprivate init(_ proposal: Proposal, _ observation: Observation, usage: Usage, candidates: [Candidate]) {
-        self.init(
-            speaker: proposal.speaker, thought: proposal.thought, action: proposal.action, observation: observation,
-            usage: usage, candidates: candidates)
-    }
-}

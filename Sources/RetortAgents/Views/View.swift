@@ -17,6 +17,16 @@ public protocol View: Sendable {
 }
 
 extension View {
+    /// Identifies the fixed text of the prompt: the same for every task, another as soon as a word of it changes.
+    public var identity: String {
+        let probe = Trajectory(
+            task: AgentTask(id: "", question: "", answers: [], family: .factual),
+            provenance: Provenance(policy: "", model: ""))
+        let text = messages(for: probe).map { "\($0.role.rawValue)\n\($0.text)" }.joined(separator: "\n")
+        let hash = String(StableHash.of(text), radix: 16)
+        return String(repeating: "0", count: 16 - hash.count) + hash
+    }
+
     /// A request that fits every role.
     public var lastCall: Message { Message(.user, "No steps are left. Give your answer now.") }
 

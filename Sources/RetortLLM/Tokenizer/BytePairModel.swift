@@ -1,3 +1,4 @@
+import RetortCore
 import Synchronization
 
 /// Byte-pair encoding: a word's characters are merged pair by pair, in the order of the merge list (Sennrich et al.,

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// Cuts a text into the words that the model turns into tokens: the `pre_tokenizer` of `tokenizer.json`, step by step.
 struct PreTokenizer: Sendable {

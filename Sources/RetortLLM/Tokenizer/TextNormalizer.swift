@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// What is done to a text before it is split into words: the `normalizer` of `tokenizer.json`.
 indirect enum TextNormalizer: Sendable {

@@ -1,3 +1,5 @@
+import RetortCore
+
 /// How the text of tokens becomes text again: the `decoder` of `tokenizer.json`.
 struct TokenText: Sendable {
     private enum Kind: Sendable {

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// What a `tokenizer.json` says, read byte for byte.
 struct TokenizerDefinition {

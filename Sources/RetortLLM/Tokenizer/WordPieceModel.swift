@@ -1,3 +1,5 @@
+import RetortCore
+
 /// WordPiece: the longest token that a word starts with, then the longest continuation, and so on (BERT, arXiv
 /// 1810.04805). A word that cannot be covered is one unknown token.
 struct WordPieceModel: Sendable {

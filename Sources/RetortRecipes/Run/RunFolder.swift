@@ -83,12 +83,6 @@ public struct Manifest: Codable, Sendable, Hashable {
     }
 }
 
-/// This software.
-public enum Retort {
-    /// Semantic version.
-    public static let version = "0.1.0"
-}
-
 /// A run that cannot be opened or go on.
 public enum RunError: Error, CustomStringConvertible {
     case cannotWrite(String, String)

@@ -41,7 +41,6 @@ public struct JSONLinesFile: Sendable {
     public func forEach<Record: Decodable>(
         _ type: Record.Type, _ body: (Record, Int) throws -> Void
     ) throws -> Account {
-        let decoder = JSONCoding.decoder
         var account = Account()
         try forEachLine { line, number, isEnded in
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else {
@@ -50,7 +49,7 @@ public struct JSONLinesFile: Sendable {
             }
             let record: Record
             do {
-                record = try decoder.decode(type, from: line)
+                record = try ExactJSON.decode(type, from: line)
             } catch {
                 let isTorn = !isEnded && !Self.isJSON(line)
                 if isTorn, tornEnd == .leaveOut {
@@ -105,7 +104,7 @@ public struct JSONLinesFile: Sendable {
     }
 
     private static func isJSON(_ line: Data) -> Bool {
-        (try? JSONCoding.decoder.decode(JSONValue.self, from: line)) != nil
+        (try? ExactJSON.value(of: line)) != nil
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -118,6 +117,7 @@ public struct JSONLinesFile: Sendable {
         case DecodingError.typeMismatch(_, let context): "\(place(context)) is of another type"
         case DecodingError.valueNotFound(_, let context): "\(place(context)) is null"
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty: context.debugDescription
+        case ExactJSONError.alike: "\(error)"
         default: "it is not valid JSON"
         }
     }

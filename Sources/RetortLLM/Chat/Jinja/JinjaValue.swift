@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// A value in a template, as Python has it.
 indirect enum JinjaValue {
@@ -204,7 +205,7 @@ extension JinjaValue {
         switch tree {
         case .null: self = .none
         case .bool(let bool): self = .bool(bool)
-        case .number(let number): self = Int(exactly: number).map { .integer($0) } ?? .float(number)
+        case .number(let digits): self = Int(digits).map { .integer($0) } ?? .float(Double(digits) ?? .nan)
         case .string(let bytes): self = .text(String(decoding: bytes, as: UTF8.self))
         case .array(let elements): self = .list(elements.map(JinjaValue.init))
         case .object(let members):

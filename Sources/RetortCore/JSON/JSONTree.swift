@@ -1,50 +1,51 @@
-import RetortCore
-
-/// A JSON document with its strings byte for byte and its objects in order.
+/// A JSON document with its strings byte for byte, its numbers as written and its objects in order.
 ///
 /// Foundation's decoders keep objects in dictionaries of `String`, whose equality is canonical equivalence: a vocabulary
 /// that holds both `é` and `e` + accent would lose one of them. (RFC 8259.)
-enum JSONTree: Sendable {
+package enum JSONTree: Sendable {
     case null
     case bool(Bool)
-    case number(Double)
+    /// As it is written: `2`, `2.0` and `2e0` are three texts.
+    case number(String)
     case string([UInt8])
     case array([JSONTree])
     case object([(name: [UInt8], value: JSONTree)])
 
     /// Why a text is not JSON, and where.
-    struct SyntaxError: Error, CustomStringConvertible {
-        let reason: String
-        let offset: Int
+    package struct SyntaxError: Error, CustomStringConvertible {
+        package let reason: String
+        package let offset: Int
 
-        var description: String { "\(reason) at byte \(offset)" }
+        package var description: String { "\(reason) at byte \(offset)" }
     }
 
-    /// Parses a document; nesting deeper than 200 is refused.
-    static func parse(_ bytes: [UInt8]) throws(SyntaxError) -> JSONTree {
+    /// Parses a document; nesting deeper than 200 is refused. Python's `NaN` and `Infinity` are read too.
+    package static func parse(_ bytes: [UInt8]) throws(SyntaxError) -> JSONTree {
         var parser = JSONParser(bytes: bytes)
         return try parser.document()
     }
 
-    subscript(_ name: String) -> JSONTree? {
+    package subscript(_ name: String) -> JSONTree? {
         guard case .object(let members) = self else { return nil }
         let key = Array(name.utf8)
         return members.first { $0.name == key }?.value
     }
 
-    var bytes: [UInt8]? { if case .string(let bytes) = self { bytes } else { nil } }
-    var string: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
-    var array: [JSONTree]? { if case .array(let elements) = self { elements } else { nil } }
-    var bool: Bool? { if case .bool(let bool) = self { bool } else { nil } }
-    var isNull: Bool { if case .null = self { true } else { false } }
+    package var bytes: [UInt8]? { if case .string(let bytes) = self { bytes } else { nil } }
+    package var string: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+    package var array: [JSONTree]? { if case .array(let elements) = self { elements } else { nil } }
+    package var bool: Bool? { if case .bool(let bool) = self { bool } else { nil } }
+    package var isNull: Bool { if case .null = self { true } else { false } }
 
     /// A whole number that fits a token's id.
-    var id: Int32? { if case .number(let number) = self { Int32(exactly: number) } else { nil } }
+    package var id: Int32? {
+        if case .number(let digits) = self { Double(digits).flatMap(Int32.init(exactly:)) } else { nil }
+    }
 }
 
 private struct JSONParser {
-    let bytes: [UInt8]
-    var position = 0
+    private let bytes: [UInt8]
+    private var position = 0
 
     private static let deepest = 200
 
@@ -64,7 +65,7 @@ private struct JSONParser {
     private var next: UInt8? { position < bytes.count ? bytes[position] : nil }
 
     private mutating func skipBlanks() {
-        while let byte = next, byte == 0x20 || (0x09...0x0D).contains(byte) { position += 1 }
+        while let byte = next, " \t\r\n".utf8.contains(byte) { position += 1 }
     }
 
     private mutating func take(_ byte: UInt8) -> Bool {
@@ -128,13 +129,28 @@ private struct JSONParser {
         return .array(elements)
     }
 
-    private mutating func number() throws(JSONTree.SyntaxError) -> Double {
+    private mutating func number() throws(JSONTree.SyntaxError) -> String {
+        for word in ["NaN", "Infinity", "-Infinity"] as [StaticString] where take(word: word) { return "\(word)" }
         let start = position
-        while let byte = next, (0x30...0x39).contains(byte) || "+-.eE".utf8.contains(byte) { position += 1 }
-        guard let number = Double(String(decoding: bytes[start..<position], as: UTF8.self)) else {
-            throw error("a value is missing")
+        _ = take(UInt8(ascii: "-"))
+        let startsWithZero = next == UInt8(ascii: "0")
+        let whole = digits()
+        guard whole > 0 else { throw error("a value is missing") }
+        if startsWithZero, whole > 1 { throw error("a number starts with 0") }
+        if take(UInt8(ascii: ".")), digits() == 0 { throw error("a number ends with its point") }
+        if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
+            if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
+            if digits() == 0 { throw error("an exponent is missing") }
         }
-        return number
+        return String(decoding: bytes[start..<position], as: UTF8.self)
+    }
+
+    /// Skips digits.
+    /// - Returns: how many.
+    private mutating func digits() -> Int {
+        let start = position
+        while let byte = next, (0x30...0x39).contains(byte) { position += 1 }
+        return position - start
     }
 
     private mutating func string() throws(JSONTree.SyntaxError) -> [UInt8] {
@@ -145,6 +161,7 @@ private struct JSONParser {
             switch byte {
             case UInt8(ascii: "\""): return text
             case UInt8(ascii: "\\"): try escape(into: &text)
+            case 0..<0x20: throw error("a control character stands in a string")
             default: text.append(byte)
             }
         }

@@ -3,8 +3,9 @@ import Foundation
 /// Any JSON value, with integers kept apart from other numbers so that a record never changes type on its way to
 /// disk and back.
 ///
-/// Integers beyond 64 bits travel as `{"$int": "digits"}` and non-finite numbers as `{"$float": "nan"}`, because JSON
-/// itself has no lossless form for them.
+/// Integers beyond 64 bits are held as `{"$int": "digits"}`, and non-finite numbers travel as `{"$float": "nan"}`, because
+/// JSON itself has no lossless form for them. `ExactJSON` reads and writes texts without loss; Foundation's coders write
+/// `2.0` as `2`.
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
@@ -49,10 +50,8 @@ public enum JSONValue: Sendable, Hashable {
         }
     }
 
-    /// Compact JSON with sorted keys.
-    public var jsonText: String {
-        (try? String(decoding: JSONCoding.encoder.encode(self), as: UTF8.self)) ?? "null"
-    }
+    /// Compact JSON with sorted keys, each number as what it is.
+    public var jsonText: String { ExactJSON.text(self) }
 }
 
 extension JSONValue: Codable {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Files of one JSON value a line, read with bounded memory and written whole or not at all.
+/// Files of one JSON value a line, read with bounded memory and written whole or not at all. No value changes its type.
 public enum JSONLines {
     /// Calls `body` with each record and its line number, from 1. Empty lines are skipped.
     /// - Throws: `JSONLinesError` that names the file and the line.
@@ -11,7 +11,6 @@ public enum JSONLines {
             throw JSONLinesError.missing(file: file.path)
         }
         defer { try? handle.close() }
-        let decoder = JSONCoding.decoder
         var number = 0
         var rest = Data()
         func read(_ line: Data) throws {
@@ -19,7 +18,7 @@ public enum JSONLines {
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
             let record: Record
             do {
-                record = try decoder.decode(type, from: line)
+                record = try ExactJSON.decode(type, from: line)
             } catch {
                 throw JSONLinesError.malformed(file: file.path, line: number, reason: reason(error))
             }
@@ -45,9 +44,8 @@ public enum JSONLines {
 
     /// Writes records, one a line.
     public static func write(_ records: some Sequence<some Encodable>, to file: URL) throws {
-        let encoder = JSONCoding.encoder
         try AtomicFile.write(to: file) { handle in
-            for record in records { try handle.write(contentsOf: encoder.encode(record) + Data("\n".utf8)) }
+            for record in records { try handle.write(contentsOf: ExactJSON.encode(record) + Data("\n".utf8)) }
         }
     }
 
@@ -57,6 +55,7 @@ public enum JSONLines {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' is of another type"
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty: context.debugDescription
+        case ExactJSONError.alike: "\(error)"
         default: "it is not valid JSON"
         }
     }

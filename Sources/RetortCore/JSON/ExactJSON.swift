@@ -1,0 +1,156 @@
+import Foundation
+
+/// JSON texts in which every value keeps its type: `2.0` stays a number with a fraction, `2` an integer, `null` a value.
+///
+/// Foundation's coders write the number `2.0` as `2`, which reads back as an integer. Here the text is Python's:
+/// integers of any size in digits, other numbers in the fewest digits that read back as the same. A number that is not
+/// finite is written `{"$float": "nan"}`, and an object whose one name is `$float` as `{"$float": [value]}`.
+public enum ExactJSON {
+    private static let float = "$float"
+
+    /// The value of a text. Of two members with one name the last counts, as in Python.
+    /// - Throws: `ExactJSONError` with the reason and the byte's offset.
+    public static func value(of bytes: some Sequence<UInt8>) throws -> JSONValue {
+        do {
+            return try value(JSONTree.parse(Array(bytes)))
+        } catch let error as JSONTree.SyntaxError {
+            throw ExactJSONError.malformed(error.description)
+        }
+    }
+
+    /// The value of a text.
+    public static func value(of text: String) throws -> JSONValue { try value(of: text.utf8) }
+
+    /// Compact text with names in byte order.
+    public static func text(_ value: JSONValue) -> String {
+        var text = ""
+        write(value, to: &text)
+        return text
+    }
+
+    /// The text of anything that encodes.
+    public static func encode(_ value: some Encodable) throws -> Data {
+        Data(text(try JSONValueEncoder().encode(value)).utf8)
+    }
+
+    /// What a text holds.
+    /// - Throws: `DecodingError` for another type, `ExactJSONError` for a text that is not JSON.
+    public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws -> Value {
+        try JSONValueDecoder().decode(type, from: value(of: bytes))
+    }
+
+    private static func value(_ tree: JSONTree) throws -> JSONValue {
+        switch tree {
+        case .null: return .null
+        case .bool(let value): return .bool(value)
+        case .number(let digits): return number(digits)
+        case .string(let bytes): return .string(try string(bytes))
+        case .array(let elements): return .array(try elements.map(value))
+        case .object(let members):
+            var object: [String: JSONValue] = [:]
+            var names: [String: [UInt8]] = [:]
+            for (bytes, member) in members {
+                let name = try string(bytes)
+                guard names.updateValue(bytes, forKey: name) ?? bytes == bytes else {
+                    throw ExactJSONError.alike(name)
+                }
+                object[name] = try value(member)
+            }
+            return unwrapped(object)
+        }
+    }
+
+    private static func number(_ digits: String) -> JSONValue {
+        if let integer = Int(digits) { return .integer(integer) }
+        if digits.utf8.allSatisfy("-0123456789".utf8.contains) { return .object(["$int": .string(digits)]) }
+        return .number(Double(digits) ?? .nan)
+    }
+
+    private static func string(_ bytes: [UInt8]) throws -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ExactJSONError.malformed("a string is not UTF-8")
+        }
+        return text
+    }
+
+    /// A mark's value, or the object as it is.
+    private static func unwrapped(_ object: [String: JSONValue]) -> JSONValue {
+        guard object.count == 1, let inner = object[float] else { return .object(object) }
+        switch inner {
+        case .string("nan"): return .number(.nan)
+        case .string("inf"): return .number(.infinity)
+        case .string("-inf"): return .number(-.infinity)
+        case .array(let elements) where elements.count == 1: return .object([float: elements[0]])
+        default: return .object(object)
+        }
+    }
+
+    private static func write(_ value: JSONValue, to text: inout String) {
+        switch value {
+        case .null: text += "null"
+        case .bool(let value): text += value ? "true" : "false"
+        case .integer(let value): text += String(value)
+        case .number(let value) where value.isFinite: text += "\(value)"
+        case .number(let value): text += "{\"\(float)\":\"\(value.isNaN ? "nan" : value < 0 ? "-inf" : "inf")\"}"
+        case .string(let value): write(value, to: &text)
+        case .array(let elements):
+            text += "["
+            for (index, element) in elements.enumerated() {
+                if index > 0 { text += "," }
+                write(element, to: &text)
+            }
+            text += "]"
+        case .object(let members): write(members, to: &text)
+        }
+    }
+
+    private static func write(_ members: [String: JSONValue], to text: inout String) {
+        if members.count == 1, let digits = members["$int"]?.string, isBeyond64Bits(digits) { return text += digits }
+        let isWrapped = members.count == 1 && members[float] != nil
+        text += "{"
+        for (index, member) in members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }).enumerated() {
+            if index > 0 { text += "," }
+            write(member.key, to: &text)
+            text += ":"
+            write(isWrapped ? [member.value] : member.value, to: &text)
+        }
+        text += "}"
+    }
+
+    private static func isBeyond64Bits(_ digits: String) -> Bool {
+        let magnitude = digits.utf8.first == UInt8(ascii: "-") ? digits.utf8.dropFirst() : digits.utf8[...]
+        return magnitude.count > 18 && magnitude.first != UInt8(ascii: "0") && Int(digits) == nil
+            && magnitude.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+
+    private static func write(_ string: String, to text: inout String) {
+        text += "\""
+        for scalar in string.unicodeScalars {
+            switch scalar {
+            case "\"": text += "\\\""
+            case "\\": text += "\\\\"
+            case "\n": text += "\\n"
+            case "\r": text += "\\r"
+            case "\t": text += "\\t"
+            case _ where scalar.value < 0x20:
+                text += (scalar.value < 0x10 ? "\\u000" : "\\u00") + String(scalar.value, radix: 16)
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        text += "\""
+    }
+}
+
+/// A text that is not JSON, or that Swift's strings cannot hold apart.
+public enum ExactJSONError: Error, CustomStringConvertible, Equatable {
+    case malformed(String)
+    /// Two members' names are the same letters in different Unicode forms.
+    case alike(String)
+
+    public var description: String {
+        switch self {
+        case .malformed(let reason): "it is not valid JSON: \(reason)"
+        case .alike(let name): "two names, both '\(name)', differ in their Unicode form only; rename one"
+        }
+    }
+}
