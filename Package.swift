@@ -8,6 +8,9 @@ let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFold
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 
 /// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
 let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linux]))]
@@ -32,6 +35,12 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
             .product(name: "Yams", package: "Yams"),
         ], []
     ),
+    ("RetortServer", ["RetortCore", "RetortAgents", hummingbird, lifecycle, log], []),
+]
+
+/// What tests need beyond the module they test.
+let testDependencies: [String: [Target.Dependency]] = [
+    "RetortServer": ["RetortLLM", "RetortPython", http]
 ]
 
 let package = Package(
@@ -43,21 +52,24 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: modules.map {
         .target(name: $0.name, dependencies: $0.dependencies, resources: $0.resources)
     }
         + modules.map {
             .testTarget(
-                name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)],
+                name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
                 exclude: $0.name == "RetortLLM" ? ["Templates"] : [])
         } + [
             .executableTarget(
                 name: "retort",
                 dependencies: [
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-                    "RetortTensor", "RetortPython",
+                    "RetortTensor", "RetortPython", "RetortServer",
                     "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(

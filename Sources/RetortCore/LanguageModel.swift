@@ -28,6 +28,7 @@ public enum LanguageModelError: Error, CustomStringConvertible {
     case sampleMissing(Int)
     case promptTooLong(tokens: Int, limit: Int)
     case unknownAdapter(String, known: [String])
+    case unusablePrompt(String)
 
     public var description: String {
         switch self {
@@ -38,6 +39,7 @@ public enum LanguageModelError: Error, CustomStringConvertible {
         case .unknownAdapter(let name, let known):
             "the model has no adapter '\(name)'; it has "
                 + (known.isEmpty ? "none" : known.sorted().joined(separator: ", "))
+        case .unusablePrompt(let reason): "the prompt cannot be used: \(reason)"
         }
     }
 }
@@ -58,13 +60,24 @@ public struct GenerationRequest: Sendable {
     public var maximumTokens: Int
     /// Which of the model's adapters answers, by name; nil is the model as it is.
     public var adapter: String?
+    /// What is continued in place of the chat, as it stands; `messages`, `prefill` and `tools` are then not looked at.
+    public var plain: PlainPrompt?
+    /// Functions that the chat template describes to the model: a JSON array in OpenAI's form, whose members are written
+    /// in the order they have here.
+    public var tools: String?
+    /// What is reported of the tokens, by `.token` events and in the completions.
+    public var report: TokenReport
 
     /// A request with the usual settings: one greedy sample.
     public init(
         messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
-        stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil
+        stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil,
+        plain: PlainPrompt? = nil, tools: String? = nil, report: TokenReport = .none
     ) {
         self.adapter = adapter
+        self.plain = plain
+        self.tools = tools
+        self.report = report
         self.messages = messages
         self.prefill = prefill
         self.samples = samples
@@ -109,6 +122,8 @@ public struct Sampling: Codable, Sendable, Hashable {
 public enum GenerationEvent: Sendable {
     /// More text of a sample. Text that may still turn out to be a stop string is held back.
     case text(sample: Int, String)
+    /// Another token of a sample, before the text that it completes; only when the request asks for a report.
+    case token(sample: Int, GeneratedToken)
     /// A sample is complete.
     case finished(sample: Int, Completion)
 }
@@ -131,14 +146,21 @@ public struct Completion: Sendable, Hashable {
     public var finish: Finish
     /// What it cost. Prompt tokens are counted on the request's first sample only.
     public var usage: Usage
-    /// The tokens, when a server tells them; a model in this process renders the same text to the same tokens again.
+    /// The tokens, when the request asks for a report and the model tells; a model in this process renders the same text
+    /// to the same tokens again.
     public var tokens: TokenIDs?
+    /// All that was written, token by token, the one that ended the turn and those of a stop text included; empty unless
+    /// the request asks for a report.
+    public var report: [GeneratedToken]
 
     /// - Parameter usage: what the sample cost.
-    public init(text: String, finish: Finish, usage: Usage = Usage(), tokens: TokenIDs? = nil) {
+    public init(
+        text: String, finish: Finish, usage: Usage = Usage(), tokens: TokenIDs? = nil, report: [GeneratedToken] = []
+    ) {
         self.text = text
         self.finish = finish
         self.usage = usage
         self.tokens = tokens
+        self.report = report
     }
 }

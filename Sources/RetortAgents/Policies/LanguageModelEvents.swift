@@ -9,6 +9,7 @@ extension LanguageModel {
         for try await event in stream(request) {
             switch event {
             case .text(_, let text): emit(.text(text))
+            case .token: break
             case .finished(_, let completion): return [completion]
             }
         }

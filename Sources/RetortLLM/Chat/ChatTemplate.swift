@@ -8,6 +8,18 @@ public protocol ChatTemplate: Sendable {
     /// Renders a chat.
     /// - Parameter ending: whether the model writes the next assistant message.
     func render(_ messages: [Message], then ending: ChatEnding, with tokenizer: Tokenizer) throws -> RenderedChat
+
+    /// The same template telling the model of functions.
+    /// - Parameter tools: a JSON array in OpenAI's form.
+    /// - Throws: `ChatTemplateError.tools` when it has no place for them.
+    func offering(_ tools: String) throws -> any ChatTemplate
+}
+
+extension ChatTemplate {
+    /// Most formats have no place for tools.
+    public func offering(_ tools: String) throws -> any ChatTemplate {
+        throw ChatTemplateError.tools("the chat format has no place for them; describe them in a message")
+    }
 }
 
 /// How a rendered chat ends.

@@ -17,6 +17,7 @@ public struct JinjaTemplate: ChatTemplate {
     /// Whether the template takes system and tool messages.
     private let takesSystem: Bool
     private let takesTool: Bool
+    private var tools: JSONTree?
 
     /// - Parameters:
     ///   - source: the template.
@@ -78,7 +79,8 @@ public struct JinjaTemplate: ChatTemplate {
 
     /// Messages with every span's characters marked by the span's number, from 1.
     private static func text(
-        _ nodes: [JinjaNode], _ variables: [String: String], _ date: Date, _ messages: [Message], isPrompt: Bool
+        _ nodes: [JinjaNode], _ variables: [String: String], _ date: Date, _ messages: [Message], isPrompt: Bool,
+        tools: JSONTree? = nil
     ) throws(JinjaError) -> MarkedText {
         var number: Int32 = 0
         let values = messages.map { message in
@@ -91,11 +93,29 @@ public struct JinjaTemplate: ChatTemplate {
                 (key: "role", value: .text(message.role.rawValue)), (key: "content", value: .text(content)),
             ])
         }
-        return try text(nodes, variables, date, .list(values), isPrompt: isPrompt)
+        return try text(
+            nodes, variables, date, .list(values), isPrompt: isPrompt, tools.map { ["tools": JinjaValue($0)] } ?? [:])
     }
 
     private func text(_ messages: [Message], isPrompt: Bool) throws(JinjaError) -> MarkedText {
-        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt)
+        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt, tools: tools)
+    }
+
+    /// The same template with functions that it describes to the model, each written as it stands in `tools`.
+    /// - Parameter tools: a JSON array in OpenAI's form.
+    /// - Throws: `ChatTemplateError.tools` when that is no such array, or when the template pays no heed to it.
+    public func offering(_ tools: String) throws -> any ChatTemplate {
+        var template = self
+        do {
+            template.tools = try JSONTree.parse(Array(tools.utf8))
+        } catch {
+            throw ChatTemplateError.tools("they are not JSON: \(error)")
+        }
+        guard let list = template.tools?.array else { throw ChatTemplateError.tools("they are no JSON array") }
+        let probe = [Message(.user, "a1")]
+        guard try list.isEmpty || template.text(probe, isPrompt: true).string != text(probe, isPrompt: true).string
+        else { throw ChatTemplateError.tools("the model's chat template has no place for them") }
+        return template
     }
 
     // MARK: Tokens
@@ -220,6 +240,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
     case unstable(message: Int)
     case altered(message: Int, String)
     case reordered
+    case tools(String)
 
     public var description: String {
         switch self {
@@ -229,6 +250,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
         case .unstable(let message):
             "the chat template writes what comes before message \(message + 1) otherwise when that message is there, so "
                 + "training and acting would see different prompts"
+        case .tools(let reason): "tools cannot be offered: \(reason)"
         case .reordered: "the chat template writes messages in another order than they were said"
         case .altered(let message, let text):
             "the chat template changes or drops text of message \(message + 1) that is to be learned: "

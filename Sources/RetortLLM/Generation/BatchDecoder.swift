@@ -32,7 +32,7 @@ final class BatchDecoder {
     /// Reads prompts in one packed row and chooses the first token of each sample.
     ///
     /// Samples take consecutive rows from `firstRow` on; those of one prompt share its reading.
-    func prefill(_ prompts: [Prompt], firstRow: Int, rows: [RunningSample]) throws -> [Int] {
+    func prefill(_ prompts: [Prompt], firstRow: Int, rows: [RunningSample]) throws -> [TokenChooser.Choice] {
         try withoutGradients {
             let lengths = prompts.map(\.rest.count)
             let starts = prompts.reduce(into: [firstRow]) { $0.append(($0.last ?? 0) + $1.samples) }
@@ -82,7 +82,7 @@ final class BatchDecoder {
     }
 
     /// One token more for every sample; row `i` of the cache belongs to `samples[i]`.
-    func step(_ samples: [RunningSample]) throws -> [Int] {
+    func step(_ samples: [RunningSample]) throws -> [TokenChooser.Choice] {
         try withoutGradients {
             let lengths = samples.map(\.length)
             try cache.reserve(rows: samples.count, length: (lengths.max() ?? 0) + 1)

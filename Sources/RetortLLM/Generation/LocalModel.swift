@@ -56,6 +56,7 @@ public actor LocalModel: LanguageModel {
     public nonisolated let contextLength: Int
     private nonisolated let executor: EngineExecutor
     private let options: Options
+    private let vocabularySize: Int
     private let tokenizer: Tokenizer
     private let template: any ChatTemplate
     private let endTokens: Set<Int>
@@ -85,6 +86,7 @@ public actor LocalModel: LanguageModel {
         adapterNumbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         if let packing = options.packing { try network.pack(packing) }
         contextLength = network.configuration.maximumPositions
+        vocabularySize = network.configuration.vocabularySize
         tokenizer = checkpoint.tokenizer
         template = checkpoint.template
         endTokens = checkpoint.endTokens
@@ -117,9 +119,7 @@ public actor LocalModel: LanguageModel {
                 }
                 pending.adapter = number
             }
-            pending.prompt = try template.render(
-                pending.request.messages, then: .generation(prefill: pending.request.prefill), with: tokenizer
-            ).tokens
+            pending.prompt = try prompt(of: pending.request)
             guard pending.prompt.count < contextLength else {
                 throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)
             }
@@ -130,6 +130,30 @@ public actor LocalModel: LanguageModel {
         guard !isLooping else { return }
         isLooping = true
         Task { await self.loop() }
+    }
+
+    private func prompt(of request: GenerationRequest) throws -> [Int32] {
+        let tokens: [Int32]
+        switch request.plain {
+        case .text(let text): tokens = tokenizer.opening + tokenizer.encode(text, specials: .recognised)
+        case .tokens(let ids):
+            if let stranger = ids.first(where: { !(0..<vocabularySize).contains(Int($0)) }) {
+                throw LanguageModelError.unusablePrompt(
+                    "\(stranger) is no token; the vocabulary has 0 to \(vocabularySize - 1)")
+            }
+            tokens = ids
+        case nil:
+            do {
+                let template = try request.tools.map(template.offering) ?? template
+                tokens = try template.render(
+                    request.messages, then: .generation(prefill: request.prefill), with: tokenizer
+                ).tokens
+            } catch {
+                throw LanguageModelError.unusablePrompt("\(error)")
+            }
+        }
+        guard !tokens.isEmpty else { throw LanguageModelError.unusablePrompt("it is empty") }
+        return tokens
     }
 
     /// Decodes until nothing is left, letting new requests in between steps.
@@ -169,9 +193,15 @@ public actor LocalModel: LanguageModel {
                 tokens: pending.prompt, samples: pending.request.samples, adapter: pending.adapter,
                 known: prefixes?.match(pending.prompt, adapter: pending.adapter))
         }
-        let newRows = try decoder.prefill(prompts, firstRow: running.count, rows: started)
-        running += started
-        accept(newRows, from: running.count - started.count)
+        do {
+            let choices = try decoder.prefill(prompts, firstRow: running.count, rows: started)
+            running += started
+            accept(choices, from: running.count - started.count)
+        } catch {
+            // They are no longer waiting and do not run yet: nobody else would tell them.
+            for pending in batch { pending.finish(throwing: error) }
+            throw error
+        }
     }
 
     private func decode() throws {
@@ -183,9 +213,9 @@ public actor LocalModel: LanguageModel {
     }
 
     /// Gives each sample from row `first` on its new token.
-    private func accept(_ tokens: [Int], from first: Int) {
-        for (sample, token) in zip(running[first...], tokens) {
-            sample.accept(token, endTokens: endTokens, contextLength: contextLength)
+    private func accept(_ choices: [TokenChooser.Choice], from first: Int) {
+        for (sample, choice) in zip(running[first...], choices) {
+            sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
         }
     }
 

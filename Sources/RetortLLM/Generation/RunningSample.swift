@@ -63,7 +63,9 @@ final class RunningSample {
     /// The token that the next step reads.
     private(set) var lastToken = 0
     var isFinished = false
+    private let tokenizer: Tokenizer
     private var written: [Int32] = []
+    private var reported: [GeneratedToken] = []
     private var text = ""
     private var generator: SeededGenerator
     private var decoder: StreamDecoder
@@ -73,6 +75,7 @@ final class RunningSample {
     init(_ pending: PendingRequest, index: Int, tokenizer: Tokenizer) {
         self.pending = pending
         self.index = index
+        self.tokenizer = tokenizer
         length = pending.prompt.count
         generator = SeededGenerator(seed: pending.request.sampling.seed, "sample \(index)")
         decoder = StreamDecoder(tokenizer)
@@ -83,7 +86,8 @@ final class RunningSample {
     func choice() -> TokenChooser.Row {
         let sampling = pending.request.sampling.forSample(index)
         return TokenChooser.Row(
-            sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0)
+            sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0,
+            alternatives: pending.request.report.alternatives)
     }
 
     /// The tokens in the cache: all but the last one written.
@@ -92,14 +96,27 @@ final class RunningSample {
     /// The step that read `lastToken` has put it into the cache.
     func advance() { length += 1 }
 
-    func accept(_ token: Int, endTokens: Set<Int>, contextLength: Int) {
+    func accept(_ choice: TokenChooser.Choice, endTokens: Set<Int>, contextLength: Int) {
+        let token = choice.token
         lastToken = token
         written.append(Int32(token))
+        if pending.request.report != .none { report(choice, endsTurn: endTokens.contains(token)) }
         if endTokens.contains(token) { return finish(.endOfTurn) }
         let (shown, stop) = matcher.push(decoder.push(Int32(token)))
         emit(shown)
         if let stop { return finish(.stop(stop)) }
         if written.count >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
+    }
+
+    private func report(_ choice: TokenChooser.Choice, endsTurn: Bool) {
+        func bytes(_ token: Int) -> [UInt8] { tokenizer.bytes(of: Int32(token), specials: .kept) }
+        let token = GeneratedToken(
+            id: Int32(choice.token), bytes: bytes(choice.token), logprob: choice.logprob.map(Double.init),
+            alternatives: choice.alternatives.map {
+                GeneratedToken.Alternative(id: Int32($0.token), bytes: bytes($0.token), logprob: Double($0.logprob))
+            }, endsTurn: endsTurn)
+        reported.append(token)
+        pending.yield(.token(sample: index, token))
     }
 
     private func emit(_ shown: String) {
@@ -120,6 +137,16 @@ final class RunningSample {
         let elapsed = start.duration(to: .now) / .seconds(1)
         let usage = Usage(
             promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count, seconds: elapsed)
-        pending.yield(.finished(sample: index, Completion(text: text, finish: reason, usage: usage)))
+        let tokens =
+            pending.request.report == .none
+            ? nil : TokenIDs(prompt: pending.prompt, completion: written)
+        pending.yield(
+            .finished(
+                sample: index,
+                Completion(text: text, finish: reason, usage: usage, tokens: tokens, report: reported)))
     }
+}
+
+extension TokenReport {
+    fileprivate var alternatives: Int? { if case .logprobs(let alternatives) = self { alternatives } else { nil } }
 }

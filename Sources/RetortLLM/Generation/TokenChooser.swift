@@ -12,13 +12,44 @@ enum TokenChooser {
         let sampling: Sampling
         /// A number in `0..<1`; unused when greedy.
         let draw: Double
+        /// How many of the likeliest tokens are reported beside the chosen one; nil reports no probabilities.
+        var alternatives: Int?
+    }
+
+    /// A token, and how likely it was.
+    struct Choice {
+        let token: Int
+        /// Natural logarithm, before temperature and nucleus.
+        var logprob: Float?
+        /// Most likely first.
+        var alternatives: [(token: Int, logprob: Float)] = []
     }
 
     /// The most likely tokens that are looked at first when a nucleus is asked for.
     private static let shortlist = 64
 
     /// Picks from logits `[rows, vocabulary]`.
-    static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Int] {
+    static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Choice] {
+        var choices = try tokens(logits, rows).map { Choice(token: $0) }
+        let reported = rows.indices.filter { rows[$0].alternatives != nil }
+        guard !reported.isEmpty else { return choices }
+        let logprobs = try logits.rows(Tensor(integers: reported).to(device: logits.device)).to(.float32)
+            .logSoftmax(axis: -1)
+        let chosen = try Tensor(integers: reported.map { choices[$0].token }).reshaped([reported.count, 1])
+        let own = try logprobs.gathered(chosen.to(device: logits.device), axis: 1).floats()
+        let width = min(max(reported.compactMap { rows[$0].alternatives }.max() ?? 0, 1), logits.shape.last ?? 1)
+        let top = try logprobs.top(width)
+        let (values, indices) = (try top.values.floats(), try top.indices.integers())
+        for (place, row) in reported.enumerated() {
+            choices[row].logprob = own[place]
+            choices[row].alternatives = (0..<min(rows[row].alternatives ?? 0, width)).map {
+                (indices[place * width + $0], values[place * width + $0])
+            }
+        }
+        return choices
+    }
+
+    private static func tokens(_ logits: Tensor, _ rows: [Row]) throws -> [Int] {
         var tokens = try logits.argmax(axis: -1).integers()
         let drawn = rows.indices.filter { rows[$0].sampling.temperature > 0 }
         guard !drawn.isEmpty else { return tokens }

@@ -1,0 +1,36 @@
+/// Where a server listens and how much it takes on.
+public struct ServerOptions: Sendable {
+    /// The interface; `127.0.0.1` is this machine only.
+    public var host = "127.0.0.1"
+    /// 0 takes any free port.
+    public var port = 8000
+    /// Who may ask.
+    public var keys = APIKeys()
+    /// The most generations under way.
+    public var maximumRunning = 64
+    /// The most requests that wait for one to end; further ones are refused with 503.
+    public var maximumWaiting = 256
+    /// The most agents at work; others wait as requests do.
+    public var maximumAgents = 8
+    /// The longest wait, in seconds; then a request is refused with 503.
+    public var waitSeconds = 60.0
+    /// The longest a request may take once it runs, in seconds.
+    public var requestSeconds = 600.0
+    /// The longest a client may take to send its request, and to take a piece of the answer, in seconds.
+    public var clientSeconds = 30.0
+    /// How long requests under way may go on after the server was told to stop, in seconds.
+    public var drainSeconds = 30.0
+    /// The longest request body, in bytes.
+    public var maximumBodyBytes = 4 << 20
+    /// The most connections; further ones wait to be accepted.
+    public var maximumConnections = 1024
+    /// The most choices or votes of one request.
+    public var maximumChoices = 64
+    /// The most tokens that a request may ask for, and what one that does not say gets in a chat.
+    public var maximumTokens = 4096
+    /// The temperature of requests that name none; 1 is OpenAI's.
+    public var temperature = 1.0
+
+    /// OpenAI's defaults on this machine.
+    public init() {}
+}
