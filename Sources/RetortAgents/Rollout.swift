@@ -51,18 +51,9 @@ public struct Rollout: Sendable {
         var session: (any Environment)?
         do {
             var current: any Environment = GuardedEnvironment(try await environment())
-            session = current
-            while trajectory.ending == nil, trajectory.steps.count < maximumSteps {
-                try Task.checkCancellation()
-                emit(.stepStarted(trajectory.steps.count))
-                let advance = try await search.advance(
-                    trajectory, policy: policy, environment: current, seed: stepSeed(trajectory), emit: emit)
-                current = advance.environment
-                session = current
-                trajectory.append(advance.step)
-                if let ending = Self.ending(of: advance.step) { trajectory.end(ending) }
-                emit(.stepFinished(advance.step))
-            }
+            defer { session = current }
+            try await search.pursue(
+                &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
             if trajectory.ending == nil { try await conclude(&trajectory, emit) }
         } catch {
             // A cancelled model may end its stream in its own way; that is no failure to record.
@@ -80,7 +71,7 @@ public struct Rollout: Sendable {
     private func conclude(_ trajectory: inout Trajectory, _ emit: @Sendable (RolloutEvent) -> Void) async throws {
         let none = "no answer after \(trajectory.steps.count) steps"
         emit(.stepStarted(trajectory.steps.count))
-        guard let proposal = try await policy.conclude(trajectory, seed: stepSeed(trajectory), emit: emit) else {
+        guard let proposal = try await policy.conclude(trajectory, seed: trajectory.stepSeed, emit: emit) else {
             return trajectory.end(.gaveUp(none))
         }
         let observation =
@@ -94,18 +85,5 @@ public struct Rollout: Sendable {
             trajectory.end(.gaveUp(none))
         }
         emit(.stepFinished(step))
-    }
-
-    /// Depends on the run, the task and the step alone, so results do not depend on what else runs beside them.
-    private func stepSeed(_ trajectory: Trajectory) -> UInt64 {
-        StableHash.of("\(seed) \(trajectory.task.id) \(trajectory.provenance.attempt) \(trajectory.steps.count)")
-    }
-
-    private static func ending(of step: Step) -> Ending? {
-        switch (step.observation.outcome, step.action) {
-        case (.final(let value), _): .answered(value)
-        case (_, .giveUp(let reason)): .gaveUp(reason)
-        default: nil
-        }
     }
 }

@@ -67,13 +67,16 @@ public struct GenerationRequest: Sendable {
     public var tools: String?
     /// What is reported of the tokens, by `.token` events and in the completions.
     public var report: TokenReport
+    /// What the completion may be; nil for anything. Models elsewhere may not be able to honour it.
+    public var grammar: OutputGrammar?
 
     /// A request with the usual settings: one greedy sample.
     public init(
         messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
         stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil,
-        plain: PlainPrompt? = nil, tools: String? = nil, report: TokenReport = .none
+        plain: PlainPrompt? = nil, tools: String? = nil, report: TokenReport = .none, grammar: OutputGrammar? = nil
     ) {
+        self.grammar = grammar
         self.adapter = adapter
         self.plain = plain
         self.tools = tools

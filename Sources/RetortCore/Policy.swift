@@ -29,10 +29,13 @@ public struct ProposalRequest: Sendable {
     public var count: Int
     /// How their tokens are chosen.
     public var sampling: Sampling
+    /// What the user says for this proposal alone, such as what was tried before; nil for nothing.
+    public var remark: String?
 
-    public init(count: Int = 1, sampling: Sampling = .greedy) {
+    public init(count: Int = 1, sampling: Sampling = .greedy, remark: String? = nil) {
         self.count = count
         self.sampling = sampling
+        self.remark = remark
     }
 }
 
@@ -46,12 +49,21 @@ public struct Proposal: Sendable, Hashable {
     public var usage: Usage
     /// What the model wrote, when it is known.
     public var transcript: Transcript?
+    /// Who speaks: `agent`, or the name of a role.
+    public var speaker: String
+    /// The action as it was written, where its canonical text would differ.
+    public var wording: String?
 
-    public init(thought: String, action: Action, usage: Usage = Usage(), transcript: Transcript? = nil) {
+    public init(
+        thought: String, action: Action, usage: Usage = Usage(), transcript: Transcript? = nil,
+        speaker: String = "agent", wording: String? = nil
+    ) {
         self.thought = thought
         self.action = action
         self.usage = usage
         self.transcript = transcript
+        self.speaker = speaker
+        self.wording = wording
     }
 }
 

@@ -96,11 +96,17 @@ public struct Step: Codable, Sendable, Hashable {
     public var candidates: [Candidate]
     /// What the model wrote, where thought and action alone do not tell; nil when no model's text is known.
     public var transcript: Transcript?
+    /// What the user said before this step, after the question; nil when nothing.
+    public var remarks: [String]?
+    /// The action as it was written, where its canonical text would differ; nil where it would not.
+    public var wording: String?
 
     public init(
         speaker: String = "agent", thought: String, action: Action, observation: Observation, usage: Usage = Usage(),
-        candidates: [Candidate] = [], transcript: Transcript? = nil
+        candidates: [Candidate] = [], transcript: Transcript? = nil, remarks: [String]? = nil, wording: String? = nil
     ) {
+        self.remarks = remarks
+        self.wording = wording
         self.speaker = speaker
         self.thought = thought
         self.action = action

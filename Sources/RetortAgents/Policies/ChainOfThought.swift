@@ -33,7 +33,9 @@ public struct ChainOfThought: Policy {
         if let retriever, trajectory.steps.isEmpty {
             let call = Action.toolCall(
                 name: retriever.specification.name, arguments: ["query": .string(trajectory.task.question)])
-            return Array(repeating: Proposal(thought: "", action: call), count: request.count)
+            return Array(
+                repeating: Proposal(thought: "", action: call, speaker: ChainOfThoughtView.retriever),
+                count: request.count)
         }
         if trajectory.steps.contains(where: { $0.speaker != ChainOfThoughtView.retriever }) {
             let end = Action.giveUp(reason: "the reasoning held no answer")

@@ -28,7 +28,8 @@ public struct CodeAgent: Policy {
     ) async throws -> [Proposal] {
         let completions = try await model.complete(
             GenerationRequest(
-                messages: view.messages(for: trajectory), samples: request.count, sampling: request.sampling,
+                messages: view.messages(for: trajectory) + (request.remark.map { [Message(.user, $0)] } ?? []),
+                samples: request.count, sampling: request.sampling,
                 stops: Self.stops, maximumTokens: maximumTokens), emit: emit)
         return completions.map {
             Proposal($0, limit: maximumTokens, reading: ActionParser.codeTurn, writing: CodeAgentView.turn)
@@ -60,9 +61,8 @@ extension Proposal {
     ) {
         let tokens = completion.tokens.map(Transcript.tokens)
         guard completion.finish != .length else {
-            let reason = "the text was cut at the token limit of \(limit); write less"
             self.init(
-                thought: "", action: .unparsable(text: completion.text, reason: reason), usage: completion.usage,
+                thought: "", action: .cut(completion.text, limit: limit), usage: completion.usage,
                 transcript: tokens ?? .same)
             return
         }

@@ -18,23 +18,17 @@ public struct GreedySearch: Search {
             for: trajectory, ProposalRequest(count: 1, sampling: sampling), emit: emit)
         guard let proposal = proposals.first else { throw LanguageModelError.sampleMissing(0) }
         let observation = try await environment.perform(proposal.action)
-        return Advance(
-            step: Step(proposal, observation, usage: proposal.usage), environment: environment)
+        return Advance(step: Step(proposal, observation), environment: environment)
     }
 }
 
 extension Step {
     /// A proposal that was performed.
-    init(_ proposal: Proposal, _ observation: Observation, usage: Usage, candidates: [Candidate] = []) {
+    /// - Parameter usage: what the step cost in all, where that is more than the proposal did.
+    init(_ proposal: Proposal, _ observation: Observation, usage: Usage? = nil, candidates: [Candidate] = []) {
         self.init(
             speaker: proposal.speaker, thought: proposal.thought, action: proposal.action, observation: observation,
-            usage: usage, candidates: candidates, transcript: proposal.transcript)
-    }
-}
-
-extension Proposal {
-    /// A tool call outside a program is a retrieval that the policy makes for the model.
-    var speaker: String {
-        if case .toolCall = action { ChainOfThoughtView.retriever } else { "agent" }
+            usage: usage ?? proposal.usage, candidates: candidates, transcript: proposal.transcript,
+            wording: proposal.wording)
     }
 }

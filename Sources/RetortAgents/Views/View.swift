@@ -4,7 +4,8 @@ import RetortCore
 ///
 /// The same messages prompt a model while acting and make its training examples, so a student is trained on exactly the
 /// tokens it will see. Of an unfinished trajectory the messages end where the role speaks next, and they are the
-/// beginning of the messages of every trajectory that goes on from there.
+/// beginning of the messages of every trajectory that goes on from there; in a view that closes with a request of its
+/// own (`RoleView`), all but that request is.
 public protocol View: Sendable {
     /// The trajectory so far. Only the role's own turns are trainable.
     func messages(for trajectory: Trajectory) -> [Message]

@@ -1,0 +1,54 @@
+import RetortCore
+
+/// One model that thinks, calls a JSON API and answers in one go (ReAct, arXiv 2210.03629): α-UMi's single-LLM baseline.
+public struct ToolAgent: Policy {
+    public let name: String
+    private let model: RoleModel
+    private let view: RoleView
+    private let constraint: OutputConstraint
+    private let maximumTokens: Int
+
+    private static let stops = ["\nobservation:", "\nObservation:", "\nuser:"]
+
+    /// - Parameters:
+    ///   - constraint: whether the output is held to the view's grammar; the model must be able to.
+    ///   - maximumTokens: the most tokens of one turn.
+    public init(
+        name: String = "single", model: RoleModel, instructions: Instructions = .brief,
+        callForm: RoleView.CallForm = .json, observationLimit: Int = 1024, constraint: OutputConstraint = .free,
+        maximumTokens: Int = 512
+    ) {
+        self.name = name
+        self.model = model
+        view = RoleView(
+            .backbone, instructions: instructions, callForm: callForm, observationLimit: observationLimit)
+        self.constraint = constraint
+        self.maximumTokens = maximumTokens
+    }
+
+    public var modelIdentity: String { model.model.identity }
+    public var promptIdentity: String? { view.identity }
+
+    public func propose(
+        for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> [Proposal] {
+        let completions = try await model.model.complete(
+            GenerationRequest(
+                messages: view.messages(for: trajectory, remark: request.remark), samples: request.count,
+                sampling: request.sampling, stops: Self.stops, maximumTokens: maximumTokens, adapter: model.adapter,
+                grammar: constraint == .grammar ? view.grammar(for: trajectory.task) : nil), emit: emit)
+        return completions.map { completion in
+            guard completion.finish != .length else {
+                return Proposal(
+                    thought: "", action: .cut(completion.text, limit: maximumTokens), usage: completion.usage)
+            }
+            let (thought, action, wording) = RoleParser.backboneTurn(completion.text, callForm: view.callForm)
+            return Proposal(thought: thought, action: action, usage: completion.usage, wording: wording)
+        }
+    }
+
+    /// A run that comes to its end without a conclusion has no answer, as in ToolBench.
+    public func conclude(
+        _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> Proposal? { nil }
+}

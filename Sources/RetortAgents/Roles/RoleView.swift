@@ -1,0 +1,125 @@
+import RetortCore
+
+/// How a trajectory looks to one of α-UMi's roles (arXiv 2401.07324, section 3.2), or to the single model.
+///
+/// The tool documents come first, then the dialogue, then what the role is asked to do, so that all roles' prompts begin
+/// alike and are read, or trained on, once for all that they share. The whole dialogue is one user message of a span for
+/// each utterance: any chat template has room for it. A student learns one turn an example.
+public struct RoleView: View {
+    /// What a call looks like.
+    public enum CallForm: String, Codable, Sendable, CaseIterable {
+        /// `Action: name`, `Action Input: {…}`.
+        case json
+        /// A Python program.
+        case program
+    }
+
+    /// A turn that marks a call of a made-up function in ToolBench's data.
+    public static let inventedName = "invalid_hallucination_function_name"
+
+    public let role: AgentRole
+    public let instructions: Instructions
+    public let callForm: CallForm
+    /// Observations show at most so many characters.
+    public let observationLimit: Int
+
+    public init(
+        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json, observationLimit: Int = 1024
+    ) {
+        self.role = role
+        self.instructions = instructions
+        self.callForm = callForm
+        self.observationLimit = observationLimit
+    }
+
+    public func messages(for trajectory: Trajectory) -> [Message] {
+        prompt(trajectory, steps: trajectory.steps.count)
+    }
+
+    /// What the role is shown before it speaks.
+    /// - Parameters:
+    ///   - remark: what the user says now, after everything else.
+    ///   - plan: the planner's words of this step, for the roles that speak after it.
+    public func messages(for trajectory: Trajectory, remark: String?, plan: String? = nil) -> [Message] {
+        prompt(trajectory, steps: trajectory.steps.count, remarks: remark.map { [$0] } ?? [], plan: plan)
+    }
+
+    /// One example for each turn that the role takes; none for turns that called a made-up function or answered nothing.
+    public func examples(for trajectory: Trajectory) -> [[Message]] {
+        trajectory.steps.indices.compactMap { index in
+            let step = trajectory.steps[index]
+            guard step.speaker != ChainOfThoughtView.retriever, let target = target(step) else { return nil }
+            let plan = RoleWords.planner(step.thought, step.decision)
+            let prompt = prompt(
+                trajectory, steps: index, remarks: step.remarks ?? [],
+                plan: role == .planner || role == .backbone ? nil : plan)
+            return prompt + [Message(.assistant, target, trainable: true)]
+        }
+    }
+
+    /// What the role writes in a step; nil when it has no turn in it, or none to learn from.
+    public func target(_ step: Step) -> String? {
+        if case .unparsable = step.action { return nil }
+        let isInvented = step.action.toolName == Self.inventedName
+        switch role {
+        case .planner: return isInvented ? nil : RoleWords.planner(step.thought, step.decision)
+        case .caller: return isInvented ? nil : RoleWords.call(step)
+        case .summarizer: return RoleWords.conclusion(step).flatMap { $0 == "none" ? nil : $0 }
+        case .backbone: return RoleWords.backbone(step)
+        }
+    }
+
+    /// What the role may write.
+    public func grammar(for task: AgentTask) -> OutputGrammar {
+        switch role {
+        case .planner:
+            return .prose(limit: 1200, endings: RoleDecision.allCases.map { OutputGrammar.Ending($0.text) })
+        case .caller:
+            return callForm == .json
+                ? .sequence([.text("Action: "), Self.request(task)]) : .anything(limit: 4000)
+        case .summarizer: return .anything(limit: 2000)
+        case .backbone:
+            var endings = [
+                OutputGrammar.Ending("conclusion: give up."),
+                OutputGrammar.Ending("conclusion: ", next: .anything(limit: 2000)),
+            ]
+            if callForm == .json { endings.append(OutputGrammar.Ending("Action: ", next: Self.request(task))) }
+            return callForm == .json ? .prose(limit: 1200, endings: endings) : .anything(limit: 4000)
+        }
+    }
+
+    private static func request(_ task: AgentTask) -> OutputGrammar {
+        .oneOf(
+            task.tools.map { tool in
+                .sequence([.text("\(tool.name)\nAction Input: "), .json(tool.argumentSchema)])
+            })
+    }
+
+    private func prompt(
+        _ trajectory: Trajectory, steps: Int, remarks: [String] = [], plan: String? = nil
+    ) -> [Message] {
+        var dialogue = trajectory.utterances(steps: steps, observationLimit: observationLimit)
+        dialogue += remarks.map { RoleUtterance(.user, $0) }
+        if let plan { dialogue.append(RoleUtterance(.planner, plan)) }
+        var spans = dialogue.map { Message.Span("\($0.speaker.rawValue): \($0.text)\n") }
+        let wording = RolePrompt(role: role, instructions: instructions, callForm: callForm)
+        spans.append(Message.Span(wording.request(tools: trajectory.task.tools)))
+        let user = Message(role: .user, spans: spans)
+        guard role != .summarizer, let documents = wording.documents(trajectory.task.tools) else { return [user] }
+        return [Message(.system, documents), user]
+    }
+}
+
+extension ToolDocument {
+    /// The schema that arguments are held to; any object when there is none, or none that is understood.
+    public var argumentSchema: JSONSchema {
+        schema.flatMap { try? JSONSchema($0) } ?? .anyObject
+    }
+}
+
+extension Action {
+    /// The tool that is called, when one is.
+    public var toolName: String? {
+        if case .toolCall(let name, _) = self { name } else { nil }
+    }
+}

@@ -1,0 +1,55 @@
+/// What a model is told about an API, in ToolBench's form: `{"Name", "function", "input"}`.
+public struct ToolDocument: Codable, Sendable, Hashable {
+    /// What a call names; unique among the tools of a task.
+    public var name: String
+    /// What the API does.
+    public var function: String
+    /// Its parameters: by name, the type and a word on what to pass.
+    public var input: JSONValue
+    /// The arguments' JSON schema, for those who check or constrain calls; models are not shown it. Nil when unknown.
+    public var schema: JSONValue?
+
+    enum CodingKeys: String, CodingKey {
+        case name = "Name"
+        case function, input, schema
+    }
+
+    public init(name: String, function: String, input: JSONValue, schema: JSONValue? = nil) {
+        self.name = name
+        self.function = function
+        self.input = input
+        self.schema = schema
+    }
+
+    /// The document as one line of JSON, without the schema.
+    public var line: String {
+        JSONValue.object(["Name": .string(name), "function": .string(function), "input": input]).jsonText
+    }
+}
+
+extension AgentTask {
+    private static let toolsKey = "tools"
+
+    /// The tools that come with the task itself, as in ToolBench; kept in `metadata["tools"]`.
+    public var tools: [ToolDocument] {
+        get {
+            (metadata[Self.toolsKey]?.array ?? []).compactMap { value in
+                guard let name = value["Name"]?.string else { return nil }
+                return ToolDocument(
+                    name: name, function: value["function"]?.string ?? "", input: value["input"] ?? [:],
+                    schema: value["schema"])
+            }
+        }
+        set {
+            metadata[Self.toolsKey] = .array(
+                newValue.map { document in
+                    var fields: [String: JSONValue] = [
+                        "Name": .string(document.name), "function": .string(document.function),
+                        "input": document.input,
+                    ]
+                    fields["schema"] = document.schema
+                    return .object(fields)
+                })
+        }
+    }
+}
