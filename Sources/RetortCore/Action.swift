@@ -15,4 +15,9 @@ public enum Action: Codable, Sendable, Hashable {
     public var code: String? {
         if case .code(let program) = self { program } else { nil }
     }
+
+    /// The tool that is called, when one is.
+    public var toolName: String? {
+        if case .toolCall(let name, _) = self { name } else { nil }
+    }
 }

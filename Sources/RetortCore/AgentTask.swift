@@ -32,4 +32,10 @@ public struct AgentTask: Codable, Sendable, Hashable, Identifiable {
         self.split = split
         self.metadata = metadata
     }
+
+    /// Whether an answer can be found at all; where not, giving up is right. Kept in `metadata["solvable"]`.
+    public var isSolvable: Bool {
+        get { metadata["solvable"] != .bool(false) }
+        set { metadata["solvable"] = .bool(newValue) }
+    }
 }

@@ -21,6 +21,7 @@ public struct World: Sendable {
     /// All entities; people first.
     public let entities: [Entity]
     private let facts: [[Relation: Value]]
+    private let byKind: [EntityKind: [Int]]
     private let passageSeed: UInt64
 
     /// - Parameter people: how many; the other kinds come in proportion (in all about 2.4 entities a person).
@@ -44,6 +45,7 @@ public struct World: Sendable {
             return known
         }
         self.entities = entities
+        self.byKind = byKind
         passageSeed = seed
     }
 
@@ -61,6 +63,9 @@ public struct World: Sendable {
         default: return .number(Int.random(in: 1400..<2000, using: &generator))
         }
     }
+
+    /// The places of all entities of a kind.
+    func indices(of kind: EntityKind) -> [Int] { byKind[kind, default: []] }
 
     /// What a fact about an entity says; nil when its kind has no such fact.
     public func value(_ relation: Relation, of entity: Int) -> Value? { facts[entity][relation] }

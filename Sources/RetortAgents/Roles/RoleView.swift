@@ -116,10 +116,3 @@ extension ToolDocument {
         schema.flatMap { try? JSONSchema($0) } ?? .anyObject
     }
 }
-
-extension Action {
-    /// The tool that is called, when one is.
-    public var toolName: String? {
-        if case .toolCall(let name, _) = self { name } else { nil }
-    }
-}

@@ -14,13 +14,23 @@ public struct FamilyGrader: Grader {
         }
     }
 
-    /// Grades a whole run: one that failed or gave up is never correct, whatever it left behind.
+    /// Grades a whole run: one that failed is never correct, whatever it left behind, and one that gave up only when
+    /// there was nothing to be found and it said so itself.
     public func grade(_ trajectory: Trajectory) async -> Verdict {
         switch trajectory.ending {
         case .answered, .forced: await grade(trajectory.answer, for: trajectory.task)
+        case .gaveUp where !trajectory.task.isSolvable && trajectory.gaveUpByItself:
+            Verdict(isCorrect: true, reason: "gave up what cannot be solved")
         case .gaveUp: Verdict(isCorrect: false, reason: "no answer")
         case .failed: Verdict(isCorrect: false, reason: "the run failed")
         case nil: Verdict(isCorrect: false, reason: "unfinished")
         }
+    }
+}
+
+extension Trajectory {
+    /// Whether giving up was decided, and not the end of the steps.
+    fileprivate var gaveUpByItself: Bool {
+        if case .giveUp = steps.last?.action { true } else { false }
     }
 }
