@@ -19,7 +19,7 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
     ("RetortCore", [log], []),
     ("RetortAgents", ["RetortCore"], []),
-    ("RetortStore", ["RetortCore", grdb], []),
+    ("RetortStore", ["RetortCore", "RetortAgents", grdb], []),
     ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortTensor", ["CTorch"], []),

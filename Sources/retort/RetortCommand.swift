@@ -21,7 +21,8 @@ struct RetortCommand: AsyncParsableCommand {
         version: Retort.version,
         subcommands: [
             RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
-            InspectCommand.self, DoctorCommand.self, ImportCommand.self, ExportCommand.self, PretrainCommand.self,
+            InspectCommand.self, DoctorCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self,
+            ExportCommand.self, PretrainCommand.self,
             TokenizeCommand.self,
             RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])

@@ -1,4 +1,5 @@
 import Foundation
+import RetortAgents
 import RetortCore
 import RetortStore
 import Testing
@@ -91,5 +92,100 @@ struct PublishedDataTests {
         #expect(trajectories.allSatisfy { $0.answer.map { !$0.isEmpty } == true && $0.task.answers == [$0.answer] })
         #expect(trajectories.reduce(0) { $0 + $1.toolCallCount } == 885)
         #expect(trajectories.allSatisfy { $0.steps.allSatisfy { !$0.observation.outcome.isFailure } })
+    }
+
+    /// What an import, an export and another import make of a file.
+    private func afterTrips(_ trajectories: [Trajectory]) throws {
+        let folder = try ScratchFolder()
+        let (first, second) = (folder.file("first.jsonl"), folder.file("second.jsonl"))
+        try JSONLines.write(trajectories, to: first)
+        let read = try JSONLinesFile(first).read(Trajectory.self).records
+        #expect(read == trajectories)
+        try JSONLines.write(read, to: second)
+        #expect(try Data(contentsOf: first) == Data(contentsOf: second))
+        let atif = folder.file("third.jsonl")
+        try ATIFExporter.write(trajectories, to: atif)
+        let (back, account) = try ATIFImporter().read(atif)
+        #expect(account == ImportAccount(all: trajectories.count))
+        #expect(back == trajectories)
+    }
+
+    @Test(
+        "FireAct's trajectories survive files and ATIF, byte for byte; their text can be written again",
+        .enabled(if: isThere("fireact"), "the public data is not beside the project"))
+    func fireActTrips() throws {
+        let file = data.appendingPathComponent("fireact/hotpotqa.json")
+        let trajectories = try FireActImporter.read(file)
+        try afterTrips(trajectories)
+        let records = try #require(try JSONFile.value(file).array)
+        #expect(records.count == 500)
+        for (record, trajectory) in zip(records, trajectories) {
+            let lines = trajectory.steps.flatMap { step -> [String] in
+                let action =
+                    switch step.action {
+                    case .toolCall(_, let arguments): "search[\(arguments["query"]?.string ?? "")]"
+                    case .answer(let answer): "finish[\(answer.text)]"
+                    default: ""
+                    }
+                return ["Thought: \(step.thought)", "Action: \(action)", "Observation: \(step.observation.text)"]
+            }
+            let words = { (text: String) in text.split(whereSeparator: \.isWhitespace) }
+            #expect(words(lines.joined(separator: "\n")) == words(record["output"]?.string ?? ""))
+        }
+    }
+
+    @Test(
+        "ToRA's trajectories survive files and ATIF, byte for byte",
+        .enabled(if: isThere("tora"), "the public data is not beside the project"))
+    func toraTrips() throws {
+        let trajectories = try ToRAImporter.read(tora)
+        try afterTrips(trajectories)
+        for (record, trajectory) in zip(try ToRAImporter().records(in: tora), trajectories) {
+            #expect(trajectory.steps.compactMap(\.action.code) == record.programs)
+            #expect(
+                record.outputs
+                    == trajectory.steps.filter { $0.action.code != nil && !record.outputs.isEmpty }
+                    .map(\.observation.text))
+        }
+    }
+
+    @Test(
+        "ToolBench's raw data gives α-UMi's samples: 79, 79, 59 and 14, targets and histories to the letter",
+        .enabled(if: isThere("alpha-umi"), "the public data is not beside the project"),
+        arguments: zip(
+            [AgentRole.backbone, AgentRole.planner, AgentRole.caller, AgentRole.summarizer], [79, 79, 59, 14]))
+    func roleSamples(role: AgentRole, count: Int) throws {
+        let folder = data.appendingPathComponent("alpha-umi/train-example")
+        let samples = try #require(
+            try JSONFile.value(folder.appendingPathComponent("train_\(role.rawValue).json")).array)
+        #expect(samples.count == count)
+        for stage in 1...2 {
+            let (trajectories, account) = try ToolBenchImporter().read(
+                folder.appendingPathComponent("raw_data/raw_data_stage_\(stage).json"))
+            #expect(trajectories.count == 20)
+            #expect(account.rejections.isEmpty)
+            let view = RoleView(role, instructions: .full, observationLimit: .max)
+            let examples = trajectories.flatMap { view.examples(for: $0) }
+            #expect(examples.map { $0.last?.text } == samples.map { $0["target"]?.string })
+            // What was said before stands in the prompt, with our words around it.
+            let missing = zip(examples, samples).flatMap { example, sample in
+                let prompt = example.dropLast().map(\.text).joined(separator: "\n")
+                return (sample["history"]?.array ?? []).compactMap { $0["value"]?.string }
+                    .filter { !$0.isEmpty && !prompt.contains($0) }
+            }
+            #expect(missing.prefix(2) == [])
+        }
+    }
+
+    @Test(
+        "α-UMi's test trajectories: 200, with 728 decisions",
+        .enabled(if: isThere("alpha-umi"), "the public data is not beside the project"))
+    func staticTest() throws {
+        let (trajectories, account) = try ToolBenchImporter(split: "out").read(
+            data.appendingPathComponent("alpha-umi/out_of_domain_first200.json"))
+        #expect(trajectories.count == 200)
+        #expect(account.repairs.values.map(\.count).reduce(0, +) > 0)
+        #expect(trajectories.reduce(0) { $0 + $1.steps.count } == 728)
+        try afterTrips(trajectories)
     }
 }

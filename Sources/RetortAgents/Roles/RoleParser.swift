@@ -24,7 +24,7 @@ public enum RoleParser {
         let arguments: JSONValue
         if input.isEmpty {
             arguments = [:]
-        } else if let value = try? JSONCoding.decoder.decode(JSONValue.self, from: Data(input.utf8)),
+        } else if let value = try? ExactJSON.value(of: input),
             value.object != nil
         {
             arguments = value

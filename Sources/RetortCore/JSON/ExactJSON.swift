@@ -30,13 +30,22 @@ public enum ExactJSON {
 
     /// The text of anything that encodes.
     public static func encode(_ value: some Encodable) throws -> Data {
-        Data(text(try JSONValueEncoder().encode(value)).utf8)
+        Data(text(try tree(value)).utf8)
+    }
+
+    /// Anything that encodes, as a value.
+    public static func tree(_ value: some Encodable) throws -> JSONValue { try JSONValueEncoder().encode(value) }
+
+    /// What a value holds.
+    /// - Throws: `DecodingError` for another type.
+    public static func decode<Value: Decodable>(_ type: Value.Type, from value: JSONValue) throws -> Value {
+        try JSONValueDecoder().decode(type, from: value)
     }
 
     /// What a text holds.
     /// - Throws: `DecodingError` for another type, `ExactJSONError` for a text that is not JSON.
     public static func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws -> Value {
-        try JSONValueDecoder().decode(type, from: value(of: bytes))
+        try decode(type, from: value(of: bytes))
     }
 
     private static func value(_ tree: JSONTree) throws -> JSONValue {

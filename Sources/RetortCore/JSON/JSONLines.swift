@@ -66,6 +66,14 @@ public enum JSONLinesError: Error, CustomStringConvertible, Equatable {
     case missing(file: String)
     case malformed(file: String, line: Int, reason: String)
 
+    /// What is wrong, without the place.
+    public var reason: String {
+        switch self {
+        case .missing: "it cannot be read"
+        case .malformed(_, _, let reason): reason
+        }
+    }
+
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"

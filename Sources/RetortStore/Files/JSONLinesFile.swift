@@ -66,6 +66,23 @@ public struct JSONLinesFile: Sendable {
         return account
     }
 
+    /// Calls `body` with each line's value, or with why it has none, and the line's number: for files of which a spoilt
+    /// line is left out and named.
+    /// - Throws: `JSONLinesError.missing`, and what `body` throws.
+    func forEachValue(_ body: (Result<JSONValue, JSONLinesError>, Int) throws -> Void) throws {
+        try forEachLine { line, number, isEnded in
+            guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
+            let value: Result<JSONValue, JSONLinesError>
+            do {
+                value = .success(try ExactJSON.value(of: line))
+            } catch {
+                let reason = isEnded ? "\(error)" : "the file ends in the middle of this record"
+                value = .failure(.malformed(file: file.path, line: number, reason: reason))
+            }
+            try body(value, number)
+        }
+    }
+
     /// All records of a file, and the account of it.
     public func read<Record: Decodable>(_ type: Record.Type) throws -> (records: [Record], account: Account) {
         var records: [Record] = []

@@ -1,0 +1,55 @@
+import Foundation
+import RetortCore
+
+/// Reads the run logs of agent-distillation (arXiv 2505.17612; smolagents' messages): agent and chain-of-thought mode,
+/// as written, scored or filtered.
+///
+/// Each fault in `LogFault` is put right and counted; a record beyond repair is left out with its line and the reason.
+///
+/// ```swift
+/// let questions = try QuestionFile(file, family: .math, split: "train").tasks
+/// let (trajectories, account) = try DistillationLogImporter(questions: questions).read(log)
+/// ```
+public struct DistillationLogImporter: Sendable {
+    private let source: String?
+    private let family: AgentTask.Family
+    private let known: [String: AgentTask]
+
+    /// - Parameters:
+    ///   - source: begins the ids of tasks that no question file names; the file's name unless given.
+    ///   - family: how answers are graded, for questions of no file.
+    ///   - questions: the tasks that were worked on, to give records back their ids, references, levels and types.
+    public init(source: String? = nil, family: AgentTask.Family = .factual, questions: [AgentTask] = []) {
+        self.source = source
+        self.family = family
+        known = Dictionary(questions.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The trajectories in file order, and what became of each record.
+    /// - Throws: `JSONLinesError` for a file that cannot be read at all.
+    public func read(_ file: URL) throws -> (trajectories: [StoredTrajectory], account: ImportAccount) {
+        var trajectories: [StoredTrajectory] = []
+        var account = ImportAccount()
+        var attempts: [String: Int] = [:]
+        let source = source ?? file.deletingPathExtension().lastPathComponent
+        try JSONLinesFile(file).forEachValue { value, line in
+            account.records += 1
+            do {
+                var record = try LogRecord(value.get())
+                let attempt = attempts[record.question, default: 0]
+                let stored = try record.trajectory(
+                    source: source, family: family, known: known[record.question], attempt: attempt)
+                attempts[record.question] = attempt + 1
+                trajectories.append(stored)
+                account.imported += 1
+                for fault in record.faults { account.repair(line, fault.rawValue) }
+                if attempt > 0 { account.repair(line, LogFault.repeatedQuestion.rawValue) }
+            } catch let rejection as LogRejection {
+                account.reject(line, rejection.rawValue)
+            } catch let error as JSONLinesError {
+                account.reject(line, error.reason)
+            }
+        }
+        return (trajectories, account)
+    }
+}

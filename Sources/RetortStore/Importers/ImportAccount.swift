@@ -1,0 +1,49 @@
+/// What became of a file's records: none is left out or changed without a name and a place.
+public struct ImportAccount: Codable, Sendable, Hashable {
+    /// A record that became no trajectory.
+    public struct Rejection: Codable, Sendable, Hashable {
+        /// The record's line or number, from 1.
+        public let record: Int
+        /// Why, in words that name the fault.
+        public let reason: String
+    }
+
+    /// How many records the file has.
+    public var records = 0
+    /// How many trajectories were made of them.
+    public var imported = 0
+    /// Those left out, in file order.
+    public var rejections: [Rejection] = []
+    /// Faults that were put right, by name, with the records that had them.
+    public var repairs: [String: [Int]] = [:]
+
+    public init() {}
+
+    /// An account in which every record became a trajectory.
+    public init(all count: Int) { (records, imported) = (count, count) }
+
+    mutating func reject(_ record: Int, _ reason: String) {
+        rejections.append(Rejection(record: record, reason: reason))
+    }
+
+    mutating func repair(_ record: Int, _ fault: String) { repairs[fault, default: []].append(record) }
+}
+
+extension ImportAccount: CustomStringConvertible {
+    /// A line for each fault, with its first few places.
+    public var description: String {
+        var lines = ["\(imported) trajectories of \(records) records"]
+        for (fault, places) in repairs.sorted(by: { $0.key < $1.key }) {
+            lines.append("  put right, \(places.count) times: \(fault) (\(Self.places(places)))")
+        }
+        for (reason, rejected) in Dictionary(grouping: rejections, by: \.reason).sorted(by: { $0.key < $1.key }) {
+            lines.append("  left out, \(rejected.count) times: \(reason) (\(Self.places(rejected.map(\.record))))")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func places(_ records: [Int]) -> String {
+        (records.count == 1 ? "record " : "records ")
+            + (records.prefix(5).map(String.init) + (records.count > 5 ? ["…"] : [])).joined(separator: ", ")
+    }
+}
