@@ -1,4 +1,5 @@
 #include "CTorch.h"
+#include "FewRows.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -251,7 +252,9 @@ int ct_split(const ct_tensor *x, const int64_t *sizes, int count, int64_t axis, 
 
 ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *bias) {
     return make([&] {
-        return bias ? at::linear(x->value, weight->value, bias->value) : at::linear(x->value, weight->value);
+        const at::Tensor offset = bias ? bias->value : at::Tensor();
+        if (auto product = few_rows::linear(x->value, weight->value, offset)) return *product;
+        return bias ? at::linear(x->value, weight->value, offset) : at::linear(x->value, weight->value);
     });
 }
 int ct_pack_int8(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
@@ -262,12 +265,15 @@ int ct_pack_int8(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales
         *scales = new ct_tensor{scale.to(at::kBFloat16)};
     });
 }
-ct_tensor *ct_linear_int8(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales) {
+ct_tensor *ct_linear_int8(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales, const ct_tensor *bias) {
     return make([&] {
+        const at::Tensor offset = bias ? bias->value : at::Tensor();
+        if (auto product = few_rows::linear_int8(x->value, values->value, scales->value, offset)) return *product;
         at::Tensor rows = x->value.reshape({-1, x->value.size(-1)}).contiguous();
         auto shape = x->value.sizes().vec();
         shape.back() = values->value.size(0);
-        return at::_weight_int8pack_mm(rows, values->value, scales->value).reshape(shape);
+        auto product = at::_weight_int8pack_mm(rows, values->value, scales->value).reshape(shape);
+        return bias ? product + offset : product;
     });
 }
 int ct_pack_int4(const ct_tensor *weight, int64_t group, ct_tensor **values, ct_tensor **scales) {
@@ -283,12 +289,14 @@ int ct_pack_int4(const ct_tensor *weight, int64_t group, ct_tensor **values, ct_
         *scales = new ct_tensor{pair.contiguous().to(at::kBFloat16)};
     });
 }
-ct_tensor *ct_linear_int4(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales, int64_t group) {
+ct_tensor *ct_linear_int4(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales, int64_t group,
+                          const ct_tensor *bias) {
     return make([&] {
         at::Tensor rows = x->value.reshape({-1, x->value.size(-1)}).contiguous();
         auto shape = x->value.sizes().vec();
         shape.back() = values->value.size(0);
-        return at::_weight_int4pack_mm_for_cpu(rows, values->value, group, scales->value).reshape(shape);
+        auto product = at::_weight_int4pack_mm_for_cpu(rows, values->value, group, scales->value).reshape(shape);
+        return bias ? product + bias->value : product;
     });
 }
 
@@ -296,7 +304,20 @@ ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices) {
     return make([&] { return at::embedding(weight->value, indices->value); });
 }
 ct_tensor *ct_rms_norm(const ct_tensor *x, const ct_tensor *weight, double epsilon) {
-    return make([&] { return at::rms_norm(x->value, {x->value.size(-1)}, weight->value, epsilon); });
+    return make([&] {
+        if (auto norm = few_rows::rms_norm(x->value, weight->value, epsilon)) return *norm;
+        return at::rms_norm(x->value, {x->value.size(-1)}, weight->value, epsilon);
+    });
+}
+ct_tensor *ct_rotate(const ct_tensor *x, const ct_tensor *cosine, const ct_tensor *sine) {
+    return make([&] {
+        if (auto turned = few_rows::rotate(x->value, cosine->value, sine->value)) return *turned;
+        const int64_t width = x->value.size(-1), turned = cosine->value.size(-1), half = turned / 2;
+        auto part = at::narrow(x->value, -1, 0, turned);
+        auto quarter = at::cat({-at::narrow(part, -1, half, half), at::narrow(part, -1, 0, half)}, -1);
+        auto result = part * cosine->value + quarter * sine->value;
+        return turned == width ? result : at::cat({result, at::narrow(x->value, -1, turned, width - turned)}, -1);
+    });
 }
 ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *mask,
                         bool causal) {
@@ -328,7 +349,8 @@ int ct_copy_into(ct_tensor *x, const ct_tensor *source) {
 int ct_put(ct_tensor *x, const ct_tensor *rows, const ct_tensor *columns, const ct_tensor *new_values) {
     return perform([&] {
         at::NoGradGuard frozen;
-        x->value.index_put_({rows->value, columns->value}, new_values->value);
+        if (!few_rows::put(x->value, rows->value, columns->value, new_values->value))
+            x->value.index_put_({rows->value, columns->value}, new_values->value);
     });
 }
 int ct_scale(ct_tensor *x, double factor) {

@@ -17,6 +17,12 @@ extension Tensor {
         try Self.wrap(ct_rms_norm(handle, weight.handle, epsilon))
     }
 
+    /// Turns the first part of each head by its position's angles (arXiv 2104.09864), in the half-split layout of Hugging
+    /// Face checkpoints: `[batch, heads, length, dim]`, with cosines and sines `[batch, 1, length, turned]`.
+    public func rotated(cosine: Tensor, sine: Tensor) throws -> Tensor {
+        try Self.wrap(ct_rotate(handle, cosine.handle, sine.handle))
+    }
+
     /// Which keys a query may see.
     public enum AttentionMask {
         /// All keys.

@@ -31,13 +31,15 @@ public struct PackedWeight {
         self.bits = bits
     }
 
-    /// `x · weightᵀ`: `[…, in] → […, out]`, in `x`'s dtype.
-    public func linear(_ x: Tensor) throws -> Tensor {
+    /// `x · weightᵀ + bias`: `[…, in] → […, out]`, in `x`'s dtype; the bias is bfloat16.
+    public func linear(_ x: Tensor, bias: Tensor? = nil) throws -> Tensor {
         let input = x.dtype == .bfloat16 ? x : try x.to(.bfloat16)
         let output =
             switch bits {
-            case .int8: try Tensor.wrap(ct_linear_int8(input.handle, values.handle, scales.handle))
-            case .int4: try Tensor.wrap(ct_linear_int4(input.handle, values.handle, scales.handle, Int64(Self.group)))
+            case .int8: try Tensor.wrap(ct_linear_int8(input.handle, values.handle, scales.handle, bias?.handle))
+            case .int4:
+                try Tensor.wrap(
+                    ct_linear_int4(input.handle, values.handle, scales.handle, Int64(Self.group), bias?.handle))
             }
         return x.dtype == .bfloat16 ? output : try output.to(x.dtype)
     }

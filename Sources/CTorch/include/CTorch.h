@@ -97,6 +97,8 @@ ct_tensor *_Nullable ct_linear(const ct_tensor *_Nonnull x, const ct_tensor *_No
                                const ct_tensor *_Nullable bias);
 ct_tensor *_Nullable ct_embedding(const ct_tensor *_Nonnull weight, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight, double epsilon);
+ct_tensor *_Nullable ct_rotate(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull cosine,
+                               const ct_tensor *_Nonnull sine);
 ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
@@ -107,11 +109,12 @@ ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, cons
 int ct_pack_int8(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
                  ct_tensor *_Nullable *_Nonnull scales);
 ct_tensor *_Nullable ct_linear_int8(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull values,
-                                    const ct_tensor *_Nonnull scales);
+                                    const ct_tensor *_Nonnull scales, const ct_tensor *_Nullable bias);
 int ct_pack_int4(const ct_tensor *_Nonnull weight, int64_t group, ct_tensor *_Nullable *_Nonnull values,
                  ct_tensor *_Nullable *_Nonnull scales);
 ct_tensor *_Nullable ct_linear_int4(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull values,
-                                    const ct_tensor *_Nonnull scales, int64_t group);
+                                    const ct_tensor *_Nonnull scales, int64_t group,
+                                    const ct_tensor *_Nullable bias);
 
 // In place: the only calls that change a tensor.
 int ct_copy_into(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull source);

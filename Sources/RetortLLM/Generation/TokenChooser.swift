@@ -28,6 +28,9 @@ enum TokenChooser {
     /// The most likely tokens that are looked at first when a nucleus is asked for.
     private static let shortlist = 64
 
+    /// How many tokens are summed at once when the whole vocabulary is drawn from.
+    private static let block = 512
+
     /// Picks from logits `[rows, vocabulary]`.
     static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Choice] {
         var choices = try tokens(logits, rows).map { Choice(token: $0) }
@@ -58,9 +61,9 @@ enum TokenChooser {
         let scaled = try logits.rows(Tensor(integers: drawn).to(device: logits.device)).to(.float32) * temperatures
         let probabilities = try scaled.softmax(axis: -1)
         var left = drawn.indices.filter { rows[drawn[$0]].sampling.isCut }
-        for position in drawn.indices where !rows[drawn[position]].sampling.isCut {
-            tokens[drawn[position]] = try drawFromAll(
-                probabilities.narrowed(0, position..<position + 1), rows[drawn[position]].draw)
+        let uncut = drawn.indices.filter { !rows[drawn[$0]].sampling.isCut }
+        for (position, token) in zip(uncut, try drawFromAll(probabilities, uncut) { rows[drawn[$0]].draw }) {
+            tokens[drawn[position]] = token
         }
         // Sorting a whole vocabulary is slow, and a nucleus is nearly always among the first few.
         let vocabulary = logits.shape.last ?? 0
@@ -83,16 +86,41 @@ enum TokenChooser {
         return tokens
     }
 
-    /// Draws from all of the vocabulary, in its own order: probabilities `[1, vocabulary]`.
-    private static func drawFromAll(_ probabilities: Tensor, _ draw: Double) throws -> Int {
-        let sums = try probabilities.cumulativeSum(axis: -1).floats()
-        let target = Float(draw) * (sums.last ?? 0)
-        var (low, high) = (0, max(sums.count - 1, 0))
-        while low < high {
-            let middle = (low + high) / 2
-            if sums[middle] > target { high = middle } else { low = middle + 1 }
+    /// Draws from all of the vocabulary, in its own order, for some rows of `[rows, vocabulary]`.
+    ///
+    /// Finds the block of tokens first, by the blocks' sums, so that one block a row is looked at and not the vocabulary.
+    private static func drawFromAll(_ probabilities: Tensor, _ rows: [Int], draw: (Int) -> Double) throws -> [Int] {
+        guard !rows.isEmpty, let vocabulary = probabilities.shape.last else { return [] }
+        let starts = Array(stride(from: 0, to: vocabulary, by: block))
+        let sums = try Tensor.concatenated(
+            starts.suffix(1).map { try probabilities.narrowed(1, $0..<vocabulary).sum(axis: 1).reshaped([-1, 1]) }
+                + (starts.count > 1
+                    ? [
+                        probabilities.narrowed(1, 0..<(starts.count - 1) * block)
+                            .reshaped([-1, starts.count - 1, block]).sum(axis: 2)
+                    ] : []),
+            axis: 1
+        ).floats()
+        return try rows.map { row in
+            // The last block, which may be shorter, stands first.
+            let last = sums[row * starts.count]
+            let mine = Array(sums[(row * starts.count + 1)..<(row + 1) * starts.count]) + [last]
+            let (index, left) = place(draw(row) * mine.reduce(0) { $0 + Double($1) }, in: mine)
+            let range = starts[index]..<min(starts[index] + block, vocabulary)
+            let inside = try probabilities.narrowed(0, row..<row + 1).narrowed(1, range).floats()
+            return range.lowerBound + place(left, in: inside).index
         }
-        return low
+    }
+
+    /// Where a running sum passes a target, and what was left of it before; the last place that weighs anything when
+    /// rounding keeps the sum from passing.
+    private static func place(_ target: Double, in weights: [Float]) -> (index: Int, left: Double) {
+        var left = target
+        for (index, weight) in weights.enumerated() {
+            guard left >= Double(weight) else { return (index, left) }
+            left -= Double(weight)
+        }
+        return (weights.lastIndex { $0 > 0 } ?? 0, .infinity)
     }
 
     /// Draws from probabilities sorted from the largest, cut to `topK` and to the smallest set that reaches `topP`.

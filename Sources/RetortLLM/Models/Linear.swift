@@ -37,7 +37,7 @@ public final class Linear {
     private func apply(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
         let base =
             if let packed {
-                try bias.map { try packed.linear(x) + $0 } ?? packed.linear(x)
+                try packed.linear(x, bias: bias?.to(.bfloat16))
             } else {
                 try x.linear(weight, bias: bias)
             }

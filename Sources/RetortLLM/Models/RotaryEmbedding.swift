@@ -79,16 +79,6 @@ struct RotaryEmbedding {
 
     /// Rotates queries or keys `[batch, heads, length, dim]`; what lies beyond the turned width passes.
     static func rotate(_ x: Tensor, by angles: Angles) throws -> Tensor {
-        let (width, turned) = (x.shape.last ?? 0, angles.cosine.shape.last ?? 0)
-        guard turned < width else { return try turn(x, by: angles) }
-        let parts = try x.split([turned, width - turned], axis: -1)
-        return try Tensor.concatenated([turn(parts[0], by: angles), parts[1]], axis: -1)
-    }
-
-    private static func turn(_ x: Tensor, by angles: Angles) throws -> Tensor {
-        let half = (x.shape.last ?? 0) / 2
-        let parts = try x.split([half, half], axis: -1)
-        let turned = try Tensor.concatenated([-parts[1], parts[0]], axis: -1)
-        return try x * angles.cosine + turned * angles.sine
+        try x.rotated(cosine: angles.cosine, sine: angles.sine)
     }
 }
