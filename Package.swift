@@ -9,6 +9,9 @@ let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFold
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 
@@ -35,7 +38,10 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
             .product(name: "Yams", package: "Yams"),
         ], []
     ),
-    ("RetortServer", ["RetortCore", "RetortAgents", hummingbird, lifecycle, log], []),
+    (
+        "RetortServer",
+        ["RetortCore", "RetortAgents", hummingbird, hummingbirdCore, httpTypes, lifecycle, nio, log], []
+    ),
 ]
 
 /// What tests need beyond the module they test.
@@ -50,7 +56,9 @@ let package = Package(
         + [.executable(name: "retort", targets: ["retort"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
@@ -69,7 +77,7 @@ let package = Package(
                 name: "retort",
                 dependencies: [
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-                    "RetortTensor", "RetortPython", "RetortServer",
+                    "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", lifecycle, log,
                     "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(

@@ -23,6 +23,26 @@ extension LanguageModel {
     }
 }
 
+/// A model that answers with one of its adapters.
+public struct AdaptedModel: LanguageModel {
+    private let model: any LanguageModel
+    private let adapter: String
+    public let identity: String
+
+    /// - Parameter identity: nil is the model's and the adapter's.
+    public init(_ model: any LanguageModel, adapter: String, identity: String? = nil) {
+        self.model = model
+        self.adapter = adapter
+        self.identity = identity ?? "\(model.identity)+\(adapter)"
+    }
+
+    public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        var request = request
+        request.adapter = adapter
+        return model.stream(request)
+    }
+}
+
 /// What went wrong between a request and its completions.
 public enum LanguageModelError: Error, CustomStringConvertible {
     case sampleMissing(Int)

@@ -15,6 +15,7 @@ struct RetortCommand: AsyncParsableCommand {
               retort run recipes/quickstart.yaml     collect, train, evaluate, report
               retort ask "Who wrote …?"              watch the distilled student work
               retort inspect runs/quickstart         what a run holds
+              retort serve runs/quickstart           its models and agents, for OpenAI's clients
 
             A run that was killed goes on where it stood when it is started again.
             """,
@@ -22,7 +23,7 @@ struct RetortCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
             InspectCommand.self, DoctorCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self,
-            ExportCommand.self, PretrainCommand.self,
+            ExportCommand.self, ServeCommand.self, PretrainCommand.self,
             TokenizeCommand.self,
             RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])

@@ -1,0 +1,87 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortPython
+
+/// A finished run, opened for use: its students, and what its agents work with.
+public struct DistilledRun: Sendable {
+    /// A checkpoint of the run.
+    public struct Checkpoint: Sendable {
+        /// The student's name, such as `3m`.
+        public let student: String
+        /// The base it was made from.
+        public let base: URL
+        /// What it learned: `cot`, `cot+rag` or `agent`.
+        public let style: Recipe.Style
+        /// Weights, or an adapter for the base.
+        public let folder: URL
+        /// Whether the folder holds an adapter.
+        public let isAdapter: Bool
+    }
+
+    /// As it was carried out.
+    public let recipe: Recipe
+    /// What there is, in the recipe's order.
+    public let checkpoints: [Checkpoint]
+    let tests: [AgentTask]
+    private let folder: RunFolder
+    private let tools: [any Tool]
+    private let python: PythonInterpreter
+
+    /// Opens a run with its tools, and starts its interpreter.
+    /// - Throws: `RunError` when there is no run, or another process works in it.
+    public init(_ url: URL, requiring sandbox: SandboxLevel = .restricted) async throws {
+        let recipe = try Manifest(folder: url).recipe
+        let folder = try RunFolder(url)
+        let source = try TaskSource(recipe, folder: folder)
+        self.recipe = recipe
+        self.folder = folder
+        checkpoints = Self.checkpoints(recipe, folder)
+        tools = source.tools
+        tests = source.tests
+        python = try await PythonInterpreter(
+            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
+    }
+
+    private static func checkpoints(_ recipe: Recipe, _ folder: RunFolder) -> [Checkpoint] {
+        recipe.students.flatMap { student in
+            Recipe.Style.allCases.compactMap { style in
+                let place = folder.checkpoint(student.name, style)
+                let has = { FileManager.default.fileExists(atPath: place.appendingPathComponent($0).path) }
+                let isAdapter = has("adapter_config.json")
+                guard isAdapter || has("config.json") else { return nil }
+                return Checkpoint(
+                    student: student.name, base: URL(fileURLWithPath: student.base), style: style, folder: place,
+                    isAdapter: isAdapter)
+            }
+        }
+    }
+
+    /// The run's agent, with a model that learned to be one.
+    /// - Parameters:
+    ///   - sampling: how a single vote is sampled; the recipe says how several are, unless this is not greedy.
+    ///   - votes: samples a step; nil takes the recipe's number.
+    public func agent(
+        _ model: any LanguageModel, sampling: Sampling = .greedy, votes: Int? = 1
+    ) -> Rollout {
+        let plan = recipe.evaluation
+        let policy = CodeAgent(
+            model: model, view: CodeAgentView(instructions: .brief, tools: tools.map(\.specification)),
+            maximumTokens: plan.maximumTokens)
+        var vote = plan.vote
+        vote.samples = votes ?? vote.samples
+        let isGreedy = sampling.temperature == 0
+        let search: any Search =
+            vote.samples == 1
+            ? GreedySearch(sampling: sampling)
+            : isGreedy ? vote.search : SelfConsistentSearch(samples: vote.samples, sampling: sampling, rule: vote.rule)
+        return Rollout(
+            policy: policy, search: search, maximumSteps: plan.maximumSteps,
+            seed: isGreedy ? recipe.seed : sampling.seed
+        ) { [python, tools] in try await python.session(tools: tools) }
+    }
+
+    /// Ends the interpreter.
+    public func close() async { await python.close() }
+}

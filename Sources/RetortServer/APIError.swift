@@ -1,0 +1,140 @@
+import Hummingbird
+import RetortCore
+
+/// An error as OpenAI's clients expect it: a status and `{"error": {"message", "type", "param", "code"}}`.
+struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
+    var status: HTTPResponse.Status
+    var type = "invalid_request_error"
+    var code: String?
+    /// The field at fault, such as `messages[0].content`.
+    var param: String?
+    var message: String
+    /// Seconds after which another try makes sense.
+    var retryAfter: Int?
+
+    var description: String { "\(status.code) \(message)" }
+
+    /// The error as JSON.
+    var body: JSONValue {
+        [
+            "error": [
+                "message": .string(message), "type": .string(type), "param": param.map(JSONValue.string) ?? .null,
+                "code": code.map(JSONValue.string) ?? .null,
+            ]
+        ]
+    }
+
+    static func invalid(_ message: String, param: String? = nil, code: String? = nil) -> APIError {
+        APIError(status: .badRequest, code: code, param: param, message: message)
+    }
+
+    static func unsupported(_ param: String, _ reason: String) -> APIError {
+        invalid("'\(param)' is not supported: \(reason)", param: param, code: "unsupported_parameter")
+    }
+
+    static func noModel(_ name: String, known: [String]) -> APIError {
+        APIError(
+            status: .notFound, code: "model_not_found", param: "model",
+            message: "there is no model '\(name)'; the models are \(known.joined(separator: ", "))")
+    }
+
+    static let wrongKey = APIError(
+        status: .unauthorized, code: "invalid_api_key",
+        message: "the request shows no valid key; send one as 'Authorization: Bearer KEY'")
+
+    static let notJSON = APIError(
+        status: .unsupportedMediaType, code: "unsupported_media_type",
+        message: "the body must be JSON; send it with 'Content-Type: application/json'")
+
+    static func tooLarge(limit: Int) -> APIError {
+        APIError(
+            status: .contentTooLarge, code: "request_too_large",
+            message: "the body is longer than \(limit) bytes; send less, or raise the server's limit")
+    }
+
+    static func slowClient(seconds: Double) -> APIError {
+        APIError(
+            status: .requestTimeout, code: "request_timeout",
+            message: "the body did not arrive within \(seconds.formatted) s")
+    }
+
+    static func timeout(seconds: Double) -> APIError {
+        APIError(
+            status: .gatewayTimeout, type: "server_error", code: "timeout",
+            message:
+                "the request took longer than \(seconds.formatted) s; ask for fewer tokens, or raise the server's limit"
+        )
+    }
+
+    static func server(_ message: String) -> APIError {
+        APIError(status: .internalServerError, type: "server_error", code: "internal_error", message: message)
+    }
+
+    static func overloaded(_ message: String, retryAfter: Int) -> APIError {
+        APIError(
+            status: .serviceUnavailable, type: "server_error", code: "overloaded", message: message,
+            retryAfter: retryAfter)
+    }
+
+    /// What a client is told of an error.
+    init(_ error: any Error) {
+        switch error {
+        case let error as APIError: self = error
+        case let error as LanguageModelError: self = Self.prompt(error)
+        case Admission.Refusal.full:
+            self = .overloaded("as many requests wait as may; try again", retryAfter: 1)
+        case Admission.Refusal.tooSlow:
+            self = .overloaded("no place came free in time; try again", retryAfter: 5)
+        case Admission.Refusal.closed:
+            self = .overloaded("the server is about to stop", retryAfter: 10)
+        case is CancellationError:
+            self = .overloaded("the request was cut short because the server stops", retryAfter: 10)
+        default: self = .server("\(error)")
+        }
+    }
+
+    private static func prompt(_ error: LanguageModelError) -> APIError {
+        switch error {
+        case .promptTooLong: .invalid("\(error)", param: "messages", code: "context_length_exceeded")
+        case .unusablePrompt: .invalid("\(error)", param: "messages")
+        case .unknownAdapter: APIError(status: .notFound, code: "model_not_found", param: "model", message: "\(error)")
+        default: .server("\(error)")
+        }
+    }
+
+    init(
+        status: HTTPResponse.Status, type: String = "invalid_request_error", code: String? = nil,
+        param: String? = nil, message: String, retryAfter: Int? = nil
+    ) {
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+        self.message = message
+        self.retryAfter = retryAfter
+    }
+
+    /// The answer to the client.
+    var response: Response {
+        var response = Response.json(body, status: status)
+        if let retryAfter { response.headers[.retryAfter] = String(retryAfter) }
+        if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
+        return response
+    }
+}
+
+extension Response {
+    /// An answer of JSON.
+    static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
+        let bytes = ByteBuffer(string: ExactJSON.text(value) + "\n")
+        return Response(
+            status: status,
+            headers: [.contentType: "application/json", .contentLength: String(bytes.readableBytes)],
+            body: ResponseBody(byteBuffer: bytes))
+    }
+}
+
+extension Double {
+    /// Without a fraction where there is none: `30`, `0.5`.
+    fileprivate var formatted: String { self == rounded() && abs(self) < 1e15 ? String(Int(self)) : String(self) }
+}

@@ -1,0 +1,107 @@
+import Hummingbird
+import RetortCore
+
+/// How events become an answer in OpenAI's form, in one piece or as the chunks of a stream.
+protocol Answer: Sendable {
+    associatedtype Event: Sendable
+
+    /// Takes an event.
+    /// - Returns: the chunks that a stream sends for it.
+    mutating func take(_ event: Event) throws -> [JSONValue]
+
+    /// The answer in one piece, after the last event.
+    func whole() throws -> JSONValue
+
+    /// A chunk without choices, for what a stream says last.
+    func closing(_ usage: JSONValue) -> JSONValue
+
+    /// What it cost so far.
+    var usage: Usage { get }
+}
+
+/// What all objects of an answer begin with.
+struct AnswerHead: Sendable {
+    let id: String
+    let model: String
+    /// In seconds since 1970.
+    let created: Int
+
+    /// An object with these members.
+    func object(_ kind: String, _ members: [String: JSONValue]) -> JSONValue {
+        .object(
+            ["id": .string(id), "object": .string(kind), "created": .integer(created), "model": .string(model)]
+                .merging(members) { $1 })
+    }
+}
+
+extension Usage {
+    var json: JSONValue {
+        [
+            "prompt_tokens": .integer(promptTokens), "completion_tokens": .integer(completionTokens),
+            "total_tokens": .integer(promptTokens + completionTokens),
+        ]
+    }
+}
+
+extension Completion.Finish {
+    /// OpenAI's `finish_reason`.
+    var reason: JSONValue {
+        switch self {
+        case .endOfTurn, .stop: "stop"
+        case .length: "length"
+        }
+    }
+
+    /// vLLM's `stop_reason`: the stop text, when one ended it.
+    var stopText: JSONValue { if case .stop(let text) = self { .string(text) } else { .null } }
+}
+
+extension GeneratedToken {
+    /// What JSON has no number for, as OpenAI writes it.
+    private static func finite(_ logprob: Double) -> JSONValue { .number(max(logprob, -9999)) }
+
+    private static func entry(_ bytes: [UInt8], _ logprob: Double) -> [String: JSONValue] {
+        [
+            "token": .string(String(decoding: bytes, as: UTF8.self)), "logprob": finite(logprob),
+            "bytes": .array(bytes.map { .integer(Int($0)) }),
+        ]
+    }
+
+    /// An element of a chat's `logprobs.content`.
+    private var chatEntry: JSONValue {
+        .object(
+            Self.entry(bytes, logprob ?? 0).merging([
+                "top_logprobs": .array(alternatives.map { .object(Self.entry($0.bytes, $0.logprob)) })
+            ]) { $1 })
+    }
+
+    /// A chat's `logprobs`; tokens that end a turn are no part of the text and are left out.
+    static func chatLogprobs(_ tokens: [GeneratedToken]) -> JSONValue {
+        ["content": .array(tokens.filter { !$0.endsTurn }.map(\.chatEntry)), "refusal": .null]
+    }
+
+    /// A completion's `logprobs`.
+    /// - Parameter start: how many characters of the completion stand before the first token.
+    static func completionLogprobs(_ tokens: [GeneratedToken], from start: Int) -> JSONValue {
+        let shown = tokens.filter { !$0.endsTurn }
+        let texts = shown.map { String(decoding: $0.bytes, as: UTF8.self) }
+        let offsets = texts.dropLast().reduce(into: [start]) { $0.append(($0.last ?? 0) + $1.count) }
+        return [
+            "tokens": .array(texts.map(JSONValue.string)),
+            "token_logprobs": .array(shown.map { finite($0.logprob ?? 0) }),
+            "top_logprobs": .array(
+                shown.map { token in
+                    .object(
+                        Dictionary(
+                            token.alternatives.map {
+                                (String(decoding: $0.bytes, as: UTF8.self), finite($0.logprob))
+                            }, uniquingKeysWith: { likelier, _ in likelier }))
+                }),
+            "text_offset": .array(offsets.prefix(shown.count).map(JSONValue.integer)),
+        ]
+    }
+
+    static func ids(_ tokens: [GeneratedToken]) -> JSONValue {
+        .array(tokens.map { $0.id.map { .integer(Int($0)) } ?? .null })
+    }
+}

@@ -1,0 +1,95 @@
+import Hummingbird
+import NIOCore
+import RetortCore
+import Synchronization
+
+/// Sends an answer as server-sent events (WHATWG HTML, section 9.2) in OpenAI's manner: a `data:` line for each chunk,
+/// `[DONE]` in the end, or an error object in place of the rest.
+struct EventStream<Form: Answer>: Sendable {
+    let answer: Form
+    let first: Form.Event
+    let events: EventCursor<Form.Event>
+    let includesUsage: Bool
+    let context: ServerContext
+    /// The longest that a client may take to read a piece, in seconds.
+    let seconds: Double
+
+    /// The response; nothing is sent before it is written.
+    var response: Response {
+        Response(
+            status: .ok,
+            headers: [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"],
+            body: ResponseBody { writer in
+                let reader = SlowReader(context.channel, seconds: seconds)
+                defer { reader.stop() }
+                try await send(to: &writer, reader)
+                try await writer.finish(nil)
+            })
+    }
+
+    private func send(to writer: inout any ResponseBodyWriter, _ reader: SlowReader) async throws {
+        var answer = answer
+        do {
+            var next: Form.Event? = first
+            while let event = next {
+                for chunk in try answer.take(event) { try await reader.write(chunk, to: &writer) }
+                next = try await events.next()
+            }
+            context.notes.spend(answer.usage)
+            if includesUsage { try await reader.write(answer.closing(answer.usage.json), to: &writer) }
+            try await reader.write("[DONE]", to: &writer)
+        } catch {
+            // Nobody is there to be told of an error when the client has gone.
+            guard try await !context.presence().isGone, !reader.isTooSlow else { throw error }
+            let told = APIError(error)
+            context.notes.fail(told)
+            try await reader.write(told.body, to: &writer)
+        }
+    }
+}
+
+/// Watches how long a client takes to read, and closes the connection of one that has stopped.
+private final class SlowReader: Sendable {
+    private struct State {
+        var writingSince: ContinuousClock.Instant?
+        var isTooSlow = false
+    }
+
+    private let state: Box
+    private let watch: Task<Void, Never>
+
+    /// What the writer and its watch share.
+    private final class Box: Sendable { let state = Mutex(State()) }
+
+    init(_ channel: any Channel, seconds: Double) {
+        let box = Box()
+        state = box
+        watch = Task {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(seconds / 4))
+                let isStuck = box.state.withLock { state in
+                    guard let since = state.writingSince, since.duration(to: .now) > .seconds(seconds) else {
+                        return false
+                    }
+                    state.isTooSlow = true
+                    return true
+                }
+                if isStuck { channel.close(mode: .all, promise: nil) }
+            }
+        }
+    }
+
+    var isTooSlow: Bool { state.state.withLock { $0.isTooSlow } }
+
+    func stop() { watch.cancel() }
+
+    func write(_ chunk: JSONValue, to writer: inout any ResponseBodyWriter) async throws {
+        try await write(ExactJSON.text(chunk), to: &writer)
+    }
+
+    func write(_ data: String, to writer: inout any ResponseBodyWriter) async throws {
+        state.state.withLock { $0.writingSince = .now }
+        defer { state.state.withLock { $0.writingSince = nil } }
+        try await writer.write(ByteBuffer(string: "data: \(data)\n\n"))
+    }
+}

@@ -1,0 +1,22 @@
+import Hummingbird
+import Logging
+import NIOCore
+
+/// What is known of a request besides the request.
+struct ServerContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    /// The connection it came by.
+    let channel: any Channel
+    /// What is noted of it for logs and metrics.
+    let notes = RequestNotes()
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+
+    /// Whether the client is there.
+    func presence() async throws -> ClientPresence {
+        try await channel.pipeline.handler(type: ClientPresence.self).get()
+    }
+}

@@ -1,0 +1,88 @@
+import Hummingbird
+import NIOCore
+
+/// Does work until it is done, its time is up or the work is cancelled from outside.
+/// - Throws: `late` when the time is up.
+func withTimeLimit<Value: Sendable>(
+    seconds: Double, late: APIError, _ work: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+        group.addTask { try await work() }
+        group.addTask {
+            try await Task.sleep(for: .seconds(seconds))
+            return nil
+        }
+        defer { group.cancelAll() }
+        guard let value = try await group.next() ?? nil else { throw late }
+        return value
+    }
+}
+
+extension ServerContext {
+    /// Does work for as long as the client is there to get the answer.
+    /// - Throws: `CancellationError` when it has gone.
+    func whilePresent<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        let presence = try await presence()
+        let task = Task { try await work() }
+        presence.onLeave { task.cancel() }
+        defer { presence.onLeave(nil) }
+        return try await withTaskCancellationHandler {
+            try await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    /// Events of work that goes on while somebody reads them and the client is there.
+    func events<Event: Sendable>(
+        _ work: @escaping @Sendable (_ yield: @escaping @Sendable (Event) -> Void) async throws -> Void
+    ) -> EventCursor<Event> {
+        let (stream, continuation) = AsyncThrowingStream<Event, any Error>.makeStream()
+        let task = Task {
+            do {
+                try await whilePresent { try await work { continuation.yield($0) } }
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+        continuation.onTermination = { _ in task.cancel() }
+        return EventCursor(stream)
+    }
+
+    /// Reads a request's body.
+    /// - Throws: `APIError` when it is too long, too slow, or not JSON.
+    func body(of request: Request, _ options: ServerOptions) async throws -> [UInt8] {
+        let type = request.headers[.contentType]?.lowercased() ?? ""
+        // A page in a browser can send other types to any address without asking first.
+        guard type.hasPrefix("application/json") else { throw APIError.notJSON }
+        let limit = options.maximumBodyBytes
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
+            throw APIError.tooLarge(limit: limit)
+        }
+        let seconds = options.clientSeconds
+        do {
+            let buffer = try await withTimeLimit(seconds: seconds, late: .slowClient(seconds: seconds)) {
+                try await request.body.collect(upTo: limit)
+            }
+            return Array(buffer.readableBytesView)
+        } catch is NIOTooManyBytesError {
+            throw APIError.tooLarge(limit: limit)
+        } catch let error as HTTPError where error.status == .contentTooLarge {
+            throw APIError.tooLarge(limit: limit)
+        }
+    }
+}
+
+/// A place in a stream of events that may be passed on: the first event is awaited before an answer's status is known.
+actor EventCursor<Event: Sendable> {
+    private var iterator: AsyncThrowingStream<Event, any Error>.Iterator
+
+    init(_ stream: AsyncThrowingStream<Event, any Error>) { iterator = stream.makeAsyncIterator() }
+
+    /// The next event, or nil after the last.
+    func next() async throws -> Event? {
+        var iterator = iterator
+        return try await iterator.next(isolation: self)
+    }
+}

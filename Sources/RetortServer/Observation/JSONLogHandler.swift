@@ -1,0 +1,28 @@
+import Foundation
+import Logging
+import RetortCore
+
+/// Log lines as JSON objects, one a line, on standard error.
+public struct JSONLogHandler: LogHandler {
+    public var logLevel = Logger.Level.info
+    public var metadata: Logger.Metadata = [:]
+    private let label: String
+
+    public init(label: String) { self.label = label }
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        var line: [String: JSONValue] = [
+            "time": .string(Date().ISO8601Format(.iso8601.time(includingFractionalSeconds: true))),
+            "level": .string(event.level.rawValue), "logger": .string(label), "message": .string("\(event.message)"),
+        ]
+        for (name, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
+            line[name] = .string("\(value)")
+        }
+        FileHandle.standardError.write(Data((ExactJSON.text(.object(line)) + "\n").utf8))
+    }
+}

@@ -1,0 +1,92 @@
+import Synchronization
+
+/// Counters and histograms in Prometheus' text format 0.0.4. No maintained library for Swift was to be had, so the few
+/// kinds that are needed are written here.
+final class Metrics: Sendable {
+    /// A time in seconds, by upper bounds.
+    private struct Histogram {
+        static let bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
+        var counts = [Int](repeating: 0, count: bounds.count)
+        var count = 0
+        var sum = 0.0
+
+        mutating func add(_ seconds: Double) {
+            for (index, bound) in Self.bounds.enumerated() where seconds <= bound { counts[index] += 1 }
+            count += 1
+            sum += seconds
+        }
+    }
+
+    private struct State {
+        var counters: [String: [String: Int]] = [:]
+        var histograms: [String: [String: Histogram]] = [:]
+    }
+
+    private static let help = [
+        "retort_requests_total": "Requests answered, by route and status.",
+        "retort_tokens_total": "Tokens read and written, by model and kind.",
+        "retort_request_seconds": "From a request's arrival to the end of its answer, in seconds.",
+        "retort_first_token_seconds": "From a request's arrival to the first piece of its answer, in seconds.",
+        "retort_generations_running": "Generations under way.",
+        "retort_generations_waiting": "Requests that wait for a place.",
+        "retort_agents_running": "Agents at work.",
+        "retort_agents_waiting": "Requests that wait for an agent.",
+        "retort_resident_memory_bytes": "Memory of the process.",
+        "retort_uptime_seconds": "Since the server started, in seconds.",
+    ]
+
+    private let state = Mutex(State())
+
+    /// Adds to a counter.
+    func count(_ name: String, _ labels: [(String, String)], by amount: Int = 1) {
+        let key = Self.text(labels)
+        state.withLock { $0.counters[name, default: [:]][key, default: 0] += amount }
+    }
+
+    /// Adds a time to a histogram.
+    func time(_ name: String, _ labels: [(String, String)], _ duration: Duration) {
+        let key = Self.text(labels)
+        state.withLock {
+            $0.histograms[name, default: [:]][key, default: Histogram()].add(duration / .seconds(1))
+        }
+    }
+
+    /// Everything as text.
+    /// - Parameter gauges: what is measured now.
+    func text(gauges: [(name: String, value: Double)]) -> String {
+        let state = state.withLock { $0 }
+        var lines: [String] = []
+        func head(_ name: String, _ type: String) {
+            lines += ["# HELP \(name) \(Self.help[name] ?? name)", "# TYPE \(name) \(type)"]
+        }
+        for (name, series) in state.counters.sorted(by: { $0.key < $1.key }) {
+            head(name, "counter")
+            for (labels, value) in series.sorted(by: { $0.key < $1.key }) {
+                lines.append("\(name){\(labels)} \(value)")
+            }
+        }
+        for (name, series) in state.histograms.sorted(by: { $0.key < $1.key }) {
+            head(name, "histogram")
+            for (labels, histogram) in series.sorted(by: { $0.key < $1.key }) {
+                for (bound, count) in zip(Histogram.bounds, histogram.counts) {
+                    lines.append("\(name)_bucket{\(labels),le=\"\(bound)\"} \(count)")
+                }
+                lines.append("\(name)_bucket{\(labels),le=\"+Inf\"} \(histogram.count)")
+                lines.append("\(name)_sum{\(labels)} \(histogram.sum)")
+                lines.append("\(name)_count{\(labels)} \(histogram.count)")
+            }
+        }
+        for (name, value) in gauges {
+            head(name, "gauge")
+            lines.append("\(name) \(value)")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func text(_ labels: [(String, String)]) -> String {
+        labels.map { name, value in
+            let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+            return "\(name)=\"\(escaped)\""
+        }.joined(separator: ",")
+    }
+}

@@ -1,0 +1,123 @@
+import HTTPTypes
+import Hummingbird
+import Logging
+import RetortCore
+
+/// Turns errors into OpenAI's form, and notes every answer in the log and the metrics once it is sent.
+struct ObservingMiddleware: RouterMiddleware {
+    typealias Context = ServerContext
+
+    let core: ServerCore
+
+    private static let generating: Set<String> = ["/v1/chat/completions", "/v1/completions"]
+
+    func handle(
+        _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch {
+            response = await answer(error, request, context)
+        }
+        response.headers[.requestID] = context.notes.id
+        guard response.body.contentLength == nil else {
+            note(request, context, status: response.status.code)
+            return response
+        }
+        // A stream is over when it is written.
+        let (body, status) = (response.body, response.status.code)
+        response.body = ResponseBody { writer in
+            do {
+                try await body.write(writer)
+            } catch {
+                note(request, context, status: Self.clientGone)
+                throw error
+            }
+            note(request, context, status: context.notes.facts.failure?.status.code ?? status)
+        }
+        return response
+    }
+
+    /// The sign for clients that did not wait for their answer, after nginx.
+    private static let clientGone = 499
+
+    private func answer(_ error: any Error, _ request: Request, _ context: ServerContext) async -> Response {
+        let told: APIError
+        if let error = error as? HTTPError {
+            let isKnown = Self.generating.contains(request.uri.path)
+            told =
+                error.status == .notFound && isKnown
+                ? APIError(
+                    status: .methodNotAllowed, code: "method_not_allowed", message: "\(request.uri.path) takes POST")
+                : APIError(
+                    status: error.status, code: "not_found",
+                    message: error.body ?? "there is nothing at \(request.method) \(request.uri.path)")
+        } else if error is CancellationError, (try? await context.presence().isGone) ?? true {
+            told = APIError(status: .init(code: Self.clientGone), message: "the client has gone")
+        } else {
+            told = APIError(error)
+        }
+        if told.status == .internalServerError {
+            context.logger.error("request failed", metadata: ["error": "\(error)", "request": "\(context.notes.id)"])
+        }
+        context.notes.fail(told)
+        // What is left of a body that was not read is read for a while, so that the client can see the answer.
+        if [.contentTooLarge, .requestTimeout, .unsupportedMediaType, .unauthorized].contains(told.status) {
+            let channel = context.channel
+            channel.eventLoop.scheduleTask(in: .seconds(5)) { channel.close(mode: .all, promise: nil) }
+        }
+        var response = told.response
+        if told.status == .methodNotAllowed { response.headers[.allow] = "POST" }
+        return response
+    }
+
+    private func note(_ request: Request, _ context: ServerContext, status: Int) {
+        let (facts, elapsed) = (context.notes.facts, context.notes.elapsed)
+        // Whatever else is asked for shares one name, so that clients cannot make more of them.
+        let route = context.endpointPath ?? "other"
+        core.metrics.count("retort_requests_total", [("route", route), ("status", String(status))])
+        core.metrics.time("retort_request_seconds", [("route", route)], elapsed)
+        var metadata: Logger.Metadata = [
+            "request": "\(context.notes.id)", "route": "\(route)", "method": "\(request.method)", "status": "\(status)",
+            "seconds": "\(elapsed / .seconds(1))",
+        ]
+        if let model = facts.model {
+            core.metrics.count("retort_tokens_total", [("model", model), ("kind", "prompt")], by: facts.promptTokens)
+            core.metrics.count(
+                "retort_tokens_total", [("model", model), ("kind", "completion")], by: facts.completionTokens)
+            metadata["model"] = "\(model)"
+            metadata["promptTokens"] = "\(facts.promptTokens)"
+            metadata["completionTokens"] = "\(facts.completionTokens)"
+        }
+        if let first = facts.firstToken {
+            core.metrics.time("retort_first_token_seconds", [("route", route)], first)
+            metadata["firstTokenSeconds"] = "\(first / .seconds(1))"
+        }
+        if let failure = facts.failure { metadata["error"] = "\(failure.message)" }
+        core.logger.info("request", metadata: metadata)
+    }
+}
+
+/// Lets in only those who show a key, but for `/health`.
+struct KeyMiddleware: RouterMiddleware {
+    typealias Context = ServerContext
+
+    let keys: APIKeys
+
+    func handle(
+        _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
+    ) async throws -> Response {
+        guard keys.isRequired, request.uri.path != "/health" else { return try await next(request, context) }
+        let words = (request.headers[.authorization] ?? "").split(separator: " ", maxSplits: 1)
+        guard words.count == 2, words[0].lowercased() == "bearer", keys.accept(String(words[1])) else {
+            throw APIError.wrongKey
+        }
+        return try await next(request, context)
+    }
+}
+
+extension HTTPField.Name {
+    /// `x-request-id`
+    fileprivate static var requestID: HTTPField.Name { HTTPField.Name("x-request-id") ?? .eTag }
+}

@@ -1,0 +1,80 @@
+import RetortCore
+
+/// The body of `POST /v1/completions`.
+struct CompletionRequest {
+    let model: String
+    let settings: GenerationSettings
+    /// Each is answered by `settings.choices` choices.
+    let prompts: [PlainPrompt]
+    /// How many alternatives each token is reported with; nil reports no probabilities.
+    let logprobs: Int?
+
+    /// OpenAI's.
+    private static let defaultTokens = 16
+    private static let mostAlternatives = 20
+    private static let mostPrompts = 64
+
+    init(body: [UInt8], _ options: ServerOptions) throws(APIError) {
+        var fields = try RequestFields(body: body)
+        model = try fields.requiredString("model")
+        settings = try GenerationSettings(&fields, options, tokens: Self.defaultTokens)
+        logprobs = try fields.integer("logprobs", in: 0...Self.mostAlternatives)
+        guard let tree = fields.tree("prompt") else { throw .invalid("'prompt' is missing", param: "prompt") }
+        prompts = try Self.prompts(tree)
+        guard prompts.count * settings.choices <= options.maximumChoices else {
+            throw .invalid("prompts times 'n' may be \(options.maximumChoices) at most", param: "prompt")
+        }
+        try fields.refuse("echo", "ask for 'return_token_ids' to see the prompt's tokens") { tree in
+            if case .bool(false) = tree { true } else { false }
+        }
+        try fields.refuse("suffix", "text is only continued", unless: { $0.string == "" })
+        let choices = settings.choices
+        try fields.refuse("best_of", "all samples are returned", unless: { $0.isNumber(Double(choices)) })
+        try fields.refuseOthers(harmless: GenerationSettings.harmless)
+    }
+
+    /// What the model is asked, prompt by prompt.
+    func generations(adapter: String?) -> [GenerationRequest] {
+        prompts.map { prompt in
+            var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)
+            request.plain = prompt
+            request.adapter = adapter
+            return request
+        }
+    }
+
+    /// A text, an array of token numbers, or an array of either.
+    private static func prompts(_ tree: JSONTree) throws(APIError) -> [PlainPrompt] {
+        switch tree {
+        case .string: return [.text(try RequestFields.string(tree, at: "prompt"))]
+        case .array(let elements):
+            guard let first = elements.first else { throw .invalid("'prompt' is empty", param: "prompt") }
+            if case .number = first { return [.tokens(try tokens(elements))] }
+            guard elements.count <= mostPrompts else {
+                throw .invalid("'prompt' may have \(mostPrompts) texts at most", param: "prompt")
+            }
+            var prompts: [PlainPrompt] = []
+            for element in elements {
+                if case .array(let numbers) = element {
+                    prompts.append(.tokens(try tokens(numbers)))
+                } else {
+                    prompts.append(.text(try RequestFields.string(element, at: "prompt")))
+                }
+            }
+            return prompts
+        default:
+            throw .invalid("'prompt' must be a text, an array of token numbers, or an array of these", param: "prompt")
+        }
+    }
+
+    private static func tokens(_ elements: [JSONTree]) throws(APIError) -> [Int32] {
+        var tokens: [Int32] = []
+        for element in elements {
+            guard let token = element.id else {
+                throw .invalid("'prompt' mixes token numbers with something else", param: "prompt")
+            }
+            tokens.append(token)
+        }
+        return tokens
+    }
+}

@@ -1,0 +1,85 @@
+import RetortCore
+
+/// What chats and completions say alike: how many choices, how they are sampled, where they end, how they are sent.
+struct GenerationSettings {
+    let choices: Int
+    let sampling: Sampling
+    let stops: [String]
+    let maximumTokens: Int
+    let isStreamed: Bool
+    let includesUsage: Bool
+    /// Whether the token ids of prompt and answer are returned (vLLM's `return_token_ids`).
+    let returnsTokens: Bool
+
+    private static let mostStops = 64
+
+    /// Parameters that OpenAI has and that change nothing here.
+    static let harmless: Set<String> = [
+        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls",
+    ]
+
+    /// - Parameter tokens: how many tokens an answer has when the request does not say.
+    init(_ fields: inout RequestFields, _ options: ServerOptions, tokens: Int) throws(APIError) {
+        choices = try fields.integer("n", in: 1...options.maximumChoices) ?? 1
+        stops = try Self.stops(&fields)
+        let limit = 1...options.maximumTokens
+        let older = try fields.integer("max_tokens", in: limit)
+        let newer = try fields.integer("max_completion_tokens", in: limit)
+        maximumTokens = newer ?? older ?? min(tokens, options.maximumTokens)
+        let temperature = try fields.number("temperature", in: 0...2) ?? options.temperature
+        let topP = try fields.number("top_p", in: 0...1) ?? 1
+        // vLLM's sign for all tokens is -1.
+        let topK = max(try fields.integer("top_k", in: -1...Int(Int32.max)) ?? 0, 0)
+        let seed = try fields.integer("seed", in: Int.min...Int.max)
+        sampling =
+            topP == 0
+            ? .greedy
+            : Sampling(
+                temperature: temperature, topP: topP, topK: topK,
+                seed: seed.map { UInt64(bitPattern: Int64($0)) } ?? UInt64.random(in: .min ... .max))
+        isStreamed = try fields.flag("stream") ?? false
+        includesUsage = try Self.includesUsage(&fields, isStreamed: isStreamed)
+        returnsTokens = try fields.flag("return_token_ids") ?? false
+        for name in ["frequency_penalty", "presence_penalty", "min_p"] {
+            try fields.refuse(name, "penalties and floors are not applied", unless: { $0.isNumber(0) })
+        }
+        try fields.refuse("repetition_penalty", "penalties are not applied", unless: { $0.isNumber(1) })
+        try fields.refuse("logit_bias", "scores are not biased", unless: \.isEmpty)
+    }
+
+    private static func stops(_ fields: inout RequestFields) throws(APIError) -> [String] {
+        guard let tree = fields.tree("stop") else { return [] }
+        let elements = if case .array(let elements) = tree { elements } else { [tree] }
+        guard elements.count <= mostStops else {
+            throw .invalid("'stop' may have \(mostStops) texts at most", param: "stop")
+        }
+        var stops: [String] = []
+        for element in elements {
+            guard case .string = element else {
+                throw .invalid("'stop' must be a string or an array of strings", param: "stop")
+            }
+            let text = try RequestFields.string(element, at: "stop")
+            guard !text.isEmpty else { throw .invalid("'stop' may hold no empty text", param: "stop") }
+            stops.append(text)
+        }
+        return stops
+    }
+
+    private static func includesUsage(_ fields: inout RequestFields, isStreamed: Bool) throws(APIError) -> Bool {
+        guard let tree = fields.tree("stream_options") else { return false }
+        guard isStreamed else {
+            throw .invalid("'stream_options' is only for 'stream': true", param: "stream_options")
+        }
+        var options = try RequestFields(tree, at: "stream_options")
+        let includes = try options.flag("include_usage") ?? false
+        try options.refuseOthers(harmless: ["include_obfuscation", "continuous_usage_stats"])
+        return includes
+    }
+
+    /// A request of the model with these settings.
+    func request(report: TokenReport) -> GenerationRequest {
+        GenerationRequest(
+            messages: [], samples: choices, sampling: sampling, stops: stops, maximumTokens: maximumTokens,
+            report: report == .none && returnsTokens ? .ids : report)
+    }
+}

@@ -1,0 +1,95 @@
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import RetortCore
+import ServiceLifecycle
+
+/// An OpenAI-compatible server of models, adapters and whole agents.
+///
+/// ```swift
+/// var catalogue = ModelCatalogue()
+/// try catalogue.add("3m", LocalModel(folder: URL(fileURLWithPath: "seedlings/3m")))
+/// let server = RetortServer(catalogue)
+/// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+///
+/// A graceful shutdown refuses new requests and lets those under way end, for `drainSeconds` at most.
+public struct RetortServer: Service {
+    private let core: ServerCore
+    private let onStart: @Sendable (_ port: Int) async -> Void
+
+    /// - Parameters:
+    ///   - catalogue: what is served.
+    ///   - onStart: called once connections are accepted, with the port.
+    public init(
+        _ catalogue: ModelCatalogue, options: ServerOptions = ServerOptions(),
+        logger: Logger = Logger(label: "retort.server"),
+        onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) {
+        core = ServerCore(catalogue, options, logger)
+        self.onStart = onStart
+    }
+
+    /// Serves until a graceful shutdown or cancellation.
+    /// - Throws: `ServerError` when it cannot listen.
+    public func run() async throws {
+        let core = core
+        var configuration = ServiceGroupConfiguration(
+            services: [.init(service: application, successTerminationBehavior: .gracefullyShutdownGroup)],
+            logger: Self.quiet(core.logger))
+        configuration.maximumGracefulShutdownDuration = .seconds(core.options.drainSeconds)
+        do {
+            try await withGracefulShutdownHandler {
+                try await ServiceGroup(configuration: configuration).run()
+            } onGracefulShutdown: {
+                core.logger.info("stopping", metadata: ["running": "\(core.generations.load.running)"])
+                core.drain()
+            }
+        } catch let error as IOError {
+            throw ServerError.cannotListen(host: core.options.host, port: core.options.port, "\(error)")
+        } catch is CancellationError where core.isDraining {
+            core.logger.warning("requests were cut short because the server had to stop")
+        }
+        core.logger.info("stopped")
+    }
+
+    private var application: some ApplicationProtocol {
+        let options = core.options
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: ObservingMiddleware(core: core))
+        router.add(middleware: KeyMiddleware(keys: options.keys))
+        GenerationRoutes(core: core).add(to: router)
+        InformationRoutes(core: core).add(to: router)
+        return Application(
+            router: router,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [ClientPresence()],
+                    idleTimeout: .nanoseconds(Int64(options.clientSeconds * 2e9)))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port), serverName: "retort",
+                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
+            onServerRunning: { [onStart] channel in await onStart(channel.localAddress?.port ?? options.port) },
+            logger: Self.quiet(core.logger))
+    }
+
+    /// The frameworks' own remarks are for debugging.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .warning)
+        return logger
+    }
+}
+
+/// A server that cannot start.
+public enum ServerError: Error, CustomStringConvertible {
+    case cannotListen(host: String, port: Int, String)
+
+    public var description: String {
+        switch self {
+        case .cannotListen(let host, let port, let reason):
+            "cannot listen on \(host):\(port): \(reason); choose another --port, or end what uses it"
+        }
+    }
+}

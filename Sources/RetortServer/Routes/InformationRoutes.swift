@@ -1,0 +1,55 @@
+import Foundation
+import Hummingbird
+import RetortCore
+
+/// What a server tells of itself: `/v1/models`, `/health`, `/metrics`.
+struct InformationRoutes {
+    let core: ServerCore
+
+    func add(to router: Router<ServerContext>) {
+        router.get("/health") { _, _ in health }
+        router.get("/metrics") { _, _ in metrics }
+        router.get("/v1/models") { _, _ in
+            let models = try core.catalogue.names.map { try core.catalogue.description(of: $0, since: since) }
+            return Response.json(["object": "list", "data": .array(models)])
+        }
+        router.get("/v1/models/**") { request, _ in
+            let name = request.uri.path.dropFirst("/v1/models/".count)
+            return Response.json(
+                try core.catalogue.description(of: name.removingPercentEncoding ?? String(name), since: since))
+        }
+    }
+
+    private var since: Int { Int(core.started.timeIntervalSince1970) }
+
+    private var health: Response {
+        let (generations, agents) = (core.generations.load, core.agents.load)
+        return .json(
+            [
+                "status": core.isDraining ? "stopping" : "ok", "version": .string(Retort.version),
+                "models": .array(core.catalogue.names.map(JSONValue.string)),
+                "generations": ["running": .integer(generations.running), "waiting": .integer(generations.waiting)],
+                "agents": ["running": .integer(agents.running), "waiting": .integer(agents.waiting)],
+            ], status: core.isDraining ? .serviceUnavailable : .ok)
+    }
+
+    private var metrics: Response {
+        let (generations, agents) = (core.generations.load, core.agents.load)
+        let text = core.metrics.text(gauges: [
+            ("retort_generations_running", Double(generations.running)),
+            ("retort_generations_waiting", Double(generations.waiting)),
+            ("retort_agents_running", Double(agents.running)), ("retort_agents_waiting", Double(agents.waiting)),
+            ("retort_resident_memory_bytes", Double(Self.residentBytes)),
+            ("retort_uptime_seconds", Date().timeIntervalSince(core.started)),
+        ])
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    /// As Linux tells it; 0 elsewhere.
+    private static var residentBytes: Int {
+        let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
+        return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0
+    }
+}

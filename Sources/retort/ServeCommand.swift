@@ -1,0 +1,153 @@
+import ArgumentParser
+import Foundation
+import Logging
+import RetortAgents
+import RetortLLM
+import RetortServer
+import RetortTensor
+import ServiceLifecycle
+
+/// `retort serve`
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serve models, adapters and agents to OpenAI's clients.",
+        discussion: """
+            A folder is a checkpoint, an adapter, or a run, of which everything is served: its base, what each student \
+            learned (3m-agent, 3m-cot), and its agents (3m:agent, or just agent), which answer a question with search \
+            and interpreter behind one chat call.
+
+              retort serve runs/quickstart
+              retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
+              retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
+
+            Keys are read from RETORT_API_KEY or a file; without one everybody who reaches the address is let in. The \
+            first SIGINT or SIGTERM lets requests under way end, a second one does not.
+            """)
+
+    @Argument(help: "Checkpoints, adapters and runs, each as FOLDER or NAME=FOLDER.") var folders: [String]
+    @Option(
+        name: .customLong("adapter"), parsing: .singleValue,
+        help: ArgumentHelp("An adapter to serve over the first folder's weights.", valueName: "name=folder"))
+    var adapters: [String] = []
+    @Option(
+        name: .customLong("agent"), parsing: .singleValue,
+        help: ArgumentHelp("A model to serve as an agent too, as NAME:agent.", valueName: "name"))
+    var agents: [String] = []
+    @Option(help: "The passages that such an agent searches (passages.sqlite of a run).") var passages: String?
+    @Option(help: "What such an agent's prompt says: brief (for students) or full.") var instructions: Instructions =
+        .brief
+
+    @Option(help: "The interface; 0.0.0.0 is every one.") var host = "127.0.0.1"
+    @Option(help: "The port; 0 takes any free one.") var port = 8000
+    @Option(help: "A file with one API key a line.") var keys: String?
+    @Option(help: "The most generations under way.") var maximumRunning = 64
+    @Option(help: "The most requests that wait; further ones get status 503.") var maximumWaiting = 256
+    @Option(help: "The most agents at work.") var maximumAgents = 8
+    @Option(help: "The most tokens of an answer.") var maximumTokens = 4096
+    @Option(help: "The temperature of requests that name none.") var temperature = 1.0
+    @Option(help: "The longest a request may run, in seconds.") var requestSeconds = 600.0
+    @Option(help: "How long requests under way may go on after a signal to stop, in seconds.") var drainSeconds = 30.0
+    @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 15
+    @Option(help: "Where the weights live: cpu or cuda.") var device: Device = .cpu
+    @Option(help: "Log lines as text or json.") var logs: LogForm = .text
+    @OptionGroup var sandbox: SandboxOptions
+
+    enum LogForm: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+    func validate() throws {
+        guard !folders.isEmpty else { throw ValidationError("name a folder to serve") }
+        guard (0...65535).contains(port) else { throw ValidationError("--port must be 0 to 65535") }
+        guard (0...2).contains(temperature) else { throw ValidationError("--temperature must be 0 to 2") }
+        for (name, value) in [
+            ("maximum-running", maximumRunning), ("maximum-agents", maximumAgents), ("maximum-tokens", maximumTokens),
+        ] where value < 1 { throw ValidationError("--\(name) must be at least 1") }
+        if keys == nil, Self.keyOfEnvironment == [""] {
+            throw ValidationError("RETORT_API_KEY is empty; unset it to let everybody in")
+        }
+        for adapter in adapters where ServedFolders.Named(adapter).name == nil {
+            throw ValidationError("--adapter must be NAME=FOLDER, not '\(adapter)'")
+        }
+    }
+
+    func run() async throws {
+        let logger = logger
+        let catalogue = try await catalogue()
+        let server = RetortServer(catalogue, options: try options(), logger: logger) { port in greet(catalogue, port) }
+        let group = ServiceGroup(services: [server], logger: logger)
+        // A signal cancels the command; the server is told to stop in good order instead.
+        let work = Task { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
+    }
+
+    private func catalogue() async throws -> ModelCatalogue {
+        var served = ServedFolders(
+            LocalModel.Options(maximumSamples: max(maximumRunning, 64), device: device, prefixTokens: prefixTokens),
+            requiring: sandbox.required)
+        let adapters = Dictionary(
+            adapters.map(ServedFolders.Named.init).compactMap { place in place.name.map { ($0, place.folder) } },
+            uniquingKeysWith: { $1 })
+        for (number, folder) in folders.enumerated() {
+            try await served.add(.init(folder), adapters: number == 0 ? adapters : [:])
+        }
+        for name in agents {
+            try await served.addAgent(
+                over: name, passages: passages.map { URL(fileURLWithPath: $0) }, instructions: instructions)
+        }
+        try served.nameTheAgent()
+        return served.catalogue
+    }
+
+    private func options() throws -> ServerOptions {
+        var options = ServerOptions()
+        (options.host, options.port) = (host, port)
+        options.keys = try keys.map { try APIKeys(file: URL(fileURLWithPath: $0)) } ?? APIKeys(Self.keyOfEnvironment)
+        options.maximumRunning = maximumRunning
+        options.maximumWaiting = maximumWaiting
+        options.maximumAgents = maximumAgents
+        options.maximumTokens = maximumTokens
+        options.temperature = temperature
+        options.requestSeconds = requestSeconds
+        options.drainSeconds = drainSeconds
+        return options
+    }
+
+    private static var keyOfEnvironment: [String] {
+        ProcessInfo.processInfo.environment["RETORT_API_KEY"].map { [$0] } ?? []
+    }
+
+    private var logger: Logger {
+        Logger(label: "retort.server") { label -> any LogHandler in
+            switch logs {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLogHandler(label: label)
+            }
+        }
+    }
+
+    private func greet(_ catalogue: ModelCatalogue, _ port: Int) {
+        let address = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        let model = catalogue.names.contains("agent") ? "agent" : catalogue.names.first ?? ""
+        let needsKey = keys != nil || !Self.keyOfEnvironment.isEmpty
+        let header = needsKey ? " -H \"Authorization: Bearer $RETORT_API_KEY\"" : ""
+        let text =
+            """
+            Serving \(catalogue.names.joined(separator: ", ")) at \(address)/v1. Try it:
+
+              curl \(address)/v1/chat/completions -H 'Content-Type: application/json'\(header) \
+            -d '{"model": "\(model)", "messages": [{"role": "user", "content": "What is 17 * 23?"}]}'
+
+            """
+        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+        if !needsKey, !["127.0.0.1", "::1", "localhost"].contains(host) {
+            FileHandle.standardError.write(
+                Data("warning: no key is set, and \(host) can be reached from other machines\n".utf8))
+        }
+    }
+}
+
+extension Instructions: ExpressibleByArgument {}
+extension Device: ExpressibleByArgument {}

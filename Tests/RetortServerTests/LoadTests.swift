@@ -1,0 +1,148 @@
+import Foundation
+import RetortCore
+import RetortServer
+import Testing
+
+@Suite("Under load and at the end")
+struct LoadTests {
+    private func serve(
+        _ model: GatedModel, options: (inout ServerOptions) -> Void = { _ in },
+        _ body: @Sendable (TestServer) async throws -> Void
+    ) async throws {
+        var catalogue = ModelCatalogue()
+        try catalogue.add("1m", model)
+        try await TestServer.run(catalogue, options: options, body)
+    }
+
+    private static let stream: JSONValue = [
+        "model": "1m", "stream": true, "messages": [["role": "user", "content": "x"]],
+    ]
+
+    @Test("a full queue refuses with 503 and says when to try again")
+    func full() async throws {
+        let model = GatedModel()
+        try await serve(
+            model,
+            options: {
+                $0.maximumRunning = 1
+                $0.maximumWaiting = 1
+            }
+        ) { server in
+            async let first = server.chat("a")
+            try await model.reach(started: 1)
+            async let second = server.chat("b")
+            for _ in 0..<2000 {
+                if try await server.get("/health").json["generations"]?["waiting"] == 1 { break }
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            let third = try await server.chat("c")
+            #expect(third.status == 503)
+            #expect(third.headers["retry-after"] == "1")
+            #expect(third.json["error"]?["code"] == "overloaded")
+            await model.release()
+            #expect(try await first.status == 200)
+            try await model.reach(started: 2)
+            await model.release()
+            #expect(try await second.status == 200)
+        }
+    }
+
+    @Test("a client that leaves ends its generation, whether it waits for all or reads a stream")
+    func leaving() async throws {
+        let model = GatedModel()
+        try await serve(model) { server in
+            let waiting = Task { try await server.chat("a") }
+            try await model.reach(started: 1)
+            waiting.cancel()
+            try await model.reach(started: 1, cancelled: 1)
+            let reading = Task {
+                let response = try await server.open(Self.stream)
+                for try await _ in response.body {}
+            }
+            try await model.reach(started: 2, cancelled: 1)
+            reading.cancel()
+            try await model.reach(started: 2, cancelled: 2)
+            // Places are free again.
+            for _ in 0..<2000 {
+                if try await server.get("/health").json["generations"]?["running"] == 0 { break }
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            #expect(try await server.get("/health").json["generations"]?["running"] == 0)
+        }
+    }
+
+    @Test("a request that takes too long is ended with 504")
+    func timeLimit() async throws {
+        let model = GatedModel()
+        try await serve(model, options: { $0.requestSeconds = 0.2 }) { server in
+            let reply = try await server.chat("a")
+            #expect(reply.status == 504)
+            #expect(reply.json["error"]?["code"] == "timeout")
+            try await model.reach(started: 1, cancelled: 1)
+            let stream = try await server.post("/v1/chat/completions", Self.stream)
+            #expect(stream.status == 200)
+            #expect(stream.events.last?.contains("\"code\":\"timeout\"") == true)
+        }
+    }
+
+    @Test("an error in mid-stream is told in the stream, which then has no [DONE]")
+    func failure() async throws {
+        let model = GatedModel()
+        try await serve(model) { server in
+            async let stream = server.post("/v1/chat/completions", Self.stream)
+            try await model.reach(started: 1)
+            await model.fail(LanguageModelError.sampleMissing(0))
+            let events = try await stream.events
+            #expect(events.last?.hasPrefix("{\"error\":") == true)
+            #expect(!events.contains("[DONE]"))
+        }
+    }
+
+    @Test("stopping lets what is under way end, and refuses the rest")
+    func draining() async throws {
+        let model = GatedModel()
+        try await serve(model) { server in
+            async let stream = server.post("/v1/chat/completions", Self.stream)
+            try await model.reach(started: 1)
+            await server.group.triggerGracefulShutdown()
+            for _ in 0..<2000 {
+                guard (try? await server.get("/health"))?.status == 200 else { break }
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            await model.release()
+            #expect(try await stream.events.last == "[DONE]")
+        }
+    }
+
+    @Test("stopping has a limit: what goes on beyond it is cut short")
+    func drainLimit() async throws {
+        let model = GatedModel()
+        try await serve(model, options: { $0.drainSeconds = 0.3 }) { server in
+            let response = try await server.open(Self.stream)
+            #expect(response.status == .ok)
+            try await model.reach(started: 1)
+            await server.group.triggerGracefulShutdown()
+            try await model.reach(started: 1, cancelled: 1)
+        }
+    }
+
+    @Test("metrics count requests, tokens and times under bounded names")
+    func metrics() async throws {
+        try await TestServer.run(try TestServer.seedlingCatalogue()) { server in
+            _ = try await server.chat("hello")
+            _ = try await server.chat("hello", ["stream": true])
+            _ = try await server.chat("hello", ["n": 0])
+            _ = try await server.get("/v1/secret-\(UUID())")
+            let text = try await server.get("/metrics").text
+            #expect(text.contains(#"retort_requests_total{route="/v1/chat/completions",status="200"} 2"#))
+            #expect(text.contains(#"retort_requests_total{route="/v1/chat/completions",status="400"} 1"#))
+            #expect(text.contains(#"retort_tokens_total{model="1m",kind="completion"} 24"#))
+            #expect(text.contains(#"retort_first_token_seconds_count{route="/v1/chat/completions"} 2"#))
+            #expect(text.contains("retort_resident_memory_bytes "))
+            #expect(!text.contains("secret"))
+            for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+                #expect(line.wholeMatch(of: /[a-z_]+(\{[^}]*\})? [-+0-9.e]+/) != nil, "\(line)")
+            }
+        }
+    }
+}
