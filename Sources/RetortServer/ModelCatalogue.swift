@@ -71,7 +71,7 @@ public struct ServedAgent: Sendable {
     /// How a request's settings become a run; temperature 0 and one vote are the plain greedy agent.
     let rollout: @Sendable (_ sampling: Sampling, _ votes: Int) -> Rollout
     /// How many votes a step has unless the request says.
-    let votes: Int
+    public let votes: Int
 
     /// - Parameters:
     ///   - identity: of the model behind it.

@@ -65,9 +65,9 @@ struct ServedFolders {
         try add("\(name):agent", agent)
     }
 
-    /// Gives the last agent the name `agent` as well, for those who do not care which.
+    /// Gives the last agent without votes the name `agent` as well, for those who do not care which.
     mutating func nameTheAgent() throws {
-        guard agents["agent"] == nil, let last = catalogue.names.last(where: { agents[$0] != nil }),
+        guard agents["agent"] == nil, let last = catalogue.names.last(where: { agents[$0]?.votes == 1 }),
             let agent = agents[last], !catalogue.names.contains("agent")
         else { return }
         try add("agent", agent)

@@ -62,12 +62,13 @@ struct ObservingMiddleware: RouterMiddleware {
             context.logger.error("request failed", metadata: ["error": "\(error)", "request": "\(context.notes.id)"])
         }
         context.notes.fail(told)
+        var response = told.response
         // What is left of a body that was not read is read for a while, so that the client can see the answer.
         if [.contentTooLarge, .requestTimeout, .unsupportedMediaType, .unauthorized].contains(told.status) {
+            response.headers[.connection] = "close"
             let channel = context.channel
             channel.eventLoop.scheduleTask(in: .seconds(5)) { channel.close(mode: .all, promise: nil) }
         }
-        var response = told.response
         if told.status == .methodNotAllowed { response.headers[.allow] = "POST" }
         return response
     }

@@ -23,9 +23,8 @@ struct GenerationRoutes {
             return try await core.answer(ChatAnswer(head, chat), events, chat.settings, context)
         case .agent(let agent):
             let question = try chat.question
-            let isSampled = chat.names("temperature")
             let rollout = agent.rollout(
-                isSampled ? chat.settings.sampling : .greedy, chat.agent.votes ?? (isSampled ? 1 : agent.votes))
+                chat.names("temperature") ? chat.settings.sampling : .greedy, chat.agent.votes ?? agent.votes)
             let task = AgentTask(
                 id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
             let events = core.work(on: task, attempts: chat.settings.choices, with: rollout, context)
