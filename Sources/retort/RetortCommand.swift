@@ -22,7 +22,8 @@ struct RetortCommand: AsyncParsableCommand {
         version: Retort.version,
         subcommands: [
             RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
-            InspectCommand.self, DoctorCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self,
+            InspectCommand.self, DoctorCommand.self, ServeAPIsCommand.self, ImportCommand.self,
+            ExportTrajectoriesCommand.self,
             ExportCommand.self, ServeCommand.self, PretrainCommand.self,
             TokenizeCommand.self,
             RenderCommand.self, WorldCommand.self, LogitsCommand.self,
