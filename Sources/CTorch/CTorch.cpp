@@ -326,6 +326,27 @@ ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor 
         return at::scaled_dot_product_attention(q->value, k->value, v->value, optional_mask, 0.0, causal);
     });
 }
+ct_tensor *ct_attention_in_blocks(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, int64_t block) {
+    return make([&] {
+        const int64_t batch = q->value.size(0), heads = q->value.size(1), length = q->value.size(2), width = q->value.size(3);
+        const int64_t shared = k->value.size(1), group = heads / shared, past = k->value.size(2) - length;
+        auto scaled = q->value * (1 / std::sqrt(static_cast<double>(width)));
+        std::vector<at::Tensor> outputs;
+        for (int64_t start = 0; start < length; start += block) {
+            const int64_t count = std::min(block, length - start), seen = past + start + count;
+            // The queries of a group are rows of one product with the keys that they share.
+            auto queries = at::narrow(scaled, 2, start, count).reshape({batch * shared, group * count, width});
+            auto keys = at::narrow(k->value, 2, 0, seen).reshape({batch * shared, seen, width});
+            auto sources = at::narrow(v->value, 2, 0, seen).reshape({batch * shared, seen, width});
+            auto scores = at::bmm(queries, keys.transpose(1, 2)).view({batch * shared, group, count, seen});
+            at::narrow(scores, 3, past + start, count)
+                .add_(at::full({count, count}, -INFINITY, scores.options().requires_grad(false)).triu_(1));
+            auto weights = at::softmax(scores, -1).view({batch * shared, group * count, seen});
+            outputs.push_back(at::bmm(weights, sources).view({batch, heads, count, width}));
+        }
+        return outputs.size() == 1 ? outputs[0] : at::cat(outputs, 2);
+    });
+}
 ct_tensor *ct_dropout(const ct_tensor *x, double probability, uint64_t seed) {
     return make([&] {
         auto own = at::globalContext().defaultGenerator(x->value.device()).clone();
