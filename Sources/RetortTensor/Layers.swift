@@ -47,7 +47,7 @@ extension Tensor {
     /// `[batch, key heads, past + length, dim]`, where each key head serves as many query heads in turn.
     ///
     /// Computes a block of queries at a time against the keys they see, as products of large matrices: on a CPU in bfloat16
-    /// three times as fast, forwards and back, as libtorch's fused kernel. It keeps the attention weights for the gradient.
+    /// three times as fast, forwards and back, as libtorch's fused kernel. Memory grows with the text, not with its square.
     public static func causalAttentionInBlocks(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
         try wrap(ct_attention_in_blocks(query.handle, key.handle, value.handle, 512))
     }
