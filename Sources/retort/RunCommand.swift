@@ -66,20 +66,3 @@ struct TrainCommand: AsyncParsableCommand {
 
     func run() async throws { print(try await options.run(until: .train).folder.path) }
 }
-
-/// `retort evaluate`
-struct EvaluateCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "evaluate", abstract: "Print the table of a finished run.",
-        discussion: "Whatever is missing of the run is made first, as 'retort run' would.")
-
-    @OptionGroup var options: RecipeOptions
-    @Flag(help: "Print summary.json instead of the table.") var json = false
-
-    func run() async throws {
-        var command = RunCommand()
-        command.options = options
-        command.json = json
-        try await command.run()
-    }
-}

@@ -1,0 +1,51 @@
+import RetortCore
+
+/// A mean with its 95 % interval.
+public struct Estimate: Codable, Sendable, Hashable {
+    /// The mean.
+    public let value: Double
+    /// The interval's ends.
+    public let low: Double
+    public let high: Double
+    /// How many values it is the mean of.
+    public let count: Int
+}
+
+/// Intervals for means of values that come in groups, such as the turns of trajectories: whole groups are drawn with
+/// replacement, and the 2.5th and 97.5th percentile of the means are taken (Davison and Hinkley, 1997, section 3.8).
+public struct ClusterBootstrap: Sendable {
+    private let draws: Int
+    private let seed: UInt64
+
+    public init(draws: Int = 2000, seed: UInt64 = 0) {
+        self.draws = draws
+        self.seed = seed
+    }
+
+    /// - Parameter values: each with its group.
+    /// - Returns: nil without values.
+    public func estimate(_ values: [(group: Int, value: Double)]) -> Estimate? {
+        guard !values.isEmpty else { return nil }
+        var groups: [Int: (sum: Double, count: Int)] = [:]
+        for (group, value) in values {
+            groups[group, default: (0, 0)].sum += value
+            groups[group, default: (0, 0)].count += 1
+        }
+        let clusters = groups.sorted { $0.key < $1.key }.map(\.value)
+        var generator = SeededGenerator(seed: seed)
+        var means = (0..<draws).map { _ in
+            var (sum, count) = (0.0, 0)
+            for _ in clusters {
+                let cluster = clusters[Int.random(in: clusters.indices, using: &generator)]
+                sum += cluster.sum
+                count += cluster.count
+            }
+            return sum / Double(count)
+        }
+        means.sort()
+        let mean = values.reduce(0) { $0 + $1.value } / Double(values.count)
+        return Estimate(
+            value: mean, low: means[Int(0.025 * Double(draws))], high: means[Int(0.975 * Double(draws)) - 1],
+            count: values.count)
+    }
+}
