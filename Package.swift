@@ -103,6 +103,12 @@ let package = Package(
                 path: "Benchmarks/Rollout",
                 linkerSettings: allocator),
             .executableTarget(
+                name: "remote-parity",
+                dependencies: [
+                    "RetortRemote", "RetortLLM", "RetortAgents", "RetortCore",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ], path: "Tools/RemoteParity", linkerSettings: allocator),
+            .executableTarget(
                 name: "scripted-endpoint",
                 dependencies: [
                     "FaultyEndpoint", "RetortWorld", "RetortCore",

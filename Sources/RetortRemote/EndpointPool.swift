@@ -52,6 +52,7 @@ final class EndpointPool: Sendable {
         var waiting: [Waiter] = []
         var nextID: UInt64 = 0
         var lastReason = "all are busy"
+        var lastSuccess: ContinuousClock.Instant?
     }
 
     private let state: Mutex<State>
@@ -70,31 +71,51 @@ final class EndpointPool: Sendable {
 
     // MARK: Leases
 
-    /// Waits for an endpoint.
-    /// - Throws: `RemoteError.unavailable` when none takes the request before the deadline, `overloaded`, `CancellationError`.
-    func lease(until deadline: ContinuousClock.Instant) async throws -> Lease {
-        if let lease = state.withLock({ $0.waiting.isEmpty ? Self.take(&$0) : nil }) { return lease }
+    /// Waits for an endpoint. However long the line is, it is waited in while requests succeed.
+    /// - Parameter start: when the request was first made.
+    /// - Throws: `RemoteError.unavailable` when for `patience` no request at all has succeeded, `overloaded`,
+    ///   `CancellationError`.
+    func lease(since start: ContinuousClock.Instant) async throws -> Lease {
+        let first: Result<Lease, RemoteError>? = state.withLock { state in
+            if let error = overdue(state, start) { return .failure(error) }
+            return state.waiting.isEmpty ? Self.take(&state).map { .success($0) } : nil
+        }
+        if let first { return try first.get() }
         try Task.checkCancellation()
         let id = state.withLock { state in
             state.nextID += 1
             return state.nextID
         }
-        let alarm = Task { [self] in
-            try await Task.sleep(until: deadline, clock: .continuous)
-            let reason = state.withLock(\.lastReason)
-            dismiss(id, RemoteError.unavailable(seconds: retries.patience, reason: reason))
-        }
+        let alarm = Task { [self] in try await watch(id, since: start) }
         defer { alarm.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                enqueue(Waiter(id: id, continuation: continuation), until: deadline)
+                enqueue(Waiter(id: id, continuation: continuation), since: start)
             }
         } onCancel: {
             dismiss(id, CancellationError())
         }
     }
 
-    private func enqueue(_ waiter: Waiter, until deadline: ContinuousClock.Instant) {
+    /// When a request's patience ends.
+    private func deadline(_ state: State, _ start: ContinuousClock.Instant) -> ContinuousClock.Instant {
+        max(start, state.lastSuccess ?? start) + .seconds(retries.patience)
+    }
+
+    private func overdue(_ state: State, _ start: ContinuousClock.Instant) -> RemoteError? {
+        guard deadline(state, start) <= .now else { return nil }
+        return .unavailable(seconds: retries.patience, reason: state.lastReason)
+    }
+
+    /// Dismisses a waiter whose patience has ended.
+    private func watch(_ id: UInt64, since start: ContinuousClock.Instant) async throws {
+        while true {
+            try await Task.sleep(until: state.withLock { deadline($0, start) }, clock: .continuous)
+            if let error = state.withLock({ overdue($0, start) }) { return dismiss(id, error) }
+        }
+    }
+
+    private func enqueue(_ waiter: Waiter, since start: ContinuousClock.Instant) {
         enum Answer { case take(Lease), refuse(any Error), wait }
         let answer: Answer = state.withLock { state in
             if Task.isCancelled { return .refuse(CancellationError()) }
@@ -102,10 +123,8 @@ final class EndpointPool: Sendable {
             guard state.waiting.count < queue else {
                 return .refuse(RemoteError.overloaded(waiting: state.waiting.count))
             }
-            // The alarm may have rung before there was anyone to dismiss.
-            guard ContinuousClock.now < deadline else {
-                return .refuse(RemoteError.unavailable(seconds: retries.patience, reason: state.lastReason))
-            }
+            // The watch may have ended before there was anyone to dismiss.
+            if let error = overdue(state, start) { return .refuse(error) }
             state.waiting.append(waiter)
             return .wait
         }
@@ -127,6 +146,7 @@ final class EndpointPool: Sendable {
     func release(_ lease: Lease, _ outcome: Outcome, reason: String = "") {
         let rest: Double? = state.withLock { state in
             if !reason.isEmpty { state.lastReason = reason }
+            if case .success = outcome { state.lastSuccess = .now }
             return state.members[lease.index].end(outcome, retries: retries, longestRest: Self.longestRest)
         }
         if let rest {

@@ -119,12 +119,12 @@ public final class RemoteModel: LanguageModel {
     ) async throws -> [RemoteReply] {
         var finished: [Int: RemoteReply] = [:]
         var attempt = 0
-        let deadline = ContinuousClock.now + .seconds(options.retries.patience)
+        let start = ContinuousClock.now
         while true {
             let missing = samples.filter { finished[$0] == nil }
             guard !missing.isEmpty else { break }
             let isFirst = attempt == 0
-            let result = try await tryOnce(request, missing, until: deadline) { sample, text in
+            let result = try await tryOnce(request, missing, since: start) { sample, text in
                 if isFirst { show(sample, text) }
             }
             finished.merge(result.replies) { first, _ in first }
@@ -137,7 +137,7 @@ public final class RemoteModel: LanguageModel {
             var generator = SystemRandomNumberGenerator()
             // A pause that the endpoint asked for is kept by the pool, while another endpoint may answer.
             let pause = result.retryAfter == nil ? options.retries.pause(after: attempt - 1, using: &generator) : 0
-            logger.info(
+            logger.debug(
                 "trying again",
                 metadata: ["cause": "\(failure.cause)", "attempt": "\(attempt)", "pause": "\(pause)"])
             try await Task.sleep(for: .seconds(pause))
@@ -147,10 +147,10 @@ public final class RemoteModel: LanguageModel {
 
     /// One attempt, on whichever endpoint is free.
     private func tryOnce(
-        _ request: GenerationRequest, _ samples: [Int], until deadline: ContinuousClock.Instant,
+        _ request: GenerationRequest, _ samples: [Int], since start: ContinuousClock.Instant,
         _ show: @escaping @Sendable (Int, String) -> Void
     ) async throws -> EndpointConnection.Result {
-        let lease = try await pool.lease(until: deadline)
+        let lease = try await pool.lease(since: start)
         var outcome = EndpointPool.Outcome.neutral
         var reason = ""
         defer { pool.release(lease, outcome, reason: reason) }

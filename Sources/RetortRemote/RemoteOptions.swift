@@ -38,7 +38,7 @@ public struct RemoteOptions: Sendable {
         /// M. Brooker, Exponential Backoff and Jitter, 2015). A longer `Retry-After` of the endpoint is obeyed.
         public var base: Double
         public var cap: Double
-        /// How long a request waits in all for an endpoint that takes it, in seconds, while none does.
+        /// How long a request goes on while none succeeds anywhere, in seconds.
         public var patience: Double
         /// After so many failures on end an endpoint is left alone; a single request then tries it again.
         public var failuresToOpen: Int

@@ -39,6 +39,8 @@ struct ReplyPart: Decodable {
     struct LogProbabilities: Decodable {
         struct Entry: Decodable {
             var token: String
+            /// llama.cpp's.
+            var id: Int32?
             var bytes: [UInt8]?
             var logprob: Double
             var top_logprobs: [Entry]?
@@ -207,9 +209,9 @@ extension ReplyPart.LogProbabilities {
         if let content {
             return content.map { entry in
                 GeneratedToken(
-                    id: nil, bytes: entry.bytes ?? Array(entry.token.utf8), logprob: entry.logprob,
+                    id: entry.id, bytes: entry.bytes ?? Array(entry.token.utf8), logprob: entry.logprob,
                     alternatives: (entry.top_logprobs ?? []).map {
-                        .init(id: nil, bytes: $0.bytes ?? Array($0.token.utf8), logprob: $0.logprob)
+                        .init(id: $0.id, bytes: $0.bytes ?? Array($0.token.utf8), logprob: $0.logprob)
                     })
             }
         }

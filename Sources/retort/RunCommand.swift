@@ -19,7 +19,9 @@ struct RecipeOptions: ParsableArguments {
 
     /// Works up to a goal.
     /// - Returns: nil after a dry run, which prints its estimate.
-    func run(until goal: RecipeRun.Goal) async throws -> (folder: URL, summary: EvaluationSummary?)? {
+    func run(
+        until goal: RecipeRun.Goal
+    ) async throws -> (folder: URL, run: RecipeRun, summary: EvaluationSummary?)? {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
@@ -28,7 +30,7 @@ struct RecipeOptions: ParsableArguments {
             print(try await run.estimate().text)
             return nil
         }
-        return (url, try await run.run(until: goal))
+        return (url, run, try await run.run(until: goal))
     }
 }
 
@@ -50,7 +52,7 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Print summary.json instead of the table.") var json = false
 
     func run() async throws {
-        guard let (folder, found) = try await options.run(until: .evaluate), let summary = found else { return }
+        guard let (folder, _, found) = try await options.run(until: .evaluate), let summary = found else { return }
         if json {
             print(String(decoding: try JSONCoding.prettyEncoder.encode(summary), as: UTF8.self))
         } else {
@@ -63,12 +65,15 @@ struct RunCommand: AsyncParsableCommand {
 /// `retort rollout`
 struct RolloutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rollout", abstract: "Collect the teacher's trajectories of a recipe, and stop there.")
+        commandName: "rollout", abstract: "Collect the teacher's trajectories of a recipe, and stop there.",
+        discussion: "Prints how many of them are learned from, and why the others are not.")
 
     @OptionGroup var options: RecipeOptions
 
     func run() async throws {
-        if let folder = try await options.run(until: .teach)?.folder { print(folder.path) }
+        guard let (folder, run, _) = try await options.run(until: .teach) else { return }
+        print(TeacherYield.table(try await run.yields()))
+        print(folder.path)
     }
 }
 
