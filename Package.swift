@@ -7,13 +7,14 @@ let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().
 let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let sockets = ["NIOPosix", "NIOHTTP1"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 
 /// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
 let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linux]))]
@@ -25,6 +26,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortStore", ["RetortCore", "RetortAgents", grdb], []),
     ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
+    ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
@@ -33,7 +35,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     (
         "RetortRecipes",
         [
-            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortLLM",
+            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortLLM",
             "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortWorld",
             .product(name: "Yams", package: "Yams"),
         ], []
@@ -46,7 +48,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortLLM", "RetortPython", http]
+    "RetortServer": ["RetortLLM", "RetortPython", http], "RetortRemote": ["FaultyEndpoint"],
+    "RetortRecipes": ["FaultyEndpoint"],
 ]
 
 let package = Package(
@@ -94,6 +97,24 @@ let package = Package(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
+            .executableTarget(
+                name: "rollout-bench",
+                dependencies: ["RetortRemote", "RetortAgents", "RetortPython", "RetortCore"],
+                path: "Benchmarks/Rollout",
+                linkerSettings: allocator),
+            .executableTarget(
+                name: "remote-parity",
+                dependencies: [
+                    "RetortRemote", "RetortLLM", "RetortAgents", "RetortCore",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ], path: "Tools/RemoteParity", linkerSettings: allocator),
+            .executableTarget(
+                name: "scripted-endpoint",
+                dependencies: [
+                    "FaultyEndpoint", "RetortWorld", "RetortCore",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ], path: "Tools/ScriptedEndpoint"),
+            .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",

@@ -39,15 +39,11 @@ public struct Rollout: Sendable {
     }
 
     /// Works on a task to its end. A model or environment that breaks is an ending, not an error.
-    /// - Throws: `CancellationError` only.
+    /// - Throws: `CancellationError`, and errors that halt the whole run (`RunHalting`).
     public func trajectory(
         for task: AgentTask, attempt: Int = 0, emit: @escaping @Sendable (RolloutEvent) -> Void = { _ in }
     ) async throws -> Trajectory {
-        var trajectory = Trajectory(
-            task: task,
-            provenance: Provenance(
-                policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt,
-                prompt: policy.promptIdentity, version: Retort.version))
+        var trajectory = Trajectory(task: task, provenance: provenance(attempt))
         var session: (any Environment)?
         do {
             var current: any Environment = GuardedEnvironment(try await environment())
@@ -61,10 +57,25 @@ public struct Rollout: Sendable {
                 await session?.close()
                 throw CancellationError()
             }
+            if let halting = error as? any RunHalting, halting.haltsRun {
+                await session?.close()
+                throw error
+            }
             trajectory.end(.failed("\(error)"))
         }
         await session?.close()
         return trajectory
+    }
+
+    private func provenance(_ attempt: Int) -> Provenance {
+        Provenance(
+            policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt,
+            prompt: policy.promptIdentity, version: Retort.version)
+    }
+
+    /// What a job's trajectory will be called, before it is made.
+    public func trajectoryID(_ job: RolloutJob) -> String {
+        Trajectory(task: job.task, provenance: provenance(job.attempt)).id
     }
 
     /// Asks for the answer when no steps are left. What is said instead of one is recorded too.

@@ -12,6 +12,10 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var seed: UInt64
     /// Where tasks and the teacher's trajectories come from.
     public var source: Source
+    /// Who teaches instead of the source's own teacher; nil when nobody does.
+    public var teacher: TeacherPlan?
+    /// Which trajectories are learned from.
+    public var filter: FilterPlan?
     /// The bases that become students.
     public var students: [Student]
     /// How each kind of student is trained; a system is evaluated only when its kind is here.
@@ -182,6 +186,8 @@ extension Recipe {
         source =
             recorded.map(Source.recorded)
             ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2))
+        teacher = reader.mapping("teacher", TeacherPlan.init)
+        filter = reader.mapping("filter", FilterPlan.init)
         students = reader.list("students") { student in
             Student(name: student.string("name"), base: student.string("base"))
         }

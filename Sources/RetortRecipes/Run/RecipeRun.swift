@@ -23,6 +23,7 @@ public actor RecipeRun {
     private var stages: [String: Manifest.Stage]
     private let sandbox: SandboxLevel
     private var interpreter: PythonInterpreter?
+    var openTeacher: EndpointTeacher?
 
     /// Opens the run's folder and makes its tasks.
     /// - Parameter sandbox: the weakest one to run model-written programs in.

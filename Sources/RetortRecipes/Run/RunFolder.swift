@@ -91,6 +91,7 @@ public enum RunError: Error, CustomStringConvertible {
     case damaged(String, String)
     case nothingToTrainOn(style: String, of: Int)
     case noAgent(String)
+    case noTeacher
 
     public var description: String {
         switch self {
@@ -101,6 +102,8 @@ public enum RunError: Error, CustomStringConvertible {
         case .nothingToTrainOn(let style, let count):
             "none of the teacher's \(count) trajectories for '\(style)' passed the filters; "
                 + "see results/filter.json for the reasons"
+        case .noTeacher:
+            "the recipe has no teacher that costs anything; name one with 'teacher' or --teacher URL"
         case .noAgent(let path): "\(path) has no distilled agent yet; finish it with 'retort run RECIPE'"
         }
     }

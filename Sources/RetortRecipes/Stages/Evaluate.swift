@@ -25,7 +25,8 @@ extension RecipeRun {
                     maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples)))
             try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
             let rollout = try await rollout(system, model)
-            try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
+            try await collect(
+                rollout, source.tests.map { RolloutJob($0) }, in: set, concurrency: recipe.evaluation.concurrency)
         }
         let parameters = try JSONCoding.decoder.decode(Int.self, from: Data(contentsOf: sizeFile))
         let records = try await store.entries(in: set).map { entry in

@@ -7,7 +7,8 @@ extension RecipeRun {
     /// Writes the figures: `summary.json`, `report.md` and `report.html`.
     func report(_ summary: EvaluationSummary) async throws {
         try summary.write(to: folder.summaryFile)
-        try AtomicFile.write(Data(MarkdownTable.render(summary).utf8), to: folder.tableFile)
+        let table = MarkdownTable.render(summary) + "\n" + TeacherYield.table(try await yields())
+        try AtomicFile.write(Data(table.utf8), to: folder.tableFile)
         var samples: [HTMLReport.Sample] = []
         var losses: [HTMLReport.Curve] = []
         for student in recipe.students {

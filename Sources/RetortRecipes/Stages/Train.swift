@@ -21,13 +21,14 @@ extension RecipeRun {
     func train(_ student: Recipe.Student, _ style: Recipe.Style, after upstream: String) async throws -> String {
         guard let plan = recipe.training[style] else { return "" }
         let name = "train/\(student.name)/\(style.rawValue)"
-        let hash = try Self.hash(student, plan, upstream, Self.fingerprint(student.base))
+        var hash = try Self.hash(student, plan, upstream, Self.fingerprint(student.base))
+        if let filter = recipe.filter { hash = try Self.hash(hash, filter) }
         let target = folder.checkpoint(student.name, style)
         try await stage(name, hash: hash) {
             try? FileManager.default.removeItem(at: target)
         } body: {
             let entries = try await store.entries(in: Self.teachSet(style))
-            let (kept, dropped) = TrajectoryFilter.standard.split(entries)
+            let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
             try AtomicFile.write(
                 JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(style.rawValue.fileName)"))
             guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: style.rawValue, of: entries.count) }
