@@ -46,7 +46,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortLLM", "RetortPython", http]
+    "RetortServer": ["RetortLLM", "RetortTensor", http]
 ]
 
 let package = Package(

@@ -1,3 +1,4 @@
+import Foundation
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -47,7 +48,8 @@ public struct RetortServer: Service {
                 core.drain()
             }
         } catch let error as IOError {
-            throw ServerError.cannotListen(host: core.options.host, port: core.options.port, "\(error)")
+            throw ServerError.cannotListen(
+                host: core.options.host, port: core.options.port, String(cString: strerror(error.errnoCode)))
         } catch is CancellationError where core.isDraining {
             core.logger.warning("requests were cut short because the server had to stop")
         }

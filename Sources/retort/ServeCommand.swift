@@ -129,7 +129,8 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func greet(_ catalogue: ModelCatalogue, _ port: Int) {
-        let address = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        let name = host == "0.0.0.0" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+        let address = "http://\(name):\(port)"
         let model = catalogue.names.contains("agent") ? "agent" : catalogue.names.first ?? ""
         let needsKey = keys != nil || !Self.keyOfEnvironment.isEmpty
         let header = needsKey ? " -H \"Authorization: Bearer $RETORT_API_KEY\"" : ""

@@ -126,6 +126,32 @@ struct LoadTests {
         }
     }
 
+    @Test("every request is one log line, without prompt, answer or key")
+    func logs() async throws {
+        let book = LogBook()
+        let options = { (options: inout ServerOptions) in options.keys = APIKeys(["sesame"]) }
+        try await TestServer.run(try TestServer.seedlingCatalogue(), options: options, logger: book.logger) { server in
+            let body: JSONValue = [
+                "model": "1m", "messages": [["role": "user", "content": "prompt-4711"]], "max_tokens": 5,
+            ]
+            let key = ["Authorization": "Bearer sesame"]
+            let reply = try await server.post("/v1/chat/completions", body, headers: key)
+            let bad = try await server.post("/v1/chat/completions", ["model": "prompt-4712"], headers: key)
+            _ = try await server.post("/v1/chat/completions", body, headers: ["Authorization": "Bearer almost-sesame"])
+            for (reply, status) in [(reply, 200), (bad, 400)] {
+                let id = try #require(reply.headers["x-request-id"])
+                let lines = book.lines.filter { $0.contains(id) }
+                #expect(lines.count == 1)
+                #expect(lines.first?.contains("\"status\": \(status)") == true, "\(lines)")
+            }
+            let answer = try #require(reply.json["choices"]?.array?.first?["message"]?["content"]?.string)
+            #expect(!answer.isEmpty)
+            for secret in ["prompt-4711", "prompt-4712", "sesame", answer] {
+                #expect(!book.lines.contains { $0.contains(secret) })
+            }
+        }
+    }
+
     @Test("metrics count requests, tokens and times under bounded names")
     func metrics() async throws {
         try await TestServer.run(try TestServer.seedlingCatalogue()) { server in
