@@ -114,15 +114,20 @@ struct LoadTests {
         }
     }
 
-    @Test("stopping has a limit: what goes on beyond it is cut short")
+    @Test("stopping has a limit: what goes on beyond it is cut short, and told so")
     func drainLimit() async throws {
         let model = GatedModel()
         try await serve(model, options: { $0.drainSeconds = 0.3 }) { server in
-            let response = try await server.open(Self.stream)
-            #expect(response.status == .ok)
+            async let stream = server.post("/v1/chat/completions", Self.stream)
             try await model.reach(started: 1)
+            async let whole = server.chat("b")
+            try await model.reach(started: 2)
             await server.group.triggerGracefulShutdown()
-            try await model.reach(started: 1, cancelled: 1)
+            try await model.reach(started: 2, cancelled: 2)
+            let events = try await stream.events
+            #expect(events.last?.contains("because the server stops") == true)
+            #expect(try await whole.status == 503)
+            #expect(try await whole.headers["retry-after"] == "10")
         }
     }
 
