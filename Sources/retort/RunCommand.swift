@@ -15,7 +15,7 @@ struct RecipeOptions: ParsableArguments {
     @OptionGroup var sandbox: SandboxOptions
 
     /// Works up to a goal.
-    func run(until goal: RecipeRun.Goal) async throws -> (folder: URL, summary: EvaluationSummary?) {
+    func run(until goal: RecipeRun.Goal) async throws -> (folder: URL, outcome: RecipeRun.Outcome?) {
         let recipe = try Recipe(URL(fileURLWithPath: recipe))
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
         return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required).run(until: goal))
@@ -36,12 +36,12 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Print summary.json instead of the table.") var json = false
 
     func run() async throws {
-        let (folder, summary) = try await options.run(until: .evaluate)
-        guard let summary else { return }
+        let (folder, outcome) = try await options.run(until: .evaluate)
+        guard let outcome else { return }
         if json {
-            print(String(decoding: try JSONCoding.prettyEncoder.encode(summary), as: UTF8.self))
+            print(try outcome.json)
         } else {
-            print(MarkdownTable.render(summary))
+            print(outcome.table)
             print("\(folder.path)/report.html shows the charts and the trajectories.")
         }
     }
