@@ -48,7 +48,8 @@ struct RecipeTests {
         #expect(error?.faults.count == 2)
     }
 
-    @Test("the recipes that come with Retort are sound", arguments: ["quickstart", "ladder", "tora-gsm8k", "alpha-umi"])
+    @Test(
+        "the recipes that come with Retort are sound", arguments: ["quickstart", "ladder", "tora-gsm8k", "alpha-umi"])
     func shipped(name: String) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
