@@ -93,6 +93,9 @@ let package = Package(
             .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
+            .executableTarget(
+                name: "roles-bench", dependencies: ["RetortAgents", "RetortCore", "RetortLLM", "RetortWorld"],
+                path: "Benchmarks/Roles", linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
             .target(name: "CWorker"),
             .target(

@@ -49,7 +49,8 @@ struct RecipeTests {
     }
 
     @Test(
-        "the recipes that come with Retort are sound", arguments: ["quickstart", "ladder", "tora-gsm8k", "alpha-umi"])
+        "the recipes that come with Retort are sound",
+        arguments: ["quickstart", "ladder", "tora-gsm8k", "alpha-umi", "alpha-umi-grammar"])
     func shipped(name: String) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()

@@ -35,7 +35,7 @@ public struct ToolUseReport: Sendable {
         Self.splits.map { split, title in
             let cells = summary.cells.filter { $0.split == split && !$0.isScaled }
             let bars = cells.map { cell in
-                let search = cell.search == "greedy" ? "" : " +DFS"
+                let search = (cell.search == "greedy" ? "" : " +DFS") + (cell.outputs == "free" ? "" : " +G")
                 return Chart.Bar(
                     label: cell.system + search, value: cell.pass, low: cell.low, high: cell.high,
                     tone: cell.search == "greedy" ? 2 : 3)

@@ -9,6 +9,8 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
         public var student: String
         /// `greedy` or `depthFirst`.
         public var search: String
+        /// `free`, or `grammar` for outputs that were held to one.
+        public var outputs: String
         /// Teacher's tasks it was trained on.
         public var tasks: Int
         /// Whether it was trained on a part of the tasks, for the curve of data.
@@ -44,7 +46,8 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
 
     /// Adds a system's cells, one for each split it was given.
     public mutating func add(
-        system: String, student: String, search: String, tasks: Int, isScaled: Bool, _ records: [ToolUseRecord]
+        system: String, student: String, search: String, outputs: String, tasks: Int, isScaled: Bool,
+        _ records: [ToolUseRecord]
     ) {
         for split in Set(records.map(\.task.split)).sorted() {
             let own = records.filter { $0.task.split == split }
@@ -57,7 +60,8 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
             let (calls, n) = (sum(\.calls), Double(own.count))
             cells.append(
                 Cell(
-                    system: system, student: student, search: search, tasks: tasks, isScaled: isScaled, split: split,
+                    system: system, student: student, search: search, outputs: outputs, tasks: tasks,
+                    isScaled: isScaled, split: split,
                     pass: 100 * passes.value, low: 100 * passes.interval.low, high: 100 * passes.interval.high,
                     n: own.count, solvablePass: rate(own.filter(\.task.isSolvable)),
                     unsolvablePass: rate(own.filter { !$0.task.isSolvable }),

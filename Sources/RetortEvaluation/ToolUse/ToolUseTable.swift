@@ -3,14 +3,15 @@ import Foundation
 /// The table of agents that call APIs as Markdown: a row for each system and search.
 public enum ToolUseTable {
     private static let heads = [
-        "system", "search", "seen APIs", "unseen APIs", "unseen, solvable", "unseen, not solvable", "invented names",
+        "system", "search", "outputs", "seen APIs", "unseen APIs", "unseen, solvable", "unseen, not solvable",
+        "invented names",
         "refused inputs", "unreadable turns", "calls", "tokens", "seconds",
     ]
 
     public static func render(_ summary: ToolUseSummary) -> String {
         var lines = [
             "| \(heads.joined(separator: " | ")) |",
-            "| --- | --- |" + String(repeating: " ---: |", count: heads.count - 2),
+            "| --- | --- | --- |" + String(repeating: " ---: |", count: heads.count - 3),
         ]
         lines += rows(summary).map { "| \($0.joined(separator: " | ")) |" }
         let scaled = scaledRows(summary)
@@ -26,6 +27,7 @@ public enum ToolUseTable {
         return seen.map { cell in
             let unseen = summary.cells.first {
                 !$0.isScaled && $0.split == "out" && $0.system == cell.system && $0.search == cell.search
+                    && $0.outputs == cell.outputs
                     && $0.student == cell.student
             }
             let both = [cell, unseen].compactMap(\.self)
@@ -34,7 +36,7 @@ public enum ToolUseTable {
                 both.reduce(0) { $0 + value($1) * Double($1.n) } / max(n, 1)
             }
             return [
-                cell.system, cell.search, pass(cell), unseen.map(pass) ?? "–",
+                cell.system, cell.search, cell.outputs, pass(cell), unseen.map(pass) ?? "–",
                 unseen.map { String(format: "%.1f", $0.solvablePass) } ?? "–",
                 unseen.map { String(format: "%.1f", $0.unsolvablePass) } ?? "–",
                 String(format: "%.1f %%", mean(\.inventedNames)), String(format: "%.1f %%", mean(\.invalidInputs)),
@@ -70,12 +72,13 @@ public enum ToolUseTable {
 
     /// Greedy runs, by system and number of tasks.
     static func curve(_ summary: ToolUseSummary) -> [Point] {
-        summary.cells.filter { $0.search == "greedy" && $0.split == "in" }
+        summary.cells.filter { $0.search == "greedy" && $0.outputs == "free" && $0.split == "in" }
             .map { cell in
                 Point(
                     cell: cell,
                     other: summary.cells.first {
-                        $0.search == "greedy" && $0.split == "out" && $0.system == cell.system && $0.tasks == cell.tasks
+                        $0.search == "greedy" && $0.outputs == "free" && $0.split == "out" && $0.system == cell.system
+                            && $0.tasks == cell.tasks
                             && $0.student == cell.student && $0.isScaled == cell.isScaled
                     })
             }

@@ -76,12 +76,17 @@ public struct RoleEvaluation: Codable, Sendable, Hashable {
     public var width: Int
     /// Proposals of a depth-first search, in all.
     public var queries: Int
-    /// Whether outputs are held to the roles' grammars.
-    public var constraint: OutputConstraint
+    /// With outputs as the model likes, or held to the roles' grammars, or each in turn.
+    public var constraints: [OutputConstraint]
     /// Curricula that are also trained on parts of the tasks.
     public var scaled: [String]
     /// Those parts, in 0…1.
     public var shares: [Double]
+
+    /// Every search with every constraint.
+    var ways: [(SearchKind, OutputConstraint)] {
+        constraints.flatMap { constraint in searches.map { ($0, constraint) } }
+    }
 
     func search(_ kind: SearchKind) -> any Search {
         switch kind {

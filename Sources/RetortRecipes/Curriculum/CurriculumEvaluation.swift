@@ -10,14 +10,15 @@ extension RecipeRun {
     /// Measures the agent of a curriculum with one search.
     func evaluate(
         _ student: Recipe.Student, _ curriculum: Curriculum, _ kind: RoleEvaluation.SearchKind,
-        _ players: [AgentRole: TrainedStage], plan: RoleEvaluation
+        _ constraint: OutputConstraint, _ players: [AgentRole: TrainedStage], plan: RoleEvaluation
     ) async throws -> [ToolUseRecord] {
         guard let apis = source.apis else { return [] }
-        let set = "evaluate/\(student.name)/\(curriculum.name)+\(kind.rawValue)"
+        let set = "evaluate/\(student.name)/\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")"
         let hashes = players.map { "\($0.key) \($0.value.hash)" }.sorted()
         var measured = recipe.evaluation
         // What is measured does not depend on what else is.
         measured.roles?.searches = [kind]
+        measured.roles?.constraints = [constraint]
         measured.roles?.scaled = []
         measured.roles?.shares = []
         let hash = try Self.hash(measured, recipe.source, recipe.seed, hashes, set)
@@ -25,7 +26,7 @@ extension RecipeRun {
             try await store.remove(set: set)
         } body: {
             let policy = try RoleTeam(players, concurrency: recipe.evaluation.concurrency).policy(
-                name: curriculum.name, constraint: plan.constraint, maximumTokens: recipe.evaluation.maximumTokens)
+                name: curriculum.name, constraint: constraint, maximumTokens: recipe.evaluation.maximumTokens)
             let rollout = Rollout(
                 policy: policy, search: plan.search(kind), maximumSteps: recipe.evaluation.maximumSteps,
                 seed: recipe.seed, environmentFor: { apis.session(for: $0) })
@@ -47,12 +48,11 @@ extension RecipeRun {
                 let players = try await train(student, curriculum, known: &known, after: upstream)
                 guard goal >= .evaluate, let plan = recipe.evaluation.roles else { continue }
                 let isScaled = curriculum.name.contains("@")
-                for kind in isScaled ? [.greedy] : plan.searches {
-                    let records = try await evaluate(
-                        student, curriculum, kind, players, plan: plan)
+                for (kind, constraint) in isScaled ? [(.greedy, .free)] : plan.ways {
+                    let records = try await evaluate(student, curriculum, kind, constraint, players, plan: plan)
                     summary.add(
                         system: curriculum.name.split(separator: "@").first.map(String.init) ?? curriculum.name,
-                        student: student.name, search: kind.rawValue,
+                        student: student.name, search: kind.rawValue, outputs: constraint.rawValue,
                         tasks: trainingTasks(curriculum), isScaled: isScaled, records)
                 }
             }

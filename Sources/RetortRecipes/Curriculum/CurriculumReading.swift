@@ -76,7 +76,12 @@ extension RoleEvaluation {
             (tree.integer("width", default: 2, in: 1...16), tree.integer("queries", default: 60, in: 1...10_000))
         }
         (width, queries) = tree ?? (2, 60)
-        constraint = reader.choice("constraint", default: .free)
+        let outputs = reader.strings("outputs") ?? [OutputConstraint.free.rawValue]
+        constraints = outputs.compactMap(OutputConstraint.init(rawValue:))
+        if constraints.count < outputs.count || constraints.isEmpty {
+            let known = OutputConstraint.allCases.map(\.rawValue).joined(separator: ", ")
+            reader.refuse("outputs", "'outputs' must list some of \(known)")
+        }
         let scaling = reader.mapping("scaling") { scaling -> ([String], [Double]) in
             let shares = scaling.strings("shares") ?? []
             let numbers = shares.compactMap(Double.init).filter { $0 > 0 && $0 < 1 }
