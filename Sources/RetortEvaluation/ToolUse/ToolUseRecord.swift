@@ -6,6 +6,7 @@ public struct ToolUseRecord: Sendable, Hashable {
     public let task: AgentTask
     /// The answer is right, or there was none to be had and the agent gave up.
     public let isPass: Bool
+    /// Calls of APIs, or programs run.
     public let calls: Int
     /// Calls of APIs that were not offered.
     public let inventedNames: Int
@@ -24,7 +25,7 @@ public struct ToolUseRecord: Sendable, Hashable {
         func count(_ action: Action, _ observation: Observation?) {
             turns += 1
             if case .unparsable = action { unreadable += 1 }
-            guard action.toolName != nil else { return }
+            guard action.toolName != nil || action.code != nil else { return }
             calls += 1
             if case .executionError(let type, _) = observation?.outcome {
                 if type == "UnknownAPI" { invented += 1 }

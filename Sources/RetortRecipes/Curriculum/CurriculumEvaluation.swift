@@ -12,7 +12,6 @@ extension RecipeRun {
         _ student: Recipe.Student, _ curriculum: Curriculum, _ kind: RoleEvaluation.SearchKind,
         _ constraint: OutputConstraint, _ players: [AgentRole: TrainedStage], plan: RoleEvaluation
     ) async throws -> [ToolUseRecord] {
-        guard let apis = source.apis else { return [] }
         let set = "evaluate/\(student.name)/\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")"
         let hashes = players.map { "\($0.key) \($0.value.hash)" }.sorted()
         var measured = recipe.evaluation
@@ -26,10 +25,11 @@ extension RecipeRun {
             try await store.remove(set: set)
         } body: {
             let policy = try RoleTeam(players, concurrency: recipe.evaluation.concurrency).policy(
-                name: curriculum.name, constraint: constraint, maximumTokens: recipe.evaluation.maximumTokens)
+                name: curriculum.name, callForm: callForm, constraint: constraint,
+                maximumTokens: recipe.evaluation.maximumTokens)
             let rollout = Rollout(
                 policy: policy, search: plan.search(kind), maximumSteps: recipe.evaluation.maximumSteps,
-                seed: recipe.seed, environmentFor: { apis.session(for: $0) })
+                seed: recipe.seed, environmentFor: try await sessions())
             try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
         }
         return try await store.entries(in: set).map { entry in
@@ -37,9 +37,17 @@ extension RecipeRun {
         }
     }
 
+    /// Where the agents of roles act: the world's APIs, or the interpreter for tasks that programs solve.
+    private func sessions() async throws -> @Sendable (AgentTask) async throws -> any Environment {
+        if let apis = source.apis { return { apis.session(for: $0) } }
+        let python = try await python()
+        let tools = source.tools
+        return { _ in try await python.session(tools: tools) }
+    }
+
     /// Trains and measures all curricula, and writes the report.
     func runCurricula(until goal: Goal) async throws -> ToolUseSummary? {
-        let upstream = try await teachAPIs()
+        let upstream = try await teachRoles()
         guard goal >= .train else { return nil }
         var summary = ToolUseSummary()
         for student in recipe.students {

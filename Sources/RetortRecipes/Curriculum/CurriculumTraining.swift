@@ -20,7 +20,17 @@ struct TrainedStage: Sendable, Hashable {
 
 extension RecipeRun {
     /// Where the API teacher's trajectories are stored.
-    static let apiTeachSet = "teach/apis"
+    private static let apiTeachSet = "teach/apis"
+
+    /// What a call looks like: the recorded trajectories are programs.
+    var callForm: RoleView.CallForm { source.apis == nil ? .program : .json }
+
+    /// Collects what the roles learn from.
+    /// - Returns: the stage's hash.
+    func teachRoles() async throws -> String { source.apis == nil ? try await teach(.agent) : try await teachAPIs() }
+
+    /// Where that is stored.
+    private var roleTeachSet: String { source.apis == nil ? Self.teachSet(.agent) : Self.apiTeachSet }
 
     /// The curricula as the recipe lists them, then those on parts of the tasks.
     var allCurricula: [Curriculum] {
@@ -34,7 +44,7 @@ extension RecipeRun {
 
     /// Lets the scripted teacher solve the training tasks with the APIs, some of them by a search that goes back.
     /// - Returns: the stage's hash.
-    func teachAPIs() async throws -> String {
+    private func teachAPIs() async throws -> String {
         let set = Self.apiTeachSet
         let hash = try Self.hash(recipe.source, recipe.seed, set)
         guard let apis = source.apis else { return hash }
@@ -85,14 +95,15 @@ extension RecipeRun {
         try await self.stage(name, hash: hash) {
             try? FileManager.default.removeItem(at: target)
         } body: {
-            let entries = try await store.entries(in: Self.apiTeachSet)
+            let entries = try await store.entries(in: roleTeachSet)
             let (kept, dropped) = TrajectoryFilter.standard.split(entries)
-            try AtomicFile.write(JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-apis"))
+            try AtomicFile.write(JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-roles"))
             let seen = Array(stage.tasks.of(inTaskOrder(kept)))
             guard !seen.isEmpty else { throw RunError.nothingToTrainOn(style: label, of: entries.count) }
             let job = TrainingJob(
                 name: name, base: base, trajectories: seen,
-                views: stage.roles.map { RoleView($0, instructions: .brief) }, plan: stage.plan, target: target,
+                views: stage.roles.map { RoleView($0, instructions: .brief, callForm: callForm) }, plan: stage.plan,
+                target: target,
                 isMerged: curriculum.stages.contains { $0.from == stage.name },
                 lossFile: folder.result("loss-\(student.name)-\(label)"))
             try await TrainingThread().run(job)

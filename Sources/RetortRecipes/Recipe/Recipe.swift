@@ -210,7 +210,7 @@ extension Recipe {
             } ?? [:]
         let list = reader.list("curricula") { Curriculum($0, seed: seed) }
         curricula = list.isEmpty ? nil : list
-        Self.check(list, apis: apis != nil, styles: training.count, reader)
+        Self.check(list, source, styles: training.count, reader)
         let hasRoles = !list.isEmpty
         evaluation =
             reader.mapping("evaluation") { Self.evaluation($0, hasRoles: hasRoles) }
@@ -222,15 +222,21 @@ extension Recipe {
         }
     }
 
-    /// Curricula learn to call APIs, the other kinds of training to answer the world's questions.
-    private static func check(_ curricula: [Curriculum], apis: Bool, styles: Int, _ reader: RecipeReader) {
+    /// Agents of roles learn to call APIs, or to write the programs of recorded trajectories.
+    private static func check(_ curricula: [Curriculum], _ source: Source, styles: Int, _ reader: RecipeReader) {
         if curricula.isEmpty, styles == 0 {
             reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent")
         }
-        if curricula.isEmpty == apis {
-            reader.refuse("curricula", "'curricula' and 'apis' go together: agents of roles are trained on API tasks")
+        switch source {
+        case .apis where curricula.isEmpty:
+            reader.refuse("curricula", "'apis' needs 'curricula': agents of roles are trained on API tasks")
+        case .world where !curricula.isEmpty:
+            reader.refuse("curricula", "'curricula' needs 'apis' or 'recorded' in place of 'world'")
+        default: break
         }
-        if apis, styles > 0 { reader.refuse("training", "with 'apis', training is said in 'curricula'") }
+        if !curricula.isEmpty, styles > 0 {
+            reader.refuse("training", "a recipe has 'training' or 'curricula', not both")
+        }
         var names: Set<String> = []
         for curriculum in curricula where !names.insert(curriculum.name).inserted {
             reader.refuse("curricula", "two curricula are named '\(curriculum.name)'")
