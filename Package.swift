@@ -74,7 +74,7 @@ let package = Package(
         + modules.map {
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
-                exclude: $0.name == "RetortLLM" ? ["Templates"] : [])
+                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"]][$0.name] ?? [])
         } + [
             .executableTarget(
                 name: "retort",
@@ -96,6 +96,9 @@ let package = Package(
             .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
+            .executableTarget(
+                name: "roles-bench", dependencies: ["RetortAgents", "RetortCore", "RetortLLM", "RetortWorld"],
+                path: "Benchmarks/Roles", linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
             .executableTarget(
                 name: "rollout-bench",

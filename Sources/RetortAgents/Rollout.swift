@@ -4,7 +4,7 @@ import RetortCore
 public struct Rollout: Sendable {
     private let policy: any Policy
     private let search: any Search
-    private let environment: @Sendable () async throws -> any Environment
+    private let environment: @Sendable (AgentTask) async throws -> any Environment
     private let maximumSteps: Int
     private let seed: UInt64
 
@@ -14,6 +14,15 @@ public struct Rollout: Sendable {
     public init(
         policy: any Policy, search: any Search = GreedySearch(), maximumSteps: Int = 5, seed: UInt64 = 0,
         environment: @escaping @Sendable () async throws -> any Environment
+    ) {
+        self.init(policy: policy, search: search, maximumSteps: maximumSteps, seed: seed) { _ in try await environment()
+        }
+    }
+
+    /// - Parameter environment: makes a session for a task, where tasks have tools of their own.
+    public init(
+        policy: any Policy, search: any Search = GreedySearch(), maximumSteps: Int = 5, seed: UInt64 = 0,
+        environmentFor environment: @escaping @Sendable (AgentTask) async throws -> any Environment
     ) {
         self.policy = policy
         self.search = search
@@ -46,7 +55,7 @@ public struct Rollout: Sendable {
         var trajectory = Trajectory(task: task, provenance: provenance(attempt))
         var session: (any Environment)?
         do {
-            var current: any Environment = GuardedEnvironment(try await environment())
+            var current: any Environment = GuardedEnvironment(try await environment(task))
             defer { session = current }
             try await search.pursue(
                 &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)

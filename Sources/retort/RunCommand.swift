@@ -21,7 +21,7 @@ struct RecipeOptions: ParsableArguments {
     /// - Returns: nil after a dry run, which prints its estimate.
     func run(
         until goal: RecipeRun.Goal
-    ) async throws -> (folder: URL, run: RecipeRun, summary: EvaluationSummary?)? {
+    ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
@@ -52,11 +52,11 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(help: "Print summary.json instead of the table.") var json = false
 
     func run() async throws {
-        guard let (folder, _, found) = try await options.run(until: .evaluate), let summary = found else { return }
+        guard let (folder, _, found) = try await options.run(until: .evaluate), let outcome = found else { return }
         if json {
-            print(String(decoding: try JSONCoding.prettyEncoder.encode(summary), as: UTF8.self))
+            print(try outcome.json)
         } else {
-            print(MarkdownTable.render(summary))
+            print(outcome.table)
             print("\(folder.path)/report.html shows the charts and the trajectories.")
         }
     }

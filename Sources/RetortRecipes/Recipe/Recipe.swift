@@ -20,6 +20,8 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var students: [Student]
     /// How each kind of student is trained; a system is evaluated only when its kind is here.
     public var training: [Style: TrainingPlan]
+    /// Agents of roles, each made by a list of training stages; nil in recipes that have none.
+    public var curricula: [Curriculum]?
     /// What is measured.
     public var evaluation: EvaluationPlan
 
@@ -27,6 +29,16 @@ public struct Recipe: Codable, Sendable, Hashable {
     public enum Source: Codable, Sendable, Hashable {
         case world(WorldPlan)
         case recorded(RecordedPlan)
+        case apis(APIWorldPlan)
+    }
+
+    /// The built-in world's JSON APIs and their scripted teacher.
+    public struct APIWorldPlan: Codable, Sendable, Hashable {
+        public var seed: UInt64
+        /// How many people; the other entities come in proportion.
+        public var people: Int
+        /// How many tasks the teacher solves.
+        public var train: Int
     }
 
     /// The built-in world and its scripted teacher.
@@ -110,6 +122,8 @@ public struct Recipe: Codable, Sendable, Hashable {
         /// Seconds for each program.
         public var programSeconds: Double
         public var vote: VotePlan
+        /// How agents of roles are measured; nil in recipes that have none.
+        public var roles: RoleEvaluation?
     }
 
     /// How self-consistent actions are sampled and compared.
@@ -180,11 +194,12 @@ extension Recipe {
         seed = UInt64(reader.integer("seed", default: 42))
         let world = reader.mapping("world", Self.world)
         let recorded = reader.mapping("recorded", Self.recorded)
-        if (world == nil) == (recorded == nil) {
-            reader.refuse("world", "exactly one of 'world' and 'recorded' says where the tasks come from")
+        let apis = reader.mapping("apis", Self.apis)
+        if [world != nil, recorded != nil, apis != nil].count(where: \.self) != 1 {
+            reader.refuse("world", "exactly one of 'world', 'recorded' and 'apis' says where the tasks come from")
         }
         source =
-            recorded.map(Source.recorded)
+            apis.map(Source.apis) ?? recorded.map(Source.recorded)
             ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2))
         teacher = reader.mapping("teacher", TeacherPlan.init)
         filter = reader.mapping("filter", FilterPlan.init)
@@ -199,15 +214,46 @@ extension Recipe {
                     all[style] = plans.mapping(style.rawValue) { Self.training($0, seed: seed) }
                 }
             } ?? [:]
-        if training.isEmpty { reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent") }
+        let list = reader.list("curricula") { Curriculum($0, seed: seed) }
+        curricula = list.isEmpty ? nil : list
+        Self.check(list, source, styles: training.count, reader)
+        let hasRoles = !list.isEmpty
         evaluation =
-            reader.mapping("evaluation", Self.evaluation)
+            reader.mapping("evaluation") { Self.evaluation($0, hasRoles: hasRoles) }
             ?? EvaluationPlan(
                 systems: System.allCases, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
                 programSeconds: 5, vote: VotePlan())
         for system in evaluation.systems where training[system.style] == nil {
             reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
         }
+    }
+
+    /// Agents of roles learn to call APIs, or to write the programs of recorded trajectories.
+    private static func check(_ curricula: [Curriculum], _ source: Source, styles: Int, _ reader: RecipeReader) {
+        if curricula.isEmpty, styles == 0 {
+            reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent")
+        }
+        switch source {
+        case .apis where curricula.isEmpty:
+            reader.refuse("curricula", "'apis' needs 'curricula': agents of roles are trained on API tasks")
+        case .world where !curricula.isEmpty:
+            reader.refuse("curricula", "'curricula' needs 'apis' or 'recorded' in place of 'world'")
+        default: break
+        }
+        if !curricula.isEmpty, styles > 0 {
+            reader.refuse("training", "a recipe has 'training' or 'curricula', not both")
+        }
+        var names: Set<String> = []
+        for curriculum in curricula where !names.insert(curriculum.name).inserted {
+            reader.refuse("curricula", "two curricula are named '\(curriculum.name)'")
+        }
+    }
+
+    private static func apis(_ reader: RecipeReader) -> APIWorldPlan {
+        APIWorldPlan(
+            seed: UInt64(reader.integer("seed", default: 1)),
+            people: reader.integer("people", default: 1000, in: 20...200_000),
+            train: reader.integer("train", default: 1000, in: 1...1_000_000))
     }
 
     private static func world(_ reader: RecipeReader) -> WorldPlan {
@@ -233,7 +279,12 @@ extension Recipe {
     }
 
     private static func training(_ reader: RecipeReader, seed: UInt64) -> TrainingPlan {
-        enum Method: String, CaseIterable { case full, lora }
+        training(reader, usual: TrainingConfiguration(seed: seed, checkpointEvery: 50))
+    }
+
+    /// Reads a training plan.
+    /// - Parameter usual: what the recipe need not say.
+    static func training(_ reader: RecipeReader, usual: TrainingConfiguration) -> TrainingPlan {
         let lora = reader.mapping("lora") { lora in
             LoRAConfiguration(
                 rank: lora.integer("rank", default: 64, in: 1...4096), alpha: lora.number("alpha", default: 128),
@@ -241,25 +292,25 @@ extension Recipe {
         }
         let configuration = TrainingConfiguration(
             method: lora.map(TrainingConfiguration.Method.lora) ?? .full,
-            epochs: reader.integer("epochs", default: 2, in: 1...1000),
+            epochs: reader.integer("epochs", default: usual.epochs, in: 1...1000),
             rowTokens: reader.integer("rowTokens", default: 4096, in: 16...1_000_000),
-            accumulation: reader.integer("accumulation", default: 1, in: 1...10_000),
-            learningRate: reader.number("learningRate", default: 2e-4, in: 1e-9...1),
-            schedule: reader.choice("schedule", default: .linear),
-            warmup: reader.number("warmup", default: 0, in: 0...1),
-            weightDecay: reader.number("weightDecay", default: 0, in: 0...1),
+            accumulation: reader.integer("accumulation", default: usual.accumulation, in: 1...10_000),
+            learningRate: reader.number("learningRate", default: usual.learningRate, in: 1e-9...1),
+            schedule: reader.choice("schedule", default: usual.schedule),
+            warmup: reader.number("warmup", default: usual.warmup, in: 0...1),
+            weightDecay: reader.number("weightDecay", default: usual.weightDecay, in: 0...1),
             clip: reader.number("clip", default: 1, in: 1e-6...1e6),
             beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
             precision: reader.choice("precision", default: .bfloat16),
-            recomputesActivations: reader.flag("recompute", default: false), seed: seed,
+            recomputesActivations: reader.flag("recompute", default: false), seed: usual.seed,
             checkpointEvery: reader.integer("checkpointEvery", default: 50, in: 1...1_000_000))
         return TrainingPlan(
             configuration: configuration, maximumTokens: reader.integer("maxTokens", default: 1024, in: 16...1_000_000),
             overlong: reader.choice("overlong", default: .drop))
     }
 
-    private static func evaluation(_ reader: RecipeReader) -> EvaluationPlan {
-        let names = reader.strings("systems") ?? System.allCases.map(\.rawValue)
+    private static func evaluation(_ reader: RecipeReader, hasRoles: Bool) -> EvaluationPlan {
+        let names = reader.strings("systems") ?? (hasRoles ? [] : System.allCases.map(\.rawValue))
         for name in names where System(rawValue: name) == nil {
             let known = System.allCases.map(\.rawValue)
             let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
@@ -279,6 +330,7 @@ extension Recipe {
             maximumSteps: reader.integer("maxSteps", default: 5, in: 1...100),
             maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
             concurrency: reader.integer("concurrency", default: 48, in: 1...1024),
-            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600), vote: vote ?? usual)
+            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600), vote: vote ?? usual,
+            roles: hasRoles ? RoleEvaluation(reader) : nil)
     }
 }

@@ -43,11 +43,40 @@ public actor RecipeRun {
         source = try TaskSource(recipe, folder: folder)
     }
 
+    /// The figures of a run.
+    public enum Outcome: Sendable {
+        /// Of students that answer questions.
+        case answers(EvaluationSummary)
+        /// Of agents that call APIs.
+        case toolUse(ToolUseSummary)
+
+        /// As `report.md` has it.
+        public var table: String {
+            switch self {
+            case .answers(let summary): MarkdownTable.render(summary)
+            case .toolUse(let summary): ToolUseTable.render(summary)
+            }
+        }
+
+        /// As `summary.json` has it.
+        public var json: String {
+            get throws {
+                let data =
+                    switch self {
+                    case .answers(let summary): try JSONCoding.prettyEncoder.encode(summary)
+                    case .toolUse(let summary): try JSONCoding.prettyEncoder.encode(summary)
+                    }
+                return String(decoding: data, as: UTF8.self)
+            }
+        }
+    }
+
     /// Works up to a goal.
     /// - Returns: the figures, when the goal is evaluation.
     @discardableResult
-    public func run(until goal: Goal = .evaluate) async throws -> EvaluationSummary? {
+    public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
         try saveManifest()
+        if recipe.curricula != nil { return try await runCurricula(until: goal).map(Outcome.toolUse) }
         var hashes: [Recipe.Style: String] = [:]
         for style in Recipe.Style.allCases where recipe.training[style] != nil {
             hashes[style] = try await teach(style)
@@ -70,7 +99,7 @@ public actor RecipeRun {
             }
         }
         try await report(summary)
-        return summary
+        return .answers(summary)
     }
 
     /// The interpreter, started when it is first needed.

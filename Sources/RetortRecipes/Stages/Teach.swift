@@ -30,6 +30,7 @@ extension RecipeRun {
                 } else {
                     try await writeReasoning(teacher, style, in: set)
                 }
+            case .apis: break
             }
         }
         return hash
