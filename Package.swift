@@ -7,6 +7,8 @@ let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().
 let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let bigInt = Target.Dependency.product(name: "BigInt", package: "BigInt")
+let complex = Target.Dependency.product(name: "ComplexModule", package: "swift-numerics")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
@@ -28,7 +30,10 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
-    ("RetortEvaluation", ["RetortCore"], []),
+    (
+        "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],
+        [.copy("Resources/symbolic.py")]
+    ),
     ("RetortWorld", ["RetortCore", "RetortAgents"], []),
     (
         "RetortRecipes",
@@ -61,6 +66,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.0.0"),
+        .package(url: "https://github.com/attaswift/BigInt", from: "6.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),

@@ -47,7 +47,7 @@ extension RecipeRun {
         let done = try await store.taskIDs(in: set)
         let left = tasks.filter { !done.contains($0.id) }
         let progress = ProgressLine(set)
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         var (finished, correct) = (0, 0)
         for try await trajectory in rollout.trajectories(for: left, concurrency: concurrency) {
             let verdict = await grader.grade(trajectory)
@@ -61,7 +61,7 @@ extension RecipeRun {
     }
 
     private func writeReasoning(_ teacher: ScriptedTeacher, _ style: Recipe.Style, in set: String) async throws {
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let done = try await store.taskIDs(in: set)
         for task in source.train where !done.contains(task.id) {
             try Task.checkCancellation()
@@ -75,7 +75,7 @@ extension RecipeRun {
     }
 
     private func keep(_ trajectories: [Trajectory], for style: Recipe.Style, in set: String) async throws {
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let done = try await store.taskIDs(in: set)
         for trajectory in trajectories where !done.contains(trajectory.task.id) {
             try Task.checkCancellation()
