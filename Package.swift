@@ -9,6 +9,8 @@ let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFold
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let sockets = ["NIOPosix", "NIOHTTP1"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
+let bigInt = Target.Dependency.product(name: "BigInt", package: "BigInt")
+let complex = Target.Dependency.product(name: "ComplexModule", package: "swift-numerics")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
@@ -30,7 +32,10 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
-    ("RetortEvaluation", ["RetortCore"], []),
+    (
+        "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],
+        [.copy("Resources/symbolic.py")]
+    ),
     ("RetortWorld", ["RetortCore", "RetortAgents"], []),
     (
         "RetortRecipes",
@@ -64,6 +69,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.0.0"),
+        .package(url: "https://github.com/attaswift/BigInt", from: "6.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),

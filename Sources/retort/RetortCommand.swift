@@ -21,7 +21,9 @@ struct RetortCommand: AsyncParsableCommand {
             """,
         version: Retort.version,
         subcommands: [
-            RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
+            RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
+            BenchmarksCommand.self,
+            AskCommand.self,
             InspectCommand.self, DoctorCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self,
             ExportCommand.self, ServeCommand.self, PretrainCommand.self,
             TokenizeCommand.self,

@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortEvaluation
 import RetortTraining
 import Yams
 
@@ -24,6 +25,8 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var curricula: [Curriculum]?
     /// What is measured.
     public var evaluation: EvaluationPlan
+    /// Published test sets that are measured besides the source's own tests; nil when there are none.
+    public var benchmarks: BenchmarkPlan?
 
     /// The built-in world, or recorded data.
     public enum Source: Codable, Sendable, Hashable {
@@ -92,21 +95,57 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var overlong: OverlongPolicy
     }
 
+    /// Which published test sets are measured, and how.
+    public struct BenchmarkPlan: Codable, Sendable, Hashable {
+        /// By name; see `retort benchmarks`.
+        public var names: [String]
+        /// The folder that their files lie in.
+        public var folder: String
+        /// How many questions of each; nil is all of them.
+        public var limit: Int?
+        /// Whose verdicts mathematical answers get.
+        public var compatibility: FamilyGrader.Compatibility
+
+        init(_ reader: RecipeReader) {
+            names = reader.strings("names") ?? Benchmark.paper.map(\.name)
+            for name in names where !Benchmark.all.contains(where: { $0.name == name }) {
+                let known = Benchmark.all.map(\.name)
+                let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+                reader.refuse(
+                    "names", "there is no benchmark '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
+            }
+            folder = reader.string("folder")
+            limit = reader.has("limit") ? reader.integer("limit", default: 1, in: 1...1_000_000) : nil
+            compatibility = reader.choice("compatibility", default: .retort)
+        }
+    }
+
     /// A student and a way of running it.
     public enum System: String, Codable, Sendable, CaseIterable {
         case cot
         case cotWithRetrieval = "cot+rag"
         case agent
         case agentWithVote = "agent+sag"
+        /// Chain of thought, and the answer that most of several samples give.
+        case cotWithVote = "cot+sc"
+        /// The base without training, told what to do by its prompt.
+        case promptedReasoning = "cot-prompt"
+        case promptedAgent = "agent-prompt"
 
-        /// The training that it needs.
+        /// What is measured when a recipe does not say.
+        static let usual: [System] = [.cot, .cotWithRetrieval, .agent, .agentWithVote]
+
+        /// What it does, and so the training that it needs when it needs any.
         public var style: Style {
             switch self {
-            case .cot: .cot
+            case .cot, .cotWithVote, .promptedReasoning: .cot
             case .cotWithRetrieval: .cotWithRetrieval
-            case .agent, .agentWithVote: .agent
+            case .agent, .agentWithVote, .promptedAgent: .agent
             }
         }
+
+        /// Whether it is a trained student rather than its base.
+        public var isTrained: Bool { self != .promptedReasoning && self != .promptedAgent }
     }
 
     /// What is measured.
@@ -221,9 +260,10 @@ extension Recipe {
         evaluation =
             reader.mapping("evaluation") { Self.evaluation($0, hasRoles: hasRoles) }
             ?? EvaluationPlan(
-                systems: System.allCases, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
+                systems: System.usual, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
                 programSeconds: 5, vote: VotePlan())
-        for system in evaluation.systems where training[system.style] == nil {
+        benchmarks = reader.mapping("benchmarks", BenchmarkPlan.init)
+        for system in evaluation.systems where system.isTrained && training[system.style] == nil {
             reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
         }
     }
@@ -310,7 +350,7 @@ extension Recipe {
     }
 
     private static func evaluation(_ reader: RecipeReader, hasRoles: Bool) -> EvaluationPlan {
-        let names = reader.strings("systems") ?? (hasRoles ? [] : System.allCases.map(\.rawValue))
+        let names = reader.strings("systems") ?? (hasRoles ? [] : System.usual.map(\.rawValue))
         for name in names where System(rawValue: name) == nil {
             let known = System.allCases.map(\.rawValue)
             let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
@@ -326,7 +366,7 @@ extension Recipe {
         }
         return EvaluationPlan(
             systems: names.compactMap(System.init(rawValue:)),
-            tasks: reader.integer("tasks", default: 100, in: 1...1_000_000),
+            tasks: reader.integer("tasks", default: 100, in: 0...1_000_000),
             maximumSteps: reader.integer("maxSteps", default: 5, in: 1...100),
             maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
             concurrency: reader.integer("concurrency", default: 48, in: 1...1024),

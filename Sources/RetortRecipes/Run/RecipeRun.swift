@@ -21,9 +21,13 @@ public actor RecipeRun {
     let store: TrajectoryStore
     let source: TaskSource
     private var stages: [String: Manifest.Stage]
-    private let sandbox: SandboxLevel
+    let sandbox: SandboxLevel
     private var interpreter: PythonInterpreter?
     var openTeacher: EndpointTeacher?
+    /// The questions of the recipe's benchmarks, once they have been looked through.
+    var benchmarkTasks: [AgentTask]?
+    /// What grades, once it was needed.
+    var openGrader: FamilyGrader?
 
     /// Opens the run's folder and makes its tasks.
     /// - Parameter sandbox: the weakest one to run model-written programs in.
@@ -92,11 +96,14 @@ public actor RecipeRun {
         }
         guard goal >= .evaluate else { return nil }
         for student in recipe.students {
+            var measured: [(name: String, records: [RunRecord])] = []
             for system in recipe.evaluation.systems {
                 let base = trained["\(student.name)/\(system.style.rawValue)"] ?? ""
                 let (parameters, records) = try await evaluate(student, system, after: base)
-                summary.add(system.rawValue, parameters: parameters, records)
+                summary.add(system.rawValue, student: student.name, parameters: parameters, records)
+                measured.append((system.rawValue, records))
             }
+            summary.compare(student.name, measured)
         }
         try await report(summary)
         return .answers(summary)

@@ -41,6 +41,7 @@ public final class RunFolder: Sendable {
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
     var summaryFile: URL { url.appendingPathComponent("summary.json") }
     var reportFile: URL { url.appendingPathComponent("report.html") }
+    var figuresFile: URL { url.appendingPathComponent("summary.csv") }
     var tableFile: URL { url.appendingPathComponent("report.md") }
     func checkpoint(_ student: String, _ style: Recipe.Style) -> URL {
         url.appendingPathComponent("checkpoints/\(student)/\(style.rawValue)")

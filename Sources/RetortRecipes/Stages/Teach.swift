@@ -128,7 +128,7 @@ extension RecipeRun {
         let done = try await store.ids(in: set).subtracting(store.failedIDs(in: set))
         let left = jobs.filter { !done.contains(rollout.trajectoryID($0)) }
         let progress = SharedProgress(ProgressLine(set))
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let store = store
         try await rollout.run(left, concurrency: concurrency, tries: tries) { finished in
             var entries: [StoredTrajectory] = []
@@ -141,7 +141,7 @@ extension RecipeRun {
     }
 
     private func writeReasoning(_ teacher: ScriptedTeacher, _ style: Recipe.Style, in set: String) async throws {
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let done = try await store.taskIDs(in: set)
         for task in source.train where !done.contains(task.id) {
             try Task.checkCancellation()
@@ -155,7 +155,7 @@ extension RecipeRun {
     }
 
     private func keep(_ trajectories: [Trajectory], for style: Recipe.Style, in set: String) async throws {
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let done = try await store.taskIDs(in: set)
         for trajectory in trajectories where !done.contains(trajectory.task.id) {
             try Task.checkCancellation()
