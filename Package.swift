@@ -47,7 +47,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ),
     (
         "RetortServer",
-        ["RetortCore", "RetortAgents", hummingbird, hummingbirdCore, httpTypes, lifecycle, nio, log], []
+        ["RetortCore", "RetortAgents", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log], []
     ),
 ]
 

@@ -188,4 +188,36 @@ struct PublishedDataTests {
         #expect(trajectories.reduce(0) { $0 + $1.steps.count } == 728)
         try afterTrips(trajectories)
     }
+
+    @Test(
+        "StableToolBench's queries: every one has tools, every tool a function that can be served",
+        .enabled(if: isThere("stabletoolbench"), "the public data is not beside the project"),
+        arguments: [("G1_instruction", 163), ("G3_instruction", 61)])
+    func stableToolBench(name: String, count: Int) throws {
+        let queries = try ToolBenchQueries(data.appendingPathComponent("stabletoolbench/\(name).json"))
+        #expect(queries.tasks.count == count)
+        #expect(queries.account.rejections.isEmpty)
+        for task in queries.tasks {
+            #expect(!task.tools.isEmpty)
+            #expect(Set(task.tools.map(\.name)) == Set(task.virtualAPIs.keys))
+            #expect(
+                task.virtualAPIs.values.allSatisfy {
+                    queries.documents[VirtualAPIName(category: $0.category, tool: $0.tool, api: $0.api)] != nil
+                })
+        }
+    }
+
+    @Test(
+        "ToolAlpaca's ten simulated APIs: 100 instructions, whose expected calls are of tools that are offered",
+        .enabled(if: isThere("toolalpaca"), "the public data is not beside the project"))
+    func toolAlpaca() throws {
+        let alpaca = try ToolAlpacaFile(data.appendingPathComponent("toolalpaca/eval_simulated.json"))
+        #expect(alpaca.account.imported == 10)
+        #expect(alpaca.tasks.count == 100)
+        let calls = alpaca.tasks.flatMap { task in
+            (task.metadata["golden"]?.array ?? []).map { (task, $0["Action"]?.string ?? "") }
+        }
+        #expect(calls.count > 100)
+        #expect(calls.allSatisfy { task, name in task.tools.contains { $0.name == name } })
+    }
 }

@@ -1,0 +1,105 @@
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import RetortAgents
+import RetortCore
+import ServiceLifecycle
+
+/// A server of virtual APIs by StableToolBench's protocol (arXiv 2403.07714): `POST /virtual`, and `GET /health`.
+///
+/// ```swift
+/// let cache = try ReplyCache(file) { examples in SimulatedAPIs(model, examples: examples.callAsFunction) }
+/// let server = VirtualAPIServer(cache, port: 8080)
+/// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+///
+/// A call that cannot be read is answered with status 422, one too many with 503, one too slow with 504; each has the
+/// protocol's own form, an `error` and an empty `response`.
+public struct VirtualAPIServer: Service {
+    private let apis: any VirtualAPIs
+    private let host: String
+    private let port: Int
+    private let seconds: Double
+    private let admission: Admission
+    private let logger: Logger
+    private let onStart: @Sendable (_ port: Int) async -> Void
+
+    /// The longest body, in bytes.
+    private static let longestBody = 1 << 20
+
+    /// - Parameters:
+    ///   - port: 0 takes any free one.
+    ///   - maximumRunning: the most calls that are worked on at once; four times as many may wait.
+    ///   - seconds: the longest a call may take, its wait included.
+    ///   - onStart: called once connections are accepted, with the port.
+    public init(
+        _ apis: any VirtualAPIs, host: String = "127.0.0.1", port: Int = 8080, maximumRunning: Int = 32,
+        seconds: Double = 120, logger: Logger = Logger(label: "retort.apis"),
+        onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) {
+        self.apis = apis
+        self.host = host
+        self.port = port
+        self.seconds = seconds
+        admission = Admission(running: maximumRunning, waiting: 4 * maximumRunning, patience: .seconds(seconds))
+        self.logger = logger
+        self.onStart = onStart
+    }
+
+    /// Serves until a graceful shutdown or cancellation.
+    /// - Throws: `ServerError` when it cannot listen.
+    public func run() async throws {
+        let router = Router()
+        router.post("/virtual") { request, _ in await answer(request) }
+        router.get("/health") { _, _ in
+            let load = admission.load
+            return Response.json([
+                "status": "ok", "running": .integer(load.running), "waiting": .integer(load.waiting),
+            ])
+        }
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        let application = Application(
+            router: router,
+            configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "retort"),
+            onServerRunning: { [onStart, port] channel in await onStart(channel.localAddress?.port ?? port) },
+            logger: quiet)
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw ServerError.cannotListen(host: host, port: port, "\(error)")
+        }
+    }
+
+    private func answer(_ request: Request) async -> Response {
+        func refuse(_ status: HTTPResponse.Status, _ reason: String) -> Response {
+            .json(VirtualReply(error: reason).json, status: status)
+        }
+        let call: VirtualCall
+        do {
+            let body = try await request.body.collect(upTo: Self.longestBody)
+            call = try ExactJSON.decode(VirtualCall.self, from: body.readableBytesView)
+        } catch {
+            let fields = "category, tool_name, api_name and tool_input"
+            return refuse(.unprocessableContent, "the body is not a JSON object with \(fields)")
+        }
+        do {
+            let reply = try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+                [admission, apis] in
+                let place = try await admission.enter()
+                defer { withExtendedLifetime(place) {} }
+                return try await apis.reply(to: call)
+            }
+            return .json(reply.json)
+        } catch is Admission.Refusal {
+            return refuse(.serviceUnavailable, "too many requests; try again later")
+        } catch let error as APIError {
+            return refuse(error.status, error.message)
+        } catch {
+            logger.error("a virtual call failed", metadata: ["error": "\(error)", "api": "\(call.api)"])
+            return refuse(.internalServerError, "the call failed: \(error)")
+        }
+    }
+}

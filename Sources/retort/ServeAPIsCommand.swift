@@ -1,0 +1,86 @@
+import ArgumentParser
+import Foundation
+import Logging
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortServer
+import RetortStore
+import RetortTensor
+import ServiceLifecycle
+
+/// `retort serve-apis`
+struct ServeAPIsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve-apis", abstract: "Serve virtual APIs by StableToolBench's protocol, imitated by a model.",
+        discussion: """
+              retort serve-apis --model checkpoints/qwen --queries G3_instruction.json --cache replies.sqlite
+              curl http://127.0.0.1:8080/virtual -d '{"category": "Media", "tool_name": "Vimeo", "api_name": \
+            "SearchVideos", "tool_input": {"query": "birds"}}'
+
+            Replies come from the cache, else from the cache folder of StableToolBench, else from the model, which reads the \
+            API's document: of ToolBench's queries, or the OpenAPI text of ToolAlpaca. A function of no document is refused.
+            """)
+
+    @Option(help: "The checkpoint's folder of the model that imitates the APIs.") var model: String
+    @Option(help: "Files of queries, or of ToolAlpaca, whose APIs are served.") var queries: [String] = []
+    @Option(help: "Remember replies in this file.") var cache: String?
+    @Option(help: "A cache folder of StableToolBench, for reading.") var published: String?
+    @Option(help: "The interface; 0.0.0.0 is every one.") var host = "127.0.0.1"
+    @Option(help: "The port; 0 takes any free one.") var port = 8080
+    @Option(help: "The most calls that are worked on at once.") var maximumRunning = 32
+    @Option(help: "The longest a call may take, in seconds.") var seconds = 120.0
+    @Option(help: "The most tokens of a reply.") var maximumTokens = 512
+    @Option(help: "0 gives the same reply to the same call.") var temperature = 0.0
+    @Option(help: "Where the weights live: cpu or cuda.") var device: Device = .cpu
+
+    func run() async throws {
+        var documents: [VirtualAPIName: JSONValue] = [:]
+        for file in queries {
+            documents.merge(try VirtualAPITasks(URL(fileURLWithPath: file)).documents) { first, _ in first }
+        }
+        let known = documents
+        let local = try LocalModel(
+            folder: URL(fileURLWithPath: model), options: .init(maximumSamples: maximumRunning, device: device))
+        let replies = try ReplyCache(
+            cache.map { URL(fileURLWithPath: $0) }, published: published.map { URL(fileURLWithPath: $0) }
+        ) { examples in
+            SimulatedAPIs(
+                local, documents: known, temperature: temperature, maximumTokens: maximumTokens,
+                examples: { try await examples($0) })
+        }
+        let server = VirtualAPIServer(
+            replies, host: host, port: port, maximumRunning: maximumRunning, seconds: seconds
+        ) { port in
+            print("Serving \(known.isEmpty ? "any" : String(known.count)) APIs at http://\(host):\(port)/virtual")
+            try? FileHandle.standardOutput.synchronize()
+        }
+        let group = ServiceGroup(services: [server], logger: Logger(label: "retort.apis"))
+        let work = Task { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
+    }
+}
+
+/// A file of tasks over virtual APIs: ToolBench's queries or ToolAlpaca's set.
+struct VirtualAPITasks {
+    let tasks: [AgentTask]
+    let documents: [VirtualAPIName: JSONValue]
+    let account: ImportAccount
+
+    init(_ file: URL) throws {
+        let queries = try ToolBenchQueries(file)
+        if queries.tasks.isEmpty {
+            let alpaca = try ToolAlpacaFile(file)
+            (tasks, documents, account) = (alpaca.tasks, alpaca.documents, alpaca.account)
+        } else {
+            (tasks, documents, account) = (queries.tasks, queries.documents, queries.account)
+        }
+        guard !tasks.isEmpty else {
+            throw ValidationError("\(file.path) holds no queries; give a file of StableToolBench's or ToolAlpaca's")
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import RetortAgents
+import RetortCore
+import RetortServer
+import Testing
+
+/// Replies with what it was asked; or never.
+private struct EchoAPIs: VirtualAPIs {
+    func reply(to call: VirtualCall) async throws -> VirtualReply {
+        if call.api == "slow" { try await Task.sleep(for: .seconds(600)) }
+        if call.api == "broken" { throw VirtualAPIError.unreadable("it") }
+        guard let arguments = call.arguments else { return VirtualReply(error: "the input is not a JSON object") }
+        return VirtualReply(response: ["api": .string(call.api), "arguments": .object(arguments)])
+    }
+}
+
+@Suite("Server of virtual APIs")
+struct VirtualAPIServerTests {
+    /// Runs a server on a free port for as long as `body` lasts.
+    private func serving(
+        maximumRunning: Int = 8, seconds: Double = 30, _ body: (String) async throws -> Void
+    ) async throws {
+        let (ports, continuation) = AsyncStream<Int>.makeStream()
+        let server = VirtualAPIServer(EchoAPIs(), port: 0, maximumRunning: maximumRunning, seconds: seconds) {
+            continuation.yield($0)
+        }
+        let work = Task {
+            defer { continuation.finish() }
+            try await server.run()
+        }
+        defer { work.cancel() }
+        var iterator = ports.makeAsyncIterator()
+        let port = try #require(await iterator.next())
+        try await body("http://127.0.0.1:\(port)")
+    }
+
+    private func post(_ address: String, _ body: String) async throws -> (status: UInt, reply: JSONValue) {
+        var request = HTTPClientRequest(url: "\(address)/virtual")
+        request.method = .POST
+        request.body = .bytes(ByteBuffer(string: body))
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let bytes = try await response.body.collect(upTo: 1 << 20)
+        return (response.status.code, try ExactJSON.value(of: bytes.readableBytesView))
+    }
+
+    @Test("our client and our server understand each other, values keep their types")
+    func roundTrip() async throws {
+        try await serving { address in
+            let client = try VirtualAPIClient("\(address)/")
+            let call = VirtualCall(category: "C", tool: "T", api: "find", input: ["x": 2.0, "y": ["é 🧪", .null]])
+            let reply = try await client.reply(to: call)
+            #expect(reply == VirtualReply(response: ["api": "find", "arguments": ["x": 2.0, "y": ["é 🧪", .null]]]))
+        }
+    }
+
+    @Test("bodies as ToolBench's clients send them: inputs as texts or objects, empty ones too")
+    func bodies() async throws {
+        try await serving { address in
+            for input in [#""{\"a\": 1}""#, #"{"a": 1}"#] {
+                let body =
+                    #"{"category": "C", "tool_name": "T", "api_name": "f", "tool_input": \#(input), "strip": "", "toolbench_key": ""}"#
+                let (status, reply) = try await post(address, body)
+                #expect(status == 200)
+                #expect(reply == ["error": "", "response": ["api": "f", "arguments": ["a": 1]]])
+            }
+            let (status, reply) = try await post(
+                address, #"{"category": "C", "tool_name": "T", "api_name": "f", "tool_input": ""}"#)
+            #expect(status == 200)
+            #expect(reply["response"]?["arguments"] == [:])
+            let (_, broken) = try await post(
+                address, #"{"category": "C", "tool_name": "T", "api_name": "f", "tool_input": "{oops"}"#)
+            #expect(broken == ["error": "the input is not a JSON object", "response": ""])
+        }
+    }
+
+    @Test("what cannot be read, breaks or takes too long is told in the protocol's own form")
+    func errors() async throws {
+        try await serving(seconds: 0.2) { address in
+            for body in ["", "{", "[]", "{}", String(repeating: " ", count: 2 << 20)] {
+                let (status, reply) = try await post(address, body)
+                #expect(status == 422)
+                #expect(reply["response"] == "")
+            }
+            func call(_ api: String) -> String { #"{"category": "C", "tool_name": "T", "api_name": "\#(api)"}"# }
+            #expect(try await post(address, call("broken")).status == 500)
+            #expect(try await post(address, call("slow")).status == 504)
+            #expect(try await post(address, call("find")).status == 200)
+        }
+    }
+
+    @Test("a client without a server, or with a stranger's, tells so")
+    func clientErrors() async throws {
+        #expect(throws: VirtualAPIError.address("nowhere")) { try VirtualAPIClient("nowhere") }
+        try await serving { address in
+            let lost = try VirtualAPIClient("\(address)/health")
+            await #expect(throws: VirtualAPIError.self) {
+                try await lost.reply(to: VirtualCall(category: "", tool: "", api: "", input: ""))
+            }
+        }
+    }
+}
