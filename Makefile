@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo test build bench bench-train bench-generate format lint bootstrap clean
+.PHONY: demo test build bench bench-train bench-generate bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -35,6 +35,12 @@ bench-generate: build .retort/bench/.ready
 	$(SWIFT) build -c release --product generate-bench
 	.retort/bench/bin/pip install -q llama-cpp-python
 	.retort/bench/bin/python Benchmarks/generate.py
+
+bench-rollout: bootstrap .retort/bench/.ready
+	$(SWIFT) build -c release --product rollout-bench
+	$(SWIFT) build -c release --product scripted-endpoint
+	.retort/bench/bin/pip install -q openai
+	.retort/bench/bin/python Benchmarks/rollout.py
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Benchmarks Tools

@@ -7,13 +7,16 @@ let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().
 let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let sockets = ["NIOPosix", "NIOHTTP1"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
+let bigInt = Target.Dependency.product(name: "BigInt", package: "BigInt")
+let complex = Target.Dependency.product(name: "ComplexModule", package: "swift-numerics")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 
 /// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
 let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linux]))]
@@ -25,15 +28,19 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortStore", ["RetortCore", "RetortAgents", grdb], []),
     ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
+    ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
-    ("RetortEvaluation", ["RetortCore"], []),
+    (
+        "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],
+        [.copy("Resources/symbolic.py")]
+    ),
     ("RetortWorld", ["RetortCore", "RetortAgents"], []),
     (
         "RetortRecipes",
         [
-            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortLLM",
+            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortLLM",
             "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortWorld",
             .product(name: "Yams", package: "Yams"),
         ], []
@@ -46,7 +53,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortLLM", "RetortPython", http]
+    "RetortServer": ["RetortLLM", "RetortTensor", "RetortPython", http], "RetortRemote": ["FaultyEndpoint"],
+    "RetortRecipes": ["FaultyEndpoint"],
 ]
 
 let package = Package(
@@ -57,10 +65,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/apple/swift-numerics", from: "1.0.0"),
+        .package(url: "https://github.com/attaswift/BigInt", from: "6.0.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
@@ -71,7 +81,7 @@ let package = Package(
         + modules.map {
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
-                exclude: $0.name == "RetortLLM" ? ["Templates"] : [])
+                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"]][$0.name] ?? [])
         } + [
             .executableTarget(
                 name: "retort",
@@ -93,7 +103,28 @@ let package = Package(
             .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
+            .executableTarget(
+                name: "roles-bench", dependencies: ["RetortAgents", "RetortCore", "RetortLLM", "RetortWorld"],
+                path: "Benchmarks/Roles", linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
+            .executableTarget(
+                name: "rollout-bench",
+                dependencies: ["RetortRemote", "RetortAgents", "RetortPython", "RetortCore"],
+                path: "Benchmarks/Rollout",
+                linkerSettings: allocator),
+            .executableTarget(
+                name: "remote-parity",
+                dependencies: [
+                    "RetortRemote", "RetortLLM", "RetortAgents", "RetortCore",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ], path: "Tools/RemoteParity", linkerSettings: allocator),
+            .executableTarget(
+                name: "scripted-endpoint",
+                dependencies: [
+                    "FaultyEndpoint", "RetortWorld", "RetortCore",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                ], path: "Tools/ScriptedEndpoint"),
+            .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
             .target(name: "CWorker"),
             .target(
                 name: "CTorch",

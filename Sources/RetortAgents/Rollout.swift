@@ -4,7 +4,7 @@ import RetortCore
 public struct Rollout: Sendable {
     private let policy: any Policy
     private let search: any Search
-    private let environment: @Sendable () async throws -> any Environment
+    private let environment: @Sendable (AgentTask) async throws -> any Environment
     private let maximumSteps: Int
     private let seed: UInt64
 
@@ -14,6 +14,15 @@ public struct Rollout: Sendable {
     public init(
         policy: any Policy, search: any Search = GreedySearch(), maximumSteps: Int = 5, seed: UInt64 = 0,
         environment: @escaping @Sendable () async throws -> any Environment
+    ) {
+        self.init(policy: policy, search: search, maximumSteps: maximumSteps, seed: seed) { _ in try await environment()
+        }
+    }
+
+    /// - Parameter environment: makes a session for a task, where tasks have tools of their own.
+    public init(
+        policy: any Policy, search: any Search = GreedySearch(), maximumSteps: Int = 5, seed: UInt64 = 0,
+        environmentFor environment: @escaping @Sendable (AgentTask) async throws -> any Environment
     ) {
         self.policy = policy
         self.search = search
@@ -39,18 +48,14 @@ public struct Rollout: Sendable {
     }
 
     /// Works on a task to its end. A model or environment that breaks is an ending, not an error.
-    /// - Throws: `CancellationError` only.
+    /// - Throws: `CancellationError`, and errors that halt the whole run (`RunHalting`).
     public func trajectory(
         for task: AgentTask, attempt: Int = 0, emit: @escaping @Sendable (RolloutEvent) -> Void = { _ in }
     ) async throws -> Trajectory {
-        var trajectory = Trajectory(
-            task: task,
-            provenance: Provenance(
-                policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt,
-                prompt: policy.promptIdentity, version: Retort.version))
+        var trajectory = Trajectory(task: task, provenance: provenance(attempt))
         var session: (any Environment)?
         do {
-            var current: any Environment = GuardedEnvironment(try await environment())
+            var current: any Environment = GuardedEnvironment(try await environment(task))
             defer { session = current }
             try await search.pursue(
                 &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
@@ -61,10 +66,25 @@ public struct Rollout: Sendable {
                 await session?.close()
                 throw CancellationError()
             }
+            if let halting = error as? any RunHalting, halting.haltsRun {
+                await session?.close()
+                throw error
+            }
             trajectory.end(.failed("\(error)"))
         }
         await session?.close()
         return trajectory
+    }
+
+    private func provenance(_ attempt: Int) -> Provenance {
+        Provenance(
+            policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt,
+            prompt: policy.promptIdentity, version: Retort.version)
+    }
+
+    /// What a job's trajectory will be called, before it is made.
+    public func trajectoryID(_ job: RolloutJob) -> String {
+        Trajectory(task: job.task, provenance: provenance(job.attempt)).id
     }
 
     /// Asks for the answer when no steps are left. What is said instead of one is recorded too.

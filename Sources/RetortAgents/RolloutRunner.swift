@@ -1,34 +1,94 @@
 import RetortCore
+import Synchronization
+
+/// One trajectory that is to be made.
+public struct RolloutJob: Sendable, Hashable {
+    public var task: AgentTask
+    /// Which of several trajectories for the task, from 0.
+    public var attempt: Int
+
+    public init(_ task: AgentTask, attempt: Int = 0) {
+        self.task = task
+        self.attempt = attempt
+    }
+}
 
 extension Rollout {
-    /// Works on many tasks, a bounded number at once; trajectories come as they finish.
+    /// Works on many jobs, a bounded number at once, and hands trajectories over as they finish.
     ///
-    /// Ending the iteration cancels what is under way.
-    public func trajectories(
-        for tasks: [AgentTask], concurrency: Int
-    ) -> AsyncThrowingStream<Trajectory, any Error> {
-        AsyncThrowingStream { continuation in
-            let work = Task {
-                do {
-                    try await withThrowingTaskGroup(of: Trajectory.self) { group in
-                        var waiting = tasks[...]
-                        for task in waiting.prefix(max(concurrency, 1)) {
-                            group.addTask { try await trajectory(for: task) }
+    /// A job starts only when `finished` has taken the results before it in: a slow store slows the agents down instead of
+    /// filling the memory.
+    ///
+    /// - Parameters:
+    ///   - tries: how often a job is worked on at most while its trajectory fails, that is while the model or the
+    ///     environment breaks. A wrong answer is a result, not a failure.
+    ///   - finished: takes all that finished since it was last called, so that a store can save them together.
+    /// - Throws: what `finished` throws, errors that halt the run, `CancellationError`; what is under way is cancelled, and
+    ///   what had finished before the error has been handed over.
+    public func run(
+        _ jobs: [RolloutJob], concurrency: Int, tries: Int = 1,
+        finished: @Sendable ([Trajectory]) async throws -> Void
+    ) async throws {
+        let results = Results()
+        let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            defer { group.cancelAll() }
+            var waiting = jobs[...]
+            var working = 0
+            var arrivals = signals.makeAsyncIterator()
+            while working > 0 || !waiting.isEmpty {
+                while working < max(concurrency, 1), let job = waiting.popFirst() {
+                    working += 1
+                    group.addTask {
+                        let result: Result<Trajectory, any Error>
+                        do {
+                            result = .success(try await persistently(job, tries: tries))
+                        } catch {
+                            result = .failure(error)
                         }
-                        waiting = waiting.dropFirst(max(concurrency, 1))
-                        while let finished = try await group.next() {
-                            continuation.yield(finished)
-                            if let next = waiting.popFirst() {
-                                group.addTask { try await trajectory(for: next) }
-                            }
-                        }
+                        results.add(result)
+                        signal.yield()
                     }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
+                }
+                guard await arrivals.next() != nil else { throw CancellationError() }
+                let (done, error) = results.take()
+                working -= done.count
+                if !done.isEmpty { try await finished(done) }
+                if let error { throw error }
+            }
+        }
+        try Task.checkCancellation()
+    }
+
+    /// What finished and was not handed over yet; never more than work at once.
+    private final class Results: Sendable {
+        private let waiting = Mutex<(done: [Trajectory], error: (any Error)?)>(([], nil))
+
+        func add(_ result: Result<Trajectory, any Error>) {
+            waiting.withLock { waiting in
+                switch result {
+                case .success(let trajectory): waiting.done.append(trajectory)
+                // The first error is the cause; those of the cancelled others follow from it.
+                case .failure(let error): waiting.error = waiting.error ?? error
                 }
             }
-            continuation.onTermination = { _ in work.cancel() }
+        }
+
+        func take() -> (done: [Trajectory], error: (any Error)?) {
+            waiting.withLock { waiting in
+                defer { waiting.done = [] }
+                return (waiting.done, waiting.error)
+            }
+        }
+    }
+
+    /// A job's trajectory, made again while it fails.
+    private func persistently(_ job: RolloutJob, tries: Int) async throws -> Trajectory {
+        var left = max(tries, 1)
+        while true {
+            let trajectory = try await trajectory(for: job.task, attempt: job.attempt)
+            left -= 1
+            guard case .failed = trajectory.ending, left > 0 else { return trajectory }
         }
     }
 }

@@ -25,6 +25,11 @@ public struct ToolDocument: Codable, Sendable, Hashable {
     public var line: String {
         JSONValue.object(["Name": .string(name), "function": .string(function), "input": input]).jsonText
     }
+
+    /// The document in few words: `name(parameter, parameter): what it does`.
+    public var signature: String {
+        "\(name)(\((input.object ?? [:]).keys.sorted().joined(separator: ", "))): \(function)"
+    }
 }
 
 extension AgentTask {

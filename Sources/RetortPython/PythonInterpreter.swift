@@ -127,7 +127,8 @@ public actor PythonInterpreter {
     private static func configuration(_ limits: PythonLimits, isolated: Bool, readable: [String]) -> JSONValue {
         [
             "op": "configure", "memory": .integer(limits.memoryBytes), "temporary": .integer(limits.temporaryBytes),
-            "cpu": .integer(Int(limits.seconds.rounded(.up)) + 2), "namespaces": .bool(isolated),
+            "cpu": .integer(limits.processorSeconds ?? Int(limits.seconds.rounded(.up)) + 2),
+            "namespaces": .bool(isolated),
             "readable": .array(readable.map(JSONValue.string)),
             "writable": .array(isolated ? ["/tmp", "/dev/null"] : ["/dev/null"]),
             "calls": .string(filter(CW_FILTER_CALLS)), "noPassing": .string(filter(CW_FILTER_NO_PASSING)),

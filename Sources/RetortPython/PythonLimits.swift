@@ -1,6 +1,6 @@
 /// What a program may use. Every limit that is reached becomes an observation; none stops the session.
 public struct PythonLimits: Sendable, Hashable {
-    /// Wall-clock seconds for a program, time in tools not counted. Processor time is limited to two seconds more.
+    /// Wall-clock seconds for a program, time in tools not counted.
     public var seconds: Double
     /// Characters of printed output, and of the last value.
     public var outputCharacters: Int
@@ -8,6 +8,9 @@ public struct PythonLimits: Sendable, Hashable {
     public var memoryBytes: Int
     /// The size of a program's text, in UTF-8 bytes.
     public var programBytes = 256 << 10
+    /// Processor seconds for a program: a limit that counts work, whatever else the machine does. Nil is two more than
+    /// `seconds`.
+    public var processorSeconds: Int?
     /// Calls of tools in one program.
     public var toolCalls = 30
     /// What a session's private `/tmp` holds, in bytes; also the size of any file.

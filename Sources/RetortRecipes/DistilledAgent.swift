@@ -26,9 +26,7 @@ public struct DistilledAgent: Sendable {
         let model = try LocalModel(
             folder: student.folder, identity: student.student, options: LocalModel.Options(prefixTokens: 1 << 15))
         rollout = run.agent(model, votes: votes)
-        sampleTask =
-            run.tests.first { $0.family == .factual && $0.split == "out" } ?? run.tests.first
-            ?? AgentTask(id: "sample", question: "What is 6 * 7?", answers: ["42"], family: .math)
+        sampleTask = run.sampleTask
     }
 
     /// A question of the user's own.

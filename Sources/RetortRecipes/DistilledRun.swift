@@ -24,7 +24,8 @@ public struct DistilledRun: Sendable {
     public let recipe: Recipe
     /// What there is, in the recipe's order.
     public let checkpoints: [Checkpoint]
-    let tests: [AgentTask]
+    /// One of the run's out-of-domain factual tasks.
+    public let sampleTask: AgentTask
     private let folder: RunFolder
     private let tools: [any Tool]
     private let python: PythonInterpreter
@@ -39,7 +40,9 @@ public struct DistilledRun: Sendable {
         self.folder = folder
         checkpoints = Self.checkpoints(recipe, folder)
         tools = source.tools
-        tests = source.tests
+        sampleTask =
+            source.tests.first { $0.family == .factual && $0.split == "out" } ?? source.tests.first
+            ?? AgentTask(id: "sample", question: "What is 6 * 7?", answers: ["42"], family: .math)
         python = try await PythonInterpreter(
             limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
     }

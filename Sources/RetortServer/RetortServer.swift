@@ -1,3 +1,4 @@
+import Foundation
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -38,7 +39,8 @@ public struct RetortServer: Service {
         var configuration = ServiceGroupConfiguration(
             services: [.init(service: application, successTerminationBehavior: .gracefullyShutdownGroup)],
             logger: Self.quiet(core.logger))
-        configuration.maximumGracefulShutdownDuration = .seconds(core.options.drainSeconds)
+        // Requests end within `drainSeconds`; this is for connections that do not.
+        configuration.maximumGracefulShutdownDuration = .seconds(core.options.drainSeconds + Self.lastSeconds)
         do {
             try await withGracefulShutdownHandler {
                 try await ServiceGroup(configuration: configuration).run()
@@ -47,12 +49,16 @@ public struct RetortServer: Service {
                 core.drain()
             }
         } catch let error as IOError {
-            throw ServerError.cannotListen(host: core.options.host, port: core.options.port, "\(error)")
+            throw ServerError.cannotListen(
+                host: core.options.host, port: core.options.port, String(cString: strerror(error.errnoCode)))
         } catch is CancellationError where core.isDraining {
-            core.logger.warning("requests were cut short because the server had to stop")
+            core.logger.warning("connections were closed because their clients did not")
         }
         core.logger.info("stopped")
     }
+
+    /// For telling clients that their requests are cut short.
+    private static let lastSeconds = 5.0
 
     private var application: some ApplicationProtocol {
         let options = core.options

@@ -14,6 +14,7 @@ final class ServerCore: Sendable {
     let generations: Admission
     let agents: Admission
     let started = Date()
+    private let register = WorkRegister()
     private let draining = Atomic(false)
 
     init(_ catalogue: ModelCatalogue, _ options: ServerOptions, _ logger: Logger) {
@@ -28,11 +29,18 @@ final class ServerCore: Sendable {
     /// Whether the server is about to stop.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
 
-    /// Takes nothing new; what is under way goes on.
+    /// Takes nothing new; what is under way goes on for `drainSeconds` at most, and is then told so.
     func drain() {
         draining.store(true, ordering: .relaxed)
         generations.close()
         agents.close()
+        Task { [options, register, logger, generations, agents] in
+            try await Task.sleep(for: .seconds(options.drainSeconds))
+            let running = generations.load.running + agents.load.running
+            guard running > 0 else { return }
+            logger.warning("requests are cut short because the server has to stop", metadata: ["running": "\(running)"])
+            register.close()
+        }
     }
 
     /// The head of a new answer.
@@ -69,10 +77,10 @@ final class ServerCore: Sendable {
         _ requests: [GenerationRequest], on model: any LanguageModel, _ context: ServerContext
     ) -> EventCursor<GenerationEvent> {
         let seconds = options.requestSeconds
-        return context.events { [generations] yield in
+        return context.events(register) { [generations, loop = context.channel.eventLoop] yield in
             let place = try await generations.enter()
             defer { withExtendedLifetime(place) {} }
-            try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+            try await loop.withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for (number, request) in requests.enumerated() {
                         group.addTask {
@@ -93,10 +101,10 @@ final class ServerCore: Sendable {
         on task: AgentTask, attempts: Int, with rollout: Rollout, _ context: ServerContext
     ) -> EventCursor<AgentAnswer.Event> {
         let seconds = options.requestSeconds
-        return context.events { [agents] yield in
+        return context.events(register) { [agents, loop = context.channel.eventLoop] yield in
             let place = try await agents.enter()
             defer { withExtendedLifetime(place) {} }
-            try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+            try await loop.withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 for attempt in 0..<attempts {
                     for try await event in rollout.run(task, attempt: attempt) {
                         yield(AgentAnswer.Event(attempt: attempt, event: event))

@@ -79,6 +79,15 @@ public struct TrainingSet: Sendable {
     /// A set of ready samples.
     public init(_ examples: [TrainingExample]) { self.examples = examples }
 
+    /// Puts another set's samples and counts behind this one's.
+    public static func += (set: inout TrainingSet, other: TrainingSet) {
+        set.examples += other.examples
+        set.overlong += other.overlong
+        set.dropped += other.dropped
+        set.shortened += other.shortened
+        set.split += other.split
+    }
+
     /// Tokens, over all samples.
     public var tokenCount: Int { examples.reduce(0) { $0 + $1.tokens.count } }
 

@@ -29,8 +29,11 @@ extension ScriptedTeacher {
         return trajectory
     }
 
-    private func reasoning(_ task: AgentTask) -> String? {
-        if let plan = problems[task.id] { return Self.arithmetic(plan) }
+    private func reasoning(_ task: AgentTask) -> String? { statements(task)?.joined(separator: " ") }
+
+    /// The facts and intermediate results, in order; nil for a task that is not the world's.
+    func statements(_ task: AgentTask) -> [String]? {
+        if let plan = problems[task.id] { return [Self.arithmetic(plan)] }
         switch factual[task.id] {
         case .chain(let start, let relations):
             var statements: [String] = []
@@ -39,19 +42,19 @@ extension ScriptedTeacher {
                 statements.append(world.statement(relation, of: current) ?? "")
                 if case .entity(let next) = world.value(relation, of: current) { current = next }
             }
-            return statements.joined(separator: " ")
+            return statements
         case .comparison(let a, let b, let relation, _):
-            return [a, b].compactMap { world.statement(relation, of: $0) }.joined(separator: " ")
+            return [a, b].compactMap { world.statement(relation, of: $0) }
         case .difference(let a, let first, let b, let second):
             let values = [(a, first), (b, second)].map { world.value($1, of: $0).map(world.text) ?? "" }
             let statements = [world.statement(first, of: a), world.statement(second, of: b)].compactMap { $0 }
-            return "\(statements.joined(separator: " ")) \(values[1]) - \(values[0]) = \(task.answers.first ?? "")."
+            return statements + ["\(values[1]) - \(values[0]) = \(task.answers.first ?? "")."]
         case nil: return nil
         }
     }
 
     /// Each operation with its result, as one computes on paper.
-    private static func arithmetic(_ plan: WordProblems.Plan) -> String {
+    static func arithmetic(_ plan: WordProblems.Plan) -> String {
         var value = plan.numbers[0]
         return zip(plan.operations, plan.numbers.dropFirst()).map { operation, number in
             let before = value

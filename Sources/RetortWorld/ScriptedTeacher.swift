@@ -28,7 +28,7 @@ public struct ScriptedTeacher: Policy {
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal? { nil }
 
-    private func next(_ trajectory: Trajectory) throws -> (thought: String, program: String) {
+    func next(_ trajectory: Trajectory) throws -> (thought: String, program: String) {
         let id = trajectory.task.id
         if let plan = problems[id] { return computation(plan, trajectory) }
         switch factual[id] {
@@ -48,7 +48,7 @@ public struct ScriptedTeacher: Policy {
     /// A fact that is needed, and how it is found.
     private typealias Need = (entity: Int, relation: Relation)
 
-    private func chain(
+    func chain(
         _ start: Int, _ relations: [Relation], _ trajectory: Trajectory
     ) -> (thought: String, program: String) {
         var needs: [Need] = []
@@ -117,7 +117,7 @@ public struct ScriptedTeacher: Policy {
         )
     }
 
-    private func computation(
+    func computation(
         _ plan: WordProblems.Plan, _ trajectory: Trajectory
     ) -> (thought: String, program: String) {
         guard trajectory.steps.isEmpty else { return ("That is the answer.", "final_answer(total)") }

@@ -21,12 +21,10 @@ struct RetortCommand: AsyncParsableCommand {
             """,
         version: Retort.version,
         subcommands: [
-            RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, AskCommand.self,
-            InspectCommand.self, DoctorCommand.self, ServeAPIsCommand.self, ImportCommand.self,
-            ExportTrajectoriesCommand.self,
-            ExportCommand.self, ServeCommand.self, PretrainCommand.self,
-            TokenizeCommand.self,
-            RenderCommand.self, WorldCommand.self, LogitsCommand.self,
+            RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
+            BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
+            ServeAPIsCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self, ExportCommand.self,
+            PretrainCommand.self, TokenizeCommand.self, RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])
 
     /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.

@@ -13,12 +13,24 @@ struct RecipeOptions: ParsableArguments {
     var folder: String?
 
     @OptionGroup var sandbox: SandboxOptions
+    @OptionGroup var teacher: TeacherOptions
+    @Flag(name: .customLong("dry-run"), help: "Tell what the teacher will take, and ask it nothing.")
+    var isDryRun = false
 
     /// Works up to a goal.
-    func run(until goal: RecipeRun.Goal) async throws -> (folder: URL, summary: EvaluationSummary?) {
-        let recipe = try Recipe(URL(fileURLWithPath: recipe))
+    /// - Returns: nil after a dry run, which prints its estimate.
+    func run(
+        until goal: RecipeRun.Goal
+    ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
+        var recipe = try Recipe(URL(fileURLWithPath: recipe))
+        try teacher.apply(to: &recipe)
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
-        return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required).run(until: goal))
+        let run = try RecipeRun(recipe, folder: url, requiring: sandbox.required)
+        if isDryRun {
+            print(try await run.estimate().text)
+            return nil
+        }
+        return (url, run, try await run.run(until: goal))
     }
 }
 
@@ -30,18 +42,21 @@ struct RunCommand: AsyncParsableCommand {
             What is done already is skipped, what was interrupted goes on where it stood, and what a change of the \
             recipe touches is done anew. The table goes to standard output; the run's folder holds summary.json and \
             report.html.
+
+            --teacher takes the trajectories from a model behind an endpoint instead of the recipe's own teacher:
+
+              retort run recipes/quickstart.yaml --teacher http://127.0.0.1:8000/v1 --dry-run
             """)
 
     @OptionGroup var options: RecipeOptions
     @Flag(help: "Print summary.json instead of the table.") var json = false
 
     func run() async throws {
-        let (folder, summary) = try await options.run(until: .evaluate)
-        guard let summary else { return }
+        guard let (folder, _, found) = try await options.run(until: .evaluate), let outcome = found else { return }
         if json {
-            print(String(decoding: try JSONCoding.prettyEncoder.encode(summary), as: UTF8.self))
+            print(try outcome.json)
         } else {
-            print(MarkdownTable.render(summary))
+            print(outcome.table)
             print("\(folder.path)/report.html shows the charts and the trajectories.")
         }
     }
@@ -50,11 +65,16 @@ struct RunCommand: AsyncParsableCommand {
 /// `retort rollout`
 struct RolloutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rollout", abstract: "Collect the teacher's trajectories of a recipe, and stop there.")
+        commandName: "rollout", abstract: "Collect the teacher's trajectories of a recipe, and stop there.",
+        discussion: "Prints how many of them are learned from, and why the others are not.")
 
     @OptionGroup var options: RecipeOptions
 
-    func run() async throws { print(try await options.run(until: .teach).folder.path) }
+    func run() async throws {
+        guard let (folder, run, _) = try await options.run(until: .teach) else { return }
+        print(TeacherYield.table(try await run.yields()))
+        print(folder.path)
+    }
 }
 
 /// `retort train`
@@ -64,5 +84,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     @OptionGroup var options: RecipeOptions
 
-    func run() async throws { print(try await options.run(until: .train).folder.path) }
+    func run() async throws {
+        if let folder = try await options.run(until: .train)?.folder { print(folder.path) }
+    }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import RetortAgents
+import RetortCore
 import RetortLLM
 import RetortServer
 import RetortTensor
@@ -71,8 +72,12 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = logger
-        let catalogue = try await catalogue()
-        let server = RetortServer(catalogue, options: try options(), logger: logger) { port in greet(catalogue, port) }
+        let served = try await served()
+        let catalogue = served.catalogue
+        let server = RetortServer(catalogue, options: try options(), logger: logger) {
+            [question = served.sampleQuestion] in
+            greet(catalogue, question, port: $0)
+        }
         let group = ServiceGroup(services: [server], logger: logger)
         // A signal cancels the command; the server is told to stop in good order instead.
         let work = Task { try await group.run() }
@@ -83,7 +88,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
-    private func catalogue() async throws -> ModelCatalogue {
+    private func served() async throws -> ServedFolders {
         var served = ServedFolders(
             LocalModel.Options(maximumSamples: max(maximumRunning, 64), device: device, prefixTokens: prefixTokens),
             requiring: sandbox.required)
@@ -98,7 +103,7 @@ struct ServeCommand: AsyncParsableCommand {
                 over: name, passages: passages.map { URL(fileURLWithPath: $0) }, instructions: instructions)
         }
         try served.nameTheAgent()
-        return served.catalogue
+        return served
     }
 
     private func options() throws -> ServerOptions {
@@ -128,17 +133,20 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
-    private func greet(_ catalogue: ModelCatalogue, _ port: Int) {
-        let address = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    private func greet(_ catalogue: ModelCatalogue, _ question: String, port: Int) {
+        let name = host == "0.0.0.0" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
+        let address = "http://\(name):\(port)"
         let model = catalogue.names.contains("agent") ? "agent" : catalogue.names.first ?? ""
         let needsKey = keys != nil || !Self.keyOfEnvironment.isEmpty
         let header = needsKey ? " -H \"Authorization: Bearer $RETORT_API_KEY\"" : ""
+        let body = ExactJSON.text(
+            ["model": .string(model), "messages": [["role": "user", "content": .string(question)]]])
         let text =
             """
             Serving \(catalogue.names.joined(separator: ", ")) at \(address)/v1. Try it:
 
               curl \(address)/v1/chat/completions -H 'Content-Type: application/json'\(header) \
-            -d '{"model": "\(model)", "messages": [{"role": "user", "content": "What is 17 * 23?"}]}'
+            -d '\(body.replacing("'", with: "'\\''"))'
 
             """
         FileHandle.standardOutput.write(Data((text + "\n").utf8))

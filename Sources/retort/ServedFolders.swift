@@ -23,6 +23,8 @@ struct ServedFolders {
     }
 
     private(set) var catalogue = ModelCatalogue()
+    /// Something that what is served last may know.
+    private(set) var sampleQuestion = "What is 17 * 23?"
     private let options: LocalModel.Options
     private let sandbox: SandboxLevel
     /// Models by the names they are served under, for agents over them.
@@ -77,6 +79,7 @@ struct ServedFolders {
     private mutating func add(run url: URL) async throws {
         let run = try await DistilledRun(url, requiring: sandbox)
         guard !run.checkpoints.isEmpty else { throw RunError.noAgent(url.path) }
+        sampleQuestion = run.sampleTask.question
         for student in run.recipe.students {
             let own = run.checkpoints.filter { $0.student == student.name }
             let adapters = own.filter(\.isAdapter)

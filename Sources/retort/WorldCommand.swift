@@ -7,7 +7,7 @@ import RetortWorld
 struct WorldCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "world", abstract: "Write data of the built-in world.",
-        subcommands: [Text.self, Passages.self, Questions.self])
+        subcommands: [Text.self, Passages.self, Questions.self, APIs.self])
 
     /// `retort world text`
     struct Text: ParsableCommand {
@@ -31,6 +31,23 @@ struct WorldCommand: ParsableCommand {
         func run() throws {
             for passage in World(seed: seed, people: people).passages {
                 print(String(decoding: try JSONCoding.encoder.encode(passage), as: UTF8.self))
+            }
+        }
+    }
+
+    /// `retort world apis`
+    struct APIs: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "apis", abstract: "Tasks for the world's JSON APIs, one a line, with the APIs they offer.")
+        @Option(help: "How many people the world has.") var people: Int = 1000
+        @Option(help: "Of the world.") var seed: UInt64 = 1
+        @Option(help: "train, in or out.") var split: String = "out"
+        @Option(help: "How many.") var count: Int = 10
+
+        func run() throws {
+            let tasks = try APITasks(World(seed: seed, people: people), seed: seed)
+            for item in tasks.items(split, count: count) {
+                print(String(decoding: try JSONCoding.encoder.encode(item.task), as: UTF8.self))
             }
         }
     }

@@ -60,7 +60,7 @@ struct RolePolicyTests {
         #expect(trajectory.steps.map(\.thought) == ["I look.", "I know."])
         #expect(trajectory.steps.map(\.speaker) == ["planner", "planner"])
         #expect(requests.map(\.adapter) == ["planner", "caller", "planner", "summarizer"])
-        #expect(requests[1].messages[1].text.contains("planner: I look.\n Next: caller.\nCaller:"))
+        #expect(requests[1].messages[1].text.contains("planner: I look.\n Next: caller.\nCall."))
         #expect(requests[2].messages[1].text.contains("observation: Tarn 1\n"))
         #expect(trajectory.usage.completionTokens == 40)
     }

@@ -90,11 +90,13 @@ struct RoleViewTests {
         let planner = RoleView(.planner, instructions: .brief).messages(for: open)
         let caller = RoleView(.caller, instructions: .brief).messages(for: open, remark: nil, plan: "So.")
         #expect(planner[0] == caller[0])
-        #expect(planner[0].text.contains(weather.line))
-        #expect(!planner[0].text.contains("schema"))
+        #expect(planner[0].text == "weather(city): Tells the weather.")
         #expect(Array(planner[1].spans.dropLast()) == Array(caller[1].spans.prefix(planner[1].spans.count - 1)))
-        #expect(caller[1].text.contains("one call of weather"))
-        #expect(!planner[1].text.contains("call of weather"))
+        let full = RoleView(.caller, instructions: .full).messages(for: open, remark: nil, plan: "So.")
+        #expect(full[0].text.contains(weather.line))
+        #expect(!full[0].text.contains("schema"))
+        #expect(full[1].text.contains("one of weather\n"))
+        #expect(!RoleView(.planner, instructions: .full).messages(for: open)[1].text.contains("one of weather"))
         let summarizer = RoleView(.summarizer, instructions: .brief).messages(for: open, remark: nil, plan: "So.")
         #expect(!summarizer.contains { $0.text.contains("Tells the weather") })
     }
@@ -127,7 +129,7 @@ struct RoleViewTests {
         let whole = trajectory([call("Tarn"), second, conclusion("7")])
         let examples = RoleView(.planner, instructions: .brief).examples(for: whole)
         #expect(!examples[0][1].text.contains("Try another"))
-        #expect(examples[1][1].text.contains("user: Try another city.\nPlanner:"))
+        #expect(examples[1][1].text.contains("user: Try another city.\nPlan."))
         #expect(examples[2][1].text.contains("user: Try another city.\nplanner: I need"))
     }
 

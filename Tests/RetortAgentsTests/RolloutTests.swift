@@ -169,10 +169,12 @@ struct RolloutRunnerTests {
     func bounded() async throws {
         let log = CounterEnvironment.Log()
         let run = rollout(FixedModel(text: turn("final 1")), log: log)
-        var ids: [String] = []
-        for try await trajectory in run.trajectories(for: tasks, concurrency: 4) { ids.append(trajectory.task.id) }
-        #expect(ids.count == 30)
-        #expect(Set(ids).count == 30)
+        let ids = Mutex<[String]>([])
+        try await run.run(tasks.map { RolloutJob($0) }, concurrency: 4) { done in
+            ids.withLock { $0 += done.map(\.task.id) }
+        }
+        #expect(ids.withLock { $0.count } == 30)
+        #expect(Set(ids.withLock { $0 }).count == 30)
         #expect(log.mostOpen.withLock { $0 } <= 4)
         #expect(log.openCount == 0)
     }
@@ -180,11 +182,47 @@ struct RolloutRunnerTests {
     @Test("a failing task is a result, and the others go on")
     func failing() async throws {
         let run = rollout(ScriptedModel([[turn("final 1")], [turn("final 1")]]))
-        var endings: [Ending?] = []
-        for try await trajectory in run.trajectories(for: Array(tasks.prefix(3)), concurrency: 1) {
-            endings.append(trajectory.ending)
+        let endings = Mutex<[Ending?]>([])
+        try await run.run(tasks.prefix(3).map { RolloutJob($0) }, concurrency: 1) { done in
+            endings.withLock { $0 += done.map(\.ending) }
         }
-        #expect(endings == [.answered(1), .answered(1), .failed("ScriptEnded()")])
+        #expect(endings.withLock { $0 } == [.answered(1), .answered(1), .failed("ScriptEnded()")])
+    }
+
+    @Test("only what failed is tried again")
+    func tries() async throws {
+        let model = FailingModel(failures: 3, text: turn("final 1"))
+        let endings = Mutex<[Ending?]>([])
+        try await rollout(model).run(tasks.prefix(4).map { RolloutJob($0) }, concurrency: 1, tries: 3) { done in
+            endings.withLock { $0 += done.map(\.ending) }
+        }
+        #expect(endings.withLock { $0 }.count { $0 == .answered(1) } == 3)
+        #expect(endings.withLock { $0 }.count == 4 && model.asked.withLock { $0 } == 6)
+    }
+
+    @Test("an error that says nothing about the task ends the run, and no task is recorded as failed")
+    func halted() async throws {
+        let model = FailingModel(failures: .max, text: "", halts: true)
+        let count = Mutex(0)
+        await #expect(throws: FailingModel.Failure.self) {
+            try await rollout(model).run(tasks.map { RolloutJob($0) }, concurrency: 4, tries: 3) { done in
+                count.withLock { $0 += done.count }
+            }
+        }
+        #expect(count.withLock { $0 } == 0)
+    }
+
+    @Test("agents wait for a slow store")
+    func backpressure() async throws {
+        let model = FailingModel(failures: 0, text: turn("final 1"))
+        let saved = Mutex(0)
+        try await rollout(model).run(tasks.map { RolloutJob($0) }, concurrency: 3) { done in
+            let before = saved.withLock { $0 }
+            await Task.yield()
+            #expect(model.asked.withLock { $0 } <= before + 3)
+            saved.withLock { $0 += done.count }
+        }
+        #expect(saved.withLock { $0 } == 30)
     }
 
     @Test("cancelling ends the iteration")
@@ -192,12 +230,10 @@ struct RolloutRunnerTests {
         let (asked, continuation) = AsyncStream<Void>.makeStream()
         let run = rollout(SilentModel(asked: continuation))
         let consumer = Task { [tasks] in
-            var count = 0
-            for try await _ in run.trajectories(for: tasks, concurrency: 2) { count += 1 }
-            return count
+            try await run.run(tasks.map { RolloutJob($0) }, concurrency: 2) { _ in Issue.record("nothing can finish") }
         }
         for await _ in asked { break }
         consumer.cancel()
-        #expect(try await consumer.value == 0)
+        await #expect(throws: CancellationError.self) { try await consumer.value }
     }
 }

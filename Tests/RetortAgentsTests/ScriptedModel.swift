@@ -46,6 +46,34 @@ struct FixedModel: LanguageModel {
     }
 }
 
+/// A model that fails some times, and says the same ever after.
+final class FailingModel: LanguageModel {
+    let identity = "failing"
+    let asked = Mutex(0)
+    private let failures: Int
+    private let text: String
+    private let halts: Bool
+
+    struct Failure: RunHalting { var haltsRun: Bool }
+
+    init(failures: Int, text: String, halts: Bool = false) {
+        self.failures = failures
+        self.text = text
+        self.halts = halts
+    }
+
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        let number = asked.withLock { asked in
+            asked += 1
+            return asked
+        }
+        guard number > failures else {
+            return AsyncThrowingStream { $0.finish(throwing: Failure(haltsRun: halts)) }
+        }
+        return FixedModel(text: text).stream(request)
+    }
+}
+
 /// A model that never says anything, and tells when it is asked.
 struct SilentModel: LanguageModel {
     let identity = "silent"

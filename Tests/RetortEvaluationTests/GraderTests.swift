@@ -18,7 +18,7 @@ struct GraderTests {
             ("12\\text{ cm}", "12"), ("0.3333333333", "1/3"), ("#### 5", "5"), ("2/6", "1/3"),
         ])
     func equal(answer: String, reference: String) async {
-        #expect(await NumericGrader().grade(answer, for: task(reference, .math)).isCorrect)
+        #expect(await MathGrader().grade(answer, for: task(reference, .math)).isCorrect)
     }
 
     @Test(
@@ -29,7 +29,7 @@ struct GraderTests {
             ("0.34", "1/3"), ("-3", "3"), ("1/0", "0"),
         ])
     func unequal(answer: String, reference: String) async {
-        #expect(await !NumericGrader().grade(answer, for: task(reference, .math)).isCorrect)
+        #expect(await !MathGrader().grade(answer, for: task(reference, .math)).isCorrect)
     }
 
     @Test(
@@ -43,7 +43,7 @@ struct GraderTests {
     func empty(answer: String?) async {
         #expect(await !ExactGrader().grade(answer, for: task("", .factual)).isCorrect)
         #expect(await !ExactGrader().grade(answer, for: task("x", .factual)).isCorrect)
-        #expect(await !NumericGrader().grade(answer, for: task("", .math)).isCorrect)
+        #expect(await !MathGrader().grade(answer, for: task("", .math)).isCorrect)
     }
 
     @Test("a run that failed is wrong even when it had the answer")

@@ -48,7 +48,9 @@ struct RecipeTests {
         #expect(error?.faults.count == 2)
     }
 
-    @Test("the recipes that come with Retort are sound", arguments: ["quickstart", "ladder", "tora-gsm8k"])
+    @Test(
+        "the recipes that come with Retort are sound",
+        arguments: ["quickstart", "ladder", "tora-gsm8k", "alpha-umi", "alpha-umi-grammar", "alpha-umi-gsm8k"])
     func shipped(name: String) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()

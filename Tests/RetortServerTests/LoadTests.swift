@@ -114,15 +114,46 @@ struct LoadTests {
         }
     }
 
-    @Test("stopping has a limit: what goes on beyond it is cut short")
+    @Test("stopping has a limit: what goes on beyond it is cut short, and told so")
     func drainLimit() async throws {
         let model = GatedModel()
         try await serve(model, options: { $0.drainSeconds = 0.3 }) { server in
-            let response = try await server.open(Self.stream)
-            #expect(response.status == .ok)
+            async let stream = server.post("/v1/chat/completions", Self.stream)
             try await model.reach(started: 1)
+            async let whole = server.chat("b")
+            try await model.reach(started: 2)
             await server.group.triggerGracefulShutdown()
-            try await model.reach(started: 1, cancelled: 1)
+            try await model.reach(started: 2, cancelled: 2)
+            let events = try await stream.events
+            #expect(events.last?.contains("because the server stops") == true)
+            #expect(try await whole.status == 503)
+            #expect(try await whole.headers["retry-after"] == "10")
+        }
+    }
+
+    @Test("every request is one log line, without prompt, answer or key")
+    func logs() async throws {
+        let book = LogBook()
+        let options = { (options: inout ServerOptions) in options.keys = APIKeys(["sesame"]) }
+        try await TestServer.run(try TestServer.seedlingCatalogue(), options: options, logger: book.logger) { server in
+            let body: JSONValue = [
+                "model": "1m", "messages": [["role": "user", "content": "prompt-4711"]], "max_tokens": 5,
+            ]
+            let key = ["Authorization": "Bearer sesame"]
+            let reply = try await server.post("/v1/chat/completions", body, headers: key)
+            let bad = try await server.post("/v1/chat/completions", ["model": "prompt-4712"], headers: key)
+            _ = try await server.post("/v1/chat/completions", body, headers: ["Authorization": "Bearer almost-sesame"])
+            for (reply, status) in [(reply, 200), (bad, 400)] {
+                let id = try #require(reply.headers["x-request-id"])
+                let lines = book.lines.filter { $0.contains(id) }
+                #expect(lines.count == 1)
+                #expect(lines.first?.contains("\"status\": \(status)") == true, "\(lines)")
+            }
+            let answer = try #require(reply.json["choices"]?.array?.first?["message"]?["content"]?.string)
+            #expect(!answer.isEmpty)
+            for secret in ["prompt-4711", "prompt-4712", "sesame", answer] {
+                #expect(!book.lines.contains { $0.contains(secret) })
+            }
         }
     }
 

@@ -6,6 +6,7 @@ import RetortCore
 import RetortLLM
 import RetortServer
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 let seedling = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -40,14 +41,13 @@ struct TestServer: Sendable {
     /// Runs `body` against a server, and stops it.
     static func run(
         _ catalogue: ModelCatalogue, options change: (inout ServerOptions) -> Void = { _ in },
+        logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         var options = ServerOptions()
         options.port = 0
         options.drainSeconds = 5
         change(&options)
-        var logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-        logger.logLevel = .critical
         let (ports, continuation) = AsyncStream<Int>.makeStream()
         let server = RetortServer(catalogue, options: options, logger: logger) { continuation.yield($0) }
         let group = ServiceGroup(services: [server], logger: logger)
@@ -173,5 +173,30 @@ actor GatedModel: LanguageModel {
         }
         #expect(self.started == started)
         #expect(self.cancelled == cancelled)
+    }
+}
+
+/// Keeps log lines.
+final class LogBook: Sendable {
+    private let kept = Mutex<[String]>([])
+
+    var lines: [String] { kept.withLock { $0 } }
+
+    var logger: Logger { Logger(label: "test", factory: { _ in Handler(book: self) }) }
+
+    private struct Handler: LogHandler {
+        let book: LogBook
+        var logLevel = Logger.Level.trace
+        var metadata: Logger.Metadata = [:]
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let line = "\(event.message) \(metadata) \(event.metadata ?? [:])"
+            book.kept.withLock { $0.append(line) }
+        }
     }
 }

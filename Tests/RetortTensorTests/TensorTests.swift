@@ -60,6 +60,38 @@ struct TensorTests {
         #expect(try out.narrowed(2, 0..<1).floats() == v.narrowed(2, 0..<1).floats())
     }
 
+    @Test("attention in blocks is causal attention, gradients included", arguments: [(700, 0), (40, 600), (513, 512)])
+    func attentionInBlocks(length: Int, past: Int) throws {
+        let inputs = try [[1, 4, length, 16], [1, 2, past + length, 16], [1, 2, past + length, 16]].enumerated().map {
+            try Tensor.normal($1, deviation: 1, seed: UInt64($0))
+        }
+        func run(_ attend: (Tensor, Tensor, Tensor) throws -> Tensor) throws -> [[Float]] {
+            let copies = try inputs.map { try $0.detached() }
+            for copy in copies { try copy.requireGradient() }
+            let output = try attend(copies[0], copies[1], copies[2])
+            try (output * output).sum().backward()
+            return try [output.floats()] + copies.map { try #require(try $0.gradient()).floats() }
+        }
+        let blocks = try run(Tensor.causalAttentionInBlocks)
+        let whole = try run { query, key, value in
+            // Each key head serves two query heads; a row of the mask for each query.
+            let (keys, values) = try (twice(key), twice(value))
+            let mask = (0..<length).flatMap { row in
+                (0..<past + length).map { $0 <= past + row ? Float(0) : -.infinity }
+            }
+            return try Tensor.attention(
+                query, keys, values, mask: .additive(Tensor(mask, shape: [1, 1, length, past + length])))
+        }
+        for (ours, theirs) in zip(blocks, whole) {
+            let largest = theirs.reduce(0) { max($0, abs($1)) }
+            #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) <= 1e-5 * largest })
+        }
+    }
+
+    private func twice(_ x: Tensor) throws -> Tensor {
+        try Tensor.concatenated([0, 0, 1, 1].map { try x.narrowed(1, $0..<$0 + 1) }, axis: 1)
+    }
+
     @Test("the same seed gives the same weights")
     func seeded() throws {
         let a = try Tensor.normal([5], deviation: 1, seed: 7).floats()

@@ -130,7 +130,7 @@ struct APIWorldTests {
         let steady = try provider(.steady)
         let session = APISession(try APIBackend(world), offered: [WorldAPI(.temperature, provider: steady).name])
         let observation = try await session.perform(
-            .toolCall(name: "\(capability)_for_\(steady)", arguments: arguments))
+            .toolCall(name: "\(capability)_\(steady)", arguments: arguments))
         guard case .executionError(type, let message) = observation.outcome else {
             Issue.record("\(observation)")
             return

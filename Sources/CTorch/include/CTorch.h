@@ -101,6 +101,8 @@ ct_tensor *_Nullable ct_rotate(const ct_tensor *_Nonnull x, const ct_tensor *_No
                                const ct_tensor *_Nonnull sine);
 ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
+ct_tensor *_Nullable ct_attention_in_blocks(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
+                                            const ct_tensor *_Nonnull v, int64_t block);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
 

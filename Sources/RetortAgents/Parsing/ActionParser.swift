@@ -49,7 +49,7 @@ public enum ActionParser {
     }
 
     /// The text without what a reasoning model thinks to itself. The same marks inside a program are the program's.
-    private static func withoutThinking(_ text: String) -> String {
+    static func withoutThinking(_ text: String) -> String {
         var visible = text
         // Some chat templates write the opening mark for the model, which then only writes the closing one.
         if let closing = visible.firstRange(of: "</think>\n"), !visible[..<closing.lowerBound].contains("<think>"),

@@ -26,13 +26,25 @@ public struct CodeAgent: Policy {
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {
+        try await propose(for: trajectory, request, prefill: "", emit: emit)
+    }
+
+    /// - Parameter prefill: how the turn begins. It is part of the turn as it is read, recorded and learned from.
+    func propose(
+        for trajectory: Trajectory, _ request: ProposalRequest, prefill: String,
+        emit: @Sendable (RolloutEvent) -> Void
+    ) async throws -> [Proposal] {
+        if !prefill.isEmpty, request.count == 1 { emit(.text(prefill)) }
         let completions = try await model.complete(
             GenerationRequest(
                 messages: view.messages(for: trajectory) + (request.remark.map { [Message(.user, $0)] } ?? []),
-                samples: request.count, sampling: request.sampling,
-                stops: Self.stops, maximumTokens: maximumTokens), emit: emit)
-        return completions.map {
-            Proposal($0, limit: maximumTokens, reading: ActionParser.codeTurn, writing: CodeAgentView.turn)
+                prefill: prefill, samples: request.count, sampling: request.sampling, stops: Self.stops,
+                maximumTokens: maximumTokens), emit: emit)
+        return completions.map { completion in
+            var turn = completion
+            turn.text = prefill + turn.text
+            return Proposal(
+                turn, limit: maximumTokens, reading: ActionParser.codeTurn, writing: CodeAgentView.turn)
         }
     }
 

@@ -156,7 +156,8 @@ public struct RolePolicy: Policy {
         guard let speaker = models[role] else { return [] }
         return try await speaker.model.complete(
             GenerationRequest(
-                messages: messages, samples: samples, sampling: sampling, stops: Self.stops,
+                messages: messages, samples: samples, sampling: sampling,
+                stops: constraint == .grammar ? [] : Self.stops,
                 maximumTokens: maximumTokens, adapter: speaker.adapter,
                 grammar: constraint == .grammar ? view(role).grammar(for: task) : nil), emit: emit)
     }

@@ -35,7 +35,8 @@ public struct ToolAgent: Policy {
         let completions = try await model.model.complete(
             GenerationRequest(
                 messages: view.messages(for: trajectory, remark: request.remark), samples: request.count,
-                sampling: request.sampling, stops: Self.stops, maximumTokens: maximumTokens, adapter: model.adapter,
+                sampling: request.sampling, stops: constraint == .grammar ? [] : Self.stops,
+                maximumTokens: maximumTokens, adapter: model.adapter,
                 grammar: constraint == .grammar ? view.grammar(for: trajectory.task) : nil), emit: emit)
         return completions.map { completion in
             guard completion.finish != .length else {

@@ -9,31 +9,29 @@ struct RolePrompt {
     /// The tools, a line each; nil when there are none.
     func documents(_ tools: [ToolDocument]) -> String? {
         guard !tools.isEmpty else { return nil }
-        let head =
-            switch instructions {
-            case .brief: "APIs:"
-            case .full: "These are the APIs you can use, one a line, with their parameters:"
-            }
-        return ([head] + tools.map(\.line)).joined(separator: "\n")
+        return switch instructions {
+        case .brief: tools.map(\.signature).joined(separator: "\n")
+        case .full:
+            (["These are the APIs you can use, one a line, with their parameters:"] + tools.map(\.line))
+                .joined(separator: "\n")
+        }
     }
 
     /// What the role is asked to write now.
     func request(tools: [ToolDocument]) -> String {
-        let names = tools.map(\.name).joined(separator: ", ")
-        return switch instructions {
-        case .brief: brief(names)
-        case .full: full(names)
+        switch instructions {
+        case .brief: brief
+        case .full: full(tools.map(\.name).joined(separator: ", "))
         }
     }
 
-    private func brief(_ names: String) -> String {
-        switch (role, callForm) {
-        case (.planner, _): "Planner: the next step, then Next: caller, conclusion or give up."
-        case (.caller, .json): "Caller: one call of \(names)."
-        case (.caller, .program): "Caller: one program."
-        case (.summarizer, _): "Summarizer: the answer."
-        case (.backbone, .json): "The next step, then one call of \(names), or conclusion."
-        case (.backbone, .program): "The next step, then one program, or conclusion."
+    /// A word: a student of a million parameters has learned the rest, and little room for more.
+    private var brief: String {
+        switch role {
+        case .planner: "Plan."
+        case .caller: "Call."
+        case .summarizer: "Answer."
+        case .backbone: "Act."
         }
     }
 

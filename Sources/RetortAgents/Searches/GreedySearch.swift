@@ -4,15 +4,21 @@ import RetortCore
 public struct GreedySearch: Search {
     public let name = "greedy"
     private let sampling: Sampling
+    private let laterSampling: Sampling
 
-    /// - Parameter sampling: greedy for a student; a temperature for a teacher's second trajectory.
-    public init(sampling: Sampling = .greedy) { self.sampling = sampling }
+    /// - Parameters:
+    ///   - sampling: greedy for a student.
+    ///   - laterSampling: for a task's second trajectory and those after it, which are to differ from the first.
+    public init(sampling: Sampling = .greedy, laterSampling: Sampling? = nil) {
+        self.sampling = sampling
+        self.laterSampling = laterSampling ?? sampling
+    }
 
     public func advance(
         _ trajectory: Trajectory, policy: any Policy, environment: any Environment, seed: UInt64,
         emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Advance {
-        var sampling = sampling
+        var sampling = trajectory.provenance.attempt > 0 ? laterSampling : sampling
         sampling.seed = seed
         let proposals = try await policy.propose(
             for: trajectory, ProposalRequest(count: 1, sampling: sampling), emit: emit)

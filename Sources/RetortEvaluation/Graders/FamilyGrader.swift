@@ -2,15 +2,34 @@ import RetortCore
 
 /// Grades factual tasks by exact match and mathematical ones by value.
 public struct FamilyGrader: Grader {
-    private let exact = ExactGrader()
-    private let numeric = NumericGrader()
+    /// Whose verdicts mathematical answers get.
+    public enum Compatibility: String, Codable, Sendable, CaseIterable {
+        /// Retort's own: by value.
+        case retort
+        /// Those of the agent-distillation paper's scorer.
+        case paper
+    }
 
-    public init() {}
+    private let factual: any Grader
+    private let math: any Grader
+
+    /// - Parameters:
+    ///   - judge: decides what only algebra can.
+    ///   - factual: grades factual answers; nil is exact match.
+    public init(
+        judge: SymbolicJudge? = nil, compatibility: Compatibility = .retort, factual: (any Grader)? = nil
+    ) {
+        self.factual = factual ?? ExactGrader()
+        switch compatibility {
+        case .retort: math = MathGrader(judge: judge)
+        case .paper: math = PaperMathGrader()
+        }
+    }
 
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         switch task.family {
-        case .factual: await exact.grade(answer, for: task)
-        case .math: await numeric.grade(answer, for: task)
+        case .factual: await factual.grade(answer, for: task)
+        case .math: await math.grade(answer, for: task)
         }
     }
 

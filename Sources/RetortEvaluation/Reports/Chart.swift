@@ -47,6 +47,41 @@ enum Chart {
         return svg(width: left + width + 40, height: height, parts)
     }
 
+    /// Bars that are divided into shares of a whole, with a legend.
+    /// - Parameter bars: as many counts as there are names.
+    static func shares(_ bars: [(label: String, counts: [Int])], names: [String]) -> String {
+        let (left, width, row) = (112.0, 420.0, 26.0)
+        let used = names.indices.filter { index in bars.contains { $0.counts[index] > 0 } }
+        let perLine = 4
+        let legend = Double((used.count + perLine - 1) / perLine) * 16
+        var parts: [String] = []
+        for (place, index) in used.enumerated() {
+            let x = left + Double(place % perLine) * 108
+            let y = Double(place / perLine) * 16
+            parts.append(
+                "<rect class=\"cause\(index)\" x=\"\(number(x))\" y=\"\(number(y))\" width=\"10\" height=\"10\" rx=\"2\"/>"
+            )
+            parts.append(
+                "<text class=\"key\" x=\"\(number(x + 14))\" y=\"\(number(y + 9))\">\(names[index].escaped)</text>")
+        }
+        for (line, bar) in bars.enumerated() {
+            let y = legend + 8 + Double(line) * row
+            let total = Double(max(bar.counts.reduce(0, +), 1))
+            parts.append(
+                "<text class=\"label\" x=\"\(number(left - 8))\" y=\"\(number(y + 12))\">\(bar.label.escaped)</text>")
+            var start = left
+            for index in used where bar.counts[index] > 0 {
+                let size = Double(bar.counts[index]) / total * width
+                parts.append(
+                    "<rect class=\"cause\(index)\" x=\"\(number(start))\" y=\"\(number(y))\" height=\"16\" "
+                        + "width=\"\(number(size))\"><title>\(names[index].escaped): \(bar.counts[index])</title></rect>"
+                )
+                start += size
+            }
+        }
+        return svg(width: left + width + 8, height: legend + 8 + Double(bars.count) * row, parts)
+    }
+
     /// Lines over a common axis, from 0 to `ceiling`.
     static func lines(_ lines: [Line], ceiling: Double, name: (Double) -> String) -> String {
         let (left, top, width, height) = (36.0, 10.0, 300.0, 150.0)

@@ -7,10 +7,12 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
     public struct Cell: Codable, Sendable, Hashable {
         /// `cot`, `cot+rag`, `agent` or `agent+sag`.
         public var system: String
+        /// The student's name.
+        public var student: String?
         /// The student's weights.
         public var parameters: Int
         public var family: AgentTask.Family
-        /// `in` or `out` of the training domain.
+        /// `in` or `out` of the training domain, or a benchmark's name.
         public var split: String
         public var accuracy: Double
         /// The 95 % interval (Wilson).
@@ -29,20 +31,47 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
         public var seconds: Double
         /// Tasks by how they ended.
         public var causes: [String: Int]
+        /// Of factual tasks: the mean word overlap with the reference, in percent, and its 95 % interval (bootstrap).
+        public var f1: Double?
+        public var f1Low: Double?
+        public var f1High: Double?
+        /// Mean steps for each task.
+        public var steps: Double?
+        /// Tokens read and written, and seconds, for each task that was solved; nil when none was.
+        public var tokensPerCorrect: Double?
+        public var secondsPerCorrect: Double?
+        /// Accuracy by level, type and subject, where tasks have them.
+        public var breakdowns: [Breakdown]?
     }
 
     /// In the order of evaluation.
     public var cells: [Cell]
+    /// Each student's systems against its first one, on the same tasks.
+    public var comparisons: [PairedComparison]?
 
     public init(cells: [Cell] = []) { self.cells = cells }
 
+    /// Holds a student's systems against its first one.
+    public mutating func compare(_ student: String, _ systems: [(name: String, records: [RunRecord])]) {
+        guard let first = systems.first else { return }
+        comparisons =
+            (comparisons ?? [])
+            + systems.dropFirst().map { other in
+                PairedComparison("\(student) \(first.name)", first.records, "\(student) \(other.name)", other.records)
+            }
+    }
+
     /// Adds a system's cells, one for each family and split it was given.
-    public mutating func add(_ system: String, parameters: Int, _ records: [RunRecord]) {
+    public mutating func add(
+        _ system: String, student: String? = nil, parameters: Int, _ records: [RunRecord]
+    ) {
         for split in ["in", "out"] + Set(records.map(\.task.split)).subtracting(["in", "out"]).sorted() {
             for family in AgentTask.Family.allCases {
                 let own = records.filter { $0.task.family == family && $0.task.split == split }
                 guard !own.isEmpty else { continue }
-                cells.append(Cell(system, parameters, family, split, own))
+                var cell = Cell(system, parameters, family, split, own)
+                cell.student = student
+                cells.append(cell)
             }
         }
     }
@@ -75,5 +104,19 @@ extension EvaluationSummary.Cell {
             toolCalls: mean { Double($0.toolCalls) }, promptTokens: mean { Double($0.usage.promptTokens) },
             completionTokens: mean { Double($0.usage.completionTokens) }, seconds: mean { $0.seconds },
             causes: Dictionary(records.map { ($0.cause.rawValue, 1) }, uniquingKeysWith: +))
+        let overlaps = records.compactMap { $0.f1.map { $0 * 100 } }
+        if !overlaps.isEmpty {
+            f1 = rounded(overlaps.reduce(0, +) / Double(overlaps.count))
+            (f1Low, f1High) = Bootstrap.mean(overlaps).map { (rounded($0.low), rounded($0.high)) } ?? (nil, nil)
+        }
+        steps = mean { Double($0.steps) }
+        if proportion.successes > 0 {
+            let solved = Double(proportion.successes)
+            tokensPerCorrect = rounded(
+                Double(records.reduce(0) { $0 + $1.usage.promptTokens + $1.usage.completionTokens }) / solved)
+            secondsPerCorrect = rounded(records.reduce(0) { $0 + $1.seconds } / solved)
+        }
+        let found = ["level", "type", "subject"].compactMap { Breakdown(records, by: $0) }
+        breakdowns = found.isEmpty ? nil : found
     }
 }

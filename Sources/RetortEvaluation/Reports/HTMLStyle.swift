@@ -21,6 +21,9 @@ enum HTMLStyle {
         svg text{fill:var(--soft)} svg .label{text-anchor:end;fill:var(--ink)} svg .tick{text-anchor:middle}
         svg .value{font-weight:600;fill:var(--ink)} svg .whisker{stroke:var(--ink);stroke-width:1.3;opacity:.7}
         rect.tone0{fill:var(--t0)}rect.tone1{fill:var(--t1)}rect.tone2{fill:var(--t2)}rect.tone3{fill:var(--t3)}
+        svg .key{fill:var(--soft)}
+        .cause0{fill:var(--good)}.cause1{fill:var(--t2)}.cause2{fill:var(--t3)}.cause3{fill:var(--t0)}\
+        .cause4{fill:var(--bad)}.cause5{fill:var(--t1)}.cause6{fill:var(--accent)}.cause7{fill:var(--soft)}
         polyline{fill:none;stroke-width:2}
         polyline.tone0{stroke:var(--t0)}polyline.tone1{stroke:var(--t1)}polyline.tone2{stroke:var(--t2)}\
         polyline.tone3{stroke:var(--t3)}
@@ -31,7 +34,9 @@ enum HTMLStyle {
         th:first-child{text-align:left} a{color:inherit;text-decoration-color:var(--accent)}
         small,.note{color:var(--soft)} .note{font-size:13.5px}
         details{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:10px 0;padding:10px 16px}
-        summary{cursor:pointer;font-size:15px} .good{color:var(--good);font-weight:700}.bad{color:var(--bad);font-weight:700}
+        summary{cursor:pointer;font-size:15px} .group>summary{font-weight:600} .group details{border-radius:6px}
+        .group>details{content-visibility:auto;contain-intrinsic-size:auto 60px;background:var(--paper)}
+        details:target{border-color:var(--accent)} .good{color:var(--good);font-weight:700}.bad{color:var(--bad);font-weight:700}
         .step{border-left:3px solid var(--line);margin:12px 0;padding:2px 0 2px 14px}
         .thought{margin:.3em 0}
         pre{margin:.5em 0;padding:10px 12px;border-radius:6px;overflow-x:auto;white-space:pre-wrap;\
@@ -39,6 +44,7 @@ enum HTMLStyle {
         .code{background:var(--code)} .seen{border:1px dashed var(--line);color:var(--soft)}
         pre i{font-style:normal} i.k{color:var(--accent);font-weight:600}i.s{color:var(--good)}i.n{color:var(--t1)}\
         i.c{color:var(--soft)}
+        @media(max-width:600px){main{padding:24px 14px 60px}h1{font-size:27px}th,td{padding:6px 7px}details{padding:8px 11px}}
         .votes{font-size:13.5px;padding:6px 12px} .votes ol{list-style:none;margin:6px 0;padding:0}
         .votes li{display:flex;gap:10px;padding:2px 0;color:var(--soft)} .votes li.chosen{color:var(--ink);font-weight:600}
         .votes code{overflow-wrap:anywhere}

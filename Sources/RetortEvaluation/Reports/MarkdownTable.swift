@@ -34,8 +34,11 @@ public enum MarkdownTable {
         let split: String
 
         var title: String {
-            let domain = split == "in" ? "in domain" : split == "out" ? "out of domain" : split
-            return "\(family.rawValue), \(domain)"
+            switch split {
+            case "in": "\(family.rawValue), in domain"
+            case "out": "\(family.rawValue), out of domain"
+            case let benchmark: benchmark
+            }
         }
     }
 

@@ -1,10 +1,36 @@
 import Foundation
 import RetortCore
 
+/// All trajectories, one part for each score, which the score's link opens.
+enum SampleGroups {
+    static func render(_ samples: [HTMLReport.Sample]) -> String {
+        var order: [String] = []
+        var groups: [String: [HTMLReport.Sample]] = [:]
+        for sample in samples {
+            let task = sample.trajectory.task
+            let anchor = SampleSection.anchor(sample.system, task.family, task.split, sample.student)
+            if groups[anchor] == nil { order.append(anchor) }
+            groups[anchor, default: []].append(sample)
+        }
+        return order.map { anchor in
+            let list = groups[anchor] ?? []
+            guard let first = list.first else { return "" }
+            let task = first.trajectory.task
+            let correct = list.count { $0.verdict.isCorrect }
+            return "<details class=\"group\" id=\"\(anchor.escaped)\"><summary>\(first.system.escaped) "
+                + "\(first.student.escaped) · \(task.family.rawValue), \(task.split.escaped): "
+                + "\(correct) of \(list.count) solved</summary>\(list.map(SampleSection.render).joined())</details>"
+        }.joined()
+    }
+}
+
 /// One trajectory as a part of the page that opens on a click.
 enum SampleSection {
-    static func anchor(_ system: String, _ family: AgentTask.Family, _ split: String) -> String {
-        "\(system.replacing("+", with: "-"))-\(family.rawValue)-\(split)"
+    static func anchor(
+        _ system: String, _ family: AgentTask.Family, _ split: String, _ student: String? = nil
+    ) -> String {
+        [student ?? "", system.replacing("+", with: "-"), family.rawValue, split].filter { !$0.isEmpty }
+            .joined(separator: "-").replacing(" ", with: "-")
     }
 
     static func render(_ sample: HTMLReport.Sample) -> String {
@@ -12,11 +38,9 @@ enum SampleSection {
         let mark = sample.verdict.isCorrect ? "✓" : "✗"
         let kind = sample.verdict.isCorrect ? "good" : "bad"
         let steps = trajectory.steps.map(step).joined()
-        let anchor = anchor(sample.system, trajectory.task.family, trajectory.task.split)
         return """
-            <details id="\(anchor.escaped)"><summary><span class="\(kind)">\(mark)</span>
-            <b>\(sample.system.escaped)</b> \(sample.student.escaped) · \(trajectory.task.family.rawValue),
-            \(trajectory.task.split.escaped)<br>\(trajectory.task.question.escaped)</summary>
+            <details><summary><span class="\(kind)">\(mark)</span>
+            \(trajectory.task.question.escaped)</summary>
             \(steps)
             <p>Answer: <b>\((trajectory.answer ?? "none").escaped)</b> · reference:
             \((trajectory.task.answers.first ?? "none").escaped) · \(sample.verdict.reason.escaped)</p></details>

@@ -23,7 +23,7 @@ public struct Proportion: Codable, Sendable, Hashable {
     }
 }
 
-/// The exact McNemar test between two systems on the same tasks.
+/// The exact McNemar test (McNemar, Psychometrika 12, 1947) between two systems on the same tasks.
 public struct PairedTest: Sendable, Hashable {
     /// Tasks that only the first system solved.
     public let onlyFirst: Int

@@ -5,6 +5,9 @@ public struct RunRecord: Sendable, Hashable {
     public let task: AgentTask
     public let isCorrect: Bool
     public let cause: Cause
+    /// The word overlap of a factual answer with its best reference, in 0…1; nil of others.
+    public let f1: Double?
+    public let steps: Int
     public let codeSteps: Int
     public let failedCodeSteps: Int
     public let parseErrors: Int
@@ -22,6 +25,8 @@ public struct RunRecord: Sendable, Hashable {
     public init(_ trajectory: Trajectory, _ verdict: Verdict) {
         task = trajectory.task
         isCorrect = verdict.isCorrect
+        f1 = task.family == .factual ? ExactGrader.f1(trajectory.answer ?? "", task.answers) : nil
+        steps = trajectory.steps.count
         var (code, failed, parse) = (0, 0, 0)
         for step in trajectory.steps {
             if case .code = step.action { code += 1 }

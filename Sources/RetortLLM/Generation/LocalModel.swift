@@ -63,6 +63,8 @@ public actor LocalModel: LanguageModel {
     private let adapterNumbers: [String: Int]
     private let decoder: BatchDecoder
     private let prefixes: PrefixStore?
+    /// For requests with a grammar; made for the first of them.
+    private lazy var vocabulary = TokenTrie(tokenizer, endTokens: endTokens)
     private var waiting: [PendingRequest] = []
     private var running: [RunningSample] = []
     private var isLooping = false
@@ -119,6 +121,7 @@ public actor LocalModel: LanguageModel {
                 }
                 pending.adapter = number
             }
+            pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary) }
             pending.prompt = try prompt(of: pending.request)
             guard pending.prompt.count < contextLength else {
                 throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)

@@ -12,6 +12,7 @@ final class PendingRequest: Sendable {
         var isCancelled = false
         var prompt: [Int32] = []
         var adapter: Int?
+        var constraint: TokenConstraint?
         var unfinished: Int?
     }
 
@@ -30,6 +31,12 @@ final class PendingRequest: Sendable {
     var adapter: Int? {
         get { state.withLock { $0.adapter } }
         set { state.withLock { $0.adapter = newValue } }
+    }
+
+    /// What each sample may be; set once, before the request waits.
+    var constraint: TokenConstraint? {
+        get { state.withLock { $0.constraint } }
+        set { state.withLock { $0.constraint = newValue } }
     }
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
@@ -64,6 +71,7 @@ final class RunningSample {
     private(set) var lastToken = 0
     var isFinished = false
     private let tokenizer: Tokenizer
+    private var constraint: TokenConstraint?
     private var written: [Int32] = []
     private var reported: [GeneratedToken] = []
     private var text = ""
@@ -76,6 +84,7 @@ final class RunningSample {
         self.pending = pending
         self.index = index
         self.tokenizer = tokenizer
+        constraint = pending.constraint
         length = pending.prompt.count
         generator = SeededGenerator(seed: pending.request.sampling.seed, "sample \(index)")
         decoder = StreamDecoder(tokenizer)
@@ -87,7 +96,7 @@ final class RunningSample {
         let sampling = pending.request.sampling.forSample(index)
         return TokenChooser.Row(
             sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0,
-            alternatives: pending.request.report.alternatives)
+            alternatives: pending.request.report.alternatives, constraint: constraint)
     }
 
     /// The tokens in the cache: all but the last one written.
@@ -105,6 +114,9 @@ final class RunningSample {
         let (shown, stop) = matcher.push(decoder.push(Int32(token)))
         emit(shown)
         if let stop { return finish(.stop(stop)) }
+        constraint?.accept(token)
+        // Only the end of the turn could come, so it need not be asked for.
+        if constraint?.isExhausted == true { return finish(.endOfTurn) }
         if written.count >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
     }
 

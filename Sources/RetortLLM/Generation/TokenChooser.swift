@@ -14,6 +14,8 @@ enum TokenChooser {
         let draw: Double
         /// How many of the likeliest tokens are reported beside the chosen one; nil reports no probabilities.
         var alternatives: Int?
+        /// What the token may be; nil for anything.
+        var constraint: TokenConstraint?
     }
 
     /// A token, and how likely it was.
@@ -34,6 +36,14 @@ enum TokenChooser {
     /// Picks from logits `[rows, vocabulary]`.
     static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Choice] {
         var choices = try tokens(logits, rows).map { Choice(token: $0) }
+        for (row, wanted) in rows.enumerated() {
+            // Nearly always the model's own choice is allowed, and then no other token need be looked at. Where it is
+            // not, the choice is made among those that are.
+            guard let constraint = wanted.constraint, !constraint.allows(choices[row].token) else { continue }
+            let own = try logits.narrowed(0, row..<row + 1).to(.float32)
+            let mask = try constraint.mask(vocabularySize: logits.shape.last ?? 0).to(device: logits.device)
+            choices[row] = Choice(token: try tokens(own + mask, [wanted])[0])
+        }
         let reported = rows.indices.filter { rows[$0].alternatives != nil }
         guard !reported.isEmpty else { return choices }
         let logprobs = try logits.rows(Tensor(integers: reported).to(device: logits.device)).to(.float32)

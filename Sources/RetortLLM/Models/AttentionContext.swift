@@ -31,8 +31,16 @@ public struct AttentionForm: Sendable, Hashable {
         return try (capped + mask).to(.float32).softmax(axis: -1).to(value.dtype).matmul(value)
     }
 
+    /// Whether large products are the fastest way: see `Tensor.causalAttentionInBlocks`.
+    func suitsBlocks(_ query: Tensor) -> Bool {
+        window == nil && cap == nil && query.dtype == .bfloat16 && query.device == .cpu
+    }
+
     /// Attends causally: query `i` sees keys `0...i`, or the window of them.
     func attendCausally(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
+        if suitsBlocks(query) { return try Tensor.causalAttentionInBlocks(query, key, value) }
+        let groups = query.shape[1] / key.shape[1]
+        let (key, value) = (try key.repeatingHeads(groups), try value.repeatingHeads(groups))
         let length = query.shape[2]
         let window = window.flatMap { $0 < length ? $0 : nil }
         guard window != nil || cap != nil else { return try Tensor.attention(query, key, value, mask: .causal) }
@@ -130,14 +138,12 @@ public struct PackedAttention: AttentionContext {
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {
         try keep?(layer, key, value)
-        let groups = query.shape[1] / key.shape[1]
-        let key = try key.repeatingHeads(groups)
-        let value = try value.repeatingHeads(groups)
         guard segments.count > 1 || readBefore(0) != nil else { return try form.attendCausally(query, key, value) }
         let lengths = segments.map(\.length)
         let queries = try query.split(lengths, axis: 2)
         let keys = try key.split(lengths, axis: 2)
         let values = try value.split(lengths, axis: 2)
+        let groups = query.shape[1] / key.shape[1]
         let outputs = try segments.indices.map { index in
             let path = ancestors[index] + [index]
             let before = readBefore(index)
@@ -146,14 +152,15 @@ public struct PackedAttention: AttentionContext {
             }
             let read = try before.map { past in
                 let (key, value) = past.layers[layer]
-                return (
-                    try key.narrowed(2, 0..<past.length).repeatingHeads(groups),
-                    try value.narrowed(2, 0..<past.length).repeatingHeads(groups)
-                )
+                return (try key.narrowed(2, 0..<past.length), try value.narrowed(2, 0..<past.length))
+            }
+            let key = try Tensor.concatenated((read.map { [$0.0] } ?? []) + path.map { keys[$0] }, axis: 2)
+            let value = try Tensor.concatenated((read.map { [$0.1] } ?? []) + path.map { values[$0] }, axis: 2)
+            if form.suitsBlocks(queries[index]) {
+                return try Tensor.causalAttentionInBlocks(queries[index], key, value)
             }
             return try form.attend(
-                queries[index], Tensor.concatenated((read.map { [$0.0] } ?? []) + path.map { keys[$0] }, axis: 2),
-                Tensor.concatenated((read.map { [$0.1] } ?? []) + path.map { values[$0] }, axis: 2),
+                queries[index], key.repeatingHeads(groups), value.repeatingHeads(groups),
                 mask: masks.mask(past: past(index), length: lengths[index], form: form, like: queries[index]))
         }
         return try Tensor.concatenated(outputs, axis: 2)

@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortEvaluation
 import RetortTraining
 import Yams
 
@@ -12,17 +13,35 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var seed: UInt64
     /// Where tasks and the teacher's trajectories come from.
     public var source: Source
+    /// Who teaches instead of the source's own teacher; nil when nobody does.
+    public var teacher: TeacherPlan?
+    /// Which trajectories are learned from.
+    public var filter: FilterPlan?
     /// The bases that become students.
     public var students: [Student]
     /// How each kind of student is trained; a system is evaluated only when its kind is here.
     public var training: [Style: TrainingPlan]
+    /// Agents of roles, each made by a list of training stages; nil in recipes that have none.
+    public var curricula: [Curriculum]?
     /// What is measured.
     public var evaluation: EvaluationPlan
+    /// Published test sets that are measured besides the source's own tests; nil when there are none.
+    public var benchmarks: BenchmarkPlan?
 
     /// The built-in world, or recorded data.
     public enum Source: Codable, Sendable, Hashable {
         case world(WorldPlan)
         case recorded(RecordedPlan)
+        case apis(APIWorldPlan)
+    }
+
+    /// The built-in world's JSON APIs and their scripted teacher.
+    public struct APIWorldPlan: Codable, Sendable, Hashable {
+        public var seed: UInt64
+        /// How many people; the other entities come in proportion.
+        public var people: Int
+        /// How many tasks the teacher solves.
+        public var train: Int
     }
 
     /// The built-in world and its scripted teacher.
@@ -76,21 +95,57 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var overlong: OverlongPolicy
     }
 
+    /// Which published test sets are measured, and how.
+    public struct BenchmarkPlan: Codable, Sendable, Hashable {
+        /// By name; see `retort benchmarks`.
+        public var names: [String]
+        /// The folder that their files lie in.
+        public var folder: String
+        /// How many questions of each; nil is all of them.
+        public var limit: Int?
+        /// Whose verdicts mathematical answers get.
+        public var compatibility: FamilyGrader.Compatibility
+
+        init(_ reader: RecipeReader) {
+            names = reader.strings("names") ?? Benchmark.paper.map(\.name)
+            for name in names where !Benchmark.all.contains(where: { $0.name == name }) {
+                let known = Benchmark.all.map(\.name)
+                let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+                reader.refuse(
+                    "names", "there is no benchmark '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
+            }
+            folder = reader.string("folder")
+            limit = reader.has("limit") ? reader.integer("limit", default: 1, in: 1...1_000_000) : nil
+            compatibility = reader.choice("compatibility", default: .retort)
+        }
+    }
+
     /// A student and a way of running it.
     public enum System: String, Codable, Sendable, CaseIterable {
         case cot
         case cotWithRetrieval = "cot+rag"
         case agent
         case agentWithVote = "agent+sag"
+        /// Chain of thought, and the answer that most of several samples give.
+        case cotWithVote = "cot+sc"
+        /// The base without training, told what to do by its prompt.
+        case promptedReasoning = "cot-prompt"
+        case promptedAgent = "agent-prompt"
 
-        /// The training that it needs.
+        /// What is measured when a recipe does not say.
+        static let usual: [System] = [.cot, .cotWithRetrieval, .agent, .agentWithVote]
+
+        /// What it does, and so the training that it needs when it needs any.
         public var style: Style {
             switch self {
-            case .cot: .cot
+            case .cot, .cotWithVote, .promptedReasoning: .cot
             case .cotWithRetrieval: .cotWithRetrieval
-            case .agent, .agentWithVote: .agent
+            case .agent, .agentWithVote, .promptedAgent: .agent
             }
         }
+
+        /// Whether it is a trained student rather than its base.
+        public var isTrained: Bool { self != .promptedReasoning && self != .promptedAgent }
     }
 
     /// What is measured.
@@ -106,6 +161,8 @@ public struct Recipe: Codable, Sendable, Hashable {
         /// Seconds for each program.
         public var programSeconds: Double
         public var vote: VotePlan
+        /// How agents of roles are measured; nil in recipes that have none.
+        public var roles: RoleEvaluation?
     }
 
     /// How self-consistent actions are sampled and compared.
@@ -176,12 +233,15 @@ extension Recipe {
         seed = UInt64(reader.integer("seed", default: 42))
         let world = reader.mapping("world", Self.world)
         let recorded = reader.mapping("recorded", Self.recorded)
-        if (world == nil) == (recorded == nil) {
-            reader.refuse("world", "exactly one of 'world' and 'recorded' says where the tasks come from")
+        let apis = reader.mapping("apis", Self.apis)
+        if [world != nil, recorded != nil, apis != nil].count(where: \.self) != 1 {
+            reader.refuse("world", "exactly one of 'world', 'recorded' and 'apis' says where the tasks come from")
         }
         source =
-            recorded.map(Source.recorded)
+            apis.map(Source.apis) ?? recorded.map(Source.recorded)
             ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2))
+        teacher = reader.mapping("teacher", TeacherPlan.init)
+        filter = reader.mapping("filter", FilterPlan.init)
         students = reader.list("students") { student in
             Student(name: student.string("name"), base: student.string("base"))
         }
@@ -193,15 +253,47 @@ extension Recipe {
                     all[style] = plans.mapping(style.rawValue) { Self.training($0, seed: seed) }
                 }
             } ?? [:]
-        if training.isEmpty { reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent") }
+        let list = reader.list("curricula") { Curriculum($0, seed: seed) }
+        curricula = list.isEmpty ? nil : list
+        Self.check(list, source, styles: training.count, reader)
+        let hasRoles = !list.isEmpty
         evaluation =
-            reader.mapping("evaluation", Self.evaluation)
+            reader.mapping("evaluation") { Self.evaluation($0, hasRoles: hasRoles) }
             ?? EvaluationPlan(
-                systems: System.allCases, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
+                systems: System.usual, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
                 programSeconds: 5, vote: VotePlan())
-        for system in evaluation.systems where training[system.style] == nil {
+        benchmarks = reader.mapping("benchmarks", BenchmarkPlan.init)
+        for system in evaluation.systems where system.isTrained && training[system.style] == nil {
             reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
         }
+    }
+
+    /// Agents of roles learn to call APIs, or to write the programs of recorded trajectories.
+    private static func check(_ curricula: [Curriculum], _ source: Source, styles: Int, _ reader: RecipeReader) {
+        if curricula.isEmpty, styles == 0 {
+            reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent")
+        }
+        switch source {
+        case .apis where curricula.isEmpty:
+            reader.refuse("curricula", "'apis' needs 'curricula': agents of roles are trained on API tasks")
+        case .world where !curricula.isEmpty:
+            reader.refuse("curricula", "'curricula' needs 'apis' or 'recorded' in place of 'world'")
+        default: break
+        }
+        if !curricula.isEmpty, styles > 0 {
+            reader.refuse("training", "a recipe has 'training' or 'curricula', not both")
+        }
+        var names: Set<String> = []
+        for curriculum in curricula where !names.insert(curriculum.name).inserted {
+            reader.refuse("curricula", "two curricula are named '\(curriculum.name)'")
+        }
+    }
+
+    private static func apis(_ reader: RecipeReader) -> APIWorldPlan {
+        APIWorldPlan(
+            seed: UInt64(reader.integer("seed", default: 1)),
+            people: reader.integer("people", default: 1000, in: 20...200_000),
+            train: reader.integer("train", default: 1000, in: 1...1_000_000))
     }
 
     private static func world(_ reader: RecipeReader) -> WorldPlan {
@@ -227,7 +319,12 @@ extension Recipe {
     }
 
     private static func training(_ reader: RecipeReader, seed: UInt64) -> TrainingPlan {
-        enum Method: String, CaseIterable { case full, lora }
+        training(reader, usual: TrainingConfiguration(seed: seed, checkpointEvery: 50))
+    }
+
+    /// Reads a training plan.
+    /// - Parameter usual: what the recipe need not say.
+    static func training(_ reader: RecipeReader, usual: TrainingConfiguration) -> TrainingPlan {
         let lora = reader.mapping("lora") { lora in
             LoRAConfiguration(
                 rank: lora.integer("rank", default: 64, in: 1...4096), alpha: lora.number("alpha", default: 128),
@@ -235,25 +332,25 @@ extension Recipe {
         }
         let configuration = TrainingConfiguration(
             method: lora.map(TrainingConfiguration.Method.lora) ?? .full,
-            epochs: reader.integer("epochs", default: 2, in: 1...1000),
+            epochs: reader.integer("epochs", default: usual.epochs, in: 1...1000),
             rowTokens: reader.integer("rowTokens", default: 4096, in: 16...1_000_000),
-            accumulation: reader.integer("accumulation", default: 1, in: 1...10_000),
-            learningRate: reader.number("learningRate", default: 2e-4, in: 1e-9...1),
-            schedule: reader.choice("schedule", default: .linear),
-            warmup: reader.number("warmup", default: 0, in: 0...1),
-            weightDecay: reader.number("weightDecay", default: 0, in: 0...1),
+            accumulation: reader.integer("accumulation", default: usual.accumulation, in: 1...10_000),
+            learningRate: reader.number("learningRate", default: usual.learningRate, in: 1e-9...1),
+            schedule: reader.choice("schedule", default: usual.schedule),
+            warmup: reader.number("warmup", default: usual.warmup, in: 0...1),
+            weightDecay: reader.number("weightDecay", default: usual.weightDecay, in: 0...1),
             clip: reader.number("clip", default: 1, in: 1e-6...1e6),
             beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
             precision: reader.choice("precision", default: .bfloat16),
-            recomputesActivations: reader.flag("recompute", default: false), seed: seed,
+            recomputesActivations: reader.flag("recompute", default: false), seed: usual.seed,
             checkpointEvery: reader.integer("checkpointEvery", default: 50, in: 1...1_000_000))
         return TrainingPlan(
             configuration: configuration, maximumTokens: reader.integer("maxTokens", default: 1024, in: 16...1_000_000),
             overlong: reader.choice("overlong", default: .drop))
     }
 
-    private static func evaluation(_ reader: RecipeReader) -> EvaluationPlan {
-        let names = reader.strings("systems") ?? System.allCases.map(\.rawValue)
+    private static func evaluation(_ reader: RecipeReader, hasRoles: Bool) -> EvaluationPlan {
+        let names = reader.strings("systems") ?? (hasRoles ? [] : System.usual.map(\.rawValue))
         for name in names where System(rawValue: name) == nil {
             let known = System.allCases.map(\.rawValue)
             let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
@@ -269,10 +366,11 @@ extension Recipe {
         }
         return EvaluationPlan(
             systems: names.compactMap(System.init(rawValue:)),
-            tasks: reader.integer("tasks", default: 100, in: 1...1_000_000),
+            tasks: reader.integer("tasks", default: 100, in: 0...1_000_000),
             maximumSteps: reader.integer("maxSteps", default: 5, in: 1...100),
             maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
             concurrency: reader.integer("concurrency", default: 48, in: 1...1024),
-            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600), vote: vote ?? usual)
+            programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600), vote: vote ?? usual,
+            roles: hasRoles ? RoleEvaluation(reader) : nil)
     }
 }

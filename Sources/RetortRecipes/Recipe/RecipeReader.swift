@@ -118,6 +118,26 @@ final class RecipeReader {
         return elements.map { nested($0, read) }
     }
 
+    /// A text, a mapping, or a list of these.
+    func oneOrMore<Result>(_ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result) -> [Result] {
+        guard let found = value(key) else { return [] }
+        return (found.sequence.map(Array.init) ?? [found]).compactMap { node in
+            node.mapping != nil ? nested(node, mapping) : scalar(node, key, "a text") { $0.string }.map(text)
+        }
+    }
+
+    /// A mapping whose keys are names of the user's own.
+    func table<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [String: Result] {
+        guard let found = value(key) else { return [:] }
+        guard let mapping = found.mapping else {
+            fault("'\(key)' must be a mapping", at: found)
+            return [:]
+        }
+        return mapping.reduce(into: [:]) { table, entry in
+            if let name = entry.key.string { table[name] = nested(entry.value, read) }
+        }
+    }
+
     private func nested<Result>(_ node: Node, _ read: (RecipeReader) -> Result) -> Result {
         let reader = RecipeReader(node, faults: faults)
         let result = read(reader)

@@ -21,8 +21,13 @@ public actor RecipeRun {
     let store: TrajectoryStore
     let source: TaskSource
     private var stages: [String: Manifest.Stage]
-    private let sandbox: SandboxLevel
+    let sandbox: SandboxLevel
     private var interpreter: PythonInterpreter?
+    var openTeacher: EndpointTeacher?
+    /// The questions of the recipe's benchmarks, once they have been looked through.
+    var benchmarkTasks: [AgentTask]?
+    /// What grades, once it was needed.
+    var openGrader: FamilyGrader?
 
     /// Opens the run's folder and makes its tasks.
     /// - Parameter sandbox: the weakest one to run model-written programs in.
@@ -42,11 +47,40 @@ public actor RecipeRun {
         source = try TaskSource(recipe, folder: folder)
     }
 
+    /// The figures of a run.
+    public enum Outcome: Sendable {
+        /// Of students that answer questions.
+        case answers(EvaluationSummary)
+        /// Of agents that call APIs.
+        case toolUse(ToolUseSummary)
+
+        /// As `report.md` has it.
+        public var table: String {
+            switch self {
+            case .answers(let summary): MarkdownTable.render(summary)
+            case .toolUse(let summary): ToolUseTable.render(summary)
+            }
+        }
+
+        /// As `summary.json` has it.
+        public var json: String {
+            get throws {
+                let data =
+                    switch self {
+                    case .answers(let summary): try JSONCoding.prettyEncoder.encode(summary)
+                    case .toolUse(let summary): try JSONCoding.prettyEncoder.encode(summary)
+                    }
+                return String(decoding: data, as: UTF8.self)
+            }
+        }
+    }
+
     /// Works up to a goal.
     /// - Returns: the figures, when the goal is evaluation.
     @discardableResult
-    public func run(until goal: Goal = .evaluate) async throws -> EvaluationSummary? {
+    public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
         try saveManifest()
+        if recipe.curricula != nil { return try await runCurricula(until: goal).map(Outcome.toolUse) }
         var hashes: [Recipe.Style: String] = [:]
         for style in Recipe.Style.allCases where recipe.training[style] != nil {
             hashes[style] = try await teach(style)
@@ -62,14 +96,17 @@ public actor RecipeRun {
         }
         guard goal >= .evaluate else { return nil }
         for student in recipe.students {
+            var measured: [(name: String, records: [RunRecord])] = []
             for system in recipe.evaluation.systems {
                 let base = trained["\(student.name)/\(system.style.rawValue)"] ?? ""
                 let (parameters, records) = try await evaluate(student, system, after: base)
-                summary.add(system.rawValue, parameters: parameters, records)
+                summary.add(system.rawValue, student: student.name, parameters: parameters, records)
+                measured.append((system.rawValue, records))
             }
+            summary.compare(student.name, measured)
         }
         try await report(summary)
-        return summary
+        return .answers(summary)
     }
 
     /// The interpreter, started when it is first needed.

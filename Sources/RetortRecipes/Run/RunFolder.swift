@@ -41,6 +41,7 @@ public final class RunFolder: Sendable {
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
     var summaryFile: URL { url.appendingPathComponent("summary.json") }
     var reportFile: URL { url.appendingPathComponent("report.html") }
+    var figuresFile: URL { url.appendingPathComponent("summary.csv") }
     var tableFile: URL { url.appendingPathComponent("report.md") }
     func checkpoint(_ student: String, _ style: Recipe.Style) -> URL {
         url.appendingPathComponent("checkpoints/\(student)/\(style.rawValue)")
@@ -91,6 +92,7 @@ public enum RunError: Error, CustomStringConvertible {
     case damaged(String, String)
     case nothingToTrainOn(style: String, of: Int)
     case noAgent(String)
+    case noTeacher
 
     public var description: String {
         switch self {
@@ -101,6 +103,8 @@ public enum RunError: Error, CustomStringConvertible {
         case .nothingToTrainOn(let style, let count):
             "none of the teacher's \(count) trajectories for '\(style)' passed the filters; "
                 + "see results/filter.json for the reasons"
+        case .noTeacher:
+            "the recipe has no teacher that costs anything; name one with 'teacher' or --teacher URL"
         case .noAgent(let path): "\(path) has no distilled agent yet; finish it with 'retort run RECIPE'"
         }
     }

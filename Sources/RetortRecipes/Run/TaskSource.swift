@@ -14,11 +14,14 @@ struct TaskSource: Sendable {
     let teacher: Teacher
     /// The search over the encyclopedia, when there is one.
     let search: WebSearchTool?
+    /// The API world, when the tasks are its.
+    let apis: APISource?
 
     enum Teacher: Sendable {
         case scripted(ScriptedTeacher)
         /// Trajectories that exist already.
         case recorded([Trajectory])
+        case apis(APITeacher)
     }
 
     /// The tools that code agents are given.
@@ -29,10 +32,20 @@ struct TaskSource: Sendable {
         switch recipe.source {
         case .world(let plan): try self.init(plan, tasks: recipe.evaluation.tasks, folder: folder)
         case .recorded(let plan): try self.init(plan, tasks: recipe.evaluation.tasks)
+        case .apis(let plan): self.init(try APISource(plan, tests: recipe.evaluation.tasks))
         }
     }
 
+    private init(_ source: APISource) {
+        apis = source
+        train = source.train.map(\.task)
+        tests = source.tests.map(\.task)
+        teacher = .apis(source.teacher)
+        search = nil
+    }
+
     private init(_ plan: Recipe.WorldPlan, tasks: Int, folder: RunFolder) throws {
+        apis = nil
         let world = World(seed: plan.seed, people: plan.people)
         let passages = folder.url.appendingPathComponent("passages.jsonl")
         if !FileManager.default.fileExists(atPath: passages.path) { try world.writePassages(to: passages) }
@@ -59,6 +72,7 @@ struct TaskSource: Sendable {
         train = training.map(\.task)
         teacher = .recorded(training)
         search = nil
+        apis = nil
         let rest = all.dropFirst(plan.train).map { trajectory in
             var task = trajectory.task
             task.split = "in"

@@ -14,18 +14,23 @@ extension RecipeRun {
         _ student: Recipe.Student, _ system: Recipe.System, after upstream: String
     ) async throws -> (parameters: Int, records: [RunRecord]) {
         let set = Self.evaluationSet(student, system)
-        let hash = try Self.hash(recipe.evaluation, recipe.source, recipe.seed, upstream, set)
+        var hash = try Self.hash(recipe.evaluation, recipe.source, recipe.seed, upstream, set)
+        if let benchmarks = recipe.benchmarks { hash = try Self.hash(hash, benchmarks) }
         let sizeFile = folder.result("size-\(student.name)")
         try await stage(set, hash: hash) {
             try await store.remove(set: set)
         } body: {
             let model = try LocalModel(
-                folder: folder.checkpoint(student.name, system.style), identity: student.name,
+                folder: system.isTrained
+                    ? folder.checkpoint(student.name, system.style) : URL(fileURLWithPath: student.base),
+                identity: student.name,
                 options: LocalModel.Options(
                     maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples)))
             try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
+            let tests = try await tests()
             let rollout = try await rollout(system, model)
-            try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
+            try await collect(
+                rollout, tests.map { RolloutJob($0) }, in: set, concurrency: recipe.evaluation.concurrency)
         }
         let parameters = try JSONCoding.decoder.decode(Int.self, from: Data(contentsOf: sizeFile))
         let records = try await store.entries(in: set).map { entry in
@@ -42,22 +47,25 @@ extension RecipeRun {
     func rollout(_ system: Recipe.System, _ model: any LanguageModel) async throws -> Rollout {
         let plan = recipe.evaluation
         switch system {
-        case .cot, .cotWithRetrieval:
+        case .cot, .cotWithRetrieval, .cotWithVote, .promptedReasoning:
             let retriever = system == .cotWithRetrieval ? source.search : nil
+            let view = ChainOfThoughtView(instructions: system.isTrained ? .brief : .full)
             let policy = ChainOfThought(
-                model: model, view: ChainOfThoughtView(instructions: .brief), retriever: retriever,
-                maximumTokens: plan.maximumTokens)
+                model: model, view: view, retriever: retriever, maximumTokens: plan.maximumTokens)
+            let search: any Search = system == .cotWithVote ? plan.vote.search : GreedySearch()
             let tools = source.tools
-            return Rollout(policy: policy, maximumSteps: policy.maximumSteps, seed: recipe.seed) {
+            return Rollout(
+                policy: policy, search: search, maximumSteps: policy.maximumSteps, seed: recipe.seed
+            ) {
                 ToolEnvironment(tools)
             }
-        case .agent, .agentWithVote:
-            let search: any Search =
-                system == .agent
-                ? GreedySearch()
-                : plan.vote.search
+        case .agent, .agentWithVote, .promptedAgent:
+            let search: any Search = system == .agentWithVote ? plan.vote.search : GreedySearch()
+            let view =
+                system.isTrained
+                ? view(.agent) : CodeAgentView(instructions: .full, tools: source.tools.map(\.specification))
             let policy = CodeAgent(
-                name: system.rawValue, model: model, view: view(.agent), maximumTokens: plan.maximumTokens)
+                name: system.rawValue, model: model, view: view, maximumTokens: plan.maximumTokens)
             let python = try await python()
             let tools = source.tools
             return Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {

@@ -4,16 +4,18 @@ import RetortEvaluation
 import RetortStore
 
 extension RecipeRun {
-    /// Writes the figures: `summary.json`, `report.md` and `report.html`.
+    /// Writes the figures: `summary.json`, `summary.csv`, `report.md` and `report.html`.
     func report(_ summary: EvaluationSummary) async throws {
         try summary.write(to: folder.summaryFile)
-        try AtomicFile.write(Data(MarkdownTable.render(summary).utf8), to: folder.tableFile)
+        try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
+        let table = MarkdownTable.render(summary) + "\n" + TeacherYield.table(try await yields())
+        try AtomicFile.write(Data(table.utf8), to: folder.tableFile)
         var samples: [HTMLReport.Sample] = []
         var losses: [HTMLReport.Curve] = []
         for student in recipe.students {
             for system in recipe.evaluation.systems {
                 let entries = try await store.entries(in: Self.evaluationSet(student, system))
-                samples += Self.telling(entries).map { entry in
+                samples += Self.shown(entries).map { entry in
                     HTMLReport.Sample(
                         student: student.name, system: system.rawValue, trajectory: entry.trajectory,
                         verdict: entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
@@ -32,12 +34,11 @@ extension RecipeRun {
         try AtomicFile.write(Data(page.utf8), to: folder.reportFile)
     }
 
-    /// A few entries of each family and split: a correct one and a wrong one where there are both.
-    private static func telling(_ entries: [TrajectoryStore.Entry]) -> [TrajectoryStore.Entry] {
-        var seen: Set<String> = []
-        return entries.filter { entry in
-            let task = entry.trajectory.task
-            return seen.insert("\(task.family) \(task.split) \(entry.verdict?.isCorrect == true)").inserted
-        }
+    /// All entries, or of a very long list evenly chosen ones: a page must still open.
+    private static func shown(_ entries: [TrajectoryStore.Entry]) -> [TrajectoryStore.Entry] {
+        let step = (entries.count + mostShown - 1) / mostShown
+        return step <= 1 ? entries : stride(from: 0, to: entries.count, by: step).map { entries[$0] }
     }
+
+    private static let mostShown = 3000
 }

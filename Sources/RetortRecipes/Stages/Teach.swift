@@ -6,6 +6,7 @@ import RetortPython
 import RetortRetrieval
 import RetortStore
 import RetortWorld
+import Synchronization
 
 extension RecipeRun {
     /// Where the teacher's trajectories for a style are stored.
@@ -15,10 +16,12 @@ extension RecipeRun {
     /// - Returns: the stage's hash.
     func teach(_ style: Recipe.Style) async throws -> String {
         let set = Self.teachSet(style)
-        let hash = try Self.hash(recipe.source, recipe.seed, set)
+        var hash = try Self.hash(recipe.source, recipe.seed, set)
+        if let plan = recipe.teacher { hash = try Self.hash(hash, plan.asking, plan.operation) }
         try await stage(set, hash: hash) {
             try await store.remove(set: set)
         } body: {
+            if let plan = recipe.teacher { return try await rollOut(plan, style, in: set) }
             switch source.teacher {
             case .recorded(let trajectories): try await keep(trajectories, for: style, in: set)
             case .scripted(let teacher):
@@ -27,41 +30,118 @@ extension RecipeRun {
                 } else {
                     try await writeReasoning(teacher, style, in: set)
                 }
+            case .apis: break
             }
         }
         return hash
     }
 
-    /// Lets the teacher solve the training tasks through the real run loop.
+    /// Lets the scripted teacher solve the training tasks through the real run loop.
     private func rollOut(_ teacher: ScriptedTeacher, in set: String) async throws {
         let python = try await python()
         let tools = source.tools
         let rollout = Rollout(policy: teacher, maximumSteps: recipe.evaluation.maximumSteps, seed: recipe.seed) {
             try await python.session(tools: tools)
         }
-        try await collect(rollout, source.train, in: set, concurrency: 8)
+        try await collect(rollout, source.train.map { RolloutJob($0) }, in: set, concurrency: 8)
     }
 
-    /// Runs what a set lacks, grades it and stores it, a trajectory at a time.
-    func collect(_ rollout: Rollout, _ tasks: [AgentTask], in set: String, concurrency: Int) async throws {
-        let done = try await store.taskIDs(in: set)
-        let left = tasks.filter { !done.contains($0.id) }
-        let progress = ProgressLine(set)
-        let grader = FamilyGrader()
-        var (finished, correct) = (0, 0)
-        for try await trajectory in rollout.trajectories(for: left, concurrency: concurrency) {
-            let verdict = await grader.grade(trajectory)
-            try await store.save(trajectory, verdict: verdict, in: set)
-            finished += 1
-            correct += verdict.isCorrect ? 1 : 0
-            progress.show(
-                finished, of: left.count, String(format: "%.1f %% correct", 100 * Double(correct) / Double(finished)))
+    // MARK: A teacher behind endpoints
+
+    /// Lets a model behind endpoints solve the training tasks.
+    private func rollOut(_ plan: TeacherPlan, _ style: Recipe.Style, in set: String) async throws {
+        let teacher = try await endpointTeacher(plan)
+        let policy = Self.policy(plan, style, teacher.model, tools: teacher.tools)
+        let asking = plan.asking
+        let search = GreedySearch(
+            sampling: Sampling(temperature: asking.temperature, topP: asking.topP),
+            laterSampling: Sampling(temperature: asking.laterTemperature, topP: asking.topP))
+        let steps = (policy as? ChainOfThought)?.maximumSteps ?? asking.maximumSteps
+        let python = style == .agent ? try await python() : nil
+        let tools = teacher.tools
+        let rollout = Rollout(policy: policy, search: search, maximumSteps: steps, seed: recipe.seed) {
+            if let python { try await python.session(tools: tools) } else { ToolEnvironment(tools) }
         }
-        try Task.checkCancellation()
+        let jobs = (0..<asking.trajectories).flatMap { attempt in
+            source.train.map { RolloutJob($0, attempt: attempt) }
+        }
+        try await collect(
+            rollout, jobs, in: set, concurrency: plan.concurrency, tries: plan.tries,
+            budget: teacher.budget)
+        if let policy = policy as? FirstThoughtPrefix { note(policy.tally, set) }
+        for account in teacher.remote?.accounts ?? [] where account.failures > 0 {
+            ProgressLine(set).note(
+                "\(account.endpoint): \(account.failures) of \(account.requests) requests failed, \(account.rests) rests"
+            )
+        }
+    }
+
+    /// A style as the teacher carries it out.
+    static func policy(
+        _ plan: TeacherPlan, _ style: Recipe.Style, _ model: any LanguageModel, tools: [any Tool]
+    ) -> any Policy {
+        let asking = plan.asking
+        let reasoning = ChainOfThoughtView(instructions: asking.instructions)
+        guard style == .agent else {
+            let retriever = style == .cotWithRetrieval ? tools.first : nil
+            return ChainOfThought(
+                model: model, view: reasoning, retriever: retriever, maximumTokens: asking.maximumTokens)
+        }
+        let view = CodeAgentView(instructions: asking.instructions, tools: tools.map(\.specification))
+        let agent = CodeAgent(model: model, view: view, maximumTokens: asking.maximumTokens)
+        guard asking.firstThought else { return agent }
+        return FirstThoughtPrefix(agent, reasoning: model, view: reasoning, maximumTokens: asking.maximumTokens)
+    }
+
+    /// The teacher, opened when it is first needed; what earlier runs spent counts.
+    private func endpointTeacher(_ plan: TeacherPlan) async throws -> EndpointTeacher {
+        if let openTeacher { return openTeacher }
+        var spent = Usage()
+        for style in Recipe.Style.allCases {
+            for try await entry in store.trajectories(in: Self.teachSet(style)) {
+                spent = spent + entry.trajectory.usage
+            }
+        }
+        let opened = try await EndpointTeacher(plan, tools: source.tools, spent: spent)
+        openTeacher = opened
+        return opened
+    }
+
+    private func note(_ tally: FirstThoughtPrefix.Tally, _ set: String) {
+        let faults = tally.faults.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+            "\($0.value) × \($0.key.rawValue)"
+        }
+        let repairs = tally.repairs.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key.rawValue)" }
+        ProgressLine(set).note(
+            "first thoughts: \(tally.used) used"
+                + (repairs.isEmpty ? "" : " (\(repairs.joined(separator: ", ")))")
+                + (faults.isEmpty ? "" : "; none in \(faults.joined(separator: ", "))"))
+    }
+
+    // MARK: Collecting
+
+    /// Runs what a set lacks, grades it and stores it, as it finishes. What failed when the run was last here is run again.
+    func collect(
+        _ rollout: Rollout, _ jobs: [RolloutJob], in set: String, concurrency: Int, tries: Int = 1,
+        budget: Budget? = nil
+    ) async throws {
+        let done = try await store.ids(in: set).subtracting(store.failedIDs(in: set))
+        let left = jobs.filter { !done.contains(rollout.trajectoryID($0)) }
+        let progress = SharedProgress(ProgressLine(set))
+        let grader = try await self.grader()
+        let store = store
+        try await rollout.run(left, concurrency: concurrency, tries: tries) { finished in
+            var entries: [StoredTrajectory] = []
+            for trajectory in finished {
+                entries.append(StoredTrajectory(trajectory: trajectory, verdict: await grader.grade(trajectory)))
+            }
+            try await store.save(entries, in: set)
+            progress.show(entries, of: left.count, budget)
+        }
     }
 
     private func writeReasoning(_ teacher: ScriptedTeacher, _ style: Recipe.Style, in set: String) async throws {
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let done = try await store.taskIDs(in: set)
         for task in source.train where !done.contains(task.id) {
             try Task.checkCancellation()
@@ -75,12 +155,33 @@ extension RecipeRun {
     }
 
     private func keep(_ trajectories: [Trajectory], for style: Recipe.Style, in set: String) async throws {
-        let grader = FamilyGrader()
+        let grader = try await self.grader()
         let done = try await store.taskIDs(in: set)
         for trajectory in trajectories where !done.contains(trajectory.task.id) {
             try Task.checkCancellation()
             let adapted = style == .agent ? trajectory.asAgentTrajectory() : trajectory.asReasoning
             try await store.save(adapted, verdict: await grader.grade(adapted), in: set)
+        }
+    }
+}
+
+/// A tally and the line it is shown on.
+private final class SharedProgress: Sendable {
+    private struct State {
+        var tally = RolloutTally()
+        let line: ProgressLine
+    }
+
+    private let state: Mutex<State>
+
+    init(_ line: sending ProgressLine) { state = Mutex(State(line: line)) }
+
+    func show(_ entries: [StoredTrajectory], of total: Int, _ budget: Budget?) {
+        state.withLock { state in
+            for entry in entries {
+                state.tally.add(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
+            }
+            state.line.show(state.tally.done, of: total, state.tally.detail(budget))
         }
     }
 }

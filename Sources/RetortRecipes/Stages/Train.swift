@@ -21,26 +21,28 @@ extension RecipeRun {
     func train(_ student: Recipe.Student, _ style: Recipe.Style, after upstream: String) async throws -> String {
         guard let plan = recipe.training[style] else { return "" }
         let name = "train/\(student.name)/\(style.rawValue)"
-        let hash = try Self.hash(student, plan, upstream, Self.fingerprint(student.base))
+        var hash = try Self.hash(student, plan, upstream, Self.fingerprint(student.base))
+        if let filter = recipe.filter { hash = try Self.hash(hash, filter) }
         let target = folder.checkpoint(student.name, style)
         try await stage(name, hash: hash) {
             try? FileManager.default.removeItem(at: target)
         } body: {
             let entries = try await store.entries(in: Self.teachSet(style))
-            let (kept, dropped) = TrajectoryFilter.standard.split(entries)
+            let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
             try AtomicFile.write(
                 JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(style.rawValue.fileName)"))
             guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: style.rawValue, of: entries.count) }
             let job = TrainingJob(
-                name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, view: view(style), plan: plan,
-                target: target, lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"))
+                name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, views: [view(style)],
+                plan: plan, target: target, isMerged: false,
+                lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"))
             try await TrainingThread().run(job)
         }
         return hash
     }
 
     /// What tells whether a base is still the one it was.
-    private static func fingerprint(_ base: String) throws -> String {
+    static func fingerprint(_ base: String) throws -> String {
         let file = URL(fileURLWithPath: base).appendingPathComponent("model.safetensors")
         let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
         return "\(attributes?[.size] as? Int ?? 0)"
@@ -57,9 +59,12 @@ struct TrainingJob: Sendable {
     let name: String
     let base: URL
     let trajectories: [Trajectory]
-    let view: any View
+    /// What the student learns to see and say; several are learned together.
+    let views: [any View]
     let plan: Recipe.TrainingPlan
     let target: URL
+    /// Whether an adapter is also written merged into its base, for stages that go on from it.
+    let isMerged: Bool
     let lossFile: URL
 }
 
@@ -74,12 +79,15 @@ actor TrainingThread {
     func run(_ job: TrainingJob) throws {
         let checkpoint = try Checkpoint(folder: job.base)
         let progress = ProgressLine(job.name)
-        let set = try TrainingSet(
-            job.trajectories, view: job.view, template: checkpoint.template, tokenizer: checkpoint.tokenizer,
-            limit: job.plan.maximumTokens, overlong: job.plan.overlong)
+        var set = TrainingSet([])
+        for view in job.views {
+            set += try TrainingSet(
+                job.trajectories, view: view, template: checkpoint.template, tokenizer: checkpoint.tokenizer,
+                limit: job.plan.maximumTokens, overlong: job.plan.overlong)
+        }
         if set.overlong > 0 {
             progress.note(
-                "\(set.overlong) of \(job.trajectories.count) samples are longer than \(job.plan.maximumTokens) tokens: "
+                "\(set.overlong) of \(set.examples.count + set.dropped) samples are longer than \(job.plan.maximumTokens) tokens: "
                     + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn"
             )
         }
@@ -117,6 +125,10 @@ actor TrainingThread {
                     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
                 ])
             try AdapterFile.write(network, adapter, to: job.target)
+            guard job.isMerged else { return }
+            try Checkpoint.write(
+                Checkpoint(folder: job.target).network(), dtype: .float32, tokenizerFrom: checkpoint.folder,
+                to: job.target.appendingPathComponent("merged"))
         }
     }
 }

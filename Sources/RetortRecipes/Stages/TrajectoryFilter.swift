@@ -1,14 +1,25 @@
+import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Which of a teacher's trajectories are worth learning from.
+/// Tells which of a teacher's trajectories are worth learning from, and why the others are not.
+///
+/// Kept are correct, freely given answers whose every turn could be read, that no other trajectory of the task repeats.
+/// Programs that failed are kept: they teach repair.
 struct TrajectoryFilter: Sendable {
     /// Why a trajectory is dropped.
-    enum Reason: String, Codable, Sendable {
+    enum Reason: String, Codable, Sendable, CaseIterable {
+        case failed = "the run failed"
+        case noAnswer = "no answer"
         case wrong = "wrong answer"
         case forced = "answered only when forced to"
         case parseError = "a turn without a program"
+        case tooManySteps = "too many turns"
+        case tooLong = "a turn that is too long"
+        case noToolUse = "answered without a tool"
+        case leak = "told the reference answer before anything showed it"
         case duplicate = "the same actions for the same question"
+        case surplus = "others of the same question differ more"
     }
 
     /// A dropped trajectory.
@@ -17,33 +28,79 @@ struct TrajectoryFilter: Sendable {
         let reason: Reason
     }
 
-    /// Correct, freely answered, every turn readable, no duplicates. Programs that failed are kept: they teach repair.
-    static let standard = TrajectoryFilter()
+    private let plan: FilterPlan
 
+    init(_ plan: FilterPlan = FilterPlan()) { self.plan = plan }
+
+    /// Splits trajectories, in their order, into those that are kept and those that are not.
     func split(_ entries: [TrajectoryStore.Entry]) -> (kept: [Trajectory], dropped: [Drop]) {
-        var kept: [Trajectory] = []
+        var sound: [Trajectory] = []
         var dropped: [Drop] = []
         var seen: Set<[String]> = []
         for entry in entries {
             let trajectory = entry.trajectory
-            let key = [trajectory.task.question] + trajectory.steps.map { "\($0.thought)\n\($0.action)" }
-            if let reason = Self.reason(entry) {
+            if let reason = reason(entry) {
                 dropped.append(Drop(id: trajectory.id, reason: reason))
-            } else if !seen.insert(key).inserted {
+            } else if !seen.insert([trajectory.task.question] + trajectory.actions).inserted {
                 dropped.append(Drop(id: trajectory.id, reason: .duplicate))
             } else {
-                kept.append(trajectory)
+                sound.append(trajectory)
             }
         }
-        return (kept, dropped)
+        guard let limit = plan.keepEach else { return (sound, dropped) }
+        let chosen = Set(
+            Dictionary(grouping: sound, by: \.task.question).values
+                .flatMap { DiverseChoice.of($0, limit).map(\.id) })
+        dropped += sound.filter { !chosen.contains($0.id) }.map { Drop(id: $0.id, reason: .surplus) }
+        return (sound.filter { chosen.contains($0.id) }, dropped)
     }
 
-    private static func reason(_ entry: TrajectoryStore.Entry) -> Reason? {
+    private func reason(_ entry: TrajectoryStore.Entry) -> Reason? {
+        let trajectory = entry.trajectory
+        switch trajectory.ending {
+        case .failed: return .failed
+        case .gaveUp, nil: return .noAnswer
+        case .answered, .forced: break
+        }
         guard entry.verdict?.isCorrect == true else { return .wrong }
-        if case .forced = entry.trajectory.ending { return .forced }
-        let hasParseError = entry.trajectory.steps.contains {
+        if case .forced = trajectory.ending, !plan.keepsForced { return .forced }
+        let hasParseError = trajectory.steps.contains {
             if case .parseError = $0.observation.outcome { true } else { false }
         }
-        return hasParseError ? .parseError : nil
+        if hasParseError { return .parseError }
+        if let most = plan.maximumSteps, trajectory.steps.count > most { return .tooManySteps }
+        if let most = plan.maximumCharacters,
+            trajectory.steps.contains(where: { $0.thought.count + ($0.action.code?.count ?? 0) > most })
+        {
+            return .tooLong
+        }
+        let isAgent = trajectory.steps.contains { $0.action.code != nil }
+        if plan.requiresToolUse, isAgent, !trajectory.usesTool { return .noToolUse }
+        return plan.dropsLeaks && isAgent && AnswerLeak.isIn(trajectory) ? .leak : nil
+    }
+}
+
+extension Trajectory {
+    /// What was done, without the words around it: equal for trajectories that differ in nothing worth learning. The turns
+    /// of a reasoner are words alone.
+    var actions: [String] {
+        steps.map { step in
+            guard let program = step.action.code else { return "\(step.thought)\n\(step.action)" }
+            return program.split(whereSeparator: \.isNewline)
+                .map { line in
+                    // A comment is words, too; the cut may spoil a text with '#' in it, which hardly makes two of one.
+                    line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+                }
+                .filter { !$0.isEmpty }.joined(separator: "\n")
+        }
+    }
+
+    /// Whether a tool was called, or a program did more than to give the answer.
+    fileprivate var usesTool: Bool {
+        toolCallCount > 0
+            || steps.contains { step in
+                guard let program = step.action.code else { return false }
+                return AnswerLeak.literalAnswer(program) == nil
+            }
     }
 }

@@ -16,7 +16,12 @@ struct ServerContext: RequestContext {
     }
 
     /// Whether the client is there.
+    /// - Throws: `CancellationError` when the connection is no more.
     func presence() async throws -> ClientPresence {
-        try await channel.pipeline.handler(type: ClientPresence.self).get()
+        do {
+            return try await channel.pipeline.handler(type: ClientPresence.self).get()
+        } catch {
+            throw CancellationError()
+        }
     }
 }

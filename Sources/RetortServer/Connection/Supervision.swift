@@ -1,20 +1,35 @@
 import Hummingbird
 import NIOCore
+import Synchronization
 
-/// Does work until it is done, its time is up or the work is cancelled from outside.
-/// - Throws: `late` when the time is up.
-func withTimeLimit<Value: Sendable>(
-    seconds: Double, late: APIError, _ work: @escaping @Sendable () async throws -> Value
-) async throws -> Value {
-    try await withThrowingTaskGroup(of: Value?.self) { group in
-        group.addTask { try await work() }
-        group.addTask {
-            try await Task.sleep(for: .seconds(seconds))
-            return nil
+/// Whether a time limit was reached.
+private final class Lateness: Sendable { let value = Atomic(false) }
+
+extension EventLoop {
+    /// Does work until it is done, its time is up or the work is cancelled from outside.
+    ///
+    /// The clock is the event loop's: `Task.sleep` keeps its timer until it would have fired, however early it is
+    /// cancelled, which at some hundred requests a second adds up.
+    /// - Throws: `late` when the time is up.
+    func withTimeLimit<Value: Sendable>(
+        seconds: Double, late: APIError, _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let isLate = Lateness()
+        let task = Task { try await work() }
+        let alarm = scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) {
+            isLate.value.store(true, ordering: .relaxed)
+            task.cancel()
         }
-        defer { group.cancelAll() }
-        guard let value = try await group.next() ?? nil else { throw late }
-        return value
+        defer { alarm.cancel() }
+        do {
+            return try await withTaskCancellationHandler {
+                try await task.value
+            } onCancel: {
+                task.cancel()
+            }
+        } catch {
+            throw isLate.value.load(ordering: .relaxed) ? late : error
+        }
     }
 }
 
@@ -33,12 +48,15 @@ extension ServerContext {
         }
     }
 
-    /// Events of work that goes on while somebody reads them and the client is there.
+    /// Events of work that goes on while somebody reads them and the client is there, unless all work is ended.
     func events<Event: Sendable>(
+        _ register: WorkRegister,
         _ work: @escaping @Sendable (_ yield: @escaping @Sendable (Event) -> Void) async throws -> Void
     ) -> EventCursor<Event> {
         let (stream, continuation) = AsyncThrowingStream<Event, any Error>.makeStream()
+        let number = register.begin()
         let task = Task {
+            defer { register.end(number) }
             do {
                 try await whilePresent { try await work { continuation.yield($0) } }
                 continuation.finish()
@@ -46,6 +64,7 @@ extension ServerContext {
                 continuation.finish(throwing: error)
             }
         }
+        register.set(number, task)
         continuation.onTermination = { _ in task.cancel() }
         return EventCursor(stream)
     }
@@ -62,7 +81,9 @@ extension ServerContext {
         }
         let seconds = options.clientSeconds
         do {
-            let buffer = try await withTimeLimit(seconds: seconds, late: .slowClient(seconds: seconds)) {
+            let buffer = try await channel.eventLoop.withTimeLimit(
+                seconds: seconds, late: .slowClient(seconds: seconds)
+            ) {
                 try await request.body.collect(upTo: limit)
             }
             return Array(buffer.readableBytesView)
@@ -74,6 +95,47 @@ extension ServerContext {
     }
 }
 
+/// The work under way, so that all of it can be ended.
+final class WorkRegister: Sendable {
+    private struct State {
+        /// Nil is work that begins.
+        var tasks: [Int: Task<Void, Never>?] = [:]
+        var next = 0
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+
+    /// A number for work that is about to begin.
+    func begin() -> Int {
+        state.withLock { state in
+            state.next += 1
+            state.tasks[state.next] = .some(nil)
+            return state.next
+        }
+    }
+
+    /// Names the work's task, which may already have ended.
+    func set(_ number: Int, _ task: Task<Void, Never>) {
+        let isClosed = state.withLock { state in
+            if state.tasks.keys.contains(number) { state.tasks[number] = task }
+            return state.isClosed
+        }
+        if isClosed { task.cancel() }
+    }
+
+    func end(_ number: Int) { _ = state.withLock { $0.tasks.removeValue(forKey: number) } }
+
+    /// Cancels what is under way and all that comes.
+    func close() {
+        let tasks = state.withLock { state in
+            state.isClosed = true
+            return state.tasks.values
+        }
+        for task in tasks { task?.cancel() }
+    }
+}
+
 /// A place in a stream of events that may be passed on: the first event is awaited before an answer's status is known.
 actor EventCursor<Event: Sendable> {
     private var iterator: AsyncThrowingStream<Event, any Error>.Iterator
@@ -81,8 +143,12 @@ actor EventCursor<Event: Sendable> {
     init(_ stream: AsyncThrowingStream<Event, any Error>) { iterator = stream.makeAsyncIterator() }
 
     /// The next event, or nil after the last.
+    /// - Throws: the work's error, or `CancellationError`.
     func next() async throws -> Event? {
         var iterator = iterator
-        return try await iterator.next(isolation: self)
+        let event = try await iterator.next(isolation: self)
+        // A stream whose reader is cancelled just ends.
+        if event == nil { try Task.checkCancellation() }
+        return event
     }
 }

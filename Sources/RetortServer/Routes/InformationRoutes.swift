@@ -23,14 +23,20 @@ struct InformationRoutes {
     private var since: Int { Int(core.started.timeIntervalSince1970) }
 
     private var health: Response {
-        let (generations, agents) = (core.generations.load, core.agents.load)
-        return .json(
-            [
-                "status": core.isDraining ? "stopping" : "ok", "version": .string(Retort.version),
-                "models": .array(core.catalogue.names.map(JSONValue.string)),
-                "generations": ["running": .integer(generations.running), "waiting": .integer(generations.waiting)],
-                "agents": ["running": .integer(agents.running), "waiting": .integer(agents.waiting)],
-            ], status: core.isDraining ? .serviceUnavailable : .ok)
+        let status: HTTPResponse.Status = core.isDraining ? .serviceUnavailable : .ok
+        var members: [String: JSONValue] = [
+            "status": core.isDraining ? "stopping" : "ok", "version": .string(Retort.version),
+        ]
+        // Whoever has no key learns no more than whether the server is well.
+        if !core.options.keys.isRequired {
+            let (generations, agents) = (core.generations.load, core.agents.load)
+            members["models"] = .array(core.catalogue.names.map(JSONValue.string))
+            members["generations"] = [
+                "running": .integer(generations.running), "waiting": .integer(generations.waiting),
+            ]
+            members["agents"] = ["running": .integer(agents.running), "waiting": .integer(agents.waiting)]
+        }
+        return .json(.object(members), status: status)
     }
 
     private var metrics: Response {

@@ -14,6 +14,20 @@ public struct QuestionFile: Sendable {
         case leaveOut
     }
 
+    /// Which members of a record are what.
+    public struct Fields: Codable, Sendable, Hashable {
+        /// The question's parts, joined by blanks: SVAMP's are `Body` and `Question`.
+        public var question: [String]
+        public var answer: String
+        public var id: String
+
+        public init(question: [String] = ["question"], answer: String = "answer", id: String = "id") {
+            (self.question, self.answer, self.id) = (question, answer, id)
+        }
+
+        public static let usual = Fields()
+    }
+
     /// A record that became no task.
     public struct Omission: Sendable, Hashable {
         /// Why a record was left out.
@@ -49,18 +63,22 @@ public struct QuestionFile: Sendable {
     ///   - family: how answers are graded.
     ///   - split: what the tasks' split is called. A record's own is kept in the metadata as `sourceSplit`.
     ///   - repeats: what becomes of a question that stands in the file before.
+    ///   - fields: the names of a record's members.
     ///   - tornEnd: what a JSON Lines file that was cut means.
     /// - Throws: `JSONLinesError` or `QuestionFileError` that names the file and the line or record.
     public init(
         _ file: URL, family: AgentTask.Family, split: String, repeats: Repeats = .keep,
-        tornEnd: JSONLinesFile.TornEnd = .refuse
+        tornEnd: JSONLinesFile.TornEnd = .refuse, fields: Fields = .usual
     ) throws {
         let name = file.deletingPathExtension().lastPathComponent
         func add(_ record: JSONValue, _ number: Int) throws {
-            guard let members = record.object, let question = members["question"]?.string else {
-                throw QuestionFileError.noQuestion(file: file.path, record: number)
+            let parts = fields.question.compactMap { record[$0]?.string }
+            guard let members = record.object, parts.count == fields.question.count, !parts.isEmpty else {
+                throw QuestionFileError.noQuestion(
+                    file: file.path, record: number, fields: fields.question.joined(separator: "' and '"))
             }
-            let answer = ReferenceAnswer(members["answer"] ?? members["answers"] ?? .null)
+            let question = parts.joined(separator: " ")
+            let answer = ReferenceAnswer(members[fields.answer] ?? members["answers"] ?? .null)
             guard !answer.accepted.isEmpty else {
                 omissions.append(Omission(record: number, reason: .noAnswer))
                 return
@@ -76,9 +94,9 @@ public struct QuestionFile: Sendable {
             }
             tasks.append(
                 AgentTask(
-                    id: uniqueID("\(name)-\(members["id"]?.text ?? String(number - 1))"), question: question,
+                    id: uniqueID("\(name)-\(members[fields.id]?.text ?? String(number - 1))"), question: question,
                     answers: answer.accepted, family: family, split: split,
-                    metadata: Self.metadata(members, rationale: answer.rationale)))
+                    metadata: Self.metadata(members, fields, rationale: answer.rationale)))
         }
         if file.pathExtension == "json" {
             for (index, record) in try Self.examples(file).enumerated() { try add(record, index + 1) }
@@ -110,9 +128,11 @@ public struct QuestionFile: Sendable {
         return examples
     }
 
-    private static func metadata(_ members: [String: JSONValue], rationale: String?) -> [String: JSONValue] {
+    private static func metadata(
+        _ members: [String: JSONValue], _ fields: Fields, rationale: String?
+    ) -> [String: JSONValue] {
         var metadata = members
-        for key in ["question", "answer", "answers", "id"] { metadata[key] = nil }
+        for key in fields.question + [fields.answer, "answers", fields.id] { metadata[key] = nil }
         if let split = metadata.removeValue(forKey: "split") { metadata["sourceSplit"] = split }
         if let rationale { metadata["rationale"] = .string(rationale) }
         return metadata
@@ -147,15 +167,15 @@ private struct ReferenceAnswer {
 public enum QuestionFileError: Error, CustomStringConvertible, Equatable {
     /// A `.json` file that holds no list of questions.
     case noExamples(file: String)
-    /// A record, from 1, whose `question` is missing or no text.
-    case noQuestion(file: String, record: Int)
+    /// A record, from 1, whose question is missing or no text.
+    case noQuestion(file: String, record: Int, fields: String = "question")
 
     public var description: String {
         switch self {
         case .noExamples(let file):
             "\(file) has no list 'examples'; give a .json file of that form, or a .jsonl file with one question a line"
-        case .noQuestion(let file, let record):
-            "\(file), record \(record): it has no text 'question'; correct or remove the record"
+        case .noQuestion(let file, let record, let fields):
+            "\(file), record \(record): it has no text '\(fields)'; correct or remove the record"
         }
     }
 }

@@ -154,6 +154,17 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
+    /// The ids of a set's trajectories that ended because the model or the environment broke.
+    public func failedIDs(in set: String) async throws -> Set<String> {
+        try await using { database in
+            try await database.read { database in
+                try String.fetchSet(
+                    database, sql: "SELECT id FROM trajectory WHERE \"set\" = ? AND ending = 'failed'", arguments: [set]
+                )
+            }
+        }
+    }
+
     /// The ids of the tasks that a set has trajectories of.
     public func taskIDs(in set: String) async throws -> Set<String> {
         try await using { database in

@@ -1,6 +1,6 @@
 import RetortCore
 
-/// One API: what it can do, and who offers it. Its name is `capability_for_provider`, as in ToolBench.
+/// One API: what it can do, and who offers it. Its name is `capability_provider`.
 public struct WorldAPI: Sendable, Hashable {
     public let capability: APICapability
     /// A made-up word.
@@ -23,13 +23,13 @@ public struct WorldAPI: Sendable, Hashable {
 
     /// Reads a name back; nil for one that is no API's.
     public init?(name: String) {
-        guard let mark = name.range(of: "_for_", options: .backwards),
-            let capability = APICapability(rawValue: String(name[..<mark.lowerBound]))
-        else { return nil }
-        self.init(capability, provider: String(name[mark.upperBound...]))
+        guard let mark = name.lastIndex(of: "_"), let capability = APICapability(rawValue: String(name[..<mark])) else {
+            return nil
+        }
+        self.init(capability, provider: String(name[name.index(after: mark)...]))
     }
 
-    public var name: String { "\(capability.rawValue)_for_\(provider)" }
+    public var name: String { "\(capability.rawValue)_\(provider)" }
 
     public var document: ToolDocument {
         ToolDocument(

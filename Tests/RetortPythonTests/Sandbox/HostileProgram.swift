@@ -470,7 +470,7 @@ extension HostileProgram {
             "100,000 minus signs", seen: "MemoryError", "RecursionError", "SyntaxError", "crashed",
             program: String(repeating: "-", count: 100_000) + "1"),
         .init(
-            "a deep tree", seen: "MemoryError", "RecursionError", "SyntaxError", "crashed", "Out:",
+            "a deep tree", seen: "MemoryError", "RecursionError", "SyntaxError", "crashed", "Out:", "seconds",
             program: String(repeating: "1+", count: 50_000) + "1"),
         .init(
             "150 indents", seen: "IndentationError",

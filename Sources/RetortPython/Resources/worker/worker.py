@@ -134,6 +134,7 @@ class Session:
         self.tools = []
         self.output = None
         self.ends = {}
+        self.is_collecting = self.must_collect = False
         self.is_settled = False
 
     def serve(self):
@@ -175,20 +176,26 @@ class Session:
         self.channel.sock.close()
         self.channel = Channel(socket.socket(fileno=fd))
         self.ends = {}
+        self.is_collecting = self.must_collect = False
         return False
 
     def collect(self, *_):
-        """Takes the ends of children, so that none stays a zombie."""
+        """Takes the ends of children, so that none stays a zombie. A signal may come while it is at it."""
+        self.must_collect = True
+        if self.is_collecting:
+            return
+        self.is_collecting = True
         try:
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == 0:
-                    return
-                self.ends[pid] = status
-                if len(self.ends) > 256:
+            while self.must_collect:
+                self.must_collect = False
+                while (end := os.waitpid(-1, os.WNOHANG))[0]:
+                    self.ends[end[0]] = end[1]
+                while len(self.ends) > 256:
                     self.ends.pop(next(iter(self.ends)))
         except ChildProcessError:
             pass
+        finally:
+            self.is_collecting = False
 
     def end_of(self, pid):
         """How a child of this process ended, as exit code or negative signal; None when it has not."""

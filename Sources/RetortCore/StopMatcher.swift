@@ -1,12 +1,13 @@
 /// Cuts a growing text at the first stop string, and holds back what may yet become one.
-struct StopMatcher {
+public struct StopMatcher: Sendable {
     private let stops: [String]
     private var held = ""
 
-    init(_ stops: [String]) { self.stops = stops.filter { !$0.isEmpty } }
+    /// - Parameter stops: empty ones are left out.
+    public init(_ stops: [String]) { self.stops = stops.filter { !$0.isEmpty } }
 
     /// Takes new text; returns what is safe to show, and the stop string once one is complete.
-    mutating func push(_ text: String) -> (text: String, stop: String?) {
+    public mutating func push(_ text: String) -> (text: String, stop: String?) {
         held += text
         let found = stops.compactMap { stop in held.firstRange(of: stop).map { ($0.lowerBound, stop) } }
         if let (start, stop) = found.min(by: { $0.0 < $1.0 }) {
@@ -22,7 +23,7 @@ struct StopMatcher {
     }
 
     /// What was held back, when the text ends without a stop string.
-    mutating func flush() -> String {
+    public mutating func flush() -> String {
         defer { held = "" }
         return held
     }

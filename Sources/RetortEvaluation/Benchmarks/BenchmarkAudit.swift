@@ -1,0 +1,125 @@
+import Foundation
+import RetortCore
+
+/// What a benchmark's file holds, and whether it can be trusted: its checksum, what is repeated or unanswered in it,
+/// what of it the training questions give away, and whether the grader knows its answers from others'.
+public struct BenchmarkAudit: Codable, Sendable, Hashable {
+    public var benchmark: String
+    public var file: String
+    /// Questions.
+    public var n: Int
+    /// Whether the count is the one that is expected; nil when none is.
+    public var isComplete: Bool?
+    public var checksum: String
+    /// Whether the checksum is the expected one; nil when none is.
+    public var isUnchanged: Bool?
+    /// Questions that stand in the file before.
+    public var repeated: Int
+    /// Records without an answer, which are no questions.
+    public var unanswered: Int
+    /// Reference answers that the grader accepts for themselves.
+    public var ownAccepted: Int
+    /// Reference answers that the grader accepts for another question, of `strangersTried`.
+    public var strangersAccepted: Int
+    public var strangersTried: Int
+    /// Questions that training holds too.
+    public var contamination: Contamination?
+
+    /// Looks a benchmark through.
+    /// - Parameters:
+    ///   - folder: the data folder.
+    ///   - training: what it is held against.
+    /// - Throws: `BenchmarkError`, also when the grader fails the test on its answers.
+    public static func of(
+        _ benchmark: Benchmark, in folder: URL, grader: some Grader = FamilyGrader(), training: TrainingText? = nil
+    ) async throws -> (audit: BenchmarkAudit, tasks: [AgentTask]) {
+        let questions = try benchmark.questions(in: folder)
+        let url = folder.appendingPathComponent(benchmark.file)
+        let hash = String(StableHash.of(try Data(contentsOf: url)), radix: 16)
+        let tasks = questions.tasks
+        var audit = BenchmarkAudit(
+            benchmark: benchmark.name, file: url.path, n: tasks.count,
+            isComplete: benchmark.count.map { $0 == tasks.count }, checksum: hash,
+            isUnchanged: benchmark.checksum.map { $0 == hash }, repeated: questions.repeated,
+            unanswered: questions.unanswered, ownAccepted: 0, strangersAccepted: 0, strangersTried: 0,
+            contamination: training.map { Contamination(tasks, in: $0) })
+        try await audit.testGrader(tasks, grader)
+        return (audit, tasks)
+    }
+
+    /// Answers against themselves, and each against the answer half the list further on.
+    private mutating func testGrader(_ tasks: [AgentTask], _ grader: some Grader) async throws {
+        for (index, task) in tasks.enumerated() {
+            let own = await grader.grade(task.answers.first, for: task)
+            guard own.isCorrect else {
+                throw BenchmarkError.distrusted(
+                    benchmark: benchmark,
+                    reason: "the answer '\(task.answers.first ?? "")' of \(task.id) is refused: \(own.reason)")
+            }
+            ownAccepted += 1
+            let other = tasks[(index + tasks.count / 2) % tasks.count]
+            guard let answer = other.answers.first, answer != task.answers.first else { continue }
+            strangersTried += 1
+            if await grader.grade(answer, for: task).isCorrect { strangersAccepted += 1 }
+        }
+        // Few of a hundred different answers are equal in value; a grader that accepts anything is found out.
+        guard strangersAccepted * 50 <= max(strangersTried, 50) else {
+            throw BenchmarkError.distrusted(
+                benchmark: benchmark,
+                reason: "\(strangersAccepted) of \(strangersTried) answers to other questions are accepted")
+        }
+    }
+}
+
+/// The questions and texts that a student is trained on, prepared for comparison.
+public struct TrainingText: Sendable {
+    fileprivate let questions: Set<String>
+    fileprivate let grams: Set<UInt64>
+    fileprivate static let length = 8
+
+    /// - Parameter texts: training questions.
+    public init(_ texts: some Sequence<String>) {
+        var questions: Set<String> = []
+        var grams: Set<UInt64> = []
+        for text in texts {
+            let words = Self.words(text)
+            questions.insert(words.joined(separator: " "))
+            grams.formUnion(Self.grams(words))
+        }
+        (self.questions, self.grams) = (questions, grams)
+    }
+
+    /// Lower-case letters and digits.
+    fileprivate static func words(_ text: String) -> [String] {
+        text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
+    }
+
+    fileprivate static func grams(_ words: [String]) -> [UInt64] {
+        guard words.count >= length else { return [] }
+        return (0...(words.count - length)).map { start in
+            StableHash.of(words[start..<(start + length)].joined(separator: " "))
+        }
+    }
+}
+
+/// What of a benchmark stands in the training data.
+public struct Contamination: Codable, Sendable, Hashable {
+    /// The ids of questions that are training questions, but for case and punctuation.
+    public var exact: [String]
+    /// The ids of other questions of which at least half of all runs of eight words stand in training questions.
+    public var overlapping: [String]
+
+    init(_ tasks: [AgentTask], in training: TrainingText) {
+        (exact, overlapping) = ([], [])
+        for task in tasks {
+            let words = TrainingText.words(task.question)
+            if training.questions.contains(words.joined(separator: " ")) {
+                exact.append(task.id)
+                continue
+            }
+            let grams = TrainingText.grams(words)
+            let known = grams.count { training.grams.contains($0) }
+            if !grams.isEmpty, known * 2 >= grams.count { overlapping.append(task.id) }
+        }
+    }
+}

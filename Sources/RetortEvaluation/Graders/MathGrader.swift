@@ -1,0 +1,158 @@
+import Foundation
+import RetortCore
+
+/// Grades mathematical answers by value: numbers exactly, expressions by algebra, lists, intervals, matrices and
+/// equations part by part. LaTeX, plain text, Python and SymPy text are understood on both sides.
+///
+/// What only algebra decides goes to SymPy when a judge is given; without one, agreement at several points to ten digits
+/// counts, and the reason says so. No answer costs more than the limits in `MathLimits`.
+public struct MathGrader: Grader {
+    private let judge: SymbolicJudge?
+
+    public init(judge: SymbolicJudge? = nil) { self.judge = judge }
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        guard let answer, !answer.allSatisfy(\.isWhitespace) else {
+            return Verdict(isCorrect: false, reason: "no answer")
+        }
+        let references = task.answers.filter { !$0.allSatisfy(\.isWhitespace) }
+        guard !references.isEmpty else { return Verdict(isCorrect: false, reason: "no reference answer") }
+        var last = Verdict(isCorrect: false, reason: "no reference answer")
+        for reference in references {
+            last = await verdict(answer, reference: reference)
+            if last.isCorrect { return last }
+        }
+        return last
+    }
+
+    /// Grades an answer against one reference.
+    public func verdict(_ answer: String, reference: String) async -> Verdict {
+        let extract = AnswerText.extract(answer)
+        let found = await compare(extract.text, reference)
+        guard let place = extract.place else { return found }
+        return Verdict(isCorrect: found.isCorrect, reason: "\(found.reason) (\(place))")
+    }
+
+    private func compare(_ answer: String, _ reference: String) async -> Verdict {
+        guard !answer.allSatisfy(\.isWhitespace) else { return Verdict(isCorrect: false, reason: "no answer") }
+        guard answer.utf8.count < MathLimits.text else {
+            return Verdict(isCorrect: false, reason: "longer than \(MathLimits.text) bytes")
+        }
+        if AnswerText.compact(answer) == AnswerText.compact(reference) {
+            return Verdict(isCorrect: true, reason: "the same text")
+        }
+        if let verdict = WordAnswer.compare(answer, reference) { return verdict }
+        let references = Self.readings(reference)
+        let answers = Self.readings(answer)
+        guard !references.nodes.isEmpty, !answers.nodes.isEmpty else {
+            let fault = answers.fault ?? references.fault
+            let side = answers.nodes.isEmpty ? "the answer" : "the reference"
+            return await unreadable(
+                answer, reference, reason: "\(side) is not understood: \(fault ?? "no mathematics")")
+        }
+        // The likeliest readings come first, and say why an answer is wrong.
+        var reason: String?
+        for b in answers.nodes {
+            for a in references.nodes {
+                let verdict = await compare(a, b)
+                if verdict.isCorrect { return verdict }
+                reason = reason ?? verdict.reason
+            }
+        }
+        return Verdict(isCorrect: false, reason: reason ?? "another value")
+    }
+
+    /// What a text may mean: `1,234` is a number, or else a list of two.
+    static func readings(_ text: String) -> (nodes: [MathNode], fault: String?) {
+        var nodes: [MathNode] = []
+        var fault: String?
+        for groups in [true, false] {
+            if !groups, text.firstMatch(of: /[0-9],[0-9]{3}/) == nil { break }
+            do {
+                let node = try MathParser.parse(text, groupsThousands: groups)
+                if !nodes.contains(node) { nodes.append(node) }
+            } catch MathFault.tooLarge {
+                fault = "it is too large"
+            } catch {
+                fault = fault ?? "\(error)"
+            }
+        }
+        return (nodes, fault)
+    }
+
+    private func compare(_ reference: MathNode, _ answer: MathNode) async -> Verdict {
+        var known: [SymbolicQuestion: MathOutcome] = [:]
+        // Each round answers all that is open; nesting asks at most a few times.
+        for _ in 0..<4 {
+            var comparison = MathComparison(known: known)
+            switch comparison.compare(reference, answer) {
+            case .equal(let reason): return Verdict(isCorrect: true, reason: reason)
+            case .different(let reason): return Verdict(isCorrect: false, reason: reason)
+            case .undecided:
+                guard comparison.open.count <= 16 else {
+                    return Verdict(isCorrect: false, reason: "more than 16 parts are undecided")
+                }
+                for question in comparison.open { known[question] = await decide(question) }
+            }
+        }
+        return Verdict(isCorrect: false, reason: "undecided")
+    }
+
+    private func decide(_ question: SymbolicQuestion) async -> MathOutcome {
+        if let judge {
+            do {
+                let opinion = try await judge.areEqual(question)
+                if let isEqual = opinion.isEqual {
+                    return isEqual ? .equal(opinion.reason) : .different(opinion.reason)
+                }
+                return .different("undecided: \(opinion.reason)")
+            } catch {
+                return .different("undecided: \(error)")
+            }
+        }
+        let isSame = NumericValue.compare(question.reference, question.answer) == .same
+        return isSame ? .equal("equal to ten digits at several points") : .different("too large to decide")
+    }
+
+    /// What our reader does not understand, Math-Verify may.
+    private func unreadable(_ answer: String, _ reference: String, reason: String) async -> Verdict {
+        guard let judge, let opinion = try? await judge.verify(reference: reference, answer: answer),
+            opinion.isEqual == true
+        else { return Verdict(isCorrect: false, reason: reason) }
+        return Verdict(isCorrect: true, reason: "equal to Math-Verify; \(reason)")
+    }
+}
+
+/// Answers that are words or the letter of a choice.
+enum WordAnswer {
+    /// A verdict when the reference is such; nil when it is mathematics.
+    static func compare(_ answer: String, _ reference: String) -> Verdict? {
+        if let letter = choice(reference) {
+            let words = AnswerText.words(answer).split(separator: " ")
+            let isSame =
+                words.count == 1
+                ? words[0] == letter
+                : answer.firstMatch(of: /^\s*(?:\\text\{)?\(?([A-Za-z])\)?\}?\s*[).:]/).map { $0.1.lowercased() }
+                    == letter
+            if isSame { return Verdict(isCorrect: true, reason: "the same choice") }
+            return nil
+        }
+        guard isWords(reference) else { return nil }
+        let isSame = AnswerText.words(answer) == AnswerText.words(reference)
+        return isSame && !AnswerText.words(reference).isEmpty ? Verdict(isCorrect: true, reason: "the same words") : nil
+    }
+
+    /// `(C)` or `\text{(C)}`; a bare letter may be a variable.
+    private static func choice(_ text: String) -> String? {
+        let pattern = /^\s*(?:\\(?:text|mathrm|textbf)\s*\{\s*\(?([A-Z])\)?\s*\}|\(([A-Z])\))\s*$/
+        guard let match = text.firstMatch(of: pattern) else { return nil }
+        return (match.1 ?? match.2)?.lowercased()
+    }
+
+    /// Letters of at least two, perhaps in `\text{}`, and no mathematics.
+    private static func isWords(_ text: String) -> Bool {
+        let plain = text.replacing(/\\(?:text|mbox|textbf|textit|textrm|mathrm|textnormal)/, with: "")
+        return plain.contains(where: \.isLetter) && AnswerText.words(plain).count > 2
+            && plain.allSatisfy { $0.isLetter || $0.isWhitespace || "{}.,'()".contains($0) }
+    }
+}

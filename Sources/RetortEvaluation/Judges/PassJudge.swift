@@ -1,0 +1,66 @@
+import RetortCore
+
+/// ToolEval's pass rate (ToolLLM, arXiv 2307.16789, section 3.1): a model judges whether a run did what was asked.
+///
+/// A run without an ending of its own fails. Else the judge says whether the answer solves the request, and whether the
+/// request can be solved with the tools at all; each is asked several times and the majority counts. Solved passes; giving
+/// up what cannot be solved passes; where the judge is undecided, the run counts one half instead of a drawn lot.
+public struct PassJudge: Sendable {
+    /// What was judged.
+    public struct Judgement: Codable, Sendable, Hashable {
+        /// 0, ½ or 1.
+        public var score: Double
+        /// Whether the answer solves the request; nil where no answer was judged.
+        public var solved: JudgeVotes?
+        /// Whether the request can be solved; nil where it did not matter.
+        public var solvable: JudgeVotes?
+        /// In words.
+        public var reason: String
+    }
+
+    private let model: any LanguageModel
+    private let votes: Int
+    private let temperature: Double
+
+    /// - Parameter votes: how often each question is asked; an odd number leaves fewer ties.
+    public init(model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
+        self.model = model
+        self.votes = max(votes, 1)
+        self.temperature = temperature
+    }
+
+    /// Judges one run.
+    /// - Throws: what the model throws.
+    public func judge(_ trajectory: Trajectory) async throws -> Judgement {
+        switch trajectory.ending {
+        case .answered(let answer):
+            let solved = try await ask(JudgeQuestion.solved(trajectory.task, answer.text), trajectory)
+            if solved.score == 1 { return Judgement(score: 1, solved: solved, reason: "solved") }
+            let score = solved.isTie ? 0.5 : 0
+            return Judgement(score: score, solved: solved, reason: solved.isTie ? "undecided" : "not solved")
+        case .gaveUp where trajectory.steps.last?.ending != nil:
+            let solvable = try await ask(JudgeQuestion.solvable(trajectory), trajectory)
+            let score = 1 - solvable.score
+            let reason =
+                solvable.isTie
+                ? "undecided" : score == 1 ? "gave up what cannot be solved" : "gave up what can be solved"
+            return Judgement(score: score, solvable: solvable, reason: reason)
+        case .forced, .gaveUp, .failed, nil: return Judgement(score: 0, reason: "no ending of its own")
+        }
+    }
+
+    private func ask(_ question: String, _ trajectory: Trajectory) async throws -> JudgeVotes {
+        let sampling = Sampling(
+            temperature: votes > 1 ? temperature : 0, seed: StableHash.of("\(trajectory.id) \(question)"))
+        let completions = try await model.complete(
+            GenerationRequest(
+                messages: [Message(.user, question)], samples: votes, sampling: sampling, maximumTokens: 512))
+        return completions.reduce(into: JudgeVotes()) { count, completion in
+            switch JudgeQuestion.verdict(completion.text, among: ["yes", "no", "unsure"]) {
+            case "yes": count.yes += 1
+            case "no": count.no += 1
+            default: count.unsure += 1
+            }
+        }
+    }
+}

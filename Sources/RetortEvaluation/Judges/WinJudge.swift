@@ -1,0 +1,73 @@
+import RetortCore
+
+/// ToolEval's win rate (ToolLLM, arXiv 2307.16789, section 3.1): which of two runs for the same request did better.
+///
+/// A run that passed beats one that failed without being asked about. Otherwise the judge compares both, in both orders,
+/// several times each; a preference that turns with the order cancels out and counts one half.
+public struct WinJudge: Sendable {
+    /// What was judged.
+    public struct Judgement: Codable, Sendable, Hashable {
+        /// 1 when the first run wins, 0 when the second does, ½ for a tie.
+        public var score: Double
+        /// Preferences for the first run, for the second, and undecided; nil where passing decided.
+        public var votes: JudgeVotes?
+    }
+
+    private let model: any LanguageModel
+    private let votes: Int
+    private let temperature: Double
+
+    /// - Parameter votes: comparisons in each order.
+    public init(model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
+        self.model = model
+        self.votes = max(votes, 1)
+        self.temperature = temperature
+    }
+
+    /// Compares two runs.
+    /// - Parameter passes: what the pass judge found for each.
+    /// - Throws: `JudgeError.differentTasks`, and what the model throws.
+    public func compare(
+        _ first: Trajectory, _ second: Trajectory, passes: (first: Double, second: Double)
+    ) async throws -> Judgement {
+        guard first.task.question == second.task.question else {
+            throw JudgeError.differentTasks(first.task.id, second.task.id)
+        }
+        if passes.first == 1, passes.second == 0 { return Judgement(score: 1) }
+        if passes.first == 0, passes.second == 1 { return Judgement(score: 0) }
+        let forward = try await prefer(first, second)
+        let backward = try await prefer(second, first)
+        let all = JudgeVotes(
+            yes: forward.yes + backward.no, no: forward.no + backward.yes, unsure: forward.unsure + backward.unsure)
+        return Judgement(score: all.score, votes: all)
+    }
+
+    /// Votes for the run that is shown first are `yes`.
+    private func prefer(_ one: Trajectory, _ other: Trajectory) async throws -> JudgeVotes {
+        let question = JudgeQuestion.better(one, other)
+        let sampling = Sampling(
+            temperature: votes > 1 ? temperature : 0, seed: StableHash.of("\(one.id) \(other.id)"))
+        let completions = try await model.complete(
+            GenerationRequest(
+                messages: [Message(.user, question)], samples: votes, sampling: sampling, maximumTokens: 512))
+        return completions.reduce(into: JudgeVotes()) { count, completion in
+            switch JudgeQuestion.verdict(completion.text, among: ["a", "b", "equal"]) {
+            case "a": count.yes += 1
+            case "b": count.no += 1
+            default: count.unsure += 1
+            }
+        }
+    }
+}
+
+/// Runs that cannot be judged.
+public enum JudgeError: Error, CustomStringConvertible, Equatable {
+    case differentTasks(String, String)
+
+    public var description: String {
+        switch self {
+        case .differentTasks(let first, let second):
+            "'\(first)' and '\(second)' are different requests; compare runs for the same one"
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+
+/// The models that play the roles of an agent: one backbone with adapters where the weights allow it.
+struct RoleTeam {
+    private let models: [AgentRole: RoleModel]
+
+    /// Loads every folder once. Adapters of one base are served side by side over it.
+    init(_ players: [AgentRole: TrainedStage], concurrency: Int) throws {
+        func options(_ adapters: [String: URL] = [:]) -> LocalModel.Options {
+            LocalModel.Options(maximumSamples: concurrency, adapters: adapters, prefixTokens: 1 << 14)
+        }
+        var models: [AgentRole: RoleModel] = [:]
+        let adapted = Dictionary(grouping: players.filter { $0.value.base != nil }) { $0.value.base }
+        for (base, roles) in adapted {
+            guard let base else { continue }
+            let adapters = Dictionary(uniqueKeysWithValues: roles.map { ($0.key.rawValue, $0.value.folder) })
+            let model = try LocalModel(folder: base, options: options(adapters))
+            for role in roles { models[role.key] = RoleModel(model, adapter: role.key.rawValue) }
+        }
+        let whole = Dictionary(grouping: players.filter { $0.value.base == nil }) { $0.value.folder }
+        for (folder, roles) in whole {
+            let model = try LocalModel(folder: folder, options: options())
+            for role in roles { models[role.key] = RoleModel(model) }
+        }
+        self.models = models
+    }
+
+    /// The three roles, or the one that does it all.
+    func policy(
+        name: String, callForm: RoleView.CallForm, constraint: OutputConstraint, maximumTokens: Int
+    ) throws -> any Policy {
+        if let backbone = models[.backbone] {
+            return ToolAgent(
+                name: name, model: backbone, callForm: callForm, constraint: constraint, maximumTokens: maximumTokens)
+        }
+        guard let planner = models[.planner], let caller = models[.caller], let summarizer = models[.summarizer] else {
+            throw RunError.noAgent(name)
+        }
+        return RolePolicy(
+            name: name, planner: planner, caller: caller, summarizer: summarizer, callForm: callForm,
+            constraint: constraint,
+            maximumTokens: maximumTokens)
+    }
+}

@@ -1,0 +1,28 @@
+/// Which of a teacher's trajectories are learned from.
+public struct FilterPlan: Codable, Sendable, Hashable {
+    /// The most turns; nil is any number.
+    public var maximumSteps: Int?
+    /// The longest of an agent's turns, in characters; nil is any length.
+    public var maximumCharacters: Int?
+    /// Whether an agent's trajectory must have called a tool or, for mathematics, computed something.
+    public var requiresToolUse = false
+    /// Whether a trajectory that tells the reference answer before anything showed it is dropped.
+    public var dropsLeaks = true
+    /// Whether answers that had to be asked for are kept.
+    public var keepsForced = false
+    /// The most trajectories of one task: those that differ most. Nil keeps all that differ.
+    public var keepEach: Int?
+
+    public init() {}
+
+    /// Reads the recipe's `filter`.
+    init(_ reader: RecipeReader) {
+        maximumSteps = reader.has("maxSteps") ? reader.integer("maxSteps", default: 5, in: 1...1000) : nil
+        maximumCharacters =
+            reader.has("maxCharacters") ? reader.integer("maxCharacters", default: 4000, in: 1...10_000_000) : nil
+        requiresToolUse = reader.flag("toolUse", default: requiresToolUse)
+        dropsLeaks = reader.flag("leaks", default: dropsLeaks)
+        keepsForced = reader.flag("forced", default: keepsForced)
+        keepEach = reader.has("keepEach") ? reader.integer("keepEach", default: 1, in: 1...1000) : nil
+    }
+}

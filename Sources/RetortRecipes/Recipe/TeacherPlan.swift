@@ -1,0 +1,176 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortRemote
+import RetortStore
+
+/// A teacher behind endpoints: where it is, how it is asked, and what it may cost.
+public struct TeacherPlan: Codable, Sendable, Hashable {
+    /// What the trajectories depend on: a change makes the stage anew.
+    public struct Asking: Codable, Sendable, Hashable {
+        /// What the endpoints call it; nil is the only one they have.
+        public var model: String?
+        /// How much the system prompt says.
+        public var instructions = Instructions.full
+        /// Whether the first turn begins with the first thought of the teacher's chain of thought.
+        public var firstThought = false
+        /// Trajectories for each task.
+        public var trajectories = 1
+        /// Of a task's first trajectory.
+        public var temperature = 0.0
+        /// Of the others.
+        public var laterTemperature = 0.7
+        public var topP = 1.0
+        /// Tokens for each turn.
+        public var maximumTokens = 1024
+        public var maximumSteps = 5
+    }
+
+    /// One endpoint.
+    public struct Place: Codable, Sendable, Hashable {
+        public var url: String
+        /// What this endpoint calls the model, when it is another name.
+        public var model: String?
+        /// The name of the environment variable that holds its key.
+        public var key: String?
+        /// The file that holds its key.
+        public var keyFile: String?
+        public var weight = 1.0
+        /// Requests at once.
+        public var concurrency = 64
+        public var prefill = Endpoint.Prefill.automatic
+
+        public init(url: String) { self.url = url }
+    }
+
+    /// What may be spent.
+    public struct Limit: Codable, Sendable, Hashable {
+        public var tokens: Int?
+        public var money: Double?
+    }
+
+    /// A tape.
+    public struct Tape: Codable, Sendable, Hashable {
+        public var file: String
+        public var mode: Cassette.Mode
+    }
+
+    /// How a prompt reaches the server.
+    public enum Operation: String, Codable, Sendable, CaseIterable { case chat, completions }
+
+    public var asking = Asking()
+    public var places: [Place]
+    public var operation = Operation.chat
+    /// With completions: the folder of the checkpoint whose chat template the prompts are written with.
+    public var template: String?
+    /// Trajectories at once.
+    public var concurrency = 64
+    /// How often a trajectory is tried while the model or the environment breaks.
+    public var tries = 2
+    /// How often a request is tried.
+    public var attempts = 6
+    /// In seconds.
+    public var connectSeconds = 10.0
+    public var firstByteSeconds = 300.0
+    public var idleSeconds = 60.0
+    public var totalSeconds = 900.0
+    /// How long no endpoint at all may answer before the run stops.
+    public var patienceSeconds = 600.0
+    /// By model.
+    public var prices: [String: Price] = [:]
+    public var budget: Limit?
+    public var cassette: Tape?
+
+    public init(places: [Place]) { self.places = places }
+
+    /// Reads the recipe's `teacher`.
+    init(_ reader: RecipeReader) {
+        self.init(places: reader.oneOrMore("endpoint", text: Place.init(url:), mapping: Place.init(reading:)))
+        asking = Asking(reading: reader)
+        if let key = reader.optionalString("key") {
+            for index in places.indices { places[index].key = places[index].key ?? key }
+        }
+        if let file = reader.optionalString("keyFile") {
+            for index in places.indices where places[index].key == nil {
+                places[index].keyFile = places[index].keyFile ?? file
+            }
+        }
+        operation = reader.choice("api", default: operation)
+        template = reader.optionalString("template")
+        concurrency = reader.integer("concurrency", default: concurrency, in: 1...4096)
+        tries = reader.integer("tries", default: tries, in: 1...100)
+        attempts = reader.integer("attempts", default: attempts, in: 1...1000)
+        reader.mapping("seconds") { seconds in
+            connectSeconds = seconds.number("connect", default: connectSeconds)
+            firstByteSeconds = seconds.number("firstByte", default: firstByteSeconds)
+            idleSeconds = seconds.number("idle", default: idleSeconds)
+            totalSeconds = seconds.number("total", default: totalSeconds)
+            patienceSeconds = seconds.number("patience", default: patienceSeconds)
+        }
+        prices = reader.table("prices") { price in
+            for key in ["input", "output"] where !price.has(key) {
+                price.refuse(key, "a price needs '\(key)', in money for a million tokens")
+            }
+            return Price(input: price.number("input", default: 0), output: price.number("output", default: 0))
+        }
+        budget = reader.mapping("budget") { budget in
+            Limit(
+                tokens: budget.has("tokens") ? budget.integer("tokens", default: 0, in: 1...Int.max) : nil,
+                money: budget.has("money") ? budget.number("money", default: 0) : nil)
+        }
+        cassette = reader.mapping("cassette") { tape in
+            Tape(file: tape.string("file"), mode: tape.choice("mode", default: .record))
+        }
+        refuseContradictions(reader)
+    }
+
+    private func refuseContradictions(_ reader: RecipeReader) {
+        if places.isEmpty, cassette?.mode != .replay {
+            reader.refuse("endpoint", "'teacher' needs an 'endpoint', such as http://127.0.0.1:8000/v1")
+        }
+        for place in places {
+            do {
+                _ = try Endpoint(place.url, model: "")
+            } catch {
+                reader.refuse("endpoint", "\(error)")
+            }
+        }
+        if operation == .completions, template == nil {
+            reader.refuse(
+                "api", "'api: completions' needs 'template', the folder whose chat template writes the prompts")
+        }
+        if budget?.money != nil, let model = asking.model, prices[model] == nil {
+            reader.refuse("budget", "\(BudgetError.unknownPrice(model: model))")
+        }
+        if cassette?.mode == .replay, asking.model == nil {
+            reader.refuse("cassette", "a replayed cassette needs 'model', for no endpoint is asked which it is")
+        }
+    }
+}
+
+extension TeacherPlan.Asking {
+    init(reading reader: RecipeReader) {
+        self.init()
+        model = reader.optionalString("model")
+        instructions = reader.choice("instructions", default: instructions)
+        firstThought = reader.flag("firstThought", default: firstThought)
+        trajectories = reader.integer("trajectories", default: trajectories, in: 1...1000)
+        temperature = reader.number("temperature", default: temperature, in: 0...5)
+        laterTemperature = reader.number("laterTemperature", default: max(temperature, laterTemperature), in: 0...5)
+        topP = reader.number("topP", default: topP, in: 0.01...1)
+        maximumTokens = reader.integer("maxTokens", default: maximumTokens, in: 1...1_000_000)
+        maximumSteps = reader.integer("maxSteps", default: maximumSteps, in: 1...100)
+    }
+}
+
+extension TeacherPlan.Place {
+    init(reading reader: RecipeReader) {
+        self.init(url: reader.string("url"))
+        model = reader.optionalString("model")
+        key = reader.optionalString("key")
+        keyFile = reader.optionalString("keyFile")
+        weight = reader.number("weight", default: weight, in: 1e-6...1e6)
+        concurrency = reader.integer("concurrency", default: concurrency, in: 1...4096)
+        prefill = reader.choice("prefill", default: prefill)
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortRemote
+import RetortStore
+
+/// A recipe's teacher behind endpoints, ready to be asked: through its tape and within its budget.
+struct EndpointTeacher: Sendable {
+    let model: any LanguageModel
+    let budget: Budget
+    /// The tools, through the tape.
+    let tools: [any Tool]
+    /// Nil when all replies come from a tape.
+    let remote: RemoteModel?
+
+    /// - Parameter spent: by earlier runs in the same folder.
+    init(_ plan: TeacherPlan, tools: [any Tool], spent: Usage) async throws {
+        let name = try await Self.modelName(plan)
+        let limit = plan.budget
+        let budget = try Budget(
+            tokens: limit?.tokens, money: limit?.money, price: plan.prices[name], model: name, spent: spent)
+        self.budget = budget
+        let isReplayed = plan.cassette?.mode == .replay
+        remote = isReplayed ? nil : try Self.remote(plan, name)
+        guard let tape = plan.cassette else {
+            guard let remote else { throw RemoteError.configuration("the teacher has no endpoint") }
+            model = BudgetedModel(remote, budget)
+            self.tools = tools
+            return
+        }
+        let cassette = try Cassette(URL(fileURLWithPath: tape.file), tape.mode)
+        let inner = remote.map { BudgetedModel($0, budget) as any LanguageModel }
+        model = cassette.model(name, inner)
+        self.tools = tools.map { cassette.tool($0) }
+    }
+
+    /// The model that the plan names, or the only one that its first endpoint has.
+    private static func modelName(_ plan: TeacherPlan) async throws -> String {
+        if let model = plan.asking.model { return model }
+        guard let place = plan.places.first else {
+            throw RemoteError.configuration("the teacher has no endpoint and no 'model'")
+        }
+        if let model = place.model { return model }
+        let models = try await RemoteModel.models(at: endpoint(place, model: ""), seconds: plan.connectSeconds)
+        guard models.count == 1, let only = models.first else {
+            throw RemoteError.configuration(
+                "\(place.url) has \(models.count) models (\(models.prefix(8).joined(separator: ", "))); "
+                    + "name one with 'teacher.model' or --teacher-model")
+        }
+        return only
+    }
+
+    private static func endpoint(_ place: TeacherPlan.Place, model: String) throws -> Endpoint {
+        let key =
+            try place.key.map { try APIKey(environment: $0) }
+            ?? place.keyFile.map { try APIKey(file: URL(fileURLWithPath: $0)) }
+        return try Endpoint(
+            place.url, model: place.model ?? model, key: key, weight: place.weight, concurrency: place.concurrency,
+            prefill: place.prefill)
+    }
+
+    private static func remote(_ plan: TeacherPlan, _ name: String) throws -> RemoteModel {
+        var operation = RemoteOptions.Operation.chat
+        if plan.operation == .completions, let folder = plan.template {
+            let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
+            let (template, tokenizer) = (checkpoint.template, checkpoint.tokenizer)
+            operation = .completions { messages, prefill in
+                .tokens(try template.render(messages, then: .generation(prefill: prefill), with: tokenizer).tokens)
+            }
+        }
+        let options = RemoteOptions(
+            operation: operation,
+            limits: .init(
+                connect: plan.connectSeconds, firstByte: plan.firstByteSeconds, idle: plan.idleSeconds,
+                total: plan.totalSeconds),
+            retries: .init(attempts: plan.attempts, patience: plan.patienceSeconds),
+            queue: max(4096, plan.concurrency * 4))
+        return try RemoteModel(plan.places.map { try endpoint($0, model: name) }, options: options, identity: name)
+    }
+}

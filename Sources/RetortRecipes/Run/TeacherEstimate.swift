@@ -1,0 +1,130 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortStore
+
+/// What a teacher's work will take, before any of it is asked for.
+public struct TeacherEstimate: Codable, Sendable, Hashable {
+    /// A stage's part.
+    public struct Stage: Codable, Sendable, Hashable {
+        public var style: Recipe.Style
+        /// Trajectories asked for, and those the folder holds already.
+        public var trajectories: Int
+        public var done: Int
+        /// What the rest is expected to take.
+        public var promptTokens: Int
+        public var completionTokens: Int
+        /// What it takes if every turn is as long, and every trajectory has as many, as the recipe allows.
+        public var most: Int
+        /// Whether the expectation rests on trajectories that are there, and not on rules of thumb.
+        public var isMeasured: Bool
+    }
+
+    public var model: String
+    public var stages: [Stage]
+    /// Nil when the price is not known.
+    public var cost: Double?
+    public var mostCost: Double?
+
+    /// A table for people.
+    public var text: String {
+        var lines = stages.map { stage in
+            "\(stage.style.rawValue): \(stage.trajectories - stage.done) of \(stage.trajectories) trajectories to make, about "
+                + "\(stage.promptTokens + stage.completionTokens) tokens (\(stage.promptTokens) of prompts, "
+                + "\(stage.completionTokens) of replies; \(stage.isMeasured ? "as those made so far" : "a rule of thumb")), "
+                + "at most \(stage.most)"
+        }
+        if let cost, let mostCost {
+            lines.append("cost with \(model): about \(Budget.amount(cost)), at most \(Budget.amount(mostCost))")
+        } else {
+            lines.append("cost with \(model): not known; 'teacher.prices' has no price for it")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension RecipeRun {
+    /// Rules of thumb for a teacher nobody has seen: characters in a token of English, turns of a trajectory, and tokens of
+    /// a turn with its observation.
+    private static let charactersPerToken = 4.0
+    private static let usualTurns = 2.5
+    private static let usualTurnTokens = 150
+    private static let usualObservationTokens = 150
+
+    /// What the recipe's teacher will take, without asking it.
+    /// - Throws: `RemoteError` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
+    public func estimate() async throws -> TeacherEstimate {
+        guard let plan = recipe.teacher else { throw RunError.noTeacher }
+        let model = plan.asking.model ?? plan.places.first?.model ?? "the endpoint's model"
+        let price = plan.prices[model]
+        if plan.budget?.money != nil, price == nil { throw BudgetError.unknownPrice(model: model) }
+        var stages: [TeacherEstimate.Stage] = []
+        for style in Recipe.Style.allCases where recipe.training[style] != nil {
+            stages.append(try await estimate(plan, style))
+        }
+        let expected = stages.reduce(Usage()) {
+            $0 + Usage(promptTokens: $1.promptTokens, completionTokens: $1.completionTokens)
+        }
+        let most = stages.map(\.most).reduce(0, +)
+        return TeacherEstimate(
+            model: model, stages: stages, cost: price?.cost(expected),
+            mostCost: price.map { Double(most) * max($0.input, $0.output) / 1e6 })
+    }
+
+    private func estimate(_ plan: TeacherPlan, _ style: Recipe.Style) async throws -> TeacherEstimate.Stage {
+        let asking = plan.asking
+        let all = source.train.count * asking.trajectories
+        var (done, measured) = (0, Usage())
+        for try await entry in store.trajectories(in: Self.teachSet(style)) {
+            if case .failed = entry.trajectory.ending { continue }
+            done += 1
+            measured = measured + entry.trajectory.usage
+        }
+        let left = max(all - done, 0)
+        let (prompt, turns) = try await firstPrompt(plan, style)
+        // Turn k reads the prompt and all turns before it.
+        func reading(turns: Double, each: Double) -> Double { turns * prompt + each * turns * (turns - 1) / 2 }
+        let isAgent = style == .agent
+        let longest = Double(turns)
+        let usual = isAgent ? min(Self.usualTurns, longest) : 1
+        var expected = Usage(
+            promptTokens: Int(
+                reading(turns: usual, each: Double(Self.usualTurnTokens + Self.usualObservationTokens))),
+            completionTokens: Int(usual * Double(min(Self.usualTurnTokens, asking.maximumTokens))))
+        var most =
+            reading(turns: longest, each: Double(asking.maximumTokens + Self.usualObservationTokens))
+            + longest * Double(asking.maximumTokens)
+        if isAgent, asking.firstThought {
+            expected = expected + Usage(promptTokens: Int(prompt), completionTokens: 2 * Self.usualTurnTokens)
+            most += prompt + Double(asking.maximumTokens)
+        }
+        if done > 0 {
+            expected = Usage(
+                promptTokens: measured.promptTokens / done, completionTokens: measured.completionTokens / done)
+        }
+        return TeacherEstimate.Stage(
+            style: style, trajectories: all, done: done, promptTokens: expected.promptTokens * left,
+            completionTokens: expected.completionTokens * left, most: Int(most) * left * plan.tries,
+            isMeasured: done > 0)
+    }
+
+    /// The mean length of the first prompts, in tokens by rule of thumb, and the most turns.
+    private func firstPrompt(_ plan: TeacherPlan, _ style: Recipe.Style) async throws -> (tokens: Double, turns: Int) {
+        let tools = source.tools
+        let view: any View =
+            style == .agent
+            ? CodeAgentView(instructions: plan.asking.instructions, tools: tools.map(\.specification))
+            : ChainOfThoughtView(instructions: plan.asking.instructions)
+        let sample = source.train.prefix(200)
+        let characters = sample.map { task in
+            view.messages(for: Trajectory(task: task, provenance: Provenance(policy: "", model: "")))
+                .map(\.text.count).reduce(0, +)
+        }.reduce(0, +)
+        let retrieved = style == .cotWithRetrieval ? Double(Self.usualObservationTokens) : 0
+        // The step limit is followed by the request for an answer.
+        return (
+            Double(characters) / Double(max(sample.count, 1)) / Self.charactersPerToken + retrieved,
+            style == .agent ? plan.asking.maximumSteps + 1 : 1
+        )
+    }
+}

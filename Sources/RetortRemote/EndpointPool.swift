@@ -1,0 +1,229 @@
+import Foundation
+import RetortCore
+import Synchronization
+
+/// Shares requests out over endpoints: by weight, within each one's concurrency, and away from those that fail.
+///
+/// An endpoint that failed several times on end is left alone for a while, twice as long each time (a circuit breaker);
+/// then one request tries it. One that asked for a pause gets it. Requests that find no endpoint wait in line.
+final class EndpointPool: Sendable {
+    /// The right to send one request to an endpoint; given back with `release`.
+    struct Lease: Sendable {
+        let index: Int
+        let endpoint: Endpoint
+    }
+
+    /// What came of a lease.
+    enum Outcome: Sendable {
+        case success
+        /// The endpoint's fault.
+        case failure
+        /// It asked for a pause, in seconds.
+        case pause(Double)
+        /// Nothing that tells about the endpoint: the request was refused or cancelled.
+        case neutral
+    }
+
+    /// An endpoint's account.
+    struct Statistics: Sendable, Hashable {
+        var requests = 0
+        var failures = 0
+        var openings = 0
+    }
+
+    fileprivate struct Member {
+        let endpoint: Endpoint
+        var inFlight = 0
+        /// Requests served, divided by the weight: the lowest is next.
+        var share = 0.0
+        var failuresOnEnd = 0
+        var openings = 0
+        var closedUntil: ContinuousClock.Instant?
+        var statistics = Statistics()
+    }
+
+    private struct Waiter {
+        let id: UInt64
+        let continuation: CheckedContinuation<Lease, any Error>
+    }
+
+    private struct State {
+        var members: [Member]
+        var waiting: [Waiter] = []
+        var nextID: UInt64 = 0
+        var lastReason = "all are busy"
+        var lastSuccess: ContinuousClock.Instant?
+    }
+
+    private let state: Mutex<State>
+    private let retries: RemoteOptions.Retries
+    private let queue: Int
+    /// The longest that an endpoint is left alone before it is tried again, in seconds.
+    private static let longestRest = 60.0
+
+    init(_ endpoints: [Endpoint], retries: RemoteOptions.Retries, queue: Int) {
+        state = Mutex(State(members: endpoints.map { Member(endpoint: $0) }))
+        self.retries = retries
+        self.queue = queue
+    }
+
+    var statistics: [Statistics] { state.withLock { $0.members.map(\.statistics) } }
+
+    // MARK: Leases
+
+    /// Waits for an endpoint. However long the line is, it is waited in while requests succeed.
+    /// - Parameter start: when the request was first made.
+    /// - Throws: `RemoteError.unavailable` when for `patience` no request at all has succeeded, `overloaded`,
+    ///   `CancellationError`.
+    func lease(since start: ContinuousClock.Instant) async throws -> Lease {
+        let first: Result<Lease, RemoteError>? = state.withLock { state in
+            if let error = overdue(state, start) { return .failure(error) }
+            return state.waiting.isEmpty ? Self.take(&state).map { .success($0) } : nil
+        }
+        if let first { return try first.get() }
+        try Task.checkCancellation()
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        let alarm = Task { [self] in try await watch(id, since: start) }
+        defer { alarm.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                enqueue(Waiter(id: id, continuation: continuation), since: start)
+            }
+        } onCancel: {
+            dismiss(id, CancellationError())
+        }
+    }
+
+    /// When a request's patience ends.
+    private func deadline(_ state: State, _ start: ContinuousClock.Instant) -> ContinuousClock.Instant {
+        max(start, state.lastSuccess ?? start) + .seconds(retries.patience)
+    }
+
+    private func overdue(_ state: State, _ start: ContinuousClock.Instant) -> RemoteError? {
+        guard deadline(state, start) <= .now else { return nil }
+        return .unavailable(seconds: retries.patience, reason: state.lastReason)
+    }
+
+    /// Dismisses a waiter whose patience has ended.
+    private func watch(_ id: UInt64, since start: ContinuousClock.Instant) async throws {
+        while true {
+            try await Task.sleep(until: state.withLock { deadline($0, start) }, clock: .continuous)
+            if let error = state.withLock({ overdue($0, start) }) { return dismiss(id, error) }
+        }
+    }
+
+    private func enqueue(_ waiter: Waiter, since start: ContinuousClock.Instant) {
+        enum Answer { case take(Lease), refuse(any Error), wait }
+        let answer: Answer = state.withLock { state in
+            if Task.isCancelled { return .refuse(CancellationError()) }
+            if state.waiting.isEmpty, let lease = Self.take(&state) { return .take(lease) }
+            guard state.waiting.count < queue else {
+                return .refuse(RemoteError.overloaded(waiting: state.waiting.count))
+            }
+            // The watch may have ended before there was anyone to dismiss.
+            if let error = overdue(state, start) { return .refuse(error) }
+            state.waiting.append(waiter)
+            return .wait
+        }
+        switch answer {
+        case .take(let lease): waiter.continuation.resume(returning: lease)
+        case .refuse(let error): waiter.continuation.resume(throwing: error)
+        case .wait: break
+        }
+    }
+
+    private func dismiss(_ id: UInt64, _ error: any Error) {
+        let waiter = state.withLock { state in
+            state.waiting.firstIndex { $0.id == id }.map { state.waiting.remove(at: $0) }
+        }
+        waiter?.continuation.resume(throwing: error)
+    }
+
+    /// Gives a lease back and tells what came of it.
+    func release(_ lease: Lease, _ outcome: Outcome, reason: String = "") {
+        let rest: Double? = state.withLock { state in
+            if !reason.isEmpty { state.lastReason = reason }
+            if case .success = outcome { state.lastSuccess = .now }
+            return state.members[lease.index].end(outcome, retries: retries, longestRest: Self.longestRest)
+        }
+        if let rest {
+            Task { [weak self] in
+                try await Task.sleep(for: .seconds(rest))
+                self?.serveWaiting()
+            }
+        }
+        serveWaiting()
+    }
+
+    private func serveWaiting() {
+        let served: [(Waiter, Lease)] = state.withLock { state in
+            var served: [(Waiter, Lease)] = []
+            while !state.waiting.isEmpty, let lease = Self.take(&state) {
+                served.append((state.waiting.removeFirst(), lease))
+            }
+            return served
+        }
+        for (waiter, lease) in served { waiter.continuation.resume(returning: lease) }
+    }
+
+    /// The free endpoint with the least work for its weight.
+    private static func take(_ state: inout State) -> Lease? {
+        let now = ContinuousClock.now
+        let open = state.members.indices.filter { state.members[$0].isFree(now) }
+        let best = open.min { left, right in
+            let (a, b) = (state.members[left], state.members[right])
+            return (a.load, a.share, left) < (b.load, b.share, right)
+        }
+        guard let best else { return nil }
+        state.members[best].inFlight += 1
+        state.members[best].share += 1 / state.members[best].endpoint.weight
+        state.members[best].statistics.requests += 1
+        return Lease(index: best, endpoint: state.members[best].endpoint)
+    }
+}
+
+extension EndpointPool.Member {
+    fileprivate var load: Double { Double(inFlight + 1) / endpoint.weight }
+
+    /// Whether it takes a request. One that has just been left alone takes a single one, to be tried.
+    fileprivate func isFree(_ now: ContinuousClock.Instant) -> Bool {
+        if let closedUntil, closedUntil > now { return false }
+        return inFlight < (failuresOnEnd > 0 && openings > 0 ? 1 : endpoint.concurrency)
+    }
+
+    /// - Returns: for how many seconds it is left alone from now on; nil when it is not.
+    fileprivate mutating func end(
+        _ outcome: EndpointPool.Outcome, retries: RemoteOptions.Retries, longestRest: Double
+    ) -> Double? {
+        inFlight -= 1
+        switch outcome {
+        case .success:
+            failuresOnEnd = 0
+            openings = 0
+            return nil
+        case .neutral: return nil
+        case .pause(let seconds):
+            statistics.failures += 1
+            return rest(seconds)
+        case .failure:
+            statistics.failures += 1
+            failuresOnEnd += 1
+            // What was under way when it was closed says nothing new.
+            if let closedUntil, closedUntil > .now { return nil }
+            guard failuresOnEnd >= retries.failuresToOpen || openings > 0 else { return nil }
+            openings += 1
+            statistics.openings += 1
+            return rest(min(longestRest, max(retries.base, 0.01) * Double(1 << min(openings, 16))))
+        }
+    }
+
+    private mutating func rest(_ seconds: Double) -> Double? {
+        guard seconds > 0 else { return nil }
+        let end = ContinuousClock.now + .seconds(seconds)
+        closedUntil = max(closedUntil ?? end, end)
+        return seconds
+    }
+}

@@ -1,0 +1,229 @@
+import RetortCore
+
+/// What comes back: a whole reply, or a part of one, of either operation. Fields that servers add are left alone.
+struct ReplyPart: Decodable {
+    struct Choice: Decodable {
+        var index: Int?
+        var text: String?
+        var message: Delta?
+        var delta: Delta?
+        var finish_reason: String?
+        /// vLLM: the stop text, or a token's number.
+        var stop_reason: JSONValue?
+        var logprobs: LogProbabilities?
+        /// vLLM, with `return_token_ids`.
+        var token_ids: [Int32]?
+        var prompt_token_ids: [Int32]?
+    }
+
+    struct Delta: Decodable {
+        var content: String?
+        var reasoning_content: String?
+        var reasoning: String?
+        var refusal: String?
+        var tool_calls: [CallPart]?
+    }
+
+    struct CallPart: Decodable {
+        struct Function: Decodable {
+            var name: String?
+            var arguments: String?
+        }
+
+        var index: Int?
+        var id: String?
+        var function: Function?
+    }
+
+    /// Both operations' forms.
+    struct LogProbabilities: Decodable {
+        struct Entry: Decodable {
+            var token: String
+            /// llama.cpp's.
+            var id: Int32?
+            var bytes: [UInt8]?
+            var logprob: Double
+            var top_logprobs: [Entry]?
+        }
+
+        var content: [Entry]?
+        var tokens: [String]?
+        var token_logprobs: [Double?]?
+        var top_logprobs: [[String: Double]?]?
+    }
+
+    struct Usage: Decodable {
+        var prompt_tokens: Int?
+        var completion_tokens: Int?
+    }
+
+    /// OpenAI's form of an error; some servers send one in the middle of a stream.
+    struct Failure: Decodable {
+        var message: String?
+        var code: JSONValue?
+        var type: String?
+
+        init(from decoder: any Decoder) throws {
+            // Others send the message alone.
+            if let text = try? decoder.singleValueContainer().decode(String.self) {
+                message = text
+                return
+            }
+            let container = try decoder.container(keyedBy: Key.self)
+            message = try? container.decode(String.self, forKey: .message)
+            code = try? container.decode(JSONValue.self, forKey: .code)
+            type = try? container.decode(String.self, forKey: .type)
+        }
+
+        enum Key: String, CodingKey { case message, code, type }
+    }
+
+    var choices: [Choice]?
+    /// vLLM's chat operation has it here.
+    var prompt_token_ids: [Int32]?
+    var usage: Usage?
+    var error: Failure?
+}
+
+/// Puts the parts of one attempt together, sample by sample.
+struct ReplyAssembly: Sendable {
+    fileprivate struct Sample: Sendable {
+        var text: ReplyText
+        var reasoning = ""
+        var calls: [RemoteReply.Call] = []
+        var arguments: [String] = []
+        var tokens: [GeneratedToken] = []
+        var ids: [Int32] = []
+        var finish: String?
+        var stopText: String?
+    }
+
+    private let limit: Int
+    private var samples: [Sample]
+    private var usage: ReplyPart.Usage?
+    private var prompt: [Int32]?
+    /// Whether the server told what it counted.
+    var hasUsage: Bool { usage?.completion_tokens != nil }
+
+    init(_ request: GenerationRequest, samples count: Int) {
+        limit = request.maximumTokens
+        samples = (0..<count).map { _ in Sample(text: ReplyText(prefill: request.prefill, stops: request.stops)) }
+    }
+
+    /// Takes in a part.
+    /// - Returns: the text that can be shown, by the choice's number.
+    mutating func add(_ part: ReplyPart) -> [(choice: Int, text: String)] {
+        if let usage = part.usage { self.usage = usage }
+        prompt = prompt ?? part.prompt_token_ids ?? part.choices?.first?.prompt_token_ids
+        var shown: [(choice: Int, text: String)] = []
+        for choice in part.choices ?? [] {
+            let index = choice.index ?? 0
+            // More choices than were asked for are nobody's.
+            guard samples.indices.contains(index), samples[index].finish == nil else { continue }
+            let delta = choice.delta ?? choice.message
+            let text = samples[index].text.add(choice.text ?? delta?.content ?? "")
+            if !text.isEmpty { shown.append((index, text)) }
+            samples[index].reasoning += delta?.reasoning_content ?? delta?.reasoning ?? ""
+            for call in delta?.tool_calls ?? [] { samples[index].add(call) }
+            if let logprobs = choice.logprobs { samples[index].tokens += logprobs.asTokens }
+            samples[index].ids += choice.token_ids ?? []
+            if let reason = choice.finish_reason {
+                samples[index].finish = reason
+                samples[index].stopText = choice.stop_reason?.string
+                let rest = samples[index].text.end()
+                if !rest.isEmpty { shown.append((index, rest)) }
+            }
+        }
+        return shown
+    }
+
+    /// The finished samples, by the choice's number.
+    /// - Parameter seconds: how long the attempt took.
+    func replies(seconds: Double) -> [Int: RemoteReply] {
+        let done = samples.indices.filter { samples[$0].finish != nil }
+        let characters = done.map { max(samples[$0].text.text.utf8.count, 1) }
+        let all = characters.reduce(0, +)
+        var replies: [Int: RemoteReply] = [:]
+        // The server counts all samples together; each gets its part by length, and the parts sum to the whole.
+        var (seen, given) = (0, 0)
+        for (position, index) in done.enumerated() {
+            seen += characters[position]
+            let upTo = (usage?.completion_tokens ?? 0) * seen / max(all, 1)
+            let sample = samples[index]
+            let cost = Usage(
+                promptTokens: position == 0 ? usage?.prompt_tokens ?? 0 : 0, completionTokens: upTo - given,
+                seconds: position == 0 ? seconds : 0)
+            given = upTo
+            let isNumbered = prompt != nil && !sample.ids.isEmpty
+            let completion = Completion(
+                text: sample.text.text, finish: sample.ending, usage: cost,
+                tokens: isNumbered ? TokenIDs(prompt: prompt ?? [], completion: sample.ids) : nil,
+                report: sample.numberedTokens)
+            replies[index] = RemoteReply(
+                completion: completion, reasoning: sample.reasoning, calls: sample.finishedCalls)
+        }
+        return replies
+    }
+}
+
+extension ReplyAssembly.Sample {
+    fileprivate mutating func add(_ part: ReplyPart.CallPart) {
+        let index = part.index ?? calls.count
+        guard index >= 0, index < 128 else { return }
+        while calls.count <= index {
+            calls.append(RemoteReply.Call(id: "", name: "", arguments: [:]))
+            arguments.append("")
+        }
+        if let id = part.id, !id.isEmpty { calls[index].id = id }
+        calls[index].name += part.function?.name ?? ""
+        arguments[index] += part.function?.arguments ?? ""
+    }
+
+    fileprivate var finishedCalls: [RemoteReply.Call] {
+        zip(calls, arguments).map { call, text in
+            var call = call
+            let parsed = try? JSONCoding.decoder.decode(JSONValue.self, from: .init(text.utf8))
+            call.arguments = parsed ?? (text.isEmpty ? [:] : .string(text))
+            return call
+        }
+    }
+
+    /// The tokens with their numbers, where both were told and agree in count.
+    fileprivate var numberedTokens: [GeneratedToken] {
+        guard tokens.count == ids.count else { return tokens }
+        return zip(tokens, ids).map { token, id in
+            var token = token
+            token.id = id
+            return token
+        }
+    }
+
+    fileprivate var ending: Completion.Finish {
+        if let stop = text.stop ?? stopText { return .stop(stop) }
+        return finish == "length" ? .length : .endOfTurn
+    }
+}
+
+extension ReplyPart.LogProbabilities {
+    fileprivate var asTokens: [GeneratedToken] {
+        if let content {
+            return content.map { entry in
+                GeneratedToken(
+                    id: entry.id, bytes: entry.bytes ?? Array(entry.token.utf8), logprob: entry.logprob,
+                    alternatives: (entry.top_logprobs ?? []).map {
+                        .init(id: $0.id, bytes: $0.bytes ?? Array($0.token.utf8), logprob: $0.logprob)
+                    })
+            }
+        }
+        return (tokens ?? []).enumerated().map { index, text in
+            let values = token_logprobs ?? []
+            let tops = top_logprobs ?? []
+            let top = tops.indices.contains(index) ? tops[index] ?? [:] : [:]
+            return GeneratedToken(
+                id: nil, bytes: Array(text.utf8), logprob: values.indices.contains(index) ? values[index] : nil,
+                alternatives: top.sorted { $0.value > $1.value }.map {
+                    .init(id: nil, bytes: Array($0.key.utf8), logprob: $0.value)
+                })
+        }
+    }
+}

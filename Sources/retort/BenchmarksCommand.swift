@@ -1,0 +1,91 @@
+import ArgumentParser
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortStore
+
+/// `retort benchmarks`
+struct BenchmarksCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "benchmarks", abstract: "List the known benchmarks, and look through those that are here.",
+        discussion: """
+              retort benchmarks
+              retort benchmarks --data ../shared/data
+              retort benchmarks --data ../shared/data --train ../shared/data/agent-distillation/train/math_1000_20250414.json
+              retort benchmarks --data questions --descriptions mine.json
+
+            With a data folder, each file's count and checksum are compared with what is expected, repeated and unanswered
+            records are counted, the grader is tried on its answers (each must be accepted for its own question, and hardly
+            any for another), and, with training files, questions that training holds too are named. Descriptions of your
+            own are a JSON list; docs/benchmarks.md shows one. Ends with code 1 when a benchmark is not what it should be.
+            """)
+
+    @Option(help: "The folder that the benchmarks' files lie in.") var data: String?
+    @Option(parsing: .upToNextOption, help: "Only these benchmarks.") var only: [String] = []
+    @Option(parsing: .upToNextOption, help: "Files of training questions, to look for in the benchmarks.")
+    var train: [String] = []
+    @Option(help: "A JSON file that describes further benchmarks.") var descriptions: String?
+    @Flag(help: "Print JSON, one value a line.") var json = false
+
+    func run() async throws {
+        let known = Benchmark.all + (try descriptions.map { try Benchmark.read(URL(fileURLWithPath: $0)) } ?? [])
+        let chosen = only.isEmpty ? known : try only.map { try Benchmark.named($0, among: known) }
+        guard let data else { return list(chosen) }
+        let folder = URL(fileURLWithPath: data)
+        let training = try trainingText()
+        var isSound = true
+        for benchmark in chosen {
+            let file = folder.appendingPathComponent(benchmark.file)
+            guard FileManager.default.fileExists(atPath: file.path) else {
+                if !only.isEmpty { throw BenchmarkError.missing(benchmark: benchmark.name, file: file.path) }
+                if !json { print("– \(benchmark.name): not at \(file.path)") }
+                continue
+            }
+            let audit = try await BenchmarkAudit.of(benchmark, in: folder, training: training).audit
+            isSound = isSound && audit.isComplete != false && audit.isUnchanged != false
+            show(audit)
+        }
+        if !isSound { throw ExitCode.failure }
+    }
+
+    private func trainingText() throws -> TrainingText? {
+        guard !train.isEmpty else { return nil }
+        return TrainingText(
+            try train.flatMap { path in
+                try QuestionFile(URL(fileURLWithPath: path), family: .math, split: "train", tornEnd: .leaveOut).tasks
+                    .map(\.question)
+            })
+    }
+
+    private func list(_ benchmarks: [Benchmark]) {
+        for benchmark in benchmarks {
+            if json {
+                let data = (try? JSONCoding.encoder.encode(benchmark)) ?? Data()
+                print(String(decoding: data, as: UTF8.self))
+            } else {
+                let count = benchmark.count.map { "\($0) questions" } ?? "any number of questions"
+                print(
+                    "\(benchmark.name): \(benchmark.title), \(benchmark.family.rawValue), \(count), \(benchmark.file)")
+            }
+        }
+    }
+
+    private func show(_ audit: BenchmarkAudit) {
+        if json {
+            let data = (try? JSONCoding.encoder.encode(audit)) ?? Data()
+            return print(String(decoding: data, as: UTF8.self))
+        }
+        let isSound = audit.isComplete != false && audit.isUnchanged != false
+        var notes: [String] = []
+        if audit.isComplete == false { notes.append("another number of questions than expected") }
+        if audit.isUnchanged == false { notes.append("another checksum than expected (\(audit.checksum))") }
+        if audit.repeated > 0 { notes.append("\(audit.repeated) repeated") }
+        if audit.unanswered > 0 { notes.append("\(audit.unanswered) without an answer") }
+        notes.append("own answers \(audit.ownAccepted) of \(audit.n) accepted")
+        notes.append("others' \(audit.strangersAccepted) of \(audit.strangersTried)")
+        if let found = audit.contamination {
+            notes.append("\(found.exact.count) questions in training, \(found.overlapping.count) nearly")
+        }
+        print("\(isSound ? "✓" : "✗") \(audit.benchmark): \(audit.n) questions; \(notes.joined(separator: "; "))")
+    }
+}

@@ -1,0 +1,74 @@
+import RetortCore
+import Synchronization
+import Testing
+
+@testable import RetortEvaluation
+
+@Suite("Model judge")
+struct ModelJudgeTests {
+    /// Gives each question the next list of votes.
+    private final class Voter: LanguageModel {
+        let identity = "voter"
+        let requests = Mutex<[GenerationRequest]>([])
+        private let votes: Mutex<[[String]]>
+
+        init(_ votes: [[String]]) { self.votes = Mutex(votes) }
+
+        func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+            requests.withLock { $0.append(request) }
+            let next = votes.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+            return AsyncThrowingStream { continuation in
+                for (sample, text) in (next ?? []).enumerated() {
+                    continuation.yield(.finished(sample: sample, Completion(text: text, finish: .endOfTurn)))
+                }
+                continuation.finish()
+            }
+        }
+    }
+
+    private let yes = #"Let me see. {"reason": "same {man}", "correct": true}"#
+    private let no = #"{"reason": "another", "correct": false} That is it."#
+    private let task = AgentTask(
+        id: "1", question: "Who?", answers: ["John Fitzgerald Kennedy"], family: .factual)
+
+    @Test("the majority decides, and a question is asked once")
+    func majority() async throws {
+        let model = Voter([[yes, no, yes]])
+        let judge = ModelJudge(model)
+        let verdict = try await judge.judge("JFK", for: task)
+        #expect(verdict == Verdict(isCorrect: true, reason: "judged by 2 to 1: same {man}"))
+        #expect(try await judge.judge("JFK", for: task) == verdict)
+        #expect(model.requests.withLock { $0.count } == 1)
+        #expect(model.requests.withLock { $0[0].samples } == 3)
+    }
+
+    @Test("exact matches and empty answers cost nothing")
+    func free() async throws {
+        let model = Voter([])
+        let judge = ModelJudge(model)
+        #expect(try await judge.judge("john fitzgerald kennedy", for: task).isCorrect)
+        #expect(try await judge.judge(" ", for: task).isCorrect == false)
+        #expect(try await judge.judge(nil, for: task).isCorrect == false)
+        #expect(model.requests.withLock { $0.isEmpty })
+    }
+
+    @Test("votes that cannot be read count for nothing; a tie is not correct; a failure is not remembered")
+    func unreadable() async throws {
+        let judge = ModelJudge(Voter([["yes", no, yes], ["?", "", "{}"], [], [yes, yes, yes]]))
+        #expect(try await judge.judge("x", for: task).isCorrect == false)
+        #expect(try await judge.judge("b", for: task).reason.contains("no readable vote"))
+        await #expect(throws: LanguageModelError.self) { try await judge.judge("c", for: task) }
+        #expect(try await judge.judge("c", for: task).isCorrect)
+        #expect(judge.agreement.unreadable == 4 && judge.agreement.ties == 2 && judge.agreement.answers == 3)
+    }
+
+    @Test("kappa is that of the textbook, and nil where chance explains all")
+    func kappa() {
+        // Four answers by three judges: the mean of 1, 1/3, 1/3, 1 is 2/3; 6 of 12 votes are for, so chance is 1/2.
+        let agreement = ModelJudge.agreement([(3, 0), (2, 1), (1, 2), (0, 3)], unreadable: 0)
+        #expect(abs(agreement.observed - 2.0 / 3) < 1e-12)
+        #expect(abs((agreement.kappa ?? 0) - 1.0 / 3) < 1e-12)
+        #expect(agreement.unanimous == 2)
+        #expect(ModelJudge.agreement([(3, 0), (3, 0)], unreadable: 0).kappa == nil)
+    }
+}

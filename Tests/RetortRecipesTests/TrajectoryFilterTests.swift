@@ -1,0 +1,86 @@
+import RetortCore
+import RetortStore
+import Testing
+
+@testable import RetortRecipes
+
+@Suite("Trajectory filter")
+struct TrajectoryFilterTests {
+    private func entry(
+        _ id: String, _ programs: [String], family: AgentTask.Family = .factual, answer: String = "Ana Berg",
+        shown: String = "Ana Berg founded it.", thought: String = "I look.", ending: Ending? = nil,
+        outcome: Observation.Outcome = .success, calls: Int = 1, isCorrect: Bool = true
+    ) -> TrajectoryStore.Entry {
+        let task = AgentTask(id: "t", question: "Who founded Ost?", answers: [answer], family: family)
+        var trajectory = Trajectory(task: task, provenance: Provenance(policy: "agent", model: "m"), id: id)
+        for (number, program) in programs.enumerated() {
+            let isLast = number == programs.count - 1
+            trajectory.append(
+                Step(
+                    thought: thought, action: .code(program),
+                    observation: Observation(
+                        text: isLast ? "" : shown, outcome: isLast ? .final(.string(answer)) : outcome,
+                        toolCalls: isLast ? [] : Array(repeating: ToolCall(name: "s", arguments: [:]), count: calls))))
+        }
+        trajectory.end(ending ?? .answered(.string(answer)))
+        return TrajectoryStore.Entry(
+            trajectory: trajectory, verdict: Verdict(isCorrect: isCorrect, reason: ""))
+    }
+
+    private let good = ["print(web_search(query=\"Ost founder\"))", "final_answer(\"Ana Berg\")"]
+
+    private func reasons(_ entries: [TrajectoryStore.Entry], _ change: (inout FilterPlan) -> Void = { _ in })
+        -> [String]
+    {
+        var plan = FilterPlan()
+        change(&plan)
+        let (kept, dropped) = TrajectoryFilter(plan).split(entries)
+        #expect(kept.count + dropped.count == entries.count)
+        return dropped.map(\.reason.rawValue)
+    }
+
+    @Test("every drop has its reason, and what is good is kept")
+    func each() {
+        #expect(reasons([entry("a", good)]).isEmpty)
+        #expect(reasons([entry("a", good, ending: .failed("x"))]) == ["the run failed"])
+        #expect(reasons([entry("a", good, ending: .gaveUp("x"))]) == ["no answer"])
+        #expect(reasons([entry("a", good, isCorrect: false)]) == ["wrong answer"])
+        #expect(reasons([entry("a", good, ending: .forced("Ana Berg"))]) == ["answered only when forced to"])
+        #expect(reasons([entry("a", good, ending: .forced("Ana Berg"))]) { $0.keepsForced = true }.isEmpty)
+        #expect(reasons([entry("a", good, outcome: .parseError("x"))]) == ["a turn without a program"])
+        #expect(reasons([entry("a", good)]) { $0.maximumSteps = 1 } == ["too many turns"])
+        #expect(reasons([entry("a", good)]) { $0.maximumCharacters = 20 } == ["a turn that is too long"])
+    }
+
+    @Test("the answer may not be told before it was shown")
+    func leak() {
+        #expect(
+            reasons([entry("a", good, shown: "Nothing.")]) == ["told the reference answer before anything showed it"])
+        #expect(reasons([entry("a", good, thought: "Ana Berg, as I know.")]).count == 1)
+        #expect(reasons([entry("a", good, shown: "Nothing.")]) { $0.dropsLeaks = false }.isEmpty)
+        // Computing is not telling.
+        #expect(reasons([entry("a", ["final_answer(20 * 21)"], family: .math, answer: "420")]).isEmpty)
+        #expect(reasons([entry("a", ["final_answer(420)"], family: .math, answer: "420")]).count == 1)
+        #expect(reasons([entry("a", ["final_answer('yes')"], answer: "yes")]).isEmpty)
+    }
+
+    @Test("a tool must have been used where that is asked for")
+    func toolUse() {
+        let told = entry("a", ["final_answer('yes')"], answer: "yes")
+        #expect(reasons([told]) { $0.requiresToolUse = true } == ["answered without a tool"])
+        #expect(reasons([entry("a", good)]) { $0.requiresToolUse = true }.isEmpty)
+    }
+
+    @Test("trajectories that differ in words alone are one; of several, those that differ most are kept")
+    func diversity() {
+        let same = [good[0] + "  # look", good[1]]
+        #expect(
+            reasons([entry("a", good), entry("b", same, thought: "Hm.")]) == ["the same actions for the same question"])
+        let near = ["print(web_search(query=\"Ost founders\"))", good[1]]
+        let far = ["for name in ['Ost', 'Tarn']:\n    print(web_search(query=name))", good[1]]
+        var plan = FilterPlan()
+        plan.keepEach = 2
+        let (kept, dropped) = TrajectoryFilter(plan).split([entry("a", good), entry("b", near), entry("c", far)])
+        #expect(kept.map(\.id) == ["a", "c"] && dropped.map(\.reason) == [.surplus])
+    }
+}

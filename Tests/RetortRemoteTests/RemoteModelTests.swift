@@ -1,0 +1,280 @@
+import FaultyEndpoint
+import Foundation
+import RetortCore
+import Synchronization
+import Testing
+
+@testable import RetortRemote
+
+@Suite("Remote model", .timeLimit(.minutes(1)))
+struct RemoteModelTests {
+    private static let quick = RemoteOptions(
+        limits: .init(connect: 0.3, firstByte: 0.2, idle: 0.5, total: 5),
+        retries: .init(attempts: 20, base: 0.005, cap: 0.02, patience: 20, failuresToOpen: 50))
+
+    private func chat(_ text: String, samples: Int = 1, prefill: String = "", temperature: Double = 0)
+        -> GenerationRequest
+    {
+        GenerationRequest(
+            messages: [Message(.user, text)], prefill: prefill, samples: samples,
+            sampling: Sampling(temperature: temperature, seed: 7), stops: ["STOP"], maximumTokens: 50)
+    }
+
+    /// Runs with an endpoint, and closes it after.
+    private func with<Value>(
+        _ options: FaultyEndpoint.Options = .init(),
+        answer: @escaping @Sendable (ReceivedRequest) throws -> CannedAnswer,
+        _ body: (FaultyEndpoint) async throws -> Value
+    ) async throws -> Value {
+        let endpoint = try await FaultyEndpoint(options, answer: answer)
+        do {
+            let value = try await body(endpoint)
+            try await endpoint.close()
+            return value
+        } catch {
+            try? await endpoint.close()
+            throw error
+        }
+    }
+
+    private static func count(_ request: ReceivedRequest) -> Int { body(request)["n"].flatMap(\.int) ?? 1 }
+
+    private static func body(_ request: ReceivedRequest) -> JSONValue {
+        (try? JSONCoding.decoder.decode(JSONValue.self, from: Data(request.body))) ?? .null
+    }
+
+    @Test("samples, finish and usage come back, streamed and whole", arguments: [true, false])
+    func plain(streams: Bool) async throws {
+        try await with(answer: { request in
+            CannedAnswer((0..<Self.count(request)).map { "reply \($0) – é" }, finish: "length")
+        }) { endpoint in
+            var options = Self.quick
+            options.streams = streams
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: options)
+            let completions = try await model.complete(chat("hi", samples: 3))
+            #expect(completions.map(\.text) == ["reply 0 – é", "reply 1 – é", "reply 2 – é"])
+            #expect(completions.allSatisfy { $0.finish == .length })
+            #expect(completions.map(\.usage.completionTokens).reduce(0, +) == 20)
+            #expect(completions.map(\.usage.promptTokens).reduce(0, +) == 100)
+        }
+    }
+
+    @Test("text is shown while it comes, and ends before a stop text the server let through")
+    func stops() async throws {
+        try await with(answer: { _ in CannedAnswer(["one two STOP three"], parts: 9) }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick)
+            var (shown, finished) = ("", Completion(text: "", finish: .length))
+            for try await event in model.stream(chat("hi")) {
+                switch event {
+                case .text(_, let text): shown += text
+                case .token: break
+                case .finished(_, let completion): finished = completion
+                }
+            }
+            #expect(shown == "one two " && finished.text == shown && finished.finish == .stop("STOP"))
+        }
+    }
+
+    @Test("whatever an endpoint does wrong, a request ends well", arguments: Fault.allCases)
+    func faults(fault: Fault) async throws {
+        let options = FaultyEndpoint.Options(faults: [fault], faultRate: 0.5, seed: 3)
+        try await with(
+            options,
+            answer: { request in
+                CannedAnswer((0..<Self.count(request)).map { _ in "a whole reply" })
+            }
+        ) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick)
+            try await withThrowingTaskGroup(of: [Completion].self) { group in
+                for _ in 0..<12 { group.addTask { try await model.complete(chat("hi", samples: 2)) } }
+                for try await completions in group {
+                    #expect(completions.map(\.text) == ["a whole reply", "a whole reply"])
+                }
+            }
+            #expect(try await endpoint.tally().faults[fault, default: 0] > 0)
+        }
+    }
+
+    @Test("only the samples that are missing are asked for again, with another seed")
+    func missing() async throws {
+        let seen = Mutex<[(Int, JSONValue?)]>([])
+        try await with(answer: { request in
+            seen.withLock { $0.append((Self.count(request), Self.body(request)["seed"])) }
+            return CannedAnswer(["only one"])
+        }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick)
+            #expect(try await model.complete(chat("hi", samples: 3, temperature: 1)).count == 3)
+            #expect(seen.withLock { $0.map(\.0) } == [3, 2, 1])
+            #expect(seen.withLock { $0.map(\.1) } == [7, 8, 9])
+        }
+    }
+
+    @Test("a refusal ends at once, is a halting one where every task would meet it, and never shows the key")
+    func refusal() async throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("key-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data("TEACHER_KEY=\"sk-secret-123\"\n".utf8).write(to: file)
+        let key = try APIKey(file: file)
+        #expect("\(key)" == "[key]" && !"\(Endpoint.self)".contains("secret"))
+        try await with(answer: { request in
+            let sent = request.headers["authorization"] ?? ""
+            return CannedAnswer(["wrong key \(sent.dropFirst(7))"], status: 401)
+        }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", key: key)], options: Self.quick)
+            let error = await #expect(throws: RemoteError.self) { try await model.complete(chat("hi")) }
+            #expect(error?.haltsRun == true)
+            #expect("\(String(describing: error))".contains("wrong key [key]"))
+            #expect(try await endpoint.tally().requests == 1)
+        }
+    }
+
+    @Test("work is shared by weight, and a dead endpoint is left alone")
+    func sharing() async throws {
+        let answer: @Sendable (ReceivedRequest) -> CannedAnswer = { _ in CannedAnswer(["x"]) }
+        try await with(.init(latency: 0.002), answer: answer) { first in
+            try await with(.init(latency: 0.002), answer: answer) { second in
+                var options = Self.quick
+                options.retries.failuresToOpen = 2
+                let dead = try Endpoint("http://127.0.0.1:1", model: "m", concurrency: 4)
+                let model = try RemoteModel(
+                    [
+                        Endpoint(first.address, model: "m", weight: 3, concurrency: 6),
+                        Endpoint(second.address, model: "m", weight: 1, concurrency: 2), dead,
+                    ], options: options)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<120 { group.addTask { _ = try await model.complete(chat("hi")) } }
+                    try await group.waitForAll()
+                }
+                let (one, two) = (try await first.tally(), try await second.tally())
+                #expect(one.requests + two.requests == 120 && one.requests > two.requests && two.requests > 0)
+                #expect(one.mostAtOnce <= 6 && two.mostAtOnce <= 2)
+                #expect(model.accounts[2].rests > 0)
+            }
+        }
+    }
+
+    @Test("when nobody answers for too long the run is halted, not the task failed")
+    func nobody() async throws {
+        var options = Self.quick
+        options.retries = .init(attempts: 1000, base: 0.01, cap: 0.01, patience: 0.3, failuresToOpen: 1)
+        let model = try RemoteModel([Endpoint("http://127.0.0.1:1", model: "m")], options: options)
+        let error = await #expect(throws: RemoteError.self) { try await model.complete(chat("hi")) }
+        #expect(error?.haltsRun == true)
+    }
+
+    @Test("a long line is no dead endpoint: it is waited in while requests succeed")
+    func longLine() async throws {
+        try await with(.init(latency: 0.05), answer: { _ in CannedAnswer(["x"]) }) { endpoint in
+            var options = Self.quick
+            options.retries.patience = 0.4
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", concurrency: 1)], options: options)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<14 { group.addTask { _ = try await model.complete(chat("hi")) } }
+                try await group.waitForAll()
+            }
+            #expect(try await endpoint.tally().served == 14)
+        }
+    }
+
+    @Test("a cancelled request ends, and gives its place back")
+    func cancellation() async throws {
+        try await with(.init(faults: [.stall], faultRate: 1), answer: { _ in CannedAnswer(["x"]) }) { endpoint in
+            var options = Self.quick
+            options.limits = .init(connect: 5, firstByte: 60, idle: 60, total: 60)
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", concurrency: 1)], options: options)
+            let work = (0..<3).map { _ in Task { try await model.complete(chat("hi")) } }
+            while try await endpoint.tally().requests == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            for task in work { task.cancel() }
+            for task in work { await #expect(throws: CancellationError.self) { try await task.value } }
+            try await endpoint.misbehave([], rate: 0)
+            #expect(try await model.complete(chat("hi")).first?.text == "x")
+        }
+    }
+
+    @Test("a prefilled message is continued in each form, to the same text", arguments: Endpoint.Prefill.allCases)
+    func prefill(form: Endpoint.Prefill) async throws {
+        let begun = "Thought: The numbers are 3 and 4.\n"
+        try await with(answer: { request in
+            let body = Self.body(request)
+            let last = body["messages"]?.array?.last
+            let isContinued = last?["role"]?.string == "assistant" && last?["content"]?.string == begun
+            if body["continue_final_message"] != nil, form == .automatic {
+                return CannedAnswer(["Unrecognized request argument supplied: continue_final_message"], status: 400)
+            }
+            // A hosted model repeats what it was told not to.
+            return CannedAnswer([isContinued ? "I add them." : "\(begun)I add them."])
+        }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", prefill: form)], options: Self.quick)
+            for _ in 0..<2 {
+                let reply = try await model.complete(chat("3 + 4?", prefill: begun))[0].text
+                #expect(reply.trimmingCharacters(in: .whitespacesAndNewlines) == "I add them.")
+            }
+            #expect(try await endpoint.tally().requests == (form == .automatic ? 3 : 2))
+        }
+    }
+
+    @Test("with completions the prompt is written here, to the character")
+    func completions() async throws {
+        let prompts = Mutex<[JSONValue?]>([])
+        try await with(answer: { request in
+            prompts.withLock { $0.append(Self.body(request)["prompt"]) }
+            return CannedAnswer([" on"])
+        }) { endpoint in
+            var options = Self.quick
+            options.operation = .completions { messages, prefill in
+                .text(messages.map { "<\($0.role.rawValue)>\($0.text)" }.joined() + "<assistant>\(prefill)")
+            }
+            let model = try RemoteModel([Endpoint("\(endpoint.address)/v1/completions", model: "m")], options: options)
+            #expect(try await model.complete(chat("hi", prefill: "go")).first?.text == " on")
+            #expect(prompts.withLock { $0 } == ["<user>hi<assistant>go"])
+        }
+    }
+
+    @Test("tool calls and probabilities are read from a stream's parts")
+    func extras() throws {
+        var assembly = ReplyAssembly(GenerationRequest(messages: []), samples: 1)
+        let parts = [
+            #"{"choices":[{"index":0,"delta":{"reasoning_content":"hm","tool_calls":[{"index":0,"id":"c1","function":{"name":"search","arguments":"{\"q\":"}}]}}]}"#,
+            #"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"é\"}"}}]},"logprobs":{"content":[{"token":"a","logprob":-0.5,"top_logprobs":[{"token":"b","logprob":-1}]}]}}]}"#,
+            #"{"prompt_token_ids":[1,2],"choices":[{"index":0,"delta":{},"token_ids":[5],"finish_reason":"tool_calls"}]}"#,
+        ]
+        for part in parts { _ = assembly.add(try JSONDecoder().decode(ReplyPart.self, from: Data(part.utf8))) }
+        let reply = try #require(assembly.replies(seconds: 1)[0])
+        #expect(reply.calls == [.init(id: "c1", name: "search", arguments: ["q": "é"])])
+        let other = GeneratedToken.Alternative(id: nil, bytes: [98], logprob: -1)
+        #expect(reply.completion.report == [.init(id: 5, bytes: [97], logprob: -0.5, alternatives: [other])])
+        #expect(reply.completion.tokens == TokenIDs(prompt: [1, 2], completion: [5]))
+        #expect(reply.reasoning == "hm")
+    }
+
+    @Test("tools are sent in their own order, and a report is asked for")
+    func tools() async throws {
+        let bodies = Mutex<[String]>([])
+        try await with(answer: { request in
+            bodies.withLock { $0.append(String(decoding: request.body, as: UTF8.self)) }
+            return CannedAnswer(["x"])
+        }) { endpoint in
+            var request = chat("hi")
+            request.tools = #"[{"type":"function","function":{"name":"b","description":"a"}}]"#
+            request.report = .logprobs(alternatives: 2)
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick)
+            _ = try await model.complete(request)
+            let body = bodies.withLock { $0.first ?? "" }
+            #expect(body.hasSuffix(#","tools":[{"type":"function","function":{"name":"b","description":"a"}}]}"#))
+            let value = try JSONCoding.decoder.decode(JSONValue.self, from: Data(body.utf8))
+            #expect(value["top_logprobs"] == 2 && value["logprobs"] == true && value["return_token_ids"] == true)
+        }
+    }
+
+    @Test("Retry-After is read as seconds and as a date")
+    func retryAfter() {
+        #expect(EndpointConnection.retryAfter(["retry-after": "7"]) == 7)
+        let now = Date(timeIntervalSince1970: 784_111_770)
+        #expect(EndpointConnection.retryAfter(["retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"], now: now) == 7)
+        #expect(EndpointConnection.retryAfter(["retry-after": "soon"]) == nil)
+    }
+}
+
+extension JSONValue {
+    fileprivate var int: Int? { if case .integer(let value) = self { value } else { nil } }
+}

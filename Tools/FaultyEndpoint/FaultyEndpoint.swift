@@ -1,0 +1,107 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// An OpenAI-compatible endpoint on the loopback interface that answers from a closure, takes its time, and misbehaves
+/// on purpose: what a client is tried against. All its state lives on one event loop.
+public final class FaultyEndpoint: Sendable {
+    /// How it behaves.
+    public struct Options: Sendable {
+        public var port: Int
+        /// Which faults it commits, in turn.
+        public var faults: [Fault]
+        /// How many of its answers are faults, in 0…1.
+        public var faultRate: Double
+        /// Seconds for an answer.
+        public var latency: Double
+        /// How many requests are worked on at once; others wait.
+        public var slots: Int
+        public var seed: UInt64
+
+        public init(
+            port: Int = 0, faults: [Fault] = [], faultRate: Double = 0, latency: Double = 0, slots: Int = 1 << 20,
+            seed: UInt64 = 1
+        ) {
+            self.port = port
+            self.faults = faults
+            self.faultRate = faultRate
+            self.latency = latency
+            self.slots = slots
+            self.seed = seed
+        }
+    }
+
+    private let group: MultiThreadedEventLoopGroup
+    private let channel: any Channel
+    private let desk: NIOLoopBound<Desk>
+
+    /// Starts to listen.
+    public init(_ options: Options, answer: @escaping @Sendable (ReceivedRequest) async throws -> CannedAnswer)
+        async throws
+    {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let desk = try await loop.submit { NIOLoopBound(Desk(options, loop: loop, answer: answer), eventLoop: loop) }
+            .get()
+        self.desk = desk
+        channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                    try channel.pipeline.syncOperations.addHandler(Receiver(desk.value))
+                }
+            }
+            .bind(host: "127.0.0.1", port: options.port).get()
+    }
+
+    /// Where it listens.
+    public var port: Int { channel.localAddress?.port ?? 0 }
+    public var address: String { "http://127.0.0.1:\(port)" }
+
+    /// What it saw and did so far.
+    public func tally() async throws -> EndpointTally {
+        let desk = desk
+        return try await group.next().submit { desk.value.tally }.get()
+    }
+
+    /// Misbehaves otherwise from now on.
+    public func misbehave(_ faults: [Fault], rate: Double) async throws {
+        let desk = desk
+        try await group.next().submit { desk.value.misbehave(faults, rate) }.get()
+    }
+
+    /// Stops, and closes every connection.
+    public func close() async throws {
+        try await channel.close()
+        try await group.shutdownGracefully()
+    }
+}
+
+/// Takes in a request's parts.
+private final class Receiver: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    private let desk: Desk
+    private var head: HTTPRequestHead?
+    private var body: [UInt8] = []
+
+    init(_ desk: Desk) { self.desk = desk }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            body.removeAll(keepingCapacity: true)
+        case .body(let part): body.append(contentsOf: part.readableBytesView)
+        case .end:
+            guard let head else { return }
+            let headers = Dictionary(
+                head.headers.map { ($0.name.lowercased(), $0.value) }, uniquingKeysWith: { a, _ in a })
+            desk.receive(ReceivedRequest(path: head.uri, headers: headers, body: body), on: context.channel)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

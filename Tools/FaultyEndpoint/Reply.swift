@@ -1,0 +1,114 @@
+import NIOCore
+import NIOHTTP1
+
+/// Writes answers in the protocol's two forms, whole and streamed, and what goes wrong with them.
+struct Reply {
+    private let channel: any Channel
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    func whole(_ status: Int, _ json: String, headers extra: [(String, String)] = []) {
+        var headers: HTTPHeaders = ["content-type": "application/json", "content-length": "\(json.utf8.count)"]
+        for (name, value) in extra { headers.add(name: name, value: value) }
+        write(status, headers)
+        channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: json))), promise: nil)
+        channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+    }
+
+    func send(_ answer: CannedAnswer, to request: ReceivedRequest, fault: Fault?) {
+        let text = String(decoding: request.body, as: UTF8.self)
+        let streams = text.contains(#""stream":true"#)
+        let isChat = request.path.hasSuffix("/chat/completions")
+        var answer = answer
+        switch fault {
+        case .tooManyRequests:
+            return whole(429, Self.error("slow down"), headers: [("retry-after", "0.02")])
+        case .serverError: return whole(500, Self.error("the server broke"))
+        case .reset: return channel.close(promise: nil)
+        case .stall: return
+        case .invalidJSON where !streams: return whole(200, #"{"choices":[{"index":0,"mess"#)
+        case .wrongCount: answer.choices = Array(answer.choices.dropLast())
+        case .halfStream, .invalidJSON, nil: break
+        }
+        guard answer.status == 200 else { return whole(answer.status, Self.error(answer.choices.first ?? "")) }
+        if streams {
+            stream(answer, isChat: isChat, fault: fault)
+        } else if fault == .halfStream {
+            write(200, ["content-type": "application/json", "content-length": "1000"])
+            channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: "{"))), promise: nil)
+            channel.close(promise: nil)
+        } else {
+            let choices = answer.choices.enumerated().map { index, text in
+                let content =
+                    isChat
+                    ? #""message":{"role":"assistant","content":\#(Self.quoted(text))}"#
+                    : #""text":\#(Self.quoted(text))"#
+                return #"{"index":\#(index),\#(content),"finish_reason":"\#(answer.finish)"}"#
+            }
+            whole(200, #"{"choices":[\#(choices.joined(separator: ","))],"usage":\#(Self.usage(answer))}"#)
+        }
+    }
+
+    private func stream(_ answer: CannedAnswer, isChat: Bool, fault: Fault?) {
+        write(200, ["content-type": "text/event-stream"])
+        var events: [String] = []
+        for (index, text) in answer.choices.enumerated() {
+            for part in Self.cut(text, answer.parts) {
+                let content = isChat ? #""delta":{"content":\#(Self.quoted(part))}"# : #""text":\#(Self.quoted(part))"#
+                events.append(#"{"choices":[{"index":\#(index),\#(content),"finish_reason":null}]}"#)
+            }
+            let empty = isChat ? #""delta":{}"# : #""text":"""#
+            events.append(#"{"choices":[{"index":\#(index),\#(empty),"finish_reason":"\#(answer.finish)"}]}"#)
+        }
+        if fault == .halfStream { events = Array(events.prefix(events.count / 2)) }
+        if fault == .invalidJSON { events.insert(#"{"choices":[{"index":0,"del"#, at: events.count / 2) }
+        if fault != .halfStream { events += [#"{"choices":[],"usage":\#(Self.usage(answer))}"#, "[DONE]"] }
+        let bytes = events.map { "data: \($0)\n\n" }.joined()
+        channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: bytes))), promise: nil)
+        if fault == .halfStream {
+            channel.flush()
+            channel.close(promise: nil)
+        } else {
+            channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        }
+    }
+
+    private func write(_ status: Int, _ headers: HTTPHeaders) {
+        let head = HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers)
+        channel.write(HTTPServerResponsePart.head(head), promise: nil)
+    }
+
+    private static func usage(_ answer: CannedAnswer) -> String {
+        #"{"prompt_tokens":\#(answer.promptTokens),"completion_tokens":\#(answer.completionTokens)}"#
+    }
+
+    private static func error(_ message: String) -> String {
+        #"{"error":{"message":\#(quoted(message)),"type":"canned"}}"#
+    }
+
+    private static func cut(_ text: String, _ parts: Int) -> [String] {
+        let characters = Array(text)
+        let size = max(1, (characters.count + parts - 1) / max(parts, 1))
+        return stride(from: 0, to: characters.count, by: size).map {
+            String(characters[$0..<min($0 + size, characters.count)])
+        }
+    }
+
+    /// JSON's form of a text (RFC 8259, section 7).
+    static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case "\t": quoted += "\\t"
+            case _ where scalar.value < 0x20:
+                quoted += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+}
