@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo test build bench bench-train bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo test build bench bench-grading bench-train bench-generate bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -41,6 +41,9 @@ bench-rollout: bootstrap .retort/bench/.ready
 	$(SWIFT) build -c release --product scripted-endpoint
 	.retort/bench/bin/pip install -q openai
 	.retort/bench/bin/python Benchmarks/rollout.py
+
+bench-grading: build
+	.retort/python/bin/python Benchmarks/grading.py
 
 format:
 	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Benchmarks Tools

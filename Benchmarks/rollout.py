@@ -3,7 +3,7 @@
 
     make bench-rollout
 
-An endpoint with 16 slots answers each request after 20 ms, so it can do 800 requests a second. Agents of three turns are
+An endpoint with 8 slots answers each request after 20 ms, so it can do 400 requests a second (SLOTS sets another number). Agents of three turns are
 driven against it: Retort with 256 at once, smolagents' CodeAgent with 256 threads and its OpenAI model class. Reported are
 how busy the slots were kept, and the processor time of the driving process for each step. `pretend` leaves the interpreter
 out; `sandbox` runs the programs in Retort's sandbox; smolagents interprets them in its own process.
@@ -19,8 +19,8 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / ".build/release"
-SLOTS, LATENCY, STEPS, AGENTS = 16, 20, 3, 256
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / ".build/release"))
+SLOTS, LATENCY, STEPS, AGENTS = int(os.environ.get("SLOTS", 8)), 20, 3, 256
 
 
 class Endpoint:
@@ -93,6 +93,7 @@ def main():
     tasks = int(os.environ.get("TASKS", 8000))
     results = {
         "slots": SLOTS, "latency_milliseconds": LATENCY, "agents": AGENTS, "cores": os.cpu_count(),
+        "build": BUILD.name, "load_before": os.getloadavg()[0],
         "runs": {
             "Retort, whole replies": retort("pretend", "whole", tasks),
             "Retort, streamed": retort("pretend", "stream", tasks),

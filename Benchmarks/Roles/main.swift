@@ -9,10 +9,14 @@ import RetortWorld
 ///     roles-bench single FOLDER TASKS
 ///     roles-bench roles BASE PLANNER CALLER SUMMARIZER TASKS    three PEFT adapters of one base
 ///
+/// With `grammar` in front, outputs are held to the roles' grammars.
+///
 /// Each way runs in a process of its own, one task after the other, so that its peak of memory is its own.
-let arguments = Array(CommandLine.arguments.dropFirst())
+let isHeld = CommandLine.arguments.dropFirst().first == "grammar"
+let arguments = Array(CommandLine.arguments.dropFirst(isHeld ? 2 : 1))
+let constraint = isHeld ? OutputConstraint.grammar : .free
 guard let tasks = arguments.last.flatMap(Int.init), let policy = try policy(arguments.dropLast()) else {
-    print("roles-bench single FOLDER TASKS\nroles-bench roles BASE PLANNER CALLER SUMMARIZER TASKS")
+    print("roles-bench [grammar] single FOLDER TASKS\nroles-bench [grammar] roles BASE PLANNER CALLER SUMMARIZER TASKS")
     exit(2)
 }
 let world = World(seed: 1, people: 400)
@@ -41,14 +45,15 @@ func policy(_ arguments: ArraySlice<String>) throws -> (any Policy)? {
     switch (arguments.first, folders.count) {
     case ("single", 1):
         let model = try LocalModel(folder: folders[0], options: .init(prefixTokens: 1 << 14))
-        return ToolAgent(model: RoleModel(model), maximumTokens: 96)
+        return ToolAgent(model: RoleModel(model), constraint: constraint, maximumTokens: 96)
     case ("roles", 4):
         let names = ["planner", "caller", "summarizer"]
         let adapters = Dictionary(uniqueKeysWithValues: zip(names, folders.dropFirst()))
         let model = try LocalModel(folder: folders[0], options: .init(adapters: adapters, prefixTokens: 1 << 14))
         return RolePolicy(
             planner: RoleModel(model, adapter: names[0]), caller: RoleModel(model, adapter: names[1]),
-            summarizer: RoleModel(model, adapter: names[2]), maximumTokens: 96)
+            summarizer: RoleModel(model, adapter: names[2]), constraint: constraint,
+            maximumTokens: 96)
     default: return nil
     }
 }

@@ -25,8 +25,9 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
             throw RemoteError.configuration("\(file.path) cannot be read; put the key there, or name another file")
         }
         var line = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        if let equals = line.firstIndex(of: "="),
-            line[..<equals].allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" })
+        // A key may end in '=' itself.
+        if let equals = line.firstIndex(of: "="), !line[equals...].allSatisfy({ $0 == "=" }),
+            line[..<equals].allSatisfy({ $0.isUppercase || $0.isNumber || $0 == "_" })
         {
             line = String(line[line.index(after: equals)...]).trimmingCharacters(in: CharacterSet(charactersIn: "\"' "))
         }

@@ -29,7 +29,8 @@ public struct ModelCatalogue: Sendable {
     public mutating func add(_ name: String, _ agent: ServedAgent) throws { try add(name, .agent(agent)) }
 
     private mutating func add(_ name: String, _ entry: Entry) throws {
-        guard entries.updateValue(entry, forKey: name) == nil else { throw CatalogueError.taken(name) }
+        guard entries[name] == nil else { throw CatalogueError.taken(name) }
+        entries[name] = entry
         names.append(name)
     }
 

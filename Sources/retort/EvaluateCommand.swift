@@ -63,6 +63,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         @Option(help: "The most tokens of a role's turn.") var maximumTokens = 512
         @Option(help: "How many queries are worked on at once.") var concurrency = 16
         @Option(help: "Only the first so many queries.") var limit: Int?
+        @Flag(help: "Hold every turn to its grammar: a decision, a name that is offered, valid arguments.")
+        var constrained = false
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
@@ -102,7 +104,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             }
             return RolePolicy(
                 planner: role(.planner), caller: role(.caller), summarizer: role(.summarizer),
-                instructions: instructions, maximumTokens: maximumTokens)
+                instructions: instructions, constraint: constrained ? .grammar : .free, maximumTokens: maximumTokens)
         }
     }
 

@@ -164,5 +164,3 @@ struct GradeCommand: AsyncParsableCommand {
 
     private func note(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
 }
-
-extension AgentTask.Family: ExpressibleByArgument {}

@@ -57,6 +57,30 @@ struct GrammarTests {
         #expect(!accepts(.anything(limit: 5), "abcdef"))
     }
 
+    @Test("a text that is told to close comes to its end by what must be there alone")
+    func closing() throws {
+        let object = OutputGrammar.json(
+            try schema(
+                #"{"type":"object","properties":{"city":{"type":"string"},"day":{"type":"integer","minimum":1}},"required":["city"]}"#
+            ))
+        let grammar = OutputGrammar.prose(limit: 500, endings: [.init("Do: ", next: object), .init("Next: a.")])
+        func ends(_ start: String, _ rest: String) -> Bool {
+            var matcher = GrammarMatcher(grammar)
+            for byte in start.utf8 { _ = matcher.advance(byte) }
+            matcher.close()
+            for byte in rest.utf8 where !matcher.advance(byte) { return false }
+            return matcher.isComplete
+        }
+        #expect(ends("I thi", "Next: a."))
+        #expect(ends("I think. Ne", "xt: a."))
+        #expect(!ends("I thi", "nk. Next: a."))
+        #expect(ends("Do: {\"city\":\"Ta", "\"}"))
+        #expect(!ends("Do: {\"city\":\"Ta", "rn\"}"))
+        #expect(!ends("Do: {\"city\":\"Ta", "\",\"day\":3}"))
+        #expect(ends("Do: {\"city\":\"Ta\",\"da", "y\":3}"))
+        #expect(ends("So. ", "Do: {\"city\":\"\"}"))
+    }
+
     @Test(
         "numbers stay within their bounds at every digit",
         arguments: [
@@ -155,6 +179,20 @@ struct ConstrainedDecodingTests {
         }
         request.grammar = nil
         for completion in try await model.complete(request) { #expect(!accepts(grammar, completion.text)) }
+    }
+
+    @Test("a text that would not end of itself is brought to its end within the token limit")
+    func runaway() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let prose = OutputGrammar.prose(limit: 5000, endings: [.init("Next: a."), .init("Next: b.")])
+        let request = GenerationRequest(
+            messages: [Message(.user, "Hello")], samples: 4, sampling: Sampling(temperature: 1, seed: 4),
+            maximumTokens: 100, grammar: prose)
+        for completion in try await model(folder).complete(request) {
+            #expect(completion.finish == .endOfTurn)
+            #expect(accepts(prose, completion.text))
+        }
     }
 
     @Test("the mask over the vocabulary agrees with each token tried alone")

@@ -128,6 +128,18 @@ struct RemoteModelTests {
         }
     }
 
+    @Test(
+        "a key's file holds the key alone or behind its name; nothing is no key",
+        arguments: ["abc==", "KEY=abc=", "\n abc "])
+    func keyFile(text: String) throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("key-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(text.utf8).write(to: file)
+        #expect(try APIKey(file: file).authorization.hasPrefix("Bearer abc"))
+        try Data("two words".utf8).write(to: file)
+        #expect(throws: RemoteError.self) { try APIKey(file: file) }
+    }
+
     @Test("work is shared by weight, and a dead endpoint is left alone")
     func sharing() async throws {
         let answer: @Sendable (ReceivedRequest) -> CannedAnswer = { _ in CannedAnswer(["x"]) }

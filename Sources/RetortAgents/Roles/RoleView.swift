@@ -79,12 +79,14 @@ public struct RoleView: View {
                 ? .sequence([.text("Action: "), Self.request(task)]) : .anything(limit: 4000)
         case .summarizer: return .anything(limit: 2000)
         case .backbone:
-            var endings = [
-                OutputGrammar.Ending("conclusion: give up."),
-                OutputGrammar.Ending("conclusion: ", next: .anything(limit: 2000)),
-            ]
-            if callForm == .json { endings.append(OutputGrammar.Ending("Action: ", next: Self.request(task))) }
-            return callForm == .json ? .prose(limit: 1200, endings: endings) : .anything(limit: 4000)
+            guard callForm == .json else { return .anything(limit: 4000) }
+            // The marks end the thought without the blank behind them, so that it never holds what looks like one.
+            return .prose(
+                limit: 1200,
+                endings: [
+                    OutputGrammar.Ending("conclusion:", next: .sequence([.text(" "), .anything(limit: 2000)])),
+                    OutputGrammar.Ending("Action:", next: .sequence([.text(" "), Self.request(task)])),
+                ])
         }
     }
 

@@ -72,7 +72,7 @@ public struct MathGrader: Grader {
                 let node = try MathParser.parse(text, groupsThousands: groups)
                 if !nodes.contains(node) { nodes.append(node) }
             } catch MathFault.tooLarge {
-                fault = "it is too large"
+                fault = tooLarge
             } catch {
                 fault = fault ?? "\(error)"
             }
@@ -114,9 +114,13 @@ public struct MathGrader: Grader {
         return isSame ? .equal("equal to ten digits at several points") : .different("too large to decide")
     }
 
+    private static let tooLarge = "it is too large"
+
     /// What our reader does not understand, Math-Verify may.
     private func unreadable(_ answer: String, _ reference: String, reason: String) async -> Verdict {
-        guard let judge, let opinion = try? await judge.verify(reference: reference, answer: answer),
+        // What is too large here is too much work there.
+        guard !reason.hasSuffix(Self.tooLarge), let judge,
+            let opinion = try? await judge.verify(reference: reference, answer: answer),
             opinion.isEqual == true
         else { return Verdict(isCorrect: false, reason: reason) }
         return Verdict(isCorrect: true, reason: "equal to Math-Verify; \(reason)")

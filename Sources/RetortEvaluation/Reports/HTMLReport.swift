@@ -230,7 +230,8 @@ public struct HTMLReport: Sendable {
                     ).prepended("<tr><th>\(row.value.escaped)</th>")
                 }
                 let name =
-                    "\(cell.system) \(MarkdownTable.parameters(cell.parameters)), \(cell.split), by \(table.key)"
+                    "\(cell.system) \(MarkdownTable.parameters(cell.parameters)), \(cell.family.rawValue), \(cell.split), by "
+                    + table.key
                 return "<details><summary>\(name.escaped)</summary><div class=\"wide\"><table><thead><tr><th>"
                     + "\(table.key.escaped)</th><th>Accuracy</th><th>Tasks</th></tr></thead><tbody>\(rows.joined())"
                     + "</tbody></table></div></details>"

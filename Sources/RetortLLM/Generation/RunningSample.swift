@@ -80,6 +80,9 @@ final class RunningSample {
     private var matcher: StopMatcher
     private let start = ContinuousClock.now
 
+    /// How many tokens a text that is held to a grammar may take to come to its end.
+    private static let closingTokens = 64
+
     init(_ pending: PendingRequest, index: Int, tokenizer: Tokenizer) {
         self.pending = pending
         self.index = index
@@ -115,6 +118,9 @@ final class RunningSample {
         emit(shown)
         if let stop { return finish(.stop(stop)) }
         constraint?.accept(token)
+        // Enough tokens are kept back for what must still be written.
+        let limit = pending.request.maximumTokens
+        if written.count == limit - min(Self.closingTokens, limit / 2) { constraint?.close() }
         // Only the end of the turn could come, so it need not be asked for.
         if constraint?.isExhausted == true { return finish(.endOfTurn) }
         if written.count >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }

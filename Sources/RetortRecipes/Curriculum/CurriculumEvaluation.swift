@@ -30,7 +30,8 @@ extension RecipeRun {
             let rollout = Rollout(
                 policy: policy, search: plan.search(kind), maximumSteps: recipe.evaluation.maximumSteps,
                 seed: recipe.seed, environmentFor: try await sessions())
-            try await collect(rollout, source.tests, in: set, concurrency: recipe.evaluation.concurrency)
+            try await collect(
+                rollout, source.tests.map { RolloutJob($0) }, in: set, concurrency: recipe.evaluation.concurrency)
         }
         return try await store.entries(in: set).map { entry in
             ToolUseRecord(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))

@@ -54,13 +54,14 @@ extension RecipeRun {
             let straight = apis.train.filter { !apis.isSearched($0) }.map(\.task)
             let searched = apis.train.filter(apis.isSearched).map(\.task)
             let seed = recipe.seed
-            func rollout(_ search: any Search) -> Rollout {
-                Rollout(
+            func teach(_ tasks: [AgentTask], _ search: any Search) async throws {
+                let rollout = Rollout(
                     policy: apis.teacher, search: search, maximumSteps: 8, seed: seed,
                     environmentFor: { apis.session(for: $0) })
+                try await collect(rollout, tasks.map { RolloutJob($0) }, in: set, concurrency: 8)
             }
-            try await collect(rollout(GreedySearch()), straight, in: set, concurrency: 8)
-            try await collect(rollout(DepthFirstSearch(reminder: .kept)), searched, in: set, concurrency: 8)
+            try await teach(straight, GreedySearch())
+            try await teach(searched, DepthFirstSearch(reminder: .kept))
         }
         return hash
     }
@@ -96,7 +97,7 @@ extension RecipeRun {
             try? FileManager.default.removeItem(at: target)
         } body: {
             let entries = try await store.entries(in: roleTeachSet)
-            let (kept, dropped) = TrajectoryFilter.standard.split(entries)
+            let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
             try AtomicFile.write(JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-roles"))
             let seen = Array(stage.tasks.of(inTaskOrder(kept)))
             guard !seen.isEmpty else { throw RunError.nothingToTrainOn(style: label, of: entries.count) }

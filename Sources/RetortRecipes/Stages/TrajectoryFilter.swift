@@ -59,8 +59,10 @@ struct TrajectoryFilter: Sendable {
         let trajectory = entry.trajectory
         switch trajectory.ending {
         case .failed: return .failed
-        case .gaveUp, nil: return .noAnswer
-        case .answered, .forced: break
+        case nil: return .noAnswer
+        case .gaveUp where entry.verdict?.isCorrect != true: return .noAnswer
+        // To give up is right where a task cannot be solved.
+        case .answered, .forced, .gaveUp: break
         }
         guard entry.verdict?.isCorrect == true else { return .wrong }
         if case .forced = trajectory.ending, !plan.keepsForced { return .forced }

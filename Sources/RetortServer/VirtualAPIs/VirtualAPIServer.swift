@@ -51,8 +51,8 @@ public struct VirtualAPIServer: Service {
     /// Serves until a graceful shutdown or cancellation.
     /// - Throws: `ServerError` when it cannot listen.
     public func run() async throws {
-        let router = Router()
-        router.post("/virtual") { request, _ in await answer(request) }
+        let router = Router(context: ServerContext.self)
+        router.post("/virtual") { request, context in await answer(request, context) }
         router.get("/health") { _, _ in
             let load = admission.load
             return Response.json([
@@ -73,7 +73,7 @@ public struct VirtualAPIServer: Service {
         }
     }
 
-    private func answer(_ request: Request) async -> Response {
+    private func answer(_ request: Request, _ context: ServerContext) async -> Response {
         func refuse(_ status: HTTPResponse.Status, _ reason: String) -> Response {
             .json(VirtualReply(error: reason).json, status: status)
         }
@@ -86,7 +86,8 @@ public struct VirtualAPIServer: Service {
             return refuse(.unprocessableContent, "the body is not a JSON object with \(fields)")
         }
         do {
-            let reply = try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+            let loop = context.channel.eventLoop
+            let reply = try await loop.withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 [admission, apis] in
                 let place = try await admission.enter()
                 defer { withExtendedLifetime(place) {} }

@@ -13,8 +13,18 @@ struct GrammarMatcher: Sendable {
     }
 
     private var ways: [Stack]
+    /// Whether the text must come to its end by the shortest way.
+    private var isClosing = false
 
-    init(_ grammar: OutputGrammar) { ways = Self.expanded(.frame(.grammar(grammar), below: .end)) }
+    init(_ grammar: OutputGrammar) {
+        ways = Self.expanded(.frame(.grammar(grammar), below: .end), isClosing: false)
+    }
+
+    /// From here on free text goes to its ending, texts and lists to their close, and nothing optional begins.
+    mutating func close() {
+        isClosing = true
+        ways = ways.flatMap { Self.expanded($0, isClosing: true) }
+    }
 
     /// Whether the text may end here.
     var isComplete: Bool {
@@ -32,21 +42,22 @@ struct GrammarMatcher: Sendable {
         var next: [Stack] = []
         for way in ways {
             guard case .frame(let frame, let below) = way, let rest = frame.reading(byte) else { continue }
-            next += Self.expanded(rest.reversed().reduce(below) { .frame($1, below: $0) })
+            next += Self.expanded(rest.reversed().reduce(below) { .frame($1, below: $0) }, isClosing: isClosing)
         }
         ways = next
         return !next.isEmpty
     }
 
     /// The ways in which a stack can be read, each with something on top that reads bytes.
-    private static func expanded(_ stack: Stack) -> [Stack] {
-        guard case .frame(let frame, let below) = stack else { return [stack] }
+    private static func expanded(_ stack: Stack, isClosing: Bool) -> [Stack] {
+        guard case .frame(let open, let below) = stack else { return [stack] }
+        let frame = isClosing ? open.closing : open
         switch frame.expansion {
-        case .reads: return [stack]
-        case .readsOrEnds: return [stack] + expanded(below)
+        case .reads: return [.frame(frame, below: below)]
+        case .readsOrEnds: return [.frame(frame, below: below)] + expanded(below, isClosing: isClosing)
         case .is(let choices):
             return choices.flatMap { choice in
-                expanded(choice.reversed().reduce(below) { .frame($1, below: $0) })
+                expanded(choice.reversed().reduce(below) { .frame($1, below: $0) }, isClosing: isClosing)
             }
         }
     }
@@ -79,6 +90,16 @@ enum GrammarFrame: Sendable {
         case .anything(let left, let hasInk): left == 0 ? .is([[]]) : hasInk ? .readsOrEnds : .reads
         case .json(let frame): frame.expansion
         case .grammar(let grammar): .is(Self.sequences(of: grammar))
+        }
+    }
+
+    /// The same, to be brought to its end.
+    var closing: GrammarFrame {
+        switch self {
+        case .prose(let prose): .prose(prose.closing)
+        case .anything(let left, let hasInk): .anything(left: hasInk ? 0 : min(left, 1), hasInk: hasInk)
+        case .json(let frame): .json(frame.closing)
+        case .grammar, .literal: self
         }
     }
 
@@ -120,6 +141,13 @@ struct GrammarProse: Sendable {
         self.endings = endings.map { (Array($0.text.utf8), $0.next) }
         longest = self.endings.map(\.bytes.count).max() ?? 0
         left = limit
+    }
+
+    /// The same at its limit.
+    var closing: GrammarProse {
+        var closing = self
+        closing.left = 0
+        return closing
     }
 
     func reading(_ byte: UInt8) -> [GrammarFrame]? {

@@ -34,6 +34,21 @@ enum JSONFrame: Sendable {
         }
     }
 
+    /// The same without what may be left out.
+    var closing: JSONFrame {
+        switch self {
+        case .value(.any, _): .value(.any, depth: Self.deepest)
+        case .value, .number: self
+        case .blanks: .blanks(left: 0)
+        case .members(let schema, let left, let count, let depth):
+            .members(
+                schema.withoutOthers, left: left.filter(schema.required.contains), count: count, depth: depth)
+        case .elements(let schema, let count, let minimum, let maximum, let depth):
+            .elements(schema, count: count, minimum: minimum, maximum: min(max(count, minimum), maximum), depth: depth)
+        case .string(let state): .string(state.closing)
+        }
+    }
+
     func reading(_ byte: UInt8) -> [GrammarFrame]? {
         switch self {
         case .blanks(let left): [0x20, 0x0A, 0x09].contains(byte) ? [.json(.blanks(left: left - 1))] : nil
@@ -139,6 +154,13 @@ struct JSONStringState: Sendable {
     private var mode = Mode.plain
 
     init(left: Int) { self.left = left }
+
+    /// The same without room for another character.
+    var closing: JSONStringState {
+        var closing = self
+        closing.left = 0
+        return closing
+    }
 
     func reading(_ byte: UInt8) -> Next? {
         var next = self
@@ -256,5 +278,14 @@ struct JSONNumberState: Sendable {
         if isNegative, isWhole, value == 0 { return false }
         if isOpen { return isNegative ? most >= low && least < high : least <= high && most > low }
         return most >= low && least <= high
+    }
+}
+
+extension JSONSchema.ObjectSchema {
+    /// The same with named members only.
+    fileprivate var withoutOthers: JSONSchema.ObjectSchema {
+        var schema = self
+        schema.others = nil
+        return schema
     }
 }

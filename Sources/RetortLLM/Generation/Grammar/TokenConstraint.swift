@@ -20,6 +20,9 @@ struct TokenConstraint: Sendable {
     /// Whether nothing but the end of the turn may come.
     var isExhausted: Bool { matcher.isExhausted }
 
+    /// Only what brings the text to its end may come from here on.
+    mutating func close() { matcher.close() }
+
     func allows(_ token: Int) -> Bool {
         if vocabulary.endTokens.contains(token) { return matcher.isComplete }
         var copy = self
