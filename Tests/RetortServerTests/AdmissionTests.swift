@@ -6,7 +6,7 @@ import Testing
 struct AdmissionTests {
     /// Waits until so many wait.
     private func settle(_ admission: Admission, waiting: Int) async throws {
-        for _ in 0..<2000 where admission.load.waiting != waiting { try await Task.sleep(for: .milliseconds(1)) }
+        for _ in 0..<20_000 where admission.load.waiting != waiting { try await Task.sleep(for: .milliseconds(1)) }
         #expect(admission.load.waiting == waiting)
     }
 
@@ -36,7 +36,7 @@ struct AdmissionTests {
 
     @Test("more than may wait are refused at once, and those who wait too long")
     func full() async throws {
-        let admission = Admission(running: 1, waiting: 1, patience: .milliseconds(200))
+        let admission = Admission(running: 1, waiting: 1, patience: .seconds(2))
         let place = try await admission.enter()
         let second = Task { try await admission.enter() }
         try await settle(admission, waiting: 1)

@@ -31,7 +31,7 @@ struct LoadTests {
             async let first = server.chat("a")
             try await model.reach(started: 1)
             async let second = server.chat("b")
-            for _ in 0..<2000 {
+            for _ in 0..<20_000 {
                 if try await server.get("/health").json["generations"]?["waiting"] == 1 { break }
                 try await Task.sleep(for: .milliseconds(1))
             }
@@ -63,7 +63,7 @@ struct LoadTests {
             reading.cancel()
             try await model.reach(started: 2, cancelled: 2)
             // Places are free again.
-            for _ in 0..<2000 {
+            for _ in 0..<20_000 {
                 if try await server.get("/health").json["generations"]?["running"] == 0 { break }
                 try await Task.sleep(for: .milliseconds(1))
             }
@@ -105,7 +105,7 @@ struct LoadTests {
             async let stream = server.post("/v1/chat/completions", Self.stream)
             try await model.reach(started: 1)
             await server.group.triggerGracefulShutdown()
-            for _ in 0..<2000 {
+            for _ in 0..<20_000 {
                 guard (try? await server.get("/health"))?.status == 200 else { break }
                 try await Task.sleep(for: .milliseconds(1))
             }

@@ -168,7 +168,9 @@ actor GatedModel: LanguageModel {
 
     /// Waits until so many requests have begun and been cancelled.
     func reach(started: Int, cancelled: Int = 0) async throws {
-        for _ in 0..<5000 where self.started < started || self.cancelled < cancelled {
+        // Long enough for a machine that is busy with other tests.
+        let end = ContinuousClock.now + .seconds(60)
+        while self.started < started || self.cancelled < cancelled, .now < end {
             try await Task.sleep(for: .milliseconds(1))
         }
         #expect(self.started == started)
