@@ -170,7 +170,7 @@ struct ConstrainedDecodingTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let model = try model(folder)
         var request = GenerationRequest(
-            messages: [Message(.user, "Hello")], samples: 4,
+            messages: [Message(.user, "Hello")], samples: 2,
             sampling: Sampling(temperature: temperature, topP: temperature > 1 ? 0.9 : 1, seed: 4), maximumTokens: 150,
             grammar: grammar)
         for completion in try await model.complete(request) {
@@ -187,8 +187,8 @@ struct ConstrainedDecodingTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let prose = OutputGrammar.prose(limit: 5000, endings: [.init("Next: a."), .init("Next: b.")])
         let request = GenerationRequest(
-            messages: [Message(.user, "Hello")], samples: 4, sampling: Sampling(temperature: 1, seed: 4),
-            maximumTokens: 100, grammar: prose)
+            messages: [Message(.user, "Hello")], samples: 1, sampling: Sampling(temperature: 1, seed: 4),
+            maximumTokens: 60, grammar: prose)
         for completion in try await model(folder).complete(request) {
             #expect(completion.finish == .endOfTurn)
             #expect(accepts(prose, completion.text))
