@@ -13,7 +13,7 @@ final class PythonProcess: Sendable {
     /// What it said of itself when it began.
     let hello: JSONValue
     private let handle: Mutex<Int32?>
-    private static let helloSeconds = 30.0
+    private static let helloSeconds = 120.0
 
     private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
         self.channel = channel
