@@ -13,8 +13,9 @@ build: bootstrap
 demo: build
 	$(RETORT) run recipes/quickstart.yaml
 
+# Some tests at a time: hundreds of interpreters, models and servers at once would be a load test.
 test: bootstrap lint
-	$(SWIFT) test
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(SWIFT) test
 
 # The Python environment of the benches' peers.
 .retort/bench/.ready:
