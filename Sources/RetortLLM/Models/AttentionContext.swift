@@ -31,14 +31,18 @@ public struct AttentionForm: Sendable, Hashable {
         return try (capped + mask).to(.float32).softmax(axis: -1).to(value.dtype).matmul(value)
     }
 
+    /// Fewer keys than this are left to the fused kernel, which rounds less.
+    private static let fewestKeysInBlocks = 512
+
     /// Whether large products are the fastest way: see `Tensor.causalAttentionInBlocks`.
-    func suitsBlocks(_ query: Tensor) -> Bool {
+    func suitsBlocks(_ query: Tensor, _ key: Tensor) -> Bool {
         window == nil && cap == nil && query.dtype == .bfloat16 && query.device == .cpu
+            && key.shape[2] >= Self.fewestKeysInBlocks
     }
 
     /// Attends causally: query `i` sees keys `0...i`, or the window of them.
     func attendCausally(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
-        if suitsBlocks(query) { return try Tensor.causalAttentionInBlocks(query, key, value) }
+        if suitsBlocks(query, key) { return try Tensor.causalAttentionInBlocks(query, key, value) }
         let groups = query.shape[1] / key.shape[1]
         let (key, value) = (try key.repeatingHeads(groups), try value.repeatingHeads(groups))
         let length = query.shape[2]
@@ -156,7 +160,7 @@ public struct PackedAttention: AttentionContext {
             }
             let key = try Tensor.concatenated((read.map { [$0.0] } ?? []) + path.map { keys[$0] }, axis: 2)
             let value = try Tensor.concatenated((read.map { [$0.1] } ?? []) + path.map { values[$0] }, axis: 2)
-            if form.suitsBlocks(queries[index]) {
+            if form.suitsBlocks(queries[index], key) {
                 return try Tensor.causalAttentionInBlocks(queries[index], key, value)
             }
             return try form.attend(
