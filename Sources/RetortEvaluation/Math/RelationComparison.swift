@@ -1,0 +1,57 @@
+import Foundation
+
+/// Equations and other relations.
+extension MathComparison {
+    mutating func relations(
+        _ a: [MathNode], _ f: [MathNode.Relation], _ b: [MathNode], _ g: [MathNode.Relation]
+    ) -> MathOutcome {
+        guard f.count == 1, g.count == 1 else {
+            return f == g ? ordered(a, b) : .different("other relations")
+        }
+        guard f[0] == .equal, g[0] == .equal else {
+            if f[0] == g[0] { return ordered(a, b) }
+            return f[0].turned == g[0] ? ordered(a, [b[1], b[0]]) : .different("another relation")
+        }
+        return equations(a, b)
+    }
+
+    /// Equations are the same when one is a multiple of the other.
+    mutating func equations(_ a: [MathNode], _ b: [MathNode]) -> MathOutcome {
+        let (left, right) = (MathNode.sum([a[0], .negated(a[1])]), MathNode.sum([b[0], .negated(b[1])]))
+        let normalizer = Normalizer()
+        if let x = try? normalizer.form(left).numerator, let y = try? normalizer.form(right).numerator,
+            normalizer.isComplete
+        {
+            if x.terms.isEmpty || y.terms.isEmpty {
+                return x == y ? .equal("the same equation") : .different("another equation")
+            }
+            let isSame = x.scaled(.one / x.content) == y.scaled(.one / y.content)
+            return isSame ? .equal("the same equation") : .different("another equation")
+        }
+        let direct = ordered(a, b)
+        return direct.isEqual ? direct : ordered(a, [b[1], b[0]])
+    }
+
+    /// An equation `x = 5` and a value.
+    mutating func assignment(_ a: MathNode, _ b: MathNode) -> MathOutcome {
+        if let value = Self.assigned(a) { return compare(value, b) }
+        if let value = Self.assigned(b) { return compare(a, value) }
+        return .different("a relation and a value")
+    }
+
+    /// What is assigned to a variable, to f(x) or to a chain of values `a = b = c`.
+    static func assigned(_ node: MathNode) -> MathNode? {
+        guard case .relation(let parts, let relations) = node, relations.allSatisfy({ $0 == .equal }),
+            let last = parts.last, parts.count >= 2
+        else { return nil }
+        switch parts[0] {
+        case .symbol(let name) where !["pi", "e", "i"].contains(name): return last
+        case .product(let factors) where factors.count == 2:
+            guard case .symbol(let function) = factors[0], case .symbol = factors[1],
+                "fghFPpqy".contains(function)
+            else { return nil }
+            return last
+        default: return nil
+        }
+    }
+}

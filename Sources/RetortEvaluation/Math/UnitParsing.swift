@@ -1,0 +1,60 @@
+import Foundation
+
+/// Units and words behind a number.
+extension MathParser {
+    /// Whether a known unit stands here, after white space and a number, as in `12 cm`.
+    func isUnit() -> Bool {
+        guard let token = current, token.isSpaced, case .name(let name) = token.kind else { return false }
+        guard index > 0, case .number = tokens[index - 1].kind else { return false }
+        guard MathNames.units[name] != nil || name == "in" else { return false }
+        return name.count > 1 || peek(1) == nil
+    }
+
+    /// A value with the words that follow it.
+    mutating func withUnit(_ value: MathNode) -> MathNode {
+        var words: [String] = []
+        let isNamed = isUnit()
+        while let token = current {
+            if case .text(let text) = token.kind, !Self.separators.contains(Self.plainWords(text)) {
+                words.append(text)
+            } else if words.isEmpty, isNamed, case .name(let name) = token.kind {
+                words.append(name == "in" ? "inch" : name)
+            } else if !words.isEmpty, token.isMark("^"), case .number(let digit)? = peek(1)?.kind {
+                words.append("^\(digit)")
+                index += 1
+            } else if !words.isEmpty, token.isMark("^"), peek(1)?.isMark("{") == true,
+                case .number(let digit)? = peek(2)?.kind, peek(3)?.isMark("}") == true
+            {
+                words.append("^\(digit)")
+                index += 3
+            } else if !words.isEmpty, token.isMark("/") || token.isMark(".") || token.isMark("'") {
+                words.append("/")
+            } else if !words.isEmpty, case .name(let name) = token.kind {
+                words.append(name)
+            } else {
+                break
+            }
+            index += 1
+        }
+        return words.isEmpty ? value : Self.quantity(value, words)
+    }
+
+    static let separators: Set<String> = ["and", "or"]
+
+    static func plainWords(_ text: String) -> String {
+        text.trimmingCharacters(in: .whitespaces.union(.punctuationCharacters)).lowercased()
+    }
+
+    static func quantity(_ value: MathNode, _ words: [String]) -> MathNode {
+        let text = words.joined(separator: " ").replacing(" ^", with: "^")
+        let name = text.trimmingCharacters(in: CharacterSet(charactersIn: " ./'")).lowercased()
+        if let unit = MathNames.units[name] ?? MathNames.units[name.replacing("^2", with: "")], !name.contains("^") {
+            switch unit.kind {
+            case "share": return .percent(value)
+            case "angle": return .degrees(value)
+            default: return .quantity(value, unit: unit.name)
+            }
+        }
+        return .quantity(value, unit: name)
+    }
+}
