@@ -1,5 +1,8 @@
 import Foundation
 
+/// The 97.5th percentile of the normal distribution: the half width of a 95 % interval in standard errors.
+let normalQuantile = 1.959_963_984_540_054
+
 /// A share with its 95 % interval.
 public struct Proportion: Codable, Sendable, Hashable {
     public let successes: Int
@@ -16,7 +19,7 @@ public struct Proportion: Codable, Sendable, Hashable {
     /// Wilson's score interval (Wilson, JASA 22, 1927), in 0…1.
     public var interval: (low: Double, high: Double) {
         guard count > 0 else { return (0, 1) }
-        let (n, z) = (Double(count), 1.959_963_984_540_054)
+        let (n, z) = (Double(count), normalQuantile)
         let centre = (value + z * z / (2 * n)) / (1 + z * z / n)
         let half = z * sqrt(value * (1 - value) / n + z * z / (4 * n * n)) / (1 + z * z / n)
         return (max(0, centre - half), min(1, centre + half))
