@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import RetortCore
 
 /// Writes answers in the protocol's two forms, whole and streamed, and what goes wrong with them.
 struct Reply {
@@ -41,8 +42,8 @@ struct Reply {
             let choices = answer.choices.enumerated().map { index, text in
                 let content =
                     isChat
-                    ? #""message":{"role":"assistant","content":\#(Self.quoted(text))}"#
-                    : #""text":\#(Self.quoted(text))"#
+                    ? #""message":{"role":"assistant","content":\#(JSONValue.string(text).jsonText)}"#
+                    : #""text":\#(JSONValue.string(text).jsonText)"#
                 return #"{"index":\#(index),\#(content),"finish_reason":"\#(answer.finish)"}"#
             }
             whole(200, #"{"choices":[\#(choices.joined(separator: ","))],"usage":\#(Self.usage(answer))}"#)
@@ -54,7 +55,10 @@ struct Reply {
         var events: [String] = []
         for (index, text) in answer.choices.enumerated() {
             for part in Self.cut(text, answer.parts) {
-                let content = isChat ? #""delta":{"content":\#(Self.quoted(part))}"# : #""text":\#(Self.quoted(part))"#
+                let content =
+                    isChat
+                    ? #""delta":{"content":\#(JSONValue.string(part).jsonText)}"#
+                    : #""text":\#(JSONValue.string(part).jsonText)"#
                 events.append(#"{"choices":[{"index":\#(index),\#(content),"finish_reason":null}]}"#)
             }
             let empty = isChat ? #""delta":{}"# : #""text":"""#
@@ -83,7 +87,7 @@ struct Reply {
     }
 
     private static func error(_ message: String) -> String {
-        #"{"error":{"message":\#(quoted(message)),"type":"canned"}}"#
+        #"{"error":{"message":\#(JSONValue.string(message).jsonText),"type":"canned"}}"#
     }
 
     private static func cut(_ text: String, _ parts: Int) -> [String] {
@@ -92,23 +96,5 @@ struct Reply {
         return stride(from: 0, to: characters.count, by: size).map {
             String(characters[$0..<min($0 + size, characters.count)])
         }
-    }
-
-    /// JSON's form of a text (RFC 8259, section 7).
-    static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\r": quoted += "\\r"
-            case "\t": quoted += "\\t"
-            case _ where scalar.value < 0x20:
-                quoted += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }

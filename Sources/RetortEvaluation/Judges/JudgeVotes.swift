@@ -42,7 +42,7 @@ public struct JudgedRate: Codable, Sendable, Hashable {
         let mean = scores.reduce(0, +) / n
         value = mean
         let variance = scores.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / max(n - 1, 1)
-        let half = 1.959_963_984_540_054 * (variance / n).squareRoot()
+        let half = normalQuantile * (variance / n).squareRoot()
         if variance == 0 {
             let wilson = Proportion(successes: Int((mean * n).rounded()), count: scores.count).interval
             (low, high) = (wilson.low, wilson.high)

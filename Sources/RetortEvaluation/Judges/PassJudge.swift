@@ -18,15 +18,11 @@ public struct PassJudge: Sendable {
         public var reason: String
     }
 
-    private let model: any LanguageModel
-    private let votes: Int
-    private let temperature: Double
+    private let panel: JudgePanel
 
     /// - Parameter votes: how often each question is asked; an odd number leaves fewer ties.
     public init(model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
-        self.model = model
-        self.votes = max(votes, 1)
-        self.temperature = temperature
+        panel = JudgePanel(model: model, votes: votes, temperature: temperature)
     }
 
     /// Judges one run.
@@ -50,17 +46,6 @@ public struct PassJudge: Sendable {
     }
 
     private func ask(_ question: String, _ trajectory: Trajectory) async throws -> JudgeVotes {
-        let sampling = Sampling(
-            temperature: votes > 1 ? temperature : 0, seed: StableHash.of("\(trajectory.id) \(question)"))
-        let completions = try await model.complete(
-            GenerationRequest(
-                messages: [Message(.user, question)], samples: votes, sampling: sampling, maximumTokens: 512))
-        return completions.reduce(into: JudgeVotes()) { count, completion in
-            switch JudgeQuestion.verdict(completion.text, among: ["yes", "no", "unsure"]) {
-            case "yes": count.yes += 1
-            case "no": count.no += 1
-            default: count.unsure += 1
-            }
-        }
+        try await panel.votes(on: question, yes: "yes", no: "no", or: "unsure", seed: "\(trajectory.id) \(question)")
     }
 }

@@ -13,15 +13,11 @@ public struct WinJudge: Sendable {
         public var votes: JudgeVotes?
     }
 
-    private let model: any LanguageModel
-    private let votes: Int
-    private let temperature: Double
+    private let panel: JudgePanel
 
     /// - Parameter votes: comparisons in each order.
     public init(model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
-        self.model = model
-        self.votes = max(votes, 1)
-        self.temperature = temperature
+        panel = JudgePanel(model: model, votes: votes, temperature: temperature)
     }
 
     /// Compares two runs.
@@ -44,19 +40,8 @@ public struct WinJudge: Sendable {
 
     /// Votes for the run that is shown first are `yes`.
     private func prefer(_ one: Trajectory, _ other: Trajectory) async throws -> JudgeVotes {
-        let question = JudgeQuestion.better(one, other)
-        let sampling = Sampling(
-            temperature: votes > 1 ? temperature : 0, seed: StableHash.of("\(one.id) \(other.id)"))
-        let completions = try await model.complete(
-            GenerationRequest(
-                messages: [Message(.user, question)], samples: votes, sampling: sampling, maximumTokens: 512))
-        return completions.reduce(into: JudgeVotes()) { count, completion in
-            switch JudgeQuestion.verdict(completion.text, among: ["a", "b", "equal"]) {
-            case "a": count.yes += 1
-            case "b": count.no += 1
-            default: count.unsure += 1
-            }
-        }
+        try await panel.votes(
+            on: JudgeQuestion.better(one, other), yes: "a", no: "b", or: "equal", seed: "\(one.id) \(other.id)")
     }
 }
 
