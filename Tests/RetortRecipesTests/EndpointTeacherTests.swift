@@ -7,7 +7,7 @@ import RetortStore
 import RetortWorld
 import Testing
 
-@Suite("A teacher behind an endpoint", .serialized, .timeLimit(.minutes(2)))
+@Suite("A teacher behind an endpoint", .serialized, .timeLimit(.minutes(10)))
 struct EndpointTeacherTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
 
