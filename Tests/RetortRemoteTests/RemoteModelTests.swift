@@ -6,7 +6,7 @@ import Testing
 
 @testable import RetortRemote
 
-@Suite("Remote model", .timeLimit(.minutes(1)))
+@Suite("Remote model", .timeLimit(.minutes(10)))
 struct RemoteModelTests {
     private static let quick = RemoteOptions(
         limits: .init(connect: 0.3, firstByte: 0.2, idle: 0.5, total: 5),
