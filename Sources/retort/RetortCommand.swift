@@ -29,7 +29,7 @@ struct RetortCommand: AsyncParsableCommand {
 
     /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.
     static func main() async {
-        let interrupt = InterruptHandler()
+        let interrupt = InterruptHandler.shared
         do {
             let work = Task {
                 var command = try parseAsRoot()
@@ -42,8 +42,7 @@ struct RetortCommand: AsyncParsableCommand {
             interrupt.cancels { work.cancel() }
             try await work.value
         } catch is CancellationError {
-            FileHandle.standardError.write(Data("\ninterrupted; start the same command again to go on\n".utf8))
-            Foundation.exit(130)
+            InterruptHandler.interrupted()
         } catch {
             exit(withError: error)
         }
