@@ -16,11 +16,10 @@ public final class Alarm: Sendable {
         let source = DispatchSource.makeTimerSource(queue: Self.queue)
         self.source = source
         source.schedule(deadline: .now() + max(seconds, 0))
+        // A cancelled source lets go of its handler, and so of itself.
         source.setEventHandler {
             if let next = action() { source.schedule(deadline: .now() + max(next, 0)) } else { source.cancel() }
         }
-        // The handler holds its own source.
-        source.setCancelHandler { source.setEventHandler(handler: nil) }
         source.resume()
     }
 

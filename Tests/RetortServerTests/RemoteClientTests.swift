@@ -70,11 +70,12 @@ struct RemoteClientTests {
         try await TestServer.run(try TestServer.seedlingCatalogue()) { server in
             let remote = try Self.client(server)
             var request = Self.question
+            request.maximumTokens = 96
             request.grammar = .oneOf([.text("xylophone"), .text("quartz")])
             let chosen = try await remote.complete(request)[0].text
             #expect(["xylophone", "quartz"].contains(chosen))
             let held = ConstrainedModel(remote, to: .json(schema))
-            let text = try await held.complete(Self.question)[0].text
+            let text = try await held.complete(request)[0].text
             let value = try ExactJSON.value(of: text)
             #expect(schema.fault(in: value) == nil, "\(text)")
         }
