@@ -41,8 +41,8 @@ struct SandboxBench {
         print(String(decoding: try encoder.encode(results), as: UTF8.self))
     }
 
-    /// What lies between two steps: a model writes programs, which takes longer than this.
-    @Sendable private static func writing() async throws { try await Task.sleep(for: .milliseconds(100)) }
+    /// What lies between two steps: a model writes programs. Twenty tokens of half a billion parameters take longer here.
+    @Sendable private static func writing() async throws { try await Task.sleep(for: .milliseconds(250)) }
 
     /// Empty steps alone, one on the heels of the other, for a profiler.
     private static func emptySteps() async throws {
