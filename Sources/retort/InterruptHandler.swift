@@ -18,7 +18,7 @@ final class InterruptHandler: Sendable {
                     defer { action = nil }
                     return action
                 }
-                if let cancel { cancel() } else { Foundation.exit(130) }
+                if let cancel { cancel() } else { _exit(130) }
             }
             source.resume()
         }
