@@ -5,12 +5,16 @@
 
 Random weights, one prompt, the time of a step measured as the difference between a long and a short answer, so that
 reading the prompt does not count. llama.cpp loads the GGUF file that `retort export` writes, in bfloat16 and q8_0; Retort
-runs bfloat16 and its int8; transformers bfloat16. Writes Benchmarks/results/generate.json.
+runs bfloat16 and its int8; transformers bfloat16. The engines take turns in several rounds, since a shared machine's
+memory is faster at one minute than at the next; figures are medians over the rounds, and ratios medians of each
+round's. Writes Benchmarks/results/generate.json.
 """
 import json
 import os
 import pathlib
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -20,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / ".build/release/generate-bench"
 RETORT = ROOT / ".build/release/retort"
 TOKENS, PROMPT = 48, 200
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", 5))
 THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
 
 
@@ -105,22 +110,35 @@ def main():
                 [RETORT, "export", folder, "--out", scratch / f"{precision}.gguf", "--precision", precision],
                 check=True, stdout=subprocess.DEVNULL,
             )
-        steps = {
-            "Retort bf16": [retort(folder, n) for n in (1, 8)],
-            "Retort int8": [retort(folder, n, "int8") for n in (1, 8)],
-            "Retort int4": [retort(folder, n, "int4") for n in (1, 8)],
-            "llama.cpp bf16": [llama_cpp(scratch / "bf16.gguf", n) for n in (1, 8)],
-            "llama.cpp q8_0": [llama_cpp(scratch / "q8_0.gguf", n) for n in (1, 8)],
-            "transformers bf16": [transformers(folder, n) for n in (1, 8)],
+        engines = {
+            "Retort bf16": lambda n: retort(folder, n),
+            "llama.cpp bf16": lambda n: llama_cpp(scratch / "bf16.gguf", n),
+            "Retort int8": lambda n: retort(folder, n, "int8"),
+            "llama.cpp q8_0": lambda n: llama_cpp(scratch / "q8_0.gguf", n),
+            "Retort int4": lambda n: retort(folder, n, "int4"),
+            "transformers bf16": lambda n: transformers(folder, n),
         }
-    for name, (one, eight) in steps.items():
-        print(f"{name:18} 1 sample {one * 1e3:7.1f} ms a step   8 samples {eight * 1e3:7.1f} ms   {eight / one:.2f} x")
+        rounds = []
+        for number in range(ROUNDS):
+            rounds.append({name: [engine(n) for n in (1, 8)] for name, engine in engines.items()})
+            print(f"round {number + 1}/{ROUNDS}", {n: round(one * 1e3, 1) for n, (one, _) in rounds[-1].items()}, file=sys.stderr)
+
+    def median(figure):
+        return statistics.median(figure(one_round) for one_round in rounds)
+
+    def ratio(peer, ours):
+        return median(lambda r: r[peer][0] / r[ours][0])
+
+    steps = {name: [median(lambda r: r[name][i]) for i in (0, 1)] for name in engines}
+    eight = {name: median(lambda r: r[name][1] / r[name][0]) for name in engines}
+    for name, (one, many) in steps.items():
+        print(f"{name:18} 1 sample {one * 1e3:7.1f} ms a step   8 samples {many * 1e3:7.1f} ms   {eight[name]:.2f} x")
     results = {
-        "threads": THREADS, "steps": steps,
-        "bf16_ratio": steps["llama.cpp bf16"][0] / steps["Retort bf16"][0],
-        "int8_ratio": steps["llama.cpp q8_0"][0] / steps["Retort int8"][0],
-        "transformers_ratio": steps["transformers bf16"][0] / steps["Retort bf16"][0],
-        "eight_samples": {name: eight / one for name, (one, eight) in steps.items()},
+        "threads": THREADS, "rounds": ROUNDS, "steps": steps,
+        "bf16_ratio": ratio("llama.cpp bf16", "Retort bf16"),
+        "int8_ratio": ratio("llama.cpp q8_0", "Retort int8"),
+        "transformers_ratio": ratio("transformers bf16", "Retort bf16"),
+        "eight_samples": eight,
     }
     print(f"against llama.cpp: bf16 {results['bf16_ratio']:.2f} x, int8/q8_0 {results['int8_ratio']:.2f} x")
     (ROOT / "Benchmarks/results/generate.json").write_text(json.dumps(results, indent=2) + "\n")

@@ -10,6 +10,7 @@ import RetortTensor
 ///     generate-bench adapters FOLDER RANK COUNT                  memory with adapters side by side
 ///
 /// `Benchmarks/generate.py` runs it beside its peers.
+ComputeThreads.restartWithSleepingWaits()
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "make" where arguments.count == 4:

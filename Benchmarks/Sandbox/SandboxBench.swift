@@ -9,7 +9,9 @@ import RetortPython
 struct SandboxBench {
     static func main() async throws {
         if CommandLine.arguments.dropFirst().first == "soak" { return try await Soak().run() }
-        if CommandLine.arguments.dropFirst().first == "steps" { return try await emptySteps() }
+        if CommandLine.arguments.dropFirst().first == "steps" {
+            return try await steps(of: CommandLine.arguments.dropFirst(2).first.flatMap { Int($0) } ?? 1)
+        }
         let python = try await PythonInterpreter(requiring: .isolated, readySessions: 0)
         let pooled = try await PythonInterpreter(requiring: .isolated, readySessions: 4)
         var results: [String: Timing] = [:]
@@ -27,10 +29,10 @@ struct SandboxBench {
         for megabytes in [50, 500] {
             for kind in ["array", "objects"] {
                 let heap = try await Heap(python, megabytes: megabytes, kind: kind)
-                results["1 candidate, \(megabytes) MB of \(kind)"] = try await time(20, writing) {
+                results["1 candidate, \(megabytes) MB of \(kind)"] = try await time(40, writing) {
                     try await heap.step(of: 1)
                 }
-                results["8 candidates, \(megabytes) MB of \(kind)"] = try await time(20, writing) {
+                results["8 candidates, \(megabytes) MB of \(kind)"] = try await time(40, writing) {
                     try await heap.step(of: 8)
                 }
                 await heap.session.close()
@@ -41,14 +43,14 @@ struct SandboxBench {
         print(String(decoding: try encoder.encode(results), as: UTF8.self))
     }
 
-    /// What lies between two steps: a model writes programs, which takes longer than this.
-    @Sendable private static func writing() async throws { try await Task.sleep(for: .milliseconds(100)) }
+    /// What lies between two steps: a model writes programs. Twenty tokens of half a billion parameters take longer here.
+    @Sendable private static func writing() async throws { try await Task.sleep(for: .milliseconds(250)) }
 
-    /// Empty steps alone, one on the heels of the other, for a profiler.
-    private static func emptySteps() async throws {
-        let session = try await PythonInterpreter(requiring: .isolated).session()
-        let timing = try await time(1000) { _ = try await session.perform(.code("pass")) }
-        print("empty step: median \(timing.median) ms, p95 \(timing.p95) ms")
+    /// Steps of so many candidates alone, for a profiler.
+    private static func steps(of count: Int) async throws {
+        let heap = try await Heap(PythonInterpreter(requiring: .isolated), megabytes: 50, kind: "array")
+        let timing = try await time(200, writing) { try await heap.step(of: count) }
+        print("step of \(count): median \(timing.median) ms, p95 \(timing.p95) ms")
     }
 
     /// A session that holds data, and steps of candidates in it.

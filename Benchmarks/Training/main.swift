@@ -26,6 +26,7 @@ func peakMemory() -> Int {
     return (line?.split(separator: " ").compactMap { Int($0) }.first ?? 0) * 1024
 }
 
+ComputeThreads.restartWithSleepingWaits()
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "samples" where arguments.count == 4:

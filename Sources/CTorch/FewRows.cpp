@@ -95,27 +95,51 @@ struct Product {
 };
 
 // `Rows` rows of x with `Wide` rows of weights: the sums, those of one weight row side by side.
+//
+// Memory is read fastest along one weight row after the other. With many rows of x the arithmetic counts, too: then weight
+// rows go side by side, so that each piece of x that was loaded serves all of them.
 template <int Rows, int Wide, typename Kind>
 INLINE __m512 tile(const typename Kind::Input *x, const typename Kind::Weight *weight, int64_t count) {
     static_assert(Rows * Wide <= sums);
-    typename Kind::Sum parts[sums];
-    for (int i = 0; i < sums; ++i) parts[i] = Kind::zero();
-    for (int64_t k = 0; k < count; k += lane) {
-        typename Kind::Values values[Rows];
+    constexpr int side = Rows <= 4 ? 1 : Wide;
+    // Sums of one product that are under way at once, as an addition takes several cycles.
+    constexpr int depth = Rows <= 2 ? 4 : Rows <= 4 ? 2 : 1;
+    __m512 whole[sums];
+    for (int i = Rows * Wide; i < sums; ++i) whole[i] = _mm512_setzero_ps();
 #pragma clang loop unroll(full)
-        for (int m = 0; m < Rows; ++m) values[m] = Kind::load(x + m * count + k);
+    for (int first = 0; first < Wide; first += side) {
+        typename Kind::Sum parts[side * Rows * depth];
+        for (auto &part : parts) part = Kind::zero();
+        auto take = [&](int64_t k, int at) __attribute__((always_inline)) AVX512 {
+            typename Kind::Values values[Rows];
 #pragma clang loop unroll(full)
-        for (int n = 0; n < Wide; ++n) {
-            const auto *from = weight + n * count + k;
-            // The rows of the next tile stand right behind these.
-            _mm_prefetch(from + Wide * count, _MM_HINT_T0);
-            const auto weights = Kind::load(from);
+            for (int m = 0; m < Rows; ++m) values[m] = Kind::load(x + m * count + k);
 #pragma clang loop unroll(full)
-            for (int m = 0; m < Rows; ++m) parts[n * Rows + m] = Kind::add(parts[n * Rows + m], weights, values[m]);
+            for (int n = 0; n < side; ++n) {
+                const auto *from = weight + (first + n) * count + k;
+                _mm_prefetch(reinterpret_cast<const char *>(from) + 512, _MM_HINT_T0);
+                const auto weights = Kind::load(from);
+#pragma clang loop unroll(full)
+                for (int m = 0; m < Rows; ++m) {
+                    auto &part = parts[(at * side + n) * Rows + m];
+                    part = Kind::add(part, weights, values[m]);
+                }
+            }
+        };
+        int64_t k = 0;
+        for (; k + depth * lane <= count; k += depth * lane) {
+#pragma clang loop unroll(full)
+            for (int at = 0; at < depth; ++at) take(k + at * lane, at);
+        }
+        for (; k < count; k += lane) take(k, 0);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < side * Rows; ++i) {
+            __m512 sum = Kind::floats(parts[i]);
+            for (int at = 1; at < depth; ++at)
+                sum = _mm512_add_ps(sum, Kind::floats(parts[at * side * Rows + i]));
+            whole[first * Rows + i] = sum;
         }
     }
-    __m512 whole[sums];
-    for (int i = 0; i < sums; ++i) whole[i] = Kind::floats(parts[i]);
     return totals(whole);
 }
 

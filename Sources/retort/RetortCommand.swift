@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import RetortCore
 import RetortRecipes
+import RetortTensor
 
 /// The command line.
 @main
@@ -29,6 +30,7 @@ struct RetortCommand: AsyncParsableCommand {
 
     /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.
     static func main() async {
+        ComputeThreads.restartWithSleepingWaits()
         let interrupt = InterruptHandler.shared
         do {
             let work = Task {
@@ -41,10 +43,22 @@ struct RetortCommand: AsyncParsableCommand {
             }
             interrupt.cancels { work.cancel() }
             try await work.value
+            leave(.success)
         } catch is CancellationError {
             InterruptHandler.interrupted()
         } catch {
-            exit(withError: error)
+            let (message, code) = (fullMessage(for: error), exitCode(for: error))
+            if !message.isEmpty {
+                let channel = code.isSuccess ? FileHandle.standardOutput : FileHandle.standardError
+                channel.write(Data("\(message)\n".utf8))
+            }
+            leave(code)
         }
+    }
+
+    /// Ends the process without taking its libraries down: threads of theirs that still compute would crash in it.
+    private static func leave(_ code: ExitCode) -> Never {
+        fflush(nil)
+        _exit(code.rawValue)
     }
 }

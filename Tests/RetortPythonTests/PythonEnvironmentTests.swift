@@ -137,6 +137,30 @@ struct PythonEnvironmentTests {
         await session.close()
     }
 
+    @Test("a copy made ahead has rehearsed, and nothing of that is left in it")
+    func rehearsal() async throws {
+        let session = try await session()
+        _ = try await session.perform(.code("import random\nx = 1"))
+        // While a model writes, a copy is made and rehearses.
+        try await Task.sleep(for: .milliseconds(300))
+        let names = "sorted(name for name in globals() if not name.startswith('__'))"
+        #expect(
+            try await session.perform(.code(names)).text == "Out: ['final_answer', 'random', 'shout', 'x']")
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(try await session.perform(.code("print(shout('still here'))")).text == "STILL HERE")
+        await session.close()
+    }
+
+    @Test("a program that would hang every rehearsal does not hang the next step")
+    func spoiltRehearsal() async throws {
+        let session = try await session()
+        _ = try await session.perform(
+            .code("import builtins, time\nbuiltins.print = lambda *words: time.sleep(60)"))
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(try await session.perform(.code("1 + 1")).text == "Out: 2")
+        await session.close()
+    }
+
     @Test("long output is cut with a mark that counts what is missing")
     func outputLimit() async throws {
         let session = try await session(PythonLimits(outputCharacters: 100))

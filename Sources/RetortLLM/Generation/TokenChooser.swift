@@ -63,12 +63,22 @@ enum TokenChooser {
     }
 
     private static func tokens(_ logits: Tensor, _ rows: [Row]) throws -> [Int] {
-        var tokens = try logits.argmax(axis: -1).integers()
+        // Each pass over a large vocabulary costs: rows are taken apart only where they differ in kind.
+        func part(_ places: [Int]) throws -> Tensor {
+            try places.count == rows.count ? logits : logits.rows(Tensor(integers: places).to(device: logits.device))
+        }
+        var tokens = [Int](repeating: 0, count: rows.count)
+        let greedy = rows.indices.filter { rows[$0].sampling.temperature <= 0 }
+        if !greedy.isEmpty {
+            for (row, token) in zip(greedy, try part(greedy).argmax(axis: -1).integers()) { tokens[row] = token }
+        }
         let drawn = rows.indices.filter { rows[$0].sampling.temperature > 0 }
         guard !drawn.isEmpty else { return tokens }
-        let temperatures = try Tensor(drawn.map { Float(1 / rows[$0].sampling.temperature) }, shape: [drawn.count, 1])
-            .to(device: logits.device)
-        let scaled = try logits.rows(Tensor(integers: drawn).to(device: logits.device)).to(.float32) * temperatures
+        let factors = drawn.map { Float(1 / rows[$0].sampling.temperature) }
+        var scaled = try part(drawn).to(.float32)
+        if factors.contains(where: { $0 != 1 }) {
+            scaled = try scaled * Tensor(factors, shape: [drawn.count, 1]).to(device: logits.device)
+        }
         let probabilities = try scaled.softmax(axis: -1)
         var left = drawn.indices.filter { rows[drawn[$0]].sampling.isCut }
         let uncut = drawn.indices.filter { !rows[drawn[$0]].sampling.isCut }

@@ -14,6 +14,7 @@ final class PythonProcess: Sendable {
     let hello: JSONValue
     private let handle: Mutex<Int32?>
     private static let helloSeconds = 120.0
+    private static let rehearsalSeconds = 5.0
 
     private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
         self.channel = channel
@@ -46,6 +47,13 @@ final class PythonProcess: Sendable {
             try self.channel.send(operation, passing: peer)
         }
         return try await Self.greeted(channel)
+    }
+
+    /// Lets the process run a program of no effect, so that the first real one finds its pages copied. False when an
+    /// earlier program has left it unable to.
+    func rehearse() async -> Bool {
+        guard (try? channel.send(["op": "rehearse"])) != nil else { return false }
+        return await channel.nextFrame(seconds: Self.rehearsalSeconds)?["op"] == "rehearsed"
     }
 
     /// How a fork of this process ended: its exit code, or the negative number of the signal; nil when unknown.

@@ -1,10 +1,16 @@
+@preconcurrency import Dispatch
 import RetortCore
+import Synchronization
 
 /// A session's first process and its gate. The first process never runs a program: it is what the first step forks
 /// from, and, inside namespaces, the process whose end is the end of all others of the session.
 final class PythonSession: Sendable {
     let root: PythonProcess
     private let gate: SessionGate?
+    /// Idle processes that nobody needs any more. Ending one costs as much as a short program, so it waits for the time
+    /// in which a model writes.
+    private let retired = Mutex<[PythonProcess]>([])
+    private static let mostRetired = 16
 
     /// - Parameter zygote: is asked for the new session.
     /// - Throws: `PythonError.sandboxTooWeak` when the session says that it could not confine itself and that is needed.
@@ -56,7 +62,28 @@ final class PythonSession: Sendable {
         gate?.holdFiles(process.pid) { channel.note(.filesHeld) }
     }
 
-    /// Ends a process of the session.
+    /// Ends a process that waits for a program, soon.
+    func retire(_ process: PythonProcess) {
+        gate?.forget(process.pid)
+        guard process !== root else { return }
+        let (isFirst, overdue) = retired.withLock { retired in
+            retired.append(process)
+            return (retired.count == 1, retired.count > Self.mostRetired ? retired.removeFirst() : nil)
+        }
+        overdue?.kill()
+        guard isFirst else { return }
+        FrameChannel.queue.asyncAfter(deadline: .now() + .milliseconds(10)) { [weak self] in self?.endRetired() }
+    }
+
+    private func endRetired() {
+        let processes = retired.withLock { retired in
+            defer { retired = [] }
+            return retired
+        }
+        for process in processes { process.kill() }
+    }
+
+    /// Ends a process of the session, at once.
     func end(_ process: PythonProcess) {
         gate?.forget(process.pid)
         guard process !== root else { return }
@@ -66,6 +93,7 @@ final class PythonSession: Sendable {
     /// Ends all of the session's processes.
     func close() {
         root.kill()
+        endRetired()
         gate?.close()
     }
 }

@@ -108,7 +108,7 @@ public actor PythonEnvironment: Environment {
         guard trial.survived, session === self.session, let old = holder else { return session.end(process) }
         dropSpares()
         holder = process
-        session.end(old)
+        session.retire(old)
         makeSpares(begun)
     }
 
@@ -121,7 +121,7 @@ public actor PythonEnvironment: Environment {
                 guard self.holder === holder, self.begun == 0, let spare = try? await self.fork(of: holder) else {
                     return
                 }
-                guard self.holder === holder else { return self.session.end(spare) }
+                guard await spare.rehearse(), self.holder === holder else { return self.session.end(spare) }
                 self.spares.append(spare)
             }
         }
@@ -130,7 +130,7 @@ public actor PythonEnvironment: Environment {
     private static let mostSpares = 8
 
     private func dropSpares() {
-        for spare in spares { session.end(spare) }
+        for spare in spares { session.retire(spare) }
         spares.removeAll()
     }
 
@@ -216,6 +216,6 @@ struct PythonTrial: Trial {
     }
 
     func discard() async {
-        if let process { session?.end(process) }
+        if let process { session?.retire(process) }
     }
 }
