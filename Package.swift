@@ -53,7 +53,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortLLM", "RetortTensor", "RetortPython", http], "RetortRemote": ["FaultyEndpoint"],
+    "RetortServer": ["RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
 ]
 

@@ -8,6 +8,7 @@ public struct Price: Codable, Sendable, Hashable {
     /// For a million tokens of replies.
     public var output: Double
 
+    /// Both for a million tokens, in the same currency.
     public init(input: Double, output: Double) {
         self.input = input
         self.output = output
@@ -77,13 +78,16 @@ public struct BudgetedModel: LanguageModel {
     private let inner: any LanguageModel
     private let budget: Budget
 
+    /// - Parameter inner: is asked while something is left.
     public init(_ inner: any LanguageModel, _ budget: Budget) {
         self.inner = inner
         self.budget = budget
     }
 
+    /// The inner model's: who pays does not change the weights.
     public var identity: String { inner.identity }
 
+    /// - Throws: `BudgetError` in the stream, before the model is asked when nothing is left; what the model throws.
     public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in
             let work = Task {
@@ -104,6 +108,7 @@ public struct BudgetedModel: LanguageModel {
         }
     }
 
+    /// - Throws: `BudgetError`, and what the model throws.
     public func complete(_ request: GenerationRequest) async throws -> [Completion] {
         try budget.check()
         let completions = try await inner.complete(request)
@@ -114,10 +119,14 @@ public struct BudgetedModel: LanguageModel {
 
 /// A budget that ended a run, or that cannot be kept.
 public enum BudgetError: RunHalting, CustomStringConvertible, Equatable {
+    /// Nothing is left: what was used, of what.
     case spent(String)
+    /// Money is limited and nobody said what the model asks.
     case unknownPrice(model: String)
+    /// A limit is set and the server counts no tokens.
     case unmetered(model: String)
 
+    /// Every task would meet it.
     public var haltsRun: Bool { true }
 
     public var description: String {

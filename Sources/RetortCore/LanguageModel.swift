@@ -43,6 +43,27 @@ public struct AdaptedModel: LanguageModel {
     }
 }
 
+/// A model whose completions are held to one grammar, whatever the request says.
+public struct ConstrainedModel: LanguageModel {
+    private let model: any LanguageModel
+    private let grammar: OutputGrammar
+
+    /// - Parameter model: must be able to honour grammars.
+    public init(_ model: any LanguageModel, to grammar: OutputGrammar) {
+        self.model = model
+        self.grammar = grammar
+    }
+
+    /// The model's own.
+    public var identity: String { model.identity }
+
+    public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        var request = request
+        request.grammar = grammar
+        return model.stream(request)
+    }
+}
+
 /// What went wrong between a request and its completions.
 public enum LanguageModelError: Error, CustomStringConvertible {
     case sampleMissing(Int)
@@ -87,7 +108,7 @@ public struct GenerationRequest: Sendable {
     public var tools: String?
     /// What is reported of the tokens, by `.token` events and in the completions.
     public var report: TokenReport
-    /// What the completion may be; nil for anything. Models elsewhere may not be able to honour it.
+    /// What the completion may be; nil for anything. A model that cannot honour it throws.
     public var grammar: OutputGrammar?
 
     /// A request with the usual settings: one greedy sample.

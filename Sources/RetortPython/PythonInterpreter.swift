@@ -39,7 +39,7 @@ public actor PythonInterpreter {
         python: URL? = nil, limits: PythonLimits = PythonLimits(), requiring: SandboxLevel = .restricted,
         readySessions: Int = 2, atMost: SandboxLevel = .isolated
     ) async throws {
-        let installation = try PythonInstallation(python)
+        let installation = try await PythonInstallation(python)
         guard let worker = Bundle.module.url(forResource: "worker", withExtension: nil) else {
             throw PythonError.cannotStart(
                 path: installation.executable.path, reason: "the worker's scripts are missing from the program")
@@ -48,7 +48,7 @@ public actor PythonInterpreter {
         var jail: NamespaceJail?
         if atMost >= .isolated {
             do {
-                jail = try NamespaceJail(installation, worker: worker)
+                jail = try await NamespaceJail(installation, worker: worker)
             } catch {
                 shortfall = "\(error)"
             }

@@ -19,6 +19,21 @@ public struct Endpoint: Sendable, Hashable {
         case instructed
     }
 
+    /// How a server is told what a reply may be (`OutputGrammar`). JSON schemas go as `response_format` everywhere; lists of
+    /// texts, which OpenAI's protocol does not know, in the server's own field.
+    public enum GrammarForm: String, Sendable, Codable, CaseIterable {
+        /// JSON schemas alone.
+        case schemas
+        /// `structured_outputs` of vLLM, and of Retort.
+        case structuredOutputs
+        /// `guided_choice` of vLLM before 0.12.
+        case guided
+        /// `grammar`, in GBNF: llama.cpp. JSON schemas go as its `json_schema`, which both operations know.
+        case gbnf
+        /// `regex`: SGLang.
+        case regex
+    }
+
     /// The base address, such as `http://127.0.0.1:8000/v1`.
     public let url: URL
     /// The model to ask for.
@@ -31,12 +46,14 @@ public struct Endpoint: Sendable, Hashable {
     public var concurrency: Int
     /// How it continues a message.
     public var prefill: Prefill
+    /// How it is told what replies may be.
+    public var grammar: GrammarForm
 
     /// - Parameter address: with or without `/v1`; `https` unless the server is this machine or a private network's.
     /// - Throws: `RemoteError.configuration` for an address that is none, or that holds a password.
     public init(
         _ address: String, model: String, key: APIKey? = nil, weight: Double = 1, concurrency: Int = 64,
-        prefill: Prefill = .automatic
+        prefill: Prefill = .automatic, grammar: GrammarForm = .schemas
     ) throws {
         guard var parts = URLComponents(string: address), ["http", "https"].contains(parts.scheme?.lowercased()),
             parts.host?.isEmpty == false
@@ -66,6 +83,7 @@ public struct Endpoint: Sendable, Hashable {
         self.weight = weight
         self.concurrency = concurrency
         self.prefill = prefill
+        self.grammar = grammar
     }
 
     /// Host and port: what messages and logs call the endpoint.

@@ -39,6 +39,8 @@ final class EndpointPool: Sendable {
         var failuresOnEnd = 0
         var openings = 0
         var closedUntil: ContinuousClock.Instant?
+        /// Goes off when it is open again.
+        var alarm: Alarm?
         var statistics = Statistics()
     }
 
@@ -86,7 +88,7 @@ final class EndpointPool: Sendable {
             state.nextID += 1
             return state.nextID
         }
-        let alarm = Task { [self] in try await watch(id, since: start) }
+        let alarm = Alarm(first: secondsLeft(start), again: { [weak self] in self?.watch(id, since: start) })
         defer { alarm.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -107,12 +109,16 @@ final class EndpointPool: Sendable {
         return .unavailable(seconds: retries.patience, reason: state.lastReason)
     }
 
+    private func secondsLeft(_ start: ContinuousClock.Instant) -> Double {
+        ContinuousClock.now.duration(to: state.withLock { deadline($0, start) }) / .seconds(1)
+    }
+
     /// Dismisses a waiter whose patience has ended.
-    private func watch(_ id: UInt64, since start: ContinuousClock.Instant) async throws {
-        while true {
-            try await Task.sleep(until: state.withLock { deadline($0, start) }, clock: .continuous)
-            if let error = state.withLock({ overdue($0, start) }) { return dismiss(id, error) }
-        }
+    /// - Returns: when to look again, in seconds; nil when it was dismissed.
+    private func watch(_ id: UInt64, since start: ContinuousClock.Instant) -> Double? {
+        guard let error = state.withLock({ overdue($0, start) }) else { return secondsLeft(start) }
+        dismiss(id, error)
+        return nil
     }
 
     private func enqueue(_ waiter: Waiter, since start: ContinuousClock.Instant) {
@@ -144,18 +150,24 @@ final class EndpointPool: Sendable {
 
     /// Gives a lease back and tells what came of it.
     func release(_ lease: Lease, _ outcome: Outcome, reason: String = "") {
-        let rest: Double? = state.withLock { state in
+        state.withLock { state in
             if !reason.isEmpty { state.lastReason = reason }
             if case .success = outcome { state.lastSuccess = .now }
-            return state.members[lease.index].end(outcome, retries: retries, longestRest: Self.longestRest)
-        }
-        if let rest {
-            Task { [weak self] in
-                try await Task.sleep(for: .seconds(rest))
-                self?.serveWaiting()
-            }
+            let rest = state.members[lease.index].end(outcome, retries: retries, longestRest: Self.longestRest)
+            guard let rest else { return }
+            state.members[lease.index].alarm = Alarm(
+                first: rest, again: { [weak self] in self?.wake(lease.index) })
         }
         serveWaiting()
+    }
+
+    /// Serves those who waited for an endpoint's rest to end.
+    /// - Returns: how long the rest still is, in seconds; nil when it is over.
+    private func wake(_ index: Int) -> Double? {
+        let left = state.withLock { $0.members[index].restLeft }
+        guard left <= 0 else { return left }
+        serveWaiting()
+        return nil
     }
 
     private func serveWaiting() {
@@ -194,7 +206,12 @@ extension EndpointPool.Member {
         return inFlight < (failuresOnEnd > 0 && openings > 0 ? 1 : endpoint.concurrency)
     }
 
-    /// - Returns: for how many seconds it is left alone from now on; nil when it is not.
+    /// How long it is left alone still, in seconds.
+    fileprivate var restLeft: Double {
+        closedUntil.map { max(0, ContinuousClock.now.duration(to: $0) / .seconds(1)) } ?? 0
+    }
+
+    /// - Returns: for how many seconds it is left alone from now on; nil when nothing changes.
     fileprivate mutating func end(
         _ outcome: EndpointPool.Outcome, retries: RemoteOptions.Retries, longestRest: Double
     ) -> Double? {
@@ -224,6 +241,6 @@ extension EndpointPool.Member {
         guard seconds > 0 else { return nil }
         let end = ContinuousClock.now + .seconds(seconds)
         closedUntil = max(closedUntil ?? end, end)
-        return seconds
+        return restLeft
     }
 }

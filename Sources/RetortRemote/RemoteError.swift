@@ -22,6 +22,8 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
     indirect case exhausted(attempts: Int, last: RemoteError)
     /// No endpoint took a request for so long.
     case unavailable(seconds: Double, reason: String)
+    /// The reply's grammar cannot be said in the endpoint's terms.
+    case inexpressible(endpoint: String, reason: String)
     /// Too many requests wait for an endpoint already.
     case overloaded(waiting: Int)
 
@@ -37,6 +39,7 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
         case .incomplete: "samples missing"
         case .exhausted(_, let last): last.cause
         case .unavailable: "no endpoint"
+        case .inexpressible: "grammar"
         case .overloaded: "overloaded"
         }
     }
@@ -45,7 +48,7 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
     var mayPass: Bool {
         switch self {
         case .connection, .timeLimit, .busy, .malformed, .incomplete: true
-        case .configuration, .rejected, .quota, .exhausted, .unavailable, .overloaded: false
+        case .configuration, .rejected, .quota, .exhausted, .unavailable, .inexpressible, .overloaded: false
         }
     }
 
@@ -65,6 +68,7 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
         case .exhausted(let attempts, let last): "\(last) (after \(attempts) attempts)"
         case .unavailable(let seconds, let reason):
             "no endpoint: none took a request for \(seconds) s (\(reason)); see that one is up, then run again"
+        case .inexpressible(let endpoint, let reason): "grammar: \(endpoint) cannot be told \(reason)"
         case .overloaded(let waiting):
             "overloaded: \(waiting) requests wait for an endpoint already; lower the concurrency"
         }
@@ -72,10 +76,11 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
 }
 
 extension RemoteError: RunHalting {
-    /// A wrong key or address, an empty account and a dead endpoint would fail every task alike.
+    /// A wrong key or address, an empty account, a dead endpoint and a grammar it cannot be told would fail every task
+    /// alike.
     public var haltsRun: Bool {
         switch self {
-        case .configuration, .quota, .unavailable: true
+        case .configuration, .quota, .unavailable, .inexpressible: true
         case .rejected(_, let status, _): [401, 402, 403, 404].contains(status)
         case .exhausted(_, let last): last.haltsRun
         case .connection, .timeLimit, .busy, .malformed, .incomplete, .overloaded: false

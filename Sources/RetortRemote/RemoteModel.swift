@@ -19,7 +19,7 @@ public final class RemoteModel: LanguageModel {
     private let connection: EndpointConnection
     private let endpoints: [Endpoint]
     private let pool: EndpointPool
-    private let support = PrefillSupport()
+    private let support = EndpointSupport()
     private let logger: Logger
 
     /// What was asked of an endpoint, and how often it failed.
@@ -154,9 +154,9 @@ public final class RemoteModel: LanguageModel {
         var outcome = EndpointPool.Outcome.neutral
         var reason = ""
         defer { pool.release(lease, outcome, reason: reason) }
-        let form = support.form(lease.endpoint)
+        let form = support.form(lease.endpoint, for: request, options)
         let body = try RequestBody(
-            request, samples: samples, model: lease.endpoint.model, prefill: form, options: options
+            request, samples: samples, to: lease.endpoint, form: form, options: options
         ).json(tools: request.tools)
         var result = try await connection.ask(
             lease.endpoint, for: request, samples: samples.count, body: body
@@ -169,9 +169,7 @@ public final class RemoteModel: LanguageModel {
         if result.failure == nil, !missing.isEmpty {
             result.failure = .incomplete(endpoint: lease.endpoint.name, samples: missing)
         }
-        if let failure = result.failure, !request.prefill.isEmpty,
-            support.learn(failure, lease.endpoint, used: form)
-        {
+        if let failure = result.failure, support.learn(failure, lease.endpoint, used: form) {
             // The same request in the other form; the endpoint is not to blame.
             result.failure = nil
             return result
@@ -188,7 +186,7 @@ public final class RemoteModel: LanguageModel {
         case .connection, .timeLimit, .busy, .malformed: return .failure
         // An endpoint that counts its samples wrong is up.
         case .incomplete: return result.replies.isEmpty ? .failure : .success
-        case .configuration, .rejected, .quota, .exhausted, .unavailable, .overloaded: return .neutral
+        case .configuration, .rejected, .quota, .exhausted, .unavailable, .inexpressible, .overloaded: return .neutral
         }
     }
 

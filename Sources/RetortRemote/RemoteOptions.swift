@@ -67,18 +67,19 @@ public struct RemoteOptions: Sendable {
     public var streams: Bool
     /// The most requests that wait for an endpoint.
     public var queue: Int
-    /// A JSON schema that replies are to follow, where the server can enforce it (`response_format`).
-    public var responseSchema: JSONValue?
+    /// Whether every reply is to come with the token ids of prompt and completion (`return_token_ids`: vLLM, Retort). A
+    /// server that refuses the field is not asked again; one that passes it over tells none.
+    public var asksForTokenIDs: Bool
 
     public init(
         operation: Operation = .chat, limits: TimeLimits = TimeLimits(), retries: Retries = Retries(),
-        streams: Bool = true, queue: Int = 4096, responseSchema: JSONValue? = nil
+        streams: Bool = true, queue: Int = 4096, asksForTokenIDs: Bool = false
     ) {
         self.operation = operation
         self.limits = limits
         self.retries = retries
         self.streams = streams
         self.queue = queue
-        self.responseSchema = responseSchema
+        self.asksForTokenIDs = asksForTokenIDs
     }
 }

@@ -35,6 +35,15 @@ struct RequestBody: Encodable {
     /// vLLM's; others leave it alone.
     var return_token_ids: Bool?
     var response_format: JSONValue?
+    /// vLLM's and Retort's.
+    var structured_outputs: JSONValue?
+    /// Of vLLM before 0.12.
+    var guided_choice: [String]?
+    /// llama.cpp's.
+    var grammar: String?
+    var json_schema: JSONValue?
+    /// SGLang's.
+    var regex: String?
 
     /// As JSON. The tools stand as the request has them, in their order.
     func json(tools: String?) throws -> Data {
@@ -50,12 +59,14 @@ struct RequestBody: Encodable {
 extension RequestBody {
     /// - Parameters:
     ///   - samples: those still to be made, by their number in the request.
-    ///   - prefill: the endpoint's form of it, already decided.
+    ///   - form: what the endpoint understands.
+    /// - Throws: `RemoteError.inexpressible`, and what writing the prompt throws.
     init(
-        _ request: GenerationRequest, samples: [Int], model: String, prefill: Endpoint.Prefill, options: RemoteOptions
+        _ request: GenerationRequest, samples: [Int], to endpoint: Endpoint, form: EndpointSupport.Form,
+        options: RemoteOptions
     ) throws {
         let sampling = request.sampling.forSample(samples.first ?? 0)
-        self.model = request.adapter ?? model
+        model = request.adapter ?? endpoint.model
         n = samples.count > 1 ? samples.count : nil
         temperature = sampling.temperature
         top_p = sampling.topP < 1 ? sampling.topP : nil
@@ -65,14 +76,14 @@ extension RequestBody {
         max_tokens = request.maximumTokens
         stream = options.streams
         stream_options = options.streams ? StreamOptions() : nil
-        if request.report != .none { return_token_ids = true }
+        if form.tokenIDs { return_token_ids = true }
         switch try options.prompt(request) {
         case .some(let plain):
             prompt = plain.json
             if case .logprobs(let count) = request.report { logprobs = .integer(count) }
         case nil:
-            messages = Self.messages(request, prefill)
-            if !request.prefill.isEmpty, prefill == .continueFinal || prefill == .automatic {
+            messages = Self.messages(request, form.prefill)
+            if form.prefill == .continueFinal {
                 add_generation_prompt = false
                 continue_final_message = true
             }
@@ -81,15 +92,13 @@ extension RequestBody {
                 top_logprobs = count > 0 ? count : nil
             }
         }
-        response_format = options.responseSchema.map {
-            ["type": "json_schema", "json_schema": ["name": "reply", "strict": true, "schema": $0]]
-        }
+        if let wanted = request.grammar { try constrain(to: wanted, endpoint) }
     }
 
-    private static func messages(_ request: GenerationRequest, _ form: Endpoint.Prefill) -> [ChatMessage] {
+    private static func messages(_ request: GenerationRequest, _ form: Endpoint.Prefill?) -> [ChatMessage] {
         var messages = request.messages.map { ChatMessage(role: $0.role.rawValue, content: $0.text) }
-        guard !request.prefill.isEmpty else { return messages }
         switch form {
+        case nil: break
         case .automatic, .continueFinal, .trailing:
             messages.append(ChatMessage(role: "assistant", content: request.prefill))
         case .marked: messages.append(ChatMessage(role: "assistant", content: request.prefill, prefix: true))

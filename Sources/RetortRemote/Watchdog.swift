@@ -6,28 +6,42 @@ final class Watchdog: Sendable {
     private struct Due {
         var name: String
         var seconds: Double
+        /// Nil is never.
         var at: ContinuousClock.Instant?
+
+        init(_ name: String, _ seconds: Double) {
+            self.name = name
+            self.seconds = seconds
+            at = seconds > 0 ? .now + .seconds(seconds) : nil
+        }
     }
 
-    private let due: Mutex<Due>
-    private let total: Due
+    private struct State {
+        var next: Due
+        let total: Due
+        /// The limit that was reached.
+        var reached: Due?
+
+        /// The limit that is reached first, unless progress moves it.
+        var first: Due? {
+            [next, total].filter { $0.at != nil }.min { ($0.at ?? .now) < ($1.at ?? .now) }
+        }
+    }
+
+    private let state: Mutex<State>
+    /// Without limits, a new one is looked for now and then.
+    private static let glance = 1.0
 
     /// - Parameters:
     ///   - total: for all of the work, in seconds; 0 is none.
     ///   - first: until the first progress.
     init(total: Double, first: (name: String, seconds: Double)) {
-        self.total = Self.due("total", total)
-        due = Mutex(Self.due(first.name, first.seconds))
-    }
-
-    private static func due(_ name: String, _ seconds: Double) -> Due {
-        Due(name: name, seconds: seconds, at: seconds > 0 ? .now + .seconds(seconds) : nil)
+        state = Mutex(State(next: Due(first.name, first.seconds), total: Due("total", total)))
     }
 
     /// There was progress; the next is due within so many seconds.
     func expect(_ name: String, within seconds: Double) {
-        let next = Self.due(name, seconds)
-        due.withLock { $0 = next }
+        state.withLock { $0.next = Due(name, seconds) }
     }
 
     /// Does the work, unless a limit is reached first.
@@ -35,31 +49,40 @@ final class Watchdog: Sendable {
     func guarding<Value: Sendable>(
         endpoint: String, _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        try await withThrowingTaskGroup(of: Value?.self) { group in
-            group.addTask { try await work() }
-            group.addTask { [self] in
-                try await expire(endpoint)
+        let task = Task { try await work() }
+        let alarm = Alarm(
+            first: secondsLeft,
+            again: { [self] in
+                if !isExpired() { return secondsLeft }
+                task.cancel()
                 return nil
+            })
+        defer { alarm.cancel() }
+        do {
+            return try await withTaskCancellationHandler {
+                try await task.value
+            } onCancel: {
+                task.cancel()
             }
-            defer { group.cancelAll() }
-            while let finished = try await group.next() {
-                if let finished { return finished }
-            }
-            throw CancellationError()
+        } catch {
+            guard let limit = state.withLock({ $0.reached }) else { throw error }
+            throw RemoteError.timeLimit(endpoint: endpoint, limit: limit.name, seconds: limit.seconds)
         }
     }
 
-    /// Waits until a limit is reached; one that was moved meanwhile is waited for again.
-    private func expire(_ endpoint: String) async throws {
-        while true {
-            let next = due.withLock { $0 }
-            let first = [next, total].compactMap { due in due.at.map { (due, $0) } }.min { $0.1 < $1.1 }
-            // Without limits, a new one is looked for now and then.
-            try await Task.sleep(until: first?.1 ?? .now + .seconds(1), clock: .continuous)
-            guard let (limit, at) = first, at <= .now else { continue }
-            let current = due.withLock { $0.at }
-            guard limit.name == total.name || current == at else { continue }
-            throw RemoteError.timeLimit(endpoint: endpoint, limit: limit.name, seconds: limit.seconds)
+    /// Until the next limit, which progress may have moved by then.
+    private var secondsLeft: Double {
+        state.withLock { state in
+            state.first?.at.map { ContinuousClock.now.duration(to: $0) / .seconds(1) } ?? Self.glance
+        }
+    }
+
+    /// Whether a limit is reached, which is then the one that is told.
+    private func isExpired() -> Bool {
+        state.withLock { state in
+            guard let first = state.first, let at = first.at, at <= .now else { return false }
+            state.reached = first
+            return true
         }
     }
 }

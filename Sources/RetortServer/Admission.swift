@@ -1,3 +1,4 @@
+import RetortCore
 import Synchronization
 
 /// Lets a bounded number of requests run, a bounded number wait their turn, and refuses the rest at once.
@@ -65,10 +66,7 @@ final class Admission: Sendable {
             return state.nextNumber
         }
         guard let number else { return Place(self) }
-        let alarm = Task { [patience] in
-            try await Task.sleep(for: patience)
-            dismiss(number, Refusal.tooSlow)
-        }
+        let alarm = Alarm(seconds: patience / .seconds(1)) { [weak self] in self?.dismiss(number, Refusal.tooSlow) }
         defer {
             alarm.cancel()
             state.withLock { _ = $0.dismissed.removeValue(forKey: number) }

@@ -1,28 +1,75 @@
-@preconcurrency import Dispatch
 import Foundation
 import Synchronization
 
-/// Turns the first SIGINT or SIGTERM into a cancellation; a second one ends the process at once.
+/// Turns the first SIGINT or SIGTERM into a cancellation. A second one ends the process at once, and so does work that
+/// has not stopped in time: whatever is stored stays, and the same command goes on from it.
+///
+/// The handler only writes into a pipe, which a thread of its own reads. No queue stands in between that work could have
+/// filled up, and no mask of another thread.
 final class InterruptHandler: Sendable {
-    private let action = Mutex<(@Sendable () -> Void)?>(nil)
-    private let sources: [any DispatchSourceSignal]
+    private struct State {
+        var action: (@Sendable () -> Void)?
+        var grace = 5.0
+    }
 
-    init() {
-        sources = [SIGINT, SIGTERM].map { number in
-            signal(number, SIG_IGN)
-            return DispatchSource.makeSignalSource(signal: number, queue: .global())
-        }
-        for source in sources {
-            source.setEventHandler { [weak self] in
-                let cancel = self?.action.withLock { action in
-                    defer { action = nil }
-                    return action
-                }
-                if let cancel { cancel() } else { _exit(130) }
+    static let shared = InterruptHandler()
+
+    private let state = Mutex(State())
+    /// The pipe's end that the handler writes to; set before any signal can come.
+    private nonisolated(unsafe) static var signalled: Int32 = -1
+    private static let code: Int32 = 130
+
+    private init() {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { return }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        Self.signalled = ends[1]
+        let reading = ends[0]
+        Thread.detachNewThread { [self] in watch(reading) }
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { _ in
+                let saved = errno
+                var byte: UInt8 = 1
+                _ = write(InterruptHandler.signalled, &byte, 1)
+                errno = saved
             }
-            source.resume()
         }
     }
 
-    func cancels(_ action: @escaping @Sendable () -> Void) { self.action.withLock { $0 = action } }
+    /// What the first signal does.
+    func cancels(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.action = action } }
+
+    /// How long work may go on after the first signal, in seconds: for servers, whose requests end in good order.
+    func allow(seconds: Double) { state.withLock { $0.grace = seconds } }
+
+    private func watch(_ pipe: Int32) {
+        var byte: UInt8 = 0
+        while read(pipe, &byte, 1) != 1 {}
+        let (action, grace) = state.withLock { ($0.action, $0.grace) }
+        guard let action else { Self.end() }
+        action()
+        var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
+        let end = ContinuousClock.now + .seconds(grace)
+        var found: Int32 = 0
+        repeat {
+            let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
+            found = poll(&waiting, 1, Int32(max(left, 0)))
+        } while found < 0 && errno == EINTR
+        if found == 0 { Self.say("the work at hand did not stop in \(Int(grace)) seconds and was cut off") }
+        Self.end()
+    }
+
+    /// Ends the process as interrupted.
+    static func interrupted() -> Never {
+        say("interrupted; start the same command again to go on")
+        end()
+    }
+
+    /// Without the destructors of libraries whose threads may still be at work.
+    private static func end() -> Never {
+        fflush(nil)
+        _exit(code)
+    }
+
+    private static func say(_ text: String) { FileHandle.standardError.write(Data("\n\(text)\n".utf8)) }
 }

@@ -31,7 +31,7 @@ struct RetortCommand: AsyncParsableCommand {
     /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.
     static func main() async {
         ComputeThreads.restartWithSleepingWaits()
-        let interrupt = InterruptHandler()
+        let interrupt = InterruptHandler.shared
         do {
             let work = Task {
                 var command = try parseAsRoot()
@@ -45,8 +45,7 @@ struct RetortCommand: AsyncParsableCommand {
             try await work.value
             leave(.success)
         } catch is CancellationError {
-            FileHandle.standardError.write(Data("\ninterrupted; start the same command again to go on\n".utf8))
-            leave(ExitCode(130))
+            InterruptHandler.interrupted()
         } catch {
             let (message, code) = (fullMessage(for: error), exitCode(for: error))
             if !message.isEmpty {

@@ -72,7 +72,7 @@ struct RolloutCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let (folder, run, _) = try await options.run(until: .teach) else { return }
-        print(TeacherYield.table(try await run.yields()))
+        print(TeacherYield.table(try await run.yields()).markdown)
         print(folder.path)
     }
 }

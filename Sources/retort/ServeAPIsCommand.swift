@@ -55,6 +55,8 @@ struct ServeAPIsCommand: AsyncParsableCommand {
             print("Serving \(known.isEmpty ? "any" : String(known.count)) APIs at http://\(host):\(port)/virtual")
             try? FileHandle.standardOutput.synchronize()
         }
+        // Calls under way end in good order.
+        InterruptHandler.shared.allow(seconds: seconds + 10)
         let group = ServiceGroup(services: [server], logger: Logger(label: "retort.apis"))
         let work = Task { try await group.run() }
         try await withTaskCancellationHandler {

@@ -70,6 +70,9 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
+    /// For what is left of connections after requests have ended.
+    private static let lastSeconds = 10.0
+
     func run() async throws {
         let logger = logger
         let served = try await served()
@@ -80,6 +83,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let group = ServiceGroup(services: [server], logger: logger)
         // A signal cancels the command; the server is told to stop in good order instead.
+        InterruptHandler.shared.allow(seconds: drainSeconds + Self.lastSeconds)
         let work = Task { try await group.run() }
         try await withTaskCancellationHandler {
             try await work.value

@@ -17,7 +17,9 @@ struct JSONSchemaTests {
         let cases = try JSONLines.read(Case.self, from: file)
         #expect(cases.count == 400)
         for item in cases {
-            let fault = try JSONSchema(item.schema).fault(in: item.value)
+            let schema = try JSONSchema(item.schema)
+            let fault = schema.fault(in: item.value)
+            #expect(try JSONSchema(schema.json) == schema, "written and read again: \(schema.json.jsonText)")
             #expect((fault == nil) == item.valid, "\(item.schema.jsonText) \(item.value.jsonText) \(fault ?? "valid")")
         }
     }

@@ -57,7 +57,16 @@ enum ReportMaker {
         summary.compare("3m", measured)
         return HTMLReport(
             title: "specimen", summary: summary, samples: samples,
-            losses: [.init(name: "3m agent", values: (1...200).map { 3 / Double($0).squareRoot() })])
+            losses: [.init(name: "3m agent", values: (1...200).map { 3 / Double($0).squareRoot() })],
+            tables: [
+                ReportTable(
+                    "What the students learned from",
+                    columns: [
+                        "Learned from", "Trajectories", "Kept",
+                        "Dropped: told the reference answer before anything showed it",
+                    ],
+                    rows: [["agent", "1000", "738", "96"], ["cot <rag>", "1000", "990", "0"]], note: "Counts.")
+            ])
     }
 
     private static func trajectory(_ system: String, _ family: AgentTask.Family, _ index: Int) -> Trajectory {

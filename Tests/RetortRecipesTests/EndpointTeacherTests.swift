@@ -56,7 +56,10 @@ struct EndpointTeacherTests {
     func faults() async throws {
         let options = FaultyEndpoint.Options(faults: Fault.allCases.filter { $0 != .stall }, faultRate: 0.3)
         try await withTeacher(options) { endpoint in
-            let plan = "endpoint: '\(endpoint.address)', model: canned, concurrency: 16, attempts: 30"
+            // The endpoint is here: pauses that spare a distant one would be most of the test's time.
+            let plan = """
+                endpoint: '\(endpoint.address)', model: canned, concurrency: 16, attempts: 30, seconds: {backoff: 0.01}
+                """
             try await RecipeRun(recipe(plan), folder: folder).run(until: .teach)
             let entries = try await entries(folder)
             #expect(Set(entries.map(\.trajectory.task.id)).count == 30 && entries.count == 30)

@@ -260,6 +260,76 @@ struct RemoteModelTests {
         #expect(reply.reasoning == "hm")
     }
 
+    /// The bodies that an endpoint is sent for requests.
+    private func bodies(
+        _ form: Endpoint.GrammarForm = .schemas, options: RemoteOptions = Self.quick, _ requests: [GenerationRequest],
+        answer: @escaping @Sendable (JSONValue) -> CannedAnswer = { _ in CannedAnswer(["x"]) }
+    ) async throws -> [JSONValue] {
+        let seen = Mutex<[JSONValue]>([])
+        try await with(answer: { request in
+            let body = Self.body(request)
+            seen.withLock { $0.append(body) }
+            return answer(body)
+        }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", grammar: form)], options: options)
+            for request in requests { _ = try await model.complete(request) }
+        }
+        return seen.withLock { $0 }
+    }
+
+    @Test(
+        "texts to choose from are sent in the server's own field",
+        arguments: [
+            (Endpoint.GrammarForm.structuredOutputs, "structured_outputs", ["choice": ["a\"b", "c d"]]),
+            (.guided, "guided_choice", ["a\"b", "c d"]), (.gbnf, "grammar", #"root ::= "a\"b" | "c d""#),
+            (.regex, "regex", #"(a"b|c d)"#),
+        ] as [(Endpoint.GrammarForm, String, JSONValue)])
+    func choices(form: Endpoint.GrammarForm, field: String, value: JSONValue) async throws {
+        var request = chat("hi")
+        request.grammar = .oneOf([.text("a\"b"), .sequence([.text("c"), .text(" d")]), .text("c d")])
+        #expect(try await bodies(form, [request])[0][field] == value)
+    }
+
+    @Test("a JSON schema is sent as response_format, to llama.cpp as json_schema; both read back as the same schema")
+    func schemas() async throws {
+        let schema = JSONSchema.object(
+            .init(properties: ["a": .integer(minimum: 1, maximum: nil), "b": .anyOf([.null, .any])], required: ["a"]))
+        var request = chat("hi")
+        request.grammar = .json(schema)
+        let body = try await bodies(.schemas, [request])[0]
+        #expect(try JSONSchema(body["response_format"]?["json_schema"]?["schema"] ?? .null) == schema)
+        #expect(body["response_format"]?["type"] == "json_schema")
+        #expect(try JSONSchema(await bodies(.gbnf, [request])[0]["json_schema"] ?? .null) == schema)
+    }
+
+    @Test("a grammar that cannot be sent is an error that halts, and nothing is asked")
+    func inexpressible() async throws {
+        try await with(answer: { _ in CannedAnswer(["x"]) }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick)
+            for grammar in [OutputGrammar.oneOf([.text("a")]), .anything(limit: 3), .sequence([.json(.any)])] {
+                var request = chat("hi")
+                request.grammar = grammar
+                let error = await #expect(throws: RemoteError.self) { try await model.complete(request) }
+                #expect(error?.cause == "grammar" && error?.haltsRun == true)
+            }
+            #expect(try await endpoint.tally().requests == 0)
+            #expect(try await model.complete(chat("hi")).count == 1, "its place was given back")
+        }
+    }
+
+    @Test("token ids are asked for where that is wished, and no more of a server that refuses")
+    func tokenIDs() async throws {
+        var options = Self.quick
+        options.asksForTokenIDs = true
+        let sent = try await bodies(.schemas, options: options, [chat("a"), chat("b")]) { body in
+            body["return_token_ids"] == true
+                ? CannedAnswer(["Unrecognized request argument supplied: return_token_ids"], status: 400)
+                : CannedAnswer(["x"])
+        }
+        #expect(sent.map { $0["return_token_ids"] } == [true, nil, nil])
+        #expect(try await bodies(.schemas, [chat("a")])[0]["return_token_ids"] == nil)
+    }
+
     @Test("tools are sent in their own order, and a report is asked for")
     func tools() async throws {
         let bodies = Mutex<[String]>([])

@@ -39,7 +39,17 @@ struct BadRequestTests {
         (["tools": [["type": "function"]]], "tools[0]", "must be"),
         (["tools": [["type": "function", "function": ["name": "f"]]]], "messages", "no place for them"),
         (["tool_choice": "required"], "tool_choice", "cannot be made"),
-        (["response_format": ["type": "json_object"]], "response_format", "free text"),
+        (["response_format": ["type": "xml"]], "response_format.type", "text, json_object or json_schema"),
+        (
+            [
+                "response_format": [
+                    "type": "json_schema", "json_schema": ["schema": ["type": "string", "pattern": "a"]],
+                ]
+            ],
+            "response_format.json_schema.schema", "'pattern' is not supported"
+        ),
+        (["structured_outputs": ["regex": "a+"]], "structured_outputs.regex", "'choice' or 'json'"),
+        (["structured_outputs": ["choice": []]], "structured_outputs.choice", "at least one text"),
         (["logit_bias": ["1": 5]], "logit_bias", "not biased"),
         (["presence_penalty": 0.5], "presence_penalty", "not applied"),
         (["continue_final_message": true], "messages", "needs an assistant message last"),

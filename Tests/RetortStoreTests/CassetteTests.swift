@@ -69,6 +69,20 @@ struct CassetteTests {
         #expect(try await replaying.complete(request("a", seed: 2)) == second)
     }
 
+    @Test("requests that differ in their grammar alone have replies of their own")
+    func grammars() async throws {
+        let folder = try ScratchFolder()
+        let model = Counting()
+        let tape = try Cassette(folder.file("c.sqlite"), .record).model("m", model)
+        var constrained = request("a")
+        for grammar in [OutputGrammar.text("x"), .text("y"), .json(.boolean), .text("x")] {
+            constrained.grammar = grammar
+            _ = try await tape.complete(constrained)
+        }
+        _ = try await tape.complete(request("a"))
+        #expect(model.asked.withLock { $0 } == 4)
+    }
+
     @Test("a request that is not on the tape is an error that names it, and halts the run")
     func missing() async throws {
         let folder = try ScratchFolder()

@@ -20,9 +20,12 @@ public struct CodeAgent: Policy {
         self.maximumTokens = maximumTokens
     }
 
+    /// The model's.
     public var modelIdentity: String { model.identity }
+    /// The view's.
     public var promptIdentity: String? { view.identity }
 
+    /// Turns that are to hold a program each; one that does not is an action of its own, `unparsable`.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {

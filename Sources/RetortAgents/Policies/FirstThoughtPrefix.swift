@@ -36,12 +36,15 @@ public final class FirstThoughtPrefix: Policy {
         self.maximumTokens = maximumTokens
     }
 
+    /// The agent's model's.
     public var modelIdentity: String { agent.modelIdentity }
+    /// The agent's: the solution's prompt is in no trajectory.
     public var promptIdentity: String? { agent.promptIdentity }
 
     /// What became of the solutions so far.
     public var tally: Tally { state.withLock { $0 } }
 
+    /// The agent's proposals; those for the first step go on from the first thought of a solution made for them.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {
@@ -53,6 +56,7 @@ public final class FirstThoughtPrefix: Policy {
         return proposals
     }
 
+    /// The agent's answer when no steps are left, without a prefix.
     public func conclude(
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal? { try await agent.conclude(trajectory, seed: seed, emit: emit) }

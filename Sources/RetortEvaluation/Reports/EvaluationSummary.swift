@@ -49,6 +49,9 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
     /// Each student's systems against its first one, on the same tasks.
     public var comparisons: [PairedComparison]?
 
+    /// What a judge made of each system's factual answers; nil when none was asked.
+    public var judged: [JudgedSystem]?
+
     public init(cells: [Cell] = []) { self.cells = cells }
 
     /// Holds a student's systems against its first one.

@@ -35,12 +35,17 @@ public struct HTMLReport: Sendable {
     private let summary: EvaluationSummary
     private let samples: [Sample]
     private let losses: [Curve]
+    private let tables: [ReportTable]
 
-    public init(title: String, summary: EvaluationSummary, samples: [Sample], losses: [Curve]) {
+    /// - Parameter tables: further ones, in sections of their own.
+    public init(
+        title: String, summary: EvaluationSummary, samples: [Sample], losses: [Curve], tables: [ReportTable] = []
+    ) {
         self.title = title
         self.summary = summary
         self.samples = samples
         self.losses = losses
+        self.tables = tables
     }
 
     /// The page.
@@ -60,6 +65,7 @@ public struct HTMLReport: Sendable {
         \(overlap)
         \(breakdowns)
         <section><h2>How the runs ended</h2>\(endings)<div class="wide">\(causes)</div></section>
+        \(tables.map(\.html).joined())
         \(lossSection)
         <section id="trajectories"><h2>Trajectories</h2>\(SampleGroups.render(samples))</section>
         </main><script type="module">\(Self.script)</script></body></html>
@@ -205,6 +211,8 @@ public struct HTMLReport: Sendable {
     private var overlap: String {
         let cells = summary.cells.filter { $0.f1 != nil }
         guard !cells.isEmpty else { return "" }
+        // A judge may have decided instead.
+        let decider = summary.judged == nil ? "Exact match" : "Accuracy"
         let rows = cells.map { cell in
             "<tr><th>\(cell.system.escaped)</th><td>\(MarkdownTable.parameters(cell.parameters))</td>"
                 + "<td>\(cell.split.escaped)</td><td>\(String(format: "%.1f", cell.accuracy))</td>"
@@ -213,8 +221,8 @@ public struct HTMLReport: Sendable {
                     cell.f1High ?? 0)
         }
         return """
-            <section><h2>Factual answers: exact match and word overlap</h2><div class="wide"><table><thead><tr><th>System</th>
-            <th>Size</th><th>Tasks</th><th>Exact match</th><th>F1</th></tr></thead><tbody>\(rows.joined())</tbody></table></div>
+            <section><h2>Factual answers: \(decider.lowercased()) and word overlap</h2><div class="wide"><table><thead><tr><th>System</th>
+            <th>Size</th><th>Tasks</th><th>\(decider)</th><th>F1</th></tr></thead><tbody>\(rows.joined())</tbody></table></div>
             <p class="note">In SQuAD's sense, in percent; the interval of F1 is a bootstrap's.</p></section>
             """
     }

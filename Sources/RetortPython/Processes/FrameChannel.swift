@@ -152,7 +152,7 @@ final class FrameChannel: Sendable {
 
     /// The next frame within a time, after which the channel is closed.
     func nextFrame(seconds: Double) async -> JSONValue? {
-        let timer = Timer(seconds: seconds) { [weak self] in self?.close() }
+        let timer = Alarm(seconds: seconds) { [weak self] in self?.close() }
         defer { timer.cancel() }
         while let event = await next() {
             if case .frame(let frame) = event { return frame }
@@ -168,18 +168,4 @@ final class FrameChannel: Sendable {
         guard status == 0 else { throw PythonError.protocolBroken(String(cString: strerror(status))) }
         return (FrameChannel(ours), theirs)
     }
-}
-
-/// Calls back once after a time, unless it is cancelled.
-final class Timer: Sendable {
-    private let source: any DispatchSourceTimer
-
-    init(seconds: Double, _ action: @escaping @Sendable () -> Void) {
-        source = DispatchSource.makeTimerSource(queue: .global())
-        source.schedule(deadline: .now() + seconds)
-        source.setEventHandler(handler: action)
-        source.resume()
-    }
-
-    func cancel() { source.cancel() }
 }

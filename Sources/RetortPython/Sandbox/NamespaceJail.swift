@@ -10,7 +10,7 @@ struct NamespaceJail: Sendable {
 
     /// - Throws: `PythonError.cannotStart` when bubblewrap is not there or cannot build the wall on this machine; the
     ///   reason is its own message.
-    init(_ installation: PythonInstallation, worker: URL) throws {
+    init(_ installation: PythonInstallation, worker: URL) async throws {
         guard let path = Self.locate() else {
             throw PythonError.cannotStart(path: "bwrap", reason: "bubblewrap is not installed")
         }
@@ -25,7 +25,7 @@ struct NamespaceJail: Sendable {
             + views + ["--ro-bind", worker.path, Self.workerFolder] + devices
             // The root is a writable memory file system until it is made read-only, and all that stands on it with it.
             + ["--tmpfs", "/tmp", "--remount-ro", "/tmp", "--remount-ro", "/", "--chdir", "/"]
-        let probe = try Command.run(
+        let probe = try await Command.run(
             bubblewrap, command([Self.inside(installation.executable.path), "-c", ""]), seconds: 20)
         guard probe.status == 0 else { throw PythonError.cannotStart(path: path, reason: probe.errorText) }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// A CPython on this machine, and the folders it needs.
 struct PythonInstallation: Sendable {
@@ -22,9 +23,9 @@ struct PythonInstallation: Sendable {
 
     /// - Parameter python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the
     ///   current folder and from the program's.
-    init(_ python: URL?) throws {
+    init(_ python: URL?) async throws {
         executable = try python ?? Self.locate()
-        let result = try Command.run(executable.path, ["-s", "-P", "-c", Self.question], seconds: 20)
+        let result = try await Command.run(executable.path, ["-s", "-P", "-c", Self.question], seconds: 20)
         guard result.status == 0, let answer = try? JSONDecoder().decode(Answer.self, from: result.output) else {
             throw PythonError.cannotStart(path: executable.path, reason: result.errorText)
         }
@@ -73,8 +74,17 @@ enum Command {
         var errorText: String
     }
 
+    /// Waits on a thread of its own: Swift's few cooperative threads are everybody's.
     /// - Parameter seconds: after which the command is ended.
-    static func run(_ path: String, _ arguments: [String], seconds: Double) throws -> Result {
+    static func run(_ path: String, _ arguments: [String], seconds: Double) async throws -> Result {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Swift.Result { try wait(for: path, arguments, seconds: seconds) })
+            }
+        }
+    }
+
+    private static func wait(for path: String, _ arguments: [String], seconds: Double) throws -> Result {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
@@ -88,7 +98,9 @@ enum Command {
         } catch {
             throw PythonError.cannotStart(path: path, reason: "\(error.localizedDescription)")
         }
-        let timer = Timer(seconds: seconds) { process.terminate() }
+        // A child may have inherited that milder signals are to be passed over.
+        let pid = process.processIdentifier
+        let timer = Alarm(seconds: seconds) { kill(pid, SIGKILL) }
         defer { timer.cancel() }
         let printed = output.fileHandleForReading.readDataToEndOfFile()
         let complaint = errors.fileHandleForReading.readDataToEndOfFile()

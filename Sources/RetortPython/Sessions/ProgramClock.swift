@@ -1,3 +1,4 @@
+import RetortCore
 import Synchronization
 
 /// Counts a program's own time and stops it when that is used up; time in tools is not the program's.
@@ -5,7 +6,7 @@ final class ProgramClock: Sendable {
     private struct State {
         var left: Double
         var since: ContinuousClock.Instant?
-        var timer: Timer?
+        var timer: Alarm?
         var hasExpired = false
     }
 
@@ -22,7 +23,7 @@ final class ProgramClock: Sendable {
     func start() {
         state.withLock { state in
             state.since = .now
-            state.timer = Timer(seconds: max(state.left, 0.001)) { [self] in
+            state.timer = Alarm(seconds: max(state.left, 0.001)) { [self] in
                 self.state.withLock { $0.hasExpired = true }
                 expire()
             }

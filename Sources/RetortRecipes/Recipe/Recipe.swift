@@ -25,6 +25,8 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var curricula: [Curriculum]?
     /// What is measured.
     public var evaluation: EvaluationPlan
+    /// A model that judges factual answers in the evaluation; nil when none does.
+    public var judge: JudgePlan?
     /// Published test sets that are measured besides the source's own tests; nil when there are none.
     public var benchmarks: BenchmarkPlan?
 
@@ -262,6 +264,8 @@ extension Recipe {
             ?? EvaluationPlan(
                 systems: System.usual, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
                 programSeconds: 5, vote: VotePlan())
+        judge = reader.mapping("judge", JudgePlan.init)
+        if judge != nil, hasRoles { reader.refuse("judge", "'curricula' has no factual answers to judge") }
         benchmarks = reader.mapping("benchmarks", BenchmarkPlan.init)
         for system in evaluation.systems where system.isTrained && training[system.style] == nil {
             reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")

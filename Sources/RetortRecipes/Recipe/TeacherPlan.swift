@@ -39,6 +39,8 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         /// Requests at once.
         public var concurrency = 64
         public var prefill = Endpoint.Prefill.automatic
+        /// How it is told what replies may be; nil is `schemas`.
+        public var grammar: Endpoint.GrammarForm?
 
         public init(url: String) { self.url = url }
     }
@@ -76,6 +78,10 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     public var totalSeconds = 900.0
     /// How long no endpoint at all may answer before the run stops.
     public var patienceSeconds = 600.0
+    /// Before a failed request's second attempt, at most; twice as long for each further one. Nil is 0.5.
+    public var backoffSeconds: Double?
+    /// Whether the server is asked for token ids; nil is yes.
+    public var tokenIDs: Bool?
     /// By model.
     public var prices: [String: Price] = [:]
     public var budget: Limit?
@@ -85,28 +91,12 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
 
     /// Reads the recipe's `teacher`.
     init(_ reader: RecipeReader) {
-        self.init(places: reader.oneOrMore("endpoint", text: Place.init(url:), mapping: Place.init(reading:)))
+        self = Self.access(reader)
         asking = Asking(reading: reader)
-        if let key = reader.optionalString("key") {
-            for index in places.indices { places[index].key = places[index].key ?? key }
-        }
-        if let file = reader.optionalString("keyFile") {
-            for index in places.indices where places[index].key == nil {
-                places[index].keyFile = places[index].keyFile ?? file
-            }
-        }
         operation = reader.choice("api", default: operation)
         template = reader.optionalString("template")
-        concurrency = reader.integer("concurrency", default: concurrency, in: 1...4096)
+        tokenIDs = reader.has("tokenIDs") ? reader.flag("tokenIDs", default: true) : nil
         tries = reader.integer("tries", default: tries, in: 1...100)
-        attempts = reader.integer("attempts", default: attempts, in: 1...1000)
-        reader.mapping("seconds") { seconds in
-            connectSeconds = seconds.number("connect", default: connectSeconds)
-            firstByteSeconds = seconds.number("firstByte", default: firstByteSeconds)
-            idleSeconds = seconds.number("idle", default: idleSeconds)
-            totalSeconds = seconds.number("total", default: totalSeconds)
-            patienceSeconds = seconds.number("patience", default: patienceSeconds)
-        }
         prices = reader.table("prices") { price in
             for key in ["input", "output"] where !price.has(key) {
                 price.refuse(key, "a price needs '\(key)', in money for a million tokens")
@@ -118,15 +108,50 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
                 tokens: budget.has("tokens") ? budget.integer("tokens", default: 0, in: 1...Int.max) : nil,
                 money: budget.has("money") ? budget.number("money", default: 0) : nil)
         }
-        cassette = reader.mapping("cassette") { tape in
+        if operation == .completions, template == nil {
+            reader.refuse(
+                "api", "'api: completions' needs 'template', the folder whose chat template writes the prompts")
+        }
+        if budget?.money != nil, let model = asking.model, prices[model] == nil {
+            reader.refuse("budget", "\(BudgetError.unknownPrice(model: model))")
+        }
+    }
+
+    /// Reads where a model is and how it is reached: what a teacher and a judge have in common.
+    static func access(_ reader: RecipeReader) -> TeacherPlan {
+        var plan = TeacherPlan(
+            places: reader.oneOrMore("endpoint", text: Place.init(url:), mapping: Place.init(reading:)))
+        plan.asking.model = reader.optionalString("model")
+        if let key = reader.optionalString("key") {
+            for index in plan.places.indices { plan.places[index].key = plan.places[index].key ?? key }
+        }
+        if let file = reader.optionalString("keyFile") {
+            for index in plan.places.indices where plan.places[index].key == nil {
+                plan.places[index].keyFile = plan.places[index].keyFile ?? file
+            }
+        }
+        plan.concurrency = reader.integer("concurrency", default: plan.concurrency, in: 1...4096)
+        plan.attempts = reader.integer("attempts", default: plan.attempts, in: 1...1000)
+        reader.mapping("seconds") { plan.readTimes($0) }
+        plan.cassette = reader.mapping("cassette") { tape in
             Tape(file: tape.string("file"), mode: tape.choice("mode", default: .record))
         }
-        refuseContradictions(reader)
+        plan.refuseContradictions(reader)
+        return plan
+    }
+
+    private mutating func readTimes(_ seconds: RecipeReader) {
+        connectSeconds = seconds.number("connect", default: connectSeconds)
+        firstByteSeconds = seconds.number("firstByte", default: firstByteSeconds)
+        idleSeconds = seconds.number("idle", default: idleSeconds)
+        totalSeconds = seconds.number("total", default: totalSeconds)
+        patienceSeconds = seconds.number("patience", default: patienceSeconds)
+        backoffSeconds = seconds.has("backoff") ? seconds.number("backoff", default: 0.5, in: 0...3600) : nil
     }
 
     private func refuseContradictions(_ reader: RecipeReader) {
         if places.isEmpty, cassette?.mode != .replay {
-            reader.refuse("endpoint", "'teacher' needs an 'endpoint', such as http://127.0.0.1:8000/v1")
+            reader.refuse("endpoint", "this needs an 'endpoint', such as http://127.0.0.1:8000/v1")
         }
         for place in places {
             do {
@@ -134,13 +159,6 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
             } catch {
                 reader.refuse("endpoint", "\(error)")
             }
-        }
-        if operation == .completions, template == nil {
-            reader.refuse(
-                "api", "'api: completions' needs 'template', the folder whose chat template writes the prompts")
-        }
-        if budget?.money != nil, let model = asking.model, prices[model] == nil {
-            reader.refuse("budget", "\(BudgetError.unknownPrice(model: model))")
         }
         if cassette?.mode == .replay, asking.model == nil {
             reader.refuse("cassette", "a replayed cassette needs 'model', for no endpoint is asked which it is")
@@ -172,5 +190,6 @@ extension TeacherPlan.Place {
         weight = reader.number("weight", default: weight, in: 1e-6...1e6)
         concurrency = reader.integer("concurrency", default: concurrency, in: 1...4096)
         prefill = reader.choice("prefill", default: prefill)
+        grammar = reader.has("grammar") ? reader.choice("grammar", default: .schemas) : nil
     }
 }

@@ -57,7 +57,7 @@ struct EndpointTeacher: Sendable {
             ?? place.keyFile.map { try APIKey(file: URL(fileURLWithPath: $0)) }
         return try Endpoint(
             place.url, model: place.model ?? model, key: key, weight: place.weight, concurrency: place.concurrency,
-            prefill: place.prefill)
+            prefill: place.prefill, grammar: place.grammar ?? .schemas)
     }
 
     private static func remote(_ plan: TeacherPlan, _ name: String) throws -> RemoteModel {
@@ -74,8 +74,10 @@ struct EndpointTeacher: Sendable {
             limits: .init(
                 connect: plan.connectSeconds, firstByte: plan.firstByteSeconds, idle: plan.idleSeconds,
                 total: plan.totalSeconds),
-            retries: .init(attempts: plan.attempts, patience: plan.patienceSeconds),
-            queue: max(4096, plan.concurrency * 4))
+            retries: .init(
+                attempts: plan.attempts, base: plan.backoffSeconds ?? 0.5, cap: max(30, plan.backoffSeconds ?? 0),
+                patience: plan.patienceSeconds),
+            queue: max(4096, plan.concurrency * 4), asksForTokenIDs: plan.tokenIDs ?? true)
         return try RemoteModel(plan.places.map { try endpoint($0, model: name) }, options: options, identity: name)
     }
 }

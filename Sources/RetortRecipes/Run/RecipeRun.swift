@@ -28,6 +28,8 @@ public actor RecipeRun {
     var benchmarkTasks: [AgentTask]?
     /// What grades, once it was needed.
     var openGrader: FamilyGrader?
+    /// What judges factual answers, once it was needed.
+    var openJudge: ModelJudge?
 
     /// Opens the run's folder and makes its tasks.
     /// - Parameter sandbox: the weakest one to run model-written programs in.
@@ -104,6 +106,8 @@ public actor RecipeRun {
                 measured.append((system.rawValue, records))
             }
             summary.compare(student.name, measured)
+            guard recipe.judge != nil else { continue }
+            summary.judged = try await (summary.judged ?? []) + judgedSystems(student)
         }
         try await report(summary)
         return .answers(summary)

@@ -38,6 +38,8 @@ public final class RunFolder: Sendable {
     deinit { close(lock) }
 
     var manifestFile: URL { url.appendingPathComponent("manifest.json") }
+    /// What the judge was asked and said.
+    var judgeFile: URL { url.appendingPathComponent("judge.sqlite") }
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
     var summaryFile: URL { url.appendingPathComponent("summary.json") }
     var reportFile: URL { url.appendingPathComponent("report.html") }

@@ -1,4 +1,5 @@
 import RetortCore
+import RetortEvaluation
 import RetortStore
 
 /// What of a teacher's trajectories is learned from.
@@ -10,17 +11,17 @@ public struct TeacherYield: Codable, Sendable, Hashable {
     /// How many were dropped, by reason.
     public var dropped: [String: Int]
 
-    /// A Markdown table; empty without yields.
-    public static func table(_ yields: [TeacherYield]) -> String {
-        guard !yields.isEmpty else { return "" }
-        let rows = yields.map { yield in
-            let reasons = yield.dropped.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-                .map { "\($0.value) × \($0.key)" }.joined(separator: ", ")
-            return "| \(yield.style.rawValue) | \(yield.trajectories) | \(yield.correct) | \(yield.kept) | \(reasons) |"
-        }
-        return
-            (["| learned from | trajectories | correct | kept | dropped |", "| --- | ---: | ---: | ---: | --- |"] + rows)
-            .joined(separator: "\n") + "\n"
+    /// What was kept, and how many were dropped for each reason that occurs; empty without yields.
+    public static func table(_ yields: [TeacherYield]) -> ReportTable {
+        let totals = yields.map(\.dropped).reduce(into: [String: Int]()) { $0.merge($1, uniquingKeysWith: +) }
+        let reasons = totals.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
+        return ReportTable(
+            "What the students learned from",
+            columns: ["Learned from", "Trajectories", "Correct", "Kept"] + reasons.map { "Dropped: \($0)" },
+            rows: yields.map { yield in
+                [yield.style.rawValue, "\(yield.trajectories)", "\(yield.correct)", "\(yield.kept)"]
+                    + reasons.map { "\(yield.dropped[$0] ?? 0)" }
+            })
     }
 }
 

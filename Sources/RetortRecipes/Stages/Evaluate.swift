@@ -33,9 +33,8 @@ extension RecipeRun {
                 rollout, tests.map { RolloutJob($0) }, in: set, concurrency: recipe.evaluation.concurrency)
         }
         let parameters = try JSONCoding.decoder.decode(Int.self, from: Data(contentsOf: sizeFile))
-        let records = try await store.entries(in: set).map { entry in
-            RunRecord(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
-        }
+        try await judge(set, of: hash)
+        let records = try await store.entries(in: set).map { RunRecord($0.trajectory, grade(of: $0)) }
         return (parameters, records)
     }
 

@@ -8,8 +8,9 @@ extension RecipeRun {
     func report(_ summary: EvaluationSummary) async throws {
         try summary.write(to: folder.summaryFile)
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
-        let table = MarkdownTable.render(summary) + "\n" + TeacherYield.table(try await yields())
-        try AtomicFile.write(Data(table.utf8), to: folder.tableFile)
+        let tables = [JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields())]
+        let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }
+        try AtomicFile.write(Data(text.joined(separator: "\n").utf8), to: folder.tableFile)
         var samples: [HTMLReport.Sample] = []
         var losses: [HTMLReport.Curve] = []
         for student in recipe.students {
@@ -18,7 +19,7 @@ extension RecipeRun {
                 samples += Self.shown(entries).map { entry in
                     HTMLReport.Sample(
                         student: student.name, system: system.rawValue, trajectory: entry.trajectory,
-                        verdict: entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
+                        verdict: grade(of: entry))
                 }
             }
             for style in Recipe.Style.allCases where recipe.training[style] != nil {
@@ -30,7 +31,9 @@ extension RecipeRun {
                         values: try JSONCoding.decoder.decode([Double].self, from: data)))
             }
         }
-        let page = HTMLReport(title: recipe.name, summary: summary, samples: samples, losses: losses).render()
+        let page = HTMLReport(
+            title: recipe.name, summary: summary, samples: samples, losses: losses, tables: tables
+        ).render()
         try AtomicFile.write(Data(page.utf8), to: folder.reportFile)
     }
 

@@ -25,6 +25,9 @@ struct ChatRequest {
         settings = try GenerationSettings(&fields, options, tokens: options.maximumTokens)
         logprobs = try Self.logprobs(&fields)
         tools = try Self.tools(&fields)
+        if tools != nil, settings.grammar != nil {
+            throw .unsupported("response_format", "an answer held to a grammar could not call 'tools'")
+        }
         var messages: [Message] = []
         guard let elements = try fields.array("messages"), !elements.isEmpty else {
             throw .invalid("'messages' must be an array of at least one message", param: "messages")
@@ -153,7 +156,6 @@ struct ChatRequest {
     }
 
     private static func refuseUnsupported(_ fields: inout RequestFields) throws(APIError) {
-        try fields.refuse("response_format", "answers are free text", unless: { $0["type"]?.string == "text" })
         try fields.refuse("functions", "use 'tools'", unless: \.isEmpty)
         try fields.refuse("function_call", "use 'tools'")
         try fields.refuse("modalities", "answers are text") { tree in

@@ -10,6 +10,8 @@ struct GenerationSettings {
     let includesUsage: Bool
     /// Whether the token ids of prompt and answer are returned (vLLM's `return_token_ids`).
     let returnsTokens: Bool
+    /// What an answer may be; nil is anything.
+    let grammar: OutputGrammar?
 
     private static let mostStops = 64
 
@@ -40,6 +42,7 @@ struct GenerationSettings {
         isStreamed = try fields.flag("stream") ?? false
         includesUsage = try Self.includesUsage(&fields, isStreamed: isStreamed)
         returnsTokens = try fields.flag("return_token_ids") ?? false
+        grammar = try RequestGrammar.read(&fields)
         for name in ["frequency_penalty", "presence_penalty", "min_p"] {
             try fields.refuse(name, "penalties and floors are not applied", unless: { $0.isNumber(0) })
         }
@@ -80,6 +83,6 @@ struct GenerationSettings {
     func request(report: TokenReport) -> GenerationRequest {
         GenerationRequest(
             messages: [], samples: choices, sampling: sampling, stops: stops, maximumTokens: maximumTokens,
-            report: report == .none && returnsTokens ? .ids : report)
+            report: report == .none && returnsTokens ? .ids : report, grammar: grammar)
     }
 }

@@ -51,6 +51,9 @@ extension ChatRequest {
             try refuse(
                 ["tools", "logprobs", "return_token_ids", "stop", "max_tokens", "max_completion_tokens"],
                 "'\(model)' is an agent with tools, limits and a form of its own")
+            guard settings.grammar == nil else {
+                throw .unsupported("response_format", "'\(model)' is an agent, whose answers are as it gives them")
+            }
             guard prefill.isEmpty, messages.count == 1, let message = messages.first, message.role == .user else {
                 throw .invalid(
                     "'\(model)' is an agent: it brings its own instructions and works on one question at a time; send one "

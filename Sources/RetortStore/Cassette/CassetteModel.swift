@@ -84,8 +84,7 @@ private struct AskedOfModel: Encodable {
         plain = request.plain.map { "\($0)" }
         tools = request.tools
         report = request.report == .none ? nil : "\(request.report)"
-        // Its members may be sets, whose order differs between processes: equal grammars would be told apart.
-        grammar = request.grammar == nil ? nil : "constrained"
+        grammar = request.grammar?.json.jsonText
     }
 
     func json() throws -> String { String(decoding: try JSONCoding.encoder.encode(self), as: UTF8.self) }

@@ -28,6 +28,9 @@ enum StoreSchema {
             try database.create(
                 index: "trajectory_kind", on: "trajectory", columns: ["set", "family", "split", "correct"])
         }
+        migrator.registerMigration("judge") { database in
+            try database.alter(table: "trajectory") { $0.add(column: "judge", .text) }
+        }
         return migrator
     }
 }

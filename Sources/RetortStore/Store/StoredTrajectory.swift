@@ -6,9 +6,12 @@ public struct StoredTrajectory: Codable, Sendable, Hashable {
     public var trajectory: Trajectory
     /// How the answer was graded; nil when it was not.
     public var verdict: Verdict?
+    /// What a model that judges says of the answer, beside the grade; nil when none was asked.
+    public var judge: Verdict?
 
-    public init(trajectory: Trajectory, verdict: Verdict?) {
+    public init(trajectory: Trajectory, verdict: Verdict?, judge: Verdict? = nil) {
         self.trajectory = trajectory
         self.verdict = verdict
+        self.judge = judge
     }
 }

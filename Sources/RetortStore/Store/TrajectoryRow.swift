@@ -10,6 +10,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
     let id: String
     private let columns: [(any DatabaseValueConvertible & Sendable)?]
     private let verdict: String?
+    private let judge: String?
     private let trajectory: String
 
     init(_ stored: StoredTrajectory, set: String) throws {
@@ -22,6 +23,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
             Self.kind(of: trajectory.ending), stored.verdict?.isCorrect,
         ]
         verdict = try stored.verdict.map(Self.json)
+        judge = try stored.judge.map(Self.json)
         self.trajectory = try Self.json(ExactValues.marked(trajectory))
     }
 
@@ -31,21 +33,22 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         id = row["id"]
         columns = []
         verdict = row["verdict"]
+        judge = row["judge"]
         trajectory = row["trajectory"]
     }
 
     /// Saves the row; one with the same set and id keeps its place.
     func upsert(_ database: Database) throws {
-        let values: [(any DatabaseValueConvertible)?] = [set, id] + columns + [verdict, trajectory]
+        let values: [(any DatabaseValueConvertible)?] = [set, id] + columns + [verdict, judge, trajectory]
         try database.execute(
             sql: """
                 INSERT INTO trajectory
-                    ("set", id, task, family, split, policy, ending, correct, verdict, trajectory)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    ("set", id, task, family, split, policy, ending, correct, verdict, judge, trajectory)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT ("set", id) DO UPDATE SET
                     task = excluded.task, family = excluded.family, split = excluded.split, policy = excluded.policy,
                     ending = excluded.ending, correct = excluded.correct, verdict = excluded.verdict,
-                    trajectory = excluded.trajectory
+                    judge = excluded.judge, trajectory = excluded.trajectory
                 """, arguments: StatementArguments(values))
     }
 
@@ -56,7 +59,8 @@ struct TrajectoryRow: FetchableRecord, Sendable {
             let decoder = JSONCoding.decoder
             return StoredTrajectory(
                 trajectory: ExactValues.unmarked(try decoder.decode(Trajectory.self, from: Data(trajectory.utf8))),
-                verdict: try verdict.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) })
+                verdict: try verdict.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) },
+                judge: try judge.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) })
         } catch {
             throw StoreError.unreadable(file: path, set: set, id: id, reason: "\(error)")
         }
