@@ -7,9 +7,12 @@ public struct RoleUtterance: Sendable, Hashable {
         case user, planner, caller, observation, conclusion
     }
 
+    /// Who says it.
     public var speaker: Speaker
+    /// What is said, without the speaker's name.
     public var text: String
 
+    /// A line of `speaker`.
     public init(_ speaker: Speaker, _ text: String) {
         self.speaker = speaker
         self.text = text
