@@ -56,7 +56,7 @@ public struct RolePolicy: Policy {
         self.maximumTokens = maximumTokens
     }
 
-    /// The models' identities, each once, in the roles' order.
+    /// The name of the model that all roles share, or else the three names, joined by `+`.
     public var modelIdentity: String {
         let names = [AgentRole.planner, .caller, .summarizer].compactMap { models[$0]?.model.identity }
         return Set(names).count == 1 ? names.first ?? "" : names.joined(separator: "+")
