@@ -33,12 +33,14 @@ struct ToolAlpacaJudgeTests {
             ([vote("yes", "no"), vote("Yes", "no"), vote("no", "yes")], 1, 0, "it is yes"),
             ([vote("yes", "yes"), vote("no", "yes"), "I cannot say."], 0.5, 1, "the votes are divided"),
             (["", "{}", vote("no", "no")], 0.5, 0.5, "the votes are divided"),
+            (["?", "{}", "{\"process\": 1}"], 0.5, 0.5, "no reply could be read"),
             ([vote("unsure", "no"), vote("unsure", "no"), vote("yes", "no")], 0.5, 0, "it is unsure"),
         ]
         for (replies, process, answer, reason) in cases {
             let judgement = try await ToolAlpacaJudge(model: ScriptedJudge([replies])).judge(run())
             #expect(judgement.process == process && judgement.answer == answer && judgement.reason == reason)
             #expect(judgement.both == min(process, answer))
+            #expect(judgement.unreadable == replies.count { !$0.contains("analysis") })
         }
     }
 
@@ -91,7 +93,7 @@ struct ToolAlpacaJudgeTests {
                 run(ending, id: id),
                 ToolAlpacaJudge.Judgement(
                     process: process, answer: answer, processVotes: JudgeVotes(yes: 2, no: id == "a" ? 1 : 0),
-                    reason: ""))
+                    unreadable: 1, reason: ""))
         }
         let report = ToolAlpacaReport(
             [
@@ -101,7 +103,7 @@ struct ToolAlpacaJudgeTests {
         #expect(report.all.process.value == 0.625 && report.all.answer.value == 0.375 && report.all.both.value == 0.375)
         #expect(report.all.process.low < 0.625 && report.all.process.high > 0.625)
         #expect(report.endings.mapValues(\.runs) == ["answered": 2, "gave up": 1, "failed": 1])
-        #expect(report.unanimous == 0.75)
+        #expect(report.unanimous == 0.75 && report.unreadable == 4 && report.replies == 9)
         #expect(report.table.contains("| answered | 2 | 100.0"))
         #expect(report.table.contains("1 tasks have no run"))
     }

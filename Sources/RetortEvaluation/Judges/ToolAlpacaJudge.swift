@@ -17,6 +17,8 @@ public struct ToolAlpacaJudge: Sendable {
         public var processVotes: JudgeVotes?
         /// The votes on the answer; nil where nobody was asked, or there was none.
         public var answerVotes: JudgeVotes?
+        /// Replies that hold no verdict; they count as undecided votes.
+        public var unreadable = 0
         /// In words: the judge's, of a vote with the majority, where it was asked.
         public var reason: String
 
@@ -54,13 +56,18 @@ public struct ToolAlpacaJudge: Sendable {
         let replies = try await panel.replies(to: question, seed: "\(run.id) \(question)")
         let votes = replies.map { JudgeReply.last(Vote.self, in: $0) }
         let process = votes.reduce(into: JudgeVotes()) { $0.add($1?.process.lowercased()) }
-        let reason = votes.compactMap(\.self).first { $0.agrees(process.score) }?.analysis ?? "the votes are divided"
-        guard case .answered = run.ending else {
-            return Judgement(process: process.score, answer: 0, processVotes: process, reason: reason)
-        }
+        let read = votes.compactMap(\.self)
+        let reason =
+            read.isEmpty
+            ? "no reply could be read"
+            : read.first { $0.agrees(process.score) }?.analysis ?? "the votes are divided"
+        var judgement = Judgement(
+            process: process.score, answer: 0, processVotes: process, unreadable: votes.count - read.count,
+            reason: reason)
+        guard case .answered = run.ending else { return judgement }
         let answer = votes.reduce(into: JudgeVotes()) { $0.add($1?.answer.lowercased()) }
-        return Judgement(
-            process: process.score, answer: answer.score, processVotes: process, answerVotes: answer, reason: reason)
+        (judgement.answer, judgement.answerVotes) = (answer.score, answer)
+        return judgement
     }
 
     private struct Vote: Decodable {

@@ -46,6 +46,9 @@ public struct ToolAlpacaReport: Codable, Sendable, Hashable {
     public let endings: [String: Row]
     /// The share of questions on which all votes agreed, of those that were asked; nil when none was.
     public let unanimous: Double?
+    /// Replies of the judge that hold no verdict, and all of its replies.
+    public let unreadable: Int
+    public let replies: Int
     /// Tasks of the file that have no run, which no rate counts.
     public let missing: [String]
     /// Tasks of the file without expected calls, which nobody can judge.
@@ -56,6 +59,8 @@ public struct ToolAlpacaReport: Codable, Sendable, Hashable {
         endings = Dictionary(grouping: judged, by: \.ending).mapValues { Row($0.map(\.judgement)) }
         let votes = judged.flatMap { [$0.judgement.processVotes, $0.judgement.answerVotes].compactMap(\.self) }
         unanimous = votes.isEmpty ? nil : Double(votes.count(where: \.isUnanimous)) / Double(votes.count)
+        unreadable = judged.reduce(0) { $0 + $1.judgement.unreadable }
+        replies = judged.reduce(0) { $0 + ($1.judgement.processVotes?.count ?? 0) }
         self.missing = missing
         self.withoutReference = withoutReference
     }
@@ -70,6 +75,9 @@ public struct ToolAlpacaReport: Codable, Sendable, Hashable {
         lines.append("")
         if let unanimous {
             lines.append("All votes agreed on \(String(format: "%.1f", 100 * unanimous)) % of what was asked.")
+        }
+        if unreadable > 0 {
+            lines.append("\(unreadable) of the judge's \(replies) replies hold no verdict and count as undecided.")
         }
         if !missing.isEmpty { lines.append("\(missing.count) tasks have no run and are not counted.") }
         if !withoutReference.isEmpty {
