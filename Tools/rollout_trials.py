@@ -14,12 +14,13 @@ import os
 import pathlib
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+
+from stored_runs import stored
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug")
@@ -76,21 +77,8 @@ def finish(process, work, name):
         sys.exit((work / f"{name}.log").read_text())
 
 
-def stored(work, name):
-    """Every stored trajectory without its times, by id."""
-    with sqlite3.connect(f"file:{work / name}/trajectories.sqlite?mode=ro", uri=True) as database:
-        rows = database.execute("SELECT id, task, correct, ending, trajectory FROM trajectory").fetchall()
-
-    def plain(value):
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items() if key != "seconds"}
-        return [plain(inner) for inner in value] if isinstance(value, list) else value
-
-    return {row[0]: (row[1], row[2], row[3], plain(json.loads(row[4]))) for row in rows}, len(rows)
-
-
 def report(work, names, tasks):
-    (first, _), (second, rows) = stored(work, names[0]), stored(work, names[1])
+    (first, _), (second, rows) = stored(work / names[0]), stored(work / names[1])
     tasks_seen = {row[0] for row in second.values()}
     correct = sum(bool(row[1]) for row in second.values())
     failed = sum(row[2] == "failed" for row in second.values())
@@ -120,13 +108,12 @@ def kills(work):
     counts = []
     with Endpoint(factual, math, latency=40) as endpoint:
         for _ in range(50):
-            before = len(stored(work, "killed")[0]) if (work / "killed/trajectories.sqlite").exists() else 0
+            before = stored(work / "killed")[1]
             process = start(work, "killed", endpoint, factual, math, 2)
             time.sleep(chance.uniform(0.2, 3.5))
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            after = len(stored(work, "killed")[0]) if (work / "killed/trajectories.sqlite").exists() else 0
-            counts.append(after - before)
+            counts.append(stored(work / "killed")[1] - before)
         done = sum(counts)
         print(f"killed 50 times, {sum(count > 0 for count in counts)} of them with trajectories made since the last, "
               f"{done} of {factual + math} tasks done by then")

@@ -1,4 +1,4 @@
-"""Starts `retort serve` on a free port, and stops it again."""
+"""Starts `retort serve`, or `serve-apis`, on a free port, and stops it again."""
 import os
 import pathlib
 import re
@@ -16,13 +16,13 @@ RETORT = os.environ.get("RETORT", str(ROOT / ".build/release/retort"))
 class Server:
     """A server that ends with its `with` block; its log is kept until then."""
 
-    def __init__(self, *arguments, environment=None, patience=120):
+    def __init__(self, *arguments, command="serve", environment=None, patience=120):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [RETORT, "serve", *map(str, arguments), "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log,
+            [RETORT, command, *map(str, arguments), "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log,
             text=True, env={**os.environ, **(environment or {})})
         line, end = "", time.time() + patience
-        while not (found := re.search(r"(http://\S+)/v1", line)):
+        while not (found := re.search(r"(http://\S+)/(?:v1|virtual)", line)):
             line = self.process.stdout.readline()
             if not line and (self.process.poll() is not None or time.time() > end):
                 self.stop()

@@ -37,8 +37,11 @@ public struct VirtualAPIRun: Sendable {
     }
 
     /// Runs what the set lacks, and sums up the whole of it.
-    public func run(_ tasks: [AgentTask], store: TrajectoryStore, set: String) async throws -> Summary {
-        let done = try await store.taskIDs(in: set)
+    /// - Parameter retriesFailed: whether queries that ended because the model or the environment broke are run again.
+    public func run(
+        _ tasks: [AgentTask], store: TrajectoryStore, set: String, retriesFailed: Bool = false
+    ) async throws -> Summary {
+        let done = try await retriesFailed ? store.endedTaskIDs(in: set) : store.taskIDs(in: set)
         let left = tasks.filter { !done.contains($0.id) }
         let progress = ProgressLine(set)
         if !done.isEmpty { progress.note("\(tasks.count - left.count) of \(tasks.count) are there already") }

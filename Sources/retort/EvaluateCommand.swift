@@ -1,11 +1,7 @@
 import ArgumentParser
 import Foundation
-import RetortAgents
 import RetortCore
 import RetortEvaluation
-import RetortLLM
-import RetortRecipes
-import RetortServer
 import RetortStore
 
 /// `retort evaluate`
@@ -16,10 +12,11 @@ struct EvaluateCommand: AsyncParsableCommand {
               retort evaluate recipes/quickstart.yaml
               retort evaluate toolbench-static out_of_domain.json --predictions predictions.jsonl
               retort evaluate virtual-apis G3_instruction.json --apis http://127.0.0.1:8080 --model checkpoints/umi --out runs/g3
+              retort evaluate toolalpaca eval_simulated.json --run runs/alpaca --endpoint http://127.0.0.1:8000/v1
 
             Whatever is missing of a recipe's run is made first, as 'retort run' would.
             """,
-        subcommands: [Run.self, ToolBenchStatic.self, Virtual.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, ToolBenchStatic.self, Virtual.self, ToolAlpaca.self], defaultSubcommand: Run.self)
 
     /// `retort evaluate RECIPE`
     struct Run: AsyncParsableCommand {
@@ -34,77 +31,6 @@ struct EvaluateCommand: AsyncParsableCommand {
             command.options = options
             command.json = json
             try await command.run()
-        }
-    }
-
-    /// `retort evaluate virtual-apis`
-    struct Virtual: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "virtual-apis", abstract: "Run queries of ToolBench or ToolAlpaca against virtual APIs.",
-            discussion: """
-                  retort serve-apis --model checkpoints/qwen --queries G3_instruction.json
-                  retort evaluate virtual-apis G3_instruction.json --apis http://127.0.0.1:8080 --model checkpoints/umi \
-                    --adapter planner=umi/planner --adapter caller=umi/caller --out runs/g3
-
-                Each query ends in an answer, in giving up, or in a failure with its cause. Trajectories go to the folder's \
-                store; a run that was killed goes on where it stood.
-                """)
-
-        @Argument(help: "StableToolBench's queries, or ToolAlpaca's set.") var queries: String
-        @Option(help: "The address of a server of virtual APIs.") var apis: String
-        @Option(help: "The checkpoint's folder of the agent's model.") var model: String
-        @Option(
-            name: .customLong("adapter"), parsing: .singleValue,
-            help: ArgumentHelp("A role's adapter; a role without one is the model as it is.", valueName: "role=folder"))
-        var adapters: [String] = []
-        @Option(help: "The folder of the run.") var out: String
-        @Option(help: "What the roles are told: brief (for students) or full.") var instructions: Instructions = .full
-        @Option(help: "The most steps of a query.") var maximumSteps = 12
-        @Option(help: "The most tokens of a role's turn.") var maximumTokens = 512
-        @Option(help: "How many queries are worked on at once.") var concurrency = 16
-        @Option(help: "Only the first so many queries.") var limit: Int?
-        @Flag(help: "Hold every turn to its grammar: a decision, a name that is offered, valid arguments.")
-        var constrained = false
-        @Flag(help: "Print JSON.") var json = false
-
-        func run() async throws {
-            let set = URL(fileURLWithPath: queries).deletingPathExtension().lastPathComponent
-            let file = try VirtualAPITasks(URL(fileURLWithPath: queries))
-            for rejection in file.account.rejections {
-                FileHandle.standardError.write(Data("record \(rejection.record): \(rejection.reason)\n".utf8))
-            }
-            let folder = URL(fileURLWithPath: out)
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            let run = VirtualAPIRun(
-                policy: try policy(), apis: try VirtualAPIClient(apis), maximumSteps: maximumSteps,
-                concurrency: concurrency)
-            let summary = try await run.run(
-                Array(file.tasks.prefix(limit ?? .max)),
-                store: TrajectoryStore(folder.appendingPathComponent("trajectories.sqlite")), set: "virtual/\(set)")
-            if json { return print(String(decoding: try ExactJSON.encode(summary), as: UTF8.self)) }
-            print(
-                "\(summary.queries) queries: \(summary.answered) answered, \(summary.gaveUp) gave up, "
-                    + "\(summary.failed) failed; \(summary.steps) steps, \(summary.calls) calls")
-            for (kind, count) in summary.failedCalls.sorted(by: { $0.key < $1.key }) { print("  \(count)  \(kind)") }
-        }
-
-        private func policy() throws -> RolePolicy {
-            let named = adapters.map(ServedFolders.Named.init)
-            let roles = Set(AgentRole.allCases.map(\.rawValue))
-            guard named.allSatisfy({ roles.contains($0.name ?? "") }) else {
-                throw ValidationError(
-                    "--adapter must be ROLE=FOLDER, with one of \(roles.sorted().joined(separator: ", "))")
-            }
-            let folders = Dictionary(
-                named.compactMap { place in place.name.map { ($0, place.folder) } }, uniquingKeysWith: { $1 })
-            let local = try LocalModel(
-                folder: URL(fileURLWithPath: model), options: .init(maximumSamples: concurrency, adapters: folders))
-            func role(_ role: AgentRole) -> RoleModel {
-                RoleModel(local, adapter: folders[role.rawValue] == nil ? nil : role.rawValue)
-            }
-            return RolePolicy(
-                planner: role(.planner), caller: role(.caller), summarizer: role(.summarizer),
-                instructions: instructions, constraint: constrained ? .grammar : .free, maximumTokens: maximumTokens)
         }
     }
 

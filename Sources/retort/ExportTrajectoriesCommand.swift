@@ -13,7 +13,8 @@ struct ExportTrajectoriesCommand: AsyncParsableCommand {
               retort export-trajectories toolbench.jsonl --format ms-swift --form planner --out planner.jsonl
               retort export-trajectories tora.jsonl --format atif --out tora.atif.jsonl
 
-            The source is a file of trajectories, one a line, or a run's folder with a set of its store. Formats: trajectories \
+            The source is a file of trajectories, one a line, a run's folder with a set of its store, or ToolBench's data. \
+            Formats: trajectories \
             (Retort's own, nothing lost), atif (Agent Trajectory Interchange Format, nothing lost), trl, llama-factory, \
             ms-swift. The last three have forms: calls, where actions are function calls; code, the code agent's view; \
             planner, caller, summarizer, backbone, the samples of α-UMi's roles. A trajectory without an answer, or that a \
@@ -30,15 +31,13 @@ struct ExportTrajectoriesCommand: AsyncParsableCommand {
         case calls, code, planner, caller, summarizer, backbone
     }
 
-    @Argument(help: "A .jsonl file of trajectories, or a run's folder.") var source: String
-    @Option(help: "The set, when the source is a run's folder.") var set: String?
+    @OptionGroup var source: TrajectorySource
     @Option(help: "The form of the file.") var format: Format
     @Option(help: "What the assistant's turns look like.") var form: Form = .calls
     @Option(help: "The file to write.") var out: String
-    @Flag(help: "Only trajectories that were graded as correct.") var correct = false
 
     func run() async throws {
-        let trajectories = try await read()
+        let trajectories = try await source.read()
         let file = URL(fileURLWithPath: out)
         var omissions: [ChatExport.Omission] = []
         switch format {
@@ -65,23 +64,5 @@ struct ExportTrajectoriesCommand: AsyncParsableCommand {
         case .summarizer: .view(RoleView(.summarizer, instructions: .full))
         case .backbone: .view(RoleView(.backbone, instructions: .full))
         }
-    }
-
-    private func read() async throws -> [Trajectory] {
-        let url = URL(fileURLWithPath: source)
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue {
-            guard let set else {
-                throw ValidationError("--set is needed with a run's folder; 'retort inspect \(source)' lists the sets")
-            }
-            let store = try TrajectoryStore(url.appendingPathComponent("trajectories.sqlite"), .existing)
-            let entries = try await store.entries(in: set)
-            guard !entries.isEmpty else {
-                throw ValidationError("\(source) has no set '\(set)'; 'retort inspect \(source)' lists the sets")
-            }
-            return entries.filter { !correct || $0.verdict?.isCorrect == true }.map(\.trajectory)
-        }
-        guard !correct else { throw ValidationError("--correct needs a run's folder: a file has no grades") }
-        return try JSONLinesFile(url).read(Trajectory.self).records
     }
 }

@@ -24,7 +24,8 @@ struct RetortCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
-            ServeAPIsCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self, ExportCommand.self,
+            ServeAPIsCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self, SplitCommand.self,
+            ExportCommand.self,
             PretrainCommand.self, TokenizeCommand.self, RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])
 

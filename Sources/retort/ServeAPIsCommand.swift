@@ -3,10 +3,9 @@ import Foundation
 import Logging
 import RetortAgents
 import RetortCore
-import RetortLLM
+import RetortRecipes
 import RetortServer
 import RetortStore
-import RetortTensor
 import ServiceLifecycle
 
 /// `retort serve-apis`
@@ -15,6 +14,8 @@ struct ServeAPIsCommand: AsyncParsableCommand {
         commandName: "serve-apis", abstract: "Serve virtual APIs by StableToolBench's protocol, imitated by a model.",
         discussion: """
               retort serve-apis --model checkpoints/qwen --queries G3_instruction.json --cache replies.sqlite
+              retort serve-apis --endpoint https://api.example.com/v1 --endpoint-model large --endpoint-key API_KEY \
+            --queries eval_simulated.json --cache replies.sqlite
               curl http://127.0.0.1:8080/virtual -d '{"category": "Media", "tool_name": "Vimeo", "api_name": \
             "SearchVideos", "tool_input": {"query": "birds"}}'
 
@@ -22,7 +23,9 @@ struct ServeAPIsCommand: AsyncParsableCommand {
             API's document: of ToolBench's queries, or the OpenAPI text of ToolAlpaca. A function of no document is refused.
             """)
 
-    @Option(help: "The checkpoint's folder of the model that imitates the APIs.") var model: String
+    @OptionGroup(title: "The model that imitates the APIs") var model: ModelOptions
+    @Flag(help: "Have the endpoint hold replies to their JSON schema (response_format), which not every server can.")
+    var enforceSchema = false
     @Option(help: "Files of queries, or of ToolAlpaca, whose APIs are served.") var queries: [String] = []
     @Option(help: "Remember replies in this file.") var cache: String?
     @Option(help: "A cache folder of StableToolBench, for reading.") var published: String?
@@ -32,7 +35,13 @@ struct ServeAPIsCommand: AsyncParsableCommand {
     @Option(help: "The longest a call may take, in seconds.") var seconds = 120.0
     @Option(help: "The most tokens of a reply.") var maximumTokens = 512
     @Option(help: "0 gives the same reply to the same call.") var temperature = 0.0
-    @Option(help: "Where the weights live: cpu or cuda.") var device: Device = .cpu
+
+    func validate() throws {
+        guard !enforceSchema || model.endpoint != nil else {
+            throw ValidationError(
+                "--enforce-schema needs --endpoint: a checkpoint's replies are held to the schema anyway.")
+        }
+    }
 
     func run() async throws {
         var documents: [VirtualAPIName: JSONValue] = [:]
@@ -40,20 +49,21 @@ struct ServeAPIsCommand: AsyncParsableCommand {
             documents.merge(try VirtualAPITasks(URL(fileURLWithPath: file)).documents) { first, _ in first }
         }
         let known = documents
-        let local = try LocalModel(
-            folder: URL(fileURLWithPath: model), options: .init(maximumSamples: maximumRunning, device: device))
+        let imitator = try await model.place().open(
+            concurrency: maximumRunning, seconds: seconds, schema: enforceSchema ? SimulatedAPIs.replySchema : nil)
         let replies = try ReplyCache(
             cache.map { URL(fileURLWithPath: $0) }, published: published.map { URL(fileURLWithPath: $0) }
         ) { examples in
             SimulatedAPIs(
-                local, documents: known, temperature: temperature, maximumTokens: maximumTokens,
+                imitator, documents: known, temperature: temperature, maximumTokens: maximumTokens,
                 examples: { try await examples($0) })
         }
         let server = VirtualAPIServer(
             replies, host: host, port: port, maximumRunning: maximumRunning, seconds: seconds
         ) { port in
-            print("Serving \(known.isEmpty ? "any" : String(known.count)) APIs at http://\(host):\(port)/virtual")
-            try? FileHandle.standardOutput.synchronize()
+            // Not through `print`, which keeps it back when a pipe is read.
+            let count = known.isEmpty ? "any" : String(known.count)
+            FileHandle.standardOutput.write(Data("Serving \(count) APIs at http://\(host):\(port)/virtual\n".utf8))
         }
         // Calls under way end in good order.
         InterruptHandler.shared.allow(seconds: seconds + 10)
@@ -63,26 +73,6 @@ struct ServeAPIsCommand: AsyncParsableCommand {
             try await work.value
         } onCancel: {
             Task { await group.triggerGracefulShutdown() }
-        }
-    }
-}
-
-/// A file of tasks over virtual APIs: ToolBench's queries or ToolAlpaca's set.
-struct VirtualAPITasks {
-    let tasks: [AgentTask]
-    let documents: [VirtualAPIName: JSONValue]
-    let account: ImportAccount
-
-    init(_ file: URL) throws {
-        let queries = try ToolBenchQueries(file)
-        if queries.tasks.isEmpty {
-            let alpaca = try ToolAlpacaFile(file)
-            (tasks, documents, account) = (alpaca.tasks, alpaca.documents, alpaca.account)
-        } else {
-            (tasks, documents, account) = (queries.tasks, queries.documents, queries.account)
-        }
-        guard !tasks.isEmpty else {
-            throw ValidationError("\(file.path) holds no queries; give a file of StableToolBench's or ToolAlpaca's")
         }
     }
 }

@@ -10,7 +10,8 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().d
     .deletingLastPathComponent()
 
 /// Two curricula that share their global stage, the second with an adapter for each role.
-private func recipe(base: String) -> String {
+/// - Parameter method: more of the global stage's plan.
+private func recipe(base: String, method: String = "") -> String {
     """
     name: small
     apis: {seed: 1, people: 60, train: 6}
@@ -18,7 +19,7 @@ private func recipe(base: String) -> String {
     curricula:
       - name: single
         stages:
-          - {name: global, roles: [backbone], training: &quick {epochs: 1, rowTokens: 512, accumulation: 1}}
+          - {name: global, roles: [backbone], training: &quick {epochs: 1, rowTokens: 512, accumulation: 1\(method)}}
       - name: umi
         stages:
           - {name: global, roles: [backbone], training: *quick}
@@ -65,8 +66,10 @@ struct CurriculumTests {
         #expect("\(error.map(String.init(describing:)) ?? "")".contains(message))
     }
 
-    @Test("a run trains shared stages once, merges adapters that others go on from, measures, and is not repeated")
-    func run() async throws {
+    @Test(
+        "a run trains shared stages once, merges adapters that others go on from, measures, and is not repeated",
+        arguments: ["", ", lora: {rank: 2, alpha: 4, targets: [q_proj]}"])
+    func run(method: String) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
         let base = folder.appendingPathComponent("base")
@@ -76,7 +79,7 @@ struct CurriculumTests {
                     vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
                     keyValueHeadCount: 1, maximumPositions: 2048), weights: RandomWeights(seed: 3)),
             dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: base)
-        let recipe = try Recipe(yaml: recipe(base: base.path), file: "r.yaml")
+        let recipe = try Recipe(yaml: recipe(base: base.path, method: method), file: "r.yaml")
         let run = folder.appendingPathComponent("run")
         guard case .toolUse(let summary) = try await RecipeRun(recipe, folder: run).run() else {
             Issue.record("another kind of figures")
@@ -90,8 +93,13 @@ struct CurriculumTests {
         let names = try FileManager.default.contentsOfDirectory(atPath: checkpoints.path).sorted()
         #expect(names == ["single.global", "single@50.global", "umi.caller", "umi.planner", "umi.summarizer"])
         // The summarizer goes on from the planner's adapter, so that one is merged.
-        let merged = checkpoints.appendingPathComponent("umi.planner/merged/model.safetensors")
-        #expect(FileManager.default.fileExists(atPath: merged.path))
+        func isMerged(_ stage: String) -> Bool {
+            let file = checkpoints.appendingPathComponent("\(stage)/merged/model.safetensors")
+            return FileManager.default.fileExists(atPath: file.path)
+        }
+        #expect(isMerged("umi.planner") && !isMerged("umi.caller"))
+        // So is the global stage, though the curriculum that trained it goes no further.
+        #expect(isMerged("single.global") != method.isEmpty && !isMerged("single@50.global"))
         let before = try Manifest(folder: run)
         guard case .toolUse(let again) = try await RecipeRun(recipe, folder: run).run() else { return }
         #expect(again == summary)

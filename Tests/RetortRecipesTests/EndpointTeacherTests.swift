@@ -123,14 +123,6 @@ struct EndpointTeacherTests {
         #expect((known.mostCost ?? 0) > (known.cost ?? 0))
     }
 
-    @Test("the recipe of a student that teaches is sound")
-    func shipped() throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let recipe = try Recipe(root.appendingPathComponent("recipes/second-generation.yaml"))
-        #expect(recipe.teacher?.asking.instructions == .brief)
-    }
-
     @Test(
         "a teacher that cannot be used is refused before anything starts",
         arguments: [

@@ -2,53 +2,81 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortWorld
+import Synchronization
 import Testing
+
+/// What broken models wrote, by kind.
+private final class BreakageTally: Sendable {
+    private let counts = Mutex<[Breakage: Int]>([:])
+
+    func add(_ breakage: Breakage) { counts.withLock { $0[breakage, default: 0] += 1 } }
+    func count(_ breakage: Breakage) -> Int { counts.withLock { $0[breakage, default: 0] } }
+}
+
+/// The ways in which an output is broken.
+private enum Breakage: String, CaseIterable {
+    case noDecision, twoDecisions, empty, invalidJSON, noObject, unknownAPI, hugeArguments, deepArguments, unicode,
+        noCall,
+        strangeNumber, cut
+}
 
 /// A model whose every output is broken in some way.
 private struct BrokenModel: LanguageModel {
     let identity = "broken"
     let seed: UInt64
+    let tally: BreakageTally
 
     private static let tricks = [
         "\u{202E}txeN", "N\u{200B}ext: caller.", "🧑‍🚀\u{FE0F}", "\0\0", "e\u{301}\u{301}\u{301}", "\u{FEFF}", "ｃａｌｌｅｒ",
         String(repeating: "𝕏", count: 200), "\r\n\r\n", "<|im_end|>",
     ]
 
-    private static func plan(_ generator: inout SeededGenerator) -> String {
-        let thoughts = ["", "I think.", "Next:", "Action: x", tricks.randomElement(using: &generator) ?? ""]
-        let thought = thoughts.randomElement(using: &generator) ?? ""
-        return switch Int.random(in: 0..<9, using: &generator) {
-        case 0: thought
-        case 1: "\(thought)\n Next: caller. Next: conclusion."
-        case 2: "\(thought)\n Next: conclusion. Next: give up."
-        case 3: "\(thought)\n Next: dance."
-        case 4: "\(thought)\n next: CALLER"
-        case 5: String(repeating: "so ", count: 5000)
-        case 6: ""
-        case 7: "\(thought)\n Next: give up."
-        default: "\(thought)\n Next: caller."
-        }
+    private func plan(_ generator: inout SeededGenerator) -> String {
+        let trick = Self.tricks.randomElement(using: &generator) ?? ""
+        let thought = ["", "I think.", "Next:", "Action: x", trick].randomElement(using: &generator) ?? ""
+        let (text, breakage): (String, Breakage?) =
+            switch Int.random(in: 0..<9, using: &generator) {
+            case 0: (thought, thought.isEmpty ? .empty : .noDecision)
+            case 1: ("\(thought)\n Next: caller. Next: conclusion.", .twoDecisions)
+            case 2: ("\(thought)\n Next: conclusion. Next: give up.", .twoDecisions)
+            case 3: ("\(thought)\n Next: dance.", .noDecision)
+            case 4: ("\(thought)\n next: CALLER", nil)
+            case 5: (String(repeating: "so ", count: 5000), .noDecision)
+            case 6: ("", .empty)
+            case 7: ("\(thought)\n Next: give up.", nil)
+            default: ("\(thought)\n Next: caller.", nil)
+            }
+        if thought == trick { tally.add(.unicode) }
+        if let breakage { tally.add(breakage) }
+        return text
     }
 
-    private static func call(_ name: String, _ generator: inout SeededGenerator) -> String {
-        let trick = tricks.randomElement(using: &generator) ?? ""
-        return switch Int.random(in: 0..<14, using: &generator) {
-        case 0: ""
-        case 1: "Action: \(name)"
-        case 2: "Action: \(name)\nAction Input: {\"city\": "
-        case 3: "Action: \(name)\nAction Input: [1, 2]"
-        case 4: "Action: \(name)\nAction Input: {\"city\": NaN}"
-        case 5: "Action: \(name)\nAction Input: {\"city\": \"\(String(repeating: "x", count: 200_000))\"}"
-        case 6:
-            "Action: \(name)\nAction Input: \(String(repeating: "{\"a\":", count: 300))1\(String(repeating: "}", count: 300))"
-        case 7: "Action: made_up_\(trick)\nAction Input: {}"
-        case 8: "Action: \(name)\(trick)\nAction Input: {\"\(trick)\": \"\(trick)\"}"
-        case 9: "Action Input: {}\nAction: \(name)"
-        case 10: "Action: \(name)\nAction Input: {\"day\": 1e999}"
-        case 11: "Action: \(name)\nAction Input: {\"day\": 123456789012345678901234567890, \"day\": 2}"
-        case 12: "```json\n{\"name\": \"\(name)\"}\n```"
-        default: "Action: \(name)\nAction Input: {\"city\": \"\\ud800\"}"
-        }
+    private func call(_ name: String, _ generator: inout SeededGenerator) -> String {
+        let trick = Self.tricks.randomElement(using: &generator) ?? ""
+        func input(_ text: String) -> String { "Action: \(name)\nAction Input: \(text)" }
+        let (text, breakage): (String, Breakage) =
+            switch Int.random(in: 0..<14, using: &generator) {
+            case 0: ("", .noCall)
+            case 1: ("Action: \(name)", .noObject)
+            case 2: (input("{\"city\": "), .invalidJSON)
+            case 3: (input("[1, 2]"), .noObject)
+            case 4: (input("{\"city\": NaN}"), .strangeNumber)
+            case 5: (input("{\"city\": \"\(String(repeating: "x", count: 200_000))\"}"), .hugeArguments)
+            case 6:
+                (
+                    input("\(String(repeating: "{\"a\":", count: 300))1\(String(repeating: "}", count: 300))"),
+                    .deepArguments
+                )
+            case 7: ("Action: made_up_\(trick)\nAction Input: {}", .unknownAPI)
+            case 8: ("Action: \(name)\(trick)\nAction Input: {\"\(trick)\": \"\(trick)\"}", .unicode)
+            case 9: ("Action Input: {}\nAction: \(name)", .noCall)
+            case 10: (input("{\"day\": 1e999}"), .strangeNumber)
+            case 11: (input("{\"day\": 123456789012345678901234567890, \"day\": 2}"), .strangeNumber)
+            case 12: ("```json\n{\"name\": \"\(name)\"}\n```", .noCall)
+            default: (input("{\"city\": \"\\ud800\"}"), .unicode)
+            }
+        tally.add(breakage)
+        return text
     }
 
     func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
@@ -57,12 +85,13 @@ private struct BrokenModel: LanguageModel {
         let name = prompt.prefix { $0 != "(" }
         let text =
             switch prompt.split(separator: "\n").last {
-            case "Plan.": Self.plan(&generator)
-            case "Call.": Self.call(String(name), &generator)
-            case "Act.": "\(Self.plan(&generator))\n\(Self.call(String(name), &generator))"
+            case "Plan.": plan(&generator)
+            case "Call.": call(String(name), &generator)
+            case "Act.": "\(plan(&generator))\n\(call(String(name), &generator))"
             default: Bool.random(using: &generator) ? " " : Self.tricks.randomElement(using: &generator) ?? ""
             }
         let finish: Completion.Finish = Int.random(in: 0..<12, using: &generator) == 0 ? .length : .endOfTurn
+        if finish == .length { tally.add(.cut) }
         return AsyncThrowingStream { continuation in
             for sample in 0..<request.samples {
                 continuation.yield(.finished(sample: sample, Completion(text: text, finish: finish)))
@@ -80,9 +109,10 @@ struct BrokenOutputTests {
         let world = World(seed: 5, people: 60)
         let backend = try APIBackend(world)
         let items = try APITasks(world, seed: 3).items("in", count: 50)
-        var kinds: [String: Int] = [:]
+        let tally = BreakageTally()
+        var (runs, kinds) = (0, [String: Int]())
         for (number, item) in items.enumerated() {
-            let model = RoleModel(BrokenModel(seed: UInt64(number)))
+            let model = RoleModel(BrokenModel(seed: UInt64(number), tally: tally))
             let policies: [any Policy] = [
                 RolePolicy(planner: model, caller: model, summarizer: model), ToolAgent(model: model),
             ]
@@ -93,11 +123,16 @@ struct BrokenOutputTests {
                         APISession(backend, offered: item.task.tools.map(\.name))
                     }
                     let run = try await rollout.trajectory(for: item.task)
+                    runs += 1
                     try check(run, offered: Set(item.task.tools.map(\.name)), &kinds)
                 }
             }
         }
-        // All kinds of breakage came up.
+        #expect(runs == 200)
+        // All kinds of breakage came up, and all kinds of outcome.
+        for breakage in Breakage.allCases {
+            #expect(tally.count(breakage) >= 10, "\(breakage): \(tally.count(breakage))")
+        }
         for kind in ["UnknownAPI", "InvalidInput", "parse", "gave up", "answered"] {
             #expect(kinds[kind, default: 0] > 0, "\(kind): \(kinds)")
         }
@@ -128,5 +163,62 @@ struct BrokenOutputTests {
         // On disk and back it is the same, what is no number included.
         let data = try ExactJSON.encode(run)
         #expect(try ExactJSON.encode(ExactJSON.decode(Trajectory.self, from: data)) == data)
+    }
+
+    /// Says one thing as planner and another as caller.
+    private struct FixedModel: LanguageModel {
+        let identity = "fixed"
+        let plan: String
+        let call: String
+
+        func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+            let isPlan = request.messages.last?.text.hasSuffix("Plan.") == true
+            return AsyncThrowingStream { continuation in
+                continuation.yield(
+                    .finished(sample: 0, Completion(text: isPlan ? plan : call, finish: .endOfTurn)))
+                continuation.finish()
+            }
+        }
+    }
+
+    /// `API` stands for the name that is offered.
+    @Test(
+        "each kind of breakage has the outcome that is written down for it",
+        arguments: [
+            ("I think.", "Action: API\nAction Input: {}", "InvalidInput"),
+            ("Ｎｅｘｔ: give up.", "Action: API\nAction Input: {}", "InvalidInput"),
+            ("Next: caller. Next: give up.", "Action: API\nAction Input: {}", "InvalidInput"),
+            ("Next: caller.", "Action: API", "InvalidInput"),
+            ("Next: caller.", "", "UnknownAPI"),
+            ("Next: caller.", "Action: API\nAction Input: {\"city\": ", "parse"),
+            ("Next: caller.", "Action: API\nAction Input: [1]", "parse"),
+            ("Next: caller.", "Action: API\nAction Input: {\"city\": NaN}", "InvalidInput"),
+            ("Next: caller.", "Action: API\nAction Input: {\"nothing\": \"HUGE\"}", "InvalidInput"),
+            ("Next: caller.", "Action: made_up\nAction Input: {}", "UnknownAPI"),
+            ("Next: caller.", "Action: API\u{200B}\nAction Input: {}", "UnknownAPI"),
+            ("Next: caller.", "Action: \u{202E}API\nAction Input: {}", "UnknownAPI"),
+            ("Next: conclusion. Next: caller.", " \n", "parse"),
+            ("Next: give up. Next: conclusion.", "", "gave up"),
+            ("", "", "parse"),
+        ])
+    func outcome(plan: String, call: String, expected: String) async throws {
+        let backend = try APIBackend(World(seed: 5, people: 60))
+        let item = try #require(try APITasks(World(seed: 5, people: 60), seed: 3).items("in", count: 1).first)
+        let written = call.replacing("API", with: item.task.tools[0].name)
+            .replacing("HUGE", with: String(repeating: "x", count: 200_000))
+        let model = RoleModel(FixedModel(plan: plan, call: written))
+        let policy = RolePolicy(planner: model, caller: model, summarizer: model)
+        let rollout = Rollout(policy: policy, search: GreedySearch(), maximumSteps: 1) {
+            APISession(backend, offered: item.task.tools.map(\.name))
+        }
+        let step = try #require(try await rollout.trajectory(for: item.task).steps.first)
+        let outcome =
+            switch (step.observation.outcome, step.ending) {
+            case (.executionError(let type, _), _): type
+            case (.parseError, _): "parse"
+            case (_, .gaveUp): "gave up"
+            default: "none"
+            }
+        #expect(outcome == expected)
     }
 }

@@ -6,6 +6,7 @@ public struct RoleModel: Sendable {
     /// By name; nil is the model as it is.
     public var adapter: String?
 
+    /// - Parameter adapter: the name that the model's requests give; behind an endpoint, a model's name there.
     public init(_ model: any LanguageModel, adapter: String? = nil) {
         self.model = model
         self.adapter = adapter
@@ -55,14 +56,18 @@ public struct RolePolicy: Policy {
         self.maximumTokens = maximumTokens
     }
 
+    /// The name of the model that all roles share, or else the three names, joined by `+`.
     public var modelIdentity: String {
         let names = [AgentRole.planner, .caller, .summarizer].compactMap { models[$0]?.model.identity }
         return Set(names).count == 1 ? names.first ?? "" : names.joined(separator: "+")
     }
+    /// The identities of the three views.
     public var promptIdentity: String? {
         [AgentRole.planner, .caller, .summarizer].map { view($0).identity }.joined(separator: "+")
     }
 
+    /// As many steps as are asked for, each from a plan of its own; what the planner calls for is drawn once a plan.
+    /// - Throws: what a model throws, and `LanguageModelError.sampleMissing`.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {

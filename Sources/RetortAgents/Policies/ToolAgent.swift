@@ -26,9 +26,13 @@ public struct ToolAgent: Policy {
         self.maximumTokens = maximumTokens
     }
 
+    /// The model's identity.
     public var modelIdentity: String { model.model.identity }
+    /// The view's identity.
     public var promptIdentity: String? { view.identity }
 
+    /// As many steps as are asked for; a text that was cut at the token limit is an unreadable one.
+    /// - Throws: what the model throws.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {

@@ -7,9 +7,12 @@ public struct RoleUtterance: Sendable, Hashable {
         case user, planner, caller, observation, conclusion
     }
 
+    /// Who says it.
     public var speaker: Speaker
+    /// What is said, without the speaker's name.
     public var text: String
 
+    /// A line of `speaker`.
     public init(_ speaker: Speaker, _ text: String) {
         self.speaker = speaker
         self.text = text
@@ -83,13 +86,5 @@ extension Trajectory {
             if let answer = RoleWords.conclusion(step) { dialogue.append(RoleUtterance(.conclusion, answer)) }
         }
         return dialogue
-    }
-}
-
-extension String {
-    /// The beginning of a long text, and how much of it is missing.
-    func shown(upTo limit: Int) -> String {
-        guard count > limit else { return self }
-        return "\(prefix(limit))… [\(count - limit) characters left out]"
     }
 }

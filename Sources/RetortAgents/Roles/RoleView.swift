@@ -17,12 +17,18 @@ public struct RoleView: View {
     /// A turn that marks a call of a made-up function in ToolBench's data.
     public static let inventedName = "invalid_hallucination_function_name"
 
+    /// Whose view it is.
     public let role: AgentRole
+    /// How much the prompt says.
     public let instructions: Instructions
+    /// What a call looks like.
     public let callForm: CallForm
     /// Observations show at most so many characters.
     public let observationLimit: Int
 
+    /// - Parameters:
+    ///   - instructions: brief for a student that learned the form, full for a model that knows nothing of it.
+    ///   - observationLimit: in characters; what is longer ends with a mark that says how many are left out.
     public init(
         _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json, observationLimit: Int = 1024
     ) {
@@ -32,6 +38,7 @@ public struct RoleView: View {
         self.observationLimit = observationLimit
     }
 
+    /// What the role is shown of the whole trajectory: the documents, and one user message of a span an utterance.
     public func messages(for trajectory: Trajectory) -> [Message] {
         prompt(trajectory, steps: trajectory.steps.count)
     }

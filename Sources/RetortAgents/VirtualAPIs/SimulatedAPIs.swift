@@ -38,6 +38,12 @@ public struct SimulatedAPIs: VirtualAPIs {
                 properties: ["error": .string(maximumLength: 200), "response": .string(maximumLength: 800)],
                 required: ["error", "response"], others: nil)))
 
+    /// What a server that enforces schemas is told of a reply.
+    public static let replySchema: JSONValue = [
+        "type": "object", "properties": ["error": ["type": "string"], "response": ["type": "string"]],
+        "required": ["error", "response"], "additionalProperties": false,
+    ]
+
     public func reply(to call: VirtualCall) async throws -> VirtualReply {
         let name = VirtualAPIName(call)
         let document = documents[name]

@@ -1,16 +1,38 @@
 import RetortCore
+import Synchronization
 
-/// A model that is asked the same question several times.
-struct JudgePanel: Sendable {
+/// A model that is asked the same question several times. What it said is remembered: a question that comes up again, with
+/// the same seed, costs nothing. Around the model a cassette is a lasting memory.
+final class JudgePanel: Sendable {
     private let model: any LanguageModel
     private let size: Int
     private let temperature: Double
+    private let maximumTokens: Int
+    private let known = Mutex<[String: [String]]>([:])
 
-    /// - Parameter votes: how often a question is asked; a single time greedily.
-    init(model: any LanguageModel, votes: Int, temperature: Double) {
+    /// - Parameters:
+    ///   - votes: how often a question is asked; a single time greedily.
+    ///   - maximumTokens: of each reply.
+    init(model: any LanguageModel, votes: Int, temperature: Double, maximumTokens: Int = 512) {
         self.model = model
         size = max(votes, 1)
         self.temperature = temperature
+        self.maximumTokens = maximumTokens
+    }
+
+    /// What the model says, vote by vote.
+    /// - Parameter seed: what the samples are drawn by.
+    /// - Throws: what the model throws.
+    func replies(to question: String, seed: String) async throws -> [String] {
+        let key = "\(seed)\n\(question)"
+        if let replies = known.withLock({ $0[key] }) { return replies }
+        let sampling = Sampling(temperature: size > 1 ? temperature : 0, seed: StableHash.of(seed))
+        let completions = try await model.complete(
+            GenerationRequest(
+                messages: [Message(.user, question)], samples: size, sampling: sampling, maximumTokens: maximumTokens))
+        let replies = completions.map(\.text)
+        known.withLock { $0[key] = replies }
+        return replies
     }
 
     /// Counts what the model says.
@@ -21,16 +43,19 @@ struct JudgePanel: Sendable {
     func votes(
         on question: String, yes: String, no: String, or undecided: String, seed: String
     ) async throws -> JudgeVotes {
-        let sampling = Sampling(temperature: size > 1 ? temperature : 0, seed: StableHash.of(seed))
-        let completions = try await model.complete(
-            GenerationRequest(
-                messages: [Message(.user, question)], samples: size, sampling: sampling, maximumTokens: 512))
-        return completions.reduce(into: JudgeVotes()) { count, completion in
-            switch JudgeQuestion.verdict(completion.text, among: [yes, no, undecided]) {
-            case yes: count.yes += 1
-            case no: count.no += 1
-            default: count.unsure += 1
-            }
+        try await replies(to: question, seed: seed).reduce(into: JudgeVotes()) { count, text in
+            count.add(JudgeQuestion.verdict(text, among: [yes, no, undecided]), yes: yes, no: no)
+        }
+    }
+}
+
+extension JudgeVotes {
+    /// Counts a vote; a word that is neither, or none, is an undecided one.
+    mutating func add(_ word: String?, yes: String = "yes", no: String = "no") {
+        switch word {
+        case yes: self.yes += 1
+        case no: self.no += 1
+        default: unsure += 1
         }
     }
 }

@@ -21,6 +21,12 @@ public struct JudgeVotes: Codable, Sendable, Hashable {
 
     /// Whether there is no majority either way.
     public var isTie: Bool { score == 0.5 }
+
+    /// How many there are.
+    public var count: Int { yes + no + unsure }
+
+    /// Whether all votes say the same.
+    public var isUnanimous: Bool { [yes, no, unsure].count { $0 > 0 } == 1 }
 }
 
 /// Scores of many runs, each 0, ½ or 1, with the 95 % interval of their mean.

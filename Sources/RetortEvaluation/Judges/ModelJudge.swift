@@ -176,16 +176,8 @@ public final class ModelJudge: Grader {
         var correct: Bool
     }
 
-    /// The last JSON object in a reply that is a vote; models like to talk before it.
+    /// The last vote in a reply.
     static func read(_ reply: String) -> (correct: Bool, reason: String)? {
-        for open in reply.ranges(of: "{").reversed() {
-            for close in reply[open.lowerBound...].ranges(of: "}") {
-                let text = reply[open.lowerBound..<close.upperBound]
-                if let vote = try? JSONDecoder().decode(Vote.self, from: Data(text.utf8)) {
-                    return (vote.correct, vote.reason ?? "")
-                }
-            }
-        }
-        return nil
+        JudgeReply.last(Vote.self, in: reply).map { ($0.correct, $0.reason ?? "") }
     }
 }

@@ -48,11 +48,13 @@ public struct WinJudge: Sendable {
 /// Runs that cannot be judged.
 public enum JudgeError: Error, CustomStringConvertible, Equatable {
     case differentTasks(String, String)
+    case noReference(String)
 
     public var description: String {
         switch self {
         case .differentTasks(let first, let second):
             "'\(first)' and '\(second)' are different requests; compare runs for the same one"
+        case .noReference(let task): "nobody knows which calls solve '\(task)'; judge tasks of ToolAlpaca's sets"
         }
     }
 }

@@ -104,10 +104,13 @@ extension RecipeRun {
             let job = TrainingJob(
                 name: name, base: base, trajectories: seen,
                 views: stage.roles.map { RoleView($0, instructions: .brief, callForm: callForm) }, plan: stage.plan,
-                target: target,
-                isMerged: curriculum.stages.contains { $0.from == stage.name },
-                lossFile: folder.result("loss-\(student.name)-\(label)"))
-            try await TrainingThread().run(job)
+                target: target, lossFile: folder.result("loss-\(student.name)-\(label)"))
+            let thread = TrainingThread()
+            // Another curriculum may have trained the parent, and gone on from it or not.
+            if let parent, let below = parent.base {
+                try await thread.merge(parent.folder, into: below, to: parent.whole)
+            }
+            try await thread.run(job)
         }
         if case .lora = stage.plan.configuration.method {
             return TrainedStage(folder: target, base: base, hash: hash)

@@ -41,23 +41,7 @@ struct EndpointTeacher: Sendable {
         guard let place = plan.places.first else {
             throw RemoteError.configuration("the teacher has no endpoint and no 'model'")
         }
-        if let model = place.model { return model }
-        let models = try await RemoteModel.models(at: endpoint(place, model: ""), seconds: plan.connectSeconds)
-        guard models.count == 1, let only = models.first else {
-            throw RemoteError.configuration(
-                "\(place.url) has \(models.count) models (\(models.prefix(8).joined(separator: ", "))); "
-                    + "name one with 'teacher.model' or --teacher-model")
-        }
-        return only
-    }
-
-    private static func endpoint(_ place: TeacherPlan.Place, model: String) throws -> Endpoint {
-        let key =
-            try place.key.map { try APIKey(environment: $0) }
-            ?? place.keyFile.map { try APIKey(file: URL(fileURLWithPath: $0)) }
-        return try Endpoint(
-            place.url, model: place.model ?? model, key: key, weight: place.weight, concurrency: place.concurrency,
-            prefill: place.prefill, grammar: place.grammar ?? .schemas)
+        return try await place.modelName(seconds: plan.connectSeconds)
     }
 
     private static func remote(_ plan: TeacherPlan, _ name: String) throws -> RemoteModel {
@@ -78,6 +62,6 @@ struct EndpointTeacher: Sendable {
                 attempts: plan.attempts, base: plan.backoffSeconds ?? 0.5, cap: max(30, plan.backoffSeconds ?? 0),
                 patience: plan.patienceSeconds),
             queue: max(4096, plan.concurrency * 4), asksForTokenIDs: plan.tokenIDs ?? true)
-        return try RemoteModel(plan.places.map { try endpoint($0, model: name) }, options: options, identity: name)
+        return try RemoteModel(plan.places.map { try $0.endpoint(model: name) }, options: options, identity: name)
     }
 }

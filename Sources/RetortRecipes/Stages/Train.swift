@@ -34,7 +34,7 @@ extension RecipeRun {
             guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: style.rawValue, of: entries.count) }
             let job = TrainingJob(
                 name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, views: [view(style)],
-                plan: plan, target: target, isMerged: false,
+                plan: plan, target: target,
                 lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"))
             try await TrainingThread().run(job)
         }
@@ -63,8 +63,6 @@ struct TrainingJob: Sendable {
     let views: [any View]
     let plan: Recipe.TrainingPlan
     let target: URL
-    /// Whether an adapter is also written merged into its base, for stages that go on from it.
-    let isMerged: Bool
     let lossFile: URL
 }
 
@@ -125,10 +123,17 @@ actor TrainingThread {
                     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
                 ])
             try AdapterFile.write(network, adapter, to: job.target)
-            guard job.isMerged else { return }
-            try Checkpoint.write(
-                Checkpoint(folder: job.target).network(), dtype: .float32, tokenizerFrom: checkpoint.folder,
-                to: job.target.appendingPathComponent("merged"))
         }
+    }
+
+    /// Writes an adapter merged into its base, for stages that go on from it, unless that was done before.
+    func merge(_ adapter: URL, into base: URL, to target: URL) throws {
+        guard !FileManager.default.fileExists(atPath: target.path) else { return }
+        // A kill in the middle leaves the unfinished name behind, which is written anew.
+        let unfinished = target.appendingPathExtension("unfinished")
+        try? FileManager.default.removeItem(at: unfinished)
+        try Checkpoint.write(
+            Checkpoint(folder: adapter).network(), dtype: .float32, tokenizerFrom: base, to: unfinished)
+        try FileManager.default.moveItem(at: unfinished, to: target)
     }
 }

@@ -174,6 +174,17 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
+    /// The ids of the tasks of which a set has trajectories that did not break.
+    public func endedTaskIDs(in set: String) async throws -> Set<String> {
+        try await using { database in
+            try await database.read { database in
+                try String.fetchSet(
+                    database, sql: "SELECT task FROM trajectory WHERE \"set\" = ? AND ending <> 'failed'",
+                    arguments: [set])
+            }
+        }
+    }
+
     /// How many trajectories a set holds; 0 when there is no such set.
     public func count(in set: String) async throws -> Int {
         try await sets().first { $0.name == set }?.count ?? 0

@@ -1,0 +1,15 @@
+import Foundation
+
+/// Reads what a judge wrote as JSON.
+enum JudgeReply {
+    /// The last JSON object in a reply that can be read as a value; models like to talk before it.
+    static func last<Value: Decodable>(_ type: Value.Type, in reply: String) -> Value? {
+        for open in reply.ranges(of: "{").reversed() {
+            for close in reply[open.lowerBound...].ranges(of: "}") {
+                let text = reply[open.lowerBound..<close.upperBound]
+                if let value = try? JSONDecoder().decode(type, from: Data(text.utf8)) { return value }
+            }
+        }
+        return nil
+    }
+}

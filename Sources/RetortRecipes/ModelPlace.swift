@@ -1,0 +1,41 @@
+import Foundation
+import RetortCore
+import RetortLLM
+import RetortRemote
+import RetortTensor
+
+/// Where a model is: in this process, or behind an OpenAI-compatible endpoint.
+public enum ModelPlace: Sendable {
+    /// A checkpoint's folder, with adapters by the names that requests give.
+    case folder(URL, adapters: [String: URL] = [:], device: Device = .cpu)
+    /// An endpoint. Adapters are models of it, by the names that requests give.
+    case endpoint(TeacherPlan.Place)
+
+    /// Opens it.
+    /// - Parameters:
+    ///   - concurrency: the most samples at once, or the most requests.
+    ///   - seconds: the longest an endpoint may take for one attempt.
+    ///   - schema: a JSON schema that an endpoint is asked to hold its replies to; a checkpoint takes grammars instead.
+    /// - Throws: what a checkpoint that cannot be read throws; `RemoteError` for an endpoint that cannot be used.
+    public func open(
+        concurrency: Int, seconds: Double = RemoteOptions.TimeLimits().total, schema: JSONValue? = nil
+    ) async throws -> any LanguageModel {
+        switch self {
+        case .folder(let folder, let adapters, let device):
+            return try LocalModel(
+                folder: folder, options: .init(maximumSamples: concurrency, device: device, adapters: adapters))
+        case .endpoint(var place):
+            place.concurrency = concurrency
+            let usual = RemoteOptions.TimeLimits()
+            let name = try await place.modelName(seconds: usual.connect)
+            return try RemoteModel(
+                [place.endpoint(model: name)],
+                options: RemoteOptions(
+                    limits: .init(
+                        connect: usual.connect, firstByte: min(usual.firstByte, seconds),
+                        idle: min(usual.idle, seconds), total: seconds),
+                    responseSchema: schema),
+                identity: name)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Foundation
+import RetortCore
+import RetortRecipes
+import RetortTensor
+
+/// A model in this process, or behind an endpoint.
+struct ModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The checkpoint's folder.", valueName: "folder"))
+    var model: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "In place of a folder, an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1.", valueName: "url"))
+    var endpoint: String?
+
+    @Option(help: ArgumentHelp("What the endpoint calls the model; its only one unless given.", valueName: "name"))
+    var endpointModel: String?
+
+    @Option(help: ArgumentHelp("The environment variable that holds the endpoint's key.", valueName: "variable"))
+    var endpointKey: String?
+
+    @Option(help: "Where a checkpoint's weights live: cpu or cuda.") var device: Device = .cpu
+
+    func validate() throws {
+        guard (model == nil) != (endpoint == nil) else {
+            throw ValidationError("Give exactly one of --model FOLDER and --endpoint URL.")
+        }
+        guard endpoint != nil || (endpointModel == nil && endpointKey == nil) else {
+            throw ValidationError("--endpoint-model and --endpoint-key need --endpoint URL.")
+        }
+    }
+
+    /// Where it is.
+    /// - Parameter adapters: by name, folders of adapters over a checkpoint.
+    func place(adapters: [String: URL] = [:]) throws -> ModelPlace {
+        if let model { return .folder(URL(fileURLWithPath: model), adapters: adapters, device: device) }
+        var place = TeacherPlan.Place(url: endpoint ?? "")
+        place.model = endpointModel
+        place.key = endpointKey
+        return .endpoint(place)
+    }
+}
