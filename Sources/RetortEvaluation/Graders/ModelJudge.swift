@@ -33,8 +33,17 @@ public final class ModelJudge: Grader {
         var known: [String: Task<Verdict, any Error>] = [:]
     }
 
+    /// Which answers the model is asked about. An empty answer is wrong without asking.
+    public enum Scope: Sendable {
+        /// Those that do not match a reference exactly; what matches is right and costs nothing.
+        case unmatched
+        /// Every one, to learn how far exact match and the judge agree.
+        case all
+    }
+
     private let model: any LanguageModel
     private let votes: Int
+    private let scope: Scope
     private let sampling: Sampling
     private let exact = ExactGrader()
     private let state = Mutex(Tally())
@@ -50,9 +59,13 @@ public final class ModelJudge: Grader {
     /// - Parameters:
     ///   - votes: an odd number, so that there is a majority; one vote is greedy.
     ///   - temperature: of several votes.
-    public init(_ model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
+    ///   - scope: which answers it is asked about.
+    public init(
+        _ model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7, asking scope: Scope = .unmatched
+    ) {
         self.model = model
         self.votes = max(votes, 1)
+        self.scope = scope
         sampling = votes > 1 ? Sampling(temperature: temperature) : .greedy
     }
 
@@ -69,7 +82,9 @@ public final class ModelJudge: Grader {
     /// - Throws: what the model throws.
     public func judge(_ answer: String?, for task: AgentTask) async throws -> Verdict {
         let verdict = await exact.grade(answer, for: task)
-        guard !verdict.isCorrect, let answer, !task.answers.isEmpty, !ExactGrader.normalised(answer).isEmpty else {
+        guard !verdict.isCorrect || scope == .all, let answer, !task.answers.isEmpty,
+            !ExactGrader.normalised(answer).isEmpty
+        else {
             return verdict
         }
         let key = JSONValue.array([.string(task.question), .array(task.answers.map { .string($0) }), .string(answer)])

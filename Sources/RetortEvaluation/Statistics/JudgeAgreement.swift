@@ -1,0 +1,174 @@
+import RetortCore
+
+/// How exact match and word overlap agree with a judge on the same factual answers.
+///
+/// The judge reads what a comparison of words cannot: `J. F. Kennedy` for `John Kennedy`. Where they part is where one of
+/// them is wrong, and worth a look.
+public struct JudgeAgreement: Codable, Sendable, Hashable {
+    /// An answer as all three see it.
+    public struct Opinion: Sendable, Hashable {
+        public let isExact: Bool
+        /// Word overlap, in 0…1.
+        public let f1: Double
+        public let isJudgedCorrect: Bool
+
+        public init(isExact: Bool, f1: Double, isJudgedCorrect: Bool) {
+            (self.isExact, self.f1, self.isJudgedCorrect) = (isExact, f1, isJudgedCorrect)
+        }
+    }
+
+    /// A share or mean in percent with its 95 % interval.
+    public struct Figure: Codable, Sendable, Hashable {
+        public let value: Double
+        public let low: Double
+        public let high: Double
+    }
+
+    /// Judged answers.
+    public let n: Int
+    public let exactMatch: Figure
+    public let f1: Figure
+    public let judge: Figure
+    /// The two-by-two table of exact match and the judge.
+    public let bothCorrect: Int
+    public let onlyExact: Int
+    public let onlyJudge: Int
+    public let neither: Int
+    /// The share of answers on which they agree, in percent.
+    public let agreement: Double
+    /// Cohen's kappa (J. Cohen, Educational and Psychological Measurement 20, 1960): 1 is full agreement, 0 is chance. Nil
+    /// where chance alone would agree fully.
+    public let kappa: Double?
+    /// Its 95 % interval: a bootstrap's over the answers.
+    public let kappaLow: Double?
+    public let kappaHigh: Double?
+    /// The mean word overlap, in percent, of answers that the judge takes for correct and of the others; nil where there
+    /// are none.
+    public let f1WhereCorrect: Double?
+    public let f1WhereWrong: Double?
+    /// How well the overlap tells the judge's correct answers from the others: the chance that of one of each the correct
+    /// one has more of it, ties counting half (the area under the ROC curve), in 0…1. Nil without both.
+    public let f1Separation: Double?
+
+    /// - Returns: nil without opinions.
+    public init?(_ opinions: [Opinion], seed: UInt64 = 1) {
+        guard !opinions.isEmpty else { return nil }
+        n = opinions.count
+        exactMatch = Self.share(opinions.count(where: \.isExact), of: n)
+        judge = Self.share(opinions.count(where: \.isJudgedCorrect), of: n)
+        let overlaps = opinions.map { $0.f1 * 100 }
+        let mean = overlaps.reduce(0, +) / Double(n)
+        let interval = Bootstrap.mean(overlaps, seed: seed)
+        f1 = Figure(value: mean, low: interval?.low ?? mean, high: interval?.high ?? mean)
+        let table = Table(opinions)
+        (bothCorrect, onlyExact, onlyJudge, neither) = (table.both, table.first, table.second, table.neither)
+        agreement = 100 * table.observed
+        kappa = table.kappa
+        let drawn = Self.kappas(opinions, seed: seed)
+        kappaLow = drawn?.low
+        kappaHigh = drawn?.high
+        let right = opinions.filter(\.isJudgedCorrect).map(\.f1)
+        let wrong = opinions.filter { !$0.isJudgedCorrect }.map(\.f1)
+        func percent(_ values: [Double]) -> Double? {
+            values.isEmpty ? nil : 100 * values.reduce(0, +) / Double(values.count)
+        }
+        (f1WhereCorrect, f1WhereWrong) = (percent(right), percent(wrong))
+        f1Separation = Self.separation(right, wrong)
+    }
+
+    private static func share(_ part: Int, of count: Int) -> Figure {
+        let share = Proportion(successes: part, count: count)
+        return Figure(value: 100 * share.value, low: 100 * share.interval.low, high: 100 * share.interval.high)
+    }
+
+    /// Counts of two yes-or-no judgements.
+    private struct Table {
+        var (both, first, second, neither) = (0, 0, 0, 0)
+
+        init(_ opinions: some Sequence<Opinion>) {
+            for opinion in opinions {
+                switch (opinion.isExact, opinion.isJudgedCorrect) {
+                case (true, true): both += 1
+                case (true, false): first += 1
+                case (false, true): second += 1
+                case (false, false): neither += 1
+                }
+            }
+        }
+
+        var observed: Double { Double(both + neither) / Double(both + first + second + neither) }
+
+        var kappa: Double? {
+            let n = Double(both + first + second + neither)
+            let (a, b) = (Double(both + first) / n, Double(both + second) / n)
+            let chance = a * b + (1 - a) * (1 - b)
+            return chance < 1 ? (observed - chance) / (1 - chance) : nil
+        }
+    }
+
+    private static func kappas(_ opinions: [Opinion], seed: UInt64) -> (low: Double, high: Double)? {
+        var generator = SeededGenerator(seed: seed)
+        var kappas = (0..<Bootstrap.rounds).compactMap { _ in
+            Table((0..<opinions.count).map { _ in opinions[Int.random(in: opinions.indices, using: &generator)] }).kappa
+        }
+        // Draws without a kappa are those in which both say the same of all.
+        guard kappas.count > Bootstrap.rounds / 2 else { return nil }
+        kappas.sort()
+        let count = Double(kappas.count)
+        return (kappas[Int(0.025 * count)], kappas[min(Int(0.975 * count), kappas.count - 1)])
+    }
+
+    /// By ranks: n log n for any number of answers.
+    private static func separation(_ right: [Double], _ wrong: [Double]) -> Double? {
+        guard !right.isEmpty, !wrong.isEmpty else { return nil }
+        let sorted = wrong.sorted()
+        func position(_ value: Double, inclusive: Bool) -> Int {
+            var (low, high) = (0, sorted.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if sorted[middle] < value || (inclusive && sorted[middle] == value) {
+                    low = middle + 1
+                } else {
+                    high = middle
+                }
+            }
+            return low
+        }
+        let wins = right.reduce(0.0) { sum, value in
+            sum + Double(position(value, inclusive: false) + position(value, inclusive: true)) / 2
+        }
+        return wins / (Double(right.count) * Double(wrong.count))
+    }
+
+    /// A few lines for people.
+    public var text: String {
+        func line(_ name: String, _ figure: Figure) -> String {
+            "\(name) \(Self.one(figure.value)) (\(Self.one(figure.low))–\(Self.one(figure.high))) %"
+        }
+        let wide = String(max(bothCorrect, onlyExact, onlyJudge, neither)).count
+        func cell(_ count: Int) -> String {
+            String(repeating: " ", count: max(wide, 5) - String(count).count) + "\(count)"
+        }
+        let spread = kappaLow.flatMap { low in kappaHigh.map { "\(Self.two(low)) to \(Self.two($0))" } }
+        let pad = String(repeating: " ", count: max(wide, 5) - 5)
+        return """
+            \(n) judged answers: \(line("exact match", exactMatch)), \(line("F1", f1)), \(line("judge", judge))
+
+                              judge: \(pad)right \(pad)wrong
+            exact match: right       \(cell(bothCorrect)) \(cell(onlyExact))
+            exact match: wrong       \(cell(onlyJudge)) \(cell(neither))
+
+            agreement \(Self.one(agreement)) %, Cohen's kappa \(kappa.map(Self.two) ?? "not defined")\
+            \(spread.map { " (\($0))" } ?? "")
+            F1 where the judge says right \(f1WhereCorrect.map(Self.one) ?? "–") %, where wrong \
+            \(f1WhereWrong.map(Self.one) ?? "–") %; separation \(f1Separation.map(Self.two) ?? "–")
+            """
+    }
+
+    private static func one(_ value: Double) -> String { format(value, 10) }
+    private static func two(_ value: Double) -> String { format(value, 100) }
+    private static func format(_ value: Double, _ scale: Double) -> String {
+        let rounded = (value * scale).rounded() / scale
+        return "\(rounded == 0 ? 0 : rounded)"
+    }
+}
