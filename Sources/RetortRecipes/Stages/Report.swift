@@ -8,7 +8,10 @@ extension RecipeRun {
     func report(_ summary: EvaluationSummary) async throws {
         try summary.write(to: folder.summaryFile)
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
-        let table = MarkdownTable.render(summary) + "\n" + TeacherYield.table(try await yields())
+        let tables = [BenchmarkTable.section(benchmarkAudits())]
+        let table =
+            MarkdownTable.render(summary) + "\n" + TeacherYield.table(try await yields())
+            + tables.map { "\n\($0.markdown)" }.joined()
         try AtomicFile.write(Data(table.utf8), to: folder.tableFile)
         var samples: [HTMLReport.Sample] = []
         var losses: [HTMLReport.Curve] = []
@@ -30,7 +33,9 @@ extension RecipeRun {
                         values: try JSONCoding.decoder.decode([Double].self, from: data)))
             }
         }
-        let page = HTMLReport(title: recipe.name, summary: summary, samples: samples, losses: losses).render()
+        let page = HTMLReport(
+            title: recipe.name, summary: summary, samples: samples, losses: losses, tables: tables
+        ).render()
         try AtomicFile.write(Data(page.utf8), to: folder.reportFile)
     }
 
