@@ -50,7 +50,10 @@ struct RecipeTests {
 
     @Test(
         "the recipes that come with Retort are sound",
-        arguments: ["quickstart", "ladder", "tora-gsm8k", "alpha-umi", "alpha-umi-grammar", "alpha-umi-gsm8k"])
+        arguments: [
+            "quickstart", "ladder", "paper-table", "paper-benchmarks", "tora-gsm8k", "alpha-umi", "alpha-umi-grammar",
+            "alpha-umi-gsm8k",
+        ])
     func shipped(name: String) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()

@@ -98,13 +98,16 @@ public actor RecipeRun {
         for student in recipe.students {
             var measured: [(name: String, records: [RunRecord])] = []
             for system in recipe.evaluation.systems {
-                let base = trained["\(student.name)/\(system.style.rawValue)"] ?? ""
-                let (parameters, records) = try await evaluate(student, system, after: base)
+                let weights =
+                    system.isTrained
+                    ? trained["\(student.name)/\(system.style.rawValue)"] : try Self.fingerprint(student.base)
+                let (parameters, records) = try await evaluate(student, system, after: weights ?? "")
                 summary.add(system.rawValue, student: student.name, parameters: parameters, records)
                 measured.append((system.rawValue, records))
             }
             summary.compare(student.name, measured)
         }
+        summary.average()
         try await report(summary)
         return .answers(summary)
     }
