@@ -20,7 +20,7 @@ public struct DistilledAgent: Sendable {
         run url: URL, student name: String?, votes: Int, requiring sandbox: SandboxLevel = .restricted
     ) async throws {
         let run = try await DistilledRun(url, requiring: sandbox)
-        guard let student = run.checkpoints.last(where: { $0.style == .agent && (name == nil || $0.student == name) })
+        guard let student = run.checkpoints.last(where: { $0.style.isAgent && (name == nil || $0.student == name) })
         else { throw RunError.noAgent(url.path) }
         // Each step's prompt begins with the step before.
         let model = try LocalModel(

@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortEvaluation
 import RetortLLM
 import RetortPython
 
@@ -78,7 +79,10 @@ public struct DistilledRun: Sendable {
         let search: any Search =
             vote.samples == 1
             ? GreedySearch(sampling: sampling)
-            : isGreedy ? vote.search : SelfConsistentSearch(samples: vote.samples, sampling: sampling, rule: vote.rule)
+            : isGreedy
+                ? vote.search
+                : SelfConsistentSearch(
+                    samples: vote.samples, sampling: sampling, rule: vote.rule, spelling: AnswerSpelling.of)
         return Rollout(
             policy: policy, search: search, maximumSteps: plan.maximumSteps,
             seed: isGreedy ? recipe.seed : sampling.seed

@@ -9,7 +9,7 @@ import RetortCore
 /// thought goes on from that, right or wrong. Comparisons never slip.
 public struct ScriptedTeacherModel: LanguageModel {
     /// How often it goes wrong, in 0…1.
-    public struct Noise: Sendable, Hashable {
+    public struct Noise: Codable, Sendable, Hashable {
         /// A wrong plan when it acts.
         public var agentSlip: Double
         /// A wrong plan when it reasons.

@@ -33,19 +33,34 @@ struct BenchmarksCommand: AsyncParsableCommand {
         guard let data else { return list(chosen) }
         let folder = URL(fileURLWithPath: data)
         let training = try trainingText()
-        var isSound = true
+        var audits: [BenchmarkAudit] = []
+        var absent: [Benchmark] = []
         for benchmark in chosen {
             let file = folder.appendingPathComponent(benchmark.file)
             guard FileManager.default.fileExists(atPath: file.path) else {
                 if !only.isEmpty { throw BenchmarkError.missing(benchmark: benchmark.name, file: file.path) }
-                if !json { print("– \(benchmark.name): not at \(file.path)") }
+                absent.append(benchmark)
                 continue
             }
-            let audit = try await BenchmarkAudit.of(benchmark, in: folder, training: training).audit
-            isSound = isSound && audit.isComplete != false && audit.isUnchanged != false
-            show(audit)
+            audits.append(try await BenchmarkAudit.of(benchmark, in: folder, training: training).audit)
         }
-        if !isSound { throw ExitCode.failure }
+        try show(audits, absent: absent)
+        if audits.contains(where: { $0.isComplete == false || $0.isUnchanged == false }) { throw ExitCode.failure }
+    }
+
+    private func show(_ audits: [BenchmarkAudit], absent: [Benchmark]) throws {
+        if json {
+            for audit in audits { print(String(decoding: try JSONCoding.encoder.encode(audit), as: UTF8.self)) }
+            return
+        }
+        guard !audits.isEmpty else {
+            throw ValidationError(
+                "--data \(data ?? "") holds none of them; 'retort benchmarks' lists where each belongs")
+        }
+        print(BenchmarkTable.render(audits), terminator: "")
+        print("\(audits.reduce(0) { $0 + $1.n }) questions.")
+        for remark in BenchmarkTable.remarks(audits) { print("- \(remark)") }
+        if !absent.isEmpty { print("Not there: \(absent.map { "\($0.name) (\($0.file))" }.joined(separator: ", "))") }
     }
 
     private func trainingText() throws -> TrainingText? {
@@ -68,24 +83,5 @@ struct BenchmarksCommand: AsyncParsableCommand {
                     "\(benchmark.name): \(benchmark.title), \(benchmark.family.rawValue), \(count), \(benchmark.file)")
             }
         }
-    }
-
-    private func show(_ audit: BenchmarkAudit) {
-        if json {
-            let data = (try? JSONCoding.encoder.encode(audit)) ?? Data()
-            return print(String(decoding: data, as: UTF8.self))
-        }
-        let isSound = audit.isComplete != false && audit.isUnchanged != false
-        var notes: [String] = []
-        if audit.isComplete == false { notes.append("another number of questions than expected") }
-        if audit.isUnchanged == false { notes.append("another checksum than expected (\(audit.checksum))") }
-        if audit.repeated > 0 { notes.append("\(audit.repeated) repeated") }
-        if audit.unanswered > 0 { notes.append("\(audit.unanswered) without an answer") }
-        notes.append("own answers \(audit.ownAccepted) of \(audit.n) accepted")
-        notes.append("others' \(audit.strangersAccepted) of \(audit.strangersTried)")
-        if let found = audit.contamination {
-            notes.append("\(found.exact.count) questions in training, \(found.overlapping.count) nearly")
-        }
-        print("\(isSound ? "✓" : "✗") \(audit.benchmark): \(audit.n) questions; \(notes.joined(separator: "; "))")
     }
 }

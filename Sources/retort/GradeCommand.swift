@@ -11,10 +11,16 @@ struct GradeCommand: AsyncParsableCommand {
         discussion: """
               retort grade --pairs answers.jsonl --json
               retort grade --pairs answers.jsonl --second disagreements.jsonl
+              retort grade --pairs answers.jsonl --judge http://127.0.0.1:8000/v1
               retort grade --self-test questions.json --json
 
             A pair is a line {"prediction": …, "reference": …, "kind": "math" or "factual"}; a reference may be a list of
-            accepted ones. The self-test gives each reference answer back boxed, plain and as SymPy writes it, which must
+            accepted ones. A factual answer counts by exact match. With a judge, which may also have been asked before and is
+            then a member "judge" of the lines (true, false, or an object with "correct" and "reason"), exact match, word
+            overlap (F1) and the judge are held against each other: a two-by-two table and Cohen's kappa, in JSON a last
+            line {"agreement": …}. The judge reads a member "question" of the lines where there is one.
+
+            The self-test gives each reference answer back boxed, plain and as SymPy writes it, which must
             all be accepted, and altered in a digit, the sign, by a factor of 100, by 1e-4, with an end of an interval
             open instead of closed or coordinates exchanged, which must be rejected. It ends with code 1 when a reference
             is not accepted or more than one alteration in a thousand is.
@@ -31,6 +37,7 @@ struct GradeCommand: AsyncParsableCommand {
     var compatibility = Compatibility.retort
     @Flag(help: "Do without SymPy: what only algebra decides is then decided by numbers at several points.")
     var noSympy = false
+    @OptionGroup var judging: JudgeOptions
     @OptionGroup var sandbox: SandboxOptions
     @Flag(help: "Print JSON, one value a line.") var json = false
 
@@ -40,6 +47,7 @@ struct GradeCommand: AsyncParsableCommand {
         guard selfTest.isEmpty != (pairs == nil) else {
             throw ValidationError("Give exactly one of --self-test and --pairs.")
         }
+        guard judging.addresses.isEmpty || pairs != nil else { throw ValidationError("--judge needs --pairs.") }
         guard second == nil || !noSympy else { throw ValidationError("--second needs SymPy's sandbox.") }
     }
 
@@ -61,52 +69,55 @@ struct GradeCommand: AsyncParsableCommand {
 
     // MARK: Pairs
 
-    private struct Line: Codable {
-        var prediction: String?
-        var references: [String]
-        var kind: AgentTask.Family
-        var correct: Bool
-        var reason: String
-        /// The factual answer's word overlap.
-        var f1: Double?
-        /// Math-Verify's opinion.
-        var second: SymbolicJudge.Opinion?
-    }
-
-    private func grade(_ file: URL, _ grader: FamilyGrader, _ judge: SymbolicJudge?) async throws {
+    private func grade(_ file: URL, _ grader: FamilyGrader, _ symbolic: SymbolicJudge?) async throws {
         let list = try JSONLines.read(AnswerPair.self, from: file)
-        let court = second == nil ? nil : judge.map { GradingCourt(grader, second: $0) }
-        let graded = try await concurrentMap(list, width: 4) { pair in
-            let task = pair.task
-            var line = Line(
-                prediction: pair.prediction, references: pair.references, kind: pair.kind, correct: false, reason: "")
-            var disagreement: GradingCourt.Disagreement?
-            let verdict: Verdict
-            if let court {
-                let outcome = try await court.grade(pair.prediction, for: task)
-                (verdict, line.second, disagreement) = (outcome.verdict, outcome.second, outcome.disagreement)
-            } else {
-                verdict = await grader.grade(pair.prediction, for: task)
-            }
-            (line.correct, line.reason) = (verdict.isCorrect, verdict.reason)
-            if pair.kind == .factual, let prediction = pair.prediction {
-                line.f1 = ExactGrader.f1(prediction, pair.references)
-            }
-            return (line, disagreement)
-        }
-        for (line, _) in graded {
-            if json {
-                print(String(decoding: try JSONCoding.encoder.encode(line), as: UTF8.self))
-            } else {
-                print("\(line.correct ? "✓" : "✗") \(line.reason): \(line.prediction ?? "nothing")".prefix(200))
-            }
+        let judge = try await judging.judge()
+        let grading = PairGrading(grader, second: second == nil ? nil : symbolic, judge: judge)
+        let graded = try await grading.grade(list)
+        for pair in graded {
+            if json { try printJSON(pair) } else { print(Self.line(pair)) }
         }
         if let second {
-            let disagreements = graded.compactMap(\.1)
+            let disagreements = graded.compactMap(\.disagreement)
             try JSONLines.write(disagreements, to: URL(fileURLWithPath: second))
             note("\(disagreements.count) of \(graded.count) pairs are judged otherwise by Math-Verify: \(second)")
         }
-        note("\(graded.count { $0.0.correct }) of \(graded.count) correct")
+        note("\(graded.count { $0.correct }) of \(graded.count) correct")
+        try report(graded, judge)
+    }
+
+    private struct AgreementLine: Codable {
+        var agreement: JudgeAgreement
+        /// How the judge's own votes agreed.
+        var votes: ModelJudge.Agreement?
+        /// Factual answers that the judge failed on.
+        var unjudged: Int
+    }
+
+    /// How exact match, F1 and the judge agree, where there is a judge.
+    private func report(_ graded: [GradedPair], _ judge: ModelJudge?) throws {
+        let faults = graded.compactMap(\.judgeFault)
+        if let first = faults.first { note("the judge failed on \(faults.count) answers, first with: \(first)") }
+        if let agreement = JudgeAgreement(graded) {
+            if json {
+                try printJSON(AgreementLine(agreement: agreement, votes: judge?.agreement, unjudged: faults.count))
+            } else {
+                print("\n\(agreement.text)")
+            }
+        } else if judge != nil {
+            note("there is nothing to judge: no pair is of kind factual, or the judge failed on all")
+        }
+        if !faults.isEmpty { throw ExitCode.failure }
+    }
+
+    private static func line(_ pair: GradedPair) -> String {
+        let judged = pair.judge.map { " [judge \($0.isCorrect ? "✓" : "✗")]" } ?? ""
+        return String(
+            "\(pair.correct ? "✓" : "✗")\(judged) \(pair.reason): \(pair.prediction ?? "nothing")".prefix(200))
+    }
+
+    private func printJSON(_ value: some Encodable) throws {
+        print(String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self))
     }
 
     // MARK: Self-test
@@ -142,7 +153,7 @@ struct GradeCommand: AsyncParsableCommand {
                 torn: questions.omissions.count { $0.reason == .torn },
                 refused: result.refused, exceptions: result.exceptions)
             if json {
-                print(String(decoding: try JSONCoding.encoder.encode(report), as: UTF8.self))
+                try printJSON(report)
             } else {
                 show(report)
             }

@@ -95,14 +95,15 @@ struct ServedFolders {
                 let name = "\(student.name)-\(checkpoint.style.rawValue)"
                 try add(name, try load(checkpoint.folder, identity: name))
             }
-            guard let model = models["\(student.name)-agent"] else { continue }
             let votes = run.recipe.evaluation.vote.samples
-            try add(
-                "\(student.name):agent",
-                ServedAgent(identity: model.identity) { run.agent(model, sampling: $0, votes: $1) })
-            try add(
-                "\(student.name):agent+sag",
-                ServedAgent(identity: model.identity, votes: votes) { run.agent(model, sampling: $0, votes: $1) })
+            for style in Recipe.Style.allCases where style.isAgent {
+                guard let model = models["\(student.name)-\(style.rawValue)"] else { continue }
+                let name = "\(student.name):\(style.rawValue)"
+                try add(name, ServedAgent(identity: model.identity) { run.agent(model, sampling: $0, votes: $1) })
+                try add(
+                    "\(name)+sag",
+                    ServedAgent(identity: model.identity, votes: votes) { run.agent(model, sampling: $0, votes: $1) })
+            }
         }
     }
 

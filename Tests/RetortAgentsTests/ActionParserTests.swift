@@ -50,7 +50,8 @@ struct ActionParserTests {
             ("<answer>yes</answer>", "yes"), ("Answer: 1\nNo.\nAnswer: 2", "2"), ("**Answer:** 42\n\nDone.", "42"),
             ("Answer:\n**no**", "no"), ("Answer: \\boxed{7}", "7"),
             ("The Answer: is 1, not\nAnswer: Answer: 3", "Answer: 3"),
-            ("<answer>\\boxed{a}", "a"),
+            ("<answer>\\boxed{a}", "a"), ("3 * 4 = 12. The answer is 12. I hope that helps.", "12"),
+            ("So the final answer is:\n**J. F. Berg**", "J. F. Berg"), ("The answer is 3.5!\nDone.", "3.5"),
         ])
     func answers(text: String, answer: String) {
         #expect(ActionParser.reasonedTurn(text).action == .answer(.string(answer)))

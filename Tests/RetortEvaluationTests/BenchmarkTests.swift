@@ -38,6 +38,11 @@ struct BenchmarkTests {
         #expect(audit.n == 3 && audit.repeated == 1 && audit.unanswered == 1 && audit.ownAccepted == 3)
         #expect(audit.isComplete == false && audit.isUnchanged == false)
         #expect(audit.contamination?.exact.count == 2 && audit.contamination?.overlapping.count == 1)
+        #expect(BenchmarkTable.render([audit]).contains("|         3 | changed |"))
+        let remarks = BenchmarkTable.remarks([audit])
+        #expect(
+            remarks.count == 6 && remarks.contains { $0.contains("repeats 1") }
+                && remarks.contains { $0.contains("a record without") })
     }
 
     @Test("members are named by a mapping, and a question may have several parts")

@@ -21,13 +21,39 @@ struct BrowserTests {
         #expect(page.html[group.upperBound...].prefix(40).contains("open"), "the linked group is open")
         #expect(!page.html.contains("id=\"3m-agent-math-out\" open"))
         #expect(page.html.contains("<i class=\"k\">for</i>"), "code is highlighted")
-        #expect(page.html.contains("candidates and their votes"))
+        #expect(page.html.contains("3 candidates and their votes, 2 different"))
+        #expect(page.html.contains("6 votes, chosen · 2 samples"))
+        #expect(page.html.contains("error: NameError"))
+        #expect(page.html.contains("One row a student") && page.html.contains("<b>75.0</b> <small>±"))
+        #expect(page.html.contains("Math, out of domain, by level"))
         for (width, name) in [(1200, "wide"), (390, "phone")] {
             let picture = folder.appendingPathComponent("\(name).png")
             try Browser.screenshot(file, width: width, to: picture, in: folder)
             let size = try Data(contentsOf: picture).count
             #expect(size > 20_000, "\(name): the picture has \(size) bytes and so little on it")
         }
+    }
+
+    @Test("trajectories can be looked through by outcome and by words, and tables be scrolled with the keyboard")
+    func filter() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-browser-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("report.html")
+        let use = """
+            <script>document.getElementById("find").value="glass ORCHARD";var show=document.getElementById("show");show.value="solved";\
+            show.dispatchEvent(new Event("change"))</script></body>
+            """
+        try Data(ReportMaker.page.replacing("</body>", with: use).utf8).write(to: file)
+        let page = try Browser.dump(file, fragment: "", in: folder)
+        #expect(page.console.isEmpty, "\(page.console)")
+        func count(_ text: String) -> Int { page.html.ranges(of: text).count }
+        let (solved, failed) = (count("<details class=\"run solved\">"), count("<details class=\"run not-solved\">"))
+        // 3 + 5 + 7 + 9 of each family are solved; one family's questions have the words.
+        #expect(solved == 24 && failed == 0)
+        #expect(count("<details class=\"run solved\" hidden=\"\">") == 24 && page.html.contains("24 found"))
+        #expect(count("<details class=\"group\"") == 8 && count("math-out\" hidden=\"\">") == 4)
+        #expect(count("<table>") == count("tabindex=\"0\" role=\"region\" aria-label="))
     }
 }
 
@@ -55,6 +81,7 @@ enum ReportMaker {
             measured.append((system, records))
         }
         summary.compare("3m", measured)
+        summary.average()
         return HTMLReport(
             title: "specimen", summary: summary, samples: samples,
             losses: [.init(name: "3m agent", values: (1...200).map { 3 / Double($0).squareRoot() })],
@@ -95,9 +122,10 @@ enum ReportMaker {
                         outcome: .executionError(type: "NameError", message: "totl"))
                     : Observation(text: "sum \((index + 3) * (index + 3))", outcome: .success))
             if system == "agent+sag" {
-                step.candidates = [5, 2, 1].enumerated().map { place, votes in
+                step.candidates = [6, 6, 2].enumerated().map { place, votes in
                     Candidate(
-                        thought: "", action: .code(program), observation: Observation(text: "sum", outcome: .success),
+                        thought: "", action: .code(place < 2 ? program : "print(7)"),
+                        observation: Observation(text: "sum", outcome: .success),
                         votes: votes, chosen: place == 0)
                 }
             }

@@ -51,8 +51,8 @@ struct RecipeTests {
     @Test(
         "the recipes that come with Retort are sound",
         arguments: [
-            "quickstart", "ladder", "tora-gsm8k", "alpha-umi", "alpha-umi-grammar", "alpha-umi-ranking",
-            "alpha-umi-gsm8k", "second-generation",
+            "quickstart", "ladder", "paper-table", "paper-benchmarks", "tora-gsm8k", "alpha-umi", "alpha-umi-grammar",
+            "alpha-umi-ranking", "alpha-umi-gsm8k", "second-generation",
         ])
     func shipped(name: String) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -16,10 +16,11 @@ public enum ActionParser {
         return (thought, .code(blocks.programs.joined(separator: "\n\n")))
     }
 
-    /// Reads a reasoner's turn: the answer in `<answer>` tags, after the last `Answer:`, or in the last `\boxed{}`.
+    /// Reads a reasoner's turn: the answer in `<answer>` tags, after the last `Answer:`, in the last `\boxed{}`, or after
+    /// the last *the answer is*.
     public static func reasonedTurn(_ text: String) -> (thought: String, action: Action) {
         let visible = withoutThinking(text)
-        let found = taggedAnswer(visible) ?? markedAnswer(visible) ?? boxedAnswer(visible)
+        let found = taggedAnswer(visible) ?? markedAnswer(visible) ?? boxedAnswer(visible) ?? statedAnswer(visible)
         guard let found, !found.answer.isEmpty else {
             return ("", .unparsable(text: text, reason: "no answer was found; close with a line 'Answer: …'"))
         }
@@ -92,6 +93,16 @@ public enum ActionParser {
             return nil
         }
         return (text[..<mark.lowerBound].trimmed, text[mark.upperBound..<end].trimmed)
+    }
+
+    /// What models say that forget the form: the rest of the sentence counts.
+    private static func statedAnswer(_ text: String) -> Answer? {
+        let phrase = /(?i)(?:\b(?:so|thus|hence|therefore),?\s+)?\b(?:the|my) (?:final )?answer is:?\s+/
+        guard let mark = text.matches(of: phrase).last else { return nil }
+        let line = text[mark.range.upperBound...].drop { $0 == "*" }.prefix { !$0.isNewline }
+        var answer = bare(FirstThought.sentences(of: String(line)).first?[...] ?? "")
+        while let last = answer.last, ".!".contains(last) { answer.removeLast() }
+        return (text[..<mark.range.lowerBound].trimmed, bare(answer[...]))
     }
 
     /// An answer without the emphasis or box around the whole of it.

@@ -135,7 +135,7 @@ public enum FirstThought: Sendable, Hashable {
     }
 
     /// Each with the blanks that follow it. A full stop within a number or after a single letter ends nothing.
-    private static func sentences(of text: String) -> [String] {
+    static func sentences(of text: String) -> [String] {
         var sentences: [String] = []
         var current = ""
         var isEnding = false

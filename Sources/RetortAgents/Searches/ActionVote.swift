@@ -9,9 +9,14 @@ public enum VoteRule: String, Sendable, Hashable, CaseIterable, Codable {
     case paper
 }
 
+/// One spelling for final answers that count as the same; nil leaves an answer to the general rule, by which `2`, `2.0` and
+/// the text `2` are one.
+public typealias AnswerSpeller = @Sendable (JSONValue) -> String?
+
 /// The vote among the outcomes of several candidates, while they come in.
 struct ActionVote {
     private let rule: VoteRule
+    private let spelling: AnswerSpeller
     /// For each sample what it amounts to; nil while it is not known.
     private var ballots: [Ballot?]
 
@@ -24,8 +29,9 @@ struct ActionVote {
         case held(String)
     }
 
-    init(samples: Int, rule: VoteRule = .canonical) {
+    init(samples: Int, rule: VoteRule, spelling: @escaping AnswerSpeller) {
         self.rule = rule
+        self.spelling = spelling
         ballots = Array(repeating: nil, count: samples)
     }
 
@@ -36,13 +42,13 @@ struct ActionVote {
             let arguments = effect.arguments.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.text)" }
             ballots[sample] = .held("\(CanonicalText.of(output))\n\(effect.name)(\(arguments.joined(separator: ", ")))")
         case .finished(let observation):
-            ballots[sample] = rule == .paper ? Self.paperBallot(observation) : Self.ballot(observation)
+            ballots[sample] = rule == .paper ? Self.paperBallot(observation) : ballot(observation)
         }
     }
 
-    private static func ballot(_ observation: Observation) -> Ballot {
+    private func ballot(_ observation: Observation) -> Ballot {
         switch observation.outcome {
-        case .final(let value): .final(value.canonical)
+        case .final(let value): .final(spelling(value) ?? value.canonical)
         case .success: .output(CanonicalText.of(observation.text))
         case .parseError, .executionError, .timeout: .failed
         }

@@ -13,11 +13,11 @@ struct CandidateBallot {
     /// Those whose outcome entered the vote.
     private var counted: Set<Int> = []
 
-    init(_ actions: [Action], rule: VoteRule) {
+    init(_ actions: [Action], rule: VoteRule, spelling: @escaping AnswerSpeller) {
         self.actions = actions
         leaders = actions.map { action in actions.firstIndex(of: action) ?? 0 }
         order = Set(leaders).sorted()
-        vote = ActionVote(samples: actions.count, rule: rule)
+        vote = ActionVote(samples: actions.count, rule: rule, spelling: spelling)
     }
 
     var winner: Int { vote.winner }

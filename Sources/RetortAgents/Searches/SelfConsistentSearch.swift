@@ -16,20 +16,25 @@ public struct SelfConsistentSearch: Search {
     private let sampling: Sampling
     private let concurrency: Int
     private let rule: VoteRule
+    private let spelling: @Sendable (JSONValue, AgentTask.Family) -> String?
 
     /// - Parameters:
     ///   - samples: how many proposals a step considers.
     ///   - sampling: how their tokens are chosen; the seed is set for each step.
     ///   - concurrency: how many forks run at once.
     ///   - rule: how candidates are compared.
+    ///   - spelling: one spelling for final answers that a grader of such tasks holds for the same, such as ½ and 0.5; see
+    ///     `AnswerSpeller`.
     public init(
         samples: Int = 8, sampling: Sampling = Sampling(temperature: 0.4, topP: 0.8), concurrency: Int = 8,
-        rule: VoteRule = .canonical
+        rule: VoteRule = .canonical,
+        spelling: @escaping @Sendable (JSONValue, AgentTask.Family) -> String? = { _, _ in nil }
     ) {
         self.samples = max(samples, 1)
         self.sampling = sampling
         self.concurrency = max(concurrency, 1)
         self.rule = rule
+        self.spelling = spelling
     }
 
     /// With the temperature and nucleus alone, all tokens considered.
@@ -60,7 +65,8 @@ public struct SelfConsistentSearch: Search {
             return Advance(
                 step: Step(first, observation, usage: usage, candidates: candidates), environment: environment)
         }
-        var ballot = CandidateBallot(proposals.map(\.action), rule: rule)
+        let (spelling, family) = (spelling, trajectory.task.family)
+        var ballot = CandidateBallot(proposals.map(\.action), rule: rule) { spelling($0, family) }
         try await ballot.run(in: environment, concurrency: concurrency)
         let winner = ballot.winner
         let (observation, session) = try await ballot.conclude(environment)

@@ -7,12 +7,20 @@ public struct AnswerPair: Codable, Sendable, Hashable {
     /// One reference, or several that are accepted alike.
     public var references: [String]
     public var kind: AgentTask.Family
+    /// What was asked; only a judge reads it.
+    public var question: String?
+    /// What a judge said of the answer.
+    public var judge: Verdict?
 
-    public init(prediction: String?, references: [String], kind: AgentTask.Family) {
+    public init(
+        prediction: String?, references: [String], kind: AgentTask.Family, question: String? = nil,
+        judge: Verdict? = nil
+    ) {
         (self.prediction, self.references, self.kind) = (prediction, references, kind)
+        (self.question, self.judge) = (question, judge)
     }
 
-    private enum Key: String, CodingKey { case prediction, reference, kind }
+    private enum Key: String, CodingKey { case prediction, reference, kind, question, judge }
 
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
@@ -21,6 +29,28 @@ public struct AnswerPair: Codable, Sendable, Hashable {
         let reference = try fields.decode(JSONValue.self, forKey: .reference)
         references = reference == .null ? [] : reference.array?.map(\.text) ?? [reference.text]
         kind = try fields.decodeIfPresent(AgentTask.Family.self, forKey: .kind) ?? .math
+        question = try fields.decodeIfPresent(String.self, forKey: .question)
+        judge = try Self.judgement(fields)
+    }
+
+    /// `true`, `1`, or an object with `correct` or `isCorrect` and a reason.
+    private static func judgement(_ fields: KeyedDecodingContainer<Key>) throws -> Verdict? {
+        let value = try fields.decodeIfPresent(JSONValue.self, forKey: .judge) ?? .null
+        func verdict(_ value: JSONValue?) -> Bool? {
+            switch value {
+            case .bool(let isCorrect)?: isCorrect
+            case .integer(0)?: false
+            case .integer(1)?: true
+            default: nil
+            }
+        }
+        if value == .null { return nil }
+        guard let isCorrect = verdict(value) ?? verdict(value["correct"]) ?? verdict(value["isCorrect"]) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .judge, in: fields,
+                debugDescription: "'judge' must be true or false, or an object with 'correct' and 'reason'")
+        }
+        return Verdict(isCorrect: isCorrect, reason: value["reason"]?.string ?? "")
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -32,8 +62,10 @@ public struct AnswerPair: Codable, Sendable, Hashable {
             try fields.encode(references, forKey: .reference)
         }
         try fields.encode(kind, forKey: .kind)
+        try fields.encodeIfPresent(question, forKey: .question)
+        try fields.encodeIfPresent(judge, forKey: .judge)
     }
 
     /// The pair as a task, for a grader.
-    public var task: AgentTask { AgentTask(id: "pair", question: "", answers: references, family: kind) }
+    public var task: AgentTask { AgentTask(id: "pair", question: question ?? "", answers: references, family: kind) }
 }

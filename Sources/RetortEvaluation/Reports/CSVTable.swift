@@ -6,19 +6,21 @@ public enum CSVTable {
         let head = [
             "student", "system", "parameters", "benchmark", "family", "n", "correct_percent", "low", "high", "f1",
             "code_error_percent", "parse_error_percent", "tool_calls", "steps", "prompt_tokens", "completion_tokens",
-            "seconds", "tokens_per_correct",
+            "seconds", "tokens_per_correct", "seconds_per_correct", "timeout_percent", "tool_error_percent",
         ]
-        let rows = summary.cells.map { cell in
-            [
-                cell.student ?? "", cell.system, String(cell.parameters), cell.split, cell.family.rawValue,
-                String(cell.n),
-                String(cell.accuracy), String(cell.low), String(cell.high), cell.f1.map { String($0) } ?? "",
-                String(cell.codeErrorRate), String(cell.parseErrorRate), String(cell.toolCalls),
-                cell.steps.map { String($0) } ?? "", String(cell.promptTokens), String(cell.completionTokens),
-                String(cell.seconds), cell.tokensPerCorrect.map { String($0) } ?? "",
-            ]
-        }
+        let rows = summary.cells.map(row)
         return ([head] + rows).map { $0.map(quoted).joined(separator: ",") + "\r\n" }.joined()
+    }
+
+    private static func row(_ cell: EvaluationSummary.Cell) -> [String] {
+        func text(_ value: Double?) -> String { value.map { String($0) } ?? "" }
+        let names = [cell.student ?? "", cell.system, String(cell.parameters), cell.split, cell.family.rawValue]
+        let figures: [Double?] = [
+            cell.accuracy, cell.low, cell.high, cell.f1, cell.codeErrorRate, cell.parseErrorRate, cell.toolCalls,
+            cell.steps, cell.promptTokens, cell.completionTokens, cell.seconds, cell.tokensPerCorrect,
+            cell.secondsPerCorrect, cell.timeoutRate, cell.toolErrorRate,
+        ]
+        return names + [String(cell.n)] + figures.map(text)
     }
 
     private static func quoted(_ field: String) -> String {

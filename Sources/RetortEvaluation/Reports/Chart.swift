@@ -20,7 +20,7 @@ enum Chart {
 
     /// Horizontal bars, one below the other, from 0 to 100 %.
     static func bars(_ bars: [Bar]) -> String {
-        let (left, width, row) = (112.0, 260.0, 26.0)
+        let (left, width, row) = (margin(bars.map(\.label)), 260.0, 26.0)
         let height = Double(bars.count) * row + 18
         func x(_ value: Double) -> String { number(left + value / 100 * width) }
         var parts: [String] = []
@@ -44,13 +44,14 @@ enum Chart {
                 "<text class=\"value\" x=\"\(number(left + bar.high / 100 * width + 6))\" y=\"\(number(y + 12))\">"
                     + "\(number(bar.value))</text>")
         }
-        return svg(width: left + width + 40, height: height, parts)
+        let spoken = bars.map { "\($0.label) \(number($0.value)) percent" }.joined(separator: ", ")
+        return svg(width: left + width + 40, height: height, parts, label: spoken)
     }
 
     /// Bars that are divided into shares of a whole, with a legend.
     /// - Parameter bars: as many counts as there are names.
     static func shares(_ bars: [(label: String, counts: [Int])], names: [String]) -> String {
-        let (left, width, row) = (112.0, 420.0, 26.0)
+        let (left, width, row) = (margin(bars.map(\.label)), 420.0, 26.0)
         let used = names.indices.filter { index in bars.contains { $0.counts[index] > 0 } }
         let perLine = 4
         let legend = Double((used.count + perLine - 1) / perLine) * 16
@@ -79,7 +80,9 @@ enum Chart {
                 start += size
             }
         }
-        return svg(width: left + width + 8, height: legend + 8 + Double(bars.count) * row, parts)
+        return svg(
+            width: left + width + 8, height: legend + 8 + Double(bars.count) * row, parts,
+            label: "shares of \(used.map { names[$0] }.joined(separator: ", ")); the table below has the numbers")
     }
 
     /// Lines over a common axis, from 0 to `ceiling`.
@@ -113,11 +116,19 @@ enum Chart {
                 )
             }
         }
-        return svg(width: left + width + 74, height: top + height + 20, parts)
+        let spoken = lines.map { line in
+            "\(line.label) from \(number(line.points.first?.y ?? 0)) to \(number(line.points.last?.y ?? 0))"
+        }.joined(separator: ", ")
+        return svg(width: left + width + 74, height: top + height + 20, parts, label: spoken)
     }
 
-    private static func svg(width: Double, height: Double, _ parts: [String]) -> String {
-        "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" role=\"img\">\(parts.joined())</svg>"
+    /// Room for the longest label beside the bars.
+    private static func margin(_ labels: [String]) -> Double { Double(labels.map(\.count).max() ?? 0) * 6 + 20 }
+
+    /// - Parameter label: what it shows, for those who cannot see it.
+    private static func svg(width: Double, height: Double, _ parts: [String], label: String) -> String {
+        "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" role=\"img\" aria-label=\"\(label.escaped)\">"
+            + "\(parts.joined())</svg>"
     }
 
     /// With at most one digit after the point.

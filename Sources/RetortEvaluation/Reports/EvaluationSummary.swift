@@ -5,7 +5,7 @@ import RetortCore
 public struct EvaluationSummary: Codable, Sendable, Hashable {
     /// One system on one kind of task. Accuracies and rates are percentages, 0 to 100.
     public struct Cell: Codable, Sendable, Hashable {
-        /// `cot`, `cot+rag`, `agent` or `agent+sag`.
+        /// Such as `cot` or `agent+sag`; docs/benchmarks.md lists them.
         public var system: String
         /// The student's name.
         public var student: String?
@@ -40,6 +40,9 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
         /// Tokens read and written, and seconds, for each task that was solved; nil when none was.
         public var tokensPerCorrect: Double?
         public var secondsPerCorrect: Double?
+        /// The share of programs that ran out of time, and of tool calls that failed.
+        public var timeoutRate: Double?
+        public var toolErrorRate: Double?
         /// Accuracy by level, type and subject, where tasks have them.
         public var breakdowns: [Breakdown]?
     }
@@ -51,6 +54,8 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
 
     /// What a judge made of each system's factual answers; nil when none was asked.
     public var judged: [JudgedSystem]?
+    /// Each system's mean over the kinds of task.
+    public var averages: [SystemAverage]?
 
     public init(cells: [Cell] = []) { self.cells = cells }
 
@@ -113,6 +118,11 @@ extension EvaluationSummary.Cell {
             (f1Low, f1High) = Bootstrap.mean(overlaps).map { (rounded($0.low), rounded($0.high)) } ?? (nil, nil)
         }
         steps = mean { Double($0.steps) }
+        func share(_ part: (RunRecord) -> Int, of whole: Int) -> Double {
+            rounded(100 * Double(records.reduce(0) { $0 + part($1) }) / Double(max(whole, 1)))
+        }
+        timeoutRate = share(\.timeouts, of: code)
+        toolErrorRate = share(\.toolErrors, of: records.reduce(0) { $0 + $1.toolCalls })
         if proportion.successes > 0 {
             let solved = Double(proportion.successes)
             tokensPerCorrect = rounded(

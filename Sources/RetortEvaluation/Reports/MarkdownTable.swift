@@ -1,9 +1,14 @@
 import Foundation
 import RetortCore
 
-/// The table of an evaluation as Markdown: a row for each system and size.
+/// The tables of an evaluation as Markdown: a row for each student, then a row for each student and system.
 public enum MarkdownTable {
     public static func render(_ summary: EvaluationSummary) -> String {
+        let averages = StudentTable.markdown(summary)
+        return (averages.isEmpty ? "" : averages + "\n") + details(summary)
+    }
+
+    private static func details(_ summary: EvaluationSummary) -> String {
         let columns = summary.cells.reduce(into: [Column]()) { columns, cell in
             let column = Column(family: cell.family, split: cell.split)
             if !columns.contains(column) { columns.append(column) }
@@ -21,7 +26,7 @@ public enum MarkdownTable {
                 row.cells.reduce(0) { $0 + value($1) * Double($1.n) } / Double(row.cells.reduce(0) { $0 + $1.n })
             }
             lines.append(
-                "| \(parameters(row.parameters)) | \(row.system) | \(cells.joined(separator: " | ")) "
+                "| \(row.size(in: summary)) | \(row.system) | \(cells.joined(separator: " | ")) "
                     + String(
                         format: "| %.1f %% | %.1f | %.0f | %.2f |", mean(\.codeErrorRate), mean(\.toolCalls),
                         mean(\.completionTokens), mean(\.seconds)))
@@ -42,23 +47,35 @@ public enum MarkdownTable {
         }
     }
 
-    /// A system of one size, with its cells.
+    /// A student's system, with its cells.
     struct Row {
+        let student: String?
         let parameters: Int
         let system: String
         let cells: [EvaluationSummary.Cell]
+
+        func size(in summary: EvaluationSummary) -> String { MarkdownTable.size(student, parameters, in: summary) }
     }
 
     static func rows(_ summary: EvaluationSummary) -> [Row] {
         summary.cells.reduce(into: [Row]()) { rows, cell in
-            guard !rows.contains(where: { $0.parameters == cell.parameters && $0.system == cell.system }) else {
-                return
+            func isSame(_ student: String?, _ parameters: Int, _ system: String) -> Bool {
+                student == cell.student && parameters == cell.parameters && system == cell.system
             }
+            guard !rows.contains(where: { isSame($0.student, $0.parameters, $0.system) }) else { return }
             rows.append(
                 Row(
-                    parameters: cell.parameters, system: cell.system,
-                    cells: summary.cells.filter { $0.parameters == cell.parameters && $0.system == cell.system }))
+                    student: cell.student, parameters: cell.parameters, system: cell.system,
+                    cells: summary.cells.filter { isSame($0.student, $0.parameters, $0.system) }))
         }
+    }
+
+    /// A student by its size; by its name too where two have the same size.
+    static func size(_ student: String?, _ parameters: Int, in summary: EvaluationSummary) -> String {
+        let size = Self.parameters(parameters)
+        let peers = Set(summary.cells.filter { Self.parameters($0.parameters) == size }.map(\.student))
+        guard let student, peers.count > 1 else { return size }
+        return "\(student) (\(size))"
     }
 
     private static func accuracy(_ cell: EvaluationSummary.Cell) -> String {

@@ -1,29 +1,6 @@
 import Foundation
 import RetortCore
 
-/// All trajectories, one part for each score, which the score's link opens.
-enum SampleGroups {
-    static func render(_ samples: [HTMLReport.Sample]) -> String {
-        var order: [String] = []
-        var groups: [String: [HTMLReport.Sample]] = [:]
-        for sample in samples {
-            let task = sample.trajectory.task
-            let anchor = SampleSection.anchor(sample.system, task.family, task.split, sample.student)
-            if groups[anchor] == nil { order.append(anchor) }
-            groups[anchor, default: []].append(sample)
-        }
-        return order.map { anchor in
-            let list = groups[anchor] ?? []
-            guard let first = list.first else { return "" }
-            let task = first.trajectory.task
-            let correct = list.count { $0.verdict.isCorrect }
-            return "<details class=\"group\" id=\"\(anchor.escaped)\"><summary>\(first.system.escaped) "
-                + "\(first.student.escaped) · \(task.family.rawValue), \(task.split.escaped): "
-                + "\(correct) of \(list.count) solved</summary>\(list.map(SampleSection.render).joined())</details>"
-        }.joined()
-    }
-}
-
 /// One trajectory as a part of the page that opens on a click.
 enum SampleSection {
     static func anchor(
@@ -35,85 +12,107 @@ enum SampleSection {
 
     static func render(_ sample: HTMLReport.Sample) -> String {
         let trajectory = sample.trajectory
-        let mark = sample.verdict.isCorrect ? "✓" : "✗"
-        let kind = sample.verdict.isCorrect ? "good" : "bad"
-        let steps = trajectory.steps.map(step).joined()
+        let (kind, mark, word) = sample.verdict.isCorrect ? ("good", "✓", "solved") : ("bad", "✗", "not solved")
+        let steps = trajectory.steps.enumerated().map { step($1, number: $0 + 1) }.joined()
         return """
-            <details><summary><span class="\(kind)">\(mark)</span>
-            \(trajectory.task.question.escaped)</summary>
-            \(steps)
-            <p>Answer: <b>\((trajectory.answer ?? "none").escaped)</b> · reference:
-            \((trajectory.task.answers.first ?? "none").escaped) · \(sample.verdict.reason.escaped)</p></details>
+            <details class="run \(word.replacing(" ", with: "-"))"><summary><span class="\(kind)" role="img" aria-label="\(word)">\(mark)</span>
+            \(trajectory.task.question.escaped) <small>\(measure(trajectory).escaped)</small></summary>
+            <ol class="steps">\(steps)</ol>
+            <p class="outcome">\(ending(trajectory.ending)): <b>\((trajectory.answer ?? "none").escaped)</b> · reference:
+            <b>\(trajectory.task.answers.joined(separator: " or ").escaped)</b> · <span class="\(kind)">\(word)</span>:
+            \(sample.verdict.reason.escaped)</p></details>
             """
     }
 
-    private static func step(_ step: Step) -> String {
-        var parts = ["<div class=\"step\">"]
+    private static func measure(_ trajectory: Trajectory) -> String {
+        let usage = trajectory.usage
+        let calls = trajectory.toolCallCount
+        return [
+            count(trajectory.steps.count, "step"), calls > 0 ? count(calls, "tool call") : "",
+            count(usage.completionTokens, "token"),
+        ].filter { !$0.isEmpty }.joined(separator: " · ")
+    }
+
+    private static func count(_ number: Int, _ word: String) -> String { "\(number) \(word)\(number == 1 ? "" : "s")" }
+
+    private static func ending(_ ending: Ending?) -> String {
+        switch ending {
+        case .answered: "Answer"
+        case .forced: "Answer, asked for when no step was left"
+        case .gaveUp(let reason): "Gave up (\(reason.escaped)); answer"
+        case .failed(let reason): "Failed (\(reason.escaped)); answer"
+        case nil: "Unfinished; answer"
+        }
+    }
+
+    // MARK: Steps
+
+    private static func step(_ step: Step, number: Int) -> String {
+        var parts = ["<li class=\"step\"><p class=\"who\">\(number) · \(step.speaker.escaped)\(cost(step))</p>"]
         if !step.thought.isEmpty { parts.append("<p class=\"thought\">\(step.thought.escaped)</p>") }
-        switch step.action {
-        case .code(let program): parts.append("<pre class=\"code\">\(CodeHighlighter.html(program))</pre>")
-        case .toolCall(let name, let arguments):
-            parts.append("<pre class=\"code\">\(name.escaped) \(arguments.jsonText.escaped)</pre>")
-        case .unparsable(let text, _): parts.append("<pre class=\"code bad\">\(text.escaped)</pre>")
-        case .answer, .giveUp: break
-        }
-        if !step.observation.text.isEmpty { parts.append("<pre class=\"seen\">\(step.observation.text.escaped)</pre>") }
+        parts.append(action(step.action))
+        parts.append(observation(step.observation))
         if step.candidates.count > 1 { parts.append(votes(step.candidates)) }
-        return parts.joined() + "</div>"
+        return parts.joined() + "</li>"
     }
 
-    private static func votes(_ candidates: [Candidate]) -> String {
-        let items = candidates.map { candidate in
-            let program = candidate.action.code ?? ""
-            return "<li\(candidate.chosen ? " class=\"chosen\"" : "")><span>\(candidate.votes)</span>"
-                + "<code>\(program.replacing("\n", with: "; ").escaped)</code></li>"
+    private static func cost(_ step: Step) -> String {
+        step.usage.completionTokens > 0 ? " · \(count(step.usage.completionTokens, "token"))" : ""
+    }
+
+    private static func action(_ action: Action) -> String {
+        switch action {
+        case .code(let program): "<pre class=\"code\">\(CodeHighlighter.html(program))</pre>"
+        case .toolCall(let name, let arguments):
+            "<pre class=\"code\">\(name.escaped) \(arguments.jsonText.escaped)</pre>"
+        case .unparsable(let text, _): "<pre class=\"code\">\(text.escaped)</pre>"
+        case .answer(let value): "<p class=\"thought\">Answer: <b>\(value.text.escaped)</b></p>"
+        case .giveUp(let reason): "<p class=\"thought\">Gives up: \(reason.escaped)</p>"
         }
-        return "<details class=\"votes\"><summary>\(candidates.count) candidates and their votes</summary>"
-            + "<ol>\(items.joined())</ol></details>"
     }
-}
 
-/// Colours for Python: keywords, texts, numbers and comments.
-enum CodeHighlighter {
-    private static let keywords: Set<String> = [
-        "and", "as", "assert", "break", "class", "continue", "def", "del", "elif", "else", "except", "finally", "for",
-        "from", "global", "if", "import", "in", "is", "lambda", "not", "or", "pass", "raise", "return", "try", "while",
-        "with", "yield", "None", "True", "False",
-    ]
-
-    static func html(_ source: String) -> String {
-        var html = ""
-        var rest = source[...]
-        while let first = rest.first {
-            let token: Substring
-            var kind: String?
-            if first == "#" {
-                token = rest.prefix { $0 != "\n" }
-                kind = "c"
-            } else if first == "\"" || first == "'" {
-                token = text(rest, quote: first)
-                kind = "s"
-            } else if first.isLetter || first == "_" {
-                token = rest.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
-                kind = keywords.contains(String(token)) ? "k" : nil
-            } else if first.isNumber {
-                token = rest.prefix { $0.isNumber || $0 == "." }
-                kind = "n"
-            } else {
-                token = rest.prefix(1)
+    private static func observation(_ observation: Observation) -> String {
+        let kind =
+            switch observation.outcome {
+            case .success: "observed"
+            case .final: "final answer"
+            case .parseError: "no action was found"
+            case .executionError(let type, _): "error: \(type)"
+            case .timeout(let seconds): "stopped after \(HTMLTable.number(seconds)) seconds"
             }
-            html += kind.map { "<i class=\"\($0)\">\(String(token).escaped)</i>" } ?? String(token).escaped
-            rest = rest.dropFirst(token.count)
+        let isFailure = observation.outcome.isFailure
+        guard !observation.text.isEmpty || isFailure else { return "" }
+        let failedCalls = observation.toolCalls.filter { $0.error != nil }.map {
+            "<p class=\"who bad\">\($0.name.escaped) failed: \(($0.error ?? "").escaped)</p>"
         }
-        return html
+        return "<p class=\"who\(isFailure ? " bad" : "")\">\(kind.escaped)</p>"
+            + (observation.text.isEmpty ? "" : "<pre class=\"seen\">\(observation.text.escaped)</pre>")
+            + failedCalls.joined()
     }
 
-    private static func text(_ rest: Substring, quote: Character) -> Substring {
-        var isEscaped = false
-        for index in rest.indices.dropFirst() {
-            if !isEscaped, rest[index] == quote || rest[index] == "\n" { return rest[...index] }
-            isEscaped = !isEscaped && rest[index] == "\\"
+    // MARK: Votes
+
+    /// Candidates that did the same are one entry.
+    private static func votes(_ candidates: [Candidate]) -> String {
+        let different = candidates.reduce(into: [Candidate]()) { list, candidate in
+            if let same = list.firstIndex(where: { $0.action == candidate.action }) {
+                if candidate.chosen { list[same] = candidate }
+            } else {
+                list.append(candidate)
+            }
         }
-        return rest
+        let items = different.sorted { ($1.votes, $0.chosen ? 1 : 0) < ($0.votes, $1.chosen ? 1 : 0) }.map {
+            candidate in
+            let samples = candidates.count { $0.action == candidate.action }
+            let share = 100 * candidate.votes / max(candidates.count, 1)
+            return
+                "<li\(candidate.chosen ? " class=\"chosen\"" : "")><p class=\"who\"><i class=\"bar\" style=\"width:\(share)px\">"
+                + "</i> \(count(candidate.votes, "vote"))\(candidate.chosen ? ", chosen" : "") · \(count(samples, "sample"))</p>"
+                + (candidate.action.code == nil && !candidate.thought.isEmpty
+                    ? "<p class=\"thought\">\(candidate.thought.escaped)</p>" : "")
+                + action(candidate.action) + (candidate.observation.map(observation) ?? "") + "</li>"
+        }
+        return "<details class=\"votes\"><summary>\(candidates.count) candidates and their votes, "
+            + "\(different.count) different</summary><ol>\(items.joined())</ol></details>"
     }
 }

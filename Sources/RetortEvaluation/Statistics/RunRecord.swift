@@ -11,7 +11,11 @@ public struct RunRecord: Sendable, Hashable {
     public let codeSteps: Int
     public let failedCodeSteps: Int
     public let parseErrors: Int
+    /// Programs among the failed ones that ran out of time.
+    public let timeouts: Int
     public let toolCalls: Int
+    /// Calls of tools that failed.
+    public let toolErrors: Int
     public let usage: Usage
     /// Wall-clock seconds in the model and the environment.
     public let seconds: Double
@@ -20,6 +24,8 @@ public struct RunRecord: Sendable, Hashable {
     public enum Cause: String, Codable, Sendable, CaseIterable {
         case correct, wrong, forcedWrong = "forced, wrong", noAnswer = "no answer", failed
         case parseError = "parse error", executionError = "execution error", timeout
+        /// The last program failed, and a tool that it had called.
+        case toolError = "tool error"
     }
 
     public init(_ trajectory: Trajectory, _ verdict: Verdict) {
@@ -27,17 +33,21 @@ public struct RunRecord: Sendable, Hashable {
         isCorrect = verdict.isCorrect
         f1 = task.family == .factual ? ExactGrader.f1(trajectory.answer ?? "", task.answers) : nil
         steps = trajectory.steps.count
-        var (code, failed, parse) = (0, 0, 0)
+        var (code, failed, late, parse) = (0, 0, 0, 0)
         for step in trajectory.steps {
             if case .code = step.action { code += 1 }
             switch step.observation.outcome {
-            case .executionError, .timeout: failed += 1
+            case .executionError: failed += 1
+            case .timeout:
+                failed += 1
+                late += 1
             case .parseError: parse += 1
             case .success, .final: break
             }
         }
-        (codeSteps, failedCodeSteps, parseErrors) = (code, failed, parse)
+        (codeSteps, failedCodeSteps, timeouts, parseErrors) = (code, failed, late, parse)
         toolCalls = trajectory.toolCallCount
+        toolErrors = trajectory.steps.reduce(0) { $0 + $1.observation.failedCalls }
         usage = trajectory.usage
         seconds = trajectory.steps.reduce(0) { $0 + $1.usage.seconds + $1.observation.seconds }
         cause = Self.cause(trajectory, verdict)
@@ -52,10 +62,15 @@ public struct RunRecord: Sendable, Hashable {
         case .gaveUp:
             switch trajectory.steps.last?.observation.outcome {
             case .parseError: return .parseError
-            case .executionError: return .executionError
+            case .executionError:
+                return (trajectory.steps.last?.observation.failedCalls ?? 0) > 0 ? .toolError : .executionError
             case .timeout: return .timeout
             case .success, .final, nil: return .noAnswer
             }
         }
     }
+}
+
+extension Observation {
+    fileprivate var failedCalls: Int { toolCalls.count { $0.error != nil } }
 }

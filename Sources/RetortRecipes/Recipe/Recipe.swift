@@ -3,6 +3,7 @@ import RetortAgents
 import RetortCore
 import RetortEvaluation
 import RetortTraining
+import RetortWorld
 import Yams
 
 /// A point in the space of distillations: whose trajectories train which students in which views, and what is measured.
@@ -55,6 +56,8 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var trainMath: Int
         /// Passages that a search returns.
         public var passages: Int
+        /// How the scripted teacher slips, as language models do; nil when it never does.
+        public var noise: ScriptedTeacherModel.Noise?
     }
 
     /// Trajectories that others recorded, and files of test questions.
@@ -86,6 +89,11 @@ public struct Recipe: Codable, Sendable, Hashable {
         case cot
         case cotWithRetrieval = "cot+rag"
         case agent
+        /// An agent that learns from a teacher whose work began with its own chain of thought's first thought.
+        case agentWithFirstThought = "agent+ftp"
+
+        /// Whether it acts, rather than answers in one go.
+        public var isAgent: Bool { self == .agent || self == .agentWithFirstThought }
     }
 
     /// One training stage.
@@ -128,6 +136,8 @@ public struct Recipe: Codable, Sendable, Hashable {
         case cotWithRetrieval = "cot+rag"
         case agent
         case agentWithVote = "agent+sag"
+        case agentWithFirstThought = "agent+ftp"
+        case agentWithFirstThoughtAndVote = "agent+ftp+sag"
         /// Chain of thought, and the answer that most of several samples give.
         case cotWithVote = "cot+sc"
         /// The base without training, told what to do by its prompt.
@@ -143,7 +153,13 @@ public struct Recipe: Codable, Sendable, Hashable {
             case .cot, .cotWithVote, .promptedReasoning: .cot
             case .cotWithRetrieval: .cotWithRetrieval
             case .agent, .agentWithVote, .promptedAgent: .agent
+            case .agentWithFirstThought, .agentWithFirstThoughtAndVote: .agentWithFirstThought
             }
+        }
+
+        /// Whether several samples vote.
+        var isVoted: Bool {
+            self == .agentWithVote || self == .agentWithFirstThoughtAndVote || self == .cotWithVote
         }
 
         /// Whether it is a trained student rather than its base.
@@ -180,7 +196,8 @@ public struct Recipe: Codable, Sendable, Hashable {
         var search: SelfConsistentSearch {
             SelfConsistentSearch(
                 samples: samples,
-                sampling: Sampling(temperature: temperature, topP: topP, firstIsGreedy: rule != .paper), rule: rule)
+                sampling: Sampling(temperature: temperature, topP: topP, firstIsGreedy: rule != .paper), rule: rule,
+                spelling: AnswerSpelling.of)
         }
     }
 }
@@ -241,7 +258,7 @@ extension Recipe {
         }
         source =
             apis.map(Source.apis) ?? recorded.map(Source.recorded)
-            ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2))
+            ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2, noise: nil))
         teacher = reader.mapping("teacher", TeacherPlan.init)
         filter = reader.mapping("filter", FilterPlan.init)
         students = reader.list("students") { student in
@@ -257,7 +274,7 @@ extension Recipe {
             } ?? [:]
         let list = reader.list("curricula") { Curriculum($0, seed: seed) }
         curricula = list.isEmpty ? nil : list
-        Self.check(list, source, styles: training.count, reader)
+        Self.check(list, source, Set(training.keys), hasTeacher: teacher != nil, reader)
         let hasRoles = !list.isEmpty
         evaluation =
             reader.mapping("evaluation") { Self.evaluation($0, hasRoles: hasRoles) }
@@ -267,15 +284,25 @@ extension Recipe {
         judge = reader.mapping("judge", JudgePlan.init)
         if judge != nil, hasRoles { reader.refuse("judge", "'curricula' has no factual answers to judge") }
         benchmarks = reader.mapping("benchmarks", BenchmarkPlan.init)
-        for system in evaluation.systems where system.isTrained && training[system.style] == nil {
-            reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
+        let untrained = evaluation.systems.filter { $0.isTrained && training[$0.style] == nil }
+        if training.isEmpty, curricula == nil, !untrained.isEmpty || evaluation.systems.isEmpty {
+            let styles = Style.allCases.map(\.rawValue).joined(separator: ", ")
+            reader.refuse(
+                "training", "'training' needs at least one of \(styles), unless only prompted systems are measured")
+        } else {
+            for system in untrained {
+                reader.refuse("evaluation", "the system '\(system.rawValue)' needs 'training.\(system.style.rawValue)'")
+            }
         }
     }
 
     /// Agents of roles learn to call APIs, or to write the programs of recorded trajectories.
-    private static func check(_ curricula: [Curriculum], _ source: Source, styles: Int, _ reader: RecipeReader) {
-        if curricula.isEmpty, styles == 0 {
-            reader.refuse("training", "'training' needs at least one of cot, cot+rag and agent")
+    private static func check(
+        _ curricula: [Curriculum], _ source: Source, _ styles: Set<Style>, hasTeacher: Bool, _ reader: RecipeReader
+    ) {
+        if case .recorded = source, !hasTeacher, styles.contains(.agentWithFirstThought) {
+            reader.refuse(
+                "training", "'agent+ftp' needs a teacher that can be asked; recorded trajectories are as they are")
         }
         switch source {
         case .apis where curricula.isEmpty:
@@ -284,7 +311,7 @@ extension Recipe {
             reader.refuse("curricula", "'curricula' needs 'apis' or 'recorded' in place of 'world'")
         default: break
         }
-        if !curricula.isEmpty, styles > 0 {
+        if !curricula.isEmpty, !styles.isEmpty {
             reader.refuse("training", "a recipe has 'training' or 'curricula', not both")
         }
         var names: Set<String> = []
@@ -308,7 +335,13 @@ extension Recipe {
             seed: UInt64(reader.integer("seed", default: 1)),
             people: reader.integer("people", default: 1000, in: 20...200_000),
             trainFactual: train?.0 ?? 500, trainMath: train?.1 ?? 500,
-            passages: reader.integer("passages", default: 2, in: 1...20))
+            passages: reader.integer("passages", default: 2, in: 1...20),
+            noise: reader.mapping("noise") { noise in
+                ScriptedTeacherModel.Noise(
+                    agentSlip: noise.number("agentSlip", default: 0, in: 0...1),
+                    reasoningSlip: noise.number("reasoningSlip", default: 0, in: 0...1),
+                    unreadable: noise.number("unreadable", default: 0, in: 0...1))
+            })
     }
 
     private static func recorded(_ reader: RecipeReader) -> RecordedPlan {

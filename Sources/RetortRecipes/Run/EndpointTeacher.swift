@@ -65,3 +65,14 @@ struct EndpointTeacher: Sendable {
         return try RemoteModel(plan.places.map { try $0.endpoint(model: name) }, options: options, identity: name)
     }
 }
+
+extension TeacherPlan {
+    /// The model behind the endpoints alone, within the budget: for other work than teaching.
+    /// - Parameter tape: keeps the replies, and answers what it holds already; nil takes the plan's own tape, if any.
+    /// - Throws: `RemoteError`, `BudgetError`, `CassetteError`.
+    public func openModel(recordingTo tape: String? = nil) async throws -> any LanguageModel {
+        var plan = self
+        if let tape { plan.cassette = Tape(file: tape, mode: .record) }
+        return try await EndpointTeacher(plan, tools: [], spent: Usage()).model
+    }
+}

@@ -100,8 +100,10 @@ public actor RecipeRun {
         for student in recipe.students {
             var measured: [(name: String, records: [RunRecord])] = []
             for system in recipe.evaluation.systems {
-                let base = trained["\(student.name)/\(system.style.rawValue)"] ?? ""
-                let (parameters, records) = try await evaluate(student, system, after: base)
+                let weights =
+                    system.isTrained
+                    ? trained["\(student.name)/\(system.style.rawValue)"] : try Self.fingerprint(student.base)
+                let (parameters, records) = try await evaluate(student, system, after: weights ?? "")
                 summary.add(system.rawValue, student: student.name, parameters: parameters, records)
                 measured.append((system.rawValue, records))
             }
@@ -109,6 +111,7 @@ public actor RecipeRun {
             guard recipe.judge != nil else { continue }
             summary.judged = try await (summary.judged ?? []) + judgedSystems(student)
         }
+        summary.average()
         try await report(summary)
         return .answers(summary)
     }

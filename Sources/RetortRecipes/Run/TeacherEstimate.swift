@@ -84,7 +84,7 @@ extension RecipeRun {
         let (prompt, turns) = try await firstPrompt(plan, style)
         // Turn k reads the prompt and all turns before it.
         func reading(turns: Double, each: Double) -> Double { turns * prompt + each * turns * (turns - 1) / 2 }
-        let isAgent = style == .agent
+        let isAgent = style.isAgent
         let longest = Double(turns)
         let usual = isAgent ? min(Self.usualTurns, longest) : 1
         var expected = Usage(
@@ -94,7 +94,7 @@ extension RecipeRun {
         var most =
             reading(turns: longest, each: Double(asking.maximumTokens + Self.usualObservationTokens))
             + longest * Double(asking.maximumTokens)
-        if isAgent, asking.firstThought {
+        if style.usesFirstThought(asking) {
             expected = expected + Usage(promptTokens: Int(prompt), completionTokens: 2 * Self.usualTurnTokens)
             most += prompt + Double(asking.maximumTokens)
         }
@@ -112,7 +112,7 @@ extension RecipeRun {
     private func firstPrompt(_ plan: TeacherPlan, _ style: Recipe.Style) async throws -> (tokens: Double, turns: Int) {
         let tools = source.tools
         let view: any View =
-            style == .agent
+            style.isAgent
             ? CodeAgentView(instructions: plan.asking.instructions, tools: tools.map(\.specification))
             : ChainOfThoughtView(instructions: plan.asking.instructions)
         let sample = source.train.prefix(200)
@@ -124,7 +124,7 @@ extension RecipeRun {
         // The step limit is followed by the request for an answer.
         return (
             Double(characters) / Double(max(sample.count, 1)) / Self.charactersPerToken + retrieved,
-            style == .agent ? plan.asking.maximumSteps + 1 : 1
+            style.isAgent ? plan.asking.maximumSteps + 1 : 1
         )
     }
 }

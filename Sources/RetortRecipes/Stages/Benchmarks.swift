@@ -22,17 +22,18 @@ extension RecipeRun {
                 Benchmark.named(name), in: data, grader: grader, training: training)
             audits.append(audit)
             tasks += plan.limit.map { Array(questions.prefix($0)) } ?? questions
-            if audit.isUnchanged == false {
-                progress.note("\(name): another checksum than expected; its figures do not compare with published ones")
-            }
-            if let found = audit.contamination, !(found.exact + found.overlapping).isEmpty {
-                progress.note("\(name): training holds \(found.exact.count + found.overlapping.count) of its questions")
-            }
         }
+        for remark in BenchmarkTable.remarks(audits) { progress.note(remark) }
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(audits), to: folder.result("benchmarks"))
         progress.note("\(tasks.count) questions of \(plan.names.count) benchmarks")
         benchmarkTasks = tasks
         return source.tests + tasks
+    }
+
+    /// What was found in the benchmarks' files when they were last looked through.
+    func benchmarkAudits() -> [BenchmarkAudit] {
+        guard recipe.benchmarks != nil, let data = try? Data(contentsOf: folder.result("benchmarks")) else { return [] }
+        return (try? JSONCoding.decoder.decode([BenchmarkAudit].self, from: data)) ?? []
     }
 
     /// What grades: with SymPy in its sandbox when a recipe has benchmarks, whose answers may need algebra.

@@ -45,31 +45,23 @@ extension RecipeRun {
     /// A system as something that runs.
     func rollout(_ system: Recipe.System, _ model: any LanguageModel) async throws -> Rollout {
         let plan = recipe.evaluation
-        switch system {
-        case .cot, .cotWithRetrieval, .cotWithVote, .promptedReasoning:
-            let retriever = system == .cotWithRetrieval ? source.search : nil
-            let view = ChainOfThoughtView(instructions: system.isTrained ? .brief : .full)
+        // A base has never seen the short prompts that students learn from.
+        let instructions: Instructions = system.isTrained ? .brief : .full
+        let search: any Search = system.isVoted ? plan.vote.search : GreedySearch()
+        let tools = source.tools
+        guard system.style.isAgent else {
             let policy = ChainOfThought(
-                model: model, view: view, retriever: retriever, maximumTokens: plan.maximumTokens)
-            let search: any Search = system == .cotWithVote ? plan.vote.search : GreedySearch()
-            let tools = source.tools
-            return Rollout(
-                policy: policy, search: search, maximumSteps: policy.maximumSteps, seed: recipe.seed
-            ) {
+                model: model, view: ChainOfThoughtView(instructions: instructions),
+                retriever: system == .cotWithRetrieval ? source.search : nil, maximumTokens: plan.maximumTokens)
+            return Rollout(policy: policy, search: search, maximumSteps: policy.maximumSteps, seed: recipe.seed) {
                 ToolEnvironment(tools)
             }
-        case .agent, .agentWithVote, .promptedAgent:
-            let search: any Search = system == .agentWithVote ? plan.vote.search : GreedySearch()
-            let view =
-                system.isTrained
-                ? view(.agent) : CodeAgentView(instructions: .full, tools: source.tools.map(\.specification))
-            let policy = CodeAgent(
-                name: system.rawValue, model: model, view: view, maximumTokens: plan.maximumTokens)
-            let python = try await python()
-            let tools = source.tools
-            return Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
-                try await python.session(tools: tools)
-            }
+        }
+        let view = CodeAgentView(instructions: instructions, tools: tools.map(\.specification))
+        let policy = CodeAgent(name: system.rawValue, model: model, view: view, maximumTokens: plan.maximumTokens)
+        let python = try await python()
+        return Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
+            try await python.session(tools: tools)
         }
     }
 }

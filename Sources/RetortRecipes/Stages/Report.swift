@@ -8,7 +8,10 @@ extension RecipeRun {
     func report(_ summary: EvaluationSummary) async throws {
         try summary.write(to: folder.summaryFile)
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
-        let tables = [JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields())]
+        let tables = [
+            JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()),
+            BenchmarkTable.section(benchmarkAudits()),
+        ]
         let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }
         try AtomicFile.write(Data(text.joined(separator: "\n").utf8), to: folder.tableFile)
         var samples: [HTMLReport.Sample] = []

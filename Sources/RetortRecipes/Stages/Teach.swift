@@ -25,7 +25,9 @@ extension RecipeRun {
             switch source.teacher {
             case .recorded(let trajectories): try await keep(trajectories, for: style, in: set)
             case .scripted(let teacher):
-                if style == .agent {
+                if recipe.teacherNoise != nil || style == .agentWithFirstThought {
+                    try await rollOut(slipping: teacher, style, in: set)
+                } else if style == .agent {
                     try await rollOut(teacher, in: set)
                 } else {
                     try await writeReasoning(teacher, style, in: set)
@@ -46,19 +48,41 @@ extension RecipeRun {
         try await collect(rollout, source.train.map { RolloutJob($0) }, in: set, concurrency: 8)
     }
 
+    /// Lets the scripted teacher solve the training tasks as a language model would: it reads chats, writes turns, and
+    /// slips as the recipe says.
+    private func rollOut(slipping teacher: ScriptedTeacher, _ style: Recipe.Style, in set: String) async throws {
+        let model = ScriptedTeacherModel(teacher, tasks: source.train, noise: recipe.teacherNoise ?? .init())
+        var plan = TeacherPlan(places: [])
+        plan.asking.maximumSteps = recipe.evaluation.maximumSteps
+        plan.concurrency = 8
+        try await rollOut(model, plan, style, tools: source.tools, in: set)
+    }
+
     // MARK: A teacher behind endpoints
 
     /// Lets a model behind endpoints solve the training tasks.
     private func rollOut(_ plan: TeacherPlan, _ style: Recipe.Style, in set: String) async throws {
         let teacher = try await endpointTeacher(plan)
-        let policy = Self.policy(plan, style, teacher.model, tools: teacher.tools)
+        try await rollOut(teacher.model, plan, style, tools: teacher.tools, budget: teacher.budget, in: set)
+        for account in teacher.remote?.accounts ?? [] where account.failures > 0 {
+            ProgressLine(set).note(
+                "\(account.endpoint): \(account.failures) of \(account.requests) requests failed, \(account.rests) rests"
+            )
+        }
+    }
+
+    /// Lets a model solve the training tasks in a style.
+    private func rollOut(
+        _ model: any LanguageModel, _ plan: TeacherPlan, _ style: Recipe.Style, tools: [any Tool],
+        budget: Budget? = nil, in set: String
+    ) async throws {
+        let policy = Self.policy(plan, style, model, tools: tools)
         let asking = plan.asking
         let search = GreedySearch(
             sampling: Sampling(temperature: asking.temperature, topP: asking.topP),
             laterSampling: Sampling(temperature: asking.laterTemperature, topP: asking.topP))
         let steps = (policy as? ChainOfThought)?.maximumSteps ?? asking.maximumSteps
-        let python = style == .agent ? try await python() : nil
-        let tools = teacher.tools
+        let python = style.isAgent ? try await python() : nil
         let rollout = Rollout(policy: policy, search: search, maximumSteps: steps, seed: recipe.seed) {
             if let python { try await python.session(tools: tools) } else { ToolEnvironment(tools) }
         }
@@ -66,14 +90,8 @@ extension RecipeRun {
             source.train.map { RolloutJob($0, attempt: attempt) }
         }
         try await collect(
-            rollout, jobs, in: set, concurrency: plan.concurrency, tries: plan.tries,
-            budget: teacher.budget)
+            rollout, jobs, in: set, concurrency: plan.concurrency, tries: plan.tries, budget: budget)
         if let policy = policy as? FirstThoughtPrefix { note(policy.tally, set) }
-        for account in teacher.remote?.accounts ?? [] where account.failures > 0 {
-            ProgressLine(set).note(
-                "\(account.endpoint): \(account.failures) of \(account.requests) requests failed, \(account.rests) rests"
-            )
-        }
     }
 
     /// A style as the teacher carries it out.
@@ -82,14 +100,14 @@ extension RecipeRun {
     ) -> any Policy {
         let asking = plan.asking
         let reasoning = ChainOfThoughtView(instructions: asking.instructions)
-        guard style == .agent else {
+        guard style.isAgent else {
             let retriever = style == .cotWithRetrieval ? tools.first : nil
             return ChainOfThought(
                 model: model, view: reasoning, retriever: retriever, maximumTokens: asking.maximumTokens)
         }
         let view = CodeAgentView(instructions: asking.instructions, tools: tools.map(\.specification))
         let agent = CodeAgent(model: model, view: view, maximumTokens: asking.maximumTokens)
-        guard asking.firstThought else { return agent }
+        guard style.usesFirstThought(asking) else { return agent }
         return FirstThoughtPrefix(agent, reasoning: model, view: reasoning, maximumTokens: asking.maximumTokens)
     }
 
@@ -159,9 +177,23 @@ extension RecipeRun {
         let done = try await store.taskIDs(in: set)
         for trajectory in trajectories where !done.contains(trajectory.task.id) {
             try Task.checkCancellation()
-            let adapted = style == .agent ? trajectory.asAgentTrajectory() : trajectory.asReasoning
+            let adapted = style.isAgent ? trajectory.asAgentTrajectory() : trajectory.asReasoning
             try await store.save(adapted, verdict: await grader.grade(adapted), in: set)
         }
+    }
+}
+
+extension Recipe.Style {
+    /// Whether its teacher's first turn begins with a first thought.
+    func usesFirstThought(_ asking: TeacherPlan.Asking) -> Bool {
+        self == .agentWithFirstThought || (self == .agent && asking.firstThought)
+    }
+}
+
+extension Recipe {
+    /// How the scripted teacher slips; nil when it does not, or when another one teaches.
+    var teacherNoise: ScriptedTeacherModel.Noise? {
+        if case .world(let plan) = source { plan.noise } else { nil }
     }
 }
 

@@ -11,7 +11,8 @@ extension RecipeRun {
     /// The view that a style trains and acts in.
     func view(_ style: Recipe.Style) -> any View {
         switch style {
-        case .agent: CodeAgentView(instructions: .brief, tools: source.tools.map(\.specification))
+        case .agent, .agentWithFirstThought:
+            CodeAgentView(instructions: .brief, tools: source.tools.map(\.specification))
         case .cot, .cotWithRetrieval: ChainOfThoughtView(instructions: .brief)
         }
     }

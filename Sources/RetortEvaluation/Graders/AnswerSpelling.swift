@@ -1,0 +1,60 @@
+import RetortCore
+
+/// One spelling for final answers that the graders hold for the same: what a vote counts them by. So ½, `0.5` and
+/// `\boxed{\frac{1}{2}}` are one candidate, as are `The Glass Orchard.` and `glass orchard`.
+///
+/// Equal spellings are equal answers. Different spellings may be equal too, where only algebra could tell.
+public enum AnswerSpelling {
+    /// - Returns: nil for an answer that has no value or words, or is a list or an object.
+    public static func of(_ answer: JSONValue, _ family: AgentTask.Family) -> String? {
+        switch answer {
+        case .array, .null, .bool: return nil
+        // Integers of any length are objects in JSON.
+        case .object(let members) where members["$int"] == nil: return nil
+        default: break
+        }
+        switch family {
+        case .factual:
+            let words = ExactGrader.normalised(answer.text)
+            return words.isEmpty ? nil : words
+        case .math:
+            let text = AnswerText.extract(answer.text).text
+            guard text.utf8.count < MathLimits.text, let node = MathGrader.readings(text).nodes.first else {
+                let plain = AnswerText.compact(text)
+                return plain.isEmpty ? nil : plain
+            }
+            return key(MathComparison.simplified(node)) ?? AnswerText.compact(text)
+        }
+    }
+
+    /// Nil for what has no form by exact arithmetic.
+    private static func key(_ node: MathNode) -> String? {
+        switch node {
+        case .text(let words): return AnswerText.words(words)
+        case .infinity: return "∞"
+        case .numeral(let digits, let base): return "\(digits)_\(base)"
+        case .percent(let value): return key(value).map { "\($0)%" }
+        case .degrees(let value): return key(value)
+        case .ratio(let parts): return keys(parts)?.joined(separator: ":")
+        case .union(let parts): return keys(parts)?.sorted().joined(separator: "∪")
+        case .matrix(let rows):
+            let lines = rows.compactMap { keys($0)?.joined(separator: ",") }
+            return lines.count == rows.count ? "[\(lines.joined(separator: ";"))]" : nil
+        case .list(let parts, .pair(let opens, let closes)):
+            return keys(parts).map { "\(opens ? "(" : "[")\($0.joined(separator: ","))\(closes ? ")" : "]")" }
+        case .list(let parts, .none), .list(let parts, .braces):
+            return keys(parts).map { "{\($0.sorted().joined(separator: ","))}" }
+        // `x = 5` is the answer 5.
+        case .relation(let parts, let relations):
+            if parts.count == 2, relations == [.equal], case .symbol = parts[0] { return key(parts[1]) }
+            return keys(parts).map { $0.joined(separator: relations.map(\.rawValue).joined(separator: " ")) }
+        case .plusMinus: return nil
+        default: return (try? Normalizer().form(node))?.key
+        }
+    }
+
+    private static func keys(_ parts: [MathNode]) -> [String]? {
+        let keys = parts.compactMap { key(MathComparison.simplified($0)) }
+        return keys.count == parts.count ? keys : nil
+    }
+}

@@ -1,0 +1,88 @@
+import RetortCore
+
+/// Grades pairs of answer and reference, and asks the second deciders that are there: Math-Verify about mathematical
+/// answers, a judge about factual ones.
+public struct PairGrading: Sendable {
+    private let grader: any Grader
+    private let court: GradingCourt?
+    private let judge: ModelJudge?
+
+    /// - Parameters:
+    ///   - second: decides mathematical answers too.
+    ///   - judge: decides factual answers too; nil takes the verdicts that the pairs bring along.
+    public init(_ grader: any Grader, second: SymbolicJudge? = nil, judge: ModelJudge? = nil) {
+        self.grader = grader
+        court = second.map { GradingCourt(grader, second: $0) }
+        self.judge = judge
+    }
+
+    /// Grades all, some at a time, in their order.
+    /// - Throws: what Math-Verify's sandbox throws, and errors of the judge that halt a run; any other failure of the judge
+    ///   is the pair's `judgeFault`.
+    public func grade(_ pairs: [AnswerPair]) async throws -> [GradedPair] {
+        try await concurrentMap(pairs, width: judge == nil ? 4 : 32) { try await grade($0) }
+    }
+
+    private func grade(_ pair: AnswerPair) async throws -> GradedPair {
+        var graded = GradedPair(pair)
+        if let court {
+            let (verdict, opinion, disagreement) = try await court.grade(pair.prediction, for: pair.task)
+            graded.take(verdict)
+            (graded.second, graded.disagreement) = (opinion, disagreement)
+        } else {
+            graded.take(await grader.grade(pair.prediction, for: pair.task))
+        }
+        guard pair.kind == .factual else { return graded }
+        graded.f1 = ExactGrader.f1(pair.prediction ?? "", pair.references)
+        graded.judge = pair.judge
+        guard let judge else { return graded }
+        do {
+            graded.judge = try await judge.judge(pair.prediction, for: pair.task)
+        } catch {
+            if error is CancellationError || (error as? any RunHalting)?.haltsRun == true { throw error }
+            graded.judge = nil
+            graded.judgeFault = "\(error)"
+        }
+        return graded
+    }
+}
+
+/// A pair with all that was decided about it.
+public struct GradedPair: Codable, Sendable {
+    public let prediction: String?
+    public let references: [String]
+    public let kind: AgentTask.Family
+    /// By value, or for a factual answer by exact match.
+    public private(set) var correct = false
+    public private(set) var reason = ""
+    /// The factual answer's word overlap, in 0…1.
+    public fileprivate(set) var f1: Double?
+    /// Math-Verify's opinion.
+    public fileprivate(set) var second: SymbolicJudge.Opinion?
+    /// The judge's verdict on a factual answer.
+    public fileprivate(set) var judge: Verdict?
+    /// Why there is no verdict of the judge.
+    public fileprivate(set) var judgeFault: String?
+    /// Where Math-Verify thinks otherwise; not part of the line.
+    public fileprivate(set) var disagreement: GradingCourt.Disagreement?
+
+    private enum CodingKeys: String, CodingKey {
+        case prediction, references, kind, correct, reason, f1, second, judge, judgeFault
+    }
+
+    fileprivate init(_ pair: AnswerPair) {
+        (prediction, references, kind) = (pair.prediction, pair.references, pair.kind)
+    }
+
+    fileprivate mutating func take(_ verdict: Verdict) { (correct, reason) = (verdict.isCorrect, verdict.reason) }
+}
+
+extension JudgeAgreement {
+    /// Of the factual pairs that have a judge's verdict; nil without any.
+    public init?(_ pairs: [GradedPair]) {
+        self.init(
+            pairs.compactMap { pair in
+                pair.judge.map { Opinion(isExact: pair.correct, f1: pair.f1 ?? 0, isJudgedCorrect: $0.isCorrect) }
+            })
+    }
+}
