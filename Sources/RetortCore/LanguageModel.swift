@@ -46,10 +46,10 @@ public struct AdaptedModel: LanguageModel {
 /// A model whose completions are held to one grammar, whatever the request says.
 public struct ConstrainedModel: LanguageModel {
     private let model: any LanguageModel
-    private let grammar: OutputGrammar
+    private let grammar: OutputGrammar?
 
-    /// - Parameter model: must be able to honour grammars.
-    public init(_ model: any LanguageModel, to grammar: OutputGrammar) {
+    /// - Parameter grammar: which the model must be able to honour; nil lets it write what it likes.
+    public init(_ model: any LanguageModel, to grammar: OutputGrammar?) {
         self.model = model
         self.grammar = grammar
     }

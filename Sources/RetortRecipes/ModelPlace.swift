@@ -28,14 +28,15 @@ public enum ModelPlace: Sendable {
             place.concurrency = concurrency
             let usual = RemoteOptions.TimeLimits()
             let name = try await place.modelName(seconds: usual.connect)
-            return try RemoteModel(
+            let remote = try RemoteModel(
                 [place.endpoint(model: name)],
                 options: RemoteOptions(
                     limits: .init(
                         connect: usual.connect, firstByte: min(usual.firstByte, seconds),
-                        idle: min(usual.idle, seconds), total: seconds),
-                    responseSchema: schema),
+                        idle: min(usual.idle, seconds), total: seconds)),
                 identity: name)
+            // Not every server knows grammars: it is held to the schema that is to be enforced, or to nothing.
+            return ConstrainedModel(remote, to: try schema.map { .json(try JSONSchema($0)) })
         }
     }
 }
