@@ -32,15 +32,8 @@ public struct ReportTable: Sendable, Hashable {
     /// As a section of the page; empty without rows.
     var html: String {
         guard !rows.isEmpty else { return "" }
-        let heads = columns.map { "<th>\($0.escaped)</th>" }.joined()
-        let body = rows.map { row in
-            let cells = row.enumerated().map { index, text in
-                index == 0 ? "<th>\(text.escaped)</th>" : "<td>\(text.escaped)</td>"
-            }
-            return "<tr>\(cells.joined())</tr>"
-        }
-        return "<section><h2>\(title.escaped)</h2><div class=\"wide\"><table><thead><tr>\(heads)</tr></thead>"
-            + "<tbody>\(body.joined())</tbody></table></div>"
+        let table = HTMLTable.render(columns.map(\.escaped), rows.map { $0.map(\.escaped) }, label: title)
+        return "<section><h2>\(title.escaped)</h2>\(table)"
             + (note.isEmpty ? "" : "<p class=\"note\">\(note.escaped)</p>") + "</section>"
     }
 }
