@@ -101,7 +101,7 @@ struct LoadTests {
     @Test("stopping lets what is under way end, and refuses the rest")
     func draining() async throws {
         let model = GatedModel()
-        try await serve(model) { server in
+        try await serve(model, options: { $0.drainSeconds = 60 }) { server in
             async let stream = server.post("/v1/chat/completions", Self.stream)
             try await model.reach(started: 1)
             await server.group.triggerGracefulShutdown()
