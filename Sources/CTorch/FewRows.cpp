@@ -22,8 +22,12 @@ namespace {
 constexpr int64_t most_rows = 16;
 // How many inputs an instruction takes.
 constexpr int64_t lane = 32;
-// Sums that are under way at once: as many as one register has places for, in half of the registers.
-constexpr int sums = 16;
+// Places in a register.
+constexpr int places = 16;
+
+// How many weight rows a tile takes with so many rows of x: with few, as many as fill a register with sums; with many,
+// as many as have their sums in registers at once.
+constexpr int width(int rows) { return rows <= 4 ? places / rows : 24 / rows; }
 
 bool cpu_fits() {
     static const bool fits = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -94,35 +98,39 @@ struct Product {
     int64_t rows, outputs, inputs;
 };
 
-// `Rows` rows of x with `Wide` rows of weights: the sums, those of one weight row side by side.
+// `Rows` rows of x with `Wide` rows of weights: the sums, those of one weight row side by side, and up to a register's
+// places behind them.
 //
 // Memory is read fastest along one weight row after the other. With many rows of x the arithmetic counts, too: then weight
-// rows go side by side, so that each piece of x that was loaded serves all of them.
+// rows go side by side, so that each piece of x that was loaded serves all of them, and the next tile is fetched meanwhile.
 template <int Rows, int Wide, typename Kind>
-INLINE __m512 tile(const typename Kind::Input *x, const typename Kind::Weight *weight, int64_t count) {
-    static_assert(Rows * Wide <= sums);
+INLINE void tile(const typename Kind::Input *x, const typename Kind::Weight *weight, int64_t count, float *results) {
     constexpr int side = Rows <= 4 ? 1 : Wide;
     // Sums of one product that are under way at once, as an addition takes several cycles.
     constexpr int depth = Rows <= 2 ? 4 : Rows <= 4 ? 2 : 1;
-    __m512 whole[sums];
-    for (int i = Rows * Wide; i < sums; ++i) whole[i] = _mm512_setzero_ps();
+    const int64_t ahead = Rows <= 4 ? 512 : Wide * count * sizeof(typename Kind::Weight);
+    constexpr int registers = (Rows * Wide + places - 1) / places;
+    __m512 whole[registers * places];
+    for (int i = Rows * Wide; i < registers * places; ++i) whole[i] = _mm512_setzero_ps();
 #pragma clang loop unroll(full)
     for (int first = 0; first < Wide; first += side) {
         typename Kind::Sum parts[side * Rows * depth];
         for (auto &part : parts) part = Kind::zero();
         auto take = [&](int64_t k, int at) __attribute__((always_inline)) AVX512 {
-            typename Kind::Values values[Rows];
-#pragma clang loop unroll(full)
-            for (int m = 0; m < Rows; ++m) values[m] = Kind::load(x + m * count + k);
+            typename Kind::Values weights[side];
 #pragma clang loop unroll(full)
             for (int n = 0; n < side; ++n) {
                 const auto *from = weight + (first + n) * count + k;
-                _mm_prefetch(reinterpret_cast<const char *>(from) + 512, _MM_HINT_T0);
-                const auto weights = Kind::load(from);
+                _mm_prefetch(reinterpret_cast<const char *>(from) + ahead, _MM_HINT_T0);
+                weights[n] = Kind::load(from);
+            }
 #pragma clang loop unroll(full)
-                for (int m = 0; m < Rows; ++m) {
+            for (int m = 0; m < Rows; ++m) {
+                const auto values = Kind::load(x + m * count + k);
+#pragma clang loop unroll(full)
+                for (int n = 0; n < side; ++n) {
                     auto &part = parts[(at * side + n) * Rows + m];
-                    part = Kind::add(part, weights, values[m]);
+                    part = Kind::add(part, weights[n], values);
                 }
             }
         };
@@ -140,20 +148,20 @@ INLINE __m512 tile(const typename Kind::Input *x, const typename Kind::Weight *w
             whole[first * Rows + i] = sum;
         }
     }
-    return totals(whole);
+    for (int i = 0; i < registers; ++i) _mm512_storeu_ps(results + i * places, totals(whole + i * places));
 }
 
 // Sums `[count][Rows]` to y `[row…][output…]`: scaled, with bias, in bfloat16.
 template <int Rows, typename Kind>
 INLINE void write(const Product<Kind> &p, const float *results, int64_t row, int64_t output, int64_t count) {
-    const __m512i places = _mm512_mullo_epi32(
+    const __m512i offsets = _mm512_mullo_epi32(
         _mm512_set1_epi32(Rows), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     for (int64_t n = 0; n < count; n += 16) {
         const auto some = static_cast<__mmask16>(count - n >= 16 ? 0xffff : (1 << (count - n)) - 1);
         const __m512 scales = p.output_scale ? floats(some, p.output_scale + output + n) : _mm512_set1_ps(1);
         const __m512 bias = p.bias ? floats(some, p.bias + output + n) : _mm512_setzero_ps();
         for (int m = 0; m < Rows; ++m) {
-            __m512 values = _mm512_mask_i32gather_ps(bias, some, places, results + n * Rows + m, 4);
+            __m512 values = _mm512_mask_i32gather_ps(bias, some, offsets, results + n * Rows + m, 4);
             if (p.row_scale) values = _mm512_mul_ps(values, _mm512_set1_ps(p.row_scale[row + m]));
             const __m256bh halves = _mm512_cvtneps_pbh(_mm512_fmadd_ps(values, scales, bias));
             _mm256_mask_storeu_epi16(p.y + (row + m) * p.outputs + output + n, some, (__m256i)halves);
@@ -164,18 +172,17 @@ INLINE void write(const Product<Kind> &p, const float *results, int64_t row, int
 // `Rows` rows of x with the weight rows of a range.
 template <int Rows, typename Kind>
 AVX512 void stripe(const Product<Kind> &p, int64_t row, int64_t begin, int64_t end) {
-    constexpr int wide = sums / Rows;
-    constexpr int64_t chunk = 16 * wide;
-    float results[chunk * Rows + sums];
+    constexpr int wide = width(Rows);
+    constexpr int64_t chunk = places * wide;
+    float results[chunk * Rows + 2 * places];
     const auto *x = p.x + row * p.inputs;
     for (int64_t from = begin; from < end; from += chunk) {
         const int64_t count = std::min(chunk, end - from);
         const auto *weight = p.weight + from * p.inputs;
         int64_t n = 0;
         for (; n + wide <= count; n += wide)
-            _mm512_storeu_ps(results + n * Rows, tile<Rows, wide, Kind>(x, weight + n * p.inputs, p.inputs));
-        for (; n < count; ++n)
-            _mm512_storeu_ps(results + n * Rows, tile<Rows, 1, Kind>(x, weight + n * p.inputs, p.inputs));
+            tile<Rows, wide, Kind>(x, weight + n * p.inputs, p.inputs, results + n * Rows);
+        for (; n < count; ++n) tile<Rows, 1, Kind>(x, weight + n * p.inputs, p.inputs, results + n * Rows);
         write<Rows>(p, results, row, from, count);
     }
 }
@@ -198,7 +205,7 @@ void stripe(const Product<Kind> &p, int64_t count, int64_t row, int64_t begin, i
 template <typename Kind>
 void multiply(const Product<Kind> &p, int64_t begin, int64_t end) {
     // Of many rows, eight at a time go over weights that the cache still holds.
-    const int64_t block = p.rows > 8 ? sums : std::max<int64_t>(end - begin, 1);
+    const int64_t block = p.rows > 8 ? places * width(8) : std::max<int64_t>(end - begin, 1);
     for (int64_t from = begin; from < end; from += block)
         for (int64_t row = 0; row < p.rows; row += 8)
             stripe(p, std::min<int64_t>(8, p.rows - row), row, from, std::min(from + block, end));
@@ -227,7 +234,7 @@ void multiply(const Product<Kind> &p) {
     auto share = [](void *context) {
         const auto &p = *static_cast<const Product<Kind> *>(context);
         const int64_t count = threads.count(), number = threads.number();
-        const int64_t size = (p.outputs + count * sums - 1) / (count * sums) * sums;
+        const int64_t size = (p.outputs + count * places - 1) / (count * places) * places;
         multiply(p, std::min(number * size, p.outputs), std::min((number + 1) * size, p.outputs));
     };
     threads.parallel(share, const_cast<Product<Kind> *>(&p), static_cast<unsigned>(shares), 0);
