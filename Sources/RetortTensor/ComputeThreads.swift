@@ -7,12 +7,14 @@ public enum ComputeThreads {
     ///
     /// Left to itself, libtorch's OpenMP lets them spin: on a machine that is busy with anything else they burn the
     /// time of the very thread they wait for, and a step takes five to ten times as long; on an idle one they gain
-    /// nothing measurable. The OpenMP library reads its environment when it is loaded, before any code of ours runs, so
+    /// nothing. The OpenMP library reads its environment when it is loaded, before any code of ours runs, so
     /// only a new start can tell it (OpenMP 5.2, section 21.7, `OMP_WAIT_POLICY`).
     public static func restartWithSleepingWaits() {
         #if os(Linux)
             guard getenv("OMP_WAIT_POLICY") == nil, getenv("GOMP_SPINCOUNT") == nil else { return }
             setenv("OMP_WAIT_POLICY", "passive", 1)
+            // GNU's OpenMP may still spin for some microseconds, as long as one small operation lasts.
+            setenv("GOMP_SPINCOUNT", "1000", 1)
             // Returns only when it fails; then the threads spin.
             execv("/proc/self/exe", CommandLine.unsafeArgv)
         #endif
