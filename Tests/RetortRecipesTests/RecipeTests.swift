@@ -41,6 +41,20 @@ struct RecipeTests {
         #expect("\(error.map(String.init(describing:)) ?? "")".contains(message))
     }
 
+    @Test("a run whose manifest cannot be read is refused, and left as it is")
+    func damagedManifest() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-run-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let manifest = folder.appendingPathComponent("manifest.json")
+        try Data("{\"stages\":".utf8).write(to: manifest)
+        let error = #expect(throws: RunError.self) {
+            try RecipeRun(Recipe(yaml: sound, file: "r.yaml"), folder: folder)
+        }
+        #expect("\(error.map(String.init(describing:)) ?? "")".contains("manifest.json cannot be read"))
+        #expect(try Data(contentsOf: manifest) == Data("{\"stages\":".utf8))
+    }
+
     @Test("all faults are reported together")
     func together() {
         let broken = sound.replacing("epochs: 1", with: "epoch: 1").replacing("people: 50", with: "people: 3")

@@ -33,12 +33,15 @@ public actor RecipeRun {
 
     /// Opens the run's folder and makes its tasks.
     /// - Parameter sandbox: the weakest one to run model-written programs in.
+    /// - Throws: `RunError` when another process works in the folder or its manifest cannot be read.
     public init(_ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted) throws {
         self.recipe = recipe
         self.sandbox = sandbox
         folder = try RunFolder(url)
         // Another world needs other passages.
-        let previous = try? Manifest(folder: url)
+        // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.
+        let previous =
+            FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: url) : nil
         if let previous, previous.recipe.source != recipe.source {
             for name in ["passages.jsonl", "passages.sqlite"] {
                 try? FileManager.default.removeItem(at: url.appendingPathComponent(name))

@@ -101,7 +101,8 @@ public enum RunError: Error, CustomStringConvertible {
         case .cannotWrite(let path, let reason): "\(path) cannot be written: \(reason)"
         case .inUse(let path): "another process is working in \(path); wait for it, or choose another --folder"
         case .noRun(let path): "\(path) holds no run; make one with 'retort run RECIPE'"
-        case .damaged(let path, let reason): "\(path) cannot be read: \(reason); remove the folder and run again"
+        case .damaged(let path, let reason):
+            "\(path) cannot be read: \(reason); name another folder with --folder, or move this one away, and run again"
         case .nothingToTrainOn(let style, let count):
             "none of the teacher's \(count) trajectories for '\(style)' passed the filters; "
                 + "see results/filter.json for the reasons"
