@@ -14,8 +14,12 @@ public enum AtomicFile {
         try write(to: url) { handle in try handle.write(contentsOf: data) }
     }
 
-    /// Replaces the file at `url` by what `body` writes.
+    /// Replaces the file at `url` by what `body` writes. A device or a pipe there is written to, not replaced.
     public static func write(to url: URL, _ body: (FileHandle) throws -> Void) throws {
+        var status = stat()
+        if stat(url.path, &status) == 0, [S_IFCHR, S_IFIFO].contains(status.st_mode & S_IFMT) {
+            return try writeThrough(to: url, body)
+        }
         let temporary = url.deletingLastPathComponent()
             .appendingPathComponent(".\(url.lastPathComponent).\(ProcessInfo.processInfo.processIdentifier).tmp")
         let descriptor = open(temporary.path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -32,6 +36,14 @@ public enum AtomicFile {
             unlink(temporary.path)
             throw error is AtomicFileError ? error : AtomicFileError.failed(url.path, "\(error)")
         }
+    }
+
+    private static func writeThrough(to url: URL, _ body: (FileHandle) throws -> Void) throws {
+        let descriptor = open(url.path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw AtomicFileError.failed(url.path, systemMessage()) }
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        try body(handle)
+        try handle.close()
     }
 
     private static func systemMessage() -> String { String(cString: strerror(errno)) }

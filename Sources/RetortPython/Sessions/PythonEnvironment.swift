@@ -11,8 +11,8 @@ public actor PythonEnvironment: Environment {
     /// The process that holds the state; nil once closed.
     private var holder: PythonProcess?
     private var stepCount: Int
-    /// Forks of the holder that wait for programs.
-    private var spares: [PythonProcess] = []
+    /// Forks of the holder that wait for programs, or are on their way to it; nil for one that could not be had.
+    private var spares: [Task<PythonProcess?, Never>] = []
     /// Programs begun since the last step was settled.
     private var begun = 0
     private let tools: ToolBox
@@ -75,13 +75,17 @@ public actor PythonEnvironment: Environment {
     /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
     private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess, isNew: Bool) {
         begun += 1
-        if let holder, let spare = spares.popLast() { return (holder, spare, false) }
+        if let holder, !spares.isEmpty, let spare = await spares.removeFirst().value {
+            // Another task may have settled a step meanwhile.
+            if self.holder === holder { return (holder, spare, false) }
+            session.end(spare)
+        }
         for attempt in 0..<3 {
             guard let holder else { throw PythonError.closed }
             if let candidate = try await fork(of: holder) { return (holder, candidate, attempt > 0) }
             // Another task may have replaced it meanwhile.
             guard self.holder === holder else { continue }
-            spares.removeAll()
+            dropSpares()
             session.close()
             session = try await reopen()
             self.holder = session.root
@@ -112,17 +116,16 @@ public actor PythonEnvironment: Environment {
         makeSpares(begun)
     }
 
-    /// The next step will try about as many programs as this one did. Their processes are made while a model writes them:
-    /// a process forks one copy at a time.
+    /// The next step will try about as many programs as this one did. Their processes are made, and rehearse, while a
+    /// model writes them.
     private func makeSpares(_ count: Int) {
-        guard count > 0, let holder else { return }
-        Task {
-            for _ in 0..<min(count, Self.mostSpares) {
-                guard self.holder === holder, self.begun == 0, let spare = try? await self.fork(of: holder) else {
-                    return
-                }
-                guard await spare.rehearse(), self.holder === holder else { return self.session.end(spare) }
-                self.spares.append(spare)
+        guard let holder else { return }
+        spares = (0..<min(count, Self.mostSpares)).map { _ in
+            Task {
+                guard let spare = try? await self.fork(of: holder) else { return nil }
+                if await spare.rehearse() { return spare }
+                spare.kill()
+                return nil
             }
         }
     }
@@ -130,7 +133,11 @@ public actor PythonEnvironment: Environment {
     private static let mostSpares = 8
 
     private func dropSpares() {
-        for spare in spares { session.retire(spare) }
+        for spare in spares {
+            Task { [session] in
+                if let process = await spare.value { session.retire(process) }
+            }
+        }
         spares.removeAll()
     }
 
