@@ -7,6 +7,7 @@ public struct RolloutJob: Sendable, Hashable {
     /// Which of several trajectories for the task, from 0.
     public var attempt: Int
 
+    /// - Parameter attempt: which of several trajectories for the task, from 0.
     public init(_ task: AgentTask, attempt: Int = 0) {
         self.task = task
         self.attempt = attempt

@@ -36,6 +36,7 @@ public struct AdaptedModel: LanguageModel {
         self.identity = identity ?? "\(model.identity)+\(adapter)"
     }
 
+    /// The model's events for the request as it is changed here.
     public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         var request = request
         request.adapter = adapter
@@ -57,6 +58,7 @@ public struct ConstrainedModel: LanguageModel {
     /// The model's own.
     public var identity: String { model.identity }
 
+    /// The model's events for the request as it is changed here.
     public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         var request = request
         request.grammar = grammar

@@ -17,7 +17,7 @@ final class InterruptHandler: Sendable {
     private let state = Mutex(State())
     /// The pipe's end that the handler writes to; set before any signal can come.
     private nonisolated(unsafe) static var signalled: Int32 = -1
-    private static let code: Int32 = 130
+    static let code: Int32 = 130
 
     private init() {
         var ends: [Int32] = [-1, -1]
@@ -65,8 +65,8 @@ final class InterruptHandler: Sendable {
         end()
     }
 
-    /// Without the destructors of libraries whose threads may still be at work.
-    private static func end() -> Never {
+    /// Ends the process without the destructors of libraries: threads of theirs that still compute would crash in them.
+    static func end(_ code: Int32 = code) -> Never {
         fflush(nil)
         _exit(code)
     }

@@ -44,7 +44,7 @@ struct RetortCommand: AsyncParsableCommand {
             }
             interrupt.cancels { work.cancel() }
             try await work.value
-            leave(.success)
+            InterruptHandler.end(0)
         } catch is CancellationError {
             InterruptHandler.interrupted()
         } catch {
@@ -53,13 +53,7 @@ struct RetortCommand: AsyncParsableCommand {
                 let channel = code.isSuccess ? FileHandle.standardOutput : FileHandle.standardError
                 channel.write(Data("\(message)\n".utf8))
             }
-            leave(code)
+            InterruptHandler.end(code.rawValue)
         }
-    }
-
-    /// Ends the process without taking its libraries down: threads of theirs that still compute would crash in it.
-    private static func leave(_ code: ExitCode) -> Never {
-        fflush(nil)
-        _exit(code.rawValue)
     }
 }

@@ -14,6 +14,7 @@ public struct GreedySearch: Search {
         self.laterSampling = laterSampling ?? sampling
     }
 
+    /// Proposes one action, performs it and takes it over.
     public func advance(
         _ trajectory: Trajectory, policy: any Policy, environment: any Environment, seed: UInt64,
         emit: @Sendable (RolloutEvent) -> Void

@@ -44,6 +44,7 @@ public struct SimulatedAPIs: VirtualAPIs {
         "required": ["error", "response"], "additionalProperties": false,
     ]
 
+    /// What the model makes of a call. Where there are documents, a function without one is answered with an error.
     public func reply(to call: VirtualCall) async throws -> VirtualReply {
         let name = VirtualAPIName(call)
         let document = documents[name]

@@ -19,9 +19,12 @@ public struct VirtualAPIEnvironment: Environment {
         self.seconds = seconds
     }
 
+    /// Itself: nothing here changes.
     public func fork() async throws -> any Environment { self }
+    /// Nothing is held open.
     public func close() async {}
 
+    /// Performs a tool call; whatever goes wrong with it is in the observation.
     public func perform(_ action: Action) async throws -> Observation {
         guard case .toolCall(let name, let arguments) = action else {
             return Self.failure("InvalidAction", "only APIs can be called here", calls: [])
@@ -99,6 +102,7 @@ public struct VirtualAPIReference: Codable, Sendable, Hashable {
     public var tool: String
     public var api: String
 
+    /// - Parameters: as the server spells them.
     public init(category: String, tool: String, api: String) {
         self.category = category
         self.tool = tool

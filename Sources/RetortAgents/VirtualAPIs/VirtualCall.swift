@@ -23,6 +23,7 @@ public struct VirtualCall: Codable, Sendable, Hashable {
         case key = "toolbench_key"
     }
 
+    /// A call as the protocol's body holds it.
     public init(category: String, tool: String, api: String, input: JSONValue, strip: String = "", key: String = "") {
         self.category = category
         self.tool = tool
@@ -59,6 +60,7 @@ public struct VirtualReply: Codable, Sendable, Hashable {
     /// A text, or any JSON.
     public var response: JSONValue
 
+    /// - Parameter error: empty when the call worked.
     public init(error: String = "", response: JSONValue = "") {
         self.error = error
         self.response = response
@@ -88,6 +90,7 @@ public struct VirtualAPIName: Codable, Sendable, Hashable {
         self.api = name.hasSuffix("_for_\(tool)") ? String(name.dropLast("_for_\(tool)".count)) : name
     }
 
+    /// The function that a call is for.
     public init(_ call: VirtualCall) { self.init(category: call.category, tool: call.tool, api: call.api) }
 }
 
