@@ -13,9 +13,8 @@ build: bootstrap
 demo: build
 	$(RETORT) run recipes/quickstart.yaml
 
-# Some tests at a time: hundreds of interpreters, models and servers at once would be a load test.
 test: bootstrap lint
-	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=6 $(SWIFT) test
+	@SWIFT="$(SWIFT)" scripts/test
 
 # The Python environment of the benches' peers.
 .retort/bench/.ready:

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -13,9 +14,7 @@
 
 int cw_socket_pair(int *first, int *second) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return errno;
-    fcntl(pair[0], F_SETFD, FD_CLOEXEC);
-    fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errno;
     int on = 1;
     setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
     *first = pair[0];
@@ -23,7 +22,13 @@ int cw_socket_pair(int *first, int *second) {
     return 0;
 }
 
-int cw_spawn(const char *path, char *const *arguments, char *const *environment, int socket, pid_t *pid) {
+int cw_memory_file(void) {
+    int file = memfd_create("retort", MFD_CLOEXEC);
+    return file >= 0 ? file : -errno;
+}
+
+int cw_spawn(const char *path, char *const *arguments, char *const *environment, const int *descriptors, int count,
+             pid_t *pid) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int status = posix_spawn_file_actions_init(&actions);
@@ -33,12 +38,15 @@ int cw_spawn(const char *path, char *const *arguments, char *const *environment,
         posix_spawn_file_actions_destroy(&actions);
         return status;
     }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    // Standard error stays: a worker that cannot start says why there.
-    posix_spawn_file_actions_adddup2(&actions, socket, 3);
+    for (int number = 0; number < count && status == 0; number++) {
+        status = descriptors[number] < 0
+                     ? posix_spawn_file_actions_addopen(&actions, number, "/dev/null", number ? O_WRONLY : O_RDONLY, 0)
+                     : posix_spawn_file_actions_adddup2(&actions, descriptors[number], number);
+    }
+    // A server's socket that lived on in a child would never close for the other side.
+    if (status == 0) status = posix_spawn_file_actions_addclosefrom_np(&actions, count);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-    status = posix_spawn(pid, path, &actions, &attributes, arguments, environment);
+    if (status == 0) status = posix_spawn(pid, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return status;

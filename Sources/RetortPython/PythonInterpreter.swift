@@ -101,27 +101,18 @@ public actor PythonInterpreter {
         do {
             // Closed before the wait: an interpreter that cannot start is then seen at once.
             defer { Glibc.close(peer) }
-            try spawn(path, jail.map { $0.command(inner) } ?? Array(inner.dropFirst()), socket: peer)
+            // Standard error stays: a worker that cannot start says why there.
+            let pid = try ChildProcess.start(
+                path, jail.map { $0.command(inner) } ?? Array(inner.dropFirst()),
+                environment: WorkerEnvironment.variables.map { "\($0.name)=\($0.value)" },
+                descriptors: [-1, -1, STDERR_FILENO, peer])
+            ChildReaper.watch(pid)
         }
         do {
             return try await PythonProcess.greeted(channel)
         } catch {
             throw PythonError.cannotStart(path: path, reason: "the interpreter ended before it was ready")
         }
-    }
-
-    private static func spawn(_ path: String, _ arguments: [String], socket: Int32) throws {
-        var list = ([path] + arguments).map { strdup($0) } + [nil]
-        var variables = WorkerEnvironment.variables.map { strdup("\($0.name)=\($0.value)") } + [nil]
-        defer {
-            for text in list + variables { free(text) }
-        }
-        var pid: pid_t = 0
-        let status = cw_spawn(path, &list, &variables, socket, &pid)
-        guard status == 0 else {
-            throw PythonError.cannotStart(path: path, reason: String(cString: strerror(status)))
-        }
-        ChildReaper.watch(pid)
     }
 
     private static func configuration(_ limits: PythonLimits, isolated: Bool, readable: [String]) -> JSONValue {

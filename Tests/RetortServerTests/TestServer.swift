@@ -54,7 +54,10 @@ struct TestServer: Sendable {
         let running = Task { try await group.run() }
         var iterator = ports.makeAsyncIterator()
         let port = try #require(await iterator.next())
-        let client = HTTPClient(eventLoopGroupProvider: .singleton)
+        // A connection for each request of a test, and time for a machine that is busy with other tests.
+        var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(60)))
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         do {
             try await body(TestServer(port: port, group: group, client: client))
         } catch {
@@ -92,8 +95,8 @@ struct TestServer: Sendable {
     }
 
     /// Asks and reads the whole answer.
-    func send(_ request: HTTPClientRequest) async throws -> Reply {
-        let response = try await client.execute(request, timeout: .seconds(60))
+    func send(_ request: HTTPClientRequest, within seconds: Int64 = 120) async throws -> Reply {
+        let response = try await client.execute(request, timeout: .seconds(seconds))
         let body = try await response.body.collect(upTo: 16 << 20)
         return Reply(
             status: Int(response.status.code),
@@ -122,7 +125,7 @@ struct TestServer: Sendable {
     /// Starts a request and reads of its answer only the head.
     func open(_ body: JSONValue) async throws -> HTTPClientResponse {
         try await client.execute(
-            request("POST", "/v1/chat/completions", ExactJSON.text(body)), timeout: .seconds(60))
+            request("POST", "/v1/chat/completions", ExactJSON.text(body)), timeout: .seconds(120))
     }
 }
 

@@ -40,7 +40,7 @@ struct VirtualAPIServerTests {
         var request = HTTPClientRequest(url: "\(address)/virtual")
         request.method = .POST
         request.body = .bytes(ByteBuffer(string: body))
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
         let bytes = try await response.body.collect(upTo: 1 << 20)
         return (response.status.code, try ExactJSON.value(of: bytes.readableBytesView))
     }

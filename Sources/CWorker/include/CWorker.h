@@ -10,10 +10,15 @@
 // A connected pair of stream sockets, both close-on-exec. The first one learns its peer's process number.
 int cw_socket_pair(int *_Nonnull first, int *_Nonnull second);
 
-// Starts a program in a session of its own with `socket` as descriptor 3, /dev/null as its standard input and output,
-// and exactly the given environment. `arguments` and `environment` end with NULL.
+// A file without a name, close-on-exec, whose bytes are in memory. Gives its descriptor or a negative errno.
+int cw_memory_file(void);
+
+// Starts a program in a session of its own with exactly the given environment and descriptors: the child's number `i` is
+// `descriptors[i]`, or /dev/null where that is negative, and every other one is closed. `arguments` and `environment` end
+// with NULL.
 int cw_spawn(const char *_Nonnull path, char *_Nullable const *_Nonnull arguments,
-             char *_Nullable const *_Nonnull environment, int socket, pid_t *_Nonnull pid);
+             char *_Nullable const *_Nonnull environment, const int *_Nonnull descriptors, int count,
+             pid_t *_Nonnull pid);
 
 // Writes all bytes, the first of them together with a descriptor when `descriptor` is not negative.
 int cw_send(int socket, const void *_Nonnull bytes, size_t count, int descriptor);

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import RetortCore
 import Testing
 
@@ -43,6 +44,20 @@ struct SandboxTests {
         await python.close()
         for _ in 0..<100 where await python.processCount() > 0 { try await Task.sleep(for: .milliseconds(20)) }
         #expect(await python.processCount() == 0)
+    }
+
+    @Test(
+        "what is open here is not open in the interpreter: a connection that is closed is closed",
+        arguments: [SandboxLevel.isolated, .restricted])
+    func inheritsNothing(level: SandboxLevel) async throws {
+        var ends: [Int32] = [-1, -1]
+        try #require(pipe(&ends) == 0)
+        defer { Glibc.close(ends[0]) }
+        let python = try await PythonInterpreter(limits: Self.limits, requiring: level, atMost: level)
+        Glibc.close(ends[1])
+        var end = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
+        #expect(poll(&end, 1, 10_000) == 1 && end.revents & Int16(POLLHUP) != 0)
+        await python.close()
     }
 
     @Test("a sandbox that is too weak is refused, with the reason")
