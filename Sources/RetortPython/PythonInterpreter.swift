@@ -23,6 +23,7 @@ public actor PythonInterpreter {
     private let limits: PythonLimits
     private let firstProcess: pid_t
     private let ready: ReadySessions
+    private let pauses = ProgramPauses()
     private let group: ControlGroup?
     /// The limit of all sessions together, or why there is none.
     private let groupLine: SandboxReport.Line
@@ -148,7 +149,7 @@ public actor PythonInterpreter {
         let box = ToolBox(tools, limit: limits.toolCalls)
         let ready = ready
         let open: @Sendable () async throws -> PythonSession = { try await ready.take(offering: box.frame) }
-        return PythonEnvironment(try await open(), tools: box, limits: limits, reopen: open)
+        return PythonEnvironment(try await open(), tools: box, limits: limits, pauses: pauses, reopen: open)
     }
 
     /// How many processes the interpreter and its sessions are, seen from outside.

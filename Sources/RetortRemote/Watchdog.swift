@@ -59,11 +59,7 @@ final class Watchdog: Sendable {
             })
         defer { alarm.cancel() }
         do {
-            return try await withTaskCancellationHandler {
-                try await task.value
-            } onCancel: {
-                task.cancel()
-            }
+            return try await task.ownedValue()
         } catch {
             guard let limit = state.withLock({ $0.reached }) else { throw error }
             throw RemoteError.timeLimit(endpoint: endpoint, limit: limit.name, seconds: limit.seconds)

@@ -77,10 +77,10 @@ final class ServerCore: Sendable {
         _ requests: [GenerationRequest], on model: any LanguageModel, _ context: ServerContext
     ) -> EventCursor<GenerationEvent> {
         let seconds = options.requestSeconds
-        return context.events(register) { [generations, loop = context.channel.eventLoop] yield in
+        return context.events(register) { [generations] yield in
             let place = try await generations.enter()
             defer { withExtendedLifetime(place) {} }
-            try await loop.withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+            try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for (number, request) in requests.enumerated() {
                         group.addTask {
@@ -101,10 +101,10 @@ final class ServerCore: Sendable {
         on task: AgentTask, attempts: Int, with rollout: Rollout, _ context: ServerContext
     ) -> EventCursor<AgentAnswer.Event> {
         let seconds = options.requestSeconds
-        return context.events(register) { [agents, loop = context.channel.eventLoop] yield in
+        return context.events(register) { [agents] yield in
             let place = try await agents.enter()
             defer { withExtendedLifetime(place) {} }
-            try await loop.withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+            try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 for attempt in 0..<attempts {
                     for try await event in rollout.run(task, attempt: attempt) {
                         yield(AgentAnswer.Event(attempt: attempt, event: event))

@@ -9,8 +9,8 @@ import Testing
 @Suite("Remote model", .timeLimit(.minutes(10)))
 struct RemoteModelTests {
     private static let quick = RemoteOptions(
-        limits: .init(connect: 0.3, firstByte: 0.2, idle: 0.5, total: 5),
-        retries: .init(attempts: 20, base: 0.005, cap: 0.02, patience: 20, failuresToOpen: 50))
+        limits: .init(connect: 60, firstByte: 60, idle: 60, total: 60),
+        retries: .init(attempts: 20, base: 0.005, cap: 0.02, patience: 60, failuresToOpen: 50))
 
     private func chat(_ text: String, samples: Int = 1, prefill: String = "", temperature: Double = 0)
         -> GenerationRequest
@@ -84,7 +84,9 @@ struct RemoteModelTests {
                 CannedAnswer((0..<Self.count(request)).map { _ in "a whole reply" })
             }
         ) { endpoint in
-            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick)
+            var options = Self.quick
+            options.limits = .init(connect: 5, firstByte: 0.4, idle: 0.4, total: 10)
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: options)
             try await withThrowingTaskGroup(of: [Completion].self) { group in
                 for _ in 0..<12 { group.addTask { try await model.complete(chat("hi", samples: 2)) } }
                 for try await completions in group {
@@ -180,7 +182,6 @@ struct RemoteModelTests {
         try await with(.init(latency: 1), answer: { _ in CannedAnswer(["x"]) }) { endpoint in
             var options = Self.quick
             options.retries.patience = 10
-            options.limits = .init(connect: 60, firstByte: 60, idle: 60, total: 60)
             let model = try RemoteModel([Endpoint(endpoint.address, model: "m", concurrency: 1)], options: options)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<12 { group.addTask { _ = try await model.complete(chat("hi")) } }
@@ -193,9 +194,7 @@ struct RemoteModelTests {
     @Test("a cancelled request ends, and gives its place back")
     func cancellation() async throws {
         try await with(.init(faults: [.stall], faultRate: 1), answer: { _ in CannedAnswer(["x"]) }) { endpoint in
-            var options = Self.quick
-            options.limits = .init(connect: 5, firstByte: 60, idle: 60, total: 60)
-            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", concurrency: 1)], options: options)
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", concurrency: 1)], options: Self.quick)
             let work = (0..<3).map { _ in Task { try await model.complete(chat("hi")) } }
             while try await endpoint.tally().requests == 0 { try await Task.sleep(for: .milliseconds(5)) }
             for task in work { task.cancel() }

@@ -46,7 +46,8 @@ public struct VirtualAPIEnvironment: Environment {
         let request = VirtualCall(
             category: reference.category, tool: reference.tool, api: reference.api, input: .object(call.arguments))
         do {
-            guard let reply = try await timed(request) else {
+            guard let reply = try await withTimeLimit(seconds: seconds, { [apis] in try await apis.reply(to: request) })
+            else {
                 call.error = "no reply within \(seconds) s"
                 return Observation(
                     text: "Error: \(call.error ?? "")", outcome: .timeout(seconds: seconds), toolCalls: [call])
@@ -62,19 +63,6 @@ public struct VirtualAPIEnvironment: Environment {
             if error is CancellationError || Task.isCancelled { throw CancellationError() }
             call.error = "\(error)"
             return Self.failure("RequestFailed", "\(error)", calls: [call])
-        }
-    }
-
-    /// The reply, or nil when it took too long.
-    private func timed(_ request: VirtualCall) async throws -> VirtualReply? {
-        try await withThrowingTaskGroup(of: VirtualReply?.self) { [apis, seconds] group in
-            group.addTask { try await apis.reply(to: request) }
-            group.addTask {
-                try await Task.sleep(for: .seconds(seconds))
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
         }
     }
 

@@ -15,19 +15,22 @@ public actor PythonEnvironment: Environment {
     private var spares: [Task<PythonProcess?, Never>] = []
     /// Programs begun since the last step was settled.
     private var begun = 0
+    private var settled: ContinuousClock.Instant?
     private let tools: ToolBox
     private let limits: PythonLimits
+    private let pauses: ProgramPauses
     private let reopen: @Sendable () async throws -> PythonSession
 
     init(
         _ session: PythonSession, holder: PythonProcess? = nil, stepCount: Int = 0, tools: ToolBox,
-        limits: PythonLimits, reopen: @escaping @Sendable () async throws -> PythonSession
+        limits: PythonLimits, pauses: ProgramPauses, reopen: @escaping @Sendable () async throws -> PythonSession
     ) {
         self.session = session
         self.holder = holder ?? session.root
         self.stepCount = stepCount
         self.tools = tools
         self.limits = limits
+        self.pauses = pauses
         self.reopen = reopen
     }
 
@@ -75,6 +78,7 @@ public actor PythonEnvironment: Environment {
     /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
     private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess, isNew: Bool) {
         begun += 1
+        if begun == 1, let settled { pauses.note(settled.duration(to: .now)) }
         if let holder, !spares.isEmpty, let spare = await spares.removeFirst().value {
             // Another task may have settled a step meanwhile.
             if self.holder === holder { return (holder, spare, false) }
@@ -107,13 +111,16 @@ public actor PythonEnvironment: Environment {
     /// Makes a trial's process the session when it can be.
     private func settle(_ trial: PythonTrial) {
         stepCount += 1
-        defer { begun = 0 }
+        defer {
+            begun = 0
+            settled = .now
+        }
         guard let process = trial.process, let session = trial.session else { return }
         guard trial.survived, session === self.session, let old = holder else { return session.end(process) }
         dropSpares()
         holder = process
         session.retire(old)
-        makeSpares(begun)
+        if pauses.areLong { makeSpares(begun) }
     }
 
     /// The next step will try about as many programs as this one did. Their processes are made, and rehearse, while a
@@ -165,7 +172,8 @@ public actor PythonEnvironment: Environment {
         let branch = try await session.fork(holder)
         session.allowFiles(branch)
         return PythonEnvironment(
-            session, holder: branch, stepCount: stepCount, tools: tools, limits: limits, reopen: reopen)
+            session, holder: branch, stepCount: stepCount, tools: tools, limits: limits, pauses: pauses,
+            reopen: reopen)
     }
 
     /// The walls around the session.

@@ -1,36 +1,15 @@
 import Hummingbird
 import NIOCore
+import RetortCore
 import Synchronization
 
-/// Whether a time limit was reached.
-private final class Lateness: Sendable { let value = Atomic(false) }
-
-extension EventLoop {
-    /// Does work until it is done, its time is up or the work is cancelled from outside.
-    ///
-    /// The clock is the event loop's: `Task.sleep` keeps its timer until it would have fired, however early it is
-    /// cancelled, which at some hundred requests a second adds up.
-    /// - Throws: `late` when the time is up.
-    func withTimeLimit<Value: Sendable>(
-        seconds: Double, late: APIError, _ work: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value {
-        let isLate = Lateness()
-        let task = Task { try await work() }
-        let alarm = scheduleTask(in: .nanoseconds(Int64(seconds * 1e9))) {
-            isLate.value.store(true, ordering: .relaxed)
-            task.cancel()
-        }
-        defer { alarm.cancel() }
-        do {
-            return try await withTaskCancellationHandler {
-                try await task.value
-            } onCancel: {
-                task.cancel()
-            }
-        } catch {
-            throw isLate.value.load(ordering: .relaxed) ? late : error
-        }
-    }
+/// Does work within a time limit.
+/// - Throws: `late` when the time is up.
+func withTimeLimit<Value: Sendable>(
+    seconds: Double, late: APIError, _ work: @escaping @Sendable () async throws -> Value
+) async throws -> Value {
+    guard let value = try await withTimeLimit(seconds: seconds, work) else { throw late }
+    return value
 }
 
 extension ServerContext {
@@ -41,11 +20,7 @@ extension ServerContext {
         let task = Task { try await work() }
         presence.onLeave { task.cancel() }
         defer { presence.onLeave(nil) }
-        return try await withTaskCancellationHandler {
-            try await task.value
-        } onCancel: {
-            task.cancel()
-        }
+        return try await task.ownedValue()
     }
 
     /// Events of work that goes on while somebody reads them and the client is there, unless all work is ended.
@@ -81,9 +56,7 @@ extension ServerContext {
         }
         let seconds = options.clientSeconds
         do {
-            let buffer = try await channel.eventLoop.withTimeLimit(
-                seconds: seconds, late: .slowClient(seconds: seconds)
-            ) {
+            let buffer = try await withTimeLimit(seconds: seconds, late: .slowClient(seconds: seconds)) {
                 try await request.body.collect(upTo: limit)
             }
             return Array(buffer.readableBytesView)

@@ -86,8 +86,7 @@ public struct VirtualAPIServer: Service {
             return refuse(.unprocessableContent, "the body is not a JSON object with \(fields)")
         }
         do {
-            let loop = context.channel.eventLoop
-            let reply = try await loop.withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
+            let reply = try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 [admission, apis] in
                 let place = try await admission.enter()
                 defer { withExtendedLifetime(place) {} }
