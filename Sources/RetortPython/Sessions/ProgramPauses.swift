@@ -3,7 +3,7 @@ import Synchronization
 /// How soon programs follow the ends of those before them, in all sessions of an interpreter: work ahead of a program
 /// pays while a model writes it, and is in the way of one that is there at once, as a script's is.
 final class ProgramPauses: Sendable {
-    private static let longMilliseconds = 10.0
+    private static let longMilliseconds = 50.0
     /// The running mean of pauses, none of which counts as more than twice a long one: so it is a vote.
     private let mean = Mutex(2 * longMilliseconds)
 
