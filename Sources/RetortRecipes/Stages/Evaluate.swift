@@ -25,7 +25,8 @@ extension RecipeRun {
                     ? folder.checkpoint(student.name, system.style) : URL(fileURLWithPath: student.base),
                 identity: student.name,
                 options: LocalModel.Options(
-                    maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples)))
+                    maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples),
+                    prefixTokens: 1 << 14))
             try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
             let tests = try await tests()
             let rollout = try await rollout(system, model)
