@@ -15,7 +15,10 @@ public enum ComputeThreads {
             setenv("OMP_WAIT_POLICY", "passive", 1)
             // GNU's OpenMP may still spin for some microseconds, as long as one small operation lasts.
             setenv("GOMP_SPINCOUNT", "1000", 1)
-            // Returns only when it fails; then the threads spin.
+            // By its own path, so that it keeps its name among the processes. Returns only when it fails; then the threads spin.
+            if let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
+                execv(path, CommandLine.unsafeArgv)
+            }
             execv("/proc/self/exe", CommandLine.unsafeArgv)
         #endif
     }
