@@ -1,6 +1,7 @@
 #include "AttentionInBlocks.h"
 #include "CTorch.h"
 #include "FewRows.h"
+#include "VarlenAttention.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -345,6 +346,15 @@ ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor 
 }
 ct_tensor *ct_attention_in_blocks(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, int64_t block) {
     return make([&] { return AttentionInBlocks::apply(q->value, k->value, v->value, block); });
+}
+ct_tensor *ct_flash_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *q_starts,
+                              const ct_tensor *k_starts, int64_t longest_q, int64_t longest_k, int64_t window) {
+    return make([&] {
+        return flash_attention(q->value, k->value, v->value, q_starts->value, k_starts->value, longest_q, longest_k, window);
+    });
+}
+ct_tensor *ct_repeat_rows(const ct_tensor *x, const ct_tensor *indices) {
+    return make([&] { return RepeatedRows::apply(x->value, indices->value); });
 }
 ct_tensor *ct_dropout(const ct_tensor *x, double probability, uint64_t seed) {
     return make([&] {

@@ -103,6 +103,14 @@ ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
 ct_tensor *_Nullable ct_attention_in_blocks(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                             const ct_tensor *_Nonnull v, int64_t block);
+// Over sequences one behind the other, [tokens, heads, dim], that start at the int32 places `q_starts` and `k_starts`, each list
+// ending with the number of tokens; a window of 0 is none. On CUDA only, in bfloat16 and float16.
+ct_tensor *_Nullable ct_flash_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
+                                        const ct_tensor *_Nonnull v, const ct_tensor *_Nonnull q_starts,
+                                        const ct_tensor *_Nonnull k_starts, int64_t longest_q, int64_t longest_k,
+                                        int64_t window);
+// Rows of the first axis, some several times; their gradients are summed in float32.
+ct_tensor *_Nullable ct_repeat_rows(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
 
