@@ -59,6 +59,18 @@ public enum FusedAttention {
         return nil
     }
 
+    /// Why the kernel does not serve on this machine, tried in the shape of Qwen2.5-0.5B with and without a window; nil where it does.
+    static var refusalHere: String? {
+        if let refusal = Device.cudaRefusal { return refusal }
+        let outcomes = [nil, 4096].map { window in
+            trial(
+                Shape(
+                    heads: 14, keyHeads: 2, dimension: 64, dtype: .bfloat16, device: .cuda,
+                    form: AttentionForm(window: window)), PackedSequences.fused)
+        }
+        return outcomes.compactMap(\.self).first.map { "\($0)" }
+    }
+
     /// Why a layer's attention is not for the fused kernel.
     static func refusal(_ query: Tensor, _ key: Tensor, _ form: AttentionForm) -> Refusal? {
         guard query.device == .cuda else { return .device }
