@@ -6,9 +6,10 @@ import RetortTensor
 /// Times generation with a checkpoint, and prints what it took as JSON.
 ///
 ///     generate-bench make CONFIG.json TOKENIZER_FOLDER OUT       random weights in bfloat16
-///     generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4]
+///     generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4 | cuda | cuda-launched]
 ///     generate-bench adapters FOLDER RANK COUNT                  memory with adapters side by side
 ///
+/// On CUDA, steps are recorded and replayed; `cuda-launched` launches each kernel by itself.
 /// `Benchmarks/generate.py` runs it beside its peers.
 ComputeThreads.restartWithSleepingWaits()
 let arguments = Array(CommandLine.arguments.dropFirst())
@@ -23,9 +24,13 @@ case "run" where arguments.count >= 5:
     guard let length = Int(arguments[2]), let tokens = Int(arguments[3]), let samples = Int(arguments[4]) else {
         exit(2)
     }
-    let packing = arguments.count > 5 ? PackedWeight.Bits(rawValue: arguments[5]) : nil
+    let variant = arguments.count > 5 ? arguments[5] : ""
     let model = try LocalModel(
-        folder: URL(fileURLWithPath: arguments[1]), options: .init(dtype: .bfloat16, packing: packing))
+        folder: URL(fileURLWithPath: arguments[1]),
+        options: .init(
+            device: variant.hasPrefix("cuda") ? .cuda : .cpu, dtype: .bfloat16,
+            packing: PackedWeight.Bits(rawValue: variant),
+            recordsSteps: variant == "cuda"))
     let prompt = String(repeating: "How many people live there? ", count: length / 28 + 1)
     let request = { (count: Int) in
         GenerationRequest(
@@ -40,6 +45,9 @@ case "run" where arguments.count >= 5:
     }
     _ = try await seconds(2)
     let (short, long) = (try await seconds(2), try await seconds(tokens + 2))
+    if variant == "cuda", let reason = await model.recordingFailure {
+        FileHandle.standardError.write(Data("steps were not recorded: \(reason)\n".utf8))
+    }
     print(
         """
         {"step": \((long - short) / Double(tokens)), "rate": \(Double(tokens * samples) / (long - short)), \
@@ -52,7 +60,7 @@ default:
     print(
         """
         generate-bench make CONFIG TOKENIZER OUT
-        generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4]
+        generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4 | cuda | cuda-launched]
         generate-bench adapters FOLDER RANK COUNT
         """)
     exit(2)

@@ -1,12 +1,13 @@
 #include "AttentionInBlocks.h"
 #include "CTorch.h"
+#include "CUDAGraph.h"
 #include "FewRows.h"
+#include "VarlenAttention.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <c10/core/GradMode.h>
-#include <dlfcn.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -19,6 +20,10 @@
 
 struct ct_tensor {
     at::Tensor value;
+};
+
+struct ct_graph {
+    CUDAGraph value;
 };
 
 namespace {
@@ -70,7 +75,12 @@ at::ScalarType scalar(ct_dtype dtype) {
     throw std::invalid_argument("unknown dtype");
 }
 
-at::Device place(ct_device device) { return at::Device(device == CT_CUDA ? at::kCUDA : at::kCPU); }
+at::Device place(ct_device device) {
+    if (device == CT_CPU) return at::kCPU;
+    const auto &refusal = CUDALibrary::shared().refusal;
+    if (!refusal.empty()) throw std::runtime_error("CUDA cannot be used: " + refusal);
+    return at::kCUDA;
+}
 
 at::IntArrayRef extents(const int64_t *shape, int rank) { return at::IntArrayRef(shape, static_cast<size_t>(rank)); }
 
@@ -96,11 +106,7 @@ void ct_set_threads(int threads) { at::set_num_threads(threads); }
 int ct_threads(void) { return at::get_num_threads(); }
 bool ct_gradients_enabled(void) { return c10::GradMode::is_enabled(); }
 void ct_set_gradients_enabled(bool enabled) { c10::GradMode::set_enabled(enabled); }
-bool ct_load_cuda(void) {
-    // Kept open for good: libtorch registers its CUDA kernels while the library loads.
-    static void *const library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
-    return library != nullptr && guarded<bool>(false, [] { return at::globalContext().hasCUDA(); });
-}
+const char *ct_cuda_refusal(void) { return CUDALibrary::shared().refusal.c_str(); }
 
 // Asks for large pages below a tensor that is not written yet: weights are then read a tenth faster.
 static void enlarge_pages(const at::Tensor &tensor) {
@@ -346,6 +352,15 @@ ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor 
 ct_tensor *ct_attention_in_blocks(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, int64_t block) {
     return make([&] { return AttentionInBlocks::apply(q->value, k->value, v->value, block); });
 }
+ct_tensor *ct_flash_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *q_starts,
+                              const ct_tensor *k_starts, int64_t longest_q, int64_t longest_k, int64_t window) {
+    return make([&] {
+        return flash_attention(q->value, k->value, v->value, q_starts->value, k_starts->value, longest_q, longest_k, window);
+    });
+}
+ct_tensor *ct_repeat_rows(const ct_tensor *x, const ct_tensor *indices) {
+    return make([&] { return RepeatedRows::apply(x->value, indices->value); });
+}
 ct_tensor *ct_dropout(const ct_tensor *x, double probability, uint64_t seed) {
     return make([&] {
         auto own = at::globalContext().defaultGenerator(x->value.device()).clone();
@@ -420,3 +435,15 @@ double ct_norm(ct_tensor *const *xs, int count) {
         return std::sqrt(sum);
     });
 }
+
+const char *ct_graph_refusal(void) { return CUDAGraph::refusal().c_str(); }
+ct_graph *ct_graph_begin(void) {
+    return guarded<ct_graph *>(nullptr, [] { return new ct_graph(); });
+}
+int ct_graph_end(ct_graph *graph) {
+    return perform([&] { graph->value.end(); });
+}
+int ct_graph_replay(ct_graph *graph) {
+    return perform([&] { graph->value.replay(); });
+}
+void ct_graph_free(ct_graph *graph) { delete graph; }

@@ -12,7 +12,13 @@ public enum Device: String, Sendable, Codable, CaseIterable {
     public static var best: Device { isCUDAAvailable ? .cuda : .cpu }
 
     /// Whether libtorch_cuda could be loaded and found a GPU.
-    public static let isCUDAAvailable = ct_load_cuda()
+    public static let isCUDAAvailable = cudaRefusal == nil
+
+    /// Why CUDA cannot be used here; nil where it can.
+    public static let cudaRefusal: String? = {
+        let message = String(cString: ct_cuda_refusal())
+        return message.isEmpty ? nil : message
+    }()
 }
 
 /// The type of a tensor's elements.

@@ -58,8 +58,17 @@ extension Tensor {
 ///
 /// The mode belongs to the thread, so `body` cannot suspend.
 public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try recording(false, body)
+}
+
+/// Runs `body` with operations recorded, also inside `withoutGradients`.
+public func withGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try recording(true, body)
+}
+
+private func recording<Result>(_ isRecorded: Bool, _ body: () throws -> Result) rethrows -> Result {
     let previous = ct_gradients_enabled()
-    ct_set_gradients_enabled(false)
+    ct_set_gradients_enabled(isRecorded)
     defer { ct_set_gradients_enabled(previous) }
     return try body()
 }

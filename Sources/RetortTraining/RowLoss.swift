@@ -14,9 +14,10 @@ enum RowLoss {
     /// - Parameter recomputes: whether layers are run again on the way back instead of keeping what they computed: a third
     ///   more work, and memory for one layer instead of all (activation checkpointing, arXiv 1604.06174).
     static func backward(
-        _ row: PackedRow, _ network: DecoderNetwork, scale: Double, recomputes: Bool = false
+        _ row: PackedRow, _ network: DecoderNetwork, scale: Double, recomputes: Bool = false,
+        way: PackedAttention.Way = .fastest
     ) throws -> Double {
-        let work = try RowPass(row, network)
+        let work = try RowPass(row, network, way)
         guard recomputes else {
             let hidden = try work.hidden()
             let (loss, gradient) = try head(hidden, row, network, scale)
@@ -74,12 +75,12 @@ private struct RowPass {
     private let context: PackedAttention
     private let pass: DecoderNetwork.Pass
 
-    init(_ row: PackedRow, _ network: DecoderNetwork) throws {
+    init(_ row: PackedRow, _ network: DecoderNetwork, _ way: PackedAttention.Way) throws {
         func line(_ values: [Int]) throws -> Tensor {
             try Tensor(integers: values).to(device: network.device).reshaped([1, values.count])
         }
         self.network = network
-        context = PackedAttention(tree: row.segments)
+        context = PackedAttention(tree: row.segments, way: way)
         tokens = try line(row.tokens.map(Int.init))
         pass = try network.pass(at: line(context.positions))
     }

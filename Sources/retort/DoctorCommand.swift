@@ -4,6 +4,7 @@ import RetortAgents
 import RetortCore
 import RetortLLM
 import RetortPython
+import RetortTensor
 import RetortTraining
 
 /// `retort doctor`
@@ -13,11 +14,12 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Show what shuts model-written programs in on this machine, or what a checkpoint makes of a chat.",
         discussion: """
             Without a checkpoint: each layer of the sandbox is looked at from outside, and hostile programs are run to \
-            see it hold. The exit code is 1 when one gets through or the sandbox is weaker than --require-sandbox.
+            see it hold. The exit code is 1 when one gets through or the sandbox is weaker than --require-sandbox. Then \
+            what computes: whether a GPU is found, and whether the kernels that rest on it pass a trial.
 
             With a checkpoint's folder: a sample trajectory is shown token by token, each with its role and with ● where \
             the student learns, and training, acting and serving are checked to see the same tokens. The exit code is 1 \
-            when they do not.
+            when they do not. Last, whether a GPU's fused attention is for this model.
 
               retort doctor
               retort doctor seedlings/3m
@@ -38,13 +40,16 @@ struct DoctorCommand: AsyncParsableCommand {
     private func examineSandbox() async throws {
         let python = try await PythonInterpreter(requiring: .none)
         let report = try await python.inspect()
+        let engine = EngineReport.inspect()
         if json {
-            try printJSON(report)
+            try printJSON(Machine(sandbox: report, engine: engine))
         } else {
             print("Sandbox: \(report.level.rawValue)" + (report.shortfall.map { " (\($0))" } ?? "") + "\n\nLayers")
             for line in report.layers { show(line.name, line.detail, as: line.holds ? "on " : "off") }
             print("\nA program that …")
             for line in report.trials { show(line.name, line.detail, as: line.holds ? "is stopped" : "GETS THROUGH") }
+            print("\nEngine: libtorch \(engine.libtorch), \(engine.threads) threads")
+            for part in engine.parts { show(part.name, part.detail, as: part.holds ? "on " : "off") }
         }
         guard report.isSound, report.level >= sandbox.required else { throw ExitCode.failure }
     }
@@ -64,6 +69,10 @@ struct DoctorCommand: AsyncParsableCommand {
             }
             print("")
             for finding in audit.findings { show(finding.name, finding.detail, as: finding.holds ? "holds" : "FAILS") }
+            let refusal = FusedAttention.refusal(checkpoint.configuration, dtype: .bfloat16, device: .cuda)
+            show(
+                "attention over packed rows on CUDA", refusal.map { "\($0)" } ?? "",
+                as: refusal == nil ? "fused" : "plain")
         }
         guard audit.isSound else { throw ExitCode.failure }
     }
@@ -74,5 +83,19 @@ struct DoctorCommand: AsyncParsableCommand {
 
     private func show(_ name: String, _ detail: String, as state: String) {
         print("  \(state)  \(name)" + (detail.isEmpty ? "" : "  \u{2014} \(detail)"))
+    }
+}
+
+/// The sandbox's report, with the engine's beside its fields.
+private struct Machine: Encodable {
+    let sandbox: SandboxReport
+    let engine: EngineReport
+
+    private enum CodingKeys: CodingKey { case engine }
+
+    func encode(to encoder: any Encoder) throws {
+        try sandbox.encode(to: encoder)
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(engine, forKey: .engine)
     }
 }

@@ -31,12 +31,15 @@ struct PrefixTreeTests {
     }
 
     private func gradients(
-        _ rows: [PackedRow], _ configuration: DecoderConfiguration, recomputes: Bool = false
+        _ rows: [PackedRow], _ configuration: DecoderConfiguration, recomputes: Bool = false,
+        way: PackedAttention.Way = .fastest
     ) throws -> (loss: Double, gradients: [[Float]]) {
         let network = try DecoderNetwork(configuration, weights: RandomWeights(seed: 2))
         for parameter in network.parameters { try parameter.tensor.requireGradient() }
         var loss = 0.0
-        for row in rows { loss += try RowLoss.backward(row, network, scale: 0.01, recomputes: recomputes) }
+        for row in rows {
+            loss += try RowLoss.backward(row, network, scale: 0.01, recomputes: recomputes, way: way)
+        }
         return (loss, try network.parameters.map { try $0.tensor.gradient()?.floats() ?? [] })
     }
 
@@ -71,6 +74,21 @@ struct PrefixTreeTests {
         for (a, b) in zip(expected.gradients, found.gradients) {
             let difference = zip(a, b).map { abs($0 - $1) }.max() ?? 0
             #expect(difference < 1e-5)
+        }
+    }
+
+    @Test("in the fused kernel's form, gradients are the same", arguments: [nil, 40], [nil, 5.0])
+    func sequences(window: Int?, cap: Double?) throws {
+        var maker = self
+        var tree = PrefixTree()
+        for sample in maker.family() { tree.insert(sample) }
+        let shape = Self.shape(window: window, cap: cap)
+        let expected = try gradients([tree.row], shape)
+        let found = try gradients([tree.row], shape, way: .sequences)
+        #expect(abs(expected.loss - found.loss) < 1e-5)
+        for (a, b) in zip(expected.gradients, found.gradients) {
+            #expect(a.count == b.count && a.contains { $0 != 0 })
+            #expect((zip(a, b).map { abs($0 - $1) }.max() ?? 0) < 1e-5)
         }
     }
 

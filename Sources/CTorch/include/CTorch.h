@@ -13,6 +13,7 @@ extern "C" {
 #endif
 
 typedef struct ct_tensor ct_tensor;
+typedef struct ct_graph ct_graph;
 
 // The numbers are ours, not libtorch's, so that they never shift with its version.
 typedef enum { CT_F32 = 0, CT_BF16 = 1, CT_F16 = 2, CT_I64 = 3, CT_I32 = 4, CT_BOOL = 5, CT_U8 = 6, CT_F64 = 7, CT_I8 = 8 } ct_dtype;
@@ -25,7 +26,8 @@ void ct_set_threads(int threads);
 int ct_threads(void);
 bool ct_gradients_enabled(void);
 void ct_set_gradients_enabled(bool enabled);
-bool ct_load_cuda(void);
+// Why there is no CUDA here; empty where there is. The first call loads libtorch_cuda.
+const char *_Nonnull ct_cuda_refusal(void);
 
 // Making, reading and freeing tensors.
 ct_tensor *_Nullable ct_from_bytes(const void *_Nonnull bytes, const int64_t *_Nonnull shape, int rank, ct_dtype dtype);
@@ -103,6 +105,14 @@ ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
 ct_tensor *_Nullable ct_attention_in_blocks(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                             const ct_tensor *_Nonnull v, int64_t block);
+// Over sequences one behind the other, [tokens, heads, dim], that start at the int32 places `q_starts` and `k_starts`, each list
+// ending with the number of tokens; a window of 0 is none. On CUDA only, in bfloat16 and float16.
+ct_tensor *_Nullable ct_flash_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
+                                        const ct_tensor *_Nonnull v, const ct_tensor *_Nonnull q_starts,
+                                        const ct_tensor *_Nonnull k_starts, int64_t longest_q, int64_t longest_k,
+                                        int64_t window);
+// Rows of the first axis, some several times; their gradients are summed in float32.
+ct_tensor *_Nullable ct_repeat_rows(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
 
@@ -139,6 +149,14 @@ int ct_adamw(ct_tensor *_Nonnull const *_Nonnull parameters, ct_tensor *_Nonnull
              int64_t step, double rate, double beta1, double beta2, double epsilon, double decay);
 // The Euclidean norm over all tensors; negative after an error.
 double ct_norm(ct_tensor *_Nonnull const *_Nonnull xs, int count);
+
+// The kernels of one pass, recorded once and launched together: CUDA graphs. Between begin and end nothing that this thread asks
+// of the device runs; one that cannot be ended must be freed at once, by the thread that began it.
+const char *_Nonnull ct_graph_refusal(void);  // why there are none here; empty where there are
+ct_graph *_Nullable ct_graph_begin(void);
+int ct_graph_end(ct_graph *_Nonnull graph);
+int ct_graph_replay(ct_graph *_Nonnull graph);
+void ct_graph_free(ct_graph *_Nullable graph);
 
 #ifdef __cplusplus
 }

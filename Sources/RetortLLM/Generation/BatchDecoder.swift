@@ -5,17 +5,32 @@ final class BatchDecoder {
     private let network: DecoderNetwork
     private let cache: KeyValueCache
     private let dtype: DType
-    private let windows: Set<Int?>
+    private let pass: StepPass
+    private let fixedSteps: FixedSteps?
 
-    init(_ network: DecoderNetwork) {
+    /// How the samples' next tokens are computed; all ways give the same up to rounding.
+    enum Stepping {
+        /// In the shape of the samples that run.
+        case growing
+        /// In one of a few fixed shapes, with room to spare.
+        case fixed
+        /// In fixed shapes, recorded on the device and replayed.
+        case recorded
+    }
+
+    init(_ network: DecoderNetwork, stepping: Stepping = .growing) {
         self.network = network
         let configuration = network.configuration
         dtype = network.embedTokens.dtype
-        windows = Set(configuration.windows)
         cache = KeyValueCache(
             layers: configuration.layerCount, heads: configuration.keyValueHeadCount,
             dimension: configuration.headDimension, dtype: dtype, device: network.device)
+        pass = StepPass(network: network, cache: cache, windows: Set(configuration.windows), dtype: dtype)
+        fixedSteps = stepping == .growing ? nil : FixedSteps(pass, records: stepping == .recorded)
     }
+
+    /// Why steps that were to be recorded are not; nil where they are.
+    var recordingFailure: String? { fixedSteps?.failure }
 
     /// A prompt that samples go on from.
     struct Prompt {
@@ -84,18 +99,25 @@ final class BatchDecoder {
     /// One token more for every sample; row `i` of the cache belongs to `samples[i]`.
     func step(_ samples: [RunningSample]) throws -> [TokenChooser.Choice] {
         try withoutGradients {
-            let lengths = samples.map(\.length)
-            try cache.reserve(rows: samples.count, length: (lengths.max() ?? 0) + 1)
-            let step = try DecodingStep(
-                cache: cache, positions: lengths, windows: windows, dtype: dtype, device: network.device)
-            let tokens = try index(samples.map(\.lastToken)).reshaped([samples.count, 1])
-            network.routing = try AdapterRouting(samples.map(\.pending.adapter), device: network.device)
-            let hidden = try network.hidden(
-                tokens, positions: step.positions.reshaped([samples.count, 1]), context: step)
+            let logits = try scores(
+                behind: samples.map(\.lastToken), at: samples.map(\.length), adapters: samples.map(\.pending.adapter))
             for sample in samples { sample.advance() }
-            let logits = try network.logits(hidden).reshaped([samples.count, -1])
             return try TokenChooser.choose(logits, samples.map { $0.choice() })
         }
+    }
+
+    /// Puts a token into each row of the cache, at a position, and gives the scores behind it: `[rows, vocabulary]`, to be
+    /// read before the next call.
+    func scores(behind tokens: [Int], at positions: [Int], adapters: [Int?]) throws -> Tensor {
+        // Which rows an adapter answers for changes from step to step, and a recording cannot.
+        if let fixedSteps, fixedSteps.failure == nil, adapters.allSatisfy({ $0 == nil }) {
+            network.routing = nil
+            return try fixedSteps.scores(behind: tokens, at: positions)
+        }
+        let longest = (positions.max() ?? 0) + 1
+        try cache.reserve(rows: tokens.count, length: longest)
+        network.routing = try AdapterRouting(adapters, device: network.device)
+        return try pass.scores(behind: index(tokens), at: index(positions), longest: longest)
     }
 
     /// Moves a sample's cache to another row.
@@ -106,4 +128,27 @@ final class BatchDecoder {
     private func index(_ values: [Int]) throws -> Tensor { try Tensor(integers: values).to(device: network.device) }
 
     private func row(_ values: [Int]) throws -> Tensor { try index(values).reshaped([1, values.count]) }
+}
+
+/// A token a row on its way through the network.
+struct StepPass {
+    let network: DecoderNetwork
+    let cache: KeyValueCache
+    let windows: Set<Int?>
+    let dtype: DType
+
+    /// The scores behind tokens: `[rows, vocabulary]`. The cache must have the room.
+    /// - Parameters:
+    ///   - tokens: int64 `[rows]`.
+    ///   - positions: int64 `[rows]`: where they stand, each in its row.
+    ///   - longest: how many keys of each row are looked at.
+    func scores(behind tokens: Tensor, at positions: Tensor, longest: Int) throws -> Tensor {
+        let rows = tokens.shape[0]
+        let step = try DecodingStep(
+            cache: cache, positions: positions, longest: longest, windows: windows, dtype: dtype, device: network.device
+        )
+        let hidden = try network.hidden(
+            tokens.reshaped([rows, 1]), positions: positions.reshaped([rows, 1]), context: step)
+        return try network.logits(hidden).reshaped([rows, -1])
+    }
 }

@@ -8,6 +8,8 @@ final class KeyValueCache {
     private var values: [Tensor] = []
     private(set) var rows = 0
     private(set) var capacity = 0
+    /// Counts how often the cache moved to other memory.
+    private(set) var generation = 0
     private let layerCount: Int
     private let heads: Int
     private let dimension: Int
@@ -44,6 +46,7 @@ final class KeyValueCache {
         }
         rows = newRows
         capacity = newCapacity
+        generation += 1
     }
 
     /// Stores a prompt's keys and values `[1, heads, length, dim]` in a row, from a position on.
@@ -94,7 +97,7 @@ struct DecodingStep: AttentionContext {
     let cache: KeyValueCache
     /// How many samples decode.
     let rows: Int
-    /// Keys of the longest sample, its new one included.
+    /// Keys that are looked at.
     let longest: Int
     /// `[rows]`.
     let rowIndices: Tensor
@@ -103,14 +106,17 @@ struct DecodingStep: AttentionContext {
     /// By window, `[rows, 1, 1, longest]`: 0 where visible, −∞ beyond the row's own length and the window.
     private let masks: [Int?: Tensor]
 
+    /// - Parameters:
+    ///   - positions: int64 `[rows]`: where each row's new token stands.
+    ///   - longest: how many keys of each row are looked at: all of the longest sample's, its new one included, or more.
     init(
-        cache: KeyValueCache, positions lengths: [Int], windows: Set<Int?>, dtype: DType, device: Device
+        cache: KeyValueCache, positions: Tensor, longest: Int, windows: Set<Int?>, dtype: DType, device: Device
     ) throws {
         self.cache = cache
-        rows = lengths.count
-        longest = (lengths.max() ?? 0) + 1
+        self.positions = positions
+        self.longest = longest
+        rows = positions.shape[0]
         rowIndices = try Tensor.range(0..<rows, device: device)
-        positions = try Tensor(integers: lengths).to(device: device)
         let keys = try Tensor.range(0..<longest, device: device).reshaped([1, 1, 1, longest])
         let queries = try positions.reshaped([rows, 1, 1, 1])
         let zero = try Tensor.zeros([1], dtype: dtype, device: device)

@@ -32,12 +32,20 @@ public actor LocalModel: LanguageModel {
         /// How many tokens' keys and values are kept for prompts that begin alike, such as an agent's next step; 0 reads
         /// every prompt whole, so that an answer never depends, in its last bits, on what was asked before.
         public var prefixTokens: Int
+        /// Whether decoding steps on CUDA are recorded and replayed (CUDA graphs), where that can be had. The cache then has room for
+        /// the next power of two of samples and tokens.
+        public var recordsSteps: Bool
+        /// For tests; nil decides by what there is.
+        var stepping: BatchDecoder.Stepping?
 
         /// One model in its own precision, without adapters.
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
-            dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:], prefixTokens: Int = 0
+            dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:],
+            prefixTokens: Int = 0,
+            recordsSteps: Bool = true
         ) {
+            self.recordsSteps = recordsSteps
             self.prefixTokens = prefixTokens
             self.packing = packing
             self.adapters = adapters
@@ -92,12 +100,18 @@ public actor LocalModel: LanguageModel {
         tokenizer = checkpoint.tokenizer
         template = checkpoint.template
         endTokens = checkpoint.endTokens
-        decoder = BatchDecoder(network)
+        let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
+        decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
         prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
         executor = EngineExecutor(name: "retort.model")
     }
 
     deinit { executor.finish() }
+
+    /// Why decoding steps that were to be recorded are not (CUDA graphs); nil where they are, and where they were not to be.
+    public var recordingFailure: String? {
+        decoder.recordingFailure ?? (options.device == .cuda && options.recordsSteps ? DeviceGraph.refusal : nil)
+    }
 
     public nonisolated func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in

@@ -92,26 +92,46 @@ public struct PackedAttention: AttentionContext {
     let pasts: [Past?]
     /// For each segment, the segments it goes on from, the first one first.
     private let ancestors: [[Int]]
+    private let way: Way
     private let masks = MaskStore()
+    private let sequences = SequenceStore()
+
+    /// How attention over a row is computed; all ways give the same up to rounding.
+    public enum Way: Sendable {
+        /// By the fused kernel where it serves (`FusedAttention`), else a segment at a time.
+        case fastest
+        /// In the fused kernel's form, but with plain products.
+        case sequences
+    }
 
     /// Keys and values of tokens before a segment, by layer: `[1, key heads, length, dim]` of at least the length.
     struct Past {
         let length: Int
         let layers: [(key: Tensor, value: Tensor)]
+
+        /// What a layer read, and no more.
+        func read(_ layer: Int) throws -> (key: Tensor, value: Tensor) {
+            (try layers[layer].key.narrowed(2, 0..<length), try layers[layer].value.narrowed(2, 0..<length))
+        }
     }
 
     /// Samples that share nothing, by their lengths.
     public init(segments: [Int]) { self.init(segments: segments, keep: nil) }
 
-    init(segments: [Int], pasts: [Past?] = [], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
-        self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, keep: keep)
+    init(segments: [Int], pasts: [Past?] = [], way: Way = .fastest, keep: ((Int, Tensor, Tensor) throws -> Void)?) {
+        self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, way: way, keep: keep)
     }
 
     /// Trees of segments, each behind the one it goes on from.
-    public init(tree segments: [RowSegment]) { self.init(tree: segments, pasts: [], keep: nil) }
+    public init(tree segments: [RowSegment], way: Way = .fastest) {
+        self.init(tree: segments, pasts: [], way: way, keep: nil)
+    }
 
-    private init(tree segments: [RowSegment], pasts: [Past?], keep: ((Int, Tensor, Tensor) throws -> Void)?) {
+    private init(
+        tree segments: [RowSegment], pasts: [Past?], way: Way, keep: ((Int, Tensor, Tensor) throws -> Void)?
+    ) {
         self.segments = segments
+        self.way = way
         self.pasts = pasts
         self.keep = keep
         var ancestors: [[Int]] = []
@@ -137,11 +157,24 @@ public struct PackedAttention: AttentionContext {
         }
     }
 
+    /// What computes the whole row at once; nil goes a segment at a time.
+    private func kernel(_ query: Tensor, _ key: Tensor, _ form: AttentionForm) -> PackedSequences.Kernel? {
+        switch way {
+        case .sequences: PackedSequences.plain
+        case .fastest: FusedAttention.refusal(query, key, form) == nil ? PackedSequences.fused : nil
+        }
+    }
+
     /// Attends within segments and to those they go on from; shapes as in `AttentionContext`.
     public func attend(
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {
         try keep?(layer, key, value)
+        if let kernel = kernel(query, key, form) {
+            let sequences = try sequences.of(segments, pasts: pasts.map { $0?.length ?? 0 }, device: query.device)
+            return try sequences.attend(
+                query, key, value, read: pasts.compactMap { try $0?.read(layer) }, form: form, by: kernel)
+        }
         guard segments.count > 1 || readBefore(0) != nil else { return try form.attendCausally(query, key, value) }
         let lengths = segments.map(\.length)
         let queries = try query.split(lengths, axis: 2)
@@ -154,12 +187,9 @@ public struct PackedAttention: AttentionContext {
             guard path.count > 1 || before != nil else {
                 return try form.attendCausally(queries[index], keys[index], values[index])
             }
-            let read = try before.map { past in
-                let (key, value) = past.layers[layer]
-                return (try key.narrowed(2, 0..<past.length), try value.narrowed(2, 0..<past.length))
-            }
-            let key = try Tensor.concatenated((read.map { [$0.0] } ?? []) + path.map { keys[$0] }, axis: 2)
-            let value = try Tensor.concatenated((read.map { [$0.1] } ?? []) + path.map { values[$0] }, axis: 2)
+            let read = try before.map { [try $0.read(layer)] } ?? []
+            let key = try Tensor.concatenated(read.map(\.key) + path.map { keys[$0] }, axis: 2)
+            let value = try Tensor.concatenated(read.map(\.value) + path.map { values[$0] }, axis: 2)
             if form.suitsBlocks(queries[index], key) {
                 return try Tensor.causalAttentionInBlocks(queries[index], key, value)
             }
@@ -168,6 +198,17 @@ public struct PackedAttention: AttentionContext {
                 mask: masks.mask(past: past(index), length: lengths[index], form: form, like: queries[index]))
         }
         return try Tensor.concatenated(outputs, axis: 2)
+    }
+}
+
+/// A row's sequences, the same in all layers.
+private final class SequenceStore {
+    private var made: PackedSequences?
+
+    func of(_ segments: [RowSegment], pasts: [Int], device: Device) throws -> PackedSequences {
+        let sequences = try made ?? PackedSequences(segments, pasts: pasts, device: device)
+        made = sequences
+        return sequences
     }
 }
 

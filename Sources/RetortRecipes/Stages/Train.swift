@@ -98,7 +98,7 @@ actor TrainingThread {
             "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
                 + Preflight.display(first, tokenizer: checkpoint.tokenizer))
         let configuration = job.plan.configuration
-        let network = try checkpoint.network(dtype: configuration.baseDType)
+        let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
         let rows = EpochRows(
             set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)

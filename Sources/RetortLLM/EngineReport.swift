@@ -1,0 +1,37 @@
+import RetortTensor
+
+/// What computes on this machine, and what of it cannot be had, each part tried.
+public struct EngineReport: Sendable, Codable {
+    /// A part of the engine.
+    public struct Part: Sendable, Codable, Hashable {
+        /// Such as `CUDA`.
+        public var name: String
+        /// Whether it can be had.
+        public var holds: Bool
+        /// Why not, and what is done instead.
+        public var detail: String
+    }
+
+    /// Its version.
+    public var libtorch: String
+    /// How many threads an operation on the CPU may use.
+    public var threads: Int
+    /// What a GPU adds.
+    public var parts: [Part]
+
+    /// Looks for a GPU, and tries the kernels that rest on it.
+    public static func inspect() -> Self {
+        func part(_ name: String, _ refusal: String?, instead: String) -> Part {
+            Part(name: name, holds: refusal == nil, detail: refusal.map { "\($0); \(instead)" } ?? "")
+        }
+        return Self(
+            libtorch: Engine.version, threads: Engine.threads,
+            parts: [
+                part("CUDA", Device.cudaRefusal, instead: "the CPU computes"),
+                part(
+                    "fused attention over packed rows", FusedAttention.refusalHere,
+                    instead: "rows are computed a segment at a time"),
+                part("recorded decoding steps", DeviceGraph.refusal, instead: "each kernel is launched by itself"),
+            ])
+    }
+}

@@ -1,0 +1,49 @@
+import CTorch
+
+/// The kernels of a pass on CUDA, recorded once and launched together as often as wanted (CUDA graphs): a decoding step is
+/// hundreds of kernels of a few microseconds each, and launching them one by one takes longer than they run.
+///
+/// What is recorded are addresses: a replay reads and writes the very tensors of the recording, which must live as long and be
+/// changed in place only.
+public final class DeviceGraph {
+    private let handle: OpaquePointer
+
+    /// Records what `body` computes; nothing of it runs before `replay()`. The first run of a pass, in which libraries are
+    /// loaded and workspaces made, must lie behind.
+    /// - Throws: what `body` throws, and libtorch's message for a pass that cannot be recorded, such as one that copies from
+    ///   the CPU or waits for a result.
+    public init(recording body: () throws -> Void) throws {
+        let graph = try Tensor.checked(ct_graph_begin())
+        do {
+            try body()
+            try Tensor.checked(ct_graph_end(graph))
+        } catch {
+            ct_graph_free(graph)
+            throw error
+        }
+        handle = graph
+    }
+
+    deinit { ct_graph_free(handle) }
+
+    /// Runs what was recorded, behind all that was asked of the device before.
+    public func replay() throws { try Tensor.checked(ct_graph_replay(handle)) }
+
+    /// Why there are no graphs here, found out by recording and replaying a small one; nil where there are.
+    public static let refusal: String? = {
+        let message = String(cString: ct_graph_refusal())
+        guard message.isEmpty else { return message }
+        do {
+            let sum = try Tensor.zeros([2], device: .cuda)
+            let step = try Tensor.full([2], 3, device: .cuda)
+            func add() throws { try sum.assign(sum + step) }
+            try add()
+            let graph = try DeviceGraph(recording: add)
+            for _ in 0..<2 { try graph.replay() }
+            let found = try sum.floats()
+            return found == [9, 9] ? nil : "3 and two recorded additions of 3 gave \(found)"
+        } catch {
+            return "\(error)"
+        }
+    }()
+}

@@ -1,0 +1,165 @@
+import Foundation
+import RetortCore
+import RetortTensor
+import Testing
+
+@testable import RetortLLM
+
+/// Decoding steps of fixed shapes; recording them needs a GPU.
+@Suite("Steps of fixed shapes")
+struct FixedStepsTests {
+    private static let seedling = Family("seedling", [:])
+
+    private func network(_ family: Family) throws -> DecoderNetwork {
+        if family.testDescription == "seedling" {
+            return try Checkpoint(folder: seedlings.appendingPathComponent("1m")).network()
+        }
+        let folder = try ScratchFolder()
+        let file = folder.url.appendingPathComponent("config.json")
+        try JSONCoding.encoder.encode(family.fields).write(to: file)
+        return try DecoderNetwork(
+            DecoderConfiguration(configFile: file), weights: RandomWeights(seed: 4, deviation: 0.3))
+    }
+
+    private func token(_ row: Int, _ place: Int) -> Int { (row * 131 + place * 17) % 997 + 3 }
+
+    private func difference(_ a: Tensor, _ b: Tensor) throws -> Float {
+        #expect(a.shape == b.shape)
+        return zip(try a.floats(), try b.floats()).map { abs($0 - $1) }.max() ?? .infinity
+    }
+
+    @Test(
+        "scores are those of steps that grow, while samples come and go",
+        arguments: [seedling] + Family.all.filter { ["Gemma 2", "Gemma 3", "Phi-4-mini"].contains($0.testDescription) })
+    func equal(family: Family) throws {
+        let network = try network(family)
+        let (growing, fixed) = (BatchDecoder(network), BatchDecoder(network, stepping: .fixed))
+        try withoutGradients {
+            var lengths: [Int] = []
+            // Rows that end and begin anew find what others left there.
+            for count in [3, 3, 3, 5, 5, 2, 2, 2, 4, 1, 1, 1, 6, 6, 6, 6, 6, 6, 6, 6] {
+                lengths = Array(lengths.prefix(count)) + Array(repeating: 0, count: max(count - lengths.count, 0))
+                let tokens = lengths.enumerated().map { token($0, $1) }
+                let none = [Int?](repeating: nil, count: count)
+                let expected = try growing.scores(behind: tokens, at: lengths, adapters: none)
+                let found = try fixed.scores(behind: tokens, at: lengths, adapters: none)
+                #expect(try difference(expected, found) < 1e-4)
+                lengths = lengths.map { $0 + 1 }
+            }
+            // And those of the text computed whole.
+            let first = (0..<lengths[0]).map { Int32(token(0, $0)) }
+            let whole = try network.scores(of: first, at: first.count - 1..<first.count)
+            let last = try fixed.scores(behind: [token(0, lengths[0] - 1)], at: [lengths[0] - 1], adapters: [nil])
+            #expect(try difference(whole, last) < 1e-4)
+        }
+    }
+
+    @Test("a sample that outgrows its shape goes on in the next")
+    func outgrown() throws {
+        let network = try network(Self.seedling)
+        let (growing, fixed) = (BatchDecoder(network), BatchDecoder(network, stepping: .fixed))
+        try withoutGradients {
+            for place in 250..<262 {
+                let expected = try growing.scores(behind: [token(0, place)], at: [place], adapters: [nil])
+                let found = try fixed.scores(behind: [token(0, place)], at: [place], adapters: [nil])
+                #expect(try difference(expected, found) < 1e-4)
+            }
+        }
+    }
+
+    @Test("shapes are powers of two within the context, and few are kept")
+    func shapes() throws {
+        func shape(_ rows: Int, _ longest: Int, context: Int = 2048) -> [Int] {
+            let shape = FixedSteps.Shape(rows: rows, longest: longest, context: context)
+            return [shape.rows, shape.length]
+        }
+        #expect(shape(1, 1) == [1, 256])
+        #expect(shape(5, 257) == [8, 512])
+        #expect(shape(3, 1500, context: 1600) == [4, 1664])
+        #expect(shape(64, 2048) == [64, 2048])
+        let network = try network(Self.seedling)
+        let cache = KeyValueCache(
+            layers: network.configuration.layerCount, heads: network.configuration.keyValueHeadCount,
+            dimension: network.configuration.headDimension, dtype: .float32, device: .cpu)
+        let pass = StepPass(network: network, cache: cache, windows: [nil], dtype: .float32)
+        let steps = FixedSteps(pass, records: false)
+        try withoutGradients {
+            // All there will be need of, so that the cache need not move.
+            try cache.reserve(rows: 32, length: 2048)
+            for place in [10, 300, 600, 1100] {
+                for rows in [1, 2, 4, 8, 16] {
+                    _ = try steps.scores(
+                        behind: Array(repeating: 5, count: rows), at: Array(repeating: place, count: rows))
+                }
+            }
+            #expect(steps.shapes.count == FixedSteps.most)
+            #expect(!steps.shapes.contains(FixedSteps.Shape(rows: 1, longest: 10, context: 2048)))
+            // A cache that moves is another address.
+            try cache.reserve(rows: 64, length: 2048)
+            _ = try steps.scores(behind: [5], at: [10])
+            #expect(steps.shapes.count == 1)
+        }
+    }
+
+    @Test("rows with adapters go the other way")
+    func adapters() throws {
+        let network = try network(Self.seedling)
+        let fixed = BatchDecoder(network, stepping: .fixed)
+        let plain = BatchDecoder(network)
+        try withoutGradients {
+            for (place, adapters) in [[nil, nil], [0, nil], [nil, nil]].enumerated() {
+                let tokens = [token(0, place), token(1, place)]
+                let expected = try plain.scores(behind: tokens, at: [place, place], adapters: [nil, nil])
+                let found = try fixed.scores(behind: tokens, at: [place, place], adapters: adapters)
+                #expect(try difference(expected, found) < 1e-4)
+            }
+        }
+    }
+
+    @Test(
+        "where nothing can be recorded the steps are the plain ones, and why is kept",
+        .enabled(if: !Device.isCUDAAvailable))
+    func unrecorded() throws {
+        let network = try network(Self.seedling)
+        let (growing, recorded) = (BatchDecoder(network), BatchDecoder(network, stepping: .recorded))
+        try withoutGradients {
+            for place in 0..<5 {
+                let expected = try growing.scores(behind: [token(0, place)], at: [place], adapters: [nil])
+                let found = try recorded.scores(behind: [token(0, place)], at: [place], adapters: [nil])
+                #expect(try difference(expected, found) < 1e-4)
+                #expect((recorded.recordingFailure == nil) == (place < 2))
+            }
+        }
+        let reason = try #require(recorded.recordingFailure)
+        #expect(reason.contains("libtorch_cuda"))
+        #expect(DeviceGraph.refusal == Device.cudaRefusal)
+    }
+
+    @Test("a model answers the same in fixed shapes, several requests at once")
+    func model() async throws {
+        let folder = seedlings.appendingPathComponent("1m")
+        var options = LocalModel.Options(maximumSamples: 8)
+        let plain = try LocalModel(folder: folder, options: options)
+        options.stepping = .fixed
+        let fixed = try LocalModel(folder: folder, options: options)
+        func answers(_ model: LocalModel) async throws -> [[String]] {
+            try await withThrowingTaskGroup(of: (Int, [String]).self) { group in
+                for number in 0..<5 {
+                    group.addTask {
+                        let request = GenerationRequest(
+                            messages: [Message(.user, "What is \(number) and \(number * 7)?")],
+                            samples: number == 2 ? 3 : 1, maximumTokens: 6 + 7 * number)
+                        return (number, try await model.complete(request).map(\.text))
+                    }
+                }
+                var all = [[String]](repeating: [], count: 5)
+                for try await (number, texts) in group { all[number] = texts }
+                return all
+            }
+        }
+        let expected = try await answers(plain)
+        #expect(expected.allSatisfy { !$0.isEmpty && !$0[0].isEmpty })
+        #expect(try await answers(fixed) == expected)
+        #expect(await fixed.recordingFailure == nil)
+    }
+}
