@@ -84,8 +84,21 @@ def report(work, names, tasks):
     failed = sum(row[2] == "failed" for row in second.values())
     print(f"{rows} trajectories of {len(tasks_seen)} tasks, {correct} correct, {failed} failed")
     differ = [key for key in first if first[key] != second.get(key)]
-    print("every trajectory is that of the undisturbed run" if not differ else f"{len(differ)} differ, such as {differ[0]}")
+    print("every trajectory is that of the undisturbed run" if not differ else f"{len(differ)} differ")
+    for key in differ[:3]:
+        print(key, *difference(first[key], second.get(key)), sep="\n  ")
     return rows == len(tasks_seen) == tasks and not differ and first.keys() == second.keys()
+
+
+def difference(one, other, place=""):
+    """Where two values first differ, and how."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        pairs = [(one[key], other[key], f"{place}.{key}") for key in one]
+    elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
+        pairs = [(a, b, f"{place}[{i}]") for i, (a, b) in enumerate(zip(one, other))]
+    else:
+        return place, *(json.dumps(value)[:2000] for value in (one, other))
+    return next((difference(*pair) for pair in pairs if pair[0] != pair[1]), (place,))
 
 
 def faults(work):
