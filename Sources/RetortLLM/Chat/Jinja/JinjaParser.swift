@@ -59,7 +59,6 @@ struct JinjaParser {
     private mutating func statement(
         _ name: String, _ parser: JinjaExpressionParser, _ line: Int
     ) throws(JinjaError) -> [JinjaNode] {
-        var parser = parser
         switch name {
         case "if": return [try branches(parser, line)]
         case "for": return [try loop(parser, line)]
