@@ -178,17 +178,17 @@ struct RemoteModelTests {
 
     @Test("a long line is no dead endpoint: it is waited in while requests succeed")
     func longLine() async throws {
-        // The line takes longer than patience lasts, and a single reply far less, also on a busy machine.
-        try await with(.init(latency: 1), answer: { _ in CannedAnswer(["x"]) }) { endpoint in
-            var options = Self.quick
-            options.retries.patience = 10
-            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", concurrency: 1)], options: options)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<12 { group.addTask { _ = try await model.complete(chat("hi")) } }
-                try await group.waitForAll()
-            }
-            #expect(try await endpoint.tally().served == 12)
-        }
+        var retries = Self.quick.retries
+        retries.patience = 1000
+        let pool = EndpointPool(
+            [try Endpoint("http://127.0.0.1:1", model: "m", concurrency: 1)], retries: retries, queue: 8)
+        let longAgo = ContinuousClock.now - .seconds(2000)
+        await #expect(throws: RemoteError.self) { try await pool.lease(since: longAgo) }
+        pool.release(try await pool.lease(since: .now), .success)
+        let second = try await pool.lease(since: longAgo)
+        let third = Task { try await pool.lease(since: longAgo) }
+        pool.release(second, .success)
+        pool.release(try await third.value, .neutral)
     }
 
     @Test("a cancelled request ends, and gives its place back")
