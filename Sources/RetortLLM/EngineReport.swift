@@ -1,28 +1,19 @@
+import RetortCore
 import RetortTensor
 
 /// What computes on this machine, and what of it cannot be had, each part tried.
 public struct EngineReport: Sendable, Codable {
-    /// A part of the engine.
-    public struct Part: Sendable, Codable, Hashable {
-        /// Such as `CUDA`.
-        public var name: String
-        /// Whether it can be had.
-        public var holds: Bool
-        /// Why not, and what is done instead.
-        public var detail: String
-    }
-
     /// Its version.
     public var libtorch: String
     /// How many threads an operation on the CPU may use.
     public var threads: Int
     /// What a GPU adds.
-    public var parts: [Part]
+    public var parts: [Finding]
 
     /// Looks for a GPU, and tries the kernels that rest on it.
     public static func inspect() -> Self {
-        func part(_ name: String, _ refusal: String?, instead: String) -> Part {
-            Part(name: name, holds: refusal == nil, detail: refusal.map { "\($0); \(instead)" } ?? "")
+        func part(_ name: String, _ refusal: String?, instead: String) -> Finding {
+            Finding(name: name, holds: refusal == nil, detail: refusal.map { "\($0); \(instead)" } ?? "")
         }
         return Self(
             libtorch: Engine.version, threads: Engine.threads,

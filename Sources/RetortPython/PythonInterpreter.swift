@@ -26,7 +26,7 @@ public actor PythonInterpreter {
     private let pauses = ProgramPauses()
     private let group: ControlGroup?
     /// The limit of all sessions together, or why there is none.
-    private let groupLine: SandboxReport.Line
+    private let groupLine: Finding
 
     /// Starts the interpreter.
     /// - Parameters:
@@ -79,7 +79,7 @@ public actor PythonInterpreter {
     /// Before the first session, so that all of them are in it.
     private static func group(
         around zygote: PythonProcess, _ limits: PythonLimits
-    ) -> (ControlGroup?, SandboxReport.Line) {
+    ) -> (ControlGroup?, Finding) {
         let name = "control group"
         let memory = limits.totalMemoryBytes ?? Int(ProcessInfo.processInfo.physicalMemory / 4 * 3)
         do {
@@ -94,7 +94,7 @@ public actor PythonInterpreter {
     }
 
     /// What of the sandbox belongs to no session.
-    func groupLayer() -> SandboxReport.Line { groupLine }
+    func groupLayer() -> Finding { groupLine }
 
     private static func start(_ jail: NamespaceJail?, _ inner: [String]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()

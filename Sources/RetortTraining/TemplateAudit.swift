@@ -13,14 +13,6 @@ public struct TemplateAudit: Sendable {
         public let trainable: Bool
     }
 
-    /// Something that must hold.
-    public struct Finding: Codable, Sendable {
-        public let name: String
-        public let holds: Bool
-        /// What was found where it does not hold.
-        public let detail: String
-    }
-
     public let rows: [Row]
     public let findings: [Finding]
 

@@ -28,6 +28,16 @@ struct FixedStepsTests {
         return zip(try a.floats(), try b.floats()).map { abs($0 - $1) }.max() ?? .infinity
     }
 
+    /// The other decoder's scores are the first one's; `adapters` are the other's rows'.
+    private func expectEqual(
+        _ one: BatchDecoder, _ other: BatchDecoder, _ tokens: [Int], _ places: [Int], adapters: [Int?]? = nil
+    ) throws {
+        let none = [Int?](repeating: nil, count: tokens.count)
+        let expected = try one.scores(behind: tokens, at: places, adapters: none)
+        let found = try other.scores(behind: tokens, at: places, adapters: adapters ?? none)
+        #expect(try difference(expected, found) < 1e-4)
+    }
+
     @Test(
         "scores are those of steps that grow, while samples come and go",
         arguments: [seedling] + Family.all.filter { ["Gemma 2", "Gemma 3", "Phi-4-mini"].contains($0.testDescription) })
@@ -40,10 +50,7 @@ struct FixedStepsTests {
             for count in [3, 3, 3, 5, 5, 2, 2, 2, 4, 1, 1, 1, 6, 6, 6, 6, 6, 6, 6, 6] {
                 lengths = Array(lengths.prefix(count)) + Array(repeating: 0, count: max(count - lengths.count, 0))
                 let tokens = lengths.enumerated().map { token($0, $1) }
-                let none = [Int?](repeating: nil, count: count)
-                let expected = try growing.scores(behind: tokens, at: lengths, adapters: none)
-                let found = try fixed.scores(behind: tokens, at: lengths, adapters: none)
-                #expect(try difference(expected, found) < 1e-4)
+                try expectEqual(growing, fixed, tokens, lengths)
                 lengths = lengths.map { $0 + 1 }
             }
             // And those of the text computed whole.
@@ -60,9 +67,7 @@ struct FixedStepsTests {
         let (growing, fixed) = (BatchDecoder(network), BatchDecoder(network, stepping: .fixed))
         try withoutGradients {
             for place in 250..<262 {
-                let expected = try growing.scores(behind: [token(0, place)], at: [place], adapters: [nil])
-                let found = try fixed.scores(behind: [token(0, place)], at: [place], adapters: [nil])
-                #expect(try difference(expected, found) < 1e-4)
+                try expectEqual(growing, fixed, [token(0, place)], [place])
             }
         }
     }
@@ -108,10 +113,7 @@ struct FixedStepsTests {
         let plain = BatchDecoder(network)
         try withoutGradients {
             for (place, adapters) in [[nil, nil], [0, nil], [nil, nil]].enumerated() {
-                let tokens = [token(0, place), token(1, place)]
-                let expected = try plain.scores(behind: tokens, at: [place, place], adapters: [nil, nil])
-                let found = try fixed.scores(behind: tokens, at: [place, place], adapters: adapters)
-                #expect(try difference(expected, found) < 1e-4)
+                try expectEqual(plain, fixed, [token(0, place), token(1, place)], [place, place], adapters: adapters)
             }
         }
     }
@@ -124,9 +126,7 @@ struct FixedStepsTests {
         let (growing, recorded) = (BatchDecoder(network), BatchDecoder(network, stepping: .recorded))
         try withoutGradients {
             for place in 0..<5 {
-                let expected = try growing.scores(behind: [token(0, place)], at: [place], adapters: [nil])
-                let found = try recorded.scores(behind: [token(0, place)], at: [place], adapters: [nil])
-                #expect(try difference(expected, found) < 1e-4)
+                try expectEqual(growing, recorded, [token(0, place)], [place])
                 #expect((recorded.recordingFailure == nil) == (place < 2))
             }
         }

@@ -32,7 +32,7 @@ final class FixedSteps {
     private let pass: StepPass
     private let records: Bool
     private var steps: [(shape: Shape, step: FixedStep)] = []
-    private var generation = 0
+    private var moves = 0
     /// Why nothing is recorded any more.
     private(set) var failure: String?
 
@@ -64,9 +64,9 @@ final class FixedSteps {
     }
 
     private func step(of shape: Shape) throws -> FixedStep {
-        if generation != pass.cache.generation {
+        if moves != pass.cache.moves {
             // Recordings know the cache by its address.
-            generation = pass.cache.generation
+            moves = pass.cache.moves
             steps = []
         }
         let known = steps.firstIndex { $0.shape == shape }.map { steps.remove(at: $0).step }

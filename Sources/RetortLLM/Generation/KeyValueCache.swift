@@ -8,8 +8,8 @@ final class KeyValueCache {
     private var values: [Tensor] = []
     private(set) var rows = 0
     private(set) var capacity = 0
-    /// Counts how often the cache moved to other memory.
-    private(set) var generation = 0
+    /// How often the cache moved to other memory.
+    private(set) var moves = 0
     private let layerCount: Int
     private let heads: Int
     private let dimension: Int
@@ -46,7 +46,7 @@ final class KeyValueCache {
         }
         rows = newRows
         capacity = newCapacity
-        generation += 1
+        moves += 1
     }
 
     /// Stores a prompt's keys and values `[1, heads, length, dim]` in a row, from a position on.

@@ -42,8 +42,7 @@ public actor LocalModel: LanguageModel {
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
             dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:],
-            prefixTokens: Int = 0,
-            recordsSteps: Bool = true
+            prefixTokens: Int = 0, recordsSteps: Bool = true
         ) {
             self.recordsSteps = recordsSteps
             self.prefixTokens = prefixTokens

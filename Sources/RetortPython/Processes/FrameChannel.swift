@@ -37,6 +37,7 @@ final class FrameChannel: Sendable {
         var isClosed = false
         var hasBrokenRules = false
         var turnBytes = 0
+        var unread = 0
         var pid: pid_t?
         var passed: Int32?
     }
@@ -84,7 +85,13 @@ final class FrameChannel: Sendable {
     }
 
     /// Puts an event of the host's own into the stream.
-    func note(_ event: WorkerEvent) { continuation.yield(event) }
+    func note(_ event: WorkerEvent) {
+        state.withLock { $0.unread += 1 }
+        continuation.yield(event)
+    }
+
+    /// Whether the worker has said something that nobody has taken yet: if it waits, it waits for us.
+    var hasUnread: Bool { state.withLock { $0.unread > 0 } }
 
     private func receive() {
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
@@ -106,6 +113,7 @@ final class FrameChannel: Sendable {
             state.buffer.append(contentsOf: chunk[..<count])
             let frames = state.turnBytes <= Self.turnLimit ? Self.takeFrames(&state.buffer) : nil
             state.hasBrokenRules = frames == nil
+            state.unread += frames?.count ?? 0
             return frames
         }
         guard let received else { return close() }
@@ -146,7 +154,10 @@ final class FrameChannel: Sendable {
 
     /// The next event; nil when the other side is gone.
     func next() async -> WorkerEvent? {
-        for await event in events { return event }
+        for await event in events {
+            state.withLock { $0.unread -= 1 }
+            return event
+        }
         return nil
     }
 

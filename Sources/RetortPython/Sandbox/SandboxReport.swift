@@ -5,24 +5,14 @@ import RetortCore
 /// What stands between a program and this machine: each layer as the kernel tells it from outside, and hostile programs
 /// that were run to see it hold.
 public struct SandboxReport: Sendable, Codable {
-    /// One layer or one trial.
-    public struct Line: Sendable, Codable, Hashable {
-        /// Such as `network namespace`, or `opens a TCP connection`.
-        public var name: String
-        /// Whether the layer stands, or the trial was stopped.
-        public var holds: Bool
-        /// What was seen, or what is lost without it.
-        public var detail: String
-    }
-
     /// The level that the layers amount to.
     public var level: SandboxLevel
     /// Why the level is not higher; nil at the highest.
     public var shortfall: String?
     /// The layers.
-    public var layers: [Line]
+    public var layers: [Finding]
     /// The hostile programs.
-    public var trials: [Line]
+    public var trials: [Finding]
 
     /// Whether everything tried was stopped.
     public var isSound: Bool { trials.allSatisfy(\.holds) }
@@ -32,7 +22,7 @@ extension PythonInterpreter {
     /// Looks at a fresh session from outside, and runs a few hostile programs in it.
     public func inspect() async throws -> SandboxReport {
         let session = try await session()
-        var trials: [SandboxReport.Line] = []
+        var trials: [Finding] = []
         for trial in HostileTrial.all {
             let observation = try await session.perform(.code(trial.program))
             let text = observation.text.split(separator: "\n").first.map(String.init) ?? ""
@@ -127,7 +117,7 @@ struct ProcessFacts {
 
 extension PythonSession {
     /// The layers of the session, each looked at alone.
-    var layers: [SandboxReport.Line] {
+    var layers: [Finding] {
         let facts = ProcessFacts(root.pid)
         let namespaces = [
             ("user", "no privilege outside"), ("mnt", "a view of files with the interpreter only"),
@@ -135,7 +125,7 @@ extension PythonSession {
             ("ipc", "no shared memory with the host"), ("uts", "another host name"),
         ].map { kind, gain in
             let apart = facts.isApart(kind)
-            return SandboxReport.Line(
+            return Finding(
                 name: "\(kind) namespace", holds: apart == true,
                 detail: apart == nil ? "may not be seen from here" : apart == true ? gain : "shared with the host")
         }

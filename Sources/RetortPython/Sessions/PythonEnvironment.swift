@@ -177,7 +177,7 @@ public actor PythonEnvironment: Environment {
     }
 
     /// The walls around the session.
-    func layers() -> [SandboxReport.Line] { session.layers }
+    func layers() -> [Finding] { session.layers }
 
     /// Ends the session's state; the processes end when no branch needs them.
     public func close() {

@@ -30,7 +30,7 @@ struct PythonRun {
         self.parent = parent
         self.tools = tools
         self.limits = limits
-        clock = ProgramClock(seconds: limits.seconds) { process.kill() }
+        clock = ProgramClock(seconds: limits.seconds, unless: { process.channel.hasUnread }) { process.kill() }
     }
 
     /// Starts the program and follows it to its first stop.

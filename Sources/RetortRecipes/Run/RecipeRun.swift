@@ -38,10 +38,10 @@ public actor RecipeRun {
         self.recipe = recipe
         self.sandbox = sandbox
         folder = try RunFolder(url)
-        // Another world needs other passages.
         // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.
         let previous =
             FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: url) : nil
+        // Another world needs other passages.
         if let previous, previous.recipe.source != recipe.source {
             for name in ["passages.jsonl", "passages.sqlite"] {
                 try? FileManager.default.removeItem(at: url.appendingPathComponent(name))
