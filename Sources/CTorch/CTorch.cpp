@@ -193,13 +193,16 @@ UNARY(ct_log, at::log)
 UNARY(ct_rsqrt, at::rsqrt)
 UNARY(ct_cos, at::cos)
 UNARY(ct_sin, at::sin)
-UNARY(ct_silu, at::silu)
 UNARY(ct_tanh, at::tanh)
 UNARY(ct_sum_all, at::sum)
 UNARY(ct_detach, at::detach)
 
-ct_tensor *ct_gelu(const ct_tensor *x) {
-    return make([&] { return at::gelu(x->value, "tanh"); });
+ct_tensor *ct_gated(const ct_tensor *x, const ct_tensor *other, bool gelu) {
+    return make([&] {
+        const auto gate = gelu ? few_rows::Gate::gelu : few_rows::Gate::silu;
+        if (auto product = few_rows::gated(x->value, other->value, gate)) return *product;
+        return (gelu ? at::gelu(x->value, "tanh") : at::silu(x->value)) * other->value;
+    });
 }
 ct_tensor *ct_add_scalar(const ct_tensor *x, double value) {
     return make([&] { return at::add(x->value, value); });
@@ -217,7 +220,10 @@ ct_tensor *ct_mean(const ct_tensor *x, int64_t axis, bool keep) {
     return make([&] { return at::mean(x->value, {axis}, keep); });
 }
 ct_tensor *ct_argmax(const ct_tensor *x, int64_t axis) {
-    return make([&] { return at::argmax(x->value, axis); });
+    return make([&] {
+        if (auto places = few_rows::argmax(x->value, axis)) return *places;
+        return at::argmax(x->value, axis);
+    });
 }
 ct_tensor *ct_softmax(const ct_tensor *x, int64_t axis) {
     return make([&] { return at::softmax(x->value, axis); });
@@ -273,13 +279,50 @@ int ct_split(const ct_tensor *x, const int64_t *sizes, int count, int64_t axis, 
     });
 }
 
-ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *bias) {
-    return make([&] {
-        const at::Tensor offset = bias ? bias->value : at::Tensor();
-        if (auto product = few_rows::linear(x->value, weight->value, offset)) return *product;
-        return bias ? at::linear(x->value, weight->value, offset) : at::linear(x->value, weight->value);
+// The product of rows `[rows, in]` with a packed matrix, by libtorch: bytes have a scale for each output, its own nibbles
+// two for each group and output.
+static at::Tensor packed_product(const at::Tensor &rows, const at::Tensor &values, const at::Tensor &scales) {
+    if (values.scalar_type() == at::kChar) return at::_weight_int8pack_mm(rows, values, scales);
+    return at::_weight_int4pack_mm_for_cpu(rows, values, rows.size(1) / scales.size(0), scales);
+}
+
+// x · weightᵀ, with a bias when there is one.
+static at::Tensor linear(const at::Tensor &x, const few_rows::Weights &weights) {
+    const auto &[values, scales, bias] = weights;
+    if (auto products = few_rows::linears(x, {weights})) return products->front();
+    if (values.scalar_type() == at::kShort) return linear(x, {few_rows::restored(weights, x.size(-1)), {}, bias});
+    if (!scales.defined()) return bias.defined() ? at::linear(x, values, bias) : at::linear(x, values);
+    auto product = packed_product(x.reshape({-1, x.size(-1)}).contiguous(), values, scales);
+    auto shape = x.sizes().vec();
+    shape.back() = product.size(1);
+    product = product.reshape(shape);
+    return bias.defined() ? product + bias : product;
+}
+static at::Tensor or_none(const ct_tensor *x) { return x ? x->value : at::Tensor(); }
+
+ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *scales, const ct_tensor *bias) {
+    return make([&] { return linear(x->value, {weight->value, or_none(scales), or_none(bias)}); });
+}
+int ct_linears(const ct_tensor *x, const ct_tensor *const *weights, const ct_tensor *const *scales,
+               const ct_tensor *const *biases, int count, ct_tensor **products) {
+    return perform([&] {
+        std::vector<few_rows::Weights> all;
+        for (int i = 0; i < count; ++i) all.push_back({weights[i]->value, or_none(scales[i]), or_none(biases[i])});
+        const auto together = few_rows::linears(x->value, all);
+        for (int i = 0; i < count; ++i) products[i] = new ct_tensor{together ? (*together)[i] : linear(x->value, all[i])};
     });
 }
+// Four bits as libtorch's own kernel reads them: a scale and an offset for every 32 inputs.
+static few_rows::Weights pack_int4(const at::Tensor &weight) {
+    const int64_t outputs = weight.size(0), groups = weight.size(1) / 32;
+    const auto grouped = weight.reshape({outputs, groups, 32});
+    const auto low = grouped.amin(2, true), scale = ((grouped.amax(2, true) - low) / 15).clamp_min(1e-8);
+    const auto numbers = ((grouped - low) / scale).round().clamp(0, 15).to(at::kInt).reshape({outputs, groups * 32});
+    // The kernel reads (number - 8) * scale + zero.
+    const auto pair = at::cat({scale, low + scale * 8}, 2).transpose(0, 1);
+    return {at::_convert_weight_to_int4pack_for_cpu(numbers, 1), pair.contiguous().to(at::kBFloat16), {}};
+}
+
 int ct_pack_int8(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
     return perform([&] {
         at::Tensor w = weight->value.to(at::kFloat);
@@ -288,38 +331,12 @@ int ct_pack_int8(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales
         *scales = new ct_tensor{scale.to(at::kBFloat16)};
     });
 }
-ct_tensor *ct_linear_int8(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales, const ct_tensor *bias) {
-    return make([&] {
-        const at::Tensor offset = bias ? bias->value : at::Tensor();
-        if (auto product = few_rows::linear_int8(x->value, values->value, scales->value, offset)) return *product;
-        at::Tensor rows = x->value.reshape({-1, x->value.size(-1)}).contiguous();
-        auto shape = x->value.sizes().vec();
-        shape.back() = values->value.size(0);
-        auto product = at::_weight_int8pack_mm(rows, values->value, scales->value).reshape(shape);
-        return bias ? product + offset : product;
-    });
-}
-int ct_pack_int4(const ct_tensor *weight, int64_t group, ct_tensor **values, ct_tensor **scales) {
+int ct_pack_int4(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
     return perform([&] {
-        int64_t outputs = weight->value.size(0), groups = weight->value.size(1) / group;
-        at::Tensor w = weight->value.to(at::kFloat).reshape({outputs, groups, group});
-        at::Tensor low = w.amin(2, true);
-        at::Tensor scale = ((w.amax(2, true) - low) / 15).clamp_min(1e-8);
-        at::Tensor q = ((w - low) / scale).round().clamp(0, 15).to(at::kInt).reshape({outputs, groups * group});
-        *values = new ct_tensor{at::_convert_weight_to_int4pack_for_cpu(q, 1)};
-        // The kernel reads (q - 8) * scale + zero.
-        at::Tensor pair = at::cat({scale, low + scale * 8}, 2).transpose(0, 1);
-        *scales = new ct_tensor{pair.contiguous().to(at::kBFloat16)};
-    });
-}
-ct_tensor *ct_linear_int4(const ct_tensor *x, const ct_tensor *values, const ct_tensor *scales, int64_t group,
-                          const ct_tensor *bias) {
-    return make([&] {
-        at::Tensor rows = x->value.reshape({-1, x->value.size(-1)}).contiguous();
-        auto shape = x->value.sizes().vec();
-        shape.back() = values->value.size(0);
-        auto product = at::_weight_int4pack_mm_for_cpu(rows, values->value, group, scales->value).reshape(shape);
-        return bias ? product + bias->value : product;
+        auto packed = few_rows::pack_int4(weight->value);
+        if (!packed) packed = pack_int4(weight->value.to(at::kFloat));
+        *values = new ct_tensor{packed->values};
+        *scales = new ct_tensor{packed->scales};
     });
 }
 
@@ -345,6 +362,8 @@ ct_tensor *ct_rotate(const ct_tensor *x, const ct_tensor *cosine, const ct_tenso
 ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *mask,
                         bool causal) {
     return make([&] {
+        if (mask && !causal)
+            if (auto attended = few_rows::attention(q->value, k->value, v->value, mask->value)) return *attended;
         auto optional_mask = mask ? std::optional<at::Tensor>(mask->value) : std::nullopt;
         return at::scaled_dot_product_attention(q->value, k->value, v->value, optional_mask, 0.0, causal);
     });

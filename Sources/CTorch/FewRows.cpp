@@ -1,53 +1,34 @@
 #include "FewRows.h"
 
+#include "Lanes.h"
+#include "Nibbles.h"
+#include "Threads.h"
+
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
-#include <dlfcn.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <vector>
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni")))
-#define INLINE AVX512 __attribute__((always_inline)) inline
 
 namespace {
 
+using namespace lanes;
+
 // Products of more rows than this are libtorch's: its blocked kernels win there.
 constexpr int64_t most_rows = 16;
-// How many inputs an instruction takes.
-constexpr int64_t lane = 32;
-// Places in a register.
-constexpr int places = 16;
 
 // How many weight rows a tile takes with so many rows of x: with few, as many as fill a register with sums; with many,
 // as many as have their sums in registers at once.
 constexpr int width(int rows) { return rows <= 4 ? places / rows : 24 / rows; }
 
-bool cpu_fits() {
-    static const bool fits = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                             __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-    return fits;
-}
-
-// Some of 16 bfloat16 numbers; zero for the others.
-INLINE __m512 floats(__mmask16 some, const at::BFloat16 *from) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(some, from)), 16));
-}
-
 // bfloat16 times bfloat16, in float32.
 struct Halves {
-    using Input = at::BFloat16;
-    using Weight = at::BFloat16;
+    using Input = c10::BFloat16;
+    using Weight = c10::BFloat16;
     using Sum = __m512;
     using Values = __m512bh;
-    INLINE static Values load(const at::BFloat16 *from) { return (__m512bh)_mm512_loadu_si512(from); }
+    INLINE static Values load(const c10::BFloat16 *from) { return (__m512bh)_mm512_loadu_si512(from); }
     INLINE static Sum zero() { return _mm512_setzero_ps(); }
     INLINE static Sum add(Sum sum, Values a, Values b) { return _mm512_dpbf16_ps(sum, a, b); }
     INLINE static __m512 floats(Sum sum) { return sum; }
@@ -68,50 +49,60 @@ struct Integers {
     INLINE static __m512 floats(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 };
 
-// The sum of each of 16 registers, in one: place i holds the sum of `parts[i]`.
-INLINE __m512 totals(const __m512 *parts) {
-    __m512 pairs[8], quads[4], halves[2];
-    for (int i = 0; i < 8; ++i)
-        pairs[i] = _mm512_add_ps(_mm512_unpacklo_ps(parts[2 * i], parts[2 * i + 1]),
-                                 _mm512_unpackhi_ps(parts[2 * i], parts[2 * i + 1]));
-    for (int i = 0; i < 4; ++i) {
-        const __m512d a = _mm512_castps_pd(pairs[2 * i]), b = _mm512_castps_pd(pairs[2 * i + 1]);
-        quads[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
-    }
-    // Now each quarter of a register holds four sums' share of that quarter.
-    for (int i = 0; i < 2; ++i)
-        halves[i] = _mm512_add_ps(_mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0x88),
-                                  _mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0xdd));
-    return _mm512_add_ps(_mm512_shuffle_f32x4(halves[0], halves[1], 0x88),
-                         _mm512_shuffle_f32x4(halves[0], halves[1], 0xdd));
-}
+// Numbers in four bits, each group of 32 with a scale and a lowest value, times bfloat16.
+struct Nibbles {
+    using Input = c10::BFloat16;
+    using Weight = int16_t;
+};
 
-// What a product reads and writes; `rows` rows of x, `outputs` rows of weights. Scales and bias may be null.
+// What a product reads and writes; `rows` rows of x, `outputs` rows of weights.
 template <typename Kind>
 struct Product {
     const typename Kind::Input *x;
-    const float *row_scale;
+    // Of bytes, each row's scale; of nibbles, the sums of each row's groups; else null.
+    const float *x_parts;
     const typename Kind::Weight *weight;
-    const at::BFloat16 *output_scale;
-    const at::BFloat16 *bias;
-    at::BFloat16 *y;
+    // Of bytes, each output's scale; of nibbles, scales and lowest values of its groups; else null.
+    const c10::BFloat16 *scales;
+    // May be null.
+    const c10::BFloat16 *bias;
+    c10::BFloat16 *y;
     int64_t rows, outputs, inputs;
 };
 
-// `Rows` rows of x with `Wide` rows of weights: the sums, those of one weight row side by side, and up to a register's
+// Sums of one product that are under way at once, as an addition takes several cycles.
+constexpr int depth(int rows) { return rows <= 2 ? 4 : rows <= 4 ? 2 : 1; }
+
+// How many bytes ahead of where it reads one weight row after the other, a product fetches.
+constexpr int64_t far_ahead = 1024;
+
+// Registers of sums, and their totals to memory.
+template <int Count>
+struct Sums {
+    static constexpr int registers = (Count + places - 1) / places;
+    __m512 whole[registers * places];
+    INLINE Sums() {
+        for (int i = Count; i < registers * places; ++i) whole[i] = _mm512_setzero_ps();
+    }
+    INLINE void store(float *results) const {
+        for (int i = 0; i < registers; ++i) _mm512_storeu_ps(results + i * places, totals(whole + i * places));
+    }
+};
+
+// `Rows` rows of x from `row` on with `Wide` rows of weights from `output` on: the sums, those of one weight row side by side, and up to a register's
 // places behind them.
 //
 // Memory is read fastest along one weight row after the other. With many rows of x the arithmetic counts, too: then weight
 // rows go side by side, so that each piece of x that was loaded serves all of them, and the next tile is fetched meanwhile.
+// Weights are fetched past the larger caches, as they are not read again before the next token; that is a tenth of the time.
 template <int Rows, int Wide, typename Kind>
-INLINE void tile(const typename Kind::Input *x, const typename Kind::Weight *weight, int64_t count, float *results) {
-    constexpr int side = Rows <= 4 ? 1 : Wide;
-    // Sums of one product that are under way at once, as an addition takes several cycles.
-    constexpr int depth = Rows <= 2 ? 4 : Rows <= 4 ? 2 : 1;
-    const int64_t ahead = Rows <= 4 ? 512 : Wide * count * sizeof(typename Kind::Weight);
-    constexpr int registers = (Rows * Wide + places - 1) / places;
-    __m512 whole[registers * places];
-    for (int i = Rows * Wide; i < registers * places; ++i) whole[i] = _mm512_setzero_ps();
+INLINE void tile(const Product<Kind> &p, int64_t row, int64_t output, float *results) {
+    constexpr int side = Rows <= 4 ? 1 : Wide, depth = ::depth(Rows);
+    const int64_t count = p.inputs;
+    const int64_t ahead = Rows <= 4 ? far_ahead : Wide * count * sizeof(typename Kind::Weight);
+    const auto *x = p.x + row * count;
+    const auto *weight = p.weight + output * count;
+    Sums<Rows * Wide> sums;
 #pragma clang loop unroll(full)
     for (int first = 0; first < Wide; first += side) {
         typename Kind::Sum parts[side * Rows * depth];
@@ -121,7 +112,7 @@ INLINE void tile(const typename Kind::Input *x, const typename Kind::Weight *wei
 #pragma clang loop unroll(full)
             for (int n = 0; n < side; ++n) {
                 const auto *from = weight + (first + n) * count + k;
-                _mm_prefetch(reinterpret_cast<const char *>(from) + ahead, _MM_HINT_T0);
+                _mm_prefetch(reinterpret_cast<const char *>(from) + ahead, _MM_HINT_NTA);
                 weights[n] = Kind::load(from);
             }
 #pragma clang loop unroll(full)
@@ -145,10 +136,57 @@ INLINE void tile(const typename Kind::Input *x, const typename Kind::Weight *wei
             __m512 sum = Kind::floats(parts[i]);
             for (int at = 1; at < depth; ++at)
                 sum = _mm512_add_ps(sum, Kind::floats(parts[at * side * Rows + i]));
-            whole[first * Rows + i] = sum;
+            sums.whole[first * Rows + i] = sum;
         }
     }
-    for (int i = 0; i < registers; ++i) _mm512_storeu_ps(results + i * places, totals(whole + i * places));
+    sums.store(results);
+}
+
+// The same with nibbles: a group's products are summed and then scaled, and what lies below all of its numbers is added.
+template <int Rows, int Wide>
+INLINE void tile(const Product<Nibbles> &p, int64_t row, int64_t output, float *results) {
+    constexpr int depth = ::depth(Rows);
+    const int64_t groups = p.inputs / lane;
+    const auto *x = p.x + row * p.inputs;
+    const auto *group_sums = p.x_parts + row * groups;
+    const __m512i table = nibbles::table();
+    Sums<Rows * Wide> sums;
+#pragma clang loop unroll(full)
+    for (int n = 0; n < Wide; ++n) {
+        const auto *weight = p.weight + (output + n) * p.inputs / nibbles::groups_at_once;
+        const auto *scale = p.scales + (output + n) * 2 * groups, *low = scale + groups;
+        __m512 parts[Rows * depth];
+        for (auto &part : parts) part = _mm512_setzero_ps();
+        for (int64_t group = 0; group < groups; group += nibbles::groups_at_once) {
+            const auto *from = weight + group / nibbles::groups_at_once * lane;
+            _mm_prefetch(reinterpret_cast<const char *>(from) + far_ahead, _MM_HINT_NTA);
+            const __m512i words = _mm512_loadu_si512(from);
+#pragma clang loop unroll(full)
+            for (int i = 0; i < nibbles::groups_at_once; ++i) {
+                const auto numbers = (__m512bh)nibbles::numbers(words, i, table);
+                const __m512 factor = nibbles::broadcast(scale + group + i);
+#pragma clang loop unroll(full)
+                for (int m = 0; m < Rows; ++m) {
+                    const auto values = (__m512bh)_mm512_loadu_si512(x + m * p.inputs + (group + i) * lane);
+                    auto &part = parts[i % depth * Rows + m];
+                    part = _mm512_fmadd_ps(_mm512_dpbf16_ps(_mm512_setzero_ps(), numbers, values), factor, part);
+                }
+            }
+        }
+        for (int64_t group = 0; group < groups; group += places) {
+            const auto some = static_cast<__mmask16>(groups - group >= places ? 0xffff : (1 << (groups - group)) - 1);
+            const __m512 lowest = floats(some, low + group);
+            for (int m = 0; m < Rows; ++m) {
+                const __m512 inputs = _mm512_maskz_loadu_ps(some, group_sums + m * groups + group);
+                parts[m] = _mm512_fmadd_ps(lowest, inputs, parts[m]);
+            }
+        }
+        for (int m = 0; m < Rows; ++m) {
+            for (int at = 1; at < depth; ++at) parts[m] = _mm512_add_ps(parts[m], parts[at * Rows + m]);
+            sums.whole[n * Rows + m] = parts[m];
+        }
+    }
+    sums.store(results);
 }
 
 // Sums `[count][Rows]` to y `[row…][output…]`: scaled, with bias, in bfloat16.
@@ -158,11 +196,12 @@ INLINE void write(const Product<Kind> &p, const float *results, int64_t row, int
         _mm512_set1_epi32(Rows), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     for (int64_t n = 0; n < count; n += 16) {
         const auto some = static_cast<__mmask16>(count - n >= 16 ? 0xffff : (1 << (count - n)) - 1);
-        const __m512 scales = p.output_scale ? floats(some, p.output_scale + output + n) : _mm512_set1_ps(1);
+        constexpr bool bytes = std::is_same_v<Kind, Integers>;
+        const __m512 scales = bytes ? floats(some, p.scales + output + n) : _mm512_set1_ps(1);
         const __m512 bias = p.bias ? floats(some, p.bias + output + n) : _mm512_setzero_ps();
         for (int m = 0; m < Rows; ++m) {
             __m512 values = _mm512_mask_i32gather_ps(bias, some, offsets, results + n * Rows + m, 4);
-            if (p.row_scale) values = _mm512_mul_ps(values, _mm512_set1_ps(p.row_scale[row + m]));
+            if constexpr (bytes) values = _mm512_mul_ps(values, _mm512_set1_ps(p.x_parts[row + m]));
             const __m256bh halves = _mm512_cvtneps_pbh(_mm512_fmadd_ps(values, scales, bias));
             _mm256_mask_storeu_epi16(p.y + (row + m) * p.outputs + output + n, some, (__m256i)halves);
         }
@@ -175,14 +214,11 @@ AVX512 void stripe(const Product<Kind> &p, int64_t row, int64_t begin, int64_t e
     constexpr int wide = width(Rows);
     constexpr int64_t chunk = places * wide;
     float results[chunk * Rows + 2 * places];
-    const auto *x = p.x + row * p.inputs;
     for (int64_t from = begin; from < end; from += chunk) {
         const int64_t count = std::min(chunk, end - from);
-        const auto *weight = p.weight + from * p.inputs;
         int64_t n = 0;
-        for (; n + wide <= count; n += wide)
-            tile<Rows, wide, Kind>(x, weight + n * p.inputs, p.inputs, results + n * Rows);
-        for (; n < count; ++n) tile<Rows, 1, Kind>(x, weight + n * p.inputs, p.inputs, results + n * Rows);
+        for (; n + wide <= count; n += wide) tile<Rows, wide>(p, row, from + n, results + n * Rows);
+        for (; n < count; ++n) tile<Rows, 1>(p, row, from + n, results + n * Rows);
         write<Rows>(p, results, row, from, count);
     }
 }
@@ -211,174 +247,125 @@ void multiply(const Product<Kind> &p, int64_t begin, int64_t end) {
             stripe(p, std::min<int64_t>(8, p.rows - row), row, from, std::min(from + block, end));
 }
 
-// The threads that libtorch computes with. Its own `parallel_for` is a template that needs the compiler's OpenMP, and
-// clang's is another one than libtorch's; so the entry of the one it has loaded is called by name.
-struct Threads {
-    void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
-    int (*number)();
-    int (*count)();
-    Threads() {
-        parallel = reinterpret_cast<decltype(parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-        number = reinterpret_cast<decltype(number)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
-        count = reinterpret_cast<decltype(count)>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
-    }
-    bool found() const { return parallel && number && count; }
-};
-
+// Several products of one x, the threads' shares of all of them one after the other: threads meet once for all.
 template <typename Kind>
-void multiply(const Product<Kind> &p) {
-    static const Threads threads;
+void multiply(const std::vector<Product<Kind>> &products) {
+    int64_t weights = 0;
+    for (const auto &p : products) weights += p.outputs * p.inputs;
     // A share is worth a thread's waking when it reads this much.
-    const int64_t shares = std::min<int64_t>(at::get_num_threads(), p.outputs * p.inputs / 65536);
-    if (shares <= 1 || !threads.found()) return multiply(p, 0, p.outputs);
-    auto share = [](void *context) {
-        const auto &p = *static_cast<const Product<Kind> *>(context);
-        const int64_t count = threads.count(), number = threads.number();
-        const int64_t size = (p.outputs + count * places - 1) / (count * places) * places;
-        multiply(p, std::min(number * size, p.outputs), std::min((number + 1) * size, p.outputs));
-    };
-    threads.parallel(share, const_cast<Product<Kind> *>(&p), static_cast<unsigned>(shares), 0);
+    Threads::run(weights / 65536, [&](int64_t number, int64_t count) {
+        for (const auto &p : products) {
+            const int64_t size = (p.outputs + count * places - 1) / (count * places) * places;
+            multiply(p, std::min(number * size, p.outputs), std::min((number + 1) * size, p.outputs));
+        }
+    });
 }
 
-bool fits(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias) {
-    const bool plain = !c10::GradMode::is_enabled() && x.is_cpu() && x.scalar_type() == at::kBFloat16 &&
-                       weight.is_cpu() && weight.dim() == 2 && weight.is_contiguous() && weight.size(0) > 0 &&
-                       weight.size(1) > 0 && weight.size(1) % lane == 0 && x.size(-1) == weight.size(1);
-    if (!plain || !cpu_fits()) return false;
-    if (bias.defined() && (bias.scalar_type() != at::kBFloat16 || !bias.is_contiguous())) return false;
-    const int64_t rows = x.numel() / x.size(-1);
-    return rows >= 1 && rows <= most_rows;
+bool is_plain(const at::Tensor &x, at::ScalarType type) {
+    return x.is_cpu() && x.scalar_type() == type && x.is_contiguous() && x.numel() > 0;
 }
 
-at::Tensor result(const at::Tensor &x, const at::Tensor &weight) {
-    auto shape = x.sizes().vec();
-    shape.back() = weight.size(0);
-    return at::empty(shape, x.options());
+bool fits(const at::Tensor &x, const few_rows::Weights &weights, at::ScalarType kind) {
+    const auto &[values, scales, bias] = weights;
+    if (!is_plain(values, kind) || values.dim() != 2 || (bias.defined() && !is_plain(bias, at::kBFloat16))) return false;
+    const int64_t inputs = x.size(-1);
+    if (kind == at::kBFloat16) return values.size(1) == inputs && !scales.defined();
+    if (!scales.defined() || !is_plain(scales, at::kBFloat16)) return false;
+    if (kind == at::kShort) return values.size(1) == nibbles::filled(inputs) / nibbles::groups_at_once;
+    return kind == at::kChar && values.size(1) == inputs;
 }
 
-// Each row of x as 16-bit integers times a scale. Rounding is at most 2^-16 of the row's largest value up to 4,000 inputs;
-// with more the integers are smaller, so that `inputs / 16` products of 127 with the largest one stay within 32 bits.
-AVX512 std::vector<float> integers(const at::Tensor &x, int64_t inputs, std::vector<int16_t> &into) {
-    const int64_t rows = x.numel() / inputs;
-    const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / (127 * (inputs / 16 + 1)) - 1);
-    const auto *values = x.const_data_ptr<at::BFloat16>();
-    std::vector<float> scales(rows);
-    into.resize(rows * inputs);
-    for (int64_t row = 0; row < rows; ++row) {
-        const auto *from = values + row * inputs;
-        __m512 most = _mm512_setzero_ps();
-        for (int64_t k = 0; k < inputs; k += 16) most = _mm512_max_ps(most, _mm512_abs_ps(floats(0xffff, from + k)));
-        const float top = _mm512_reduce_max_ps(most);
-        scales[row] = top / largest;
-        const __m512 factor = _mm512_set1_ps(top > 0 ? largest / top : 0);
-        for (int64_t k = 0; k < inputs; k += 16) {
-            const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(floats(0xffff, from + k), factor));
-            _mm256_storeu_si256(
-                reinterpret_cast<__m256i *>(&into[row * inputs + k]), _mm512_cvtsepi32_epi16(rounded));
+const c10::BFloat16 *data(const at::Tensor &x) { return x.defined() ? x.const_data_ptr<c10::BFloat16>() : nullptr; }
+
+// Rows of numbers as 16-bit integers, and what each row's are to be multiplied by.
+struct Scaled {
+    std::vector<int16_t> values;
+    std::vector<float> scales;
+
+    // Rounding is at most 2^-16 of a row's largest value up to 4,000 inputs; with more the integers are smaller, so that
+    // `inputs / 16` products of 127 with the largest one stay within 32 bits.
+    AVX512 Scaled(const c10::BFloat16 *from, int64_t rows, int64_t inputs) : values(rows * inputs), scales(rows) {
+        const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / (127 * (inputs / 16 + 1)) - 1);
+        auto *into = values.data();
+        for (int64_t row = 0; row < rows; ++row, from += inputs, into += inputs) {
+            __m512 most = _mm512_setzero_ps();
+            for (int64_t k = 0; k < inputs; k += 16)
+                most = _mm512_max_ps(most, _mm512_abs_ps(floats(0xffff, from + k)));
+            const float top = _mm512_reduce_max_ps(most);
+            scales[row] = top / largest;
+            const __m512 factor = _mm512_set1_ps(top > 0 ? largest / top : 0);
+            for (int64_t k = 0; k < inputs; k += 16) {
+                const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(floats(0xffff, from + k), factor));
+                _mm256_storeu_si256(reinterpret_cast<__m256i *>(into + k), _mm512_cvtsepi32_epi16(rounded));
+            }
         }
     }
-    return scales;
-}
+};
 
 }
 
-std::optional<at::Tensor> few_rows::linear(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias) {
-    if (weight.scalar_type() != at::kBFloat16 || !fits(x, weight, bias)) return std::nullopt;
+std::optional<std::vector<at::Tensor>> few_rows::linears(const at::Tensor &x, const std::vector<Weights> &weights) {
+    if (c10::GradMode::is_enabled() || !x.is_cpu() || x.scalar_type() != at::kBFloat16 || x.numel() == 0 ||
+        weights.empty() || !lanes::cpu_fits())
+        return std::nullopt;
+    const int64_t inputs = x.size(-1), rows = x.numel() / inputs;
+    const auto kind = weights.front().values.scalar_type();
+    if (rows > most_rows || inputs % lanes::lane != 0) return std::nullopt;
+    for (const auto &each : weights)
+        if (!fits(x, each, kind)) return std::nullopt;
     const at::Tensor input = x.contiguous();
-    at::Tensor y = result(x, weight);
-    multiply(Product<Halves>{
-        input.const_data_ptr<at::BFloat16>(), nullptr, weight.const_data_ptr<at::BFloat16>(), nullptr,
-        bias.defined() ? bias.const_data_ptr<at::BFloat16>() : nullptr, y.mutable_data_ptr<at::BFloat16>(),
-        x.numel() / x.size(-1), weight.size(0), weight.size(1)});
-    return y;
+    std::vector<at::Tensor> results;
+    for (const auto &each : weights) {
+        auto shape = x.sizes().vec();
+        shape.back() = each.values.size(0);
+        results.push_back(at::empty(shape, x.options()));
+    }
+    auto all = [&](auto kind, const auto *from, const float *parts, int64_t width) {
+        using Kind = decltype(kind);
+        std::vector<Product<Kind>> products;
+        for (size_t i = 0; i < weights.size(); ++i) {
+            const auto &[values, scales, bias] = weights[i];
+            products.push_back({from, parts, values.template const_data_ptr<typename Kind::Weight>(), data(scales), data(bias),
+                                results[i].mutable_data_ptr<c10::BFloat16>(), rows, values.size(0), width});
+        }
+        multiply(products);
+    };
+    if (kind == at::kChar) {
+        const Scaled scaled(data(input), rows, inputs);
+        all(Integers(), scaled.values.data(), scaled.scales.data(), inputs);
+    } else if (kind == at::kShort) {
+        const nibbles::Inputs filled(data(input), rows, inputs);
+        all(Nibbles(), filled.values.data(), filled.sums.data(), nibbles::filled(inputs));
+    } else {
+        all(Halves(), data(input), nullptr, inputs);
+    }
+    return results;
 }
 
-std::optional<at::Tensor> few_rows::linear_int8(const at::Tensor &x, const at::Tensor &values, const at::Tensor &scales,
-                                                const at::Tensor &bias) {
-    if (!fits(x, values, bias)) return std::nullopt;
-    const at::Tensor input = x.contiguous();
-    at::Tensor y = result(x, values);
-    std::vector<int16_t> rows;
-    const std::vector<float> row_scales = integers(input, x.size(-1), rows);
-    multiply(Product<Integers>{
-        rows.data(), row_scales.data(), values.const_data_ptr<int8_t>(), scales.const_data_ptr<at::BFloat16>(),
-        bias.defined() ? bias.const_data_ptr<at::BFloat16>() : nullptr, y.mutable_data_ptr<at::BFloat16>(), x.numel() / x.size(-1), values.size(0), values.size(1)});
-    return y;
+std::optional<few_rows::Weights> few_rows::pack_int4(const at::Tensor &weight) {
+    if (!lanes::cpu_fits() || weight.dim() != 2 || weight.numel() == 0 || weight.size(1) % lanes::lane != 0) return std::nullopt;
+    const auto [values, scales] = nibbles::pack(weight.to(at::kFloat));
+    return Weights{values, scales, {}};
+}
+
+at::Tensor few_rows::restored(const Weights &weights, int64_t inputs) {
+    const auto &values = weights.values;
+    const auto *words = values.const_data_ptr<int16_t>();
+    at::Tensor whole = at::empty({values.size(0), inputs}, weights.scales.options());
+    Threads::run(values.numel() >> 16, [&](int64_t number, int64_t count) {
+        const int64_t rows = values.size(0);
+        nibbles::restore(words, data(weights.scales), whole.mutable_data_ptr<c10::BFloat16>(), inputs,
+                         rows * number / count, rows * (number + 1) / count);
+    });
+    return whole;
 }
 
 #else
 
-std::optional<at::Tensor> few_rows::linear(const at::Tensor &, const at::Tensor &, const at::Tensor &) {
+std::optional<std::vector<at::Tensor>> few_rows::linears(const at::Tensor &, const std::vector<Weights> &) {
     return std::nullopt;
 }
-std::optional<at::Tensor> few_rows::linear_int8(const at::Tensor &, const at::Tensor &, const at::Tensor &,
-                                                const at::Tensor &) {
-    return std::nullopt;
-}
+std::optional<few_rows::Weights> few_rows::pack_int4(const at::Tensor &) { return std::nullopt; }
+at::Tensor few_rows::restored(const Weights &weights, int64_t) { return weights.values; }
 
 #endif
-
-namespace {
-
-bool is_plain(const at::Tensor &x) {
-    return !c10::GradMode::is_enabled() && x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.numel() > 0;
-}
-
-}
-
-std::optional<at::Tensor> few_rows::rms_norm(const at::Tensor &x, const at::Tensor &weight, double epsilon) {
-    const int64_t width = x.size(-1), rows = x.numel() / std::max<int64_t>(width, 1);
-    if (!is_plain(x) || rows > 256 || !x.is_contiguous() || !weight.is_contiguous()) return std::nullopt;
-    if (weight.scalar_type() != at::kBFloat16 || weight.numel() != width) return std::nullopt;
-    at::Tensor y = at::empty_like(x);
-    const auto *from = x.const_data_ptr<at::BFloat16>();
-    const auto *scale = weight.const_data_ptr<at::BFloat16>();
-    auto *to = y.mutable_data_ptr<at::BFloat16>();
-    for (int64_t row = 0; row < rows; ++row, from += width, to += width) {
-        float squares = 0;
-        for (int64_t i = 0; i < width; ++i) squares += static_cast<float>(from[i]) * static_cast<float>(from[i]);
-        const float factor = 1 / std::sqrt(squares / width + static_cast<float>(epsilon));
-        for (int64_t i = 0; i < width; ++i)
-            to[i] = static_cast<float>(from[i]) * factor * static_cast<float>(scale[i]);
-    }
-    return y;
-}
-
-std::optional<at::Tensor> few_rows::rotate(const at::Tensor &x, const at::Tensor &cosine, const at::Tensor &sine) {
-    if (!is_plain(x) || x.dim() != 4 || x.size(2) != 1 || x.stride(3) != 1) return std::nullopt;
-    if (cosine.scalar_type() != at::kBFloat16 || !cosine.is_contiguous() || !sine.is_contiguous()) return std::nullopt;
-    const int64_t batch = x.size(0), heads = x.size(1), width = x.size(3), turned = cosine.size(-1), half = turned / 2;
-    if (cosine.numel() != batch * turned || sine.numel() != cosine.numel()) return std::nullopt;
-    at::Tensor y = at::empty({batch, heads, 1, width}, x.options());
-    auto *to = y.mutable_data_ptr<at::BFloat16>();
-    for (int64_t row = 0; row < batch; ++row) {
-        const auto *c = cosine.const_data_ptr<at::BFloat16>() + row * turned;
-        const auto *s = sine.const_data_ptr<at::BFloat16>() + row * turned;
-        for (int64_t head = 0; head < heads; ++head, to += width) {
-            const auto *from = x.const_data_ptr<at::BFloat16>() + row * x.stride(0) + head * x.stride(1);
-            for (int64_t i = 0; i < half; ++i) {
-                const float a = from[i], b = from[half + i];
-                to[i] = a * static_cast<float>(c[i]) - b * static_cast<float>(s[i]);
-                to[half + i] = b * static_cast<float>(c[half + i]) + a * static_cast<float>(s[half + i]);
-            }
-            std::copy(from + turned, from + width, to + turned);
-        }
-    }
-    return y;
-}
-
-bool few_rows::put(at::Tensor &x, const at::Tensor &rows, const at::Tensor &columns, const at::Tensor &values) {
-    if (!x.is_cpu() || !x.is_contiguous() || x.dim() < 3 || values.scalar_type() != x.scalar_type()) return false;
-    if (rows.scalar_type() != at::kLong || columns.scalar_type() != at::kLong) return false;
-    const int64_t count = rows.numel(), size = x.stride(1);
-    if (columns.numel() != count || values.numel() != count * size) return false;
-    const at::Tensor source = values.contiguous(), lines = rows.contiguous(), places = columns.contiguous();
-    const auto *line = lines.const_data_ptr<int64_t>(), *place = places.const_data_ptr<int64_t>();
-    for (int64_t i = 0; i < count; ++i)
-        if (line[i] < 0 || line[i] >= x.size(0) || place[i] < 0 || place[i] >= x.size(1)) return false;
-    const int64_t bytes = size * x.element_size();
-    for (int64_t i = 0; i < count; ++i)
-        std::memcpy(static_cast<char *>(x.mutable_data_ptr()) + line[i] * x.stride(0) * x.element_size() + place[i] * bytes,
-                    static_cast<const char *>(source.const_data_ptr()) + i * bytes, bytes);
-    return true;
-}

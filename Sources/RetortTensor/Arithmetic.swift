@@ -37,12 +37,8 @@ extension Tensor {
     public func cos() throws -> Tensor { try Self.wrap(ct_cos(handle)) }
     /// The sine.
     public func sin() throws -> Tensor { try Self.wrap(ct_sin(handle)) }
-    /// x · sigmoid(x) (arXiv 1702.03118).
-    public func silu() throws -> Tensor { try Self.wrap(ct_silu(handle)) }
     /// The hyperbolic tangent.
     public func tanh() throws -> Tensor { try Self.wrap(ct_tanh(handle)) }
-    /// The Gaussian error linear unit (arXiv 1606.08415), by its hyperbolic-tangent approximation.
-    public func gelu() throws -> Tensor { try Self.wrap(ct_gelu(handle)) }
 
     /// The sum of all elements, as a tensor of rank 0.
     public func sum() throws -> Tensor { try Self.wrap(ct_sum_all(handle)) }

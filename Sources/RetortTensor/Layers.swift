@@ -4,7 +4,33 @@ import CTorch
 extension Tensor {
     /// `x · weightᵀ + bias`: `[…, in] → […, out]` with weight `[out, in]`.
     public func linear(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
-        try Self.wrap(ct_linear(handle, weight.handle, bias?.handle))
+        try Self.wrap(ct_linear(handle, weight.handle, nil, bias?.handle))
+    }
+
+    /// A projection's weight `[out, in]`, whole or in few bits, and its bias `[out]`.
+    public typealias Projection = (weight: Tensor, scales: Tensor?, bias: Tensor?)
+
+    /// Several projections of this input, as by `linear`: with few rows they cost less together than one by one.
+    public func linears(_ projections: [Projection]) throws -> [Tensor] {
+        var products = [OpaquePointer?](repeating: nil, count: projections.count)
+        try Self.checked(
+            ct_linears(
+                handle, projections.map { $0.weight.handle }, projections.map { $0.scales?.handle },
+                projections.map { $0.bias?.handle }, Int32(projections.count), &products))
+        return try products.map(Self.wrap)
+    }
+
+    /// How a gated layer (arXiv 2002.05202) presses its gate.
+    public enum Gate: Sendable, Hashable {
+        /// x · sigmoid(x) (arXiv 1702.03118).
+        case silu
+        /// The Gaussian error linear unit (arXiv 1606.08415), by its hyperbolic-tangent approximation.
+        case gelu
+    }
+
+    /// `gate(self) · other`, element by element.
+    public func gated(_ other: Tensor, by gate: Gate) throws -> Tensor {
+        try Self.wrap(ct_gated(handle, other.handle, gate == .gelu))
     }
 
     /// Rows of this table `[vocabulary, hidden]` for int64 indices `[…]` → `[…, hidden]`.

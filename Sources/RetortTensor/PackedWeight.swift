@@ -10,9 +10,8 @@ public struct PackedWeight {
         case int4
     }
 
-    private let values: Tensor
-    private let scales: Tensor
-    private let bits: Bits
+    let values: Tensor
+    let scales: Tensor
     private static let group = 32
 
     /// Packs a weight `[out, in]`.
@@ -24,23 +23,19 @@ public struct PackedWeight {
         var scales: OpaquePointer?
         switch bits {
         case .int8: try Tensor.checked(ct_pack_int8(weight.handle, &values, &scales))
-        case .int4: try Tensor.checked(ct_pack_int4(weight.handle, Int64(Self.group), &values, &scales))
+        case .int4: try Tensor.checked(ct_pack_int4(weight.handle, &values, &scales))
         }
         self.values = try Tensor.wrap(values)
         self.scales = try Tensor.wrap(scales)
-        self.bits = bits
     }
+
+    /// What `Tensor.linears` takes; the bias is bfloat16.
+    public func projection(bias: Tensor?) -> Tensor.Projection { (values, scales, bias) }
 
     /// `x · weightᵀ + bias`: `[…, in] → […, out]`, in `x`'s dtype; the bias is bfloat16.
     public func linear(_ x: Tensor, bias: Tensor? = nil) throws -> Tensor {
         let input = x.dtype == .bfloat16 ? x : try x.to(.bfloat16)
-        let output =
-            switch bits {
-            case .int8: try Tensor.wrap(ct_linear_int8(input.handle, values.handle, scales.handle, bias?.handle))
-            case .int4:
-                try Tensor.wrap(
-                    ct_linear_int4(input.handle, values.handle, scales.handle, Int64(Self.group), bias?.handle))
-            }
+        let output = try Tensor.wrap(ct_linear(input.handle, values.handle, scales.handle, bias?.handle))
         return x.dtype == .bfloat16 ? output : try output.to(x.dtype)
     }
 }

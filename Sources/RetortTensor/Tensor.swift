@@ -7,7 +7,7 @@ import Foundation
 /// Swift and never ends the process. One `try` covers a whole expression:
 ///
 /// ```swift
-/// let hidden = try (input.matmul(weight) + bias).silu()
+/// let hidden = try (input.matmul(weight) + bias).tanh()
 /// ```
 ///
 /// A tensor belongs to one task at a time; it is deliberately not `Sendable`. Models live inside an actor or a function.

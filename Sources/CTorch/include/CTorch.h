@@ -63,9 +63,9 @@ ct_tensor *_Nullable ct_log(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_rsqrt(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_cos(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sin(const ct_tensor *_Nonnull x);
-ct_tensor *_Nullable ct_silu(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_tanh(const ct_tensor *_Nonnull x);
-ct_tensor *_Nullable ct_gelu(const ct_tensor *_Nonnull x);  // by its hyperbolic-tangent approximation
+// silu(x) · other, or gelu(x) · other by its hyperbolic-tangent approximation.
+ct_tensor *_Nullable ct_gated(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull other, bool gelu);
 
 // Reductions along an axis; the axis is kept when `keep`.
 ct_tensor *_Nullable ct_sum_all(const ct_tensor *_Nonnull x);
@@ -96,7 +96,11 @@ int ct_split(const ct_tensor *_Nonnull x, const int64_t *_Nonnull sizes, int cou
 
 // Layers.
 ct_tensor *_Nullable ct_linear(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight,
-                               const ct_tensor *_Nullable bias);
+                               const ct_tensor *_Nullable scales, const ct_tensor *_Nullable bias);
+// Several products of one x, which with few rows cost less together.
+int ct_linears(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull const *_Nonnull weights,
+               const ct_tensor *_Nullable const *_Nonnull scales, const ct_tensor *_Nullable const *_Nonnull biases,
+               int count, ct_tensor *_Nullable *_Nonnull products);
 ct_tensor *_Nullable ct_embedding(const ct_tensor *_Nonnull weight, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight, double epsilon);
 ct_tensor *_Nullable ct_rotate(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull cosine,
@@ -117,16 +121,11 @@ ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability,
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
 
 // Weights in few bits, on the CPU. A weight [out, in] becomes signed bytes with a scale a row, or packed halves of bytes with
-// a scale and an offset for every `group` inputs; the products take bfloat16.
+// a scale and an offset for every 32 inputs; `ct_linear` takes them with inputs in bfloat16.
 int ct_pack_int8(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
                  ct_tensor *_Nullable *_Nonnull scales);
-ct_tensor *_Nullable ct_linear_int8(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull values,
-                                    const ct_tensor *_Nonnull scales, const ct_tensor *_Nullable bias);
-int ct_pack_int4(const ct_tensor *_Nonnull weight, int64_t group, ct_tensor *_Nullable *_Nonnull values,
+int ct_pack_int4(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
                  ct_tensor *_Nullable *_Nonnull scales);
-ct_tensor *_Nullable ct_linear_int4(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull values,
-                                    const ct_tensor *_Nonnull scales, int64_t group,
-                                    const ct_tensor *_Nullable bias);
 
 // In place: the only calls that change a tensor.
 int ct_copy_into(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull source);

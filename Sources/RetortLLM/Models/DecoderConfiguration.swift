@@ -1,5 +1,6 @@
 import Foundation
 import RetortCore
+import RetortTensor
 
 /// The shape of a decoder network: what all families share, and where they differ.
 ///
@@ -39,7 +40,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public var normalisesHeads = false
     /// Query, key and value are one projection, gate and up another (Phi-3).
     public var fusesProjections = false
-    public var activation = Activation.silu
+    public var activation = Tensor.Gate.silu
     /// Norms stand behind attention and feed-forward, too (Gemma).
     public var normalisesOutputs = false
     /// A norm's scale is stored as its difference from one (Gemma).
@@ -54,13 +55,6 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public var logitCap: Double?
     /// The fields of `config.json` as they were read, or as the family writes them.
     var fields: [String: JSONValue]
-
-    /// The function between the feed-forward layer's gate and its product.
-    public enum Activation: Sendable, Hashable {
-        case silu
-        /// GELU by its hyperbolic-tangent approximation.
-        case gelu
-    }
 
     /// A Qwen2 network, the family of the Seedlings.
     public static func qwen2(

@@ -235,7 +235,8 @@ final class Attention {
         _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
     ) throws -> Tensor {
         let projected =
-            try inputs.count == 1 ? inputs[0].linear(x).split(widths, axis: -1) : inputs.map { try $0.linear(x) }
+            try inputs.count == 1
+            ? inputs[0].linear(x).split(widths, axis: -1) : Linear.all(inputs.map(\.linear), of: x)
         var (query, key) = (try heads(projected[0]), try heads(projected[1]))
         if let headNorms { (query, key) = (try headNorms.query(query), try headNorms.key(key)) }
         query = try RotaryEmbedding.rotate(query, by: angles)
@@ -264,7 +265,7 @@ final class FeedForward {
     private let down: Linear
     private let name: String
     private let width: Int
-    private let activation: DecoderConfiguration.Activation
+    private let activation: Tensor.Gate
 
     init(_ configuration: DecoderConfiguration, _ name: String, _ weights: any WeightSource) throws {
         self.name = name
@@ -283,9 +284,8 @@ final class FeedForward {
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let parts =
             try inputs.count == 1
-            ? inputs[0].linear(x).split([width, width], axis: -1) : inputs.map { try $0.linear(x) }
-        let gate = activation == .silu ? try parts[0].silu() : try parts[0].gelu()
-        return try down(gate * parts[1])
+            ? inputs[0].linear(x).split([width, width], axis: -1) : Linear.all(inputs.map(\.linear), of: x)
+        return try down(parts[0].gated(parts[1], by: activation))
     }
 
     var projections: [(name: String, linear: Linear)] { inputs + [("\(name).down_proj", down)] }

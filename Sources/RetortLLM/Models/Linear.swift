@@ -30,17 +30,33 @@ public final class Linear {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        guard let precision else { return try apply(x, weight, bias) }
-        return try apply(x.to(precision), weight.to(precision), bias?.to(precision))
+        guard let precision else { return try adapted(product(x), x) }
+        let x = try x.to(precision)
+        return try adapted(x.linear(weight.to(precision), bias: bias?.to(precision)), x)
     }
 
-    private func apply(_ x: Tensor, _ weight: Tensor, _ bias: Tensor?) throws -> Tensor {
-        let base =
-            if let packed {
-                try packed.linear(x, bias: bias?.to(.bfloat16))
-            } else {
-                try x.linear(weight, bias: bias)
-            }
+    /// Several projections of one input.
+    static func all(_ linears: [Linear], of x: Tensor) throws -> [Tensor] {
+        // Bytes and half bytes take bfloat16, and training its own precision: these go one by one.
+        let together = linears.count > 1 && linears.allSatisfy { $0.precision == nil && $0.takes(x.dtype) }
+        guard together else { return try linears.map { try $0(x) } }
+        let products = try x.linears(linears.map(\.projection))
+        return try zip(linears, products).map { try $0.adapted($1, x) }
+    }
+
+    private func takes(_ dtype: DType) -> Bool { dtype == (packed == nil ? weight.dtype : .bfloat16) }
+
+    private var projection: Tensor.Projection {
+        packed?.projection(bias: bias) ?? (weight, nil, bias)
+    }
+
+    private func product(_ x: Tensor) throws -> Tensor {
+        guard let packed else { return try x.linear(weight, bias: bias) }
+        return try packed.linear(x, bias: bias?.to(.bfloat16))
+    }
+
+    /// What adapters make of a product.
+    private func adapted(_ base: Tensor, _ x: Tensor) throws -> Tensor {
         if let adapter { return try base + adapter(x) }
         guard let routing, !served.isEmpty else { return base }
         return try routed(base, x, routing)
