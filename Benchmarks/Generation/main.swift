@@ -6,10 +6,11 @@ import RetortTensor
 /// Times generation with a checkpoint, and prints what it took as JSON.
 ///
 ///     generate-bench make CONFIG.json TOKENIZER_FOLDER OUT       random weights in bfloat16
-///     generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4 | cuda | cuda-launched]
+///     generate-bench turns FOLDER PROMPT_CHARACTERS STEPS [int8 | int4 | cuda | cuda-launched]
 ///     generate-bench adapters FOLDER RANK COUNT                  memory with adapters side by side
 ///
-/// On CUDA, steps are recorded and replayed; `cuda-launched` launches each kernel by itself.
+/// `turns` reads a number of samples a line and writes the seconds of a step, so that engines can take turns while all of them
+/// stay loaded. On CUDA, steps are recorded and replayed; `cuda-launched` launches each kernel by itself.
 /// `Benchmarks/generate.py` runs it beside its peers.
 ComputeThreads.restartWithSleepingWaits()
 let arguments = Array(CommandLine.arguments.dropFirst())
@@ -20,39 +21,10 @@ case "make" where arguments.count == 4:
     try Checkpoint.write(
         network, dtype: .bfloat16, tokenizerFrom: URL(fileURLWithPath: arguments[2]),
         to: URL(fileURLWithPath: arguments[3]))
-case "run" where arguments.count >= 5:
-    guard let length = Int(arguments[2]), let tokens = Int(arguments[3]), let samples = Int(arguments[4]) else {
-        exit(2)
-    }
-    let variant = arguments.count > 5 ? arguments[5] : ""
-    let model = try LocalModel(
-        folder: URL(fileURLWithPath: arguments[1]),
-        options: .init(
-            device: variant.hasPrefix("cuda") ? .cuda : .cpu, dtype: .bfloat16,
-            packing: PackedWeight.Bits(rawValue: variant),
-            recordsSteps: variant == "cuda"))
-    let prompt = String(repeating: "How many people live there? ", count: length / 28 + 1)
-    let request = { (count: Int) in
-        GenerationRequest(
-            messages: [Message(.user, prompt)], samples: samples,
-            sampling: samples == 1 ? .greedy : Sampling(temperature: 1, seed: 3), maximumTokens: count)
-    }
-    // The difference of two lengths leaves the prompt's reading out.
-    func seconds(_ count: Int) async throws -> Double {
-        let start = ContinuousClock.now
-        _ = try await model.complete(request(count))
-        return start.duration(to: .now) / .seconds(1)
-    }
-    _ = try await seconds(2)
-    let (short, long) = (try await seconds(2), try await seconds(tokens + 2))
-    if variant == "cuda", let reason = await model.recordingFailure {
-        FileHandle.standardError.write(Data("steps were not recorded: \(reason)\n".utf8))
-    }
-    print(
-        """
-        {"step": \((long - short) / Double(tokens)), "rate": \(Double(tokens * samples) / (long - short)), \
-        "prompt": \(short)}
-        """)
+case "turns" where arguments.count >= 4:
+    guard let length = Int(arguments[2]), let steps = Int(arguments[3]) else { exit(2) }
+    try await takeTurns(
+        URL(fileURLWithPath: arguments[1]), promptLength: length, steps: steps, arguments.dropFirst(4).first ?? "")
 case "adapters" where arguments.count == 4:
     guard let rank = Int(arguments[2]), let count = Int(arguments[3]) else { exit(2) }
     try await serveAdapters(URL(fileURLWithPath: arguments[1]), rank: rank, count: count)
@@ -60,10 +32,45 @@ default:
     print(
         """
         generate-bench make CONFIG TOKENIZER OUT
-        generate-bench run FOLDER PROMPT_CHARACTERS TOKENS SAMPLES [int8 | int4 | cuda | cuda-launched]
+        generate-bench turns FOLDER PROMPT_CHARACTERS STEPS [int8 | int4 | cuda | cuda-launched]
         generate-bench adapters FOLDER RANK COUNT
         """)
     exit(2)
+}
+
+/// For each line, a number of samples, generates with that many over one prompt and prints the seconds of a step.
+///
+/// The clock starts behind the second token, so neither the prompt's reading nor a cold start counts.
+func takeTurns(_ folder: URL, promptLength: Int, steps: Int, _ variant: String) async throws {
+    let model = try LocalModel(
+        folder: folder,
+        options: .init(
+            device: variant.hasPrefix("cuda") ? .cuda : .cpu, dtype: .bfloat16,
+            packing: PackedWeight.Bits(rawValue: variant), prefixTokens: 1 << 14, recordsSteps: variant == "cuda"))
+    let prompt = String(repeating: "How many people live there? ", count: promptLength / 28 + 1)
+    while let line = readLine() {
+        guard let samples = Int(line) else { exit(2) }
+        let request = GenerationRequest(
+            messages: [Message(.user, prompt)], samples: samples,
+            sampling: samples == 1 ? .greedy : Sampling(temperature: 1, seed: 3), maximumTokens: steps + 2, report: .ids
+        )
+        var counts = [Int](repeating: 0, count: samples)
+        var start: ContinuousClock.Instant?
+        for try await event in model.stream(request) {
+            guard case .token(let sample, _) = event else { continue }
+            counts[sample] += 1
+            if start == nil, counts.allSatisfy({ $0 >= 2 }) { start = .now }
+        }
+        guard let start, counts.allSatisfy({ $0 == steps + 2 }) else {
+            FileHandle.standardError.write(Data("a sample ended early: \(counts)\n".utf8))
+            exit(1)
+        }
+        print(start.duration(to: .now) / .seconds(1) / Double(steps))
+        fflush(nil)
+    }
+    if variant == "cuda", let reason = await model.recordingFailure {
+        FileHandle.standardError.write(Data("steps were not recorded: \(reason)\n".utf8))
+    }
 }
 
 /// Serves adapters of a rank beside all projections, each answering once in one batch, and prints the memory it took.
