@@ -196,6 +196,34 @@ struct GGUFTests {
         #expect(!FileManager.default.fileExists(atPath: file.path))
     }
 
+    @Test(
+        "a byte-level tokenizer that llama.cpp cannot be told is refused by name",
+        arguments: [
+            ("\"ignore_merges\": false", "\"ignore_merges\": true", nil),
+            ("\\\\p{N}{1,3}", "\\\\p{N}", nil), ("\\\\p{N}{1,3}", "\\\\p{N}{1,4}", "split pattern"),
+            ("\"add_prefix_space\": false", "\"add_prefix_space\": true", "unless it has one"),
+            ("\"use_regex\": false", "\"use_regex\": true", "split twice"),
+            ("\"normalizer\": null", "\"normalizer\": {\"type\": \"NFKC\"}", "the normalizer 'NFKC'"),
+            ("\"normalizer\": null", "\"normalizer\": {\"type\": \"NFC\"}", nil),
+        ] as [(String, String, String?)])
+    func byteLevel(text: String, replacement: String, message: String?) throws {
+        let folder = try ScratchFolder()
+        let (_, network) = try checkpoint(Family.all[0], folder.url)
+        let definition = folder.url.appendingPathComponent("tokenizer.json")
+        let original = try String(contentsOf: definition, encoding: .utf8)
+        #expect(original.contains(text))
+        try Data(original.replacingOccurrences(of: text, with: replacement).utf8).write(to: definition)
+        let checkpoint = try Checkpoint(folder: folder.url)
+        let file = folder.url.appendingPathComponent("m.gguf")
+        let export = { try GGUFExport.write(network, of: checkpoint, name: "m", precision: .f16, to: file) }
+        guard let message else {
+            #expect(try export().count == (replacement.contains("NFC") ? 1 : 0))
+            return
+        }
+        let error = #expect(throws: CheckpointError.self) { try export() }
+        #expect("\(try #require(error))".contains(message))
+    }
+
     @Test("a name by which llama.cpp would take the model for a Phi-3 is altered where it is none")
     func name() throws {
         #expect(try export(Family.all[0], name: "my-phi-3-killer").file.keys["general.name"] == "my-Phi 3-killer")

@@ -101,7 +101,7 @@ struct GGUFPieces {
                     "merges that make '\(String(decoding: left + right, as: UTF8.self))' at two ranks")
             }
         }
-        let unmade = try ids.values.filter { try !isMade($0, tokens[$0], by: pairs, ids, ranks) }
+        let unmade = try ids.values.sorted().filter { try !isMade($0, tokens[$0], by: pairs, ids, ranks) }
         if !unmade.isEmpty {
             remarks.append(
                 "llama.cpp merges parts into tokens that the merge list never makes (\(unmade.count) of them)")
@@ -123,13 +123,5 @@ struct GGUFPieces {
             throw definition.refused("a merge list without \(texts[0]) and \(texts[1]), which llama.cpp merges")
         }
         return true
-    }
-}
-
-extension TokenizerDefinition {
-    /// The steps of a part, be it one or a sequence of them.
-    fileprivate func steps(of name: String, _ list: String) -> [JSONTree] {
-        guard let part = part(name) else { return [] }
-        return part[list]?.array ?? [part]
     }
 }

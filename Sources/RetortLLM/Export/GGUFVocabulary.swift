@@ -30,7 +30,7 @@ struct GGUFVocabulary {
             let scores = try pieces.scores(of: tokens, kinds, &remarks)
             metadata += pieces.metadata + [("tokenizer.ggml.scores", .floats(scores))]
         } else {
-            metadata += try Self.byteLevel(definition)
+            metadata += try Self.byteLevel(definition, &remarks)
         }
         metadata += try Self.specials(definition, checkpoint)
         if let source = try JinjaTemplate.source(in: folder) {
@@ -74,7 +74,7 @@ struct GGUFVocabulary {
     ) throws -> GGUFWriter.Metadata {
         let (opening, closing) = try definition.frame()
         guard closing.isEmpty, opening.count <= 1 else {
-            throw definition.refused("a frame of more than one token before every text")
+            throw definition.refused("a frame that is more than one token before every text")
         }
         let names = JinjaTemplate.specials(in: checkpoint.folder)
         let ids: [(role: String, id: Int32?)] = [
@@ -89,23 +89,43 @@ struct GGUFVocabulary {
 
     // MARK: Byte-level BPE
 
-    private static func byteLevel(_ definition: TokenizerDefinition) throws -> GGUFWriter.Metadata {
-        let merges = try definition.merges()
-        guard !merges.isEmpty else { throw definition.refused("a tokenizer without merges") }
+    private static func byteLevel(
+        _ definition: TokenizerDefinition, _ remarks: inout [String]
+    ) throws -> GGUFWriter.Metadata {
+        for normalizer in definition.steps(of: "normalizer", "normalizers") {
+            let type = normalizer["type"]?.string ?? "?"
+            guard type == "NFC" else { throw definition.refused("the normalizer '\(type)'") }
+            remarks.append("llama.cpp does not join letters and accents that text has apart (NFC)")
+        }
+        let splitting = try splitting(definition)
+        // llama.cpp takes words that are tokens whole under this name.
+        if definition.tree["model"]?["ignore_merges"]?.bool == true, splitting != "llama-bpe" {
+            throw definition.refused("words that are taken whole before anything is merged, with this split pattern")
+        }
         return [
-            ("tokenizer.ggml.model", .string("gpt2")), ("tokenizer.ggml.pre", .string(try splitting(definition))),
-            ("tokenizer.ggml.merges", .strings(merges.map { $0 + [0x20] + $1 })),
+            ("tokenizer.ggml.model", .string("gpt2")), ("tokenizer.ggml.pre", .string(splitting)),
+            ("tokenizer.ggml.merges", .strings(try definition.merges().map { $0 + [0x20] + $1 })),
         ]
     }
 
-    /// llama.cpp's name for the way words are split.
+    /// llama.cpp's name for the way words are split: by one pattern, which is GPT-2's where none is given.
     private static func splitting(_ definition: TokenizerDefinition) throws -> String {
-        let steps =
-            definition.part("pre_tokenizer")?["pretokenizers"]?.array ?? [definition.part("pre_tokenizer") ?? .null]
-        let pattern = steps.compactMap { $0["pattern"]?["Regex"]?.string }.first
+        var pattern: String?
+        for step in definition.steps(of: "pre_tokenizer", "pretokenizers") {
+            switch step["type"]?.string ?? "?" {
+            case "ByteLevel":
+                guard step["add_prefix_space"]?.bool == false else {
+                    throw definition.refused("text that gets a blank before it unless it has one")
+                }
+                let splits = step["use_regex"]?.bool ?? true
+                guard splits == (pattern == nil) else { throw definition.refused("words that are split twice, or not") }
+            case "Split" where pattern == nil: pattern = step["pattern"]?["Regex"]?.string ?? ""
+            case let type: throw definition.refused("the text preparation '\(type)'")
+            }
+        }
+        guard let pattern else { return "gpt-2" }
         if pattern == gpt4o { return "gpt-4o" }
-        switch try pattern.map({ try WordSplitter($0, file: definition.file) })?.digitGroup {
-        case nil where pattern == nil: return "gpt-2"
+        switch try WordSplitter(pattern, file: definition.file).digitGroup {
         case 1: return "qwen2"
         case 3: return "llama-bpe"
         default: throw definition.refused("this tokenizer's split pattern")
@@ -158,6 +178,12 @@ extension TokenizerDefinition {
 
     /// The token for what the vocabulary cannot spell.
     fileprivate var unknown: Int32? { tree["model"]?["unk_token"]?.bytes.flatMap { ids[$0] } }
+
+    /// The steps of a part, be it one or a sequence of them.
+    func steps(of name: String, _ list: String) -> [JSONTree] {
+        guard let part = part(name) else { return [] }
+        return part[list]?.array ?? [part]
+    }
 
     /// The pairs that BPE merges, best first.
     func merges() throws -> [([UInt8], [UInt8])] {
