@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Compares Retort with transformers, PEFT and tokenizers on random Qwen2 checkpoints made here.
+"""Compares Retort with transformers, PEFT, tokenizers and llama.cpp on random checkpoints made here.
 
     make build
-    python3 -m venv /tmp/parity && /tmp/parity/bin/pip install torch==2.13.0 transformers peft tokenizers
+    python3 -m venv /tmp/parity
+    /tmp/parity/bin/pip install torch==2.13.0 transformers peft tokenizers sentencepiece llama-cpp-python
     /tmp/parity/bin/python Tools/parity.py
 
 Checks, each with its tolerance: logits and greedy continuations (tied and untied heads, grouped heads, float32 and
-bfloat16), loss and gradients of one LoRA step, and token ids of 10,000 lines of mixed text. Ends with code 1 when
-anything differs.
+bfloat16, every family), loss and gradients of one LoRA step, token ids of 10,000 lines of mixed text, chat templates,
+and what llama.cpp makes of exported files. Ends with code 1 when anything differs.
 """
 import json
 import pathlib
@@ -19,6 +20,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING, Qwen2Config, Qwen2ForCausalLM
 
+import parity_gguf
 import parity_templates
 import parity_tokenizers
 
@@ -176,4 +178,5 @@ with tempfile.TemporaryDirectory() as scratch:
     compare_lora(scratch)
     parity_tokenizers.compare(scratch, check)
     parity_templates.compare(scratch, check)
+    parity_gguf.compare(scratch, check)
 sys.exit(f"{len(failures)} comparisons failed" if failures else 0)

@@ -11,9 +11,10 @@ struct ExportCommand: ParsableCommand {
               retort export runs/quickstart/checkpoints/3m/agent --out agent.gguf --precision q8_0
               retort export runs/quickstart/checkpoints/3m/agent --out agent-merged
 
-            A name that ends in .gguf makes one file for llama.cpp (Qwen2, Qwen3, Llama; byte-level BPE), any other a Hugging \
-            Face folder. Beside it goes a golden fixture, a prompt with its tokens, scores and greedy continuation; \
-            Tools/verify_export.py asks the same of llama.cpp or transformers.
+            A name that ends in .gguf makes one file for llama.cpp, any other a Hugging Face folder. What llama.cpp cannot \
+            compute is refused before anything is written, and what it does otherwise is said. Beside it goes a golden \
+            fixture, texts and a prompt with their tokens, scores and a greedy continuation; Tools/verify_export.py asks the \
+            same of llama.cpp or transformers.
             """)
 
     @Argument(help: "A checkpoint's or an adapter's folder.") var folder: String
@@ -27,7 +28,9 @@ struct ExportCommand: ParsableCommand {
         var golden = target.appendingPathComponent("golden.json")
         if target.pathExtension == "gguf" {
             let name = target.deletingPathExtension().lastPathComponent
-            try GGUFExport.write(network, of: checkpoint, name: name, precision: precision, to: target)
+            let remarks = try GGUFExport.write(
+                network, of: checkpoint, name: name, precision: precision, to: target)
+            for remark in remarks { FileHandle.standardError.write(Data("note: \(remark)\n".utf8)) }
             golden = target.deletingPathExtension().appendingPathExtension("golden.json")
         } else {
             guard let dtype = precision.dtype else {

@@ -44,40 +44,6 @@ struct ExportTests {
         #expect(distance > 0)
     }
 
-    @Test(
-        "a GGUF file has its table, its vocabulary and every tensor, aligned", arguments: GGUFExport.Precision.allCases)
-    func gguf(precision: GGUFExport.Precision) throws {
-        let folder = try ScratchFolder()
-        let checkpoint = try checkpoint(folder.url, shape)
-        let file = folder.url.appendingPathComponent("model.gguf")
-        try GGUFExport.write(checkpoint.network(), of: checkpoint, name: "m", precision: precision, to: file)
-        let data = try Data(contentsOf: file)
-        #expect(data.prefix(8) == Data("GGUF".utf8) + Data([3, 0, 0, 0]))
-        #expect(data[8] == UInt8(try checkpoint.network().parameters.count))
-        #expect(data.count % 32 == 0)
-        for name in ["blk.1.attn_q.bias", "token_embd.weight", "tokenizer.ggml.merges", "qwen2.block_count"] {
-            #expect(data.range(of: Data(name.utf8)) != nil)
-        }
-    }
-
-    @Test("a family that GGUF export does not know is refused by name")
-    func unknownFamily() throws {
-        let folder = try ScratchFolder()
-        let checkpoint = try checkpoint(folder.url, shape)
-        var fields = try #require(
-            try JSONSerialization.jsonObject(with: Data(contentsOf: folder.url.appendingPathComponent("config.json")))
-                as? [String: Any])
-        fields["architectures"] = ["Phi3ForCausalLM"]
-        let config = folder.url.appendingPathComponent("phi.json")
-        try JSONSerialization.data(withJSONObject: fields).write(to: config)
-        let network = try DecoderNetwork(DecoderConfiguration(configFile: config), weights: RandomWeights(seed: 1))
-        let error = #expect(throws: CheckpointError.self) {
-            try GGUFExport.write(
-                network, of: checkpoint, name: "m", precision: .f16, to: folder.url.appendingPathComponent("m.gguf"))
-        }
-        #expect("\(error.map(String.init(describing:)) ?? "")".contains("Phi3ForCausalLM"))
-    }
-
     @Test("a merged export answers its golden fixture")
     func golden() throws {
         let folder = try ScratchFolder()
@@ -87,5 +53,9 @@ struct ExportTests {
         #expect(fixture.continuation.first == fixture.likeliest.first)
         #expect(fixture.scores == fixture.scores.sorted(by: >))
         #expect(checkpoint.tokenizer.decode(fixture.tokens) == fixture.prompt)
+        for text in fixture.texts {
+            #expect(text.tokens.first == checkpoint.template.endOfTurn)
+            #expect(checkpoint.tokenizer.decode(text.tokens) == text.text)
+        }
     }
 }

@@ -41,6 +41,13 @@ struct TokenizerFamilyTests {
         #expect(tokenizer.opening == [1])
     }
 
+    @Test("characters become bytes, too, where a byte has no token of its own, as Gemma's tab")
+    func missingByte() throws {
+        let tokenizer = try tokenizer(
+            Self.pieces.replacingOccurrences(of: "\"<0x09>\"", with: "\"\\t\""))
+        #expect(tokenizer.encode("\tZ", specials: .asText, continuing: true) == [0x09 + 3, 0x5A + 3])
+    }
+
     @Test("text that goes on gets no blank of its own")
     func continuing() throws {
         let tokenizer = try tokenizer(Self.pieces)

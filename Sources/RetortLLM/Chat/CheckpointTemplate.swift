@@ -21,6 +21,9 @@ extension JinjaTemplate {
         }
     }
 
+    /// `bos_token` and the like, of a checkpoint's folder.
+    static func specials(in folder: URL) -> [String: String] { specials(configuration(folder)) }
+
     /// The text of the folder's template, or nil.
     static func source(in folder: URL) throws -> String? { try source(in: folder, configuration(folder))?.0 }
 

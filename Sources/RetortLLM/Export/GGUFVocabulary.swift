@@ -1,60 +1,196 @@
 import Foundation
 import RetortCore
 
-/// A byte-level BPE vocabulary as GGUF's metadata.
+/// A checkpoint's vocabulary as llama.cpp reads it (`src/llama-vocab.cpp`).
 struct GGUFVocabulary {
-    let metadata: [(key: String, value: GGUFWriter.Value)]
+    let metadata: GGUFWriter.Metadata
+    /// What llama.cpp does otherwise.
+    let remarks: [String]
+    /// Whether the model's name has to tell llama.cpp that blanks behind special tokens fall away.
+    private let isNamedPhi3: Bool
 
-    private enum Kind: Int32 { case normal = 1, control = 3, userDefined = 4, unused = 5 }
+    enum Kind: Int32 { case normal = 1, unknown = 2, control = 3, userDefined = 4, unused = 5, byte = 6 }
 
     /// - Parameter size: how many rows the embedding has; ids beyond the tokenizer's are filled.
     init(_ checkpoint: Checkpoint, size: Int) throws {
-        let definition = try TokenizerDefinition(checkpoint.folder.appendingPathComponent("tokenizer.json"))
-        let file = definition.file
-        guard let merges = definition.tree["model"]?["merges"]?.array,
-            try PreTokenizer(definition.part("pre_tokenizer"), file: file).isByteLevel
-        else { throw CheckpointError.unsupported(file: file, "GGUF export of a tokenizer that is no byte-level BPE") }
-        var tokens = (0..<size).map { Array("[PAD\($0)]".utf8) }
-        var kinds = [Int32](repeating: Kind.unused.rawValue, count: size)
-        for (token, id) in definition.ids where Int(id) < size {
-            tokens[Int(id)] = token
-            kinds[Int(id)] = Kind.normal.rawValue
-        }
-        for token in definition.addedTokens where Int(token.id) < size {
-            tokens[Int(token.id)] = token.content
-            kinds[Int(token.id)] = (token.special ? Kind.control : .userDefined).rawValue
-        }
-        var metadata: [(key: String, value: GGUFWriter.Value)] = [
-            ("tokenizer.ggml.model", .string("gpt2")),
-            ("tokenizer.ggml.pre", .string(try Self.splitting(definition))),
-            ("tokenizer.ggml.tokens", .strings(tokens)), ("tokenizer.ggml.token_type", .integers(kinds)),
-            ("tokenizer.ggml.merges", .strings(merges.compactMap(Self.merge))),
-            ("tokenizer.ggml.eos_token_id", .unsigned(UInt32(checkpoint.template.endOfTurn))),
-            ("tokenizer.ggml.add_bos_token", .bool(false)),
-        ]
         let folder = checkpoint.folder
+        let definition = try TokenizerDefinition(folder.appendingPathComponent("tokenizer.json"))
+        if let token = definition.addedTokens.first(where: \.singleWord) {
+            throw definition.refused("the added token '\(token.name)', which counts as a whole word only")
+        }
+        let isByteLevel = try PreTokenizer(definition.part("pre_tokenizer"), file: definition.file).isByteLevel
+        let pieces = isByteLevel ? nil : try GGUFPieces(definition)
+        let (tokens, kinds) = try Self.tokens(definition, size: size, blank: pieces == nil ? nil : GGUFPieces.blank)
+        var metadata: GGUFWriter.Metadata = [
+            ("tokenizer.ggml.tokens", .strings(tokens)),
+            ("tokenizer.ggml.token_type", .integers(kinds.map(\.rawValue))),
+        ]
+        var remarks: [String] = []
+        if let pieces {
+            let scores = try pieces.scores(of: tokens, kinds, &remarks)
+            metadata += pieces.metadata + [("tokenizer.ggml.scores", .floats(scores))]
+        } else {
+            metadata += try Self.byteLevel(definition, &remarks)
+        }
+        metadata += try Self.specials(definition, checkpoint)
         if let source = try JinjaTemplate.source(in: folder) {
             metadata.append(("tokenizer.chat_template", .string(source)))
         }
         self.metadata = metadata
+        isNamedPhi3 = Self.stripsAsPhi3(definition, &remarks)
+        self.remarks = remarks + (pieces?.remarks ?? [])
     }
 
-    /// `"a b"`.
-    private static func merge(_ merge: JSONTree) -> [UInt8]? {
-        merge.bytes ?? merge.array.map { Array($0.compactMap(\.bytes).joined(separator: [0x20])) }
+    /// The texts and kinds of all ids. Two ids with one text would stop llama.cpp.
+    private static func tokens(
+        _ definition: TokenizerDefinition, size: Int, blank: [UInt8]?
+    ) throws -> (tokens: [[UInt8]], kinds: [Kind]) {
+        var tokens = (0..<size).map { Array("[PAD\($0)]".utf8) }
+        var kinds = [Kind](repeating: .unused, count: size)
+        for (token, id) in definition.ids where Int(id) < size {
+            tokens[Int(id)] = token
+            kinds[Int(id)] = blank != nil && ByteFallback.byte(of: token) != nil ? .byte : .normal
+        }
+        for token in definition.addedTokens where Int(token.id) < size {
+            // llama.cpp looks for these in the text as it came.
+            tokens[Int(token.id)] =
+                token.special ? token.content : blank.map { token.content.replacing($0, with: [0x20]) } ?? token.content
+            kinds[Int(token.id)] = token.special ? .control : .userDefined
+        }
+        if let unknown = definition.unknown, Int(unknown) < size { kinds[Int(unknown)] = .unknown }
+        var known: [[UInt8]: Int] = [:]
+        for (id, token) in tokens.enumerated() {
+            if let other = known.updateValue(id, forKey: token) {
+                let text = String(decoding: token, as: UTF8.self)
+                throw definition.refused("the text '\(text)', which is both token \(other) and token \(id)")
+            }
+        }
+        return (tokens, kinds)
     }
 
-    /// llama.cpp's name for the way words are split.
+    /// The tokens that llama.cpp calls by a role.
+    private static func specials(
+        _ definition: TokenizerDefinition, _ checkpoint: Checkpoint
+    ) throws -> GGUFWriter.Metadata {
+        let (opening, closing) = try definition.frame()
+        guard closing.isEmpty, opening.count <= 1 else {
+            throw definition.refused("a frame that is more than one token before every text")
+        }
+        let names = JinjaTemplate.specials(in: checkpoint.folder)
+        let ids: [(role: String, id: Int32?)] = [
+            ("bos", opening.first ?? names["bos_token"].flatMap(checkpoint.tokenizer.id)),
+            ("eos", checkpoint.template.endOfTurn), ("unknown", definition.unknown),
+            ("padding", names["pad_token"].flatMap(checkpoint.tokenizer.id)),
+        ]
+        return ids.compactMap { role, id in
+            id.map { ("tokenizer.ggml.\(role)_token_id", .unsigned(UInt32($0))) }
+        } + [("tokenizer.ggml.add_bos_token", .bool(!opening.isEmpty)), ("tokenizer.ggml.add_eos_token", .bool(false))]
+    }
+
+    // MARK: Byte-level BPE
+
+    private static func byteLevel(
+        _ definition: TokenizerDefinition, _ remarks: inout [String]
+    ) throws -> GGUFWriter.Metadata {
+        for normalizer in definition.steps(of: "normalizer", "normalizers") {
+            let type = normalizer["type"]?.string ?? "?"
+            guard type == "NFC" else { throw definition.refused("the normalizer '\(type)'") }
+            remarks.append("llama.cpp does not join letters and accents that text has apart (NFC)")
+        }
+        let splitting = try splitting(definition)
+        // llama.cpp takes words that are tokens whole under this name.
+        if definition.tree["model"]?["ignore_merges"]?.bool == true, splitting != "llama-bpe" {
+            throw definition.refused("words that are taken whole before anything is merged, with this split pattern")
+        }
+        return [
+            ("tokenizer.ggml.model", .string("gpt2")), ("tokenizer.ggml.pre", .string(splitting)),
+            ("tokenizer.ggml.merges", .strings(try definition.merges().map { $0 + [0x20] + $1 })),
+        ]
+    }
+
+    /// llama.cpp's name for the way words are split: by one pattern, which is GPT-2's where none is given.
     private static func splitting(_ definition: TokenizerDefinition) throws -> String {
-        let steps =
-            definition.part("pre_tokenizer")?["pretokenizers"]?.array ?? [definition.part("pre_tokenizer") ?? .null]
-        let pattern = steps.compactMap { $0["pattern"]?["Regex"]?.string }.first
-        switch try pattern.map({ try WordSplitter($0, file: definition.file) })?.digitGroup {
-        case nil where pattern == nil: return "gpt-2"
+        var pattern: String?
+        for step in definition.steps(of: "pre_tokenizer", "pretokenizers") {
+            switch step["type"]?.string ?? "?" {
+            case "ByteLevel":
+                guard step["add_prefix_space"]?.bool == false else {
+                    throw definition.refused("text that gets a blank before it unless it has one")
+                }
+                let splits = step["use_regex"]?.bool ?? true
+                guard splits == (pattern == nil) else { throw definition.refused("words that are split twice, or not") }
+            case "Split" where pattern == nil: pattern = step["pattern"]?["Regex"]?.string ?? ""
+            case let type: throw definition.refused("the text preparation '\(type)'")
+            }
+        }
+        guard let pattern else { return "gpt-2" }
+        if pattern == gpt4o { return "gpt-4o" }
+        switch try WordSplitter(pattern, file: definition.file).digitGroup {
         case 1: return "qwen2"
         case 3: return "llama-bpe"
-        default:
-            throw CheckpointError.unsupported(file: definition.file, "GGUF export of this tokenizer's split pattern")
+        default: throw definition.refused("this tokenizer's split pattern")
         }
     }
+
+    /// GPT-4o's pattern, which Phi-4-mini has, too: like Llama 3's, but letters are told apart by case.
+    private static let gpt4o: String = {
+        let (upper, lower) = (#"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#, #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#)
+        let (head, ends) = (#"[^\r\n\p{L}\p{N}]?"#, "(?i:'s|'t|'re|'ve|'m|'ll|'d)?")
+        return "\(head)\(upper)*\(lower)+\(ends)|\(head)\(upper)+\(lower)*\(ends)"
+            + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    }()
+
+    // MARK: Blanks beside special tokens
+
+    /// The name that the file gives the model. By it alone llama.cpp decides whether blanks behind special tokens fall
+    /// away; and it stops at such a name when the vocabulary lacks the tokens it then looks for.
+    func model(named name: String) -> String {
+        let claims = name.lowercased().contains("phi-3") || name.lowercased().contains("phi3")
+        if isNamedPhi3 { return claims ? name : "\(name) (Phi-3)" }
+        guard claims else { return name }
+        return ["phi-3", "phi3"].reduce(name) { name, phi in
+            name.replacingOccurrences(of: phi, with: "Phi 3", options: .caseInsensitive)
+        }
+    }
+
+    /// Under such a name blanks fall away behind all added tokens but these.
+    private static let keepingBlanks = ["<unk>", "<s>", "<|endoftext|>"]
+
+    private static func stripsAsPhi3(_ definition: TokenizerDefinition, _ remarks: inout [String]) -> Bool {
+        let added = definition.addedTokens
+        let stripping = Set(added.filter(\.stripsRight).map(\.name))
+        let asPhi3 = Set(added.map(\.name)).subtracting(keepingBlanks)
+        let isPossible = (keepingBlanks + ["</s>"]).allSatisfy { definition.ids[Array($0.utf8)] != nil }
+        let others = isPossible ? stripping.symmetricDifference(asPhi3) : stripping
+        let isPhi3 = others.count < stripping.count
+        let wrong = (isPhi3 ? others : stripping).union(added.filter(\.stripsLeft).map(\.name)).sorted()
+        if !wrong.isEmpty {
+            remarks.append(
+                "llama.cpp treats blanks beside \(wrong.prefix(3).joined(separator: ", "))"
+                    + "\(wrong.count > 3 ? " and \(wrong.count - 3) more" : "") otherwise than the tokenizer")
+        }
+        return isPhi3
+    }
+}
+
+extension TokenizerDefinition {
+    func refused(_ what: String) -> CheckpointError { .unsupported(file: file, "GGUF export of \(what)") }
+
+    /// The token for what the vocabulary cannot spell.
+    fileprivate var unknown: Int32? { tree["model"]?["unk_token"]?.bytes.flatMap { ids[$0] } }
+
+    /// The steps of a part, be it one or a sequence of them.
+    func steps(of name: String, _ list: String) -> [JSONTree] {
+        guard let part = part(name) else { return [] }
+        return part[list]?.array ?? [part]
+    }
+
+    /// The pairs that BPE merges, best first.
+    func merges() throws -> [([UInt8], [UInt8])] {
+        try (tree["model"]?["merges"]?.array ?? []).map { try BytePairModel.halves(of: $0, file: file) }
+    }
+}
+
+extension AddedToken {
+    var name: String { String(decoding: content, as: UTF8.self) }
 }

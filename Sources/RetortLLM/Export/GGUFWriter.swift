@@ -13,9 +13,14 @@ struct GGUFWriter {
         case string([UInt8])
         case strings([[UInt8]])
         case integers([Int32])
+        case floats([Float])
+        case bools([Bool])
 
         static func string(_ text: String) -> Value { .string(Array(text.utf8)) }
     }
+
+    /// Keys and values, in the order of the file.
+    typealias Metadata = [(key: String, value: Value)]
 
     /// How a tensor's numbers are stored, with ggml's number for it.
     enum Storage: UInt32 {
@@ -42,7 +47,7 @@ struct GGUFWriter {
 
     private static let alignment = 32
 
-    static func write(_ metadata: [(key: String, value: Value)], _ entries: [Entry], to file: URL) throws {
+    static func write(_ metadata: Metadata, _ entries: [Entry], to file: URL) throws {
         var header = Data("GGUF".utf8)
         header.append(number: UInt32(3))
         header.append(number: UInt64(entries.count))
@@ -148,16 +153,19 @@ extension Data {
         case .string(let text):
             append(number: UInt32(8))
             append(string: text)
-        case .strings(let texts):
-            append(number: UInt32(9))
-            append(number: UInt32(8))
-            append(number: UInt64(texts.count))
-            for text in texts { append(string: text) }
-        case .integers(let numbers):
-            append(number: UInt32(9))
-            append(number: UInt32(5))
-            append(number: UInt64(numbers.count))
-            for number in numbers { append(number: number) }
+        case .strings(let texts): append(array: texts, ofType: 8) { $0.append(string: $1) }
+        case .integers(let numbers): append(array: numbers, ofType: 5) { $0.append(number: $1) }
+        case .floats(let numbers): append(array: numbers, ofType: 6) { $0.append(number: $1.bitPattern) }
+        case .bools(let bools): append(array: bools, ofType: 7) { $0.append($1 ? 1 : 0) }
         }
+    }
+
+    private mutating func append<Element>(
+        array: [Element], ofType type: UInt32, _ append: (inout Data, Element) -> Void
+    ) {
+        self.append(number: UInt32(9))
+        self.append(number: type)
+        self.append(number: UInt64(array.count))
+        for element in array { append(&self, element) }
     }
 }

@@ -14,7 +14,11 @@ struct ConfigurationFields {
         (all, path) = (fields, file.path)
     }
 
-    var architecture: String { all["architectures"]?.array?.first?.string ?? all["model_type"]?.string ?? "none" }
+    var architecture: String { Self.architecture(of: all) }
+
+    static func architecture(of fields: [String: JSONValue]) -> String {
+        fields["architectures"]?.array?.first?.string ?? fields["model_type"]?.string ?? "none"
+    }
 
     func malformed(_ what: String) -> CheckpointError { .malformed(file: path, what) }
 
@@ -74,8 +78,9 @@ struct ConfigurationFields {
                 try scaling["original_max_position_embeddings"]?.double
                 ?? number("original_max_position_embeddings", default: 4096)
             let longest = try number("max_position_embeddings", default: original)
-            let factors = scaling["short_factor"]?.array?.compactMap(\.double) ?? []
-            plan.scaling = .short(factors: factors, original: original, longest: longest)
+            func factors(_ name: String) -> [Double] { scaling[name]?.array?.compactMap(\.double) ?? [] }
+            plan.scaling = .longrope(
+                short: factors("short_factor"), long: factors("long_factor"), original: original, longest: longest)
         case let other: throw unsupported("the rope type '\(other)'")
         }
         return plan

@@ -81,7 +81,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public init(configFile file: URL) throws {
         let fields = try ConfigurationFields(file)
         let architecture = fields.architecture
-        guard let family = Self.families.first(where: { $0.architectures.contains(architecture) }) else {
+        guard let family = Self.family(architecture) else {
             throw CheckpointError.unknownArchitecture(file: file.path, architecture)
         }
         let headCount = try fields.integer("num_attention_heads")
@@ -109,6 +109,13 @@ public struct DecoderConfiguration: Sendable, Hashable {
         Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, Gemma2Family.self, Gemma3Family.self, Phi3Family.self,
     ]
 
+    private static func family(_ architecture: String) -> (any ModelFamily.Type)? {
+        families.first { $0.architectures.contains(architecture) }
+    }
+
+    /// What the family is to llama.cpp.
+    var gguf: GGUFArchitecture? { Self.family(architecture)?.gguf }
+
     /// The classes that checkpoints may name, such as `Qwen2ForCausalLM`.
     public static var knownArchitectures: [String] {
         families.flatMap { $0.architectures }.filter { $0.hasSuffix("ForCausalLM") }
@@ -134,8 +141,8 @@ public struct DecoderConfiguration: Sendable, Hashable {
         self.fields = fields
     }
 
-    /// The class that the checkpoint names, such as `Qwen2ForCausalLM`.
-    public var architecture: String { fields["architectures"]?.array?.first?.string ?? "" }
+    /// The class that the checkpoint names, such as `Qwen2ForCausalLM`, or its `model_type`.
+    public var architecture: String { ConfigurationFields.architecture(of: fields) }
 
     /// The `config.json` that transformers reads.
     public func configJSON(dtype: String) throws -> Data {
@@ -161,6 +168,8 @@ protocol ModelFamily: Sendable {
     static var architectures: [String] { get }
     /// Whether the head is the embedding when `config.json` does not say.
     static var tiesByDefault: Bool { get }
+    /// How llama.cpp names and computes the family.
+    static var gguf: GGUFArchitecture { get }
     /// Puts the family's own settings into the common ones.
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws
 }

@@ -10,8 +10,9 @@ public struct RotaryPlan: Sendable, Hashable {
         case linear(factor: Double)
         /// Low frequencies by the factor, high ones not, those between by a share of it (Llama 3.1).
         case llama3(factor: Double, low: Double, high: Double, original: Double)
-        /// Phi-3's factors for contexts within the original length; longer ones are not offered.
-        case short(factors: [Double], original: Double, longest: Double)
+        /// Phi-3's factors: the short ones for contexts within the original length. Longer contexts are not offered here;
+        /// an export hands the long factors on.
+        case longrope(short: [Double], long: [Double], original: Double, longest: Double)
     }
 
     /// The base of the frequencies.
@@ -37,7 +38,7 @@ public struct RotaryPlan: Sendable, Hashable {
                 let share = (turns - low) / (high - low)
                 return (1 - share) * frequency / factor + share * frequency
             }
-        case .short(let factors, _, _):
+        case .longrope(let factors, _, _, _):
             return factors.count == plain.count ? zip(plain, factors).map { $0 / $1 } : plain
         }
     }
@@ -46,7 +47,7 @@ public struct RotaryPlan: Sendable, Hashable {
 
     /// What cosines and sines are multiplied by.
     var amplitude: Double {
-        guard case .short(_, let original, let longest) = scaling, longest > original else { return 1 }
+        guard case .longrope(_, _, let original, let longest) = scaling, longest > original else { return 1 }
         return (1 + log(longest / original) / log(original)).squareRoot()
     }
 }

@@ -19,8 +19,8 @@ final class BytePairModel: Sendable {
     private let ids: [[UInt8]: Int32]
     private let ranks: [Pair: Merge]
     private let ignoresMerges: Bool
-    /// The ids of the 256 bytes where unknown characters fall back to them.
-    private let byteIDs: [Int32]?
+    /// The ids of single bytes, where unknown characters fall back to them. Gemma has none for the tab, which is a token.
+    private let byteIDs: [Int32?]
     private let unknown: Int32?
     private let fusesUnknown: Bool
     private let cache = Mutex<[[UInt8]: [Int32]]>([:])
@@ -39,8 +39,8 @@ final class BytePairModel: Sendable {
         ignoresMerges = model["ignore_merges"]?.bool ?? false
         fusesUnknown = model["fuse_unk"]?.bool ?? false
         unknown = model["unk_token"]?.bytes.flatMap { ids[$0] }
-        let bytes = (0..<256).compactMap { ids[Array(ByteFallback.token(for: UInt8($0)).utf8)] }
-        byteIDs = model["byte_fallback"]?.bool == true && bytes.count == 256 ? bytes : nil
+        let fallsBack = model["byte_fallback"]?.bool ?? false
+        byteIDs = (0..<256).map { fallsBack ? ids[Array(ByteFallback.token(for: UInt8($0)).utf8)] : nil }
         ranks = try Self.ranks(of: model["merges"]?.array ?? [], ids: ids, file: file)
     }
 
@@ -61,7 +61,7 @@ final class BytePairModel: Sendable {
     }
 
     /// `"a b"` in older files, `["a", "b"]` in newer ones.
-    private static func halves(of merge: JSONTree, file: String) throws -> ([UInt8], [UInt8]) {
+    static func halves(of merge: JSONTree, file: String) throws -> ([UInt8], [UInt8]) {
         let parts =
             merge.array?.compactMap(\.bytes)
             ?? merge.bytes?.split(separator: 0x20, maxSplits: 1, omittingEmptySubsequences: false).map(Array.init)
@@ -93,14 +93,19 @@ final class BytePairModel: Sendable {
             let character = Array(word[start..<end])
             if let id = ids[character] {
                 tokens.append(id)
-            } else if let byteIDs {
-                tokens += character.map { byteIDs[Int($0)] }
+            } else if let bytes = bytes(of: character) {
+                tokens += bytes
             } else if let unknown, !(fusesUnknown && tokens.last == unknown) {
                 tokens.append(unknown)
             }
             start = end
         }
         return tokens
+    }
+
+    private func bytes(of character: [UInt8]) -> [Int32]? {
+        let bytes = character.compactMap { byteIDs[Int($0)] }
+        return bytes.count == character.count ? bytes : nil
     }
 
     /// Merges the best-ranked pair until none is left, with a heap over a linked list: n log n for a long word.

@@ -3,6 +3,8 @@
 enum Gemma2Family: ModelFamily {
     static let architectures = ["Gemma2ForCausalLM", "gemma2"]
     static let tiesByDefault = true
+    static let gguf = GGUFArchitecture(
+        "gemma2", takes: [.ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts, averagesHeadsAt: 46)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGemma(&configuration, fields)
@@ -18,6 +20,9 @@ enum Gemma2Family: ModelFamily {
 enum Gemma3Family: ModelFamily {
     static let architectures = ["Gemma3ForCausalLM", "gemma3_text"]
     static let tiesByDefault = true
+    static let gguf = GGUFArchitecture(
+        "gemma3", takes: [.ownHead, .ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts,
+        averagesHeadsAt: 62)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGemma(&configuration, fields)
@@ -34,6 +39,11 @@ enum Gemma3Family: ModelFamily {
         }
     }
 }
+
+private let ggufParts = [
+    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+]
 
 private func refineGemma(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
     try fields.requireActivation("gelu_pytorch_tanh")

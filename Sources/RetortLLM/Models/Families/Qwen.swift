@@ -1,6 +1,7 @@
 /// Qwen2 and Qwen2.5 (arXiv 2407.10671): biases on query, key and value.
 enum Qwen2Family: ModelFamily {
     static let architectures = ["Qwen2ForCausalLM", "qwen2"]
+    static let gguf = GGUFArchitecture("qwen2", takes: [.ownHead, .linear])
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation("silu")
@@ -13,6 +14,7 @@ enum Qwen2Family: ModelFamily {
 /// Qwen3 (arXiv 2505.09388): no biases; queries and keys are normalised head by head.
 enum Qwen3Family: ModelFamily {
     static let architectures = ["Qwen3ForCausalLM", "qwen3"]
+    static let gguf = GGUFArchitecture("qwen3", takes: [.ownHead, .ownHeadWidth, .linear])
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation("silu")
