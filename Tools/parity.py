@@ -112,8 +112,17 @@ FAMILIES = {
         head_dim=32, sliding_window=16, query_pre_attn_scalar=24,
         layer_types=["sliding_attention", "full_attention"] * 2,
     )),
+    "Gemma 2 without caps": ("gemma2", dict(
+        head_dim=32, sliding_window=16, attn_logit_softcapping=None, final_logit_softcapping=None,
+    )),
+    "Gemma 3 with capped logits": ("gemma3_text", dict(head_dim=32, sliding_window=16, final_logit_softcapping=2.0)),
     "Phi-3": ("phi3", dict(sliding_window=16)),
-    "Phi-4-mini": ("phi3", dict(rope_parameters=LONG, sliding_window=None, tie_word_embeddings=True)),
+    "Phi-4-mini": ("phi3", dict(
+        rope_parameters=LONG, original_max_position_embeddings=128, sliding_window=None, tie_word_embeddings=True,
+    )),
+    "Phi-4-mini with its own factor": ("phi3", dict(
+        rope_parameters={**LONG, "attention_factor": 1.3}, original_max_position_embeddings=128, sliding_window=None,
+    )),
 }
 
 

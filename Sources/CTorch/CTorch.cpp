@@ -308,8 +308,9 @@ int ct_linears(const ct_tensor *x, const ct_tensor *const *weights, const ct_ten
     return perform([&] {
         std::vector<few_rows::Weights> all;
         for (int i = 0; i < count; ++i) all.push_back({weights[i]->value, or_none(scales[i]), or_none(biases[i])});
-        const auto together = few_rows::linears(x->value, all);
-        for (int i = 0; i < count; ++i) products[i] = new ct_tensor{together ? (*together)[i] : linear(x->value, all[i])};
+        auto results = few_rows::linears(x->value, all).value_or(std::vector<at::Tensor>());
+        for (int i = static_cast<int>(results.size()); i < count; ++i) results.push_back(linear(x->value, all[i]));
+        for (int i = 0; i < count; ++i) products[i] = new ct_tensor{results[i]};
     });
 }
 // Four bits as libtorch's own kernel reads them: a scale and an offset for every 32 inputs.

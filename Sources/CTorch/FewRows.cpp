@@ -8,6 +8,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <bit>
 
 #if defined(__x86_64__)
 
@@ -267,12 +268,13 @@ bool is_plain(const at::Tensor &x, at::ScalarType type) {
 
 bool fits(const at::Tensor &x, const few_rows::Weights &weights, at::ScalarType kind) {
     const auto &[values, scales, bias] = weights;
-    if (!is_plain(values, kind) || values.dim() != 2 || (bias.defined() && !is_plain(bias, at::kBFloat16))) return false;
-    const int64_t inputs = x.size(-1);
-    if (kind == at::kBFloat16) return values.size(1) == inputs && !scales.defined();
-    if (!scales.defined() || !is_plain(scales, at::kBFloat16)) return false;
-    if (kind == at::kShort) return values.size(1) == nibbles::filled(inputs) / nibbles::groups_at_once;
-    return kind == at::kChar && values.size(1) == inputs;
+    if (!is_plain(values, kind) || values.dim() != 2) return false;
+    const int64_t outputs = values.size(0), inputs = x.size(-1);
+    if (bias.defined() && (!is_plain(bias, at::kBFloat16) || bias.numel() != outputs)) return false;
+    if (kind == at::kShort) return nibbles::is_packed(values, scales, inputs);
+    if (values.size(1) != inputs) return false;
+    if (kind == at::kBFloat16) return !scales.defined();
+    return kind == at::kChar && is_plain(scales, at::kBFloat16) && scales.numel() == outputs;
 }
 
 const c10::BFloat16 *data(const at::Tensor &x) { return x.defined() ? x.const_data_ptr<c10::BFloat16>() : nullptr; }
@@ -288,10 +290,11 @@ struct Scaled {
         const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / (127 * (inputs / 16 + 1)) - 1);
         auto *into = values.data();
         for (int64_t row = 0; row < rows; ++row, from += inputs, into += inputs) {
-            __m512 most = _mm512_setzero_ps();
+            // As integers, since among these what is no number is the largest and so makes all products of the row none.
+            __m512i most = _mm512_setzero_si512();
             for (int64_t k = 0; k < inputs; k += 16)
-                most = _mm512_max_ps(most, _mm512_abs_ps(floats(0xffff, from + k)));
-            const float top = _mm512_reduce_max_ps(most);
+                most = _mm512_max_epi32(most, _mm512_castps_si512(_mm512_abs_ps(floats(0xffff, from + k))));
+            const float top = std::bit_cast<float>(_mm512_reduce_max_epi32(most));
             scales[row] = top / largest;
             const __m512 factor = _mm512_set1_ps(top > 0 ? largest / top : 0);
             for (int64_t k = 0; k < inputs; k += 16) {
@@ -349,6 +352,8 @@ std::optional<few_rows::Weights> few_rows::pack_int4(const at::Tensor &weight) {
 }
 
 at::Tensor few_rows::restored(const Weights &weights, int64_t inputs) {
+    TORCH_CHECK(nibbles::is_packed(weights.values, weights.scales, inputs), "the matrix in four bits does not take ",
+                inputs, " inputs");
     const auto &values = weights.values;
     const auto *words = values.const_data_ptr<int16_t>();
     at::Tensor whole = at::empty({values.size(0), inputs}, weights.scales.options());
@@ -366,6 +371,6 @@ std::optional<std::vector<at::Tensor>> few_rows::linears(const at::Tensor &, con
     return std::nullopt;
 }
 std::optional<few_rows::Weights> few_rows::pack_int4(const at::Tensor &) { return std::nullopt; }
-at::Tensor few_rows::restored(const Weights &weights, int64_t) { return weights.values; }
+at::Tensor few_rows::restored(const Weights &, int64_t) { TORCH_CHECK(false, "no matrix is packed so on this CPU"); }
 
 #endif

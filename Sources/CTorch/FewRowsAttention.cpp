@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #if defined(__x86_64__)
 
@@ -53,14 +54,16 @@ struct Group {
     AVX512 float weigh(float *scores) const {
         __m512 most = _mm512_loadu_ps(scores);
         for (int64_t t = places; t < width(); t += places) most = _mm512_max_ps(most, _mm512_loadu_ps(scores + t));
-        const __m512 top = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+        // Where all keys are hidden, nothing is above the least number, and all weights are zero.
+        const __m512 top = _mm512_set1_ps(std::max(_mm512_reduce_max_ps(most), std::numeric_limits<float>::lowest()));
         __m512 sum = _mm512_setzero_ps();
         for (int64_t t = 0; t < width(); t += places) {
             const __m512 weights = lanes::exp(_mm512_sub_ps(_mm512_loadu_ps(scores + t), top));
             sum = _mm512_add_ps(sum, weights);
             _mm512_storeu_ps(scores + t, weights);
         }
-        return 1 / _mm512_reduce_add_ps(sum);
+        const float total = _mm512_reduce_add_ps(sum);
+        return total == 0 ? 0 : 1 / total;
     }
 
     // The weighted values of some heads, from head `from` on, 32 elements of them at a time.
@@ -88,13 +91,16 @@ struct Group {
         }
     }
 
-    void attend() const {
-        std::vector<float> scores(heads * width()), inverse(heads);
-        score(scores.data());
-        for (int64_t head = 0; head < heads; ++head) inverse[head] = weigh(scores.data() + head * width());
+    // How many numbers `attend` needs room for, at most.
+    static int64_t room(int64_t heads, int64_t keys) { return heads * (keys + places); }
+
+    void attend(float *room) const {
+        float *scores = room, *inverse = room + heads * width();
+        score(scores);
+        for (int64_t head = 0; head < heads; ++head) inverse[head] = weigh(scores + head * width());
         int64_t head = 0;
-        for (; head + 4 <= heads; head += 4) sum<4>(scores.data(), inverse.data(), head);
-        for (; head < heads; ++head) sum<1>(scores.data(), inverse.data(), head);
+        for (; head + 4 <= heads; head += 4) sum<4>(scores, inverse, head);
+        for (; head < heads; ++head) sum<1>(scores, inverse, head);
     }
 };
 
@@ -134,8 +140,11 @@ std::optional<at::Tensor> few_rows::attention(const at::Tensor &q, const at::Ten
     };
     // A share is worth a thread's waking when it has this many products.
     const int64_t shares = std::min(groups, groups * keys * heads * dimension / (1 << 17));
+    // Room for all shares is made here: an error must not leave a thread's share.
+    const int64_t room = Group::room(heads, keys);
+    const auto rooms = std::make_unique_for_overwrite<float[]>(room * std::max<int64_t>(shares, 1));
     Threads::run(shares, [&](int64_t number, int64_t count) {
-        for (int64_t i = number; i < groups; i += count) group(i).attend();
+        for (int64_t i = number; i < groups; i += count) group(i).attend(rooms.get() + number * room);
     });
     return y;
 }

@@ -81,6 +81,8 @@ bool few_rows::put(at::Tensor &x, const at::Tensor &rows, const at::Tensor &colu
 static int64_t place_of_largest(const uint16_t *from, int64_t count) {
     constexpr int64_t block = 2048;
     auto key = [](uint16_t bits) {
+        // What is no number is above all.
+        if ((bits & 0x7fff) > 0x7f80) return int16_t{INT16_MAX};
         const auto number = static_cast<int16_t>(bits);
         return static_cast<int16_t>(number == INT16_MIN ? 0 : number ^ ((number >> 15) & 0x7fff));
     };

@@ -17,7 +17,8 @@ constexpr int64_t step = groups_at_once * lanes::lane;
 
 inline int64_t filled(int64_t inputs) { return (inputs + step - 1) / step * step; }
 
-// A float32 matrix `[out, in]` as words `[out, filled / 4]`, and scales and lowest values `[out, 2, filled / 32]`.
+// A float32 matrix `[out, in]` as words `[out, filled / 4]`, and scales and lowest values `[out, 2, in / 32]`, which in memory
+// are filled up, too.
 inline std::pair<at::Tensor, at::Tensor> pack(const at::Tensor &weight) {
     const int64_t outputs = weight.size(0), inputs = weight.size(1), groups = inputs / lanes::lane;
     const auto grouped = weight.reshape({outputs, groups, lanes::lane});
@@ -26,8 +27,18 @@ inline std::pair<at::Tensor, at::Tensor> pack(const at::Tensor &weight) {
     const int64_t more = filled(inputs) / lanes::lane - groups;
     const auto whole = at::constant_pad_nd(numbers, {0, 0, 0, more}).view({outputs, -1, groups_at_once, lanes::lane});
     const auto factors = at::tensor({1, 16, 256, 4096}, at::kInt).view({groups_at_once, 1});
+    const auto scales = at::constant_pad_nd(at::stack({scale.squeeze(2), low.squeeze(2)}, 1), {0, more});
     return {(whole * factors).sum(2, false, at::kInt).to(at::kShort).view({outputs, -1}),
-            at::constant_pad_nd(at::stack({scale.squeeze(2), low.squeeze(2)}, 1), {0, more}).to(at::kBFloat16)};
+            at::narrow(scales.to(at::kBFloat16), 2, 0, groups)};
+}
+
+// Whether words and scales are a packed matrix of so many inputs.
+inline bool is_packed(const at::Tensor &words, const at::Tensor &scales, int64_t inputs) {
+    const int64_t width = filled(inputs);
+    return words.scalar_type() == at::kShort && words.is_cpu() && words.dim() == 2 && words.is_contiguous() &&
+           words.size(1) == width / groups_at_once && scales.scalar_type() == at::kBFloat16 && scales.is_cpu() &&
+           scales.sizes() == at::IntArrayRef({words.size(0), 2, inputs / lanes::lane}) && scales.stride(2) == 1 &&
+           scales.stride(1) == width / lanes::lane && scales.stride(0) == 2 * scales.stride(1);
 }
 
 // The sixteen numbers as bfloat16, twice: a look into 32 places takes five bits, and the fifth is the next group's.

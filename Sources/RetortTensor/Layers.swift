@@ -8,10 +8,10 @@ extension Tensor {
     }
 
     /// A projection's weight `[out, in]`, whole or in few bits, and its bias `[out]`.
-    public typealias Projection = (weight: Tensor, scales: Tensor?, bias: Tensor?)
+    package typealias Projection = (weight: Tensor, scales: Tensor?, bias: Tensor?)
 
     /// Several projections of this input, as by `linear`: with few rows they cost less together than one by one.
-    public func linears(_ projections: [Projection]) throws -> [Tensor] {
+    package func linears(_ projections: [Projection]) throws -> [Tensor] {
         var products = [OpaquePointer?](repeating: nil, count: projections.count)
         try Self.checked(
             ct_linears(

@@ -30,7 +30,7 @@ public struct PackedWeight {
     }
 
     /// What `Tensor.linears` takes; the bias is bfloat16.
-    public func projection(bias: Tensor?) -> Tensor.Projection { (values, scales, bias) }
+    package func projection(bias: Tensor?) -> Tensor.Projection { (values, scales, bias) }
 
     /// `x · weightᵀ + bias`: `[…, in] → […, out]`, in `x`'s dtype; the bias is bfloat16.
     public func linear(_ x: Tensor, bias: Tensor? = nil) throws -> Tensor {

@@ -103,6 +103,7 @@ struct FamilyTests {
             (["model_type": "llama", "rope_scaling": ["rope_type": "yarn"]], "the rope type 'yarn'"),
             (["model_type": "qwen3", "num_key_value_heads": 3], "head counts"),
             (["model_type": "llama", "num_hidden_layers": 1_000_000], "out of range"),
+            (["model_type": "gemma3_text", "attn_logit_softcapping": 50], "'attn_logit_softcapping'"),
         ] as [([String: JSONValue], String)])
     func refused(own: [String: JSONValue], message: String) throws {
         let folder = try ScratchFolder()

@@ -162,6 +162,8 @@ struct GGUFTests {
             (["model_type": "qwen2", "head_dim": 16], "widths do not add up"),
             (["model_type": "qwen2", "partial_rotary_factor": 0.5], "turned in part"),
             (["model_type": "gemma2", "tie_word_embeddings": false], "a head that is not the embedding"),
+            (["model_type": "gemma2", "attn_logit_softcapping": .null], "that are not capped"),
+            (["model_type": "gemma3_text", "final_logit_softcapping": 30], "that are capped"),
             (
                 [
                     "model_type": "qwen3",

@@ -75,6 +75,16 @@ struct FewRowsTests {
         let x = try Tensor.zeros([1, 64], dtype: .bfloat16)
         let weight = try Tensor.zeros([16, 32], dtype: .bfloat16)
         #expect(throws: TensorError.self) { try x.linears([(weight, nil, nil), (weight, nil, nil)]) }
+        for bits in PackedWeight.Bits.allCases {
+            let packed = try #require(try PackedWeight(Tensor.normal([16, 128], deviation: 1, seed: 1), bits: bits))
+            for (rows, inputs) in [(1, 96), (1, 100), (17, 96), (17, 512)] {
+                let x = try Tensor.zeros([rows, inputs], dtype: .bfloat16)
+                #expect(throws: TensorError.self) { try withoutGradients { try packed.linear(x) } }
+            }
+        }
+        let whole = try Tensor.zeros([16, 64], dtype: .bfloat16)
+        let short = try Tensor.zeros([8], dtype: .bfloat16)
+        #expect(throws: TensorError.self) { try withoutGradients { try x.linear(whole, bias: short) } }
     }
 
     /// Key heads, query heads of each, elements, keys; the mask hides what each row must not see.
@@ -105,13 +115,25 @@ struct FewRowsTests {
         try expectClose(result, exact, within: 0.01)
     }
 
-    @Test("what is no number stays visible behind attention")
+    @Test("what is no number stays visible behind attention, and where nothing is seen it is zero")
     func attentionOfNaN() throws {
         let query = try Tensor.full([1, 1, 1, 32], .nan, dtype: .bfloat16)
         let key = try Tensor.normal([1, 1, 20, 32], deviation: 1, seed: 1).to(.bfloat16)
         let mask = try Tensor.zeros([1, 1, 1, 20], dtype: .bfloat16)
         let result = try withoutGradients { try Tensor.attention(query, key, key, mask: .additive(mask)) }
         #expect(try result.floats().allSatisfy(\.isNaN))
+        let hidden = try Tensor.full([1, 1, 1, 20], -.infinity, dtype: .bfloat16)
+        let none = try withoutGradients {
+            try Tensor.attention(key.narrowed(2, 0..<1), key, key, mask: .additive(hidden))
+        }
+        #expect(try none.floats().allSatisfy { $0 == 0 })
+    }
+
+    @Test("nor does it vanish in products", arguments: PackedWeight.Bits.allCases)
+    func productOfNaN(bits: PackedWeight.Bits) throws {
+        let x = try Tensor([.nan] + Array(repeating: 1, count: 63), shape: [1, 64]).to(.bfloat16)
+        let packed = try #require(try PackedWeight(Tensor.normal([16, 64], deviation: 1, seed: 1), bits: bits))
+        #expect(try withoutGradients { try packed.linear(x) }.floats().allSatisfy(\.isNaN))
     }
 
     @Test("the gate is that of float32, far out as well", arguments: [Tensor.Gate.silu, .gelu])
@@ -130,7 +152,7 @@ struct FewRowsTests {
     func largest() throws {
         let rows: [[Float]] = [
             [-3, -1, -1, -2], [-0.0, 0, -1, 0], [1, 5, 5, 2], [-.infinity, -3e38, -.infinity, -3e38],
-            [0, .infinity, 1, .infinity],
+            [0, .infinity, 1, .infinity], [1, -.nan, 2, .nan],
         ]
         let x = try Tensor(rows.flatMap(\.self), shape: [rows.count, 4])
         let expected = try x.argmax(axis: -1).integers()

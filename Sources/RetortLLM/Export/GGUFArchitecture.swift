@@ -47,10 +47,12 @@ struct GGUFArchitecture: Sendable {
     private let ignoresWindows: Bool
     /// At this many layers it divides scores by √(hidden size / heads), else by √(head's width).
     private let averagesHeadsAt: Int?
+    /// Whether it presses scores and logits into caps, and cannot do without.
+    private let caps: Bool
 
     init(
         _ name: String, takes: Set<Setting>, parts: [String: String] = [:], turnsNeighbours: Bool = false,
-        ignoresWindows: Bool = false, averagesHeadsAt: Int? = nil
+        ignoresWindows: Bool = false, averagesHeadsAt: Int? = nil, caps: Bool = false
     ) {
         self.name = name
         self.takes = takes
@@ -58,6 +60,7 @@ struct GGUFArchitecture: Sendable {
         self.turnsNeighbours = turnsNeighbours
         self.ignoresWindows = ignoresWindows
         self.averagesHeadsAt = averagesHeadsAt
+        self.caps = caps
     }
 
     /// - Throws: `CheckpointError.unsupported` that names the first setting llama.cpp does not compute.
@@ -65,6 +68,11 @@ struct GGUFArchitecture: Sendable {
         for setting in Setting.allCases where setting.isUsed(by: shape) && !takes.contains(setting) {
             throw CheckpointError.unsupported(
                 file: path, "GGUF export of \(shape.architecture) with \(setting.rawValue)")
+        }
+        guard (shape.scoreCap != nil) == caps, (shape.logitCap != nil) == caps else {
+            throw CheckpointError.unsupported(
+                file: path,
+                "GGUF export of \(shape.architecture) with scores or logits that are \(caps ? "not " : "")capped")
         }
         if case .longrope(let short, let long, _, _) = shape.rotary.scaling, short.count != long.count {
             throw CheckpointError.malformed(

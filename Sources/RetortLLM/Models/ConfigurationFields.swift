@@ -43,6 +43,15 @@ struct ConfigurationFields {
         }
     }
 
+    /// A number that a file may also rule out: `null` is nil, and only a missing field is the default.
+    func optionalNumber(_ name: String, default fallback: Double?) throws -> Double? {
+        switch all[name] {
+        case nil: fallback
+        case .null: nil
+        case _?: try number(name, default: 0)
+        }
+    }
+
     func flag(_ name: String, default fallback: Bool = false) -> Bool {
         if case .bool(let value) = all[name] { value } else { fallback }
     }
@@ -81,6 +90,7 @@ struct ConfigurationFields {
             func factors(_ name: String) -> [Double] { scaling[name]?.array?.compactMap(\.double) ?? [] }
             plan.scaling = .longrope(
                 short: factors("short_factor"), long: factors("long_factor"), original: original, longest: longest)
+            plan.statedAmplitude = scaling["attention_factor"]?.double
         case let other: throw unsupported("the rope type '\(other)'")
         }
         return plan

@@ -30,7 +30,7 @@ public final class Linear {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        guard let precision else { return try adapted(product(x), x) }
+        guard let precision, packed == nil else { return try adapted(product(x), x) }
         let x = try x.to(precision)
         return try adapted(x.linear(weight.to(precision), bias: bias?.to(precision)), x)
     }

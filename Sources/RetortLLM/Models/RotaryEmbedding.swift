@@ -21,6 +21,9 @@ public struct RotaryPlan: Sendable, Hashable {
     /// The share of a head's width that is turned (Phi-4-mini: 0.75).
     public var share = 1.0
 
+    /// What cosines and sines are multiplied by, where a checkpoint with short and long factors says it itself.
+    public var statedAmplitude: Double?
+
     public init(theta: Double) { self.theta = theta }
 
     /// Radians a position, for each pair of a head's turned part.
@@ -47,6 +50,7 @@ public struct RotaryPlan: Sendable, Hashable {
 
     /// What cosines and sines are multiplied by.
     var amplitude: Double {
+        if let statedAmplitude { return statedAmplitude }
         guard case .longrope(_, _, let original, let longest) = scaling, longest > original else { return 1 }
         return (1 + log(longest / original) / log(original)).squareRoot()
     }

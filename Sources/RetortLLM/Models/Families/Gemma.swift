@@ -4,13 +4,14 @@ enum Gemma2Family: ModelFamily {
     static let architectures = ["Gemma2ForCausalLM", "gemma2"]
     static let tiesByDefault = true
     static let gguf = GGUFArchitecture(
-        "gemma2", takes: [.ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts, averagesHeadsAt: 46)
+        "gemma2", takes: [.ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts, averagesHeadsAt: 46,
+        caps: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGemma(&configuration, fields)
         configuration.rotary = try fields.rotary()
-        configuration.scoreCap = try fields.number("attn_logit_softcapping", default: 50)
-        configuration.logitCap = try fields.number("final_logit_softcapping", default: 30)
+        configuration.scoreCap = try fields.optionalNumber("attn_logit_softcapping", default: 50)
+        configuration.logitCap = try fields.optionalNumber("final_logit_softcapping", default: 30)
         configuration.windows = try fields.windows(configuration.layerCount, size: 4096) { $0.isMultiple(of: 2) }
     }
 }
@@ -26,6 +27,11 @@ enum Gemma3Family: ModelFamily {
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGemma(&configuration, fields)
+        // The field exists, but the family's attention knows no cap.
+        guard try fields.optionalNumber("attn_logit_softcapping", default: nil) == nil else {
+            throw fields.unsupported("Gemma 3 with 'attn_logit_softcapping'")
+        }
+        configuration.logitCap = try fields.optionalNumber("final_logit_softcapping", default: nil)
         configuration.normalisesHeads = true
         configuration.rotary = try fields.rotary(layers: "full_attention", theta: 1_000_000)
         if fields.all["rope_parameters"]?["sliding_attention"] != nil {
