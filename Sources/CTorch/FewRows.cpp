@@ -90,8 +90,8 @@ struct Sums {
     }
 };
 
-// `Rows` rows of x from `row` on with `Wide` rows of weights from `output` on: the sums, those of one weight row side by side, and up to a register's
-// places behind them.
+// `Rows` rows of x from `row` on with `Wide` rows of weights from `output` on: the sums, those of one weight row side by
+// side, and up to a register's places behind them.
 //
 // Memory is read fastest along one weight row after the other. With many rows of x the arithmetic counts, too: then weight
 // rows go side by side, so that each piece of x that was loaded serves all of them, and the next tile is fetched meanwhile.

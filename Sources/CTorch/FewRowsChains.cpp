@@ -120,7 +120,8 @@ AVX512 static void through(const c10::BFloat16 *x, const c10::BFloat16 *other, c
         __m512 inner = values;
         if constexpr (gate == few_rows::Gate::gelu) {
             const __m512 square = _mm512_mul_ps(values, values);
-            inner = _mm512_mul_ps(values, _mm512_fmadd_ps(square, _mm512_set1_ps(0.0713548162726f), _mm512_set1_ps(1.5957691216f)));
+            const __m512 cubic = _mm512_set1_ps(0.0713548162726f), linear = _mm512_set1_ps(1.5957691216f);
+            inner = _mm512_mul_ps(values, _mm512_fmadd_ps(square, cubic, linear));
         }
         const __m512 one = _mm512_set1_ps(1);
         const __m512 below = _mm512_add_ps(one, lanes::exp(_mm512_sub_ps(_mm512_setzero_ps(), inner)));

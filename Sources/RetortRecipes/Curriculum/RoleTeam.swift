@@ -9,20 +9,17 @@ struct RoleTeam {
 
     /// Loads every folder once. Adapters of one base are served side by side over it.
     init(_ players: [AgentRole: TrainedStage], concurrency: Int) throws {
-        func options(_ adapters: [String: URL] = [:]) -> LocalModel.Options {
-            LocalModel.Options(maximumSamples: concurrency, adapters: adapters, prefixTokens: 1 << 14)
-        }
         var models: [AgentRole: RoleModel] = [:]
         let adapted = Dictionary(grouping: players.filter { $0.value.base != nil }) { $0.value.base }
         for (base, roles) in adapted {
             guard let base else { continue }
             let adapters = Dictionary(uniqueKeysWithValues: roles.map { ($0.key.rawValue, $0.value.folder) })
-            let model = try LocalModel(folder: base, options: options(adapters))
+            let model = try LocalModel(folder: base, options: .evaluation(samples: concurrency, adapters: adapters))
             for role in roles { models[role.key] = RoleModel(model, adapter: role.key.rawValue) }
         }
         let whole = Dictionary(grouping: players.filter { $0.value.base == nil }) { $0.value.folder }
         for (folder, roles) in whole {
-            let model = try LocalModel(folder: folder, options: options())
+            let model = try LocalModel(folder: folder, options: .evaluation(samples: concurrency))
             for role in roles { models[role.key] = RoleModel(model) }
         }
         self.models = models

@@ -24,9 +24,7 @@ extension RecipeRun {
                 folder: system.isTrained
                     ? folder.checkpoint(student.name, system.style) : URL(fileURLWithPath: student.base),
                 identity: student.name,
-                options: LocalModel.Options(
-                    maximumSamples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples),
-                    prefixTokens: 1 << 14))
+                options: .evaluation(samples: max(recipe.evaluation.concurrency, recipe.evaluation.vote.samples)))
             try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
             let tests = try await tests()
             let rollout = try await rollout(system, model)
@@ -64,5 +62,12 @@ extension RecipeRun {
         return Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
             try await python.session(tools: tools)
         }
+    }
+}
+
+extension LocalModel.Options {
+    /// For agents that are evaluated: a task's prompts begin alike, so what some of them have read is kept.
+    static func evaluation(samples: Int, adapters: [String: URL] = [:]) -> Self {
+        Self(maximumSamples: samples, adapters: adapters, prefixTokens: 1 << 14)
     }
 }
