@@ -31,7 +31,7 @@ import llama_cpp
 import numpy as np
 import sentencepiece
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from transformers.convert_slow_tokenizer import generate_merges
 
@@ -108,14 +108,8 @@ def sentencepiece_vocabulary(folder, **options):
 
 
 def pieces(vocabulary, merges, specials, own=(), normalizer=None, pre_tokenizer=None, strips=None, unknown="<unk>"):
-    tokenizer = Tokenizer(models.BPE(
-        vocab=vocabulary, merges=merges, unk_token=unknown, fuse_unk=True, byte_fallback=True))
-    if normalizer:
-        tokenizer.normalizer = normalizer
-    if pre_tokenizer:
-        tokenizer.pre_tokenizer = pre_tokenizer
-    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    tokenizer.decoder = decoders.Sequence(parts + ([decoders.Strip(" ", 1, 0)] if strips else []))
+    model = models.BPE(vocab=vocabulary, merges=merges, unk_token=unknown, fuse_unk=True, byte_fallback=True)
+    tokenizer = parity_tokenizers.around_pieces(model, normalizer, pre_tokenizer, strips)
     tokenizer.add_special_tokens(
         [token if isinstance(token, AddedToken) else AddedToken(token, normalized=False) for token in specials])
     tokenizer.add_tokens([AddedToken(token, normalized=False) for token in own])

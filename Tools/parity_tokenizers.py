@@ -48,15 +48,21 @@ def byte_level(pattern, behavior="isolated", invert=False):
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 
-def pieces(normalizer=None, pre_tokenizer=None, strips=True):
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+def around_pieces(model, normalizer=None, pre_tokenizer=None, strips=True):
+    """A tokenizer of SentencePiece's kind around its model."""
+    tokenizer = Tokenizer(model)
     if normalizer:
         tokenizer.normalizer = normalizer
     if pre_tokenizer:
         tokenizer.pre_tokenizer = pre_tokenizer
     parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     tokenizer.decoder = decoders.Sequence(parts + ([decoders.Strip(" ", 1, 0)] if strips else []))
-    return tokenizer, trainers.BpeTrainer(
+    return tokenizer
+
+
+def pieces(**parts):
+    model = models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    return around_pieces(model, **parts), trainers.BpeTrainer(
         vocab_size=1500, show_progress=False, limit_alphabet=90, max_token_length=12,
         special_tokens=["<unk>", "<s>", "</s>", *BYTES],
     )
@@ -80,7 +86,7 @@ def kinds():
     yield "llama2-metaspace", *pieces(pre_tokenizer=metaspace)
     yield "metaspace-words", *pieces(pre_tokenizer=pre_tokenizers.Metaspace())
     gemma = pre_tokenizers.Split(" ", "merged_with_previous")
-    yield "gemma", *pieces(normalizers.Replace(" ", "▁"), gemma, strips=False)
+    yield "gemma", *pieces(normalizer=normalizers.Replace(" ", "▁"), pre_tokenizer=gemma, strips=False)
     digits = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Split(Regex(r"\s+"), "merged_with_next")]
     )

@@ -2,6 +2,7 @@
 #include "CTorch.h"
 #include "CUDAGraph.h"
 #include "FewRows.h"
+#include "Projections.h"
 #include "VarlenAttention.h"
 
 #include <ATen/ATen.h>
@@ -279,66 +280,29 @@ int ct_split(const ct_tensor *x, const int64_t *sizes, int count, int64_t axis, 
     });
 }
 
-// The product of rows `[rows, in]` with a packed matrix, by libtorch: bytes have a scale for each output, its own nibbles
-// two for each group and output.
-static at::Tensor packed_product(const at::Tensor &rows, const at::Tensor &values, const at::Tensor &scales) {
-    if (values.scalar_type() == at::kChar) return at::_weight_int8pack_mm(rows, values, scales);
-    return at::_weight_int4pack_mm_for_cpu(rows, values, rows.size(1) / scales.size(0), scales);
-}
-
-// x · weightᵀ, with a bias when there is one.
-static at::Tensor linear(const at::Tensor &x, const few_rows::Weights &weights) {
-    const auto &[values, scales, bias] = weights;
-    if (auto products = few_rows::linears(x, {weights})) return products->front();
-    if (values.scalar_type() == at::kShort) return linear(x, {few_rows::restored(weights, x.size(-1)), {}, bias});
-    if (!scales.defined()) return bias.defined() ? at::linear(x, values, bias) : at::linear(x, values);
-    auto product = packed_product(x.reshape({-1, x.size(-1)}).contiguous(), values, scales);
-    auto shape = x.sizes().vec();
-    shape.back() = product.size(1);
-    product = product.reshape(shape);
-    return bias.defined() ? product + bias : product;
-}
 static at::Tensor or_none(const ct_tensor *x) { return x ? x->value : at::Tensor(); }
 
 ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *scales, const ct_tensor *bias) {
-    return make([&] { return linear(x->value, {weight->value, or_none(scales), or_none(bias)}); });
+    return make([&] { return projections::linear(x->value, {weight->value, or_none(scales), or_none(bias)}); });
 }
 int ct_linears(const ct_tensor *x, const ct_tensor *const *weights, const ct_tensor *const *scales,
                const ct_tensor *const *biases, int count, ct_tensor **products) {
     return perform([&] {
         std::vector<few_rows::Weights> all;
         for (int i = 0; i < count; ++i) all.push_back({weights[i]->value, or_none(scales[i]), or_none(biases[i])});
-        auto results = few_rows::linears(x->value, all).value_or(std::vector<at::Tensor>());
-        for (int i = static_cast<int>(results.size()); i < count; ++i) results.push_back(linear(x->value, all[i]));
+        const auto results = projections::linears(x->value, all);
         for (int i = 0; i < count; ++i) products[i] = new ct_tensor{results[i]};
     });
 }
-// Four bits as libtorch's own kernel reads them: a scale and an offset for every 32 inputs.
-static few_rows::Weights pack_int4(const at::Tensor &weight) {
-    const int64_t outputs = weight.size(0), groups = weight.size(1) / 32;
-    const auto grouped = weight.reshape({outputs, groups, 32});
-    const auto low = grouped.amin(2, true), scale = ((grouped.amax(2, true) - low) / 15).clamp_min(1e-8);
-    const auto numbers = ((grouped - low) / scale).round().clamp(0, 15).to(at::kInt).reshape({outputs, groups * 32});
-    // The kernel reads (number - 8) * scale + zero.
-    const auto pair = at::cat({scale, low + scale * 8}, 2).transpose(0, 1);
-    return {at::_convert_weight_to_int4pack_for_cpu(numbers, 1), pair.contiguous().to(at::kBFloat16), {}};
+static void give(const few_rows::Weights &packed, ct_tensor **values, ct_tensor **scales) {
+    *values = new ct_tensor{packed.values};
+    *scales = new ct_tensor{packed.scales};
 }
-
 int ct_pack_int8(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
-    return perform([&] {
-        at::Tensor w = weight->value.to(at::kFloat);
-        at::Tensor scale = (w.abs().amax(1) / 127).clamp_min(1e-10);
-        *values = new ct_tensor{(w / scale.unsqueeze(1)).round().clamp(-127, 127).to(at::kChar)};
-        *scales = new ct_tensor{scale.to(at::kBFloat16)};
-    });
+    return perform([&] { give(projections::pack_int8(weight->value), values, scales); });
 }
 int ct_pack_int4(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
-    return perform([&] {
-        auto packed = few_rows::pack_int4(weight->value);
-        if (!packed) packed = pack_int4(weight->value.to(at::kFloat));
-        *values = new ct_tensor{packed->values};
-        *scales = new ct_tensor{packed->scales};
-    });
+    return perform([&] { give(projections::pack_int4(weight->value), values, scales); });
 }
 
 ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices) {

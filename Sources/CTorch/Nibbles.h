@@ -1,12 +1,13 @@
 #pragma once
 
+#include "FourBits.h"
 #include "Lanes.h"
 
 #include <ATen/ATen.h>
 
 #if defined(__x86_64__)
 
-// Weights in four bits: each group of 32 inputs is numbers 0 to 15, times the group's scale, above its lowest value.
+// How the kernel for few rows has weights in four bits.
 //
 // A register of 32 words holds four groups, group i in the bits from 4 · i on, so that one shift and one look into a table
 // of the sixteen numbers make 32 of them bfloat16. Inputs are filled up to whole registers.
@@ -20,14 +21,13 @@ inline int64_t filled(int64_t inputs) { return (inputs + step - 1) / step * step
 // A float32 matrix `[out, in]` as words `[out, filled / 4]`, and scales and lowest values `[out, 2, in / 32]`, which in memory
 // are filled up, too.
 inline std::pair<at::Tensor, at::Tensor> pack(const at::Tensor &weight) {
+    static_assert(FourBits::group == lanes::lane);
+    const FourBits bits(weight);
     const int64_t outputs = weight.size(0), inputs = weight.size(1), groups = inputs / lanes::lane;
-    const auto grouped = weight.reshape({outputs, groups, lanes::lane});
-    const auto low = grouped.amin(2, true), scale = ((grouped.amax(2, true) - low) / 15).clamp_min(1e-8);
-    const auto numbers = ((grouped - low) / scale).round().clamp(0, 15).to(at::kInt);
     const int64_t more = filled(inputs) / lanes::lane - groups;
-    const auto whole = at::constant_pad_nd(numbers, {0, 0, 0, more}).view({outputs, -1, groups_at_once, lanes::lane});
+    const auto whole = at::constant_pad_nd(bits.numbers, {0, 0, 0, more}).view({outputs, -1, groups_at_once, lanes::lane});
     const auto factors = at::tensor({1, 16, 256, 4096}, at::kInt).view({groups_at_once, 1});
-    const auto scales = at::constant_pad_nd(at::stack({scale.squeeze(2), low.squeeze(2)}, 1), {0, more});
+    const auto scales = at::constant_pad_nd(at::stack({bits.scale.squeeze(2), bits.low.squeeze(2)}, 1), {0, more});
     return {(whole * factors).sum(2, false, at::kInt).to(at::kShort).view({outputs, -1}),
             at::narrow(scales.to(at::kBFloat16), 2, 0, groups)};
 }

@@ -36,24 +36,25 @@ struct Family: Sendable, CustomTestStringConvertible {
         Family("Phi-3", ["model_type": "phi3", "sliding_window": 8]),
         Family("Phi-4-mini", ["model_type": "phi3", "partial_rotary_factor": 0.5]),
     ]
-}
 
-@Suite("Model families")
-struct FamilyTests {
-    private func write(_ family: Family, to folder: URL) throws -> DecoderNetwork {
+    /// Writes a checkpoint with random weights.
+    func write(to folder: URL) throws -> DecoderNetwork {
         let file = folder.appendingPathComponent("config.json")
-        try JSONCoding.encoder.encode(family.fields).write(to: file)
+        try JSONCoding.encoder.encode(fields).write(to: file)
         let network = try DecoderNetwork(
             DecoderConfiguration(configFile: file), weights: RandomWeights(seed: 4, deviation: 0.3))
         try Checkpoint.write(
             network, dtype: .float32, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: folder)
         return network
     }
+}
 
+@Suite("Model families")
+struct FamilyTests {
     @Test("a written folder reads back to the same network", arguments: Family.all)
     func roundTrip(family: Family) throws {
         let folder = try ScratchFolder()
-        let network = try write(family, to: folder.url)
+        let network = try family.write(to: folder.url)
         let read = try Checkpoint(folder: folder.url).network()
         #expect(read.parameters.map(\.name) == network.parameters.map(\.name))
         let ids = [5, 900, 17, 3000, 44]
@@ -63,7 +64,7 @@ struct FamilyTests {
     @Test("what is generated with the cache is what is computed anew for each token", arguments: Family.all)
     func cache(family: Family) async throws {
         let folder = try ScratchFolder()
-        let network = try write(family, to: folder.url)
+        let network = try family.write(to: folder.url)
         let checkpoint = try Checkpoint(folder: folder.url)
         let messages = [Message(.user, "The birthplace of Tomei Flijizail is")]
         var ids = try checkpoint.template.render(messages, then: .generation(), with: checkpoint.tokenizer).tokens
@@ -83,7 +84,7 @@ struct FamilyTests {
     @Test("prompts that begin alike are answered as if each were read whole", arguments: Family.all)
     func prefixes(family: Family) async throws {
         let folder = try ScratchFolder()
-        _ = try write(family, to: folder.url)
+        _ = try family.write(to: folder.url)
         let whole = try LocalModel(folder: folder.url)
         let model = try LocalModel(folder: folder.url, options: .init(prefixTokens: 400))
         var messages = [Message(.user, "The birthplace of Tomei Flijizail is a city, and the mayor is known.")]

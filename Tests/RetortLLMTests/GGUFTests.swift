@@ -7,14 +7,9 @@ import Testing
 /// What stands in the files; that llama.cpp answers from them as Retort does is shown by `Tools/parity_gguf.py`.
 @Suite("Files for llama.cpp")
 struct GGUFTests {
-    /// A checkpoint of a family in a folder, random; norms are not all one.
+    /// A checkpoint of a family in a folder, random.
     private func checkpoint(_ family: Family, _ folder: URL) throws -> (Checkpoint, DecoderNetwork) {
-        let file = folder.appendingPathComponent("config.json")
-        try JSONCoding.encoder.encode(family.fields).write(to: file)
-        let network = try DecoderNetwork(
-            DecoderConfiguration(configFile: file), weights: RandomWeights(seed: 4, deviation: 0.3))
-        try Checkpoint.write(
-            network, dtype: .float32, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: folder)
+        let network = try family.write(to: folder)
         return (try Checkpoint(folder: folder), network)
     }
 

@@ -23,7 +23,7 @@ struct FewRowsTests {
         let x = try Tensor.normal([rows, inputs], deviation: 1, seed: 1).to(.bfloat16)
         let bias = try Tensor.normal([outputs], deviation: 5, seed: 3).to(.bfloat16)
         // Whole numbers up to 127 that reach 127 in every row are what they are packed to.
-        let whole = try (0..<outputs * inputs).map { Float($0 % inputs == 0 ? 127 : ($0 &* 7919) % 255 - 127) }
+        let whole = (0..<outputs * inputs).map { Float($0 % inputs == 0 ? 127 : ($0 &* 7919) % 255 - 127) }
         let weight = try Tensor(whole, shape: [outputs, inputs])
         let packed = try #require(try PackedWeight(weight, bits: .int8))
         let exact = try x.to(.float32).linear(weight, bias: bias.to(.float32))

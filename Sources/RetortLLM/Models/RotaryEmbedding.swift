@@ -17,13 +17,14 @@ public struct RotaryPlan: Sendable, Hashable {
 
     /// The base of the frequencies.
     public var theta: Double
+    /// How they are stretched.
     public var scaling = Scaling.none
     /// The share of a head's width that is turned (Phi-4-mini: 0.75).
     public var share = 1.0
-
     /// What cosines and sines are multiplied by, where a checkpoint with short and long factors says it itself.
     public var statedAmplitude: Double?
 
+    /// Angles of one base, stretched by nothing.
     public init(theta: Double) { self.theta = theta }
 
     /// Radians a position, for each pair of a head's turned part.

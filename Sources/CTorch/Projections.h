@@ -1,0 +1,58 @@
+#pragma once
+
+#include "FewRows.h"
+#include "FourBits.h"
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+// Products with matrices that are whole or in few bits: by the kernels for few rows where they fit, else by libtorch.
+namespace projections {
+
+using few_rows::Weights;
+
+// Signed bytes with a scale a row.
+inline Weights pack_int8(const at::Tensor &weight) {
+    const auto whole = weight.to(at::kFloat), scale = (whole.abs().amax(1) / 127).clamp_min(1e-10);
+    return {(whole / scale.unsqueeze(1)).round().clamp(-127, 127).to(at::kChar), scale.to(at::kBFloat16), {}};
+}
+
+// Four bits, in the layout of the kernel that this CPU has.
+inline Weights pack_int4(const at::Tensor &weight) {
+    if (auto packed = few_rows::pack_int4(weight)) return *packed;
+    const FourBits bits(weight.to(at::kFloat));
+    // libtorch's kernel reads (number - 8) * scale + zero.
+    const auto pair = at::cat({bits.scale, bits.low + bits.scale * 8}, 2).transpose(0, 1);
+    return {at::_convert_weight_to_int4pack_for_cpu(bits.numbers.flatten(1), 1), pair.contiguous().to(at::kBFloat16), {}};
+}
+
+// The product of rows `[rows, in]` with a packed matrix, by libtorch: bytes have a scale for each output, its own half bytes
+// two for each group and output.
+inline at::Tensor packed(const at::Tensor &rows, const at::Tensor &values, const at::Tensor &scales) {
+    if (values.scalar_type() == at::kChar) return at::_weight_int8pack_mm(rows, values, scales);
+    return at::_weight_int4pack_mm_for_cpu(rows, values, rows.size(1) / scales.size(0), scales);
+}
+
+// x · weightᵀ, with a bias when there is one.
+inline at::Tensor linear(const at::Tensor &x, const Weights &weights) {
+    const auto &[values, scales, bias] = weights;
+    if (auto products = few_rows::linears(x, {weights})) return products->front();
+    if (values.scalar_type() == at::kShort) return linear(x, {few_rows::restored(weights, x.size(-1)), {}, bias});
+    if (!scales.defined()) return bias.defined() ? at::linear(x, values, bias) : at::linear(x, values);
+    auto product = packed(x.reshape({-1, x.size(-1)}).contiguous(), values, scales);
+    auto shape = x.sizes().vec();
+    shape.back() = product.size(1);
+    product = product.reshape(shape);
+    return bias.defined() ? product + bias : product;
+}
+
+// Several of them, with few rows together.
+inline std::vector<at::Tensor> linears(const at::Tensor &x, const std::vector<Weights> &weights) {
+    if (auto products = few_rows::linears(x, weights)) return *products;
+    std::vector<at::Tensor> products;
+    for (const auto &each : weights) products.push_back(linear(x, each));
+    return products;
+}
+
+}
