@@ -45,8 +45,8 @@ func takeTurns(_ folder: URL, promptLength: Int, steps: Int, _ variant: String) 
     let model = try LocalModel(
         folder: folder,
         options: .init(
-            device: variant.hasPrefix("cuda") ? .cuda : .cpu, dtype: .bfloat16,
-            packing: PackedWeight.Bits(rawValue: variant), prefixTokens: 1 << 14, recordsSteps: variant == "cuda"))
+            device: variant.hasPrefix("cuda") ? .cuda : .cpu, weights: WeightPrecision(rawValue: variant) ?? .bfloat16,
+            prefixTokens: 1 << 14, recordsSteps: variant == "cuda"))
     let prompt = String(repeating: "How many people live there? ", count: promptLength / 28 + 1)
     while let line = readLine() {
         guard let samples = Int(line) else { exit(2) }
@@ -84,7 +84,7 @@ func serveAdapters(_ base: URL, rank: Int, count: Int) async throws {
         try writeAdapter(shape, rank: rank, seed: UInt64(number), base: base, to: folder)
         folders["\(number)"] = folder
     }
-    let model = try LocalModel(folder: base, options: .init(dtype: .bfloat16, adapters: folders))
+    let model = try LocalModel(folder: base, options: .init(weights: .bfloat16, adapters: folders))
     try await withThrowingTaskGroup(of: Void.self) { group in
         for name in [nil] + folders.keys.map({ Optional($0) }) {
             group.addTask {

@@ -1,7 +1,9 @@
 #include "AttentionInBlocks.h"
+#include "BlockedProducts.h"
 #include "CTorch.h"
 #include "CUDAGraph.h"
 #include "FewRows.h"
+#include "PagedAttention.h"
 #include "Projections.h"
 #include "VarlenAttention.h"
 
@@ -305,8 +307,44 @@ int ct_pack_int4(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales
     return perform([&] { give(projections::pack_int4(weight->value), values, scales); });
 }
 
+ct_tensor *ct_pack_blocks(const ct_tensor *weight) {
+    return guarded<ct_tensor *>(nullptr, [&]() -> ct_tensor * {
+        auto blocks = blocked_products::pack(weight->value);
+        return blocks ? new ct_tensor{*blocks} : nullptr;
+    });
+}
+int ct_pack_int8_blocks(const ct_tensor *weight, ct_tensor **values, ct_tensor **scales) {
+    return perform([&] {
+        if (const auto blocks = blocked_products::pack_int8(weight->value)) {
+            *values = new ct_tensor{blocks->values};
+            *scales = new ct_tensor{blocks->scales};
+        }
+    });
+}
+bool ct_has_blocks(void) { return blocked_products::has_kernels(); }
+ct_tensor *ct_paged_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *cosine,
+                              const ct_tensor *sine, const ct_tensor *q_norm, const ct_tensor *k_norm, ct_tensor *pages,
+                              const ct_tensor *tables, const ct_tensor *starts, const ct_tensor *firsts, double scale,
+                              int64_t window, double cap, double norm_epsilon) {
+    auto optional = [](const ct_tensor *x) { return x ? std::optional(x->value) : std::nullopt; };
+    return make([&] {
+        return paged_attention::attend(q->value, k->value, v->value, cosine->value, sine->value, optional(q_norm),
+                                       optional(k_norm), pages->value, {tables->value, starts->value, firsts->value},
+                                       {scale, window, cap, norm_epsilon});
+    });
+}
+ct_tensor *ct_zero_pages(const int64_t *shape, int rank, ct_dtype dtype) {
+    return make([&] { return paged_attention::zero_pages(extents(shape, rank), scalar(dtype)); });
+}
+ct_tensor *ct_from_int32(const int32_t *elements, const int64_t *shape, int rank) {
+    return make([&] { return at::from_blob(const_cast<int32_t *>(elements), extents(shape, rank), at::TensorOptions(at::kInt)).clone(); });
+}
+
 ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices) {
-    return make([&] { return at::embedding(weight->value, indices->value); });
+    return make([&] {
+        if (blocked_products::is_blocked(weight->value)) return blocked_products::rows(weight->value, indices->value);
+        return at::embedding(weight->value, indices->value);
+    });
 }
 ct_tensor *ct_rms_norm(const ct_tensor *x, const ct_tensor *weight, double epsilon) {
     return make([&] {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "BlockedProducts.h"
 #include "FewRows.h"
 #include "FourBits.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <vector>
 
 // Products with matrices that are whole or in few bits: by the kernels for few rows where they fit, else by libtorch.
@@ -37,6 +39,7 @@ inline at::Tensor packed(const at::Tensor &rows, const at::Tensor &values, const
 // x · weightᵀ, with a bias when there is one.
 inline at::Tensor linear(const at::Tensor &x, const Weights &weights) {
     const auto &[values, scales, bias] = weights;
+    if (blocked_products::is_blocked(values)) return blocked_products::linears(x, {{values, scales, bias}}).front();
     if (auto products = few_rows::linears(x, {weights})) return products->front();
     if (values.scalar_type() == at::kShort) return linear(x, {few_rows::restored(weights, x.size(-1)), {}, bias});
     if (!scales.defined()) return bias.defined() ? at::linear(x, values, bias) : at::linear(x, values);
@@ -49,6 +52,11 @@ inline at::Tensor linear(const at::Tensor &x, const Weights &weights) {
 
 // Several of them, with few rows together.
 inline std::vector<at::Tensor> linears(const at::Tensor &x, const std::vector<Weights> &weights) {
+    if (!weights.empty() && std::ranges::all_of(weights, [](const auto &each) { return blocked_products::is_blocked(each.values); })) {
+        std::vector<blocked_products::Weights> blocks;
+        for (const auto &[values, scales, bias] : weights) blocks.push_back({values, scales, bias});
+        return blocked_products::linears(x, blocks);
+    }
     if (auto products = few_rows::linears(x, weights)) return *products;
     std::vector<at::Tensor> products;
     for (const auto &each : weights) products.push_back(linear(x, each));

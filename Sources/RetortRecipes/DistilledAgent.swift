@@ -15,16 +15,18 @@ public struct DistilledAgent: Sendable {
     /// - Parameters:
     ///   - student: its name; nil takes the recipe's last.
     ///   - votes: samples a step; 1 is greedy.
+    ///   - options: how the model computes.
     ///   - sandbox: the weakest one to run the agent's programs in.
     public init(
-        run url: URL, student name: String?, votes: Int, requiring sandbox: SandboxLevel = .restricted
+        run url: URL, student name: String?, votes: Int, options: LocalModel.Options = .init(prefixTokens: 1 << 15),
+        requiring sandbox: SandboxLevel = .restricted
     ) async throws {
         let run = try await DistilledRun(url, requiring: sandbox)
         guard let student = run.checkpoints.last(where: { $0.style.isAgent && (name == nil || $0.student == name) })
         else { throw RunError.noAgent(url.path) }
         // Each step's prompt begins with the step before.
         let model = try LocalModel(
-            folder: student.folder, identity: student.student, options: LocalModel.Options(prefixTokens: 1 << 15))
+            folder: student.folder, identity: student.student, options: options)
         rollout = run.agent(model, votes: votes)
         sampleTask = run.sampleTask
     }

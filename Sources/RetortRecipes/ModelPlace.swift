@@ -7,7 +7,7 @@ import RetortTensor
 /// Where a model is: in this process, or behind an OpenAI-compatible endpoint.
 public enum ModelPlace: Sendable {
     /// A checkpoint's folder, with adapters by the names that requests give.
-    case folder(URL, adapters: [String: URL] = [:], device: Device = .cpu)
+    case folder(URL, adapters: [String: URL] = [:], options: LocalModel.Options = .init(prefixTokens: 1 << 15))
     /// An endpoint. Adapters are models of it, by the names that requests give.
     case endpoint(TeacherPlan.Place)
 
@@ -21,9 +21,10 @@ public enum ModelPlace: Sendable {
         concurrency: Int, seconds: Double = RemoteOptions.TimeLimits().total, schema: JSONValue? = nil
     ) async throws -> any LanguageModel {
         switch self {
-        case .folder(let folder, let adapters, let device):
-            return try LocalModel(
-                folder: folder, options: .init(maximumSamples: concurrency, device: device, adapters: adapters))
+        case .folder(let folder, let adapters, var options):
+            options.maximumSamples = concurrency
+            options.adapters = adapters
+            return try LocalModel(folder: folder, options: options)
         case .endpoint(var place):
             place.concurrency = concurrency
             let usual = RemoteOptions.TimeLimits()

@@ -1,9 +1,11 @@
 import CTorch
 
-/// A matrix of weights in few bits, for inference on the CPU; products are in bfloat16.
+/// A matrix of weights laid out for inference on the CPU, in few bits or in blocks; products are in bfloat16.
 public struct PackedWeight {
-    /// How many bits a weight takes.
+    /// How a weight is held.
     public enum Bits: String, Sendable, Codable, CaseIterable {
+        /// As it is, laid out in blocks that products of any number of rows read as they lie.
+        case bfloat16
         /// Signed bytes, a scale for each row: about half of bfloat16's size.
         case int8
         /// Half bytes, a scale and an offset for every 32 inputs: about a third.
@@ -11,31 +13,41 @@ public struct PackedWeight {
     }
 
     let values: Tensor
-    let scales: Tensor
+    let scales: Tensor?
     private static let group = 32
 
+    /// Whether this CPU has kernels of ours for bfloat16 and bytes (AVX512-BF16, AVX512-VNNI).
+    public static var hasKernels: Bool { ct_has_blocks() }
+
     /// Packs a weight `[out, in]`.
-    /// - Returns: nil when its extents do not fit the format's blocks.
+    /// - Returns: nil when its extents do not fit the blocks, or this CPU has no kernel for it.
     public init?(_ weight: Tensor, bits: Bits) throws {
         guard weight.rank == 2, weight.device == .cpu, weight.shape[0] % 16 == 0, weight.shape[1] % Self.group == 0
         else { return nil }
         var values: OpaquePointer?
         var scales: OpaquePointer?
         switch bits {
+        case .bfloat16:
+            guard Self.hasKernels else { return nil }
+            values = ct_pack_blocks(weight.handle)
+        case .int8 where Self.hasKernels: try Tensor.checked(ct_pack_int8_blocks(weight.handle, &values, &scales))
         case .int8: try Tensor.checked(ct_pack_int8(weight.handle, &values, &scales))
         case .int4: try Tensor.checked(ct_pack_int4(weight.handle, &values, &scales))
         }
         self.values = try Tensor.wrap(values)
-        self.scales = try Tensor.wrap(scales)
+        self.scales = try scales.map { try Tensor.wrap($0) }
     }
 
     /// What `Tensor.linears` takes; the bias is bfloat16.
     package func projection(bias: Tensor?) -> Tensor.Projection { (values, scales, bias) }
 
+    /// The weights as a table to look rows up in, where they are held in blocks of bfloat16.
+    package var table: Tensor? { scales == nil ? values : nil }
+
     /// `x · weightᵀ + bias`: `[…, in] → […, out]`, in `x`'s dtype; the bias is bfloat16.
     public func linear(_ x: Tensor, bias: Tensor? = nil) throws -> Tensor {
         let input = x.dtype == .bfloat16 ? x : try x.to(.bfloat16)
-        let output = try Tensor.wrap(ct_linear(input.handle, values.handle, scales.handle, bias?.handle))
+        let output = try Tensor.wrap(ct_linear(input.handle, values.handle, scales?.handle, bias?.handle))
         return x.dtype == .bfloat16 ? output : try output.to(x.dtype)
     }
 }

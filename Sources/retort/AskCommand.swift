@@ -20,6 +20,7 @@ struct AskCommand: AsyncParsableCommand {
     @Option(help: "Which student, by name; the last one unless given.") var student: String?
     @Option(help: "Sample so many actions a step and let them vote; 1 is greedy.") var votes: Int = 1
 
+    @OptionGroup var engine: EngineOptions
     @OptionGroup var sandbox: SandboxOptions
 
     func validate() throws {
@@ -28,7 +29,8 @@ struct AskCommand: AsyncParsableCommand {
 
     func run() async throws {
         let agent = try await DistilledAgent(
-            run: URL(fileURLWithPath: run), student: student, votes: votes, requiring: sandbox.required)
+            run: URL(fileURLWithPath: run), student: student, votes: votes,
+            options: engine.options(prefixTokens: 1 << 15), requiring: sandbox.required)
         let task = question.map(agent.task) ?? agent.sampleTask
         print("Question: \(task.question)\n")
         for try await event in agent.rollout.run(task) {

@@ -20,7 +20,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The environment variable that holds the endpoint's key.", valueName: "variable"))
     var endpointKey: String?
 
-    @Option(help: "Where a checkpoint's weights live: cpu or cuda.") var device: Device = .cpu
+    @OptionGroup var engine: EngineOptions
 
     func validate() throws {
         guard (model == nil) != (endpoint == nil) else {
@@ -34,7 +34,10 @@ struct ModelOptions: ParsableArguments {
     /// Where it is.
     /// - Parameter adapters: by name, folders of adapters over a checkpoint.
     func place(adapters: [String: URL] = [:]) throws -> ModelPlace {
-        if let model { return .folder(URL(fileURLWithPath: model), adapters: adapters, device: device) }
+        if let model {
+            return .folder(
+                URL(fileURLWithPath: model), adapters: adapters, options: engine.options(prefixTokens: 1 << 15))
+        }
         var place = TeacherPlan.Place(url: endpoint ?? "")
         place.model = endpointModel
         place.key = endpointKey

@@ -49,7 +49,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The longest a request may run, in seconds.") var requestSeconds = 600.0
     @Option(help: "How long requests under way may go on after a signal to stop, in seconds.") var drainSeconds = 30.0
     @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 15
-    @Option(help: "Where the weights live: cpu or cuda.") var device: Device = .cpu
+    @OptionGroup var engine: EngineOptions
     @Option(help: "Log lines as text or json.") var logs: LogForm = .text
     @OptionGroup var sandbox: SandboxOptions
 
@@ -94,7 +94,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func served() async throws -> ServedFolders {
         var served = ServedFolders(
-            LocalModel.Options(maximumSamples: max(maximumRunning, 64), device: device, prefixTokens: prefixTokens),
+            engine.options(maximumSamples: max(maximumRunning, 64), prefixTokens: prefixTokens),
             requiring: sandbox.required)
         let adapters = Dictionary(
             adapters.map(ServedFolders.Named.init).compactMap { place in place.name.map { ($0, place.folder) } },

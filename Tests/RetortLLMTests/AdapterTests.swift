@@ -46,11 +46,13 @@ struct AdapterTests {
         let (base, adapters) = try family(folder.url, adapters: ["caller", "planner", "summarizer"])
         var expected: [String: String] = [:]
         for (name, url) in adapters {
-            expected[name] = try await LocalModel(folder: url).complete(request("one two", nil))[0].text
+            expected[name] = try await LocalModel(folder: url, options: .init(weights: .float32)).complete(
+                request("one two", nil))[0].text
         }
-        expected["none"] = try await LocalModel(folder: base).complete(request("one two", nil))[0].text
+        expected["none"] = try await LocalModel(folder: base, options: .init(weights: .float32)).complete(
+            request("one two", nil))[0].text
         #expect(Set(expected.values).count == 4)
-        let model = try LocalModel(folder: base, options: .init(adapters: adapters))
+        let model = try LocalModel(folder: base, options: .init(weights: .float32, adapters: adapters))
         let found = try await withThrowingTaskGroup(of: (String, String).self) { group in
             for name in expected.keys {
                 group.addTask {
@@ -66,7 +68,7 @@ struct AdapterTests {
     func unknown() async throws {
         let folder = try ScratchFolder()
         let (base, adapters) = try family(folder.url, adapters: ["planner"])
-        let model = try LocalModel(folder: base, options: .init(adapters: adapters))
+        let model = try LocalModel(folder: base, options: .init(weights: .float32, adapters: adapters))
         let error = await #expect(throws: LanguageModelError.self) { try await model.complete(request("a", "planer")) }
         #expect("\(error.map(String.init(describing:)) ?? "")".contains("it has planner"))
     }

@@ -127,6 +127,27 @@ int ct_pack_int8(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnul
 int ct_pack_int4(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
                  ct_tensor *_Nullable *_Nonnull scales);
 
+// A weight [out, in] laid out in blocks, in bfloat16 or in signed bytes with scales: what `ct_linear` and `ct_embedding` take for
+// inference on the CPU. NULL with an empty ct_error() where this CPU or the extents do not suit.
+ct_tensor *_Nullable ct_pack_blocks(const ct_tensor *_Nonnull weight);
+int ct_pack_int8_blocks(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
+                        ct_tensor *_Nullable *_Nonnull scales);
+// Whether this CPU has kernels of ours for bfloat16 (AVX512-BF16).
+bool ct_has_blocks(void);
+
+// Attention over keys and values in pages (PagedAttention.h). q [tokens, heads · dim], k and v [tokens, key heads · dim]; angles
+// [tokens, turned]; pages [pages, key heads, 2, 16 · dim], written to; tables [sequences, pages], starts [sequences + 1] and firsts
+// [sequences] are int32.
+ct_tensor *_Nullable ct_paged_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k, const ct_tensor *_Nonnull v,
+                                        const ct_tensor *_Nonnull cosine, const ct_tensor *_Nonnull sine,
+                                        const ct_tensor *_Nullable q_norm, const ct_tensor *_Nullable k_norm,
+                                        ct_tensor *_Nonnull pages, const ct_tensor *_Nonnull tables,
+                                        const ct_tensor *_Nonnull starts, const ct_tensor *_Nonnull firsts, double scale,
+                                        int64_t window, double cap, double norm_epsilon);
+// Zeroed memory that takes room only where it is written.
+ct_tensor *_Nullable ct_zero_pages(const int64_t *_Nonnull shape, int rank, ct_dtype dtype);
+ct_tensor *_Nullable ct_from_int32(const int32_t *_Nonnull elements, const int64_t *_Nonnull shape, int rank);
+
 // In place: the only calls that change a tensor.
 int ct_copy_into(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull source);
 int ct_put(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull rows, const ct_tensor *_Nonnull columns,

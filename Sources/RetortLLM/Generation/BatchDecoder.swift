@@ -29,6 +29,9 @@ final class BatchDecoder {
         fixedSteps = stepping == .growing ? nil : FixedSteps(pass, records: stepping == .recorded)
     }
 
+    /// What the cache takes.
+    var cacheBytes: Int { cache.bytes }
+
     /// Why steps that were to be recorded are not; nil where they are.
     var recordingFailure: String? { fixedSteps?.failure }
 
@@ -84,7 +87,7 @@ final class BatchDecoder {
             let ends = lengths.reduce(into: [Int]()) { $0.append(($0.last ?? -1) + $1) }
             let perSample = zip(ends, prompts).flatMap { Array(repeating: $0, count: $1.samples) }
             let last = try hidden.reshaped([-1, network.configuration.hiddenSize]).rows(index(perSample))
-            return try TokenChooser.choose(network.logits(last), rows.map { $0.choice() })
+            return try TokenChooser.choose(network.logits(last), rows.flatMap { $0.choices(1) })
         }
     }
 
@@ -102,7 +105,7 @@ final class BatchDecoder {
             let logits = try scores(
                 behind: samples.map(\.lastToken), at: samples.map(\.length), adapters: samples.map(\.pending.adapter))
             for sample in samples { sample.advance() }
-            return try TokenChooser.choose(logits, samples.map { $0.choice() })
+            return try TokenChooser.choose(logits, samples.flatMap { $0.choices(1) })
         }
     }
 

@@ -24,6 +24,9 @@ final class KeyValueCache {
         self.device = device
     }
 
+    /// What it takes.
+    var bytes: Int { 2 * layerCount * rows * capacity * heads * dimension * dtype.bytes }
+
     /// Makes room for `rows` samples of `length` tokens; what is cached stays.
     func reserve(rows wantedRows: Int, length: Int) throws {
         guard wantedRows > rows || length > capacity else { return }

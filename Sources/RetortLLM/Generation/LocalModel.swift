@@ -1,6 +1,7 @@
 import Foundation
 import RetortCore
 import RetortTensor
+import Synchronization
 
 /// A checkpoint in this process.
 ///
@@ -23,57 +24,65 @@ public actor LocalModel: LanguageModel {
         public var prefillTokens: Int
         /// Where the weights live.
         public var device: Device
-        /// The precision they are computed in; nil takes float32 on the CPU and bfloat16 on CUDA.
-        public var dtype: DType?
-        /// Weights in few bits, on the CPU: smaller, and faster one token at a time; nil keeps them as they are.
-        public var packing: PackedWeight.Bits?
+        /// How the weights are held and computed with; nil takes what is fastest here without loss (`WeightPrecision.usual`).
+        public var weights: WeightPrecision?
+        /// The most memory that keys and values take, in bytes; requests that need more wait, or are refused.
+        public var cacheBytes: Int
+        /// Whether drafts of what comes next are looked up in the text itself and checked in one pass, where that pays. They change
+        /// no answer.
+        public var drafts: Bool
         /// PEFT adapters that are served side by side over the one set of weights, by the name that requests give.
         public var adapters: [String: URL]
-        /// How many tokens' keys and values are kept for prompts that begin alike, such as an agent's next step; 0 reads
-        /// every prompt whole, so that an answer never depends, in its last bits, on what was asked before.
+        /// How many tokens' keys and values are kept for prompts that begin alike, such as an agent's next step; 0 reads every
+        /// prompt whole. In bfloat16 and int8 on CPUs with AVX512-BF16 that changes no answer.
         public var prefixTokens: Int
         /// Whether decoding steps on CUDA are recorded and replayed (CUDA graphs), where that can be had. The cache then has room for
         /// the next power of two of samples and tokens.
         public var recordsSteps: Bool
+        /// A quarter of the machine's memory.
+        public static let usualCacheBytes = Int(ProcessInfo.processInfo.physicalMemory / 4)
+
         /// For tests; nil decides by what there is.
         var stepping: BatchDecoder.Stepping?
 
         /// One model in its own precision, without adapters.
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
-            dtype: DType? = nil, packing: PackedWeight.Bits? = nil, adapters: [String: URL] = [:],
-            prefixTokens: Int = 0, recordsSteps: Bool = true
+            weights: WeightPrecision? = nil, adapters: [String: URL] = [:], prefixTokens: Int = 0,
+            cacheBytes: Int = Options.usualCacheBytes, drafts: Bool = true, recordsSteps: Bool = true
         ) {
+            self.weights = weights
+            self.cacheBytes = cacheBytes
+            self.drafts = drafts
             self.recordsSteps = recordsSteps
             self.prefixTokens = prefixTokens
-            self.packing = packing
             self.adapters = adapters
             self.maximumSamples = maximumSamples
             self.maximumWaiting = maximumWaiting
             self.prefillTokens = prefillTokens
             self.device = device
-            self.dtype = dtype
         }
     }
 
     public nonisolated let identity: String
     /// How many weights the model has, without adapters.
     public nonisolated let parameterCount: Int
+    /// How its weights are held.
+    public nonisolated let weights: WeightPrecision
     /// Longest prompt and completion together, in tokens.
     public nonisolated let contextLength: Int
     private nonisolated let executor: EngineExecutor
-    private let options: Options
-    private let vocabularySize: Int
-    private let tokenizer: Tokenizer
-    private let template: any ChatTemplate
+    private nonisolated let options: Options
+    private nonisolated let vocabularySize: Int
+    private nonisolated let tokenizer: Tokenizer
+    private nonisolated let template: any ChatTemplate
     private let endTokens: Set<Int>
-    private let adapterNumbers: [String: Int]
-    private let decoder: BatchDecoder
-    private let prefixes: PrefixStore?
+    private nonisolated let adapterNumbers: [String: Int]
+    private let batch: any SampleBatch
+    private let dense: DenseBatch?
+    private let use = Mutex(CacheUse())
     /// For requests with a grammar; made for the first of them.
     private lazy var vocabulary = TokenTrie(tokenizer, endTokens: endTokens)
-    private var waiting: [PendingRequest] = []
-    private var running: [RunningSample] = []
     private var isLooping = false
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -81,9 +90,10 @@ public actor LocalModel: LanguageModel {
     /// Opens a Hugging Face folder, or a folder with a PEFT adapter that names its base.
     public init(folder: URL, identity: String? = nil, options: Options = Options()) throws {
         let checkpoint = try Checkpoint(folder: folder)
-        let network = try checkpoint.network(
-            dtype: options.dtype ?? (options.device == .cuda || options.packing != nil ? .bfloat16 : .float32),
-            device: options.device)
+        let weights = options.weights ?? .usual(on: options.device)
+        try weights.check(options.device)
+        let network = try checkpoint.network(dtype: weights.dtype, device: options.device)
+        self.weights = weights
         self.options = options
         self.identity = identity ?? folder.lastPathComponent
         parameterCount = network.parameterCount
@@ -93,15 +103,20 @@ public actor LocalModel: LanguageModel {
             try AdapterFile.attach(folder, to: network, servedAs: number)
         }
         adapterNumbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
-        if let packing = options.packing { try network.pack(packing) }
+        if options.device == .cpu, let bits = weights.packing { try network.pack(bits) }
         contextLength = network.configuration.maximumPositions
         vocabularySize = network.configuration.vocabularySize
         tokenizer = checkpoint.tokenizer
         template = checkpoint.template
         endTokens = checkpoint.endTokens
-        let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
-        decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
-        prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
+        if options.device == .cuda || options.stepping != nil {
+            let dense = DenseBatch(network, tokenizer: tokenizer, endTokens: endTokens, options: options)
+            self.dense = dense
+            batch = dense
+        } else {
+            dense = nil
+            batch = try PagedBatch(network, tokenizer: tokenizer, endTokens: endTokens, options: options)
+        }
         executor = EngineExecutor(name: "retort.model")
     }
 
@@ -109,22 +124,20 @@ public actor LocalModel: LanguageModel {
 
     /// Why decoding steps that were to be recorded are not (CUDA graphs); nil where they are, and where they were not to be.
     public var recordingFailure: String? {
-        decoder.recordingFailure ?? (options.device == .cuda && options.recordsSteps ? DeviceGraph.refusal : nil)
+        dense?.recordingFailure ?? (options.device == .cuda && options.recordsSteps ? DeviceGraph.refusal : nil)
     }
 
     public nonisolated func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in
             let pending = PendingRequest(request, continuation)
             continuation.onTermination = { _ in pending.cancel() }
-            Task { await self.submit(pending) }
+            Task { await self.admit(pending) }
         }
     }
 
-    private func submit(_ pending: PendingRequest) {
+    /// Templates are rendered and texts made tokens here, beside the thread that decodes.
+    private nonisolated func admit(_ pending: PendingRequest) async {
         do {
-            guard waiting.count < options.maximumWaiting else {
-                throw LocalModelError.tooManyRequests(limit: options.maximumWaiting)
-            }
             guard (1...options.maximumSamples).contains(pending.request.samples) else {
                 throw LocalModelError.sampleCount(pending.request.samples, limit: options.maximumSamples)
             }
@@ -134,7 +147,6 @@ public actor LocalModel: LanguageModel {
                 }
                 pending.adapter = number
             }
-            pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary) }
             pending.prompt = try prompt(of: pending.request)
             guard pending.prompt.count < contextLength else {
                 throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)
@@ -142,13 +154,27 @@ public actor LocalModel: LanguageModel {
         } catch {
             return pending.finish(throwing: error)
         }
-        waiting.append(pending)
+        await submit(pending)
+    }
+
+    private func submit(_ pending: PendingRequest) {
+        do {
+            guard batch.waitingCount < options.maximumWaiting else {
+                throw LocalModelError.tooManyRequests(limit: options.maximumWaiting)
+            }
+            if pending.request.grammar != nil, pending.constraint == nil {
+                pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary) }
+            }
+            try batch.add(pending)
+        } catch {
+            return pending.finish(throwing: error)
+        }
         guard !isLooping else { return }
         isLooping = true
         Task { await self.loop() }
     }
 
-    private func prompt(of request: GenerationRequest) throws -> [Int32] {
+    private nonisolated func prompt(of request: GenerationRequest) throws -> [Int32] {
         let tokens: [Int32]
         switch request.plain {
         case .text(let text): tokens = tokenizer.opening + tokenizer.encode(text, specials: .recognised)
@@ -172,95 +198,25 @@ public actor LocalModel: LanguageModel {
         return tokens
     }
 
-    /// Decodes until nothing is left, letting new requests in between steps.
+    /// Works until nothing is left, letting new requests in between rounds.
     private func loop() async {
-        while !(waiting.isEmpty && running.isEmpty) {
-            do {
-                try admit()
-                try decode()
-            } catch {
-                for sample in running { sample.pending.finish(throwing: error) }
-                running.removeAll()
-            }
+        while !batch.isEmpty {
+            batch.round()
+            use.withLock { $0 = batch.cacheUse }
             await Task.yield()
         }
         isLooping = false
     }
 
-    /// Reads the prompts of as many waiting requests as there is room for, in one packed row.
-    private func admit() throws {
-        waiting.removeAll { $0.isCancelled }
-        var batch: [PendingRequest] = []
-        var rows = running.count
-        var tokens = 0
-        while let next = waiting.first, rows + next.request.samples <= options.maximumSamples,
-            batch.isEmpty || tokens + next.prompt.count <= options.prefillTokens
-        {
-            rows += next.request.samples
-            tokens += next.prompt.count
-            batch.append(waiting.removeFirst())
-        }
-        guard !batch.isEmpty else { return }
-        let started = batch.flatMap { pending in
-            (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
-        }
-        let prompts = batch.map { pending in
-            BatchDecoder.Prompt(
-                tokens: pending.prompt, samples: pending.request.samples, adapter: pending.adapter,
-                known: prefixes?.match(pending.prompt, adapter: pending.adapter))
-        }
-        do {
-            let choices = try decoder.prefill(prompts, firstRow: running.count, rows: started)
-            running += started
-            accept(choices, from: running.count - started.count)
-        } catch {
-            // They are no longer waiting and do not run yet: nobody else would tell them.
-            for pending in batch { pending.finish(throwing: error) }
-            throw error
-        }
-    }
-
-    private func decode() throws {
-        for sample in running where sample.pending.isCancelled { sample.isFinished = true }
-        try removeFinished()
-        guard !running.isEmpty else { return }
-        accept(try decoder.step(running), from: 0)
-        try removeFinished()
-    }
-
-    /// Gives each sample from row `first` on its new token.
-    private func accept(_ choices: [TokenChooser.Choice], from first: Int) {
-        for (sample, choice) in zip(running[first...], choices) {
-            sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
-        }
-    }
-
-    /// Keeps what a finished sample has read; of a request's samples the first one's, which hold the same prompt.
-    private func keep(_ sample: RunningSample, row: Int) throws {
-        guard let prefixes, sample.index == 0 else { return }
-        let (tokens, adapter) = (sample.cached, sample.pending.adapter)
-        guard prefixes.wants(tokens, adapter: adapter) else { return }
-        prefixes.keep(try decoder.contents(row: row, of: tokens, adapter: adapter))
-    }
-
-    /// Closes the gaps that finished samples leave, last row first.
-    private func removeFinished() throws {
-        for row in running.indices.reversed() where running[row].isFinished {
-            try keep(running[row], row: row)
-            let last = running.count - 1
-            if row != last {
-                try decoder.move(row: last, to: row, length: running[last].length)
-                running.swapAt(row, last)
-            }
-            running.removeLast()
-        }
-    }
+    /// What keys and values take now, in bytes.
+    public nonisolated var cacheUse: CacheUse { use.withLock { $0 } }
 }
 
 /// Requests that a local model cannot take.
 public enum LocalModelError: Error, CustomStringConvertible {
     case tooManyRequests(limit: Int)
     case sampleCount(Int, limit: Int)
+    case tooLarge(tokens: Int, limit: Int)
 
     public var description: String {
         switch self {
@@ -268,6 +224,9 @@ public enum LocalModelError: Error, CustomStringConvertible {
             "\(limit) requests are already waiting for the model; wait for some to finish, or raise maximumWaiting"
         case .sampleCount(let count, let limit):
             "a request for \(count) samples cannot be served; ask for 1 to \(limit)"
+        case .tooLarge(let tokens, let limit):
+            "the prompt and the longest answers are \(tokens) tokens, and the cache holds \(limit); ask for fewer samples or "
+                + "tokens, or give the cache more memory"
         }
     }
 }

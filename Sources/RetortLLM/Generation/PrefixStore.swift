@@ -47,6 +47,11 @@ final class PrefixStore {
         return best
     }
 
+    /// What all entries take.
+    var bytes: Int {
+        entries.reduce(0) { $0 + $1.past.reduce(0) { $0 + ($1.key.count + $1.value.count) * $1.key.dtype.bytes } }
+    }
+
     /// Whether tokens are worth keeping: some room is allowed, and they are not known yet.
     func wants(_ tokens: [Int32], adapter: Int?) -> Bool {
         tokens.count >= Self.shortest && tokens.count <= limit

@@ -14,6 +14,7 @@ final class PendingRequest: Sendable {
         var adapter: Int?
         var constraint: TokenConstraint?
         var unfinished: Int?
+        var isFailed = false
     }
 
     init(_ request: GenerationRequest, _ continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation) {
@@ -54,8 +55,11 @@ final class PendingRequest: Sendable {
         if left == 0 { continuation.finish() }
     }
 
+    /// Whether it ended with an error.
+    var isFailed: Bool { state.withLock { $0.isFailed } }
+
     func finish(throwing error: any Error) {
-        cancel()
+        state.withLock { ($0.isCancelled, $0.isFailed) = (true, true) }
         continuation.finish(throwing: error)
     }
 }
@@ -94,12 +98,20 @@ final class RunningSample {
         matcher = StopMatcher(pending.request.stops)
     }
 
-    /// How this sample wants its next token.
-    func choice() -> TokenChooser.Row {
+    /// How this sample wants its next tokens, of which those that it accepts are drawn for good.
+    func choices(_ count: Int) -> [TokenChooser.Row] {
         let sampling = pending.request.sampling.forSample(index)
-        return TokenChooser.Row(
-            sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &generator) : 0,
-            alternatives: pending.request.report.alternatives, constraint: constraint)
+        var ahead = generator
+        return (0..<count).map { _ in
+            TokenChooser.Row(
+                sampling: sampling, draw: sampling.temperature > 0 ? Double.random(in: 0..<1, using: &ahead) : 0,
+                alternatives: pending.request.report.alternatives, constraint: constraint)
+        }
+    }
+
+    /// How many tokens may still be written.
+    func room(contextLength: Int) -> Int {
+        min(pending.request.maximumTokens - written.count, contextLength - length - 1)
     }
 
     /// The tokens in the cache: all but the last one written.
@@ -110,6 +122,7 @@ final class RunningSample {
 
     func accept(_ choice: TokenChooser.Choice, endTokens: Set<Int>, contextLength: Int) {
         let token = choice.token
+        if pending.request.sampling.forSample(index).temperature > 0 { _ = Double.random(in: 0..<1, using: &generator) }
         lastToken = token
         written.append(Int32(token))
         if pending.request.report != .none { report(choice, endsTurn: endTokens.contains(token)) }
@@ -153,8 +166,10 @@ final class RunningSample {
             if let stop { reason = .stop(stop) } else { emit(matcher.flush()) }
         }
         let elapsed = start.duration(to: .now) / .seconds(1)
+        // Samples of one request run side by side: their time is counted once.
         let usage = Usage(
-            promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count, seconds: elapsed)
+            promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count,
+            seconds: index == 0 ? elapsed : 0)
         let tokens =
             pending.request.report == .none
             ? nil : TokenIDs(prompt: pending.prompt, completion: written)

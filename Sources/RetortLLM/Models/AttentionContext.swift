@@ -15,6 +15,13 @@ public protocol AttentionContext {
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor
 }
 
+/// A context that takes a layer's projections as they are, and does all of the rest at once.
+protocol ProjectedAttention: AttentionContext {
+    /// Attends from queries, keys and values `[batch, length, heads · dim]`, neither normalised nor turned yet.
+    /// - Returns: `[batch, length, heads · dim]`.
+    func attend(_ attention: Attention, _ projected: [Tensor], _ angles: RotaryEmbedding.Angles) throws -> Tensor
+}
+
 /// What sets a layer's attention apart.
 public struct AttentionForm: Sendable, Hashable {
     /// How many tokens back a query sees, its own included; nil sees all.

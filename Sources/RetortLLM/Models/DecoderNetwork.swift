@@ -9,7 +9,7 @@ public final class DecoderNetwork {
     /// Where the weights are.
     public let device: Device
     /// `[vocabulary, hidden]`.
-    let embedTokens: Tensor
+    private(set) var embedTokens: Tensor
     let layers: [DecoderBlock]
     let norm: Norm
     /// `[vocabulary, hidden]`; the embedding itself when tied.
@@ -108,13 +108,20 @@ public final class DecoderNetwork {
         return try (scores * (1 / cap)).tanh() * cap
     }
 
-    /// Holds the matrices in few bits from now on: for inference only. The embedding stays as it is.
+    /// Lays the matrices out for inference from now on, in few bits or in blocks.
+    ///
+    /// The embedding stays as it is, but for one that is the head, too, and keeps its precision: it is held once.
     public func pack(_ bits: PackedWeight.Bits) throws {
         try withoutGradients {
             for (_, linear) in projections { try linear.pack(bits) }
             // Scores decide everything: the head keeps eight bits.
-            packedHead = try PackedWeight(head, bits: .int8)
-            if packedHead != nil, !configuration.tiesWordEmbeddings { head = try Tensor.zeros([0], dtype: head.dtype) }
+            packedHead = try PackedWeight(head, bits: bits == .int4 ? .int8 : bits)
+            guard let packedHead else { return }
+            if configuration.tiesWordEmbeddings {
+                guard let table = packedHead.table else { return }
+                embedTokens = table
+            }
+            head = try Tensor.zeros([0], dtype: head.dtype)
         }
     }
 
@@ -195,14 +202,14 @@ final class Attention {
     /// Query, key and value apart, or all in one.
     private let inputs: [(name: String, linear: Linear)]
     private let output: Linear
-    private let headNorms: (query: Norm, key: Norm)?
+    let headNorms: (query: Norm, key: Norm)?
     private let name: String
-    private let layer: Int
-    private let dimension: Int
+    let layer: Int
+    let dimension: Int
     private let widths: [Int]
     /// What queries are multiplied by, so that the usual scaling of scores amounts to the family's own.
-    private let queryScale: Double
-    private let form: AttentionForm
+    let queryScale: Double
+    let form: AttentionForm
 
     init(_ configuration: DecoderConfiguration, layer: Int, _ name: String, _ weights: any WeightSource) throws {
         self.name = name
@@ -237,6 +244,16 @@ final class Attention {
         let projected =
             try inputs.count == 1
             ? inputs[0].linear(x).split(widths, axis: -1) : Linear.all(inputs.map(\.linear), of: x)
+        if let context = context as? any ProjectedAttention {
+            return try output(context.attend(self, projected, angles))
+        }
+        return try output(attend(projected, angles, context))
+    }
+
+    /// A step after the other: norms of heads, angles, attention.
+    private func attend(
+        _ projected: [Tensor], _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
+    ) throws -> Tensor {
         var (query, key) = (try heads(projected[0]), try heads(projected[1]))
         if let headNorms { (query, key) = (try headNorms.query(query), try headNorms.key(key)) }
         query = try RotaryEmbedding.rotate(query, by: angles)
@@ -244,8 +261,8 @@ final class Attention {
         let attended = try context.attend(
             layer: layer, query: query, key: RotaryEmbedding.rotate(key, by: angles), value: heads(projected[2]),
             form: form)
-        let joined = try attended.transposed(1, 2).reshaped([x.shape[0], x.shape[1], -1])
-        return try output(joined)
+        let shape = projected[0].shape
+        return try attended.transposed(1, 2).reshaped([shape[0], shape[1], -1])
     }
 
     /// `[batch, length, heads · dim] → [batch, heads, length, dim]`.
@@ -295,7 +312,7 @@ final class FeedForward {
 final class Norm {
     let name: String
     let weight: Tensor
-    private let epsilon: Double
+    let epsilon: Double
     private let isFromOne: Bool
 
     init(_ configuration: DecoderConfiguration, _ name: String, _ weights: any WeightSource, width: Int? = nil) throws {
@@ -305,8 +322,11 @@ final class Norm {
         isFromOne = configuration.normsFromOne
     }
 
+    /// What normalised elements are multiplied by.
+    func scale() throws -> Tensor { try isFromOne ? weight + 1 : weight }
+
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let scale = try isFromOne ? weight + 1 : weight
+        let scale = try scale()
         return try x.rmsNorm(scale.dtype == x.dtype ? scale : scale.to(x.dtype), epsilon: epsilon)
     }
 }

@@ -1,0 +1,215 @@
+#include "BlockedProducts.h"
+
+#include "ScaledRows.h"
+#include "Threads.h"
+#include "Tiles.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
+#include <cstring>
+
+#if defined(__x86_64__)
+
+namespace {
+
+using namespace tiles;
+
+// How many bytes ahead of where it reads, a product of few rows fetches each block's weights.
+constexpr int64_t far_ahead = 1024;
+
+// What a product reads and writes; `rows` rows of x.
+template <typename Kind>
+struct Product {
+    const typename Kind::Input *x;
+    // Of bytes, each row's scale; else null.
+    const float *row_scales;
+    const typename Kind::Weight *weight;
+    // Of bytes, each output's scale; else null.
+    const c10::BFloat16 *scales;
+    // May be null.
+    const c10::BFloat16 *bias;
+    c10::BFloat16 *y;
+    int64_t rows, outputs, inputs;
+
+    int64_t blocks() const { return outputs / places; }
+
+    const typename Kind::Weight *block(int64_t number) const { return weight + number * places * inputs; }
+
+    // A register of sums to y: scaled, with bias, in bfloat16.
+    INLINE void write(typename Kind::Sum sum, int64_t row, int64_t output) const {
+        __m512 values = Kind::floats(sum);
+        if (scales)
+            values = _mm512_mul_ps(values, _mm512_mul_ps(floats(0xffff, scales + output), _mm512_set1_ps(row_scales[row])));
+        if (bias) values = _mm512_add_ps(values, floats(0xffff, bias + output));
+        _mm256_storeu_epi16(y + row * outputs + output, (__m256i)_mm512_cvtneps_pbh(values));
+    }
+
+    template <int Rows, int Blocks>
+    AVX512 void tile(int64_t row, int64_t first) const {
+        const typename Kind::Weight *weights[Blocks];
+        for (int b = 0; b < Blocks; ++b) weights[b] = block(first + b);
+        typename Kind::Sum sums[Rows][Blocks];
+        clear<Kind>(sums);
+        accumulate<Kind>(sums, x + row * inputs, inputs, weights, places * pair, inputs / pair, Rows <= 2 ? far_ahead : 0);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < Rows; ++r)
+#pragma clang loop unroll(full)
+            for (int b = 0; b < Blocks; ++b) write(sums[r][b], row + r, (first + b) * places);
+    }
+
+    // All rows with some blocks, which stay in the cache meanwhile.
+    template <int Blocks>
+    AVX512 void stripe(int64_t first) const {
+        for_rows(rows, [&]<int Rows>(int64_t row) AVX512 { tile<Rows, Blocks>(row, first); });
+    }
+
+    AVX512 void run(int64_t begin, int64_t end) const {
+        int64_t block = begin;
+        // One or two rows have few sums: more blocks side by side keep more of them under way.
+        if (rows == 1)
+            for (; block + 8 <= end; block += 8) tile<1, 8>(0, block);
+        if (rows == 2)
+            for (; block + 8 <= end; block += 8) tile<2, 8>(0, block);
+        for (; block + 4 <= end; block += 4) stripe<4>(block);
+        for (; block + 2 <= end; block += 2) stripe<2>(block);
+        for (; block < end; ++block) stripe<1>(block);
+    }
+};
+
+// Several products of one x, the threads' shares of all of them one after the other: threads meet once for all.
+template <typename Kind>
+void multiply(const std::vector<Product<Kind>> &products) {
+    int64_t work = 0;
+    for (const auto &p : products) work += p.outputs * p.inputs * (p.rows + 1) / 2;
+    // A share is worth a thread's waking when it has this many products.
+    Threads::run(work / 65536, [&](int64_t number, int64_t count) {
+        // Where one product's blocks do not share out evenly, the next one's make up for it.
+        int64_t behind = number;
+        for (const auto &p : products) {
+            constexpr int64_t together = 4;
+            const int64_t pieces = (p.blocks() + together - 1) / together;
+            const int64_t first = pieces * behind / count, last = pieces * (behind + 1) / count;
+            p.run(std::min(first * together, p.blocks()), std::min(last * together, p.blocks()));
+            behind = count - 1 - behind;
+        }
+    });
+}
+
+const c10::BFloat16 *data(const at::Tensor &x) { return x.defined() ? x.const_data_ptr<c10::BFloat16>() : nullptr; }
+
+bool fits(const at::Tensor &weight) {
+    return cpu_fits() && weight.is_cpu() && weight.dim() == 2 && weight.size(0) > 0 && weight.size(0) % places == 0 &&
+           weight.size(1) > 0 && weight.size(1) % lane == 0;
+}
+
+// `[out, in] → [out / 16, in / 2, 16, 2]`.
+at::Tensor in_blocks(const at::Tensor &weight) {
+    return weight.view({weight.size(0) / places, places, weight.size(1) / pair, pair}).transpose(1, 2).contiguous();
+}
+
+void check(const at::Tensor &x, const std::vector<blocked_products::Weights> &weights) {
+    TORCH_CHECK(!c10::GradMode::is_enabled(), "a matrix in blocks is for inference, and gradients are enabled");
+    TORCH_CHECK(x.is_cpu() && x.scalar_type() == at::kBFloat16, "a matrix in blocks takes bfloat16 on the CPU, not ",
+                x.scalar_type());
+    const auto kind = weights.front().values.scalar_type();
+    for (const auto &[values, scales, bias] : weights) {
+        TORCH_CHECK(blocked_products::is_blocked(values) && values.is_contiguous() && values.scalar_type() == kind,
+                    "the matrices of one input are not of one kind");
+        const int64_t outputs = values.size(0) * places;
+        TORCH_CHECK(values.size(1) * pair == x.size(-1), "a matrix with ", values.size(1) * pair, " inputs does not take ",
+                    x.size(-1));
+        TORCH_CHECK(!bias.defined() || (bias.scalar_type() == at::kBFloat16 && bias.is_contiguous() && bias.numel() == outputs),
+                    "the bias of a matrix in blocks must be ", outputs, " bfloat16 numbers");
+        TORCH_CHECK((kind == at::kBFloat16 && !scales.defined()) ||
+                        (kind == at::kChar && scales.defined() && scales.scalar_type() == at::kBFloat16 &&
+                         scales.is_contiguous() && scales.numel() == outputs),
+                    "a matrix in blocks is bfloat16, or int8 with ", outputs, " bfloat16 scales");
+    }
+}
+
+}
+
+bool blocked_products::has_kernels() { return cpu_fits(); }
+
+std::optional<at::Tensor> blocked_products::pack(const at::Tensor &weight) {
+    if (!fits(weight)) return std::nullopt;
+    return in_blocks(weight.to(at::kBFloat16));
+}
+
+std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::Tensor &weight) {
+    if (!fits(weight)) return std::nullopt;
+    const auto whole = weight.to(at::kFloat), scale = (whole.abs().amax(1) / 127).clamp_min(1e-10).to(at::kBFloat16);
+    const auto bytes = (whole / scale.to(at::kFloat).unsqueeze(1)).round().clamp(-127, 127).to(at::kChar);
+    return Weights{in_blocks(bytes), scale, {}};
+}
+
+std::vector<at::Tensor> blocked_products::linears(const at::Tensor &x, const std::vector<Weights> &weights) {
+    check(x, weights);
+    const at::Tensor input = x.contiguous();
+    const int64_t inputs = x.size(-1), rows = x.numel() / inputs;
+    std::vector<at::Tensor> results;
+    for (const auto &each : weights) {
+        auto shape = x.sizes().vec();
+        shape.back() = each.values.size(0) * places;
+        results.push_back(at::empty(shape, x.options()));
+    }
+    if (rows == 0) return results;
+    auto all = [&](auto kind, const auto *from, const float *row_scales) {
+        using Kind = decltype(kind);
+        std::vector<Product<Kind>> products;
+        for (size_t i = 0; i < weights.size(); ++i) {
+            const auto &[values, scales, bias] = weights[i];
+            products.push_back({from, row_scales, values.template const_data_ptr<typename Kind::Weight>(), data(scales),
+                                data(bias), results[i].mutable_data_ptr<c10::BFloat16>(), rows, results[i].size(-1), inputs});
+        }
+        multiply(products);
+    };
+    if (weights.front().values.scalar_type() == at::kChar) {
+        const ScaledRows scaled(data(input), rows, inputs);
+        all(Bytes(), scaled.values.get(), scaled.scales.data());
+    } else if (prefers_wide()) {
+        const at::Tensor wide = input.to(at::kFloat);
+        all(Wide(), wide.const_data_ptr<float>(), nullptr);
+    } else {
+        all(Halves(), data(input), nullptr);
+    }
+    return results;
+}
+
+at::Tensor blocked_products::rows(const at::Tensor &values, const at::Tensor &indices) {
+    TORCH_CHECK(is_blocked(values) && values.scalar_type() == at::kBFloat16 && values.is_contiguous() &&
+                    indices.scalar_type() == at::kLong && indices.is_cpu(),
+                "rows are looked up in a bfloat16 matrix in blocks, by int64 indices");
+    const int64_t outputs = values.size(0) * places, pairs = values.size(1), count = indices.numel();
+    const at::Tensor wanted = indices.contiguous();
+    const auto *row = wanted.const_data_ptr<int64_t>();
+    for (int64_t i = 0; i < count; ++i)
+        TORCH_CHECK_INDEX(row[i] >= 0 && row[i] < outputs, "index ", row[i], " is out of range; there are ", outputs, " rows");
+    auto shape = indices.sizes().vec();
+    shape.push_back(pairs * pair);
+    at::Tensor found = at::empty(shape, values.options());
+    const auto *from = values.const_data_ptr<c10::BFloat16>();
+    auto *to = found.mutable_data_ptr<c10::BFloat16>();
+    Threads::run(count / 8, [&](int64_t number, int64_t threads) {
+        for (int64_t i = count * number / threads; i < count * (number + 1) / threads; ++i) {
+            const auto *source = from + (row[i] / places * pairs * places + row[i] % places) * pair;
+            for (int64_t k = 0; k < pairs; ++k) std::memcpy(to + (i * pairs + k) * pair, source + k * places * pair, 4);
+        }
+    });
+    return found;
+}
+
+#else
+
+bool blocked_products::has_kernels() { return false; }
+std::optional<at::Tensor> blocked_products::pack(const at::Tensor &) { return std::nullopt; }
+std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::Tensor &) { return std::nullopt; }
+std::vector<at::Tensor> blocked_products::linears(const at::Tensor &, const std::vector<Weights> &) {
+    TORCH_CHECK(false, "no matrix is laid out in blocks on this CPU");
+}
+at::Tensor blocked_products::rows(const at::Tensor &, const at::Tensor &) {
+    TORCH_CHECK(false, "no matrix is laid out in blocks on this CPU");
+}
+
+#endif

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "Lanes.h"
+#include "Threads.h"
+
+#if defined(__x86_64__)
+#include <bit>
+#include <memory>
+#include <vector>
+
+// Rows of bfloat16 numbers as 16-bit integers, and what each row's are to be multiplied by.
+//
+// The more inputs, the smaller the integers, so that no sum of all products leaves 32 bits: with 1,536 inputs rounding is at
+// most 2^-14 of a row's largest value, with 4,864 2^-12. A weight's own rounding to a byte is 2^-8 of its row's largest.
+struct ScaledRows {
+    std::unique_ptr<int16_t[]> values;
+    std::vector<float> scales;
+
+    ScaledRows(const c10::BFloat16 *from, int64_t rows, int64_t inputs)
+        : values(std::make_unique_for_overwrite<int16_t[]>(rows * inputs)), scales(rows) {
+        Threads::run(rows * inputs / 65536, [&](int64_t number, int64_t count) {
+            for (int64_t row = rows * number / count; row < rows * (number + 1) / count; ++row)
+                scales[row] = scaled(from + row * inputs, values.get() + row * inputs, inputs);
+        });
+    }
+
+private:
+    AVX512 static float scaled(const c10::BFloat16 *from, int16_t *into, int64_t inputs) {
+        const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / (127 * (inputs + 1)) - 1);
+        // As integers, since among these what is no number is the largest and so makes all products of the row none.
+        __m512i most = _mm512_setzero_si512();
+        for (int64_t k = 0; k < inputs; k += 16)
+            most = _mm512_max_epi32(most, _mm512_castps_si512(_mm512_abs_ps(lanes::floats(0xffff, from + k))));
+        const float top = std::bit_cast<float>(_mm512_reduce_max_epi32(most));
+        const __m512 factor = _mm512_set1_ps(top > 0 ? largest / top : 0);
+        for (int64_t k = 0; k < inputs; k += 16) {
+            const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(lanes::floats(0xffff, from + k), factor));
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(into + k), _mm512_cvtsepi32_epi16(rounded));
+        }
+        return top / largest;
+    }
+};
+
+#endif

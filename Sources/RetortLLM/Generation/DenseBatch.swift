@@ -1,0 +1,117 @@
+import RetortCore
+import RetortTensor
+
+/// Requests over keys and values that lie densely, a row a sample: on CUDA, where steps in few shapes can be recorded.
+///
+/// A prompt is read as soon as there is room, every step serves all running samples, and a finished sample makes room at once.
+final class DenseBatch: SampleBatch {
+    private let decoder: BatchDecoder
+    private let prefixes: PrefixStore?
+    private let tokenizer: Tokenizer
+    private let endTokens: Set<Int>
+    private let contextLength: Int
+    private let options: LocalModel.Options
+    private var waiting: [PendingRequest] = []
+    private var running: [RunningSample] = []
+
+    init(_ network: DecoderNetwork, tokenizer: Tokenizer, endTokens: Set<Int>, options: LocalModel.Options) {
+        let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
+        decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
+        prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
+        self.tokenizer = tokenizer
+        self.endTokens = endTokens
+        contextLength = network.configuration.maximumPositions
+        self.options = options
+    }
+
+    var isEmpty: Bool { waiting.isEmpty && running.isEmpty }
+
+    var waitingCount: Int { waiting.count }
+
+    var cacheUse: CacheUse {
+        CacheUse(budget: decoder.cacheBytes, running: decoder.cacheBytes, kept: prefixes?.bytes ?? 0)
+    }
+
+    /// Why steps that were to be recorded are not; nil where they are.
+    var recordingFailure: String? { decoder.recordingFailure }
+
+    func add(_ request: PendingRequest) { waiting.append(request) }
+
+    func round() {
+        do {
+            try admit()
+            try decode()
+        } catch {
+            for sample in running { sample.pending.finish(throwing: error) }
+            running.removeAll()
+        }
+    }
+
+    /// Reads the prompts of as many waiting requests as there is room for, in one packed row.
+    private func admit() throws {
+        waiting.removeAll { $0.isCancelled }
+        var batch: [PendingRequest] = []
+        var rows = running.count
+        var tokens = 0
+        while let next = waiting.first, rows + next.request.samples <= options.maximumSamples,
+            batch.isEmpty || tokens + next.prompt.count <= options.prefillTokens
+        {
+            rows += next.request.samples
+            tokens += next.prompt.count
+            batch.append(waiting.removeFirst())
+        }
+        guard !batch.isEmpty else { return }
+        let started = batch.flatMap { pending in
+            (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
+        }
+        let prompts = batch.map { pending in
+            BatchDecoder.Prompt(
+                tokens: pending.prompt, samples: pending.request.samples, adapter: pending.adapter,
+                known: prefixes?.match(pending.prompt, adapter: pending.adapter))
+        }
+        do {
+            let choices = try decoder.prefill(prompts, firstRow: running.count, rows: started)
+            running += started
+            accept(choices, from: running.count - started.count)
+        } catch {
+            // They are no longer waiting and do not run yet: nobody else would tell them.
+            for pending in batch { pending.finish(throwing: error) }
+        }
+    }
+
+    private func decode() throws {
+        for sample in running where sample.pending.isCancelled { sample.isFinished = true }
+        try removeFinished()
+        guard !running.isEmpty else { return }
+        accept(try decoder.step(running), from: 0)
+        try removeFinished()
+    }
+
+    /// Gives each sample from row `first` on its new token.
+    private func accept(_ choices: [TokenChooser.Choice], from first: Int) {
+        for (sample, choice) in zip(running[first...], choices) {
+            sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
+        }
+    }
+
+    /// Keeps what a finished sample has read; of a request's samples the first one's, which hold the same prompt.
+    private func keep(_ sample: RunningSample, row: Int) throws {
+        guard let prefixes, sample.index == 0 else { return }
+        let (tokens, adapter) = (sample.cached, sample.pending.adapter)
+        guard prefixes.wants(tokens, adapter: adapter) else { return }
+        prefixes.keep(try decoder.contents(row: row, of: tokens, adapter: adapter))
+    }
+
+    /// Closes the gaps that finished samples leave, last row first.
+    private func removeFinished() throws {
+        for row in running.indices.reversed() where running[row].isFinished {
+            try keep(running[row], row: row)
+            let last = running.count - 1
+            if row != last {
+                try decoder.move(row: last, to: row, length: running[last].length)
+                running.swapAt(row, last)
+            }
+            running.removeLast()
+        }
+    }
+}

@@ -1,0 +1,364 @@
+import RetortCore
+import RetortTensor
+
+/// Requests over keys and values in pages.
+///
+/// A round is one pass through the network: some tokens of the prompts that are being read, and of every sample the last token with a
+/// draft of what may follow. So no answer waits for somebody else's long prompt, and samples cost what their own lengths cost.
+/// Requests are admitted by the pages that they can come to need, the first ones first; one that must wait does not hold up smaller ones
+/// behind it, for a while.
+final class PagedBatch: SampleBatch {
+    /// A prompt on its way into the pages.
+    private final class Reading {
+        let pending: PendingRequest
+        var sequence: PagedSequence
+        /// Pages that it and its samples may come to need besides.
+        var promised: Int
+        let samples: [RunningSample]
+
+        init(_ pending: PendingRequest, _ sequence: PagedSequence, promised: Int, tokenizer: Tokenizer) {
+            self.pending = pending
+            self.sequence = sequence
+            self.promised = promised
+            samples = (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
+        }
+    }
+
+    /// An answer on its way.
+    private final class Writing {
+        let sample: RunningSample
+        var sequence: PagedSequence
+        /// The most pages that it may come to need.
+        let most: Int
+        var lookup: PromptLookup?
+
+        init(_ sample: RunningSample, _ sequence: PagedSequence, most: Int, lookup: PromptLookup?) {
+            self.sample = sample
+            self.sequence = sequence
+            self.most = most
+            self.lookup = lookup
+        }
+    }
+
+    /// What one pass holds of a request.
+    private enum Work {
+        case read(Reading, count: Int)
+        case write(Writing, draft: [Int32])
+
+        var pending: PendingRequest {
+            switch self {
+            case .read(let reading, _): reading.pending
+            case .write(let writing, _): writing.sample.pending
+            }
+        }
+    }
+
+    private let decoder: PagedDecoder
+    private let memory: KeyValuePages
+    private let prefixes: PrefixPages
+    private let tokenizer: Tokenizer
+    private let endTokens: Set<Int>
+    private let contextLength: Int
+    private let options: LocalModel.Options
+    private var waiting: [PendingRequest] = []
+    private var reading: [Reading] = []
+    private var writing: [Writing] = []
+    /// How often the first of those that wait was passed over.
+    private var passes = 0
+
+    /// After so many others went ahead of it, a request is waited for.
+    private static let mostPasses = 128
+    /// Prompt tokens a pass while answers are being written, so that they do not stall.
+    private static let pieceBesideAnswers = 256
+    /// Tokens that a pass may hold and still be bound by the memory that weights take: drafts up to there are nearly free.
+    private static let freeTokens = 12
+
+    init(
+        _ network: DecoderNetwork, tokenizer: Tokenizer, endTokens: Set<Int>, options: LocalModel.Options
+    ) throws {
+        memory = try KeyValuePages(
+            network.configuration, dtype: network.embedTokens.dtype, bytes: options.cacheBytes,
+            mostTokens: options.maximumSamples * network.configuration.maximumPositions + options.prefixTokens)
+        decoder = PagedDecoder(network, memory: memory)
+        prefixes = PrefixPages(memory)
+        self.tokenizer = tokenizer
+        self.endTokens = endTokens
+        contextLength = network.configuration.maximumPositions
+        self.options = options
+    }
+
+    var isEmpty: Bool { waiting.isEmpty && reading.isEmpty && writing.isEmpty }
+
+    var waitingCount: Int { waiting.count }
+
+    var cacheUse: CacheUse {
+        let kept = prefixes.spare
+        return CacheUse(
+            budget: memory.count * memory.pageBytes,
+            running: (memory.count - memory.freeCount - kept) * memory.pageBytes, kept: kept * memory.pageBytes)
+    }
+
+    func add(_ request: PendingRequest) throws {
+        let needed = pages(request, shared: 0)
+        guard needed <= memory.count else {
+            throw LocalModelError.tooLarge(
+                tokens: needed * KeyValuePages.pageTokens, limit: memory.count * KeyValuePages.pageTokens)
+        }
+        waiting.append(request)
+    }
+
+    func round() {
+        admit()
+        for each in writing where each.sample.pending.isCancelled { each.sample.isFinished = true }
+        for each in reading where each.pending.isCancelled { each.sequence.release(in: memory) }
+        reading.removeAll { $0.pending.isCancelled }
+        removeFinished()
+        run(plan())
+        removeFinished()
+    }
+
+    // MARK: - Admission
+
+    /// The most pages that a request takes.
+    private func pages(_ request: PendingRequest, shared: Int) -> Int {
+        let prompt = request.prompt.count / KeyValuePages.pageTokens
+        return prompt - shared + request.request.samples * (mostPages(request) - prompt)
+    }
+
+    /// The most pages of one sample, those of its prompt included.
+    private func mostPages(_ request: PendingRequest) -> Int {
+        KeyValuePages.pages(for: min(request.prompt.count + request.request.maximumTokens, contextLength) + 1)
+    }
+
+    /// Pages that those under way may still come to need.
+    private var promised: Int {
+        reading.reduce(0) { $0 + $1.promised } + writing.reduce(0) { $0 + $1.most - $1.sequence.pages.count }
+    }
+
+    /// Begins to read as many prompts as there is room for.
+    private func admit() {
+        waiting.removeAll { $0.isCancelled }
+        guard !waiting.isEmpty else { return }
+        var promised = promised
+        var samples = writing.count + reading.reduce(0) { $0 + $1.pending.request.samples }
+        var left: [PendingRequest] = []
+        for (number, request) in waiting.enumerated() {
+            guard samples < options.maximumSamples, left.isEmpty || passes < Self.mostPasses else {
+                left += waiting[number...]
+                break
+            }
+            guard samples + request.request.samples <= options.maximumSamples, !isBeingRead(request),
+                let admitted = begin(request, promised: promised)
+            else {
+                left.append(request)
+                continue
+            }
+            passes = left.isEmpty ? 0 : passes + 1
+            promised += admitted.promised
+            samples += request.request.samples
+            reading.append(admitted)
+        }
+        waiting = left
+    }
+
+    /// Takes what is known of a prompt; nil when there is no room for the rest and the answers.
+    private func begin(_ request: PendingRequest, promised: Int) -> Reading? {
+        let shared =
+            options.prefixTokens > 0 ? prefixes.match(request.prompt, adapter: request.adapter) : []
+        var sequence = PagedSequence(sharing: shared, in: memory)
+        let needed = pages(request, shared: shared.count)
+        if memory.freeCount < promised + needed { prefixes.free(promised + needed) }
+        guard memory.freeCount >= promised + needed else {
+            sequence.release(in: memory)
+            return nil
+        }
+        return Reading(request, sequence, promised: needed, tokenizer: tokenizer)
+    }
+
+    /// Whether another request is reading a long part of what this one begins with: then it is better waited for.
+    private func isBeingRead(_ request: PendingRequest) -> Bool {
+        guard options.prefixTokens > 0 else { return false }
+        return reading.contains { other in
+            guard other.pending.adapter == request.adapter else { return false }
+            let known = other.sequence.length
+            let worthwhile = known + 2 * KeyValuePages.pageTokens
+            guard other.pending.prompt.count > worthwhile, request.prompt.count > worthwhile else { return false }
+            return other.pending.prompt.prefix(worthwhile) == request.prompt.prefix(worthwhile)
+        }
+    }
+
+    // MARK: - A pass
+
+    private func plan() -> [Work] {
+        var work: [Work] = []
+        // Drafts are cheap while few tokens are under way, and cost as much as other tokens beyond.
+        let drafted = reading.isEmpty ? max(0, Self.freeTokens - writing.count) : 0
+        let each = writing.isEmpty ? 0 : max(drafted / writing.count, writing.count <= 8 && reading.isEmpty ? 2 : 0)
+        for sample in writing {
+            let room = min(each, sample.sample.room(contextLength: contextLength) - 1)
+            work.append(.write(sample, draft: sample.lookup.map { Array($0.draft(room)) } ?? []))
+        }
+        var left = writing.isEmpty ? options.prefillTokens : min(Self.pieceBesideAnswers, options.prefillTokens)
+        for prompt in reading where left > 0 {
+            let count = min(prompt.pending.prompt.count - prompt.sequence.length, left)
+            left -= count
+            work.append(.read(prompt, count: count))
+        }
+        return work
+    }
+
+    /// Runs a pass; when it fails, each part by itself, so that only what fails is lost.
+    private func run(_ work: [Work]) {
+        guard !work.isEmpty else { return }
+        do {
+            try perform(work)
+        } catch {
+            guard work.count > 1 else {
+                for each in work { fail(each, error) }
+                return
+            }
+            for each in work {
+                do { try perform([each]) } catch { fail(each, error) }
+            }
+        }
+    }
+
+    private func fail(_ work: Work, _ error: any Error) {
+        work.pending.finish(throwing: error)
+        switch work {
+        case .write(let sample, _): sample.sample.isFinished = true
+        case .read(let prompt, _):
+            prompt.sequence.release(in: memory)
+            reading.removeAll { $0 === prompt }
+        }
+    }
+
+    private func perform(_ work: [Work]) throws {
+        var parts: [PagedDecoder.Part] = []
+        var rows: [TokenChooser.Row] = []
+        var places: [Int] = []
+        var scores = 0
+        for each in work {
+            let part = try part(each)
+            parts.append(part)
+            let wanted = self.rows(each)
+            rows += wanted
+            // The samples of one prompt choose from the same scores.
+            places += part.scores == 1 ? wanted.map { _ in scores } : wanted.indices.map { scores + $0 }
+            scores += part.scores
+        }
+        let logits = try decoder.scores(parts)
+        var choices: [TokenChooser.Choice] = []
+        if let logits {
+            choices = try withoutGradients {
+                try TokenChooser.choose(
+                    places.count == scores ? logits : logits.rows(Tensor(integers: places)), rows)
+            }
+        }
+        var next = choices[...]
+        for each in work {
+            let own = next.prefix(self.rows(each).count)
+            next = next.dropFirst(own.count)
+            try take(each, Array(own))
+        }
+    }
+
+    /// What a pass reads of a request.
+    private func part(_ work: Work) throws -> PagedDecoder.Part {
+        switch work {
+        case .read(let prompt, let count):
+            let before = prompt.sequence.pages.count
+            try prompt.sequence.reserve(count, in: memory)
+            prompt.promised -= prompt.sequence.pages.count - before
+            let start = prompt.sequence.length
+            return PagedDecoder.Part(
+                tokens: Array(prompt.pending.prompt[start..<start + count]), sequence: prompt.sequence,
+                adapter: prompt.pending.adapter, scores: start + count == prompt.pending.prompt.count ? 1 : 0)
+        case .write(let sample, let draft):
+            try sample.sequence.reserve(1 + draft.count, in: memory)
+            return PagedDecoder.Part(
+                tokens: [Int32(sample.sample.lastToken)] + draft, sequence: sample.sequence,
+                adapter: sample.sample.pending.adapter, scores: 1 + draft.count)
+        }
+    }
+
+    /// How the tokens that a pass gives are to be chosen.
+    private func rows(_ work: Work) -> [TokenChooser.Row] {
+        switch work {
+        case .write(let sample, let draft): return sample.sample.choices(1 + draft.count)
+        case .read(let prompt, let count):
+            guard prompt.sequence.length + count >= prompt.pending.prompt.count else { return [] }
+            return prompt.samples.flatMap { $0.choices(1) }
+        }
+    }
+
+    private func take(_ work: Work, _ choices: [TokenChooser.Choice]) throws {
+        switch work {
+        case .write(let sample, let draft): take(sample, draft, choices)
+        case .read(let prompt, let count):
+            prompt.sequence.length += count
+            if options.prefixTokens > 0 {
+                prefixes.keep(
+                    Array(prompt.pending.prompt.prefix(prompt.sequence.length)), prompt.sequence.pages,
+                    adapter: prompt.pending.adapter)
+            }
+            guard !choices.isEmpty else { return }
+            try start(prompt, choices)
+        }
+    }
+
+    /// Gives a sample on its tokens: the first, and one more for each token of the draft that it chose itself.
+    private func take(_ sample: Writing, _ draft: [Int32], _ choices: [TokenChooser.Choice]) {
+        var right = 0
+        for (place, choice) in choices.enumerated() {
+            sample.sequence.length += 1
+            sample.sample.advance()
+            sample.sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
+            sample.lookup?.append(Int32(choice.token))
+            guard place < draft.count, !sample.sample.isFinished, choice.token == Int(draft[place]) else { break }
+            right += 1
+        }
+        sample.lookup?.learn(right: right, of: draft.count)
+    }
+
+    /// A prompt has been read: its samples go on from it.
+    private func start(_ prompt: Reading, _ choices: [TokenChooser.Choice]) throws {
+        reading.removeAll { $0 === prompt }
+        let samples = prompt.samples
+        let most = mostPages(prompt.pending)
+        var started: [Writing] = []
+        do {
+            for sample in samples {
+                let isLast = sample.index == samples.count - 1
+                let sequence = isLast ? prompt.sequence : try prompt.sequence.forked(in: memory)
+                // Constrained samples are held to one token at a time.
+                let lookup =
+                    options.drafts && prompt.pending.constraint == nil ? PromptLookup(prompt.pending.prompt) : nil
+                started.append(Writing(sample, sequence, most: most, lookup: lookup))
+            }
+        } catch {
+            for each in started { each.sequence.release(in: memory) }
+            if started.count < samples.count { prompt.sequence.release(in: memory) }
+            prompt.pending.finish(throwing: error)
+            return
+        }
+        writing += started
+        for (each, choice) in zip(started, choices) {
+            each.sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
+            each.lookup?.append(Int32(choice.token))
+        }
+    }
+
+    /// Ends what is finished; its pages stay for prompts that go on from it.
+    private func removeFinished() {
+        guard writing.contains(where: { $0.sample.isFinished }) else { return }
+        for each in writing where each.sample.isFinished {
+            if options.prefixTokens > 0, !each.sample.pending.isFailed {
+                prefixes.keep(each.sample.cached, each.sequence.pages, adapter: each.sample.pending.adapter)
+            }
+            each.sequence.release(in: memory)
+        }
+        writing.removeAll { $0.sample.isFinished }
+        prefixes.limit(to: options.prefixTokens / KeyValuePages.pageTokens)
+    }
+}

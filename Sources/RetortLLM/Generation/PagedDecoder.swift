@@ -1,0 +1,75 @@
+import RetortTensor
+
+/// The network over pages: any number of tokens of any number of sequences in one pass.
+final class PagedDecoder {
+    private let network: DecoderNetwork
+    let memory: KeyValuePages
+
+    /// Some tokens of one sequence, which has room for them.
+    struct Part {
+        let tokens: [Int32]
+        let sequence: PagedSequence
+        let adapter: Int?
+        /// How many of the last tokens' scores are wanted.
+        let scores: Int
+    }
+
+    init(_ network: DecoderNetwork, memory: KeyValuePages) {
+        self.network = network
+        self.memory = memory
+    }
+
+    /// Reads the parts' tokens, each at the end of its sequence.
+    /// - Returns: `[scores, vocabulary]`, those of each part behind the other's; nil when none are wanted.
+    func scores(_ parts: [Part]) throws -> Tensor? {
+        try withoutGradients {
+            let counts = parts.map(\.tokens.count)
+            let total = counts.reduce(0, +)
+            let tokens = try Tensor(integers: parts.flatMap { $0.tokens.map(Int.init) }, shape: [1, total])
+            let positions = parts.flatMap { $0.sequence.length..<$0.sequence.length + $0.tokens.count }
+            network.routing = try AdapterRouting(
+                zip(parts, counts).flatMap { Array(repeating: $0.adapter, count: $1) }, device: network.device)
+            let context = PagedContext(
+                memory: memory,
+                pass: try PagedPass(
+                    tables: parts.map(\.sequence.pages), counts: counts, firsts: parts.map(\.sequence.length)))
+            let hidden = try network.hidden(
+                tokens, positions: Tensor(integers: positions, shape: [1, total]), context: context)
+            var end = 0
+            let wanted = parts.flatMap { part in
+                end += part.tokens.count
+                return end - part.scores..<end
+            }
+            guard !wanted.isEmpty else { return nil }
+            let rows = try hidden.reshaped([total, -1])
+            return try network.logits(wanted.count == total ? rows : rows.rows(Tensor(integers: wanted)))
+        }
+    }
+}
+
+/// Attention of one pass over the pages.
+private struct PagedContext: ProjectedAttention {
+    let memory: KeyValuePages
+    let pass: PagedPass
+
+    func attend(_ attention: Attention, _ projected: [Tensor], _ angles: RotaryEmbedding.Angles) throws -> Tensor {
+        let shape = projected[0].shape
+        let tokens = shape[0] * shape[1]
+        let norms = try attention.headNorms.map {
+            (query: try $0.query.scale(), key: try $0.key.scale(), epsilon: $0.query.epsilon)
+        }
+        return try Tensor.pagedAttention(
+            projected[0].reshaped([tokens, -1]), projected[1].reshaped([tokens, -1]),
+            projected[2].reshaped([tokens, -1]),
+            cosine: angles.cosine.reshaped([tokens, -1]), sine: angles.sine.reshaped([tokens, -1]),
+            pages: memory.layers[attention.layer], pass: pass,
+            form: Tensor.PagedForm(
+                scale: attention.queryScale / Double(attention.dimension).squareRoot(), window: attention.form.window,
+                cap: attention.form.cap, norms: norms)
+        ).reshaped(shape)
+    }
+
+    func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor {
+        preconditionFailure("attention over pages takes a layer's projections as they are")
+    }
+}

@@ -1,0 +1,84 @@
+import CTorch
+
+/// Which tokens a pass through the layers holds: some of each of several sequences, one behind the other.
+package struct PagedPass {
+    /// int32: each sequence's pages `[sequences, most]`, where its tokens start and the last ones end `[sequences + 1]`, and the
+    /// position of its first token in the pass `[sequences]`.
+    let tables, starts, firsts: Tensor
+
+    /// - Parameters:
+    ///   - tables: the pages of each sequence, those of its tokens in the pass included.
+    ///   - counts: how many tokens of each are in the pass.
+    ///   - firsts: the positions of the first ones.
+    package init(tables: [[Int32]], counts: [Int], firsts: [Int]) throws {
+        let width = max(tables.map(\.count).max() ?? 0, 1)
+        self.tables = try Tensor(
+            int32: tables.flatMap { $0 + Array(repeating: -1, count: width - $0.count) }, shape: [tables.count, width])
+        let starts = counts.reduce(into: [Int32(0)]) { $0.append(($0.last ?? 0) + Int32($1)) }
+        self.starts = try Tensor(int32: starts, shape: [starts.count])
+        self.firsts = try Tensor(int32: firsts.map(Int32.init), shape: [firsts.count])
+    }
+}
+
+extension Tensor {
+    /// Tokens in a page of keys and values.
+    package static let pageTokens = 16
+
+    /// Zeroed pages for a layer's keys and values, `[pages, key heads, 2, 16 · dim]`, that take memory only where they are written.
+    package static func keyValuePages(_ pages: Int, heads: Int, dimension: Int, dtype: DType) throws -> Tensor {
+        let shape = [pages, heads, 2, pageTokens * dimension].map(Int64.init)
+        return try wrap(ct_zero_pages(shape, Int32(shape.count), dtype.code))
+    }
+
+    /// What sets a layer's attention over pages apart.
+    package struct PagedForm {
+        /// Scores are multiplied by this.
+        package var scale: Double
+        /// How many tokens back a query sees, its own included; nil sees all.
+        package var window: Int?
+        /// Scores are pressed into ± this.
+        package var cap: Double?
+        /// Weights `[dim]` of the norms of query and key heads, and what is added to their mean squares.
+        package var norms: (query: Tensor, key: Tensor, epsilon: Double)?
+
+        package init(
+            scale: Double, window: Int?, cap: Double?, norms: (query: Tensor, key: Tensor, epsilon: Double)?
+        ) {
+            self.scale = scale
+            self.window = window
+            self.cap = cap
+            self.norms = norms
+        }
+    }
+
+    /// Attention over pages, which are written to: the tokens' keys and values are put where their sequences' tables say.
+    ///
+    /// On CPUs with AVX512-BF16 and in bfloat16, what a token becomes depends on its own sequence alone, to the bit.
+    /// - Parameters:
+    ///   - query: `[tokens, heads · dim]`, neither normalised nor turned yet.
+    ///   - key: `[tokens, key heads · dim]`, likewise.
+    ///   - value: `[tokens, key heads · dim]`.
+    ///   - cosine: `[tokens, turned width]` of the tokens' angles; `sine` likewise.
+    /// - Returns: `[tokens, heads · dim]`.
+    package static func pagedAttention(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, cosine: Tensor, sine: Tensor, pages: Tensor, pass: PagedPass,
+        form: PagedForm
+    ) throws -> Tensor {
+        try wrap(
+            ct_paged_attention(
+                query.handle, key.handle, value.handle, cosine.handle, sine.handle, form.norms?.query.handle,
+                form.norms?.key.handle, pages.handle, pass.tables.handle, pass.starts.handle, pass.firsts.handle,
+                form.scale, Int64(form.window ?? 0), form.cap ?? 0, form.norms?.epsilon ?? 0))
+    }
+
+    /// 32-bit integers on the CPU.
+    convenience init(int32 elements: [Int32], shape: [Int]) throws {
+        let handle = try elements.withUnsafeBufferPointer { buffer in
+            guard let base = buffer.baseAddress, !buffer.isEmpty else {
+                throw TensorError.wrongByteCount(expected: 4, found: 0, shape: shape)
+            }
+            return try Self.checked(ct_from_int32(base, shape.map(Int64.init), Int32(shape.count)))
+        }
+        self.init(owning: handle)
+    }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import RetortCore
+import RetortTensor
+import Testing
+
+@testable import RetortLLM
+
+@Suite("Keys and values in pages")
+struct PagedDecoderTests {
+    private static let families = [Family("plain", [:])] + Family.all
+
+    private func network(_ family: Family, dtype: DType = .float32) throws -> DecoderNetwork {
+        if family.testDescription == "plain" {
+            return try Checkpoint(folder: seedlings.appendingPathComponent("1m")).network(dtype: dtype)
+        }
+        let folder = try ScratchFolder()
+        let file = folder.url.appendingPathComponent("config.json")
+        try JSONCoding.encoder.encode(family.fields).write(to: file)
+        return try DecoderNetwork(
+            DecoderConfiguration(configFile: file), weights: RandomWeights(seed: 4, deviation: 0.3, dtype: dtype))
+    }
+
+    private func text(_ length: Int, _ seed: Int = 0) -> [Int32] {
+        (0..<length).map { Int32((seed * 131 + $0 * 17) % 997 + 3) }
+    }
+
+    private func memory(_ network: DecoderNetwork, tokens: Int = 1 << 12) throws -> KeyValuePages {
+        try KeyValuePages(
+            network.configuration, dtype: network.embedTokens.dtype, bytes: 1 << 30, mostTokens: tokens)
+    }
+
+    /// The scores behind each of a text's tokens, read in pieces of some lengths.
+    private func scores(
+        _ decoder: PagedDecoder, _ text: [Int32], pieces: [Int], from start: PagedSequence = PagedSequence()
+    ) throws -> (rows: [[Float]], sequence: PagedSequence) {
+        var sequence = start
+        var rows: [[Float]] = []
+        for count in pieces {
+            try sequence.reserve(count, in: decoder.memory)
+            let tokens = Array(text[sequence.length..<sequence.length + count])
+            let part = PagedDecoder.Part(tokens: tokens, sequence: sequence, adapter: nil, scores: count)
+            let found = try #require(try decoder.scores([part]))
+            let values = try found.floats()
+            let width = values.count / count
+            rows += (0..<count).map { Array(values[$0 * width..<($0 + 1) * width]) }
+            sequence.length += count
+        }
+        return (rows, sequence)
+    }
+
+    @Test("a text read in pieces has the scores of the text computed whole", arguments: families)
+    func pieces(family: Family) throws {
+        let network = try network(family)
+        let text = text(70)
+        let whole = try network.scores(of: text, at: 0..<70).floats()
+        let found = try scores(PagedDecoder(network, memory: memory(network)), text, pieces: [33, 1, 1, 15, 1, 19])
+        let largest = zip(whole, found.rows.joined()).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(largest < 2e-3, "\(largest)")
+    }
+
+    @Test(
+        "in bfloat16 and in bytes they are the same to the bit, whatever the pieces",
+        .enabled(if: PackedWeight.hasKernels),
+        arguments: [PackedWeight.Bits.bfloat16, .int8])
+    func invariant(bits: PackedWeight.Bits) throws {
+        let network = try network(Self.families[0], dtype: .bfloat16)
+        let plain = try network.scores(of: text(90), at: 0..<90).floats()
+        try network.pack(bits)
+        let decoder = PagedDecoder(network, memory: try memory(network))
+        let whole = try scores(decoder, text(90), pieces: [90]).rows
+        for pieces in [Array(repeating: 1, count: 90), [16, 32, 42], [7, 1, 1, 30, 51]] {
+            #expect(try scores(decoder, text(90), pieces: pieces).rows == whole)
+        }
+        let scale = plain.map(abs).max() ?? 1
+        let largest = zip(plain, whole.joined()).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(largest < 0.08 * scale, "\(largest) of \(scale)")
+        // Nor does it matter what else is in the pass.
+        var (one, other) = (PagedSequence(), PagedSequence())
+        try one.reserve(90, in: decoder.memory)
+        try other.reserve(25, in: decoder.memory)
+        let both = try #require(
+            try decoder.scores([
+                .init(tokens: text(25, 3), sequence: other, adapter: nil, scores: 25),
+                .init(tokens: text(90), sequence: one, adapter: nil, scores: 90),
+            ]))
+        #expect(try both.narrowed(0, 25..<115).floats() == Array(whole.joined()))
+    }
+
+    @Test("a fork goes on by itself, and shares what is full")
+    func forks() throws {
+        let network = try network(Self.families[0])
+        let decoder = PagedDecoder(network, memory: try memory(network))
+        let (first, second) = (text(40), text(20) + text(20, 5))
+        var (_, sequence) = try scores(decoder, first, pieces: [20])
+        var fork = try sequence.forked(in: decoder.memory)
+        #expect(fork.pages[0] == sequence.pages[0])
+        #expect(fork.pages[1] != sequence.pages[1])
+        #expect(decoder.memory.owners(of: fork.pages[0]) == 2)
+        let one = try scores(decoder, first, pieces: [20], from: sequence)
+        let other = try scores(decoder, second, pieces: [20], from: fork)
+        for (rows, text) in [(one.rows, first), (other.rows, second)] {
+            let whole = try network.scores(of: text, at: 20..<40).floats()
+            #expect((zip(whole, rows.joined()).map { abs($0 - $1) }.max() ?? .infinity) < 1e-3)
+        }
+        sequence = one.sequence
+        fork = other.sequence
+        sequence.release(in: decoder.memory)
+        fork.release(in: decoder.memory)
+        #expect(decoder.memory.freeCount == decoder.memory.count)
+    }
+
+    @Test("when no page is left, taking one is an error")
+    func full() throws {
+        let memory = try memory(network(Self.families[0]), tokens: 32)
+        var sequence = PagedSequence()
+        try sequence.reserve(32, in: memory)
+        #expect(throws: KeyValuePagesError.self) { try sequence.reserve(33, in: memory) }
+        #expect(memory.freeCount == 0)
+    }
+
+    @Test("what begins alike is known by its pages, per adapter, and given up in the order of use")
+    func prefixes() throws {
+        let memory = try memory(network(Self.families[0]), tokens: 160)
+        let prefixes = PrefixPages(memory)
+        var sequences = try (0..<3).map { number in
+            var sequence = PagedSequence()
+            try sequence.reserve(48, in: memory)
+            prefixes.keep(text(48, number), sequence.pages, adapter: number == 2 ? 1 : nil)
+            return sequence
+        }
+        // The last token must be read to be gone on from.
+        #expect(prefixes.match(text(48), adapter: nil) == Array(sequences[0].pages.prefix(2)))
+        #expect(prefixes.match(text(49), adapter: nil) == sequences[0].pages)
+        #expect(prefixes.match(text(40), adapter: nil) == Array(sequences[0].pages.prefix(2)))
+        #expect(prefixes.match(text(49), adapter: 1) == [])
+        #expect(prefixes.match(text(49, 2), adapter: 1) == sequences[2].pages)
+        // Nothing that a sequence owns is freed.
+        prefixes.free(10)
+        #expect(memory.freeCount == 1)
+        for index in sequences.indices { sequences[index].release(in: memory) }
+        #expect(prefixes.spare == 9)
+        _ = prefixes.match(text(49), adapter: nil)
+        prefixes.free(4)
+        #expect(prefixes.match(text(49), adapter: nil).count == 3)
+        #expect(prefixes.match(text(49, 1), adapter: nil) == [])
+        prefixes.limit(to: 2)
+        #expect(memory.freeCount == 8)
+        #expect(prefixes.match(text(49), adapter: nil).count == 2)
+    }
+}
