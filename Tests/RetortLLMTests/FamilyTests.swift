@@ -76,7 +76,7 @@ struct FamilyTests {
             if checkpoint.endTokens.contains(next) { break }
             ids.append(next)
         }
-        let model = try LocalModel(folder: folder.url)
+        let model = try LocalModel(folder: folder.url, options: .init(weights: .float32))
         let text = try await model.complete(GenerationRequest(messages: messages, maximumTokens: 24))[0].text
         #expect(text == checkpoint.tokenizer.decode(ids[start...].map(Int32.init)))
     }
