@@ -39,7 +39,21 @@ struct MathComparison {
         if case .relation(let parts, let relations) = answer, relations.contains(.approximately) {
             let kept = relations.prefix { $0 != .approximately }
             let left = Array(parts.prefix(kept.count + 1))
-            return compare(reference, left.count == 1 ? left[0] : .relation(left, Array(kept)))
+            let exact = compare(reference, left.count == 1 ? left[0] : .relation(left, Array(kept)))
+            // `400/1.5 ≈ 267` closes with a rounded number.
+            guard !exact.isEqual, relations.last == .approximately, let last = parts.last else { return exact }
+            let rounded = compare(reference, last)
+            return rounded.isEqual ? rounded : exact
+        }
+        // `x = 3 * 6 = 18` and `3 * 6 = 18` say 18, whatever the reference calls it.
+        if case .relation(let parts, _) = answer, parts.count > 2 || Self.isArithmetic(answer),
+            let value = Self.assigned(answer)
+        {
+            return compare(reference, value)
+        }
+        // Of `3 * 2 = 6, 6 + 5 = 11` the last step counts.
+        if case .list(let steps, .none) = answer, let last = steps.last, steps.allSatisfy(Self.isStep) {
+            return compare(reference, last)
         }
         let (a, b) = (Self.simplified(reference), Self.simplified(answer))
         if a == b { return .equal("the same") }

@@ -7,7 +7,24 @@ extension MathParser {
         guard let token = current, token.isSpaced, case .name(let name) = token.kind else { return false }
         guard index > 0, case .number = tokens[index - 1].kind else { return false }
         guard MathNames.units[name] != nil || name == "in" else { return false }
-        return name.count > 1 || peek(1) == nil
+        return name.count > 1 || peek(1) == nil || isPartOfUnit()
+    }
+
+    /// `m` in `m/s` and in `m^2`.
+    private func isPartOfUnit() -> Bool {
+        if peek(1)?.isMark("^") == true { return peek(3) == nil }
+        guard peek(1)?.isMark("/") == true, case .name(let other)? = peek(2)?.kind else { return false }
+        return peek(3) == nil && MathNames.units[other] != nil || ["s", "h"].contains(other)
+    }
+
+    /// Words that name a unit hold no number of their own, but in `m2`.
+    private static func namesUnit(_ text: String) -> Bool {
+        var before: Character = " "
+        for character in text {
+            if character.isNumber, !before.isLetter, before != "^" { return false }
+            before = character
+        }
+        return true
     }
 
     /// A value with the words that follow it.
@@ -15,7 +32,9 @@ extension MathParser {
         var words: [String] = []
         let isNamed = isUnit()
         while let token = current {
-            if case .text(let text) = token.kind, !Self.separators.contains(Self.plainWords(text)) {
+            if case .text(let text) = token.kind, !Self.separators.contains(Self.plainWords(text)),
+                Self.namesUnit(text)
+            {
                 words.append(text)
             } else if words.isEmpty, isNamed, case .name(let name) = token.kind {
                 words.append(name == "in" ? "inch" : name)
