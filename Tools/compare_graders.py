@@ -16,6 +16,7 @@ another number that the text mentions, which must not be accepted. Prints a tabl
 import argparse
 import collections
 import json
+import math
 import multiprocessing
 import pathlib
 import re
@@ -118,7 +119,8 @@ def solutions(data, model_solutions):
         said = re.search(r"answer is <([^<>]+)>\.?\s*$", record.get("cot") or "")
         answer = value(record["answer"])
         if said and answer is not None and value(said.group(1)) is not None:
-            yield "GPT-3.5's chains of thought", record["cot"], f"{answer:g}", value(said.group(1)) == answer
+            label = math.isclose(value(said.group(1)), answer, rel_tol=1e-9)
+            yield "GPT-3.5's chains of thought", record["cot"], record["answer"].removesuffix(".0"), label
     for record in lines(data / "tora" / "tora-70b-gsm8k-test.jsonl"):
         said, answer = value(record["pred"][0]), value(record["gt"])
         if said is not None and answer is not None:

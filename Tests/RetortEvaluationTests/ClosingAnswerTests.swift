@@ -65,6 +65,14 @@ struct ClosingAnswerTests {
             Case("It takes 9 + 6 = 15 liters of water out of the 24 liters.", "15"),
             Case("He needs 12 + 5 = 17 minutes before Wayne.", "17"), Case("She bakes 16 x 3 = 48 rolls in 3 bags", "48"),
             Case("They spend 2.75*4=$11 in the 4 hours", "11"), Case("40-24 = 16 people think horse #12 will win", "16"),
+            Case("He can skip 4 classes because 10 - 4 = 6", "4"), Case("It takes 1600 sticks because 1600 > 1200", "1600"),
+            Case("Out of the 200, 200 x 4/5 = 160 have bloomed.", "160"), Case("So it is 1.2*60 = 72Mb per hour.", "72"),
+            Case("Thus 72 - 54 = 18 more are needed to complete the 72.", "18"), Case("There were 2V = 2 * 11 = 22 votes", "22"),
+            Case("Clyde will pay $6.50 + $5.50 = $12 for 5 apples and 5 oranges.", "12"),
+            Case("She will be 4 + 4 = 8 years old 4 years from now.", "8"),
+            Case("Express the answer as a percentage: 90 minutes / 450 minutes * 100% = 20%", "20"),
+            Case("Convert the answer to weeks: 28 days / 7 days/week = 4 weeks", "4"),
+            Case("The two venues cost the same: 200/20 = 10, so for 10 guests the two are equal.", "10"),
             Case("3*2=6, 6+5=11", "11"), Case("Now 20 apples + 13 pears = 33 fruits", "33"),
         ])
     func gsm8k(row: Case) async { await expect(true, row) }
@@ -76,6 +84,9 @@ struct ClosingAnswerTests {
             Case("So 2*3=<<2*3=6>>6 eggs\nA: 16", "6"), Case("Each pays 1,200/4=$<<1200/4=300>>300.", "4"),
             Case("It takes 9 + 6 = 15 liters of water out of the 24 liters.", "24"),
             Case("They spend 2.75*4=$11 in the 4 hours", "4"), Case("3*2=6, 6+5=11", "6"), Case("A: 12\nB: 13\nC: 14", "12"),
+            Case("He can skip 4 classes because 10 - 4 = 6", "6"), Case("Since 4 of 10 left, 6 remain.", "4"),
+            Case("Clyde will pay $6.50 + $5.50 = $12 for 5 apples and 5 oranges.", "5"),
+            Case("She bakes 2*3 = 6 and eats 2, leaving 4", "6"), Case("She bakes 2*3 = 6, so 4 are left", "6"),
             Case("40-24 = 16 people think horse #12 will win", "12"), Case("#### 5 of 7", "7"),
             Case("#### Step 2: subtract\nThis leaves 9.", "2"), Case("It was 8*2=<<8*2=16>>16, and 4 more make 20", "16"),
         ])

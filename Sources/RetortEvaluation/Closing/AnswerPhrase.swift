@@ -81,7 +81,7 @@ struct AnswerPhrase {
         let end = start + noun.word.count
         guard end == text.count || !text[end].isLetter else { return nil }
         let before = word(before: start, in: text)
-        guard !others.contains(before) else { return nil }
+        guard !others.contains(before), !isObject(start, in: text) else { return nil }
         let isFinal = noun.isFinal || before == "final"
         var index = end
         while index < text.count, "*_\" ".contains(text[index]) { index += 1 }
@@ -95,6 +95,24 @@ struct AnswerPhrase {
         }
         return verb(text, from: index, isFinal: isFinal)
     }
+
+    /// `convert the answer to weeks: 28/7`, `express your answer as a percentage`: nobody says there what it is.
+    private static func isObject(_ start: Int, in text: [Character]) -> Bool {
+        var place = start
+        for _ in 0..<3 {
+            let before = word(before: place, in: text)
+            if tasks.contains(before) { return true }
+            guard ["the", "your", "our", "my", "this", "final"].contains(before) else { return false }
+            while place > 0, " *_".contains(text[place - 1]) { place -= 1 }
+            place -= before.count
+        }
+        return false
+    }
+
+    private static let tasks: Set<String> = [
+        "express", "convert", "give", "write", "find", "get", "round", "put", "state", "report", "provide", "calculate",
+        "compute", "check", "box", "enter", "simplify", "make", "turn", "present", "verify", "determine",
+    ]
 
     private static func startsNegative(_ text: [Character], _ index: Int) -> Bool {
         text[index] == "-" && index + 1 < text.count && text[index + 1].isNumber

@@ -20,31 +20,52 @@ struct ProseReader {
     /// The last value of the last sentence that has one.
     ///
     /// What a sentence calculates counts before a number that only says what for: of `3 * 6 = 18 apples in 3 bags` it is
-    /// 18. Numbers in words and places such as `5th` count where a sentence has nothing else, and asides in brackets too.
+    /// 18, and so does what stands before `because`. Numbers in words and places such as `5th` count where a sentence has
+    /// nothing else, and asides in brackets too.
     func closing() -> ProseRun? {
         for sentence in sentences.reversed() {
             let all = runs.all(in: sentence)
             guard !all.isEmpty else { continue }
             let asides = runs.asides(in: sentence)
             let outside = all.filter { run in !asides.contains { $0.contains(run.range.lowerBound) } }
-            let stated = outside.isEmpty ? all : outside
+            var stated = outside.isEmpty ? all : outside
+            if let cause = cause(in: sentence) {
+                let before = stated.filter { $0.range.upperBound <= cause }
+                if before.contains(where: { !$0.isWeak }) { stated = before }
+            }
             let strong = stated.filter { !$0.isWeak }
             guard let last = strong.last else { return stated.last }
             // `There are 12, so each gets three.`
             if let word = stated.last, word.isNumeral, !last.isResult, !isCircumstance(word) { return word }
-            guard !last.isResult, let result = strong.lastIndex(where: \.isResult) else { return last }
-            return strong[(result + 1)...].allSatisfy(isCircumstance) ? strong[result] : last
+            guard !last.isResult, let result = strong.last(where: \.isResult) else { return last }
+            return concludes(from: result.range.upperBound, to: last.range.lowerBound) ? last : result
         }
         return nil
     }
 
-    /// Whether a value only says for what, in what or after what a result holds.
-    private func isCircumstance(_ run: ProseRun) -> Bool {
-        var index = run.range.lowerBound - 1
-        while let piece = runs.piece(index), piece.kind == .currency || ["the", "a", "his", "her", "all"].contains(piece.word) {
-            index -= 1
+    /// Where a sentence turns from what is to why, unless it comes back to what is.
+    private func cause(in sentence: Range<Int>) -> Int? {
+        guard let cause = sentence.last(where: { ["because", "since"].contains(pieces[$0].word ?? "") }) else { return nil }
+        return (cause..<sentence.upperBound).contains { ProseWords.conclusions.contains(pieces[$0].word ?? "") } ? nil : cause
+    }
+
+    /// Whether a sentence goes on from a result to another value, and does not only say what for or of what it is.
+    private func concludes(from start: Int, to end: Int) -> Bool {
+        guard start < end else { return true }
+        return (start..<end).contains { index in
+            let piece = pieces[index]
+            if piece.kind == .mark { return ",;—–".contains(piece.text) }
+            guard let word = piece.word else { return false }
+            if word == "and" { return index + 1 < end && pieces[index + 1].kind == .word }
+            return ProseWords.conclusions.contains(word)
+                || ["which", "leaving", "making", "giving", "equals", "becomes"].contains(word)
         }
-        return runs.piece(index)?.word.map(ProseWords.prepositions.contains) == true
+    }
+
+    /// Whether a number in words only says for what, in what or which ones: `in two days`, `the two shirts`.
+    private func isCircumstance(_ run: ProseRun) -> Bool {
+        guard let before = runs.piece(run.range.lowerBound - 1)?.word else { return false }
+        return ProseWords.prepositions.contains(before) || ["the", "these", "those", "his", "her", "their"].contains(before)
     }
 
     /// The value at the start, when only words such as "approximately" stand before it.

@@ -124,6 +124,8 @@ struct ProseRuns {
             guard run.isFormula else { return nil }
             run.isWeak = true
         }
+        // `1600 > 1200` compares and is no value.
+        if run.text.contains(where: { "<>≤≥≠".contains($0) }), !run.text.contains(where: \.isLetter) { run.isWeak = true }
         if let before = piece(start - 1), before.isMark("=") || before.isMark("≈") { run.isResult = true }
         return run
     }

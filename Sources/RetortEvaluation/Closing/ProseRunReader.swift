@@ -36,9 +36,7 @@ struct ProseRunReader {
     func finished(from start: Int) -> ProseRun {
         var parts = members + [text]
         // In `3*2=6, 6+5=11` only the last result closes; `x = 2, y = 3` is an answer of two parts.
-        if parts.count > 1, let first = parts.first, first.contains("="), first.first?.isLetter == false {
-            parts = [parts[parts.count - 1]]
-        }
+        if parts.count > 1, let last = parts.last, last.contains("="), last.first?.isLetter == false { parts = [last] }
         var run = ProseRun(range: start..<index, text: parts.joined(separator: ", "))
         run.isFormula = isFormula
         run.isResult = run.text.contains("=")
@@ -291,9 +289,7 @@ struct ProseRunReader {
             if operand() { return true }
         case .word where !piece.isSpaced && isNumber:
             // `18mph` and `5m` are quantities, `3x` and `2pi` products.
-            guard MathNames.units[piece.text] == nil, MathNames.segments(piece.text) != nil, piece.text.count <= 2,
-                !(piece.text == "x" && peek()?.kind == .word)
-            else { return false }
+            guard isFactor(piece.text), !(piece.text == "x" && peek()?.kind == .word) else { return false }
             append(piece.text, spaced: false)
             index += 1
             isNumber = false
@@ -304,6 +300,13 @@ struct ProseRunReader {
         }
         self = saved
         return false
+    }
+
+    /// Letters behind a number that are variables or π, rather than a unit.
+    private func isFactor(_ word: String) -> Bool {
+        if word == "pi" { return true }
+        guard MathNames.units[word] == nil, MathNames.units[word.lowercased()] == nil else { return false }
+        return word.count == 1 || (word.count == 2 && word.allSatisfy { "xyzabn".contains($0) })
     }
 
     /// An operator and another operand.

@@ -86,7 +86,10 @@ enum ProseWords {
         "equation", "eq", "section", "theorem", "lemma", "appendix", "footnote", "version", "note",
     ]
 
-    /// Between a result and a number that only says for what, in what or after what it holds.
+    /// What follows these is concluded.
+    static let conclusions: Set<String> = ["so", "thus", "then", "hence", "therefore"]
+
+    /// Before a number in words that only says for what, in what or after what something holds.
     static let prepositions: Set<String> = [
         "in", "for", "of", "after", "from", "per", "within", "during", "over", "at", "on", "every", "by", "before",
         "until", "across", "among", "between", "make", "through", "throughout",

@@ -95,7 +95,8 @@ enum AnswerText {
             let word = rest[..<end.lowerBound].split(separator: " ").last.map { $0.lowercased() } ?? ""
             if !ProseWords.abbreviations.contains(word) || word.count == 1 { rest = rest[..<end.lowerBound] }
         }
-        return rest.trimmingCharacters(in: .whitespacesAndNewlines)
+        let clause = rest.trimmingCharacters(in: .whitespacesAndNewlines)
+        return clause.hasSuffix(".") && !clause.hasSuffix("..") ? String(clause.dropLast()) : clause
     }
 
     // MARK: Statements

@@ -46,6 +46,8 @@ extension MathComparison {
         else { return nil }
         // `3 * 6 = 18` says 18.
         if isArithmetic(node) { return last }
+        // `2V = 2 * 11 = 22` comes to 22.
+        if parts.count > 2, !hasVariable(last), !hasVariable(parts[parts.count - 2]) { return last }
         switch parts[0] {
         case .symbol(let name) where !["pi", "e", "i"].contains(name): return last
         // `\text{Area} = 12`
