@@ -44,7 +44,8 @@ struct GraderTests {
         "a factual number matches by value, and what makes it that number is no punctuation",
         arguments: [
             ("-5", "5"), ("1.5", "15"), ("3-4", "34"), ("9/11", "911"), ("9:30", "930"), ("−5", "5"), ("1,2", "12"),
-            ("It is -5 degrees", "It is 5 degrees"), ("2.5 km", "25 km"), ("1990-95", "199095"), ("$1.50", "$150"), ("-0.5", "0.5"),
+            ("It is -5 degrees", "It is 5 degrees"), ("2.5 km", "25 km"), ("1990-95", "199095"), ("$1.50", "$150"),
+            ("-0.5", "0.5"),
             ("12,34", "1234"), ("A", "B"), ("the", "a"),
         ])
     func differentNumbers(answer: String, reference: String) async {
@@ -56,9 +57,12 @@ struct GraderTests {
     @Test(
         "and the same number in another spelling matches, as do articles that are the whole answer",
         arguments: [
-            ("5.0", "5"), ("1,764", "1764"), ("−5", "-5"), ("1,234.50", "1234.5"), ("3–4", "3-4"), ("F-16", "F16"), ("(5)", "5"),
-            ("In 1,764 ships.", "in 1764 ships"), ("July 4, 1776", "July 4 1776"), ("The 39 Steps", "39 steps"), ("A", "a"),
-            ("A.", "A"), ("The The", "the the"), ("\"1984\"", "1984"), ("5.", "5"), ("Apollo 11!", "apollo 11"), ("0.50", ".5"),
+            ("5.0", "5"), ("1,764", "1764"), ("−5", "-5"), ("1,234.50", "1234.5"), ("3–4", "3-4"), ("F-16", "F16"),
+            ("(5)", "5"),
+            ("In 1,764 ships.", "in 1764 ships"), ("July 4, 1776", "July 4 1776"), ("The 39 Steps", "39 steps"),
+            ("A", "a"),
+            ("A.", "A"), ("The The", "the the"), ("\"1984\"", "1984"), ("5.", "5"), ("Apollo 11!", "apollo 11"),
+            ("0.50", ".5"),
         ])
     func sameNumbers(answer: String, reference: String) async {
         for (a, b) in [(answer, reference), (reference, answer)] {
@@ -100,7 +104,9 @@ struct StatisticsTests {
 
     @Test("the exact McNemar test, of ten pairs and of a million", arguments: splits)
     func mcNemar(first: Int, second: Int, p: Double) {
-        for test in [PairedTest(onlyFirst: first, onlySecond: second), PairedTest(onlyFirst: second, onlySecond: first)] {
+        for test in [
+            PairedTest(onlyFirst: first, onlySecond: second), PairedTest(onlyFirst: second, onlySecond: first),
+        ] {
             #expect(abs(test.pValue - p) <= 1e-8 * p)
         }
     }

@@ -90,7 +90,9 @@ struct AnswerPhrase {
             return Found(end: index + 1, isFinal: isFinal, isHeading: true)
         }
         let isLine = isStart(of: start, in: text) || isFinal
-        if isLine, text[index].isNumber || "$\\".contains(text[index]) || startsNegative(text, index) || text[index] == "\n" {
+        if isLine,
+            text[index].isNumber || "$\\".contains(text[index]) || startsNegative(text, index) || text[index] == "\n"
+        {
             return Found(end: index, isFinal: isFinal, isHeading: true)
         }
         return verb(text, from: index, isFinal: isFinal)

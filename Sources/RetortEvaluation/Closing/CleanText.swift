@@ -19,11 +19,40 @@ enum CleanText {
             }
         }
         var clean = String(String.UnicodeScalarView(scalars))
+        if clean.unicodeScalars.contains(where: { superscripts[$0] != nil }) { clean = withPowers(clean) }
         if clean.utf8.contains(UInt8(ascii: "<")) { clean = withoutCalculations(clean) }
         if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
             clean = withoutEmphasis(clean)
         }
         return clean
+    }
+
+    private static let superscripts: [Unicode.Scalar: Character] = [
+        "⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9", "⁻": "-",
+        "⁺": "+",
+    ]
+
+    /// `10⁻³` as `10^(-3)`; the square and the cube of a unit or a variable are read as they are.
+    private static func withPowers(_ text: String) -> String {
+        var result = ""
+        var power = ""
+        func finish() {
+            guard !power.isEmpty else { return }
+            let digits = String(power.compactMap { $0.unicodeScalars.first.flatMap { superscripts[$0] } })
+            let isPlain = power == "²" || power == "³"
+            result += result.last?.isLetter == true && isPlain ? power : "^(\(digits))"
+            power = ""
+        }
+        for character in text {
+            if let scalar = character.unicodeScalars.first, superscripts[scalar] != nil {
+                power.append(character)
+            } else {
+                finish()
+                result.append(character)
+            }
+        }
+        finish()
+        return result
     }
 
     /// GSM8K's `<<2*80=160>>160`: the mark goes, and where the writer did not repeat its result, the result stays.

@@ -40,7 +40,8 @@ enum NumberWords {
             if part == "hundred", group > 0, group < 10 {
                 group *= 100
                 last = 100
-            } else if let scale = scales[part], scale > 100, group > 0, total == 0 || total.isMultiple(of: scale * 1000) {
+            } else if let scale = scales[part], scale > 100, group > 0, total == 0 || total.isMultiple(of: scale * 1000)
+            {
                 total += group * scale
                 group = 0
                 last = scale

@@ -172,6 +172,11 @@ struct ProseLexer {
         }
         if first == "." { return takePoint() }
         if first == "?" || first == "!" { return takeExclamation(first) }
+        // Where the lines of an environment are aligned.
+        if first == "&" {
+            index += 1
+            return
+        }
         if "½¼¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞".contains(first) { return add(.command, length: 1) }
         add(.mark, length: 1)
     }
@@ -256,6 +261,12 @@ struct ProseLexer {
             isSpaced = true
             return takeTextGroup()
         }
+        if name == "begin" || name == "end" {
+            // Of an environment each line stands for itself.
+            index = end
+            if peek(0) == "{", let close = ProseFormula.group(characters, index) { index = close }
+            return add(.end, "")
+        }
         if let mark = Self.marks[name] {
             index = end
             return add(.mark, mark)
@@ -270,7 +281,9 @@ struct ProseLexer {
             return
         }
         let openings = name == "sqrt" ? "{[^_" : "{^_"
-        while end < characters.count, openings.contains(characters[end]), let close = ProseFormula.group(characters, end) {
+        while end < characters.count, openings.contains(characters[end]),
+            let close = ProseFormula.group(characters, end)
+        {
             end = close
         }
         // \frac12
@@ -296,7 +309,9 @@ struct ProseLexer {
         "to": "→", "rightarrow": "→", "Rightarrow": "⇒", "implies": "⇒", "Longrightarrow": "⇒", "therefore": "⇒",
         "lt": "<", "gt": ">", "lbrace": "{", "rbrace": "}", "cup": "∪",
     ]
-    private static let spacing: Set<String> = ["quad", "qquad", "space", "thinspace", "newline", "dots", "ldots", "par"]
+    private static let spacing: Set<String> = [
+        "quad", "qquad", "space", "thinspace", "newline", "dots", "ldots", "par",
+    ]
 }
 
 /// Finds where formulas end.

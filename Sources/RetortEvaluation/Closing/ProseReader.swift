@@ -45,8 +45,11 @@ struct ProseReader {
 
     /// Where a sentence turns from what is to why, unless it comes back to what is.
     private func cause(in sentence: Range<Int>) -> Int? {
-        guard let cause = sentence.last(where: { ["because", "since"].contains(pieces[$0].word ?? "") }) else { return nil }
-        return (cause..<sentence.upperBound).contains { ProseWords.conclusions.contains(pieces[$0].word ?? "") } ? nil : cause
+        guard let cause = sentence.last(where: { ["because", "since"].contains(pieces[$0].word ?? "") }) else {
+            return nil
+        }
+        return (cause..<sentence.upperBound).contains { ProseWords.conclusions.contains(pieces[$0].word ?? "") }
+            ? nil : cause
     }
 
     /// Whether a sentence goes on from a result to another value, and does not only say what for or of what it is.
@@ -65,7 +68,8 @@ struct ProseReader {
     /// Whether a number in words only says for what, in what or which ones: `in two days`, `the two shirts`.
     private func isCircumstance(_ run: ProseRun) -> Bool {
         guard let before = runs.piece(run.range.lowerBound - 1)?.word else { return false }
-        return ProseWords.prepositions.contains(before) || ["the", "these", "those", "his", "her", "their"].contains(before)
+        return ProseWords.prepositions.contains(before)
+            || ["the", "these", "those", "his", "her", "their"].contains(before)
     }
 
     /// The value at the start, when only words such as "approximately" stand before it.
@@ -79,7 +83,8 @@ struct ProseReader {
             case .end where index < pieces.count - 1 && !hasWords(before: index): break
             case .word where ProseWords.fillers.contains(piece.text.lowercased()): break
             case .currency: break
-            case .mark where [":", "=", "≈", "~", "<", ",", "\"", "'", "—", "–", "*", "_", "→", "⇒", ">"].contains(piece.text):
+            case .mark
+            where [":", "=", "≈", "~", "<", ",", "\"", "'", "—", "–", "*", "_", "→", "⇒", ">"].contains(piece.text):
                 break
             default: return nil
             }
@@ -88,7 +93,9 @@ struct ProseReader {
         return nil
     }
 
-    private func hasWords(before index: Int) -> Bool { (0..<index).contains { pieces[$0].kind != .end && pieces[$0].kind != .mark } }
+    private func hasWords(before index: Int) -> Bool {
+        (0..<index).contains { pieces[$0].kind != .end && pieces[$0].kind != .mark }
+    }
 
     /// A number in words counts as a lead where its sentence has no other value.
     private func isAlone(_ run: ProseRun) -> Bool {

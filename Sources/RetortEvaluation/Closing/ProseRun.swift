@@ -67,7 +67,9 @@ struct ProseRuns {
 
     /// Where the text goes on behind a unit and its power, which are no value: `m^2`, `cm²`.
     private func behindUnit(_ index: Int) -> Int {
-        guard let word = piece(index)?.text, piece(index)?.kind == .word, MathNames.units[word] != nil else { return index }
+        guard let word = piece(index)?.text, piece(index)?.kind == .word, MathNames.units[word] != nil else {
+            return index
+        }
         if piece(index + 1)?.isMark("^") == true, piece(index + 2)?.kind == .number { return index + 3 }
         return piece(index + 1).map { $0.isMark("²") || $0.isMark("³") } == true ? index + 2 : index + 1
     }
@@ -125,7 +127,9 @@ struct ProseRuns {
             run.isWeak = true
         }
         // `1600 > 1200` compares and is no value.
-        if run.text.contains(where: { "<>≤≥≠".contains($0) }), !run.text.contains(where: \.isLetter) { run.isWeak = true }
+        if run.text.contains(where: { "<>≤≥≠".contains($0) }), !run.text.contains(where: \.isLetter) {
+            run.isWeak = true
+        }
         if let before = piece(start - 1), before.isMark("=") || before.isMark("≈") { run.isResult = true }
         return run
     }
@@ -152,8 +156,7 @@ struct ProseRuns {
         while let word = piece(index)?.word, NumberWords.isPart(word) || ["and", "a"].contains(word), words.count < 24 {
             words.append(word)
             index += 1
-            if words != ["one"], words != ["a"], let value = NumberWords.value(words), words != ["third"]
-            {
+            if words != ["one"], words != ["a"], let value = NumberWords.value(words), words != ["third"] {
                 best = ProseRun(range: start..<index, text: sign + value.written, isWeak: true, isNumeral: true)
             }
         }
@@ -164,7 +167,8 @@ struct ProseRuns {
 
     /// `2 hours and 30 minutes` as minutes, or else as hours.
     private func compound(_ first: ProseRun, _ second: ProseRun) -> ProseRun? {
-        guard let a = quantity(first), let b = quantity(second), a.unit.kind == b.unit.kind, a.unit.kind != "share",
+        guard let a = quantity(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
+            a.unit.kind != "share",
             b.unit.factor < a.unit.factor, b.value * b.unit.factor < a.unit.factor
         else { return nil }
         let between = (a.end..<second.range.lowerBound).map { pieces[$0] }
@@ -178,10 +182,12 @@ struct ProseRuns {
     }
 
     /// A plain number with a known unit behind it, and where the unit ends.
-    private func quantity(_ run: ProseRun) -> (value: Rational, unit: MathNames.Unit, end: Int)? {
+    private func quantity(
+        _ run: ProseRun, behind larger: MathNames.Unit? = nil
+    ) -> (value: Rational, unit: MathNames.Unit, end: Int)? {
         let digits = run.text.prefix { $0 != " " }
         guard !run.isWeak, let value = Rational(decimal: digits), let word = piece(run.range.upperBound)?.word,
-            let unit = MathNames.units[word]
+            let unit = MathNames.units[larger?.kind == "time" && word == "m" ? "minute" : word == "h" ? "hour" : word]
         else { return nil }
         return (value, unit, run.range.upperBound + 1)
     }

@@ -149,7 +149,8 @@ struct ProseRunReader {
     private mutating func number(_ piece: ProsePiece) -> String {
         var text = piece.text
         if text.count <= 3, text.allSatisfy(\.isNumber) {
-            while let next = current, next.kind == .number, next.isSpaced, next.text.prefix(while: \.isNumber).count == 3,
+            while let next = current, next.kind == .number, next.isSpaced,
+                next.text.prefix(while: \.isNumber).count == 3,
                 !text.contains(".")
             {
                 text += next.text
@@ -280,7 +281,8 @@ struct ProseRunReader {
             index += 3
             isNumber = false
             return true
-        case .command where piece.text.first != "\\" || piece.text.hasPrefix("\\frac") || piece.text.hasPrefix("\\sqrt")
+        case .command
+        where piece.text.first != "\\" || piece.text.hasPrefix("\\frac") || piece.text.hasPrefix("\\sqrt")
             || piece.text.hasPrefix("\\dfrac") || piece.text.hasPrefix("\\tfrac") || piece.text.hasPrefix("\\pi"):
             if operand() { return true }
         case .mark where ["√", "π"].contains(piece.text):
@@ -306,6 +308,8 @@ struct ProseRunReader {
     private func isFactor(_ word: String) -> Bool {
         if word == "pi" { return true }
         guard MathNames.units[word] == nil, MathNames.units[word.lowercased()] == nil else { return false }
+        // `2h 30m`
+        if word == "h", peek()?.kind == .number { return false }
         return word.count == 1 || (word.count == 2 && word.allSatisfy { "xyzabn".contains($0) })
     }
 
@@ -357,7 +361,8 @@ struct ProseRunReader {
         }
         guard piece.kind == .mark else { return nil }
         switch piece.text {
-        case "+", "*", "×", "·", "⋅", "÷", "^", "=", "≈", "<", ">", "<=", ">=", "≤", "≥", "±", "+-", "**", "∪", "!=", "≠":
+        case "+", "*", "×", "·", "⋅", "÷", "^", "=", "≈", "<", ">", "<=", ">=", "≤", "≥", "±", "+-", "**", "∪", "!=",
+            "≠":
             return (piece.text, 1)
         case "/": return next.kind == .word && next.text.count > 1 ? nil : ("/", 1)
         case "-":
@@ -377,7 +382,7 @@ struct ProseRunReader {
     private mutating func listed() -> Bool {
         let saved = self
         var isSeparated = false
-        while let piece = current, piece.isMark(",") || piece.word == "and" || piece.word == "or" || piece.isMark("&") {
+        while let piece = current, piece.isMark(",") || piece.word == "and" || piece.word == "or" {
             isSeparated = true
             index += 1
         }

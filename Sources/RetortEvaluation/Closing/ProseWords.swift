@@ -14,6 +14,8 @@ enum ProseWords {
             } else if first.isLetter {
                 let word = rest.prefix { $0.isLetter }
                 rest = rest[word.endIndex...]
+                // `It's`, `don't`
+                if word.count > 1, rest.first == "'", rest.dropFirst().first?.isLetter == true { return true }
                 let isCode = rest.first == "(" || rest.first == "_" || before == "." || before == "_"
                 if !isCode, isProse(word) { return true }
                 before = word.last ?? " "
@@ -34,6 +36,7 @@ enum ProseWords {
     static func isProse(_ word: some StringProtocol) -> Bool {
         guard word.count > 1 else { return false }
         let word = String(word)
+        if word == "It" || word == "At" || word == "By" { return true }
         if MathNames.functions[word] != nil || MathNames.builders.contains(word) { return false }
         if MathNames.greek.contains(word) || MathNames.constants[word] != nil { return false }
         let lower = word.lowercased()
@@ -43,7 +46,9 @@ enum ProseWords {
     }
 
     /// Words that begin like functions.
-    private static let lookAlikes: Set<String> = ["cost", "tank", "logs", "sins", "tans", "cots", "spin", "pies", "pint", "pips"]
+    private static let lookAlikes: Set<String> = [
+        "cost", "tank", "logs", "sins", "tans", "cots", "spin", "pies", "pint", "pips",
+    ]
 
     private static func afterGroup(_ text: Substring) -> Substring {
         let text = text.drop(while: \.isWhitespace)
@@ -65,7 +70,8 @@ enum ProseWords {
     private static let harmless: Set<String> = ["and", "or", "in", "reals", "true", "false", "emptyset"]
     /// Words that are no product of variables, as `by` in `ax + by` and `it` in an exponent may be.
     private static let short: Set<String> = [
-        "is", "so", "he", "we", "of", "to", "no", "do", "on", "go", "if", "are", "was", "she", "the", "has", "had", "you",
+        "is", "so", "he", "we", "of", "to", "no", "do", "on", "go", "if", "are", "was", "she", "the", "has", "had",
+        "you",
         "for", "all", "his", "her", "its", "our", "not", "but", "now", "get", "got", "can", "did", "yes", "out", "one",
         "two", "six", "ten", "who", "how", "any", "due", "let", "too", "off", "per", "ans",
     ]
@@ -97,6 +103,7 @@ enum ProseWords {
 
     /// Behind these a point ends no sentence.
     static let abbreviations: Set<String> = [
-        "approx", "ca", "rs", "no", "mr", "mrs", "ms", "dr", "st", "vs", "eq", "fig", "ans", "e", "g", "i", "cf", "resp",
+        "approx", "ca", "rs", "no", "mr", "mrs", "ms", "dr", "st", "vs", "eq", "fig", "ans", "e", "g", "i", "cf",
+        "resp",
     ]
 }

@@ -68,7 +68,9 @@ public struct ExactGrader: Grader {
 
     private static func withoutThousands(_ numeral: String) -> String {
         let groups = numeral.split(separator: ",", omittingEmptySubsequences: false)
-        guard groups.count > 1, (1...3).contains(groups[0].count), groups[0].allSatisfy(\.isASCIIDigit) else { return numeral }
+        guard groups.count > 1, (1...3).contains(groups[0].count), groups[0].allSatisfy(\.isASCIIDigit) else {
+            return numeral
+        }
         let isGrouped = groups.dropFirst().allSatisfy { group in
             let digits = group.prefix { $0.isASCIIDigit }
             return digits.count == 3 && (digits.count == group.count || group.dropFirst(3).first == ".")

@@ -152,8 +152,10 @@ enum WordAnswer {
             return nil
         }
         guard isWords(reference) else { return nil }
-        let isSame = AnswerText.words(answer) == AnswerText.words(reference)
-        return isSame && !AnswerText.words(reference).isEmpty ? Verdict(isCorrect: true, reason: "the same words") : nil
+        let (given, words) = (AnswerText.words(answer), AnswerText.words(reference))
+        // `The slope is undefined.`
+        let isSame = given == words || given.hasSuffix(" is \(words)") || given.hasSuffix(" are \(words)")
+        return isSame && !words.isEmpty ? Verdict(isCorrect: true, reason: "the same words") : nil
     }
 
     /// The letter that a sentence names last: `option C`, `(C)`.

@@ -141,6 +141,8 @@ enum AnswerText {
         let readings = MathGrader.readings(text)
         // What is too large for a reader is no sentence either.
         guard !readings.nodes.isEmpty || readings.fault == MathGrader.tooLarge else { return nil }
+        // `\text{5 apples}`
+        if case .text(let words)? = readings.nodes.first, words.contains(where: \.isNumber) { return nil }
         return Extract(text, place, alternatives: withoutUnit(text).map { [$0] } ?? [])
     }
 
@@ -152,7 +154,8 @@ enum AnswerText {
             rest.allSatisfy({ $0.isLetter || " .²³".contains($0) })
         else { return nil }
         let word = rest.drop { $0 == " " }.prefix { $0.isLetter }
-        guard word.count > 1, MathNames.functions[String(word)] == nil, MathNames.constants[String(word)] == nil,
+        guard word.count > 1, MathNames.units[String(word)] == nil, MathNames.functions[String(word)] == nil,
+            MathNames.constants[String(word)] == nil,
             !MathNames.builders.contains(String(word)), !word.allSatisfy({ "xyzabknrtuvw".contains($0) })
         else { return nil }
         return String(number)
@@ -160,7 +163,7 @@ enum AnswerText {
 
     /// `2 hours 30 minutes`, which is one value.
     private static func compound(_ text: String) -> ProseRun? {
-        let units = text.split { !$0.isLetter }.count { MathNames.units[$0.lowercased()] != nil }
+        let units = text.split { !$0.isLetter }.count { $0 == "h" || MathNames.units[$0.lowercased()] != nil }
         guard units > 1, let run = ProseReader(text).closing(), !run.alternatives.isEmpty else { return nil }
         return run
     }

@@ -135,7 +135,9 @@ struct MathLexer {
         if isCurrency(word) { return }
         if isSpaced, ["and", "or"].contains(word) { return add(.text(word)) }
         // `3 x 10^8`
-        if word == "x" || word == "X", case .number? = tokens.last?.kind, rest.drop(while: \.isWhitespace).first?.isASCIIDigit == true {
+        if word == "x" || word == "X", case .number? = tokens.last?.kind,
+            rest.drop(while: \.isWhitespace).first?.isASCIIDigit == true
+        {
             return add(.mark("*"))
         }
         // `12 cm` is a length, `2ab` a product.
@@ -157,7 +159,9 @@ struct MathLexer {
 
     /// `US` before a dollar sign, or `USD` before an amount.
     private func isCurrency(_ word: String) -> Bool {
-        if rest.first == "$" || rest.hasPrefix("\\$") { return ["US", "CA", "AU", "NZ", "HK", "C", "A", "S"].contains(word) }
+        if rest.first == "$" || rest.hasPrefix("\\$") {
+            return ["US", "CA", "AU", "NZ", "HK", "C", "A", "S"].contains(word)
+        }
         guard ["USD", "EUR", "GBP", "INR", "CAD", "AUD", "JPY", "CNY", "RMB", "Rs"].contains(word) else { return false }
         return rest.drop { $0 == "." || $0.isWhitespace }.first?.isASCIIDigit == true
     }

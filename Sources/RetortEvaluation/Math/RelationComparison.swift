@@ -50,6 +50,7 @@ extension MathComparison {
         if parts.count > 2, !hasVariable(last), !hasVariable(parts[parts.count - 2]) { return last }
         switch parts[0] {
         case .symbol(let name) where !["pi", "e", "i"].contains(name): return last
+        case let side where isNamed(side): return hasVariable(last) ? nil : last
         // `\text{Area} = 12`
         case .text: return last
         // `m + n = 5` asks for the sum; `2x + 3y = 5` is a line.
@@ -73,7 +74,23 @@ extension MathComparison {
         return relations.allSatisfy { $0 == .equal } && isArithmetic(node)
     }
 
-    private static func isVariable(_ node: MathNode) -> Bool {
+    /// What is measured rather than solved for: `AB`, `\angle ABC`, `|AB|`, `a/b`.
+    private static func isNamed(_ node: MathNode) -> Bool {
+        switch node {
+        case .product(let factors):
+            factors.count > 1
+                && factors.allSatisfy { factor in
+                    guard case .symbol(let name) = factor else { return false }
+                    return ["angle", "triangle"].contains(name) || name.first?.isUppercase == true
+                }
+        case .function("abs", let parts): parts.allSatisfy(isNamed)
+        case .quotient(let top, let bottom):
+            top != bottom && (isVariable(top) || isNamed(top)) && (isVariable(bottom) || isNamed(bottom))
+        default: false
+        }
+    }
+
+    static func isVariable(_ node: MathNode) -> Bool {
         if case .symbol(let name) = node { !["pi", "e", "i"].contains(name) } else { false }
     }
 
