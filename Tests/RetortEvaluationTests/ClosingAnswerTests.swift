@@ -238,6 +238,29 @@ struct ClosingAnswerTests {
             Case("The roots are 1 ± √2.", "1 \\pm \\sqrt 2"),
             Case("The roots are $1 \\pm \\sqrt{2}$", "1 \\pm \\sqrt 2"),
             Case("the vector is (1, -2, 3)", "(1,-2,3)"),
+            Case("He has 7 apples and 3 of them are red, so 4 are green.", "4"), Case("Profit: $12 - $5 = $7", "7"),
+            Case("She earns $18 each day", "18"), Case("Answer:\n\n$$\\boxed{18}$$", "18"),
+            Case("The total cost is $5 × 3 + $2 × 4 = $23.", "23"), Case("So, $9*2 = \\$18$", "18"),
+            Case("Cost: $3.50 per lb × 2 lb = $7.00", "7"), Case("Price is $10, discount $2 => $8", "8"),
+            Case("Price: $10 -> $8", "8"), Case("Hence -2\\frac{1}{2} is the value", "-2.5"),
+            Case("x=-2\\tfrac{1}{2}", "-5/2"), Case("\\boxed{-3\\frac{3}{4}^\\circ}", "-3.75"),
+            Case("\\boxed{-12\\frac12\\%}", "-12.5\\%"),
+            Case("\\boxed{\\left(-1\\frac12,-2\\frac13\\right)}", "(-3/2,-7/3)"), Case("ANSWER IS 18", "18"),
+            Case("FINAL ANSWER: 18", "18"), Case("Final Answer\n\\[\n18\n\\]", "18"),
+            Case("The answer is $$18$$", "18"), Case("The answer is \\(18\\).", "18"),
+            Case("The answer is 18 cm^3.", "18"), Case("The answer is 18 °F.", "18"),
+            Case("The answer is A$18.", "18"), Case("The answer is CA$18.", "18"),
+            Case("The answer is roughly 18.", "18"), Case("The answer is therefore 18", "18"),
+            Case("the answer is 20 - 2 = 18", "18"), Case("\\boxed{\\text{(D)}\\ \\frac{1}{2}}", "1/2"),
+            Case("\\boxed{\\textbf{(E) }24}", "24"), Case("\\boxed{\\mathrm{(A)}\\; 7}", "7"),
+            Case("\\boxed{\\text{B}}", "\\text{(B)}"), Case("A: 3/4", "3/4"), Case("A: 3:00", "3:00"),
+            Case("Answer (B): 12", "12"), Case("There are 3 teams of 4, i.e. 12 people.", "12"),
+            Case("It is -5°C.", "-5"), Case("7 × 10^4", "70000"), Case("6.02E23", "6.02\\times 10^{23}"),
+            Case("the number 1,234,567.89", "1234567.89"), Case("He ran at 18 mph", "18"),
+            Case("18 km per hour", "18"), Case("Therefore 18.", "18"), Case("18 (eighteen)", "18"),
+            Case("eighteen (18)", "18"), Case("18/1", "18"), Case("18 - that's it", "18"),
+            Case("18, I think.", "18"), Case("Around 18.", "18"), Case("≈ 18", "18"), Case("~18", "18"),
+            Case(">18<", "18"),
         ])
     func forms(row: Case) async { await expect(true, row) }
 
@@ -270,6 +293,18 @@ struct ClosingAnswerTests {
             Case("The answer is 7. Actually, it is 8.", "7"), Case("Option A: 5\nOption B: 6", "5"),
             Case("Step 1: 5\nStep 2: 6", "5"), Case("5 and 6", "6"), Case("|x - 1| = 5", "5"), Case("2x = 8", "8"),
             Case("It is 5 cm.", "5\\text{ m}"),
+            Case("He has 7 apples and 3 of them are red, so 4 are green.", "3"),
+            Case("Price is $10, discount $2 => $8", "2"), Case("Hence -2\\frac{1}{2} is the value", "2.5"),
+            Case("x=-2\\tfrac{1}{2}", "-1"), Case("\\boxed{-12\\frac12\\%}", "-6\\%"), Case("7 × 10^4", "4"),
+            Case("6.02E23", "23"), Case("6.02E23", "6.02"), Case("the number 1,234,567.89", "567.89"),
+            Case("the number 1,234,567.89", "89"), Case("A: 3:00", "0"), Case("the answer is 20 - 2 = 18", "2"),
+            Case("The answer is 18 cm^3.", "3"), Case("\\boxed{\\text{(D)}\\ \\frac{1}{2}}", "2"),
+            Case("Total: 3, 4", "4"), Case("The points (3, 4) and (5, 6)", "6"), Case("It is 3/4 of 20", "4"),
+            Case("−7°C", "7"), Case("It is 12:45", "45"), Case("It is 12:45", "12"), Case("ratio 1:2:3", "3"),
+            Case("1:2:3", "2"), Case("x^2 + 7", "7"), Case("x = 7y", "7"), Case("[3, 7]", "7"),
+            Case("\\{3,7\\}", "7"), Case("3 ± 7", "7"), Case("3 < x < 7", "7"), Case("7%", "0.7"),
+            Case("sqrt(7)", "7"), Case("log(7)", "7"), Case("7i", "7"), Case("7!", "7"), Case("|7|", "8"),
+            Case("7_8", "8"),
         ])
     func formsParts(row: Case) async { await expect(false, row) }
 
@@ -386,7 +421,8 @@ struct MixedNumberTests {
             ("[-1\\tfrac13, 0]", "[-4/3, 0]"),
             ("-2\\frac{1}{2}\\text{ cm}", "-2.5\\text{ cm}"), ("4\\cdot 2\\frac{1}{2}", "10"),
             ("-2\\frac{1}{2}\\pi", "-2.5\\pi"),
-            ("2⅔", "8/3"), ("-3⅛", "-3.125"),
+            ("2⅔", "8/3"), ("\\boxed{-3\\frac{3}{4}^\\circ}", "-3.75"), ("-12\\frac12\\%", "-12.5"),
+            ("-30^\\circ", "-30"), ("-3⅛", "-3.125"),
         ])
     func equal(answer: String, reference: String) async {
         for (a, b) in [(answer, reference), (reference, answer)] {
