@@ -1,6 +1,7 @@
 import RetortCore
-import RetortEvaluation
 import Testing
+
+@testable import RetortEvaluation
 
 @Suite("Graders")
 struct GraderTests {
@@ -39,6 +40,37 @@ struct GraderTests {
         #expect(await ExactGrader().grade(answer, for: task(reference, .factual)).isCorrect)
     }
 
+    @Test(
+        "a factual number matches by value, and what makes it that number is no punctuation",
+        arguments: [
+            ("-5", "5"), ("1.5", "15"), ("3-4", "34"), ("9/11", "911"), ("9:30", "930"), ("−5", "5"), ("1,2", "12"),
+            ("It is -5 degrees", "It is 5 degrees"), ("2.5 km", "25 km"), ("1990-95", "199095"), ("$1.50", "$150"),
+            ("-0.5", "0.5"),
+            ("12,34", "1234"), ("A", "B"), ("the", "a"),
+        ])
+    func differentNumbers(answer: String, reference: String) async {
+        #expect(await !ExactGrader().grade(answer, for: task(reference, .factual)).isCorrect)
+        #expect(await !ExactGrader().grade(reference, for: task(answer, .factual)).isCorrect)
+        #expect(AnswerSpelling.of(.string(answer), .factual) != AnswerSpelling.of(.string(reference), .factual))
+    }
+
+    @Test(
+        "and the same number in another spelling matches, as do articles that are the whole answer",
+        arguments: [
+            ("5.0", "5"), ("1,764", "1764"), ("−5", "-5"), ("1,234.50", "1234.5"), ("3–4", "3-4"), ("F-16", "F16"),
+            ("(5)", "5"),
+            ("In 1,764 ships.", "in 1764 ships"), ("July 4, 1776", "July 4 1776"), ("The 39 Steps", "39 steps"),
+            ("A", "a"),
+            ("A.", "A"), ("The The", "the the"), ("\"1984\"", "1984"), ("5.", "5"), ("Apollo 11!", "apollo 11"),
+            ("0.50", ".5"),
+        ])
+    func sameNumbers(answer: String, reference: String) async {
+        for (a, b) in [(answer, reference), (reference, answer)] {
+            #expect(await ExactGrader().grade(a, for: task(b, .factual)).isCorrect)
+        }
+        #expect(AnswerSpelling.of(.string(answer), .factual) == AnswerSpelling.of(.string(reference), .factual))
+    }
+
     @Test("nothing matches nothing", arguments: [nil, "", "   ", "..."] as [String?])
     func empty(answer: String?) async {
         #expect(await !ExactGrader().grade(answer, for: task("", .factual)).isCorrect)
@@ -63,9 +95,63 @@ struct StatisticsTests {
         #expect(abs(interval.high * 100 - high) < 0.01)
     }
 
-    @Test("the exact McNemar test", arguments: [(0, 0, 1.0), (1, 9, 0.021484), (5, 5, 1.0)])
+    /// The larger ones are from exact arithmetic on whole numbers.
+    private static let splits: [(first: Int, second: Int, p: Double)] = [
+        (0, 0, 1), (1, 9, 0.021484375), (5, 5, 1), (0, 1, 1), (0, 10, 0.001953125), (4, 5, 1), (538, 538, 1),
+        (500, 575, 0.023964605849013637), (500, 600, 0.0028195449914364275), (1000, 1200, 2.1817026407914712e-05),
+        (10, 1000, 5.359574874624727e-281), (499_000, 501_000, 0.04560829986538208), (1_000_000, 1_000_000, 1),
+    ]
+
+    @Test("the exact McNemar test, of ten pairs and of a million", arguments: splits)
     func mcNemar(first: Int, second: Int, p: Double) {
-        #expect(abs(PairedTest(onlyFirst: first, onlySecond: second).pValue - p) < 1e-6)
+        for test in [
+            PairedTest(onlyFirst: first, onlySecond: second), PairedTest(onlyFirst: second, onlySecond: first),
+        ] {
+            #expect(abs(test.pValue - p) <= 1e-8 * p)
+        }
+    }
+
+    @Test("a bootstrap's p value is never 0, and 1 where nothing differs")
+    func bootstrapPValue() throws {
+        let apart = try #require(Bootstrap.difference(Array(repeating: (first: 0.0, second: 100.0), count: 50)))
+        #expect(apart.pValue == 1 / Double(Bootstrap.rounds + 1) && apart.mean == 100)
+        let same = try #require(Bootstrap.difference(Array(repeating: (first: 50.0, second: 50.0), count: 50)))
+        #expect(same.pValue == 1 && same.low == 0 && same.high == 0)
+        var clear: [(first: Double, second: Double)] = []
+        for index in 0..<400 {
+            let first = Double(index % 2)
+            clear.append((first, index % 3 == 0 ? first : 1))
+        }
+        #expect(try #require(Bootstrap.difference(clear)).pValue < 0.01)
+    }
+
+    @Test("an interval of any number of draws", arguments: [-1, 0, 1, 2, 3, 39, 40, 2000])
+    func draws(count: Int) throws {
+        var values: [(group: Int, value: Double)] = []
+        for index in 0..<30 { values.append((index, Double(index % 5))) }
+        let estimate = try #require(ClusterBootstrap(draws: count).estimate(values))
+        #expect(estimate.value == 2)
+        #expect(estimate.low <= estimate.high)
+        if count > 1 { #expect(estimate.low < estimate.high) }
+    }
+
+    @Test("calls of tools that fail are tool errors, and only programs are failed programs")
+    func failedPrograms() {
+        func step(_ action: Action, _ outcome: Observation.Outcome) -> Step {
+            Step(thought: "", action: action, observation: Observation(text: "", outcome: outcome))
+        }
+        let error = Observation.Outcome.executionError(type: "NameError", message: "x")
+        let call = Action.toolCall(name: "search", arguments: [:])
+        let task = AgentTask(id: "t", question: "?", answers: ["1"], family: .math)
+        var run = Trajectory(task: task, provenance: Provenance(policy: "agent", model: "m"))
+        for one in [
+            step(call, error), step(call, .timeout(seconds: 1)), step(.code("x"), error), step(call, .parseError("?")),
+            step(.code("y"), .timeout(seconds: 1)), step(.code("1"), .success),
+        ] { run.append(one) }
+        run.end(.gaveUp("no steps left"))
+        let record = RunRecord(run, Verdict(isCorrect: false, reason: ""))
+        #expect(record.codeSteps == 3 && record.failedCodeSteps == 2 && record.timeouts == 1 && record.parseErrors == 1)
+        #expect(record.failedCodeSteps <= record.codeSteps)
     }
 }
 

@@ -69,6 +69,14 @@ struct MathGraderTests {
             String(repeating: "x_1+", count: 4000) + "1", "\u{0}", "\\boxed{" + String(repeating: "}", count: 50_000),
             String(repeating: "\\boxed{1}", count: 100_000) + "\\boxed{", "((((((((((2^{2^{2^{2^{2^{2}}}}})))))))))!",
             "\\sqrt{" + String(repeating: "7", count: 5000) + "}", String(repeating: "1,2,", count: 4000),
+            String(repeating: "He has $1 or (7) ", count: 400), String(repeating: "((1) and ", count: 800),
+            String(repeating: "the answer is ", count: 500), String(repeating: "She <<1+1=2>>paid $", count: 300),
+            String(repeating: "so **a** is `b` ", count: 400), String(repeating: "\\text{He has ", count: 500),
+            String(repeating: "twenty and ", count: 600), String(repeating: "are (", count: 4000),
+            "He " + String(repeating: "(", count: 9000) + "1" + String(repeating: ")", count: 9000) + " has",
+            "He has " + String(repeating: "1 + ", count: 2000), "He has " + String(repeating: "1, ", count: 2000),
+            "He has " + String(repeating: "\\( ", count: 2000), "He has " + String(repeating: "\\frac{", count: 3000),
+            String(repeating: "2 out of ", count: 800), String(repeating: "He has 5 feet 6 inches ", count: 300),
             "\\binom{1000000000}{500000000}", "sin(" + String(repeating: "sin(", count: 500),
         ])
     func hostile(answer: String) async {

@@ -15,8 +15,7 @@ public enum AnswerSpelling {
         }
         switch family {
         case .factual:
-            let words = ExactGrader.normalised(answer.text)
-            return words.isEmpty ? nil : words
+            return ExactGrader.normalised(answer.text).isEmpty ? nil : ExactGrader.spelling(answer.text)
         case .math:
             let text = AnswerText.extract(answer.text).text
             guard text.utf8.count < MathLimits.text, let node = MathGrader.readings(text).nodes.first else {
@@ -46,7 +45,7 @@ public enum AnswerSpelling {
             return keys(parts).map { "{\($0.sorted().joined(separator: ","))}" }
         // `x = 5` is the answer 5.
         case .relation(let parts, let relations):
-            if parts.count == 2, relations == [.equal], case .symbol = parts[0] { return key(parts[1]) }
+            if let value = MathComparison.assigned(node) { return key(value) }
             return keys(parts).map { $0.joined(separator: relations.map(\.rawValue).joined(separator: " ")) }
         case .plusMinus: return nil
         default: return (try? Normalizer().form(node))?.key

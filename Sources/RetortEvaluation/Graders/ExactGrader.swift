@@ -2,7 +2,8 @@ import Foundation
 import RetortCore
 
 /// Exact match in SQuAD's sense (arXiv 1606.05250): case, punctuation, articles and white space do not count. Numbers
-/// match by value.
+/// match by value and by nothing else: the sign of `-5`, the point of `1.5` and the dash of `3-4` are no punctuation. An
+/// answer that is nothing but an article, such as the letter A, is itself.
 public struct ExactGrader: Grader {
     public init() {}
 
@@ -11,23 +12,73 @@ public struct ExactGrader: Grader {
             return Verdict(isCorrect: false, reason: "no answer")
         }
         guard !task.answers.isEmpty else { return Verdict(isCorrect: false, reason: "no reference answer") }
-        for reference in task.answers {
-            if Self.normalised(answer) == Self.normalised(reference) {
-                return Verdict(isCorrect: true, reason: "exact match")
-            }
-            if let a = Self.number(answer), let b = Self.number(reference), a == b {
-                return Verdict(isCorrect: true, reason: "equal numbers")
-            }
+        let given = Self.spelling(answer)
+        for reference in task.answers where Self.spelling(reference) == given {
+            return Verdict(isCorrect: true, reason: Self.number(answer) == nil ? "exact match" : "equal numbers")
         }
         return Verdict(isCorrect: false, reason: "no match")
     }
 
+    /// One spelling for all answers that match each other: a number's value, or else the words and the numbers in them.
+    static func spelling(_ text: String) -> String {
+        if let value = number(text) { return value.written }
+        let words = normalised(text)
+        let numerals = numerals(text)
+        return numerals.isEmpty ? words : "\(words) (\(numerals.joined(separator: " ")))"
+    }
+
     private static func number(_ text: String) -> Rational? {
-        guard text.utf8.count < 60, case .number(let value, _)? = try? MathParser.parse(text) else { return nil }
+        guard text.utf8.count < 60, text.contains(where: \.isNumber),
+            case .number(let value, _)? = try? MathParser.parse(text)
+        else { return nil }
         return value
     }
 
-    /// Lower-case words without articles and punctuation, joined by single spaces.
+    /// The numbers in a text with the marks that make them what they are: signs, points, and what joins digits. Commas
+    /// between thousands go, and so does what stands at the end of a number.
+    private static func numerals(_ text: String) -> [String] {
+        var numerals: [String] = []
+        var current = ""
+        var isSigned = false
+        var before: Character = " "
+        var isFree = true
+        func joins(_ character: Character) -> Bool { ".,:/-".contains(character) }
+        func finish() {
+            while let last = current.last, joins(last) { current.removeLast() }
+            if !current.isEmpty { numerals.append((isSigned ? "-" : "") + withoutThousands(current)) }
+            current = ""
+        }
+        for character in text.precomposedStringWithCompatibilityMapping {
+            let plain: Character = "‐‑–−".contains(character) ? "-" : character
+            if plain.isASCIIDigit {
+                if current.isEmpty { isSigned = before == "-" && isFree }
+                current.append(plain)
+            } else if !current.isEmpty, joins(plain) {
+                current.append(plain)
+            } else {
+                finish()
+            }
+            // A dash behind a letter joins words.
+            if plain == "-" { isFree = !(before.isLetter || before.isNumber) }
+            before = plain
+        }
+        finish()
+        return numerals
+    }
+
+    private static func withoutThousands(_ numeral: String) -> String {
+        let groups = numeral.split(separator: ",", omittingEmptySubsequences: false)
+        guard groups.count > 1, (1...3).contains(groups[0].count), groups[0].allSatisfy(\.isASCIIDigit) else {
+            return numeral
+        }
+        let isGrouped = groups.dropFirst().allSatisfy { group in
+            let digits = group.prefix { $0.isASCIIDigit }
+            return digits.count == 3 && (digits.count == group.count || group.dropFirst(3).first == ".")
+        }
+        return isGrouped ? groups.joined() : numeral
+    }
+
+    /// Lower-case words without articles and punctuation, joined by single spaces. Articles stay where there is nothing else.
     static func normalised(_ text: String) -> String {
         let plain = text.precomposedStringWithCompatibilityMapping.lowercased()
         let kept = plain.unicodeScalars.filter { scalar in
@@ -38,8 +89,9 @@ public struct ExactGrader: Grader {
             default: true
             }
         }
-        return String(String.UnicodeScalarView(kept)).split(whereSeparator: \.isWhitespace)
-            .filter { !["a", "an", "the"].contains($0) }.joined(separator: " ")
+        let words = String(String.UnicodeScalarView(kept)).split(whereSeparator: \.isWhitespace)
+        let named = words.filter { !["a", "an", "the"].contains($0) }
+        return (named.isEmpty ? words : named).joined(separator: " ")
     }
 
     /// The word-overlap F1 of an answer against its best reference, in 0…1 (SQuAD's second metric).

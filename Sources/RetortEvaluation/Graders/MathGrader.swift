@@ -28,9 +28,21 @@ public struct MathGrader: Grader {
     /// Grades an answer against one reference.
     public func verdict(_ answer: String, reference: String) async -> Verdict {
         let extract = AnswerText.extract(answer)
-        let found = await compare(extract.text, reference)
+        var found = await compare(extract.text, reference)
+        if !found.isCorrect, let verdict = sameWords(extract.statement, reference) { found = verdict }
+        for other in extract.alternatives where !found.isCorrect {
+            let verdict = await compare(other, reference)
+            if verdict.isCorrect { found = verdict }
+        }
         guard let place = extract.place else { return found }
         return Verdict(isCorrect: found.isCorrect, reason: "\(found.reason) (\(place))")
+    }
+
+    private func sameWords(_ statement: String, _ reference: String) -> Verdict? {
+        if AnswerText.compact(statement) == AnswerText.compact(reference), !reference.isEmpty {
+            return Verdict(isCorrect: true, reason: "the same text")
+        }
+        return WordAnswer.compare(statement, reference)
     }
 
     private func compare(_ answer: String, _ reference: String) async -> Verdict {
@@ -114,13 +126,13 @@ public struct MathGrader: Grader {
         return isSame ? .equal("equal to ten digits at several points") : .different("too large to decide")
     }
 
-    private static let tooLarge = "it is too large"
+    static let tooLarge = "it is too large"
 
-    /// What our reader does not understand, Math-Verify may.
+    /// What our reader does not understand, Math-Verify may, when it is a formula: of a sentence it would take any number.
     private func unreadable(_ answer: String, _ reference: String, reason: String) async -> Verdict {
         // What is too large here is too much work there.
-        guard !reason.hasSuffix(Self.tooLarge), let judge,
-            let opinion = try? await judge.verify(reference: reference, answer: answer),
+        guard !reason.hasSuffix(Self.tooLarge), let judge, !ProseWords.arePresent(in: answer),
+            let opinion = try? await judge.verifyFormula(reference: reference, answer: answer),
             opinion.isEqual == true
         else { return Verdict(isCorrect: false, reason: reason) }
         return Verdict(isCorrect: true, reason: "equal to Math-Verify; \(reason)")
@@ -135,15 +147,22 @@ enum WordAnswer {
             let words = AnswerText.words(answer).split(separator: " ")
             let isSame =
                 words.count == 1
-                ? words[0] == letter
-                : answer.firstMatch(of: /^\s*(?:\\text\{)?\(?([A-Za-z])\)?\}?\s*[).:]/).map { $0.1.lowercased() }
-                    == letter
+                ? words[0] == letter : (ChoiceLabel(answer)?.letter ?? named(answer))?.lowercased() == letter
             if isSame { return Verdict(isCorrect: true, reason: "the same choice") }
             return nil
         }
         guard isWords(reference) else { return nil }
-        let isSame = AnswerText.words(answer) == AnswerText.words(reference)
-        return isSame && !AnswerText.words(reference).isEmpty ? Verdict(isCorrect: true, reason: "the same words") : nil
+        let (given, words) = (AnswerText.words(answer), AnswerText.words(reference))
+        // `The slope is undefined.`
+        let isSame = given == words || given.hasSuffix(" is \(words)") || given.hasSuffix(" are \(words)")
+        return isSame && !words.isEmpty ? Verdict(isCorrect: true, reason: "the same words") : nil
+    }
+
+    /// The letter that a sentence names last: `option C`, `(C)`.
+    private static func named(_ text: String) -> String? {
+        guard ProseWords.arePresent(in: text) else { return nil }
+        return text.matches(of: /(?:[Oo]ption|[Cc]hoice|[Aa]nswer(?: is)?:?)\s+\(?([A-Z])\b|\(([A-Z])\)/).last
+            .flatMap { ($0.1 ?? $0.2).map(String.init) }
     }
 
     /// `(C)` or `\text{(C)}`; a bare letter may be a variable.

@@ -166,8 +166,8 @@ public final class ModelJudge: Grader {
             Message(.system, rules),
             Message(
                 .user,
-                "Question: \(task.question)\nReference answers:\n\(references)\n<answer>\n"
-                    + "\(answer.replacing("</answer>", with: ""))\n</answer>"),
+                "Question: \(task.question)\nReference answers:\n\(references)\n"
+                    + JudgedText.marked("answer", answer)),
         ]
     }
 

@@ -7,99 +7,182 @@ enum AnswerText {
         let text: String
         /// Such as `\boxed{}`; nil when the whole text is the answer.
         let place: String?
+        /// The whole answer in other ways: `150 minute` for `2 hours 30 minutes`, or the letter of `(B) 12`.
+        var alternatives: [String] = []
+        /// All that was said in that place, for answers that are words.
+        var statement: String
+
+        init(_ text: String, _ place: String?, alternatives: [String] = [], statement: String? = nil) {
+            (self.text, self.place, self.alternatives) = (text, place, alternatives)
+            self.statement = statement ?? text
+        }
+
+        init(_ run: ProseRun, _ place: String?, statement: String) {
+            let found = place ?? (run.isFormula ? "the last formula" : "the last number")
+            self.init(run.text, found, alternatives: run.alternatives, statement: statement)
+        }
     }
 
-    /// The answer in a text: in its last `\boxed{}`, in `<answer>` tags, after `####` or "the answer is", or all of
-    /// it. Of prose without any of these, the last formula between dollar signs, or else the last number.
+    /// The answer in a text: in `<answer>` tags, its last `\boxed{}` or behind its last `####`, whichever comes later, or
+    /// behind a phrase such as "the answer is"; of a text without these the value that closes it, and of a text that is no
+    /// sentence all of it.
     static func extract(_ text: String) -> Extract {
-        let text = text.utf8.count > MathLimits.text ? String(text.suffix(MathLimits.text)) : text
-        var answer = Extract(text: text, place: nil)
-        if let range = text.range(of: "<answer>", options: .backwards),
-            let end = text.range(of: "</answer>", range: range.upperBound..<text.endIndex)
-        {
-            answer = Extract(text: String(text[range.upperBound..<end.lowerBound]), place: "<answer>")
+        if isNumber(text) { return Extract(text, nil) }
+        let text = CleanText.of(text.utf8.count > MathLimits.text ? String(text.suffix(MathLimits.text)) : text)
+        let tagged = tagged(text)
+        let body = tagged ?? text
+        let box = AnswerBox.last(in: body)
+        if let hash = HashMark.last(in: body), box.map({ $0.end < hash.start }) != false {
+            return statement(hash.content, "####")
         }
-        if let boxed = boxed(answer.text) { return Extract(text: boxed, place: "\\boxed{}") }
-        if answer.place == nil {
-            if let range = text.range(of: "####", options: .backwards) {
-                return Extract(text: String(text[range.upperBound...]), place: "####")
-            }
-            if let after = afterPhrase(text) { return Extract(text: after, place: "the answer is") }
-            if isProse(text), let found = lastOfProse(text) { return found }
+        if let box {
+            return finalPhrase(behind: body[box.end...]) ?? statement(box.content, "\\boxed{}")
         }
-        return answer
+        if let tagged { return statement(tagged, "<answer>") }
+        return phrased(text) ?? closing(text)
     }
 
-    /// What the last boxes of a text hold; boxes with only a comma or `and` between them belong together.
-    private static func boxed(_ text: String) -> String? {
-        var boxes: [(content: String, range: Range<String.Index>)] = []
-        var rest = text[...]
-        while let mark = rest.firstRange(of: "boxed") {
-            let after = rest[mark.upperBound...].drop { $0 == " " }
-            let (content, end) = group(after)
-            boxes.append((content, mark.lowerBound..<end))
-            rest = rest[max(end, mark.upperBound)...]
-            // Only the last ones matter.
-            if boxes.count > 64 { boxes.removeFirst(32) }
-        }
-        guard var last = boxes.popLast() else { return nil }
-        var parts = [last.content]
-        while let before = boxes.popLast() {
-            let between = text[before.range.upperBound..<last.range.lowerBound]
-                .filter { !" $\\,;\n".contains($0) }.replacing("text", with: "").replacing("{", with: "")
-                .replacing("}", with: "")
-            guard ["", "and", "or"].contains(between) else { break }
-            parts.insert(before.content, at: 0)
-            last = before
-        }
-        return parts.joined(separator: ", ")
+    /// Digits with what belongs to a plain number or a fraction.
+    private static func isNumber(_ text: String) -> Bool {
+        text.utf8.count < 64 && text.utf8.allSatisfy { (48...57).contains($0) || ".,-+/%".utf8.contains($0) }
     }
 
-    /// The content of the braces at the start of a text, or what stands before the next `$`.
-    private static func group(_ text: Substring) -> (String, String.Index) {
-        guard text.first == "{" else {
-            let token = text.prefix { $0 != "$" && $0 != "\n" }
-            return (String(token), token.endIndex)
+    private static func tagged(_ text: String) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "<")) else { return nil }
+        guard let open = text.ranges(of: "<answer>").last ?? text.ranges(of: "<Answer>").last else { return nil }
+        let rest = text[open.upperBound...]
+        // A generation that stops at the closing tag leaves it out.
+        guard let close = rest.firstRange(of: "</answer>") ?? rest.firstRange(of: "</Answer>") else {
+            return String(rest)
         }
-        var depth = 0
-        for index in text.indices {
-            if text[index] == "{" { depth += 1 }
-            if text[index] == "}" { depth -= 1 }
-            if depth == 0 {
-                return (String(text[text.index(after: text.startIndex)..<index]), text.index(after: index))
-            }
-        }
-        return (String(text.dropFirst()), text.endIndex)
+        return String(rest[..<close.lowerBound])
     }
 
-    private static func afterPhrase(_ text: String) -> String? {
-        for phrase in ["final answer is", "answer is", "Final answer:", "Answer:", "answer:"] {
-            guard let range = text.range(of: phrase, options: .backwards) else { continue }
-            var after = text[range.upperBound...].drop { $0 == ":" || $0.isWhitespace }
-            if let end = after.firstIndex(of: "\n") { after = after[..<end] }
-            // A sentence may go on: the formula or the first word of it is the answer.
-            if let end = after.firstRange(of: ". ") { after = after[..<end.lowerBound] }
-            if !after.isEmpty { return String(after) }
-        }
-        return nil
+    /// A text that goes on behind its box may name another answer as the final one.
+    private static func finalPhrase(behind rest: Substring) -> Extract? {
+        guard rest.utf8.count > 8, let phrase = AnswerPhrase.last(in: String(rest)), phrase.isFinal,
+            !phrase.rest.lowercased().contains("approx"), !phrase.rest.contains("≈"), !phrase.rest.contains("about"),
+            let run = ProseReader(String(phrase.rest)).leading()
+        else { return nil }
+        return Extract(run, "the answer is", statement: firstSentence(phrase.rest))
     }
 
-    /// Whether a text is a sentence rather than a formula.
-    private static func isProse(_ text: String) -> Bool {
-        text.split { $0.isWhitespace }.count { word in
-            word.count > 2 && word.allSatisfy { $0.isLetter || ",.;:!?'’".contains($0) } && !word.contains("\\")
-        } > 3
+    // MARK: Phrases
+
+    private static func phrased(_ text: String) -> Extract? {
+        guard let phrase = AnswerPhrase.last(in: text) else { return nil }
+        let place = "the answer is"
+        if let again = AnswerPhrase.retraction(in: phrase.rest), let run = ProseReader(again).closing() {
+            return Extract(run, nil, statement: again)
+        }
+        let clause = firstSentence(phrase.rest)
+        guard !clause.isEmpty else { return nil }
+        if let answer = choice(clause, place) ?? formula(clause, place) { return answer }
+        let rest = ProseReader(String(phrase.rest))
+        if let run = rest.leading() { return Extract(run, place, statement: clause) }
+        // `Answer:` may lead into a whole solution, `the answer is` only into its own sentence.
+        if !phrase.isHeading, let run = ProseReader(clause).closing() { return Extract(run, place, statement: clause) }
+        if let run = rest.closing() { return Extract(run, place, statement: clause) }
+        return Extract(clause, place)
     }
 
-    private static func lastOfProse(_ text: String) -> Extract? {
-        let parts = text.replacing("\\$", with: "").split(separator: "$", omittingEmptySubsequences: false)
-        if parts.count >= 3, parts.count % 2 == 1, !parts[parts.count - 2].isEmpty {
-            return Extract(text: String(parts[parts.count - 2]), place: "the last formula")
+    /// The first sentence of a text, without what stands around it.
+    private static func firstSentence(_ text: Substring) -> String {
+        var rest = text.drop { $0.isWhitespace || ":*_=".contains($0) }
+        if let end = rest.firstIndex(of: "\n") { rest = rest[..<end] }
+        for mark in [". ", "? ", "! "] {
+            guard let end = rest.firstRange(of: mark) else { continue }
+            let word = rest[..<end.lowerBound].split(separator: " ").last.map { $0.lowercased() } ?? ""
+            if !ProseWords.abbreviations.contains(word) || word.count == 1 { rest = rest[..<end.lowerBound] }
         }
-        let numbers = text.matches(of: /-?[0-9][0-9,]*(?:\.[0-9]+)?(?:\/[0-9]+)?%?/)
-        guard var number = numbers.last.map({ String($0.0) }) else { return nil }
-        while number.hasSuffix(",") { number.removeLast() }
-        return Extract(text: number, place: "the last number")
+        let clause = rest.trimmingCharacters(in: .whitespacesAndNewlines)
+        return clause.hasSuffix(".") && !clause.hasSuffix("..") ? String(clause.dropLast()) : clause
+    }
+
+    // MARK: Statements
+
+    /// The answer in what stands in a box, behind `####` or in tags: all of it, or where it is a sentence its value.
+    private static func statement(_ text: String, _ place: String) -> Extract {
+        let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if let answer = choice(trimmed, place) ?? formula(trimmed, place) { return answer }
+        let reader = ProseReader(trimmed)
+        guard let run = reader.leading() ?? reader.closing() else { return Extract(trimmed, place) }
+        return Extract(run, place, statement: trimmed)
+    }
+
+    /// A choice with its letter: what it says counts, and its letter too.
+    private static func choice(_ text: String, _ place: String?) -> Extract? {
+        var plain = text[...]
+        for word in ["option ", "Option ", "choice ", "Choice ", "letter "] where plain.hasPrefix(word) {
+            plain = plain.dropFirst(word.count)
+        }
+        if let label = ChoiceLabel(String(plain)) {
+            guard let rest = label.rest else { return Extract(label.letter, place, alternatives: [text]) }
+            let inner = formula(rest, place) ?? ProseReader(rest).leading().map { Extract($0, place, statement: rest) }
+            let found = inner ?? Extract(rest, place)
+            return Extract(
+                found.text, place, alternatives: found.alternatives + [label.letter, text], statement: text)
+        }
+        // `B, which is 12` and `option B`
+        guard let letter = plain.first, letter.isASCII, letter.isUppercase else { return nil }
+        let next = plain.dropFirst().first
+        if plain.count < text.count, next?.isLetter != true {
+            return Extract(String(letter), place, statement: text)
+        }
+        guard next == ",", let run = ProseReader(String(plain.dropFirst(2))).closing() else { return nil }
+        return Extract(run.text, place, alternatives: run.alternatives + [String(letter)], statement: text)
+    }
+
+    /// All of a text that is no sentence and can be read as mathematics.
+    private static func formula(_ text: String, _ place: String?) -> Extract? {
+        guard !ProseWords.arePresent(in: text) else { return nil }
+        if isNumber(text) { return Extract(text, place) }
+        if let run = compound(text) { return Extract(run, place, statement: text) }
+        let readings = MathGrader.readings(text)
+        // What is too large for a reader is no sentence either.
+        guard !readings.nodes.isEmpty || readings.fault == MathGrader.tooLarge else { return nil }
+        // `\text{5 apples}`
+        if case .text(let words)? = readings.nodes.first, words.contains(where: \.isNumber) { return nil }
+        return Extract(text, place, alternatives: withoutUnit(text).map { [$0] } ?? [])
+    }
+
+    /// The number of `18 pcs`, which could be a product of variables but for the blank; `5 xy` is one.
+    private static func withoutUnit(_ text: String) -> String? {
+        let number = text.prefix { $0.isNumber || "$.,-+/".contains($0) }
+        let rest = text[number.endIndex...]
+        guard number.contains(where: \.isNumber), rest.first == " ",
+            rest.allSatisfy({ $0.isLetter || " .²³".contains($0) })
+        else { return nil }
+        let word = rest.drop { $0 == " " }.prefix { $0.isLetter }
+        guard word.count > 1, MathNames.units[String(word)] == nil, MathNames.functions[String(word)] == nil,
+            MathNames.constants[String(word)] == nil,
+            !MathNames.builders.contains(String(word)), !word.allSatisfy({ "xyzabknrtuvw".contains($0) })
+        else { return nil }
+        return String(number)
+    }
+
+    /// `2 hours 30 minutes`, which is one value.
+    private static func compound(_ text: String) -> ProseRun? {
+        let units = text.split { !$0.isLetter }.count { $0 == "h" || MathNames.units[$0.lowercased()] != nil }
+        guard units > 1, let run = ProseReader(text).closing(), !run.alternatives.isEmpty else { return nil }
+        return run
+    }
+
+    /// The value that closes a text without any marks, or all of a text that is no sentence.
+    private static func closing(_ text: String) -> Extract {
+        let isSentence = ProseWords.arePresent(in: text) || hasLines(text)
+        if !isSentence, let answer = choice(text, nil) ?? formula(text, nil) { return answer }
+        guard let run = ProseReader(text).closing() else { return Extract(text, nil) }
+        return Extract(run, nil, statement: text)
+    }
+
+    /// Whether its lines stand for themselves, as the steps of a calculation do.
+    private static func hasLines(_ text: String) -> Bool {
+        guard text.utf8.contains(UInt8(ascii: "\n")) else { return false }
+        let lines = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+        guard lines.count > 1, !text.contains("\\begin"), let last = lines.last else { return false }
+        return !")]}".contains(last.last ?? " ")
+            && lines.dropLast().allSatisfy { !",([{=+-*/&\\$".contains($0.last ?? " ") }
     }
 
     // MARK: Text as text

@@ -36,6 +36,7 @@ extension MathParser {
                 index += 1
                 value = .quotient(value, try signed())
             } else if startsFactor(token), !isUnit() {
+                if case .text = value { throw MathSyntaxError("words stand before '\(token.display)'") }
                 value = try juxtaposed(value)
             } else {
                 break
@@ -49,31 +50,15 @@ extension MathParser {
         return .product([a, b])
     }
 
-    /// What follows without an operator: a factor, or the fraction of a mixed number.
+    /// What follows without an operator: a factor.
     mutating func juxtaposed(_ value: MathNode) throws -> MathNode {
-        let isSpaced = current?.isSpaced == true
         let start = index
         // Python's 5j
-        if !isSpaced, case .number = value, current?.kind == .name("j") {
+        if current?.isSpaced == false, case .number = value, current?.kind == .name("j") {
             index += 1
             return Self.times(value, .symbol("i"))
         }
         let factor = try power()
-        if case .number(let whole, nil) = value, whole.isInteger, !whole.isNegative {
-            if case .quotient(.number(let top, nil), .number(let bottom, nil)) = factor, top.isInteger,
-                bottom.isInteger, Rational(0) < top, top < bottom
-            {
-                return .number(whole + top / bottom, places: nil)
-            }
-            // `4 1/2`
-            if isSpaced, case .number(let top, nil) = factor, top.isInteger, isMark("/"),
-                case .number(let digits)? = peek(1)?.kind, let bottom = Rational(decimal: digits), bottom.isInteger,
-                top < bottom
-            {
-                index += 2
-                return .number(whole + top / bottom, places: nil)
-            }
-        }
         if case .number = factor, case .number = value, start > 0 {
             throw MathSyntaxError("two numbers stand side by side")
         }
@@ -88,8 +73,9 @@ extension MathParser {
         }
     }
 
-    mutating func power() throws -> MathNode {
-        let base = try postfix()
+    /// - Parameter numbers: whether a whole number takes the fraction behind it; TeX's exponents are one token.
+    mutating func power(_ numbers: MixedNumbers = .read) throws -> MathNode {
+        let base = try postfix(numbers)
         guard isMark("^") else { return base }
         return try raised(base)
     }
@@ -97,28 +83,83 @@ extension MathParser {
     mutating func raised(_ base: MathNode) throws -> MathNode {
         index += 1
         // 90^\circ and 90^{\circ}
-        if take("°") { return .degrees(base) }
+        if take("°") { return degrees(base) }
         if isMark("{"), peek(1)?.isMark("°") == true, peek(2)?.isMark("}") == true {
             index += 3
-            return .degrees(base)
+            return degrees(base)
         }
         let exponent = try nested { parser in
-            if parser.take("-") { return MathNode.negated(try parser.power()) }
-            if parser.take("+") { return try parser.power() }
-            return try parser.power()
+            if parser.take("-") { return MathNode.negated(try parser.power(.leave)) }
+            _ = parser.take("+")
+            return try parser.power(.leave)
         }
         return .power(base, exponent)
     }
 
-    mutating func postfix() throws -> MathNode {
-        var value = try primary()
+    /// An angle, or a temperature where a scale follows.
+    mutating func degrees(_ value: MathNode) -> MathNode {
+        let scale: String
+        switch current?.kind {
+        case .name(let name): scale = name
+        case .text(let words): scale = words.trimmingCharacters(in: .whitespaces)
+        case .mark("{"):
+            guard case .name(let name)? = peek(1)?.kind, peek(2)?.isMark("}") == true, name == "C" || name == "F"
+            else { return .degrees(value) }
+            index += 3
+            return .quantity(value, unit: "°\(name)")
+        default: return .degrees(value)
+        }
+        let names = ["C": "C", "Celsius": "C", "celsius": "C", "F": "F", "Fahrenheit": "F", "fahrenheit": "F"]
+        guard let name = names[scale] else { return .degrees(value) }
+        index += 1
+        return .quantity(value, unit: "°\(name)")
+    }
+
+    /// Whether a whole number and a fraction side by side are one number.
+    enum MixedNumbers { case read, leave }
+
+    /// A number with the fraction that belongs to it: `2\frac{1}{2}`, `4 1/2`. The sign and the marks around it, as in
+    /// `-2\frac{1}{2}\%`, are those of the whole.
+    mutating func mixed() throws -> MathNode {
+        let first = current
+        let whole = try primary()
+        guard case .number? = first?.kind, case .number(let value, nil) = whole, value.isInteger, !value.isNegative
+        else { return whole }
+        if current?.isCommand("frac") == true {
+            let start = self
+            index += 1
+            if case .number(let top, nil) = try group(), case .number(let bottom, nil) = try group(), top.isInteger,
+                bottom.isInteger, Rational.zero < top, top < bottom, !isMark("^") || isDegree()
+            {
+                return .number(value + top / bottom, places: nil)
+            }
+            self = start
+        }
+        // `4 1/2`
+        if case .number(let digits)? = current?.kind, current?.isSpaced == true, peek(1)?.isMark("/") == true,
+            case .number(let other)? = peek(2)?.kind, let top = Rational(decimal: digits), top.isInteger,
+            let bottom = Rational(decimal: other), bottom.isInteger, Rational.zero < top, top < bottom
+        {
+            index += 3
+            return .number(value + top / bottom, places: nil)
+        }
+        return whole
+    }
+
+    /// Whether the exponent that follows is the mark of degrees.
+    private func isDegree() -> Bool { peek(1)?.isMark("°") == true || peek(2)?.isMark("°") == true }
+
+    mutating func postfix(_ numbers: MixedNumbers = .read) throws -> MathNode {
+        var value = numbers == .read ? try mixed() : try primary()
         while let token = current {
             if token.isMark("!") {
                 value = .function("factorial", [value])
             } else if token.isMark("%") {
                 value = .percent(value)
             } else if token.isMark("°") {
-                value = .degrees(value)
+                index += 1
+                value = degrees(value)
+                continue
             } else if token.isMark("'") || token.isCommand("prime") {
                 // A derivative's mark belongs to its name.
                 guard case .symbol(let name) = value else { break }

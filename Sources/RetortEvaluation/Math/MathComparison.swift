@@ -39,7 +39,30 @@ struct MathComparison {
         if case .relation(let parts, let relations) = answer, relations.contains(.approximately) {
             let kept = relations.prefix { $0 != .approximately }
             let left = Array(parts.prefix(kept.count + 1))
-            return compare(reference, left.count == 1 ? left[0] : .relation(left, Array(kept)))
+            let exact = compare(reference, left.count == 1 ? left[0] : .relation(left, Array(kept)))
+            // `400/1.5 ≈ 267` closes with a rounded number.
+            guard !exact.isEqual, let last = parts.last, let value = left.last,
+                Self.isVariable(value) || Self.isRounding(last, of: value)
+            else { return exact }
+            let rounded = compare(reference, last)
+            return rounded.isEqual ? rounded : exact
+        }
+        // `x = 3 * 6 = 18` and `3 * 6 = 18` say 18, whatever the reference calls it.
+        if case .relation(let parts, _) = answer, parts.count > 2 || Self.isArithmetic(answer),
+            let value = Self.assigned(answer)
+        {
+            return compare(reference, value)
+        }
+        // Of `3 * 2 = 6, 6 + 5 = 11` the last step counts.
+        if case .list(let steps, .none) = answer, let last = steps.last, steps.allSatisfy(Self.isStep) {
+            return compare(reference, last)
+        }
+        // `1/2, or 50%` says one value twice.
+        if case .list(let parts, .none) = answer, parts.count > 1, reference.isExpression,
+            parts.allSatisfy(\.isExpression),
+            parts.allSatisfy({ compare(reference, $0).isEqual })
+        {
+            return .equal("equal, said more than once")
         }
         let (a, b) = (Self.simplified(reference), Self.simplified(answer))
         if a == b { return .equal("the same") }
@@ -141,6 +164,18 @@ struct MathComparison {
         case .unknown where Self.isBare(a) != Self.isBare(b): return .different("it has no comparable value")
         case .same, .unknown: return ask(a, b)
         }
+    }
+
+    /// Whether a number lies within a unit of its last written digit of a value: 267 for 400/1.5, 300 for 267.
+    static func isRounding(_ number: MathNode, of value: MathNode) -> Bool {
+        guard case .number(let rounded, let places) = number, let exact = try? NumericValue.of(value) else {
+            return false
+        }
+        var unit = pow(10, -Double(places ?? 0))
+        if (places ?? 0) == 0, rounded.isInteger, !rounded.isZero {
+            unit = pow(10, Double("\(rounded.numerator)".reversed().prefix { $0 == "0" }.count))
+        }
+        return abs(exact.real - rounded.double) <= unit && abs(exact.imaginary) < 1e-9
     }
 
     static func isBare(_ node: MathNode) -> Bool {

@@ -46,8 +46,13 @@ indirect enum MathNode: Hashable, Sendable {
     static func integer(_ value: Int) -> MathNode { .number(Rational(value), places: nil) }
 
     static func negated(_ node: MathNode) -> MathNode {
-        if case .number(let value, let places) = node { return .number(-value, places: places) }
-        return .product([.integer(-1), node])
+        switch node {
+        case .number(let value, let places): .number(-value, places: places)
+        // The sign of `-5%` and `-30°` is the number's.
+        case .percent(let value): .percent(negated(value))
+        case .degrees(let value): .degrees(negated(value))
+        default: .product([.integer(-1), node])
+        }
     }
 
     /// An interval's two ends, in SymPy's terms.

@@ -132,14 +132,38 @@ struct MathLexer {
         let run = rest.prefix { $0.isLetter }
         rest = rest[run.endIndex...]
         let word = String(run)
+        if isCurrency(word) { return }
+        if isSpaced, ["and", "or"].contains(word) { return add(.text(word)) }
+        // `3 x 10^8`
+        if word == "x" || word == "X", case .number? = tokens.last?.kind,
+            rest.drop(while: \.isWhitespace).first?.isASCIIDigit == true
+        {
+            return add(.mark("*"))
+        }
         // `12 cm` is a length, `2ab` a product.
-        if isSpaced, word.count > 1, case .number? = tokens.last?.kind, MathNames.units[word] != nil {
-            add(.text(word))
+        if word.count > 1, case .number? = tokens.last?.kind, let unit = unit(word) {
+            add(.text(unit))
         } else if let names = MathNames.segments(word) {
             for name in names { add(.name(name)) }
         } else {
             add(.text(word))
         }
+    }
+
+    /// A unit behind a number; without a blank, `2min` and `18mph` are, but `3in` is not.
+    private func unit(_ word: String) -> String? {
+        if MathNames.units[word] != nil, isSpaced || MathNames.segments(word) != [word] { return word }
+        let small = word.lowercased()
+        return isSpaced && word.count > 2 && MathNames.units[small] != nil ? small : nil
+    }
+
+    /// `US` before a dollar sign, or `USD` before an amount.
+    private func isCurrency(_ word: String) -> Bool {
+        if rest.first == "$" || rest.hasPrefix("\\$") {
+            return ["US", "CA", "AU", "NZ", "HK", "C", "A", "S"].contains(word)
+        }
+        guard ["USD", "EUR", "GBP", "INR", "CAD", "AUD", "JPY", "CNY", "RMB", "Rs"].contains(word) else { return false }
+        return rest.drop { $0 == "." || $0.isWhitespace }.first?.isASCIIDigit == true
     }
 
     // MARK: Commands
@@ -203,7 +227,10 @@ struct MathLexer {
         }
         rest.removeFirst()
         switch first {
-        case "$", "€", "£", "\u{200B}": return
+        case "$", "€", "£", "¥", "₹", "₩", "₽", "₱", "\u{200B}": return
+        case "¢": add(.text("cents"))
+        case "℃": add(.text("°C"))
+        case "℉": add(.text("°F"))
         case "−", "–", "‐": add(.mark("-"))
         case "×", "·", "⋅", "∙": add(.mark("*"))
         case "÷": add(.mark("/"))
@@ -216,7 +243,9 @@ struct MathLexer {
         case "º": add(.mark("°"))
         case "²": addPower("2")
         case "³": addPower("3")
-        case "½": addFraction("1", "2")
+        case let sign where Self.fractions[sign] != nil:
+            add(.command("frac"))
+            add(.number(Self.fractions[sign] ?? ""))
         case "+", "-", "*", "/", "^", "_", "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "<", ">", "|", "!", "&",
             "%", "°", "±", "√", "∪", "∩", ".", "'", "\"":
             add(.mark(String(first)))
@@ -229,10 +258,11 @@ struct MathLexer {
         add(.number(digit))
     }
 
-    private mutating func addFraction(_ top: String, _ bottom: String) {
-        add(.command("frac"))
-        add(.number(top + bottom))
-    }
+    /// Fractions that are one character, as `\frac` takes their digits.
+    private static let fractions: [Character: String] = [
+        "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45", "⅙": "16",
+        "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",
+    ]
 
     private static let ignored: Set<String> = [
         "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "textstyle",

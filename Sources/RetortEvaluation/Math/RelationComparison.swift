@@ -44,14 +44,59 @@ extension MathComparison {
         guard case .relation(let parts, let relations) = node, relations.allSatisfy({ $0 == .equal }),
             let last = parts.last, parts.count >= 2
         else { return nil }
+        // `3 * 6 = 18` says 18.
+        if isArithmetic(node) { return last }
+        // `2V = 2 * 11 = 22` comes to 22.
+        if parts.count > 2, !hasVariable(last), !hasVariable(parts[parts.count - 2]) { return last }
         switch parts[0] {
         case .symbol(let name) where !["pi", "e", "i"].contains(name): return last
+        case let side where isNamed(side): return hasVariable(last) ? nil : last
+        // `\text{Area} = 12`
+        case .text: return last
+        // `m + n = 5` asks for the sum; `2x + 3y = 5` is a line.
+        case .sum(let terms) where terms.count > 1 && terms.allSatisfy(isVariable) && Set(terms).count == terms.count:
+            return hasVariable(last) ? nil : last
         case .product(let factors) where factors.count == 2:
-            guard case .symbol(let function) = factors[0], case .symbol = factors[1],
-                "fghFPpqy".contains(function)
-            else { return nil }
-            return last
+            guard case .symbol(let function) = factors[0], "fghFPpqy".contains(function) else { return nil }
+            if case .symbol = factors[1] { return last }
+            if case .number = factors[1] { return last }
+            return nil
         default: return nil
+        }
+    }
+
+    /// Whether no variables and no words stand in it.
+    static func isArithmetic(_ node: MathNode) -> Bool { !hasVariable(node) }
+
+    /// An equation between numbers.
+    static func isStep(_ node: MathNode) -> Bool {
+        guard case .relation(_, let relations) = node else { return false }
+        return relations.allSatisfy { $0 == .equal } && isArithmetic(node)
+    }
+
+    /// What is measured rather than solved for: `AB`, `\angle ABC`, `|AB|`, `a/b`.
+    private static func isNamed(_ node: MathNode) -> Bool {
+        switch node {
+        case .product(let factors):
+            factors.count > 1
+                && factors.allSatisfy { factor in
+                    guard case .symbol(let name) = factor else { return false }
+                    return ["angle", "triangle"].contains(name) || name.first?.isUppercase == true
+                }
+        case .function("abs", let parts): parts.allSatisfy(isNamed)
+        case .quotient(let top, let bottom):
+            top != bottom && (isVariable(top) || isNamed(top)) && (isVariable(bottom) || isNamed(bottom))
+        default: false
+        }
+    }
+
+    static func isVariable(_ node: MathNode) -> Bool {
+        if case .symbol(let name) = node { !["pi", "e", "i"].contains(name) } else { false }
+    }
+
+    private static func hasVariable(_ node: MathNode) -> Bool {
+        node.contains { part in
+            if case .text = part { true } else { isVariable(part) }
         }
     }
 }

@@ -56,6 +56,14 @@ public actor SymbolicJudge {
         return try await ask("retort_verify(\"\(Self.encoded(reference))\", \"\(Self.encoded(answer))\")")
     }
 
+    /// Math-Verify's opinion of an answer that is a formula as a whole.
+    func verifyFormula(reference: String, answer: String) async throws -> Opinion {
+        guard answer.utf8.count <= MathLimits.text else {
+            return Opinion(isEqual: false, reason: "longer than \(MathLimits.text) bytes")
+        }
+        return try await ask("retort_formula(\"\(Self.encoded(reference))\", \"\(Self.encoded(answer))\")")
+    }
+
     /// An expression as SymPy prints it; nil when SymPy has no form for it.
     func text(of node: MathNode) async throws -> String? {
         guard let source = try? SymPyText.of(node) else { return nil }

@@ -7,7 +7,29 @@ extension MathParser {
         guard let token = current, token.isSpaced, case .name(let name) = token.kind else { return false }
         guard index > 0, case .number = tokens[index - 1].kind else { return false }
         guard MathNames.units[name] != nil || name == "in" else { return false }
-        return name.count > 1 || peek(1) == nil
+        return name.count > 1 || ends(at: 1) || isPartOfUnit()
+    }
+
+    /// `m` in `m/s` and in `m^2`.
+    private func isPartOfUnit() -> Bool {
+        if peek(1)?.isMark("^") == true { return ends(at: 3) }
+        guard peek(1)?.isMark("/") == true, case .name(let other)? = peek(2)?.kind else { return false }
+        return ends(at: 3) && (MathNames.units[other] != nil || ["s", "h"].contains(other))
+    }
+
+    /// Whether nothing but a last point stands there.
+    private func ends(at offset: Int) -> Bool {
+        peek(offset) == nil || (peek(offset)?.isMark(".") == true && peek(offset + 1) == nil)
+    }
+
+    /// Words that name a unit hold no number of their own, but in `m2`.
+    private static func namesUnit(_ text: String) -> Bool {
+        var before: Character = " "
+        for character in text {
+            if character.isNumber, !before.isLetter, before != "^" { return false }
+            before = character
+        }
+        return true
     }
 
     /// A value with the words that follow it.
@@ -15,7 +37,9 @@ extension MathParser {
         var words: [String] = []
         let isNamed = isUnit()
         while let token = current {
-            if case .text(let text) = token.kind, !Self.separators.contains(Self.plainWords(text)) {
+            if case .text(let text) = token.kind, !Self.separators.contains(Self.plainWords(text)),
+                Self.namesUnit(text)
+            {
                 words.append(text)
             } else if words.isEmpty, isNamed, case .name(let name) = token.kind {
                 words.append(name == "in" ? "inch" : name)

@@ -72,3 +72,19 @@ def retort_verify(reference, answer):
     if not gold or not given:
         return {"equal": None, "reason": "Math-Verify reads no " + ("answer" if gold else "reference")}
     return {"equal": bool(verify(gold, given, timeout_seconds=None)), "reason": "Math-Verify"}
+
+
+def retort_formula(reference, answer):
+    """Math-Verify's verdict on two formulas, each read as a whole: it may not look for numbers in them."""
+    if math_verify is None:
+        return {"equal": None, "reason": "Math-Verify is not installed; run 'make bootstrap'"}
+    config = [math_verify.LatexExtractionConfig()]
+
+    def read(text):
+        text = text.strip().strip("$")
+        return [] if "$" in text or "\n" in text else math_verify.parse(f"${text}$", config, parsing_timeout=None)
+
+    gold, given = read(retort_text(reference)), read(retort_text(answer))
+    if not gold or not given:
+        return {"equal": None, "reason": "Math-Verify reads no " + ("answer" if gold else "reference")}
+    return {"equal": bool(math_verify.verify(gold, given, timeout_seconds=None)), "reason": "Math-Verify"}

@@ -21,7 +21,9 @@ public enum Bootstrap {
         /// The 95 % interval.
         public let low: Double
         public let high: Double
-        /// The two-sided share of draws on the other side of zero.
+        /// How often systems that are equally good would differ at least as much, in 0…1: the share of draws, taken after
+        /// the differences were shifted to a mean of zero, whose mean is as far from zero. What was observed counts as one
+        /// of them, so that it is never 0 (Davison and Hinkley, 1997, section 4.2).
         public let pValue: Double
     }
 
@@ -41,6 +43,6 @@ public enum Bootstrap {
             return abs(drawn) >= abs(observed) - 1e-12
         }
         return Difference(
-            mean: observed, low: interval.low, high: interval.high, pValue: Double(extreme) / Double(rounds))
+            mean: observed, low: interval.low, high: interval.high, pValue: Double(extreme + 1) / Double(rounds + 1))
     }
 }

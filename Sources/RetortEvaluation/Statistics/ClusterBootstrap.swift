@@ -17,8 +17,9 @@ public struct ClusterBootstrap: Sendable {
     private let draws: Int
     private let seed: UInt64
 
+    /// - Parameter draws: at least one; fewer than forty give the smallest and the largest mean as ends.
     public init(draws: Int = 2000, seed: UInt64 = 0) {
-        self.draws = draws
+        self.draws = max(draws, 1)
         self.seed = seed
     }
 
@@ -44,8 +45,14 @@ public struct ClusterBootstrap: Sendable {
         }
         means.sort()
         let mean = values.reduce(0) { $0 + $1.value } / Double(values.count)
-        return Estimate(
-            value: mean, low: means[Int(0.025 * Double(draws))], high: means[Int(0.975 * Double(draws)) - 1],
-            count: values.count)
+        let (low, high) = Self.ends(of: means)
+        return Estimate(value: mean, low: low, high: high, count: values.count)
+    }
+
+    /// The 2.5th and 97.5th percentile: as many values are below as above.
+    /// - Parameter sorted: at least one value.
+    static func ends(of sorted: [Double]) -> (low: Double, high: Double) {
+        let outside = Int(0.025 * Double(sorted.count))
+        return (sorted[outside], sorted[sorted.count - 1 - outside])
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import RealModule
 
 /// The 97.5th percentile of the normal distribution: the half width of a 95 % interval in standard errors.
 let normalQuantile = 1.959_963_984_540_054
@@ -38,16 +39,19 @@ public struct PairedTest: Sendable, Hashable {
         self.onlySecond = onlySecond
     }
 
-    /// The two-sided probability of a split at least this uneven when the systems are equally good.
+    /// The two-sided probability of a split at least this uneven when the systems are equally good, in 0…1. The binomial
+    /// terms are summed as parts of the largest one, whose logarithm is taken: no number of tasks is too large.
     public var pValue: Double {
         let n = onlyFirst + onlySecond
-        guard n > 0 else { return 1 }
-        var term = pow(0.5, Double(n))
-        var sum = 0.0
-        for k in 0...min(onlyFirst, onlySecond) {
+        let fewer = min(onlyFirst, onlySecond)
+        guard n > 0, fewer < n - fewer else { return 1 }
+        func logFactorial(_ k: Int) -> Double { Double.logGamma(Double(k) + 1) }
+        let largest = logFactorial(n) - logFactorial(fewer) - logFactorial(n - fewer) - Double(n) * Double.log(2)
+        var (term, sum) = (1.0, 1.0)
+        for k in stride(from: fewer, to: 0, by: -1) where term > 1e-18 {
+            term *= Double(k) / Double(n - k + 1)
             sum += term
-            term *= Double(n - k) / Double(k + 1)
         }
-        return min(1, 2 * sum)
+        return min(1, 2 * Double.exp(largest) * sum)
     }
 }

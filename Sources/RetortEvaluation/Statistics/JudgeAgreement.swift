@@ -114,8 +114,7 @@ public struct JudgeAgreement: Codable, Sendable, Hashable {
         // Draws without a kappa are those in which both say the same of all.
         guard kappas.count > Bootstrap.rounds / 2 else { return nil }
         kappas.sort()
-        let count = Double(kappas.count)
-        return (kappas[Int(0.025 * count)], kappas[min(Int(0.975 * count), kappas.count - 1)])
+        return ClusterBootstrap.ends(of: kappas)
     }
 
     /// By ranks: n log n for any number of answers.

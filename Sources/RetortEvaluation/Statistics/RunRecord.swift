@@ -35,14 +35,16 @@ public struct RunRecord: Sendable, Hashable {
         steps = trajectory.steps.count
         var (code, failed, late, parse) = (0, 0, 0, 0)
         for step in trajectory.steps {
-            if case .code = step.action { code += 1 }
+            // Calls of tools that fail are no failed programs: `toolErrors` counts them.
+            let isProgram = if case .code = step.action { true } else { false }
+            if isProgram { code += 1 }
             switch step.observation.outcome {
-            case .executionError: failed += 1
-            case .timeout:
+            case .executionError where isProgram: failed += 1
+            case .timeout where isProgram:
                 failed += 1
                 late += 1
             case .parseError: parse += 1
-            case .success, .final: break
+            case .success, .final, .executionError, .timeout: break
             }
         }
         (codeSteps, failedCodeSteps, timeouts, parseErrors) = (code, failed, late, parse)

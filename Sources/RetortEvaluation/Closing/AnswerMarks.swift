@@ -1,0 +1,94 @@
+import Foundation
+
+/// The last `\boxed{}` of a text, with those that belong to it.
+struct AnswerBox {
+    let content: String
+    /// Where the text goes on behind it.
+    let end: String.Index
+
+    /// What the last boxes hold; boxes with only a comma, `and` or `or` between them belong together. Empty ones, as where
+    /// an instruction is repeated, do not count.
+    static func last(in text: String) -> AnswerBox? {
+        guard text.utf8.contains(UInt8(ascii: "x")) else { return nil }
+        var boxes: [(content: String, range: Range<String.Index>)] = []
+        var rest = text[...]
+        while let mark = rest.firstRange(of: "box") {
+            let (name, after) = command(text, mark)
+            guard let after else {
+                rest = rest[mark.upperBound...]
+                continue
+            }
+            let (content, end) = group(after)
+            if content.contains(where: { !$0.isWhitespace && $0 != "." && $0 != "…" }) {
+                boxes.append((content, name..<end))
+            }
+            rest = rest[max(end, mark.upperBound)...]
+            // Only the last ones matter.
+            if boxes.count > 64 { boxes.removeFirst(32) }
+        }
+        guard var last = boxes.popLast() else { return nil }
+        let end = last.range.upperBound
+        var parts = [last.content]
+        while let before = boxes.popLast() {
+            let between = text[before.range.upperBound..<last.range.lowerBound]
+                .filter { !" $\\,;\n".contains($0) }.replacing("text", with: "").replacing("{", with: "")
+                .replacing("}", with: "")
+            guard ["", "and", "or"].contains(between) else { break }
+            parts.insert(before.content, at: 0)
+            last = before
+        }
+        return AnswerBox(content: parts.joined(separator: ", "), end: end)
+    }
+
+    /// Where the command of a box begins, and what stands behind it: nil for the word `boxed` of a sentence.
+    private static func command(
+        _ text: String, _ mark: Range<String.Index>
+    ) -> (name: String.Index, after: Substring?) {
+        let before = text[..<mark.lowerBound]
+        let isBoxed = text[mark.upperBound...].hasPrefix("ed")
+        let after = text[mark.upperBound...].dropFirst(isBoxed ? 2 : 0).drop { $0 == " " }
+        if isBoxed {
+            if before.last == "\\" { return (text.index(before: mark.lowerBound), after) }
+            // The backslash may have been lost on the way.
+            return (mark.lowerBound, after.first == "{" ? after : nil)
+        }
+        let isFramed = before.hasSuffix("\\f") && after.first == "{"
+        return (mark.lowerBound, isFramed ? after : nil)
+    }
+
+    /// The content of the braces at the start of a text, or what stands before the next `$`.
+    private static func group(_ text: Substring) -> (String, String.Index) {
+        guard text.first == "{" else {
+            let token = text.prefix { $0 != "$" && $0 != "\n" }
+            return (String(token), token.endIndex)
+        }
+        var depth = 0
+        for index in text.indices {
+            if text[index] == "{" { depth += 1 }
+            if text[index] == "}" { depth -= 1 }
+            if depth == 0 {
+                return (String(text[text.index(after: text.startIndex)..<index]), text.index(after: index))
+            }
+        }
+        return (String(text.dropFirst()), text.endIndex)
+    }
+}
+
+/// The line behind GSM8K's `####`, unless it is one of Markdown's headings.
+struct HashMark {
+    let content: String
+    let start: String.Index
+
+    static func last(in text: String) -> HashMark? {
+        guard text.utf8.contains(UInt8(ascii: "#")), let mark = text.ranges(of: "####").last else { return nil }
+        let rest = text[mark.upperBound...].drop { $0.isWhitespace || $0 == "#" }
+        let line = rest.prefix { $0 != "\n" }
+        let content = line.trimmingCharacters(in: .whitespaces)
+        guard !content.isEmpty else { return nil }
+        let isLastLine = rest[line.endIndex...].allSatisfy(\.isWhitespace)
+        guard isLastLine || !ProseWords.arePresent(in: content) || ProseReader(content).leading() != nil else {
+            return nil
+        }
+        return HashMark(content: content, start: mark.lowerBound)
+    }
+}

@@ -1,0 +1,48 @@
+/// The letter of a choice and what stands behind it: `(B) 12`, `\textbf{(B)}\ 12`, `B. 12`.
+struct ChoiceLabel: Hashable {
+    let letter: String
+    /// What the choice says; nil where the letter stands alone.
+    let rest: String?
+
+    /// - Returns: nil for a text that does not begin with a capital letter marked as a choice.
+    init?(_ text: String) {
+        let plain = text.drop { $0.isWhitespace || "*_$".contains($0) }
+        var rest = plain
+        var isMarked = false
+        if rest.first == "\\" {
+            let name = rest.dropFirst().prefix { $0.isLetter }
+            guard ProseWords.isTextCommand(name) || name == "bf" || name == "rm" else { return nil }
+            rest = rest[name.endIndex...].drop { $0 == " " || $0 == "{" }
+            isMarked = true
+        }
+        let isBracketed = rest.first == "("
+        if isBracketed { rest = rest.dropFirst() }
+        guard let letter = rest.first, letter.isASCII, letter.isLetter, letter.isUppercase else { return nil }
+        rest = rest.dropFirst().drop { $0 == "}" }
+        if isBracketed {
+            guard rest.first == ")" else { return nil }
+            rest = rest.dropFirst()
+        } else if let mark = rest.first, ").:".contains(mark) {
+            rest = rest.dropFirst()
+            // `A.B` is no choice.
+            guard rest.first.map({ $0.isWhitespace || "}\\$".contains($0) }) != false else { return nil }
+        } else if !isMarked || rest.first?.isLetter == true {
+            return nil
+        }
+        while let mark = rest.first {
+            if mark == "\\", let spacing = rest.dropFirst().first, " ,;:!".contains(spacing) {
+                rest = rest.dropFirst(2)
+            } else if rest.hasPrefix("\\qquad") {
+                rest = rest.dropFirst(6)
+            } else if rest.hasPrefix("\\quad") {
+                rest = rest.dropFirst(5)
+            } else if mark.isWhitespace || "}~.:".contains(mark) {
+                rest = rest.dropFirst()
+            } else {
+                break
+            }
+        }
+        self.letter = String(letter)
+        self.rest = rest.allSatisfy { $0 == "$" || $0 == "*" } ? nil : String(rest)
+    }
+}

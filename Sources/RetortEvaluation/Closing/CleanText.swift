@@ -1,0 +1,124 @@
+/// A text without what only its writer's tools put there: foreign line ends and signs, calculator marks, emphasis.
+enum CleanText {
+    static func of(_ text: String) -> String {
+        var scalars: [Unicode.Scalar] = []
+        scalars.reserveCapacity(text.unicodeScalars.count)
+        var previous: Unicode.Scalar?
+        for scalar in text.unicodeScalars {
+            defer { previous = scalar }
+            switch scalar {
+            case "\n" where previous == "\r": continue
+            case "\r", "\u{85}", "\u{2028}", "\u{2029}": scalars.append("\n")
+            case "\u{A0}", "\u{2007}", "\u{2009}", "\u{202F}": scalars.append(" ")
+            case "\u{200B}"..."\u{200F}", "\u{2060}", "\u{FEFF}", "\u{AD}": continue
+            case "\u{2212}", "\u{FF0D}", "\u{FE63}": scalars.append("-")
+            case "\u{2019}": scalars.append("'")
+            // A Python or JSON text turned the command's \b into a backspace.
+            case "\u{8}": scalars.append(contentsOf: ["\\", "b"])
+            default: scalars.append(scalar)
+            }
+        }
+        var clean = String(String.UnicodeScalarView(scalars))
+        if clean.unicodeScalars.contains(where: { superscripts[$0] != nil }) { clean = withPowers(clean) }
+        if clean.utf8.contains(UInt8(ascii: "<")) { clean = withoutCalculations(clean) }
+        if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
+            clean = withoutEmphasis(clean)
+        }
+        return clean
+    }
+
+    private static let superscripts: [Unicode.Scalar: Character] = [
+        "⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9", "⁻": "-",
+        "⁺": "+",
+    ]
+
+    /// `10⁻³` as `10^(-3)`; the square and the cube of a unit or a variable are read as they are.
+    private static func withPowers(_ text: String) -> String {
+        var result = ""
+        var power = ""
+        func finish() {
+            guard !power.isEmpty else { return }
+            let digits = String(power.compactMap { $0.unicodeScalars.first.flatMap { superscripts[$0] } })
+            let isPlain = power == "²" || power == "³"
+            result += result.last?.isLetter == true && isPlain ? power : "^(\(digits))"
+            power = ""
+        }
+        for character in text {
+            if let scalar = character.unicodeScalars.first, superscripts[scalar] != nil {
+                power.append(character)
+            } else {
+                finish()
+                result.append(character)
+            }
+        }
+        finish()
+        return result
+    }
+
+    /// GSM8K's `<<2*80=160>>160`: the mark goes, and where the writer did not repeat its result, the result stays.
+    private static func withoutCalculations(_ text: String) -> String {
+        guard text.contains("<<") else { return text }
+        var result = ""
+        var rest = text[...]
+        while let open = rest.firstRange(of: "<<") {
+            let after = rest[open.upperBound...]
+            let line = after.prefix { $0 != "\n" }
+            guard let close = line.firstRange(of: ">>") else {
+                // A text that was cut off inside of a mark.
+                guard line.endIndex == text.endIndex, line.allSatisfy({ $0.isNumber || "+-*/=.()% ".contains($0) })
+                else {
+                    result += rest[..<open.upperBound]
+                    rest = after
+                    continue
+                }
+                return result + rest[..<open.lowerBound]
+            }
+            result += rest[..<open.lowerBound]
+            let mark = line[..<close.lowerBound]
+            rest = rest[close.upperBound...]
+            let next = rest.drop { "$-.€£".contains($0) }.first
+            if next?.isNumber != true, let value = mark.split(separator: "=").last { result += value }
+        }
+        return result + rest
+    }
+
+    /// Markdown's `**18**`, `*18*` and `` `18` ``; `2**10` and `3 * 6` stay.
+    private static func withoutEmphasis(_ text: String) -> String {
+        let characters = Array(text)
+        var isKept = Array(repeating: true, count: characters.count)
+        func isOuter(_ index: Int) -> Bool {
+            guard characters.indices.contains(index) else { return true }
+            let character = characters[index]
+            return character.isWhitespace || "\"'.,:;!?()[]_*-–—$\\".contains(character)
+        }
+        var index = 0
+        var open: (index: Int, width: Int)?
+        while index < characters.count {
+            if characters[index] == "\n" { open = nil }
+            if characters[index] == "`" {
+                isKept[index] = false
+                index += 1
+                continue
+            }
+            guard characters[index] == "*" else {
+                index += 1
+                continue
+            }
+            var width = 1
+            while index + width < characters.count, characters[index + width] == "*" { width += 1 }
+            let after = index + width
+            let isBeforeText = after < characters.count && !characters[after].isWhitespace
+            let isAfterText = index > 0 && !characters[index - 1].isWhitespace
+            if let start = open, start.width == width, isAfterText, isOuter(after) {
+                for place in [start.index, index] {
+                    for offset in 0..<width { isKept[place + offset] = false }
+                }
+                open = nil
+            } else if width <= 3, isBeforeText, isOuter(index - 1) {
+                open = (index, width)
+            }
+            index = after
+        }
+        return String(zip(characters, isKept).filter { $0.1 }.map(\.0))
+    }
+}

@@ -1,0 +1,124 @@
+/// Finds the value that closes a text, or that a phrase such as "the answer is" leads to.
+struct ProseReader {
+    private let runs: ProseRuns
+
+    init(_ text: String) { runs = ProseRuns(ProseLexer.pieces(text)) }
+
+    private var pieces: [ProsePiece] { runs.pieces }
+
+    /// The pieces of each sentence and line.
+    private var sentences: [Range<Int>] {
+        var sentences: [Range<Int>] = []
+        var start = 0
+        for (index, piece) in pieces.enumerated() where piece.kind == .end {
+            if index > start { sentences.append(start..<index) }
+            start = index + 1
+        }
+        return sentences
+    }
+
+    /// The last value of the last sentence that has one.
+    ///
+    /// What a sentence calculates counts before a number that only says what for: of `3 * 6 = 18 apples in 3 bags` it is
+    /// 18, and so does what stands before `because`. Numbers in words and places such as `5th` count where a sentence has
+    /// nothing else, and asides in brackets too.
+    func closing() -> ProseRun? {
+        for sentence in sentences.reversed() {
+            let all = runs.all(in: sentence)
+            guard !all.isEmpty else { continue }
+            let asides = runs.asides(in: sentence)
+            let outside = all.filter { run in !asides.contains { $0.contains(run.range.lowerBound) } }
+            var stated = outside.isEmpty ? all : outside
+            if let cause = cause(in: sentence) {
+                let before = stated.filter { $0.range.upperBound <= cause }
+                if before.contains(where: { !$0.isWeak }) { stated = before }
+            }
+            let strong = stated.filter { !$0.isWeak }
+            guard let last = strong.last else { return stated.last }
+            // `There are 12, so each gets three.`
+            if let word = stated.last, word.isNumeral, !last.isResult, !isCircumstance(word) { return word }
+            guard !last.isResult, let result = strong.last(where: \.isResult) else { return last }
+            return concludes(from: result.range.upperBound, to: last.range.lowerBound) ? last : result
+        }
+        return nil
+    }
+
+    /// Where a sentence turns from what is to why, unless it comes back to what is.
+    private func cause(in sentence: Range<Int>) -> Int? {
+        guard let cause = sentence.last(where: { ["because", "since"].contains(pieces[$0].word ?? "") }) else {
+            return nil
+        }
+        return (cause..<sentence.upperBound).contains { ProseWords.conclusions.contains(pieces[$0].word ?? "") }
+            ? nil : cause
+    }
+
+    /// Whether a sentence goes on from a result to another value, and does not only say what for or of what it is.
+    private func concludes(from start: Int, to end: Int) -> Bool {
+        guard start < end else { return true }
+        return (start..<end).contains { index in
+            let piece = pieces[index]
+            if piece.kind == .mark { return ",;—–".contains(piece.text) }
+            guard let word = piece.word else { return false }
+            if word == "and" { return index + 1 < end && pieces[index + 1].kind == .word }
+            return ProseWords.conclusions.contains(word)
+                || ["which", "leaving", "making", "giving", "equals", "becomes"].contains(word)
+        }
+    }
+
+    /// Whether a number in words only says for what, in what or which ones: `in two days`, `the two shirts`.
+    private func isCircumstance(_ run: ProseRun) -> Bool {
+        guard let before = runs.piece(run.range.lowerBound - 1)?.word else { return false }
+        return ProseWords.prepositions.contains(before)
+            || ["the", "these", "those", "his", "her", "their"].contains(before)
+    }
+
+    /// The value at the start, when only words such as "approximately" stand before it.
+    ///
+    /// A value that `and` joins to it belongs to the answer: of `3 apples and 4 pears` neither number alone is it.
+    func leading() -> ProseRun? {
+        var index = 0
+        while let piece = runs.piece(index) {
+            if let run = runs.run(at: index), !run.isWeak || isAlone(run) { return joined(run) }
+            switch piece.kind {
+            case .end where index < pieces.count - 1 && !hasWords(before: index): break
+            case .word where ProseWords.fillers.contains(piece.text.lowercased()): break
+            case .currency: break
+            case .mark
+            where [":", "=", "≈", "~", "<", ",", "\"", "'", "—", "–", "*", "_", "→", "⇒", ">"].contains(piece.text):
+                break
+            default: return nil
+            }
+            index += 1
+        }
+        return nil
+    }
+
+    private func hasWords(before index: Int) -> Bool {
+        (0..<index).contains { pieces[$0].kind != .end && pieces[$0].kind != .mark }
+    }
+
+    /// A number in words counts as a lead where its sentence has no other value.
+    private func isAlone(_ run: ProseRun) -> Bool {
+        guard let sentence = sentences.first(where: { $0.contains(run.range.lowerBound) }) else { return false }
+        return runs.all(in: sentence).allSatisfy(\.isWeak)
+    }
+
+    private func joined(_ first: ProseRun) -> ProseRun {
+        guard let sentence = sentences.first(where: { $0.contains(first.range.lowerBound) }) else { return first }
+        let all = runs.all(in: first.range.lowerBound..<sentence.upperBound)
+        guard var run = all.first, run.range.lowerBound == first.range.lowerBound else { return first }
+        for next in all.dropFirst() where !next.isWeak && !next.isResult {
+            let between = (run.range.upperBound..<next.range.lowerBound).map { pieces[$0] }
+            guard between.count <= 5, between.last?.word == "and",
+                between.allSatisfy({ $0.kind == .word || $0.isMark(",") })
+            else { break }
+            run.text += ", \(next.text)"
+            run.alternatives = []
+            run.range = run.range.lowerBound..<next.range.upperBound
+        }
+        return run
+    }
+
+    /// Whether a sentence ends before the text does.
+    var hasSeveralSentences: Bool { sentences.count > 1 }
+}

@@ -1,0 +1,214 @@
+/// A value in a sentence, with all that belongs to it: `-$1,234.50`, `3 * 6 = 18`, `(3, 4)`, `2 and -2`.
+struct ProseRun: Hashable, Sendable {
+    /// The pieces it is made of.
+    var range: Range<Int>
+    /// As the reader of answers takes it.
+    var text: String
+    /// The whole of it in other ways that say the same, such as `150 minute` for `2 hours 30 minutes`.
+    var alternatives: [String] = []
+    /// Number words, `5th` and the 5 of `5-day`: values only where the sentence has no other.
+    var isWeak = false
+    /// It is a formula as its writer marked it.
+    var isFormula = false
+    /// It is a number in words.
+    var isNumeral = false
+    /// It says what something comes to: `9 * 2 = 18`, or `= 18` behind words.
+    var isResult = false
+}
+
+/// Finds the values in the pieces of a text.
+struct ProseRuns {
+    let pieces: [ProsePiece]
+    /// Pieces that brackets may hold.
+    private static let longest = 200
+    /// The place of the closing bracket for each opening one.
+    private let closings: [Int: Int]
+
+    init(_ pieces: [ProsePiece]) {
+        self.pieces = pieces
+        var closings: [Int: Int] = [:]
+        var open: [Int] = []
+        for (index, piece) in pieces.enumerated() {
+            if piece.kind == .end { open = [] }
+            guard piece.kind == .mark else { continue }
+            if "([{".contains(piece.text) { open.append(index) }
+            // An interval's brackets may differ.
+            if ")]}".contains(piece.text), let start = open.popLast(), index - start <= Self.longest {
+                closings[start] = index
+            }
+        }
+        self.closings = closings
+    }
+
+    func piece(_ index: Int) -> ProsePiece? { pieces.indices.contains(index) ? pieces[index] : nil }
+
+    // MARK: All of a sentence
+
+    /// The values of a sentence in their order.
+    func all(in sentence: Range<Int>) -> [ProseRun] {
+        var runs: [ProseRun] = []
+        var index = sentence.lowerBound
+        let isRatio = sentence.contains { ["ratio", "odds"].contains(pieces[$0].word) }
+        while index < sentence.upperBound {
+            if let run = run(at: index, isRatio: isRatio) {
+                // `5 feet 6 inches` is one value, and so is `2 hours and 30 minutes`.
+                if let last = runs.last, let whole = compound(last, run) {
+                    runs[runs.count - 1] = whole
+                } else {
+                    runs.append(run)
+                }
+                index = behindUnit(max(run.range.upperBound, index + 1))
+            } else {
+                index += 1
+            }
+        }
+        return runs.map { outOf($0, runs) }
+    }
+
+    /// Where the text goes on behind a unit and its power, which are no value: `m^2`, `cm²`.
+    private func behindUnit(_ index: Int) -> Int {
+        guard let word = piece(index)?.text, piece(index)?.kind == .word, MathNames.units[word] != nil else {
+            return index
+        }
+        if piece(index + 1)?.isMark("^") == true, piece(index + 2)?.kind == .number { return index + 3 }
+        return piece(index + 1).map { $0.isMark("²") || $0.isMark("³") } == true ? index + 2 : index + 1
+    }
+
+    /// Brackets with words in them, or behind a value, hold an aside.
+    func asides(in sentence: Range<Int>) -> [Range<Int>] {
+        var asides: [Range<Int>] = []
+        var index = sentence.lowerBound
+        while index < sentence.upperBound {
+            if pieces[index].isMark("("), let close = closings[index], close < sentence.upperBound,
+                (index + 1..<close).contains(where: isProse) || followsValue(index)
+            {
+                asides.append(index..<(close + 1))
+                index = close
+            }
+            index += 1
+        }
+        return asides
+    }
+
+    private func isProse(_ index: Int) -> Bool {
+        pieces[index].kind == .word && ProseWords.isProse(pieces[index].text)
+    }
+
+    private func followsValue(_ index: Int) -> Bool {
+        guard pieces[index].isSpaced, let before = piece(index - 1) else { return false }
+        switch before.kind {
+        case .number, .formula, .ordinal: return true
+        case .word: return MathNames.units[before.text.lowercased()] != nil
+        case .mark: return before.text == "%" || before.text == ")"
+        case .command, .currency, .end: return false
+        }
+    }
+
+    // MARK: One value
+
+    /// The value that begins at a piece.
+    func run(at start: Int, isRatio: Bool = false) -> ProseRun? {
+        if let words = words(at: start) { return words }
+        guard let first = piece(start), first.kind != .end, !isName(start) else { return nil }
+        if first.kind == .ordinal {
+            return ProseRun(range: start..<(start + 1), text: first.text, isWeak: true)
+        }
+        var reader = ProseRunReader(runs: self, index: start, isRatio: isRatio)
+        guard reader.readAll() else { return nil }
+        var run = reader.finished(from: start)
+        if let next = piece(run.range.upperBound), next.isMark("-"), !next.isSpaced,
+            piece(run.range.upperBound + 1)?.kind == .word, piece(run.range.upperBound + 1)?.isSpaced == false
+        {
+            run.isWeak = true
+        }
+        if run.text.allSatisfy({ !$0.isNumber && $0 != "π" && $0 != "∞" && $0 != "\\" }) {
+            // A variable is what a sentence is about, and its value only where a writer set it as a formula.
+            guard run.isFormula else { return nil }
+            run.isWeak = true
+        }
+        // `1600 > 1200` compares and is no value.
+        if run.text.contains(where: { "<>≤≥≠".contains($0) }), !run.text.contains(where: \.isLetter) {
+            run.isWeak = true
+        }
+        if let before = piece(start - 1), before.isMark("=") || before.isMark("≈") { run.isResult = true }
+        return run
+    }
+
+    /// Whether the number here names something: `step 3`, `#12`, `COVID-19`, `x2`.
+    private func isName(_ index: Int) -> Bool {
+        guard pieces[index].kind == .number, let before = piece(index - 1) else { return false }
+        if before.isMark("#") { return true }
+        if before.isMark("^"), piece(index - 2)?.kind == .word { return true }
+        if let word = before.word { return ProseWords.labels.contains(word) || !pieces[index].isSpaced }
+        guard before.isMark("-"), !before.isSpaced, !pieces[index].isSpaced else { return false }
+        return piece(index - 2)?.kind == .word
+    }
+
+    /// A number in words, unless it is `one`, which rarely counts.
+    private func words(at start: Int) -> ProseRun? {
+        guard let first = piece(start)?.word, NumberWords.isPart(first) || first == "a",
+            piece(start - 1)?.word.map(NumberWords.isPart) != true
+        else { return nil }
+        var sign = ""
+        if let before = piece(start - 1)?.word, before == "minus" || before == "negative" { sign = "-" }
+        var (words, best): ([String], ProseRun?) = ([], nil)
+        var index = start
+        while let word = piece(index)?.word, NumberWords.isPart(word) || ["and", "a"].contains(word), words.count < 24 {
+            words.append(word)
+            index += 1
+            if words != ["one"], words != ["a"], let value = NumberWords.value(words), words != ["third"] {
+                best = ProseRun(range: start..<index, text: sign + value.written, isWeak: true, isNumeral: true)
+            }
+        }
+        return best
+    }
+
+    // MARK: Values of two parts
+
+    /// `2 hours and 30 minutes` as minutes, or else as hours.
+    private func compound(_ first: ProseRun, _ second: ProseRun) -> ProseRun? {
+        guard let a = quantity(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
+            a.unit.kind != "share",
+            b.unit.factor < a.unit.factor, b.value * b.unit.factor < a.unit.factor
+        else { return nil }
+        let between = (a.end..<second.range.lowerBound).map { pieces[$0] }
+        guard between.allSatisfy({ $0.word == "and" || $0.isMark(",") || $0.kind == .currency }), between.count <= 2
+        else { return nil }
+        let total = a.value * a.unit.factor + b.value * b.unit.factor
+        let text = "\((total / b.unit.factor).written) \(b.unit.name)"
+        return ProseRun(
+            range: first.range.lowerBound..<b.end, text: text,
+            alternatives: ["\((total / a.unit.factor).written) \(a.unit.name)"])
+    }
+
+    /// A plain number with a known unit behind it, and where the unit ends.
+    private func quantity(
+        _ run: ProseRun, behind larger: MathNames.Unit? = nil
+    ) -> (value: Rational, unit: MathNames.Unit, end: Int)? {
+        let digits = run.text.prefix { $0 != " " }
+        guard !run.isWeak, let value = Rational(decimal: digits), let word = piece(run.range.upperBound)?.word,
+            let unit = MathNames.units[larger?.kind == "time" && word == "m" ? "minute" : word == "h" ? "hour" : word]
+        else { return nil }
+        return (value, unit, run.range.upperBound + 1)
+    }
+
+    /// `18 out of 20` is 18, or nine tenths, and never 20.
+    private func outOf(_ run: ProseRun, _ runs: [ProseRun]) -> ProseRun {
+        let start = run.range.lowerBound
+        guard piece(start - 1)?.word == "of", piece(start - 2)?.word == "out",
+            let whole = runs.last(where: { $0.range.upperBound <= start - 2 && start - $0.range.upperBound <= 5 }),
+            !whole.isWeak
+        else { return run }
+        var result = whole
+        result.range = whole.range.lowerBound..<run.range.upperBound
+        result.alternatives.append("(\(whole.text))/(\(run.text))")
+        return result
+    }
+
+    func closing(of index: Int) -> Int? { closings[index] }
+
+    /// Whether the pieces between two brackets are mathematics alone.
+    func isMathematics(_ range: Range<Int>) -> Bool {
+        !range.isEmpty && !range.contains { isProse($0) || pieces[$0].kind == .end || pieces[$0].kind == .ordinal }
+    }
+}
