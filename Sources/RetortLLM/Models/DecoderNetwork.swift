@@ -174,8 +174,8 @@ final class DecoderBlock {
         _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
     ) throws -> Tensor {
         let attended = try attention(inputNorm(x), angles, context)
-        let middle = try x + (outputNorms?.attention(attended) ?? attended)
-        let fed = try feedForward(feedForwardNorm(middle))
+        let (middle, normed) = try feedForwardNorm.adding(outputNorms?.attention(attended) ?? attended, to: x)
+        let fed = try feedForward(normed)
         return try middle + (outputNorms?.feedForward(fed) ?? fed)
     }
 
@@ -305,8 +305,19 @@ final class Norm {
         isFromOne = configuration.normsFromOne
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try x.rmsNorm(scale(for: x), epsilon: epsilon) }
+
+    /// A residual with what is added to it, and that sum's norm.
+    func adding(_ other: Tensor, to x: Tensor) throws -> (sum: Tensor, norm: Tensor) {
+        guard other.dtype == x.dtype else {
+            let sum = try x + other
+            return (sum, try self(sum))
+        }
+        return try x.adding(other, normalisedBy: scale(for: x), epsilon: epsilon)
+    }
+
+    private func scale(for x: Tensor) throws -> Tensor {
         let scale = try isFromOne ? weight + 1 : weight
-        return try x.rmsNorm(scale.dtype == x.dtype ? scale : scale.to(x.dtype), epsilon: epsilon)
+        return scale.dtype == x.dtype ? scale : try scale.to(x.dtype)
     }
 }
