@@ -117,7 +117,8 @@ def peer(model, samples, batch):
 
 def main():
     file = ROOT / "Benchmarks/results/train.json"
-    results = {"samples": "ToRA" if TORA.exists() else "the built-in world", "count": COUNT, "models": {}}
+    results = json.loads(file.read_text()) if file.exists() else {}
+    results = {"samples": "ToRA" if TORA.exists() else "the built-in world", "models": results.get("models", {})}
     for name in MODELS:
         model = students.checkpoint(name)
         config = json.loads((model / "config.json").read_text())

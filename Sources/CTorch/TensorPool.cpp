@@ -101,8 +101,10 @@ private:
     void *take(size_t size) {
         std::lock_guard lock(mutex);
         if (keepers == 0) return nullptr;
-        // One step larger does as well.
-        if (auto found = by_size.lower_bound(size); found != by_size.end() && found->first <= size + size / 8) {
+        // A quarter larger does as well, and twice as large rather than that others go back for it.
+        const bool is_full = used + resting + size > most;
+        if (auto found = by_size.lower_bound(size);
+            found != by_size.end() && found->first <= (is_full ? 2 * size : size + size / 4)) {
             const Block block = *found->second;
             remove(found);
             return count_in(block);

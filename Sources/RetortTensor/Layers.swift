@@ -108,6 +108,12 @@ extension Tensor {
     /// Lets training's kernels take the path that every CPU has, on all threads: for tests of it.
     package static func usePortableKernels(_ areUsed: Bool) { ct_use_portable_training(areUsed) }
 
+    /// In which precision adapted projections of bfloat16 are multiplied: float32 or their own, or by nil what is faster on this CPU.
+    /// For tests of both.
+    package static func multiplyAdapted(inFloats: Bool?) {
+        ct_choose_training_products(inFloats.map { $0 ? 1 : 0 } ?? -1)
+    }
+
     /// Zeroes elements with a probability and scales the others to keep the mean; the same ones for the same seed.
     public func dropout(_ probability: Double, seed: UInt64) throws -> Tensor {
         probability > 0 ? try Self.wrap(ct_dropout(handle, probability, seed)) : self

@@ -93,7 +93,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
 
     /// All but `checkpointMinutes`.
     private enum CodingKeys: String, CodingKey {
-        case method, epochs, rowTokens, accumulation, learningRate, schedule, warmup, weightDecay, clip, beta2, precision
+        case method, epochs, rowTokens, accumulation, learningRate, schedule, warmup, weightDecay, clip, beta2,
+            precision
         case recomputesActivations, seed
     }
 

@@ -72,7 +72,8 @@ struct TrainerTests {
     private func cancelThisTask() { withUnsafeCurrentTask { $0?.cancel() } }
 
     @Test(
-        "a cancelled run loses no update and resumes to the same weights, wherever it is stopped", arguments: [1, 4, 7],
+        "a cancelled run loses no update and resumes to the same weights, wherever it is stopped",
+        arguments: [1, 4, 7],
         [
             TrainingConfiguration.Method.full, .lora(LoRAConfiguration(rank: 4, alpha: 8, dropout: 0.1)),
         ])

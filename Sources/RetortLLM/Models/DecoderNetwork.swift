@@ -101,6 +101,9 @@ public final class DecoderNetwork {
         let scores =
             if let packedHead {
                 try packedHead.linear(hidden)
+            } else if hidden.requiresGradient, !head.requiresGradient, head.dtype == precision ?? hidden.dtype {
+                try (hidden.dtype == head.dtype ? hidden : hidden.to(head.dtype))
+                    .adapted([AdaptedProjection(weight: head, bias: nil, adapter: nil)])[0]
             } else {
                 try precision.map { try hidden.to($0).linear(head.to($0)) } ?? hidden.linear(head)
             }
