@@ -2,15 +2,13 @@ import Foundation
 import RetortLLM
 import Testing
 
-/// A training that is stopped from outside, as a process: `Tools/kill_training.py` does the same at length.
-@Suite(
-    "A stopped training",
-    .enabled(if: FileManager.default.isExecutableFile(atPath: StoppedTrainingTests.binary.path)))
-struct StoppedTrainingTests {
-    /// The command, which lies beside the tests.
-    static let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        .appendingPathComponent("retort")
+/// The command, which lies beside the tests.
+private let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+    .appendingPathComponent("retort")
 
+/// A training that is stopped from outside, as a process: `Tools/kill_training.py` does the same at length.
+@Suite("A stopped training", .enabled(if: FileManager.default.isExecutableFile(atPath: binary.path)))
+struct StoppedTrainingTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
@@ -64,7 +62,7 @@ struct StoppedTrainingTests {
 
     private func start(_ recipe: URL, _ folder: URL, _ scratch: URL) throws -> Run {
         let process = Process()
-        process.executableURL = Self.binary
+        process.executableURL = binary
         process.arguments = ["pretrain", recipe.path, "--out", folder.path]
         process.currentDirectoryURL = scratch
         process.standardOutput = FileHandle.nullDevice
