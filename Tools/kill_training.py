@@ -79,10 +79,14 @@ def checkpoint(folder):
     return len(header["__metadata__"]["losses"].split()), file.stat().st_mtime
 
 
-def result(folder):
-    target = folder / "checkpoints/small/cot"
-    weights = sorted(target.glob("*.safetensors"))
-    return [file.read_bytes() for file in weights], (folder / "results/loss-small-cot.json").read_bytes()
+def difference(folder, other):
+    """What two finished runs differ in; empty when in nothing."""
+    losses = [json.loads((place / "results/loss-small-cot.json").read_text()) for place in (folder, other)]
+    weights = [(place / "checkpoints/small/cot/model.safetensors").read_bytes() for place in (folder, other)]
+    first = next((number for number, (a, b) in enumerate(zip(*losses), 1) if a != b), None)
+    if first or len(losses[0]) != len(losses[1]):
+        return f"{len(losses[0])} and {len(losses[1])} losses, which differ from update {first} on"
+    return "" if weights[0] == weights[1] else "the losses are the same and the weights are not"
 
 
 def main():
@@ -100,7 +104,7 @@ def main():
         total = len(losses)
         print(f"undisturbed: {total} updates")
         for name, number in (("SIGTERM", signal.SIGTERM), ("SIGKILL", signal.SIGKILL)):
-            folder, lost = scratch / name, []
+            folder, lost, stops = scratch / name, [], []
             for time_of in range(TIMES):
                 held, _ = checkpoint(folder)
                 run = Run(recipe, folder)
@@ -113,6 +117,7 @@ def main():
                     break
                 now, written = checkpoint(folder)
                 lost.append(max(shown - now, 0))
+                stops.append(now)
                 if number == signal.SIGTERM and (code != 130 or now < shown):
                     faults.append(f"{name}: code {code}, {shown} updates were done and {now} are kept")
                 if number == signal.SIGKILL and written and shown > now and stopped - written > 3:
@@ -120,10 +125,10 @@ def main():
             run = Run(recipe, folder)
             run.wait_for(10**9)
             code, _ = run.end()
-            same = code == 0 and result(folder) == result(scratch / "undisturbed")
-            print(f"{name}: {len(lost)} stops, updates lost {lost}, the result is {'the same' if same else 'NOT the same'}")
-            if not same:
-                faults.append(f"{name}: the result differs (code {code})")
+            differs = f"it ended with {code}" if code else difference(folder, scratch / "undisturbed")
+            print(f"{name}: {len(lost)} stops after {stops} updates, {lost} lost; {differs or 'the result is the same'}", flush=True)
+            if differs:
+                faults.append(f"{name}: {differs}")
     for fault in faults:
         print(fault)
     sys.exit(bool(faults))
