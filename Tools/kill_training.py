@@ -13,6 +13,7 @@ import pathlib
 import pty
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,10 @@ def main():
         scratch = pathlib.Path(scratch)
         recipe = scratch / "recipe.yaml"
         recipe.write_text(RECIPE)
+        # What is learned from is made once, so that the runs differ in their stops alone.
+        subprocess.run([BINARY, "rollout", recipe, "--folder", scratch / "taught"], cwd=ROOT, check=True, capture_output=True)
+        for name in ("undisturbed", "SIGTERM", "SIGKILL"):
+            shutil.copytree(scratch / "taught", scratch / name)
         whole = Run(recipe, scratch / "undisturbed")
         whole.wait_for(10**9)
         code, _ = whole.end()
