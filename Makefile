@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo test build bench bench-grading bench-train bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo test build bench bench-grading bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -19,7 +19,8 @@ test: bootstrap lint
 # The Python environment of the benches' peers.
 .retort/bench/.ready:
 	python3 -m venv .retort/bench
-	.retort/bench/bin/pip install -q torch==2.13.0 transformers trl peft datasets smolagents ipykernel jupyter_client sympy
+	.retort/bench/bin/pip install -q torch==2.13.0 transformers trl peft datasets smolagents ipykernel jupyter_client sympy \
+		gguf sentencepiece accelerate
 	touch $@
 
 bench: build .retort/bench/.ready
@@ -27,9 +28,12 @@ bench: build .retort/bench/.ready
 	.retort/bench/bin/python Benchmarks/training.py
 	.retort/bench/bin/python Benchmarks/sandbox.py
 
-bench-train: bootstrap .retort/bench/.ready
-	$(SWIFT) build -c release --product train-bench
+bench-train: build .retort/bench/.ready
 	.retort/bench/bin/python Benchmarks/train.py
+
+bench-train-shapes: bootstrap .retort/bench/.ready
+	$(SWIFT) build -c release --product train-bench
+	.retort/bench/bin/python Benchmarks/train_shapes.py
 
 bench-generate: build .retort/bench/.ready
 	$(SWIFT) build -c release --product generate-bench

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""LoRA fine-tuning of a Qwen2.5-0.5B-shaped model on real samples: Retort beside TRL + PEFT with the same torch.
+"""LoRA fine-tuning of pretrained models on real samples: `retort train`, as a user starts it, beside TRL + PEFT with the same torch.
 
-    make bench-train                (two sets, two engines; about ten minutes on two cores)
-    BENCH_SAMPLES=8 make bench-train
-    BENCH_SHAPE=7b BENCH_SAMPLES=200 make bench-train       (both engines take a GPU when there is one; memory is then the
-                                                             process's on the host)
+    make bench-train                                  (two models, two engines; about fifteen minutes on two cores)
+    BENCH_SAMPLES=16 BENCH_MODELS=smollm2-135m make bench-train
 
-Sets: (a) ToRA's trajectories as an agent with full instructions sees them, and (b) alpha-UMi's own training examples.
-Both engines get the same token ids and the same targets, random weights in bfloat16, LoRA of rank 64 beside all
-projections, no dropout. TRL runs with its defaults but for a batch of 2, which is what fits: gradient checkpointing on, no
-packing (packing would let samples see each other). Retort recomputes activations too. Useful tokens are the samples' own, padding not counted, and shared
-beginnings counted in each sample. Writes Benchmarks/results/train.json.
+Models: SmolLM2-135M and Qwen2.5-Coder-0.5B in bfloat16 (`Benchmarks/students.py` fetches and converts them). Samples: ToRA's trajectories,
+where BENCH_TORA or ../shared/data/tora has them, else those of the built-in world's scripted teacher, as a code agent sees them. TRL gets
+the very token ids and targets that Retort trained on (`retort train --samples`), LoRA of rank 64 beside all projections, no dropout, and
+its best settings here: no gradient checkpointing, batches of what fits (packing would let samples see each other).
+
+Useful tokens are the samples' own: padding is not counted, and what samples share counts in each. The machine's product speed is that of
+torch's bfloat16 product of large matrices in the same run; training's share of it counts the products of projections, adapters and scores,
+forwards and back, but not attention. Writes Benchmarks/results/train.json.
 """
 import json
 import os
@@ -21,114 +22,125 @@ import sys
 import tempfile
 import time
 
+import students
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BENCH = ROOT / ".build/release/train-bench"
-DATA = ROOT / "../shared/data"
-COUNT = int(os.environ.get("BENCH_SAMPLES", 12))
-SHAPE = {
-    "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": 151936, "hidden_size": 896,
-    "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2,
-    "max_position_embeddings": 32768, "rope_theta": 1e6, "rms_norm_eps": 1e-6, "tie_word_embeddings": True,
-    "hidden_act": "silu", "torch_dtype": "bfloat16",
-}
-if os.environ.get("BENCH_SHAPE") == "7b":
-    SHAPE |= {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
-              "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False}
+RETORT = pathlib.Path(os.environ.get("BENCH_RETORT", ROOT / ".build/release/retort"))
+TORA = pathlib.Path(os.environ.get("BENCH_TORA", ROOT / "../shared/data/tora/tora-70b-gsm8k-test.jsonl")).resolve()
+COUNT = int(os.environ.get("BENCH_SAMPLES", 48))
+MODELS = os.environ.get("BENCH_MODELS", "smollm2-135m qwen2.5-coder-0.5b").split()
+RANK = 64
+# What TRL's memory takes without checkpointing on a machine of 24 GB.
+BATCH = {"smollm2-135m": 8, "qwen2.5-coder-0.5b": 4}
 
 
-def agent_samples():
+def product_speed():
+    """FLOP a second of a large bfloat16 product: the best of two seconds."""
+    import torch
+
+    a, b = torch.randn(4096, 2048).bfloat16(), torch.randn(2048, 2048).bfloat16()
+    best, end = float("inf"), time.time() + 2
+    while time.time() < end:
+        start = time.time()
+        torch.nn.functional.linear(a, b)
+        best = min(best, time.time() - start)
+    return 2 * 4096 * 2048 * 2048 / best
+
+
+def flops(config, record):
+    """What the products of a training take: base twice (the output, and the gradient of the input), adapters three times."""
+    hidden, inner, layers = config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"]
+    width = config.get("head_dim") or hidden // config["num_attention_heads"]
+    queries, keys = config["num_attention_heads"] * width, config["num_key_value_heads"] * width
+    shapes = [(hidden, queries), (hidden, keys), (hidden, keys), (queries, hidden)] + [(hidden, inner)] * 2 + [(inner, hidden)]
+    base = layers * sum(a * b for a, b in shapes)
+    adapters = layers * sum(RANK * (a + b) for a, b in shapes)
+    return record["computedTokens"] * (4 * base + 6 * adapters) + record["targets"] * 4 * hidden * config["vocab_size"]
+
+
+def retort(model, scratch):
+    source = (
+        f"recorded: {{trajectories: {TORA}, train: {COUNT}}}" if TORA.exists()
+        else f"world: {{seed: 1, people: 400, passages: 2, train: {{factual: {COUNT // 2}, math: {COUNT - COUNT // 2}}}}}")
+    recipe = scratch / "recipe.yaml"
+    recipe.write_text(f"""name: bench
+seed: 7
+{source}
+students: [{{name: student, base: {model}}}]
+training:
+  agent: {{epochs: 1, rowTokens: 4096, maxTokens: 2048, learningRate: 1e-4, lora: {{rank: {RANK}, alpha: {2 * RANK}, dropout: 0}}}}
+evaluation: {{systems: [agent], tasks: 1}}
+""")
+    subprocess.run([RETORT, "train", recipe, "--folder", scratch / "run", "--samples"], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    results = scratch / "run/results"
+    return json.loads((results / "training-student-agent.json").read_text()), results / "samples-student-agent.jsonl"
+
+
+def trl(model, samples, batch):
     done = subprocess.run(
-        [BENCH, "samples", DATA / "tora/tora-70b-gsm8k-test.jsonl", ROOT / "seedlings/3m", str(COUNT)],
-        capture_output=True, text=True, check=True,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def alpha_umi_samples():
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(ROOT / "seedlings/tokenizer/tokenizer.json"))
-    end = tokenizer.token_to_id("<|im_end|>")
-    rows = json.loads((DATA / "alpha-umi/train-example/train_planner.json").read_text())
-    samples = []
-    for row in rows[:COUNT]:
-        prompt, target = tokenizer.encode(row["input"]).ids, tokenizer.encode(row["target"]).ids + [end]
-        samples.append({"tokens": prompt + target, "trainable": [False] * len(prompt) + [True] * len(target)})
-    return samples
-
-
-def retort(config, samples, *options):
-    done = subprocess.run(
-        [BENCH, "train", config, samples, "8192", "64", *options], stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout)
-
-
-def trl(config, samples):
-    done = subprocess.run(
-        [sys.executable, __file__, "--peer", config, samples], stdout=subprocess.PIPE, text=True, check=True
-    )
+        [sys.executable, __file__, "--peer", model, samples, str(batch)], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def peer(config, samples):
+def peer(model, samples, batch):
     """TRL in a process of its own, so that its peak memory is its own."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     rows = [json.loads(line) for line in open(samples)]
     torch.manual_seed(1)
-    model = Qwen2ForCausalLM(Qwen2Config(**json.loads(pathlib.Path(config).read_text()))).to(torch.bfloat16)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(ROOT / "seedlings/tokenizer/tokenizer.json"), pad_token="<|endoftext|>", eos_token="<|im_end|>"
-    )
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
+    tokenizer = AutoTokenizer.from_pretrained(model)
     data = Dataset.from_list(
-        [{"input_ids": row["tokens"], "completion_mask": [int(mark) for mark in row["trainable"]]} for row in rows]
-    )
+        [{"input_ids": row["tokens"], "completion_mask": [int(mark) for mark in row["trainable"]]} for row in rows])
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
-            model=model, processing_class=tokenizer, train_dataset=data,
-            peft_config=LoraConfig(r=64, lora_alpha=128, lora_dropout=0, target_modules="all-linear", task_type="CAUSAL_LM"),
+            model=network, processing_class=tokenizer, train_dataset=data,
+            peft_config=LoraConfig(
+                r=RANK, lora_alpha=2 * RANK, lora_dropout=0, target_modules="all-linear", task_type="CAUSAL_LM"),
             args=SFTConfig(
-                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=2, learning_rate=1e-4, max_length=None,
-                completion_only_loss=True, bf16=True, use_cpu=not torch.cuda.is_available(), report_to="none", save_strategy="no", logging_steps=1,
-                dataloader_pin_memory=False,
-            ),
-        )
+                output_dir=folder, num_train_epochs=1, per_device_train_batch_size=int(batch), learning_rate=1e-4, max_length=None,
+                completion_only_loss=True, bf16=True, use_cpu=True, report_to="none", save_strategy="no", logging_steps=1,
+                gradient_checkpointing=False, dataloader_pin_memory=False))
         start = time.time()
         trainer.train()
         seconds = time.time() - start
     tokens = sum(len(row["tokens"]) for row in rows)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"tokens": tokens, "seconds": seconds, "rate": tokens / seconds, "memory": memory,
-                      "loss": trainer.state.log_history[0].get("loss")}))
+    print(json.dumps({
+        "tokens": tokens, "targets": sum(sum(row["trainable"][1:]) for row in rows), "seconds": seconds,
+        "tokensPerSecond": tokens / seconds, "peakMemory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]}))
 
 
 def main():
-    results = {"samples": COUNT}
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = pathlib.Path(scratch)
-        config = scratch / "config.json"
-        config.write_text(json.dumps(SHAPE))
-        for name, make in (("agent", agent_samples), ("alpha_umi", alpha_umi_samples)):
-            file = scratch / f"{name}.jsonl"
-            file.write_text("".join(json.dumps(row) + "\n" for row in make()))
-            ours, theirs = retort(config, file, "recompute"), trl(config, file)
-            results[name] = {"retort": ours, "trl": theirs}
-            results[f"{name}_ratio"] = ours["rate"] / theirs["rate"]
-            for label, run in (("Retort", ours), ("TRL + PEFT", theirs)):
-                print(f"{name:10} {label:16} {run['rate']:8.0f} tokens/s  {run['memory'] / 2**30:6.2f} GiB  {run['seconds']:7.1f} s", flush=True)
-            print(f"{name:10} {results[f'{name}_ratio']:.2f} x")
-    results["memory_ratio"] = max(results[n]["retort"]["memory"] / results[n]["trl"]["memory"] for n in ("agent", "alpha_umi"))
-    print(f"memory: {results['memory_ratio']:.2f} x")
-    (ROOT / "Benchmarks/results/train.json").write_text(json.dumps(results, indent=2) + "\n")
+    file = ROOT / "Benchmarks/results/train.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    results = {"samples": "ToRA" if TORA.exists() else "the built-in world", "models": results.get("models", {})}
+    for name in MODELS:
+        model = students.checkpoint(name)
+        config = json.loads((model / "config.json").read_text())
+        with tempfile.TemporaryDirectory() as scratch:
+            before = product_speed()
+            ours, samples = retort(model, pathlib.Path(scratch))
+            speed = max(before, product_speed())
+            theirs = trl(model, samples, BATCH[name])
+        if (ours["tokens"], ours["targets"]) != (theirs["tokens"], theirs["targets"]):
+            sys.exit(f"the engines did not train on the same: {ours} and {theirs}")
+        share = flops(config, ours) / ours["seconds"] / speed
+        ratio, memory = ours["tokensPerSecond"] / theirs["tokensPerSecond"], ours["peakMemory"] / theirs["peakMemory"]
+        results["models"][name] = {
+            "retort": ours, "trl": theirs, "ratio": ratio, "memoryRatio": memory, "productSpeed": speed, "share": share}
+        for label, run in (("Retort", ours), (f"TRL + PEFT, batches of {BATCH[name]}", theirs)):
+            print(f"{name:20} {label:26} {run['tokensPerSecond']:6.0f} tokens/s {run['peakMemory'] / 2**30:6.2f} GiB {run['seconds']:7.1f} s")
+        print(f"{name:20} {ratio:.2f} x as fast, {memory:.2f} x the memory; {speed / 1e9:.0f} GFLOP/s in products, {share:.0%} of it reached", flush=True)
+        file.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--peer"]:
-        peer(*sys.argv[2:4])
+        peer(*sys.argv[2:5])
     else:
         main()

@@ -11,8 +11,8 @@ seed: 7
 world: {seed: 1, people: 400, passages: 2, train: {factual: 120, math: 120}}
 students: [{name: 3m, base: seedlings/3m}]
 training:
-  cot: {epochs: 1, learningRate: 1.5e-3, rowTokens: 2048, checkpointEvery: 3}
-  agent: {epochs: 2, learningRate: 1.5e-3, rowTokens: 2048, checkpointEvery: 3}
+  cot: {epochs: 1, learningRate: 1.5e-3, rowTokens: 2048, checkpointMinutes: 0}
+  agent: {epochs: 2, learningRate: 1.5e-3, rowTokens: 2048, checkpointMinutes: 0}
 evaluation: {systems: [cot, agent, agent+sag], tasks: 15, maxTokens: 160, concurrency: 24, sag: {samples: 4}}
 RECIPE
 run() { .build/release/retort run "$work/recipe.yaml" --folder "$work/$1" --json 2>>"$work/log"; }

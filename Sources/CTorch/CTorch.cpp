@@ -5,6 +5,10 @@
 #include "FewRows.h"
 #include "PagedAttention.h"
 #include "Projections.h"
+#include "TensorPool.h"
+#include "Training.h"
+#include "TrainingLoopTable.h"
+#include "TreeAttention.h"
 #include "VarlenAttention.h"
 
 #include <ATen/ATen.h>
@@ -204,6 +208,7 @@ ct_tensor *ct_gated(const ct_tensor *x, const ct_tensor *other, bool gelu) {
     return make([&] {
         const auto gate = gelu ? few_rows::Gate::gelu : few_rows::Gate::silu;
         if (auto product = few_rows::gated(x->value, other->value, gate)) return *product;
+        if (auto product = training::gated(x->value, other->value, gelu)) return *product;
         return (gelu ? at::gelu(x->value, "tanh") : at::silu(x->value)) * other->value;
     });
 }
@@ -282,6 +287,13 @@ int ct_split(const ct_tensor *x, const int64_t *sizes, int count, int64_t axis, 
     });
 }
 
+static at::Tensor dropped(const at::Tensor &x, double probability, uint64_t seed) {
+    if (auto kept = training::dropout(x, probability, seed)) return *kept;
+    auto own = at::globalContext().defaultGenerator(x.device()).clone();
+    own.set_current_seed(seed);
+    auto kept = at::empty_like(x).bernoulli_(1 - probability, own);
+    return x * kept.div_(1 - probability);
+}
 static at::Tensor or_none(const ct_tensor *x) { return x ? x->value : at::Tensor(); }
 
 ct_tensor *ct_linear(const ct_tensor *x, const ct_tensor *weight, const ct_tensor *scales, const ct_tensor *bias) {
@@ -349,12 +361,61 @@ ct_tensor *ct_embedding(const ct_tensor *weight, const ct_tensor *indices) {
 ct_tensor *ct_rms_norm(const ct_tensor *x, const ct_tensor *weight, double epsilon) {
     return make([&] {
         if (auto norm = few_rows::rms_norm(x->value, weight->value, epsilon)) return *norm;
+        if (auto normed = training::rms_norm(x->value, std::nullopt, weight->value, epsilon)) return normed->norm;
         return at::rms_norm(x->value, {x->value.size(-1)}, weight->value, epsilon);
+    });
+}
+int ct_add_rms_norm(const ct_tensor *x, const ct_tensor *added, const ct_tensor *weight, double epsilon, ct_tensor **sum,
+                    ct_tensor **norm) {
+    return perform([&] {
+        // Few rows have a kernel of their own, without a way back.
+        const int64_t rows = x->value.numel() / std::max<int64_t>(x->value.size(-1), 1);
+        if (c10::GradMode::is_enabled() || rows > 256) {
+            if (auto normed = training::rms_norm(x->value, added->value, weight->value, epsilon)) {
+                *sum = new ct_tensor{normed->sum};
+                *norm = new ct_tensor{normed->norm};
+                return;
+            }
+        }
+        const auto whole = x->value + added->value;
+        auto result = few_rows::rms_norm(whole, weight->value, epsilon);
+        *norm = new ct_tensor{result ? *result : at::rms_norm(whole, {whole.size(-1)}, weight->value, epsilon)};
+        *sum = new ct_tensor{whole};
+    });
+}
+int ct_adapted_linears(const ct_tensor *x, const ct_adapted *projections, int count, ct_tensor **products) {
+    return perform([&] {
+        std::vector<training::Adapted> all;
+        for (int i = 0; i < count; ++i) {
+            const auto &each = projections[i];
+            all.push_back({each.weight->value, or_none(each.bias), or_none(each.down), or_none(each.up), each.scale,
+                           each.dropout, each.seed});
+        }
+        // A decoding step has kernels of its own, which read the weights faster.
+        const int64_t rows = x->value.numel() / std::max<int64_t>(x->value.size(-1), 1);
+        if (c10::GradMode::is_enabled() || rows > 16) {
+            if (auto results = training::adapted(x->value, all)) {
+                for (int i = 0; i < count; ++i) products[i] = new ct_tensor{(*results)[i]};
+                return;
+            }
+        }
+        for (int i = 0; i < count; ++i) {
+            const auto &each = all[i];
+            auto y = projections::linear(x->value, {each.weight, {}, each.bias});
+            if (each.down.defined()) {
+                const auto kept = each.dropout > 0 ? dropped(x->value, each.dropout, each.seed) : x->value;
+                const auto type = kept.scalar_type();
+                const auto low = projections::linear(kept, {each.down.to(type), {}, {}});
+                y = y + projections::linear(low, {each.up.to(type), {}, {}}) * each.scale;
+            }
+            products[i] = new ct_tensor{y};
+        }
     });
 }
 ct_tensor *ct_rotate(const ct_tensor *x, const ct_tensor *cosine, const ct_tensor *sine) {
     return make([&] {
         if (auto turned = few_rows::rotate(x->value, cosine->value, sine->value)) return *turned;
+        if (auto turned = training::rotate(x->value, cosine->value, sine->value)) return *turned;
         const int64_t width = x->value.size(-1), turned = cosine->value.size(-1), half = turned / 2;
         auto part = at::narrow(x->value, -1, 0, turned);
         auto quarter = at::cat({-at::narrow(part, -1, half, half), at::narrow(part, -1, 0, half)}, -1);
@@ -374,6 +435,18 @@ ct_tensor *ct_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor 
 ct_tensor *ct_attention_in_blocks(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, int64_t block) {
     return make([&] { return AttentionInBlocks::apply(q->value, k->value, v->value, block); });
 }
+bool ct_tree_attention_fits(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v) {
+    return tree_attention::fits(q->value, k->value, v->value);
+}
+ct_tensor *ct_tree_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const int64_t *lengths,
+                             const int64_t *parents, int count, int64_t window) {
+    return make([&] {
+        if (!tree_attention::fits(q->value, k->value, v->value)) throw std::invalid_argument("there is no kernel for such heads here");
+        std::vector<tree_attention::Segment> segments;
+        for (int i = 0; i < count; ++i) segments.push_back({lengths[i], parents[i]});
+        return tree_attention::attend(q->value, k->value, v->value, segments, window);
+    });
+}
 ct_tensor *ct_flash_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *q_starts,
                               const ct_tensor *k_starts, int64_t longest_q, int64_t longest_k, int64_t window) {
     return make([&] {
@@ -384,16 +457,12 @@ ct_tensor *ct_repeat_rows(const ct_tensor *x, const ct_tensor *indices) {
     return make([&] { return RepeatedRows::apply(x->value, indices->value); });
 }
 ct_tensor *ct_dropout(const ct_tensor *x, double probability, uint64_t seed) {
-    return make([&] {
-        auto own = at::globalContext().defaultGenerator(x->value.device()).clone();
-        own.set_current_seed(seed);
-        auto kept = at::empty_like(x->value).bernoulli_(1 - probability, own);
-        return x->value * kept.div_(1 - probability);
-    });
+    return make([&] { return dropped(x->value, probability, seed); });
 }
 ct_tensor *ct_cross_entropy_sum(const ct_tensor *logits, const ct_tensor *targets) {
     return make([&] {
-        return at::cross_entropy_loss(logits->value, targets->value, std::nullopt, at::Reduction::Sum);
+        if (auto sum = training::cross_entropy_sum(logits->value, targets->value)) return *sum;
+        return at::cross_entropy_loss(logits->value.to(at::kFloat), targets->value, std::nullopt, at::Reduction::Sum);
     });
 }
 
@@ -423,6 +492,18 @@ int ct_set_requires_gradient(ct_tensor *x, bool required) {
 bool ct_requires_gradient(const ct_tensor *x) { return x->value.requires_grad(); }
 int ct_backward(const ct_tensor *loss) {
     return perform([&] { torch::autograd::backward({loss->value}, {}); });
+}
+int ct_backward_from(const ct_tensor *x, const ct_tensor *gradient) {
+    return perform([&] { torch::autograd::backward({x->value}, {gradient->value}); });
+}
+void ct_set_interruption(ct_interruption interruption) { training::set_interruption(interruption); }
+void ct_choose_training_products(int floats) { training::choose_products(floats); }
+void ct_use_portable_training(bool portable) { training::set_portable(portable); }
+void ct_keep_memory(void) { tensor_pool::keep(); }
+void ct_release_memory(void) { tensor_pool::release(); }
+void ct_memory(size_t *used, size_t *idle, size_t *most) {
+    const auto report = tensor_pool::report();
+    *used = report.used, *idle = report.idle, *most = report.most;
 }
 ct_tensor *ct_gradient(const ct_tensor *x) {
     last_error.clear();

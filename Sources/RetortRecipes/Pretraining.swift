@@ -58,7 +58,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
         configuration = TrainingConfiguration(
             rowTokens: reader.integer("rowTokens", default: 2048, in: 64...1_000_000),
             learningRate: reader.number("learningRate", default: 2e-3, in: 1e-9...1), schedule: .cosine, warmup: 0.03,
-            weightDecay: 0.05, beta2: 0.98, seed: seed, checkpointEvery: 200)
+            weightDecay: 0.05, beta2: 0.98, seed: seed)
         reader.finish()
         guard faults.list.isEmpty else { throw RecipeError(file: file.path, faults: faults.list) }
     }

@@ -17,6 +17,9 @@ extension Tensor {
     /// Adds the gradient of this single value to every parameter it depends on.
     public func backward() throws { try Self.checked(ct_backward(handle)) }
 
+    /// The same from a tensor of any shape, whose own gradient is `gradient`.
+    public func backward(_ gradient: Tensor) throws { try Self.checked(ct_backward_from(handle, gradient.handle)) }
+
     /// The gradient collected so far, or nil when there is none.
     public func gradient() throws -> Tensor? {
         guard let gradient = ct_gradient(handle) else {

@@ -43,6 +43,16 @@ extension Tensor {
         try Self.wrap(ct_rms_norm(handle, weight.handle, epsilon))
     }
 
+    /// The sum of this tensor and another, and its norm as by `rmsNorm`, in one pass.
+    public func adding(
+        _ other: Tensor, normalisedBy weight: Tensor, epsilon: Double
+    ) throws -> (sum: Tensor, norm: Tensor) {
+        var sum: OpaquePointer?
+        var norm: OpaquePointer?
+        try Self.checked(ct_add_rms_norm(handle, other.handle, weight.handle, epsilon, &sum, &norm))
+        return (try Self.wrap(sum), try Self.wrap(norm))
+    }
+
     /// Turns the first part of each head by its position's angles (arXiv 2104.09864), in the half-split layout of Hugging
     /// Face checkpoints: `[batch, heads, length, dim]`, with cosines and sines `[batch, 1, length, turned]`.
     public func rotated(cosine: Tensor, sine: Tensor) throws -> Tensor {
@@ -78,12 +88,38 @@ extension Tensor {
         try wrap(ct_attention_in_blocks(query.handle, key.handle, value.handle, 512))
     }
 
+    /// Attention over a row of samples that share beginnings, in one pass over tiles of scores: each token sees its own segment up to
+    /// itself and all of the segments that this one goes on from. Query `[1, heads, tokens, dim]`, key and value
+    /// `[1, key heads, tokens, dim]` → query's shape.
+    /// - Parameters:
+    ///   - segments: lengths, and the number of the earlier segment that each goes on from, or nil.
+    ///   - window: how many tokens back a query sees, its own included; nil sees all.
+    /// - Returns: nil where there is no kernel for this device, dtype or shape.
+    package static func treeAttention(
+        _ query: Tensor, _ key: Tensor, _ value: Tensor, segments: [(length: Int, parent: Int?)], window: Int?
+    ) throws -> Tensor? {
+        guard ct_tree_attention_fits(query.handle, key.handle, value.handle) else { return nil }
+        return try wrap(
+            ct_tree_attention(
+                query.handle, key.handle, value.handle, segments.map { Int64($0.length) },
+                segments.map { Int64($0.parent ?? -1) }, Int32(segments.count), Int64(window ?? 0)))
+    }
+
+    /// Lets training's kernels take the path that every CPU has, on all threads: for tests of it.
+    package static func usePortableKernels(_ areUsed: Bool) { ct_use_portable_training(areUsed) }
+
+    /// In which precision adapted projections of bfloat16 are multiplied: float32 or their own, or by nil what is faster on this CPU.
+    /// For tests of both.
+    package static func multiplyAdapted(inFloats: Bool?) {
+        ct_choose_training_products(inFloats.map { $0 ? 1 : 0 } ?? -1)
+    }
+
     /// Zeroes elements with a probability and scales the others to keep the mean; the same ones for the same seed.
     public func dropout(_ probability: Double, seed: UInt64) throws -> Tensor {
         probability > 0 ? try Self.wrap(ct_dropout(handle, probability, seed)) : self
     }
 
-    /// The summed cross-entropy, in nats, of logits `[n, vocabulary]` against int64 targets `[n]`.
+    /// The summed cross-entropy, in nats and float32, of logits `[n, vocabulary]` of any precision against int64 targets `[n]`.
     public func crossEntropySum(_ targets: Tensor) throws -> Tensor {
         try Self.wrap(ct_cross_entropy_sum(handle, targets.handle))
     }

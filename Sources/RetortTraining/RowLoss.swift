@@ -64,7 +64,7 @@ enum RowLoss {
     ) throws -> Tensor {
         let predicting = try Tensor(integers: Array(row.predicting[places])).to(device: network.device)
         let targets = try Tensor(integers: row.targets[places].map(Int.init)).to(device: network.device)
-        return try network.logits(hidden.rows(predicting)).to(.float32).crossEntropySum(targets)
+        return try network.logits(hidden.rows(predicting)).crossEntropySum(targets)
     }
 }
 
@@ -85,7 +85,10 @@ private struct RowPass {
         pass = try network.pass(at: line(context.positions))
     }
 
-    func layer(_ index: Int, _ state: Tensor) throws -> Tensor { try network.layer(index, state, pass, context) }
+    func layer(_ index: Int, _ state: Tensor) throws -> Tensor {
+        try Task.checkCancellation()
+        return try network.layer(index, state, pass, context)
+    }
 
     /// The last layer's normalised states, `[1, tokens, hidden]`.
     func hidden() throws -> Tensor {
@@ -117,6 +120,7 @@ extension Tensor {
     /// Sends a gradient of this tensor's shape back through what made it.
     fileprivate func backward(_ gradient: Tensor?) throws {
         guard let gradient else { return }
-        try (self * gradient).sum().backward()
+        let isOfSameType = gradient.dtype == dtype
+        try backward(isOfSameType ? gradient : gradient.to(dtype))
     }
 }

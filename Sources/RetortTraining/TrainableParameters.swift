@@ -41,8 +41,13 @@ final class TrainableParameters {
         return list
     }
 
+    /// Forgets what gradients there are.
+    func clearGradients() { for (_, state) in named { state.parameter.clearGradient() } }
+
     /// Clips, steps and clears the gradients.
     /// - Returns: the gradient norm before clipping.
+    /// - Throws: `TrainerError.gradientNotFinite` before anything is changed: one such step would make all weights and moments, and
+    ///   the next checkpoint, no numbers for good.
     func update(_ number: Int, rate: Double, _ configuration: TrainingConfiguration) throws -> Double {
         var decayed: (states: [AdamWState], gradients: [Tensor]) = ([], [])
         var plain: (states: [AdamWState], gradients: [Tensor]) = ([], [])
@@ -59,6 +64,7 @@ final class TrainableParameters {
         }
         let gradients = decayed.gradients + plain.gradients
         let norm = try Tensor.norm(gradients)
+        guard norm.isFinite else { throw TrainerError.gradientNotFinite(update: number, norm: norm) }
         if norm > configuration.clip {
             for gradient in gradients { try gradient.scale(by: configuration.clip / (norm + 1e-6)) }
         }
@@ -67,7 +73,7 @@ final class TrainableParameters {
                 group.states, gradients: group.gradients, step: number, rate: rate, beta2: configuration.beta2,
                 decay: decay)
         }
-        for (_, state) in named { state.parameter.clearGradient() }
+        clearGradients()
         return norm
     }
 }

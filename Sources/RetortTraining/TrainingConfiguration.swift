@@ -47,14 +47,15 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public var recomputesActivations: Bool
     /// The seed of order, dropout and adapters.
     public var seed: UInt64
-    /// How many updates lie between checkpoints.
-    public var checkpointEvery: Int
+    /// How many minutes lie between checkpoints, at least; 0 writes one after each update. It changes nothing of the result, so
+    /// plans that differ in it alone are encoded alike.
+    public var checkpointMinutes: Double
 
     public init(
         method: Method = .full, epochs: Int = 2, rowTokens: Int = 4096, accumulation: Int = 1,
         learningRate: Double = 2e-4, schedule: Schedule = .linear, warmup: Double = 0, weightDecay: Double = 0,
         clip: Double = 1, beta2: Double = 0.999, precision: Precision = .bfloat16,
-        recomputesActivations: Bool = false, seed: UInt64 = 42, checkpointEvery: Int = 100
+        recomputesActivations: Bool = false, seed: UInt64 = 42, checkpointMinutes: Double = 2
     ) {
         self.method = method
         self.epochs = epochs
@@ -69,7 +70,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         self.precision = precision
         self.recomputesActivations = recomputesActivations
         self.seed = seed
-        self.checkpointEvery = checkpointEvery
+        self.checkpointMinutes = checkpointMinutes
     }
 
     /// Reads a plan; what plans of earlier versions lack has the value it had then.
@@ -87,8 +88,14 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             clip: try fields.decode(Double.self, forKey: .clip), beta2: try fields.decode(Double.self, forKey: .beta2),
             precision: try fields.decode(Precision.self, forKey: .precision),
             recomputesActivations: try fields.decodeIfPresent(Bool.self, forKey: .recomputesActivations) ?? false,
-            seed: try fields.decode(UInt64.self, forKey: .seed),
-            checkpointEvery: try fields.decode(Int.self, forKey: .checkpointEvery))
+            seed: try fields.decode(UInt64.self, forKey: .seed))
+    }
+
+    /// All but `checkpointMinutes`.
+    private enum CodingKeys: String, CodingKey {
+        case method, epochs, rowTokens, accumulation, learningRate, schedule, warmup, weightDecay, clip, beta2,
+            precision
+        case recomputesActivations, seed
     }
 
     /// How the base's weights are held: frozen ones as the products need them, learning ones in full.

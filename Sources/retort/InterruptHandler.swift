@@ -1,8 +1,10 @@
 import Foundation
+import RetortTraining
 import Synchronization
 
 /// Turns the first SIGINT or SIGTERM into a cancellation. A second one ends the process at once, and so does work that
-/// has not stopped in time: whatever is stored stays, and the same command goes on from it.
+/// has not stopped in time: whatever is stored stays, and the same command goes on from it. A training's finished updates are waited
+/// for, until they are in its checkpoint.
 ///
 /// The handler only writes into a pipe, which a thread of its own reads. No queue stands in between that work could have
 /// filled up, and no mask of another thread.
@@ -11,6 +13,9 @@ final class InterruptHandler: Sendable {
         var action: (@Sendable () -> Void)?
         var grace = 5.0
     }
+
+    /// How long a training may take to write its checkpoint after the first signal, in seconds.
+    private static let savingGrace = 300.0
 
     static let shared = InterruptHandler()
 
@@ -48,15 +53,28 @@ final class InterruptHandler: Sendable {
         let (action, grace) = state.withLock { ($0.action, $0.grace) }
         guard let action else { Self.end() }
         action()
+        let start = ContinuousClock.now
+        var isSignalled = Self.waits(for: pipe, until: start + .seconds(grace))
+        while !isSignalled, Trainer.hasUnsavedUpdates, start.duration(to: .now) < .seconds(Self.savingGrace) {
+            isSignalled = Self.waits(for: pipe, until: .now + .milliseconds(200))
+        }
+        if !isSignalled {
+            let seconds = Int(start.duration(to: .now) / .seconds(1))
+            Self.say("the work at hand did not stop in \(seconds) seconds and was cut off")
+        }
+        Self.end()
+    }
+
+    /// Waits for another signal.
+    /// - Returns: whether there was one.
+    private static func waits(for pipe: Int32, until end: ContinuousClock.Instant) -> Bool {
         var waiting = pollfd(fd: pipe, events: Int16(POLLIN), revents: 0)
-        let end = ContinuousClock.now + .seconds(grace)
         var found: Int32 = 0
         repeat {
             let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
             found = poll(&waiting, 1, Int32(max(left, 0)))
         } while found < 0 && errno == EINTR
-        if found == 0 { Self.say("the work at hand did not stop in \(Int(grace)) seconds and was cut off") }
-        Self.end()
+        return found != 0
     }
 
     /// Ends the process as interrupted.

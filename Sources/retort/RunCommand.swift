@@ -18,9 +18,10 @@ struct RecipeOptions: ParsableArguments {
     var isDryRun = false
 
     /// Works up to a goal.
+    /// - Parameter prepare: called before anything is done.
     /// - Returns: nil after a dry run, which prints its estimate.
     func run(
-        until goal: RecipeRun.Goal
+        until goal: RecipeRun.Goal, prepare: (RecipeRun) async -> Void = { _ in }
     ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
@@ -30,6 +31,7 @@ struct RecipeOptions: ParsableArguments {
             print(try await run.estimate().text)
             return nil
         }
+        await prepare(run)
         return (url, run, try await run.run(until: goal))
     }
 }
@@ -80,11 +82,23 @@ struct RolloutCommand: AsyncParsableCommand {
 /// `retort train`
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "train", abstract: "Collect and train as a recipe says, without evaluating.")
+        commandName: "train", abstract: "Collect and train as a recipe says, without evaluating.",
+        discussion: """
+            A checkpoint is written every two minutes, or as the plan's 'checkpointMinutes' says, and on SIGINT and SIGTERM: \
+            the same command then goes on with the next update. results/training-STUDENT-KIND.json tells what a training took.
+            """)
 
     @OptionGroup var options: RecipeOptions
+    @Flag(
+        help: ArgumentHelp(
+            "Also write the samples as they are trained on, results/samples-STUDENT-KIND.jsonl.",
+            discussion: "Token ids, and which of them are targets: for a look, or for another trainer."))
+    var samples = false
 
     func run() async throws {
-        if let folder = try await options.run(until: .train)?.folder { print(folder.path) }
+        let done = try await options.run(until: .train) { run in
+            if samples { await run.keepSamples() }
+        }
+        if let folder = done?.folder { print(folder.path) }
     }
 }

@@ -30,7 +30,7 @@ private func rows(_ configuration: TrainingConfiguration, count: Int = 24) -> Ep
 struct TrainerTests {
     private var configuration: TrainingConfiguration {
         TrainingConfiguration(
-            epochs: 2, rowTokens: 32, learningRate: 1e-2, precision: .float32, seed: 1, checkpointEvery: 2)
+            epochs: 2, rowTokens: 32, learningRate: 1e-2, precision: .float32, seed: 1, checkpointMinutes: 0)
     }
 
     @Test("the loss falls")
@@ -66,6 +66,150 @@ struct TrainerTests {
         for (a, b) in zip(undisturbed.parameters, resumed.parameters) {
             #expect(try a.tensor.floats() == b.tensor.floats())
         }
+    }
+
+    /// Ends the task that it is called in.
+    private func cancelThisTask() { withUnsafeCurrentTask { $0?.cancel() } }
+
+    @Test(
+        "a cancelled run loses no update and resumes to the same weights, wherever it is stopped",
+        arguments: [1, 4, 7],
+        [
+            TrainingConfiguration.Method.full, .lora(LoRAConfiguration(rank: 4, alpha: 8, dropout: 0.1)),
+        ])
+    func cancel(after stop: Int, method: TrainingConfiguration.Method) async throws {
+        var plan = configuration
+        plan.method = method
+        // No checkpoint by time within this test.
+        plan.checkpointMinutes = 1000
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let undisturbed = try network()
+        let expected = try Trainer(undisturbed, configuration: plan).run(rows(plan))
+
+        let planned = plan
+        let work = Task {
+            _ = try Trainer(network(), configuration: planned, checkpoints: folder).run(rows(planned)) { progress in
+                if progress.update == stop { cancelThisTask() }
+            }
+        }
+        await #expect(throws: CancellationError.self) { try await work.value }
+        let resumed = try network()
+        var first: Int?
+        let losses = try Trainer(resumed, configuration: plan, checkpoints: folder).run(rows(plan)) { progress in
+            first = first ?? progress.update
+        }
+        #expect(first == stop + 1)
+        #expect(losses == expected)
+        for (a, b) in zip(undisturbed.parameters, resumed.parameters) {
+            #expect(try a.tensor.floats() == b.tensor.floats())
+        }
+    }
+
+    /// A source whose rows cancel the task as they are handed out: the update at hand is then given up.
+    private struct CancellingRows: RowSource {
+        var rows: EpochRows
+        var left: Int
+        var rowCount: Int? { rows.rowCount }
+
+        mutating func next() -> PackedRow? {
+            left -= 1
+            if left == 0 { withUnsafeCurrentTask { $0?.cancel() } }
+            return rows.next()
+        }
+    }
+
+    @Test("an update that was begun when the task was cancelled is done again, not counted twice")
+    func cancelWithinUpdate() async throws {
+        var plan = configuration
+        plan.accumulation = 2
+        plan.checkpointMinutes = 1000
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let expected = try Trainer(network(), configuration: plan).run(rows(plan))
+        let planned = plan
+        let work = Task {
+            // The second row of the third update.
+            let source = CancellingRows(rows: rows(planned), left: 6)
+            _ = try Trainer(network(), configuration: planned, checkpoints: folder).run(source)
+        }
+        await #expect(throws: CancellationError.self) { try await work.value }
+        var first: Int?
+        let losses = try Trainer(network(), configuration: plan, checkpoints: folder).run(rows(plan)) { progress in
+            first = first ?? progress.update
+        }
+        #expect(first == 3)
+        #expect(losses == expected)
+    }
+
+    @Test("the way back ends when the task is cancelled")
+    func interruptedBackward() async throws {
+        let work = Task {
+            try interruptible {
+                let x = try Tensor.normal([4, 8], deviation: 1, seed: 1).requireGradient()
+                let norm = try x.rmsNorm(Tensor.full([8], 1), epsilon: 1e-5).sum()
+                cancelThisTask()
+                try norm.backward()
+            }
+        }
+        await #expect(throws: CancellationError.self) { try await work.value }
+    }
+
+    @Test("checkpoints come by time: each update at zero minutes, none before their time", arguments: [0, 1000.0])
+    func byTime(minutes: Double) throws {
+        var plan = configuration
+        plan.checkpointMinutes = minutes
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        struct Stop: Error {}
+        #expect(throws: Stop.self) {
+            try Trainer(network(), configuration: plan, checkpoints: folder).run(rows(plan)) { progress in
+                if progress.update == 3 { throw Stop() }
+            }
+        }
+        var first: Int?
+        try Trainer(network(), configuration: plan, checkpoints: folder).run(rows(plan)) { progress in
+            first = first ?? progress.update
+        }
+        // An error is no request: what was done since the last checkpoint is done again.
+        #expect(first == (minutes == 0 ? 4 : 1))
+    }
+
+    @Test("how often checkpoints come is no part of what a run is")
+    func sameRun() throws {
+        var other = configuration
+        other.checkpointMinutes = 7
+        #expect(try JSONCoding.encoder.encode(configuration) == JSONCoding.encoder.encode(other))
+    }
+
+    /// Weights whose loss is finite, while the squares of their gradients are too large for float32: what goes up comes down.
+    private struct SteepWeights: WeightSource {
+        func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+            let plain = try RandomWeights(seed: 2).tensor(name, shape)
+            if name.hasSuffix("up_proj.weight") { return try plain * 1e28 }
+            return name.hasSuffix("down_proj.weight") ? try plain * 1e-28 : plain
+        }
+    }
+
+    @Test("a gradient norm that is no finite number ends the run before anything is changed", arguments: [0, 1000.0])
+    func notFinite(minutes: Double) throws {
+        var plan = configuration
+        plan.checkpointMinutes = minutes
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let steep = try DecoderNetwork(shape, weights: SteepWeights())
+        let before = try steep.parameters.map { try $0.tensor.floats() }
+        for _ in 0..<2 {
+            let error = #expect(throws: TrainerError.self) {
+                try Trainer(steep, configuration: plan, checkpoints: folder).run(rows(plan))
+            }
+            guard case .gradientNotFinite(update: 1, _) = error else {
+                Issue.record("another error: \(String(describing: error))")
+                return
+            }
+            for ((_, tensor), values) in zip(steep.parameters, before) { #expect(try tensor.floats() == values) }
+        }
+        #expect(!FileManager.default.fileExists(atPath: folder.appendingPathComponent("training.safetensors").path))
     }
 
     @Test("LoRA changes its adapters and nothing else")

@@ -103,12 +103,34 @@ int ct_linears(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull const *_No
                int count, ct_tensor *_Nullable *_Nonnull products);
 ct_tensor *_Nullable ct_embedding(const ct_tensor *_Nonnull weight, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight, double epsilon);
+// The sum of x and `added`, and its norm, in one pass.
+int ct_add_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull added, const ct_tensor *_Nonnull weight,
+                    double epsilon, ct_tensor *_Nullable *_Nonnull sum, ct_tensor *_Nullable *_Nonnull norm);
+// A projection with a low-rank adapter beside it: x · weightᵀ + bias + scale · dropout(x) · downᵀ · upᵀ; without one `down` and
+// `up` are NULL.
+typedef struct {
+    const ct_tensor *_Nonnull weight;
+    const ct_tensor *_Nullable bias;
+    const ct_tensor *_Nullable down;
+    const ct_tensor *_Nullable up;
+    double scale, dropout;
+    uint64_t seed;
+} ct_adapted;
+// Several of one x, forwards and back with no more passes over memory than the products take.
+int ct_adapted_linears(const ct_tensor *_Nonnull x, const ct_adapted *_Nonnull projections, int count,
+                       ct_tensor *_Nullable *_Nonnull products);
 ct_tensor *_Nullable ct_rotate(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull cosine,
                                const ct_tensor *_Nonnull sine);
 ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
 ct_tensor *_Nullable ct_attention_in_blocks(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                             const ct_tensor *_Nonnull v, int64_t block);
+// Over a row of samples that share beginnings, one row of [1, heads, tokens, dim]: segments by their lengths, each going on from an
+// earlier one (its number) or from none (-1); a window of 0 is none. On CPUs with AVX512-BF16, in bfloat16.
+bool ct_tree_attention_fits(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k, const ct_tensor *_Nonnull v);
+ct_tensor *_Nullable ct_tree_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
+                                       const ct_tensor *_Nonnull v, const int64_t *_Nonnull lengths,
+                                       const int64_t *_Nonnull parents, int count, int64_t window);
 // Over sequences one behind the other, [tokens, heads, dim], that start at the int32 places `q_starts` and `k_starts`, each list
 // ending with the number of tokens; a window of 0 is none. On CUDA only, in bfloat16 and float16.
 ct_tensor *_Nullable ct_flash_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
@@ -158,6 +180,19 @@ int ct_scale(ct_tensor *_Nonnull x, double factor);
 int ct_set_requires_gradient(ct_tensor *_Nonnull x, bool required);
 bool ct_requires_gradient(const ct_tensor *_Nonnull x);
 int ct_backward(const ct_tensor *_Nonnull loss);
+// The same from a tensor of any shape, with the gradient there.
+int ct_backward_from(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull gradient);
+// Called now and then on the way back of this thread, which ends with an error once it says true; NULL calls nothing.
+typedef bool (*ct_interruption)(void);
+void ct_set_interruption(ct_interruption _Nullable interruption);
+// Whether training's kernels take the path that every CPU has: for tests of it.
+void ct_use_portable_training(bool portable);
+// In which type training's products of bfloat16 are computed: 1 float32, 0 their own, -1 what is faster on this CPU. For tests.
+void ct_choose_training_products(int floats);
+// Memory of large tensors is kept for the next ones between these two, which may be nested; see TensorPool.h.
+void ct_keep_memory(void);
+void ct_release_memory(void);
+void ct_memory(size_t *_Nonnull used, size_t *_Nonnull idle, size_t *_Nonnull most);
 // The gradient, or NULL with an empty ct_error() when there is none.
 ct_tensor *_Nullable ct_gradient(const ct_tensor *_Nonnull x);
 void ct_clear_gradient(ct_tensor *_Nonnull x);

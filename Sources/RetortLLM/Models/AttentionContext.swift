@@ -182,6 +182,12 @@ public struct PackedAttention: AttentionContext {
             return try sequences.attend(
                 query, key, value, read: pasts.compactMap { try $0?.read(layer) }, form: form, by: kernel)
         }
+        if form.cap == nil, !pasts.contains(where: { $0 != nil }),
+            let attended = try Tensor.treeAttention(
+                query, key, value, segments: segments.map { ($0.length, $0.parent) }, window: form.window)
+        {
+            return attended
+        }
         guard segments.count > 1 || readBefore(0) != nil else { return try form.attendCausally(query, key, value) }
         let lengths = segments.map(\.length)
         let queries = try query.split(lengths, axis: 2)

@@ -101,6 +101,9 @@ public final class DecoderNetwork {
         let scores =
             if let packedHead {
                 try packedHead.linear(hidden)
+            } else if hidden.requiresGradient, !head.requiresGradient, head.dtype == precision ?? hidden.dtype {
+                try (hidden.dtype == head.dtype ? hidden : hidden.to(head.dtype))
+                    .adapted([AdaptedProjection(weight: head, bias: nil, adapter: nil)])[0]
             } else {
                 try precision.map { try hidden.to($0).linear(head.to($0)) } ?? hidden.linear(head)
             }
@@ -181,8 +184,8 @@ final class DecoderBlock {
         _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
     ) throws -> Tensor {
         let attended = try attention(inputNorm(x), angles, context)
-        let middle = try x + (outputNorms?.attention(attended) ?? attended)
-        let fed = try feedForward(feedForwardNorm(middle))
+        let (middle, normed) = try feedForwardNorm.adding(outputNorms?.attention(attended) ?? attended, to: x)
+        let fed = try feedForward(normed)
         return try middle + (outputNorms?.feedForward(fed) ?? fed)
     }
 
@@ -325,8 +328,19 @@ final class Norm {
     /// What normalised elements are multiplied by.
     func scale() throws -> Tensor { try isFromOne ? weight + 1 : weight }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor {
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try x.rmsNorm(scale(for: x), epsilon: epsilon) }
+
+    /// A residual with what is added to it, and that sum's norm.
+    func adding(_ other: Tensor, to x: Tensor) throws -> (sum: Tensor, norm: Tensor) {
+        guard other.dtype == x.dtype else {
+            let sum = try x + other
+            return (sum, try self(sum))
+        }
+        return try x.adding(other, normalisedBy: scale(for: x), epsilon: epsilon)
+    }
+
+    private func scale(for x: Tensor) throws -> Tensor {
         let scale = try scale()
-        return try x.rmsNorm(scale.dtype == x.dtype ? scale : scale.to(x.dtype), epsilon: epsilon)
+        return scale.dtype == x.dtype ? scale : try scale.to(x.dtype)
     }
 }

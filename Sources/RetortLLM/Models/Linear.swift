@@ -30,6 +30,7 @@ public final class Linear {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
+        if let products = try Self.withAdapters([self], of: x) { return products[0] }
         guard let precision, packed == nil else { return try adapted(product(x), x) }
         let x = try x.to(precision)
         return try adapted(x.linear(weight.to(precision), bias: bias?.to(precision)), x)
@@ -37,11 +38,29 @@ public final class Linear {
 
     /// Several projections of one input.
     static func all(_ linears: [Linear], of x: Tensor) throws -> [Tensor] {
+        if let products = try withAdapters(linears, of: x) { return products }
         // Bytes and half bytes take bfloat16, and training its own precision: these go one by one.
         let together = linears.count > 1 && linears.allSatisfy { $0.precision == nil && $0.takes(x.dtype) }
         guard together else { return try linears.map { try $0(x) } }
         let products = try x.linears(linears.map(\.projection))
         return try zip(linears, products).map { try $0.adapted($1, x) }
+    }
+
+    /// Projections of one input in one go, updates included, where there are adapters beside whole weights; nil elsewhere.
+    private static func withAdapters(_ linears: [Linear], of x: Tensor) throws -> [Tensor]? {
+        let precision = linears[0].precision ?? x.dtype
+        let fits = linears.allSatisfy { linear in
+            linear.packed == nil && linear.precision == linears[0].precision && linear.weight.dtype == precision
+                && (linear.adapter != nil || linear.routing == nil || linear.served.isEmpty)
+        }
+        guard fits, linears.contains(where: { $0.adapter != nil }) else { return nil }
+        return try (x.dtype == precision ? x : x.to(precision)).adapted(
+            try linears.map { linear in
+                AdaptedProjection(
+                    weight: linear.weight,
+                    bias: try linear.bias.map { $0.dtype == precision ? $0 : try $0.to(precision) },
+                    adapter: linear.adapter?.update())
+            })
     }
 
     private func takes(_ dtype: DType) -> Bool { dtype == (packed == nil ? weight.dtype : .bfloat16) }
@@ -110,6 +129,12 @@ public final class LowRankAdapter {
         self.up = up
         self.scale = scale
         self.dropout = dropout
+    }
+
+    /// What a product takes of it; the next one drops other inputs.
+    func update() -> AdaptedProjection.Update {
+        defer { dropoutSeed &+= 1 }
+        return AdaptedProjection.Update(down: down, up: up, scale: scale, dropout: dropout, seed: dropoutSeed)
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {

@@ -104,7 +104,8 @@ extension RecipeRun {
             let job = TrainingJob(
                 name: name, base: base, trajectories: seen,
                 views: stage.roles.map { RoleView($0, instructions: .brief, callForm: callForm) }, plan: stage.plan,
-                target: target, lossFile: folder.result("loss-\(student.name)-\(label)"))
+                target: target, lossFile: folder.result("loss-\(student.name)-\(label)"),
+                keepsSamples: keepsSamples)
             let thread = TrainingThread()
             // Another curriculum may have trained the parent, and gone on from it or not.
             if let parent, let below = parent.base {

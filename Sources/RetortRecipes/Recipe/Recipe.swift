@@ -356,7 +356,7 @@ extension Recipe {
     }
 
     private static func training(_ reader: RecipeReader, seed: UInt64) -> TrainingPlan {
-        training(reader, usual: TrainingConfiguration(seed: seed, checkpointEvery: 50))
+        training(reader, usual: TrainingConfiguration(seed: seed))
     }
 
     /// Reads a training plan.
@@ -380,7 +380,7 @@ extension Recipe {
             beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
             precision: reader.choice("precision", default: .bfloat16),
             recomputesActivations: reader.flag("recompute", default: false), seed: usual.seed,
-            checkpointEvery: reader.integer("checkpointEvery", default: 50, in: 1...1_000_000))
+            checkpointMinutes: reader.number("checkpointMinutes", default: usual.checkpointMinutes, in: 0...1440))
         return TrainingPlan(
             configuration: configuration, maximumTokens: reader.integer("maxTokens", default: 1024, in: 16...1_000_000),
             overlong: reader.choice("overlong", default: .drop))

@@ -9,6 +9,12 @@ import RetortStore
 /// A stage that was finished with the same inputs is skipped; one that was interrupted goes on where it stood: teaching
 /// and evaluation at the next trajectory, training at its last checkpoint.
 public actor RecipeRun {
+    /// Whether trainings write their samples' tokens beside their losses, as other trainers take them.
+    var keepsSamples = false
+
+    /// Has the trainings to come write their samples: `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` a line.
+    public func keepSamples() { keepsSamples = true }
+
     /// How far to go.
     public enum Goal: Int, Sendable, CaseIterable, Comparable {
         case teach, train, evaluate

@@ -36,7 +36,8 @@ extension RecipeRun {
             let job = TrainingJob(
                 name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, views: [view(style)],
                 plan: plan, target: target,
-                lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"))
+                lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"),
+                keepsSamples: keepsSamples)
             try await TrainingThread().run(job)
         }
         return hash
@@ -65,6 +66,55 @@ struct TrainingJob: Sendable {
     let plan: Recipe.TrainingPlan
     let target: URL
     let lossFile: URL
+    /// Whether the samples' tokens are written, too.
+    let keepsSamples: Bool
+
+    /// What the training took: `training-STUDENT-KIND.json` beside its losses.
+    var recordFile: URL { beside("training") }
+
+    /// Each sample's tokens, and which of them are targets: `samples-STUDENT-KIND.jsonl` beside its losses.
+    var samplesFile: URL { beside("samples").deletingPathExtension().appendingPathExtension("jsonl") }
+
+    private func beside(_ what: String) -> URL {
+        let name = lossFile.lastPathComponent.replacing("loss-", with: "\(what)-", maxReplacements: 1)
+        return lossFile.deletingLastPathComponent().appendingPathComponent(name)
+    }
+}
+
+/// A sample as other trainers take it.
+private struct WrittenSample: Encodable {
+    let id: String
+    let tokens: [Int32]
+    let trainable: [Bool]
+}
+
+/// What a training took, in the process that ended it.
+struct TrainingRecord: Codable {
+    let samples: Int
+    /// Tokens of samples, shared ones counted in each; those that went through the network, shared ones once; and targets.
+    let tokens, computedTokens, targets: Int
+    let seconds: Double
+    /// Tokens of samples a second.
+    let tokensPerSecond: Double
+    /// The most memory that the process has had, in bytes.
+    let peakMemory: Int?
+
+    init(_ progress: Trainer.Progress, samples: Int) {
+        self.samples = samples
+        tokens = progress.tokens
+        computedTokens = progress.computed
+        targets = progress.targets
+        seconds = progress.seconds
+        tokensPerSecond = progress.rate
+        peakMemory = Self.peakMemory()
+    }
+
+    /// As Linux says it (`VmHWM`, proc(5)); nil elsewhere.
+    private static func peakMemory() -> Int? {
+        let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM") }
+        return line?.split(separator: " ").compactMap { Int($0) }.first.map { $0 * 1024 }
+    }
 }
 
 /// Trains on a thread of its own, so that Swift's few cooperative threads stay free.
@@ -97,18 +147,31 @@ actor TrainingThread {
         progress.note(
             "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
                 + Preflight.display(first, tokenizer: checkpoint.tokenizer))
+        if job.keepsSamples {
+            let lines = try set.examples.map { example in
+                let sample = WrittenSample(id: example.id, tokens: example.tokens, trainable: example.trainable)
+                return String(decoding: try JSONCoding.encoder.encode(sample), as: UTF8.self) + "\n"
+            }
+            try AtomicFile.write(Data(lines.joined().utf8), to: job.samplesFile)
+        }
         let configuration = job.plan.configuration
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
         let rows = EpochRows(
             set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+        var last: Trainer.Progress?
         let losses = try trainer.run(rows) { step in
             progress.show(
                 step.update, of: step.updates,
                 String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate))
+            last = step
         }
         try write(network, checkpoint, job)
         try AtomicFile.write(JSONCoding.encoder.encode(losses), to: job.lossFile)
+        if let last {
+            let record = TrainingRecord(last, samples: set.examples.count)
+            try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.recordFile)
+        }
         trainer.discardCheckpoint()
     }
 

@@ -1,0 +1,291 @@
+import Testing
+
+@testable import RetortTensor
+
+/// What training's kernels do in one pass, plain operations in float32 do in many: outputs and gradients are the same up to
+/// rounding, with and without the CPU's wide instructions.
+@Suite("Training kernels", .serialized)
+struct TrainingKernelsTests {
+    struct Way: Sendable, CustomTestStringConvertible {
+        let dtype: DType
+        let isPortable: Bool
+        var testDescription: String { "\(dtype.rawValue), \(isPortable ? "any CPU" : "this CPU")" }
+        /// Of the largest element.
+        var tolerance: Float { dtype == .float32 ? 2e-5 : 0.02 }
+    }
+
+    static let ways = [DType.float32, .bfloat16].flatMap { dtype in
+        [false, true].map { Way(dtype: dtype, isPortable: $0) }
+    }
+    /// Rows and their width: whole registers, ragged ends, less than a register, one.
+    static let shapes = [[3, 64], [7, 37], [2, 5, 17], [1, 1], [130, 576]]
+
+    /// An input of what is compared, and whether it learns.
+    typealias Computation = ([Tensor]) throws -> [Tensor]
+
+    /// Compares results and gradients of a computation with those of plain operations in float32.
+    private func expectSame(
+        _ way: Way, _ inputs: [Tensor], sourceLocation: SourceLocation = #_sourceLocation, _ found: Computation,
+        plain: Computation
+    ) throws {
+        Tensor.usePortableKernels(way.isPortable)
+        defer { Tensor.usePortableKernels(false) }
+        let rounded = try inputs.map { try $0.to(way.dtype).detached() }
+        func results(_ dtype: DType, _ compute: Computation) throws -> [[Float]] {
+            // Leaves of the computation's own precision, of equal values.
+            let leaves = try rounded.map { try ($0.to(dtype) * 1).detached().requireGradient() }
+            let outputs = try compute(leaves)
+            var total = try Tensor.zeros([], dtype: .float32)
+            for (number, output) in outputs.enumerated() {
+                let weights = try Tensor.normal(output.shape, deviation: 1, seed: UInt64(90 + number))
+                total = try total + (output.to(.float32) * weights).sum()
+            }
+            try total.backward()
+            return try outputs.map { try $0.detached().floats() }
+                + leaves.map { try $0.gradient()?.floats() ?? [] }
+        }
+        let (ours, theirs) = (try results(way.dtype, found), try results(.float32, plain))
+        for (part, (a, b)) in zip(ours, theirs).enumerated() {
+            #expect(a.count == b.count, "part \(part)", sourceLocation: sourceLocation)
+            let largest = max(b.map(abs).max() ?? 0, 0.05)
+            let error = zip(a, b).map { abs($0 - $1) }.max() ?? 0
+            #expect(
+                a.allSatisfy(\.isFinite) && error <= way.tolerance * largest,
+                "part \(part) is off by \(error) of \(largest)", sourceLocation: sourceLocation)
+        }
+    }
+
+    private func plainNorm(_ x: Tensor, _ weight: Tensor) throws -> Tensor {
+        try x * ((x * x).mean(keepingAxis: -1) + 1e-5).reciprocalSquareRoot() * weight
+    }
+
+    @Test("a norm", arguments: ways, shapes)
+    func norm(way: Way, shape: [Int]) throws {
+        let inputs = [
+            try Tensor.normal(shape, deviation: 2, seed: 1),
+            try Tensor.normal([shape[shape.count - 1]], deviation: 1, seed: 2),
+        ]
+        try expectSame(way, inputs) {
+            [try $0[0].rmsNorm($0[1], epsilon: 1e-5)]
+        } plain: {
+            [try plainNorm($0[0], $0[1])]
+        }
+    }
+
+    @Test("a residual, what is added to it, and their norm", arguments: ways, shapes)
+    func residual(way: Way, shape: [Int]) throws {
+        let inputs = [
+            try Tensor.normal(shape, deviation: 2, seed: 1), try Tensor.normal(shape, deviation: 1, seed: 2),
+            try Tensor.normal([shape[shape.count - 1]], deviation: 1, seed: 3),
+        ]
+        try expectSame(way, inputs) {
+            let (sum, norm) = try $0[0].adding($0[1], normalisedBy: $0[2], epsilon: 1e-5)
+            return [sum, norm]
+        } plain: {
+            let sum = try $0[0] + $0[1]
+            return [sum, try plainNorm(sum, $0[2])]
+        }
+    }
+
+    @Test("the norm of a sum that is not used further")
+    func unusedSum() throws {
+        let way = Self.ways[0]
+        let inputs = try [UInt64(1), 2].map { try Tensor.normal([5, 19], deviation: 1, seed: $0) }
+        let weight = try Tensor.normal([19], deviation: 1, seed: 3)
+        try expectSame(way, inputs) {
+            [try $0[0].adding($0[1], normalisedBy: weight, epsilon: 1e-5).norm]
+        } plain: {
+            [try plainNorm(try $0[0] + $0[1], weight)]
+        }
+        try expectSame(way, inputs) {
+            [try $0[0].adding($0[1], normalisedBy: weight, epsilon: 1e-5).sum]
+        } plain: {
+            [try $0[0] + $0[1]]
+        }
+    }
+
+    @Test("gates", arguments: ways, shapes)
+    func gates(way: Way, shape: [Int]) throws {
+        let inputs = try [UInt64(1), 2].map { try Tensor.normal(shape, deviation: 3, seed: $0) }
+        for gate in [Tensor.Gate.silu, .gelu] {
+            try expectSame(way, inputs) {
+                [try $0[0].gated($0[1], by: gate)]
+            } plain: {
+                let x = $0[0]
+                let inner = try gate == .silu ? x : (x + x.power(3) * 0.044715) * 1.5957691216
+                return [try x / (try (-inner).exp() + 1) * $0[1]]
+            }
+        }
+    }
+
+    @Test("a gate keeps what is far out", arguments: ways)
+    func farGates(way: Way) throws {
+        Tensor.usePortableKernels(way.isPortable)
+        defer { Tensor.usePortableKernels(false) }
+        let far = try Tensor([-1000, -90, 90, 1000, .nan]).to(way.dtype)
+        let one = try Tensor([1, 1, 1, 1, 1]).to(way.dtype)
+        let found = try withGradients { try far.gated(one, by: .silu).floats() }
+        #expect(abs(found[0]) < 1e-20 && abs(found[1]) < 1e-20)
+        #expect(found[2] == 90 && found[3] == 1000 && found[4].isNaN)
+    }
+
+    @Test(
+        "turning by angles, part of a head or all of it", arguments: ways,
+        [(3, 5, 8, 8), (2, 9, 18, 14), (1, 1, 64, 64)])
+    func rotation(way: Way, size: (heads: Int, length: Int, width: Int, turned: Int)) throws {
+        let (heads, length, width, turned) = size
+        // In the order in which projections come.
+        let x = try Tensor.normal([1, length, heads, width], deviation: 1, seed: 1)
+        let cosine = try Tensor.normal([1, 1, length, turned], deviation: 1, seed: 2).to(way.dtype)
+        let sine = try Tensor.normal([1, 1, length, turned], deviation: 1, seed: 3).to(way.dtype)
+        try expectSame(way, [x]) {
+            [try $0[0].transposed(1, 2).rotated(cosine: cosine, sine: sine)]
+        } plain: {
+            let x = try $0[0].transposed(1, 2)
+            let half = turned / 2
+            let (a, b) = (try x.narrowed(3, 0..<half), try x.narrowed(3, half..<turned))
+            let other = try Tensor.concatenated([-b, a], axis: 3)
+            let result = try x.narrowed(3, 0..<turned) * cosine.to(.float32) + other * sine.to(.float32)
+            return [
+                turned == width
+                    ? result : try Tensor.concatenated([result, x.narrowed(3, turned..<width)], axis: 3)
+            ]
+        }
+    }
+
+    @Test("cross-entropy, with targets at both ends and scores far apart", arguments: ways, [3, 16, 37, 1000])
+    func entropy(way: Way, width: Int) throws {
+        let logits = try Tensor.normal([4, width], deviation: 20, seed: 1)
+        let numbers = [0, width - 1, width / 2, 1]
+        let targets = try Tensor(integers: numbers)
+        try expectSame(way, [logits]) {
+            [try $0[0].crossEntropySum(targets)]
+        } plain: {
+            [try -$0[0].logSoftmax(axis: 1).gathered(targets.reshaped([4, 1]), axis: 1).sum()]
+        }
+    }
+
+    @Test("a target outside of the vocabulary is refused")
+    func foreignTarget() throws {
+        let logits = try Tensor.zeros([1, 8])
+        for target in [-1, 8] {
+            #expect(throws: TensorError.self) { try logits.crossEntropySum(Tensor(integers: [target])) }
+        }
+    }
+
+    @Test("dropout drops its share, the same ones for the same seed, forwards and back", arguments: ways)
+    func dropout(way: Way) throws {
+        Tensor.usePortableKernels(way.isPortable)
+        defer { Tensor.usePortableKernels(false) }
+        let x = try Tensor.full([100, 1001], 1, dtype: way.dtype).requireGradient()
+        let kept = try x.dropout(0.25, seed: 7)
+        try kept.to(.float32).sum().backward()
+        let values = try kept.detached().floats()
+        #expect(try x.gradient()?.floats() == values)
+        #expect(Set(values).count == 2 && values.contains(0))
+        let share = Double(values.count { $0 == 0 }) / Double(values.count)
+        #expect(abs(share - 0.25) < 0.01)
+        // Neighbours are independent: two in a row are dropped as often as chance has it.
+        let both = zip(values, values.dropFirst()).count { $0 == 0 && $1 == 0 }
+        #expect(abs(Double(both) / Double(values.count) - 0.0625) < 0.005)
+        #expect(try x.detached().dropout(0.25, seed: 7).floats() == values)
+        #expect(try x.detached().dropout(0.25, seed: 8).floats() != values)
+    }
+
+    @Test("what is dropped does not depend on how wide the CPU computes")
+    func sameDropout() throws {
+        let x = try Tensor.normal([33, 47], deviation: 1, seed: 1)
+        Tensor.usePortableKernels(true)
+        defer { Tensor.usePortableKernels(false) }
+        let portable = try x.dropout(0.3, seed: 5).floats()
+        Tensor.usePortableKernels(false)
+        #expect(try x.dropout(0.3, seed: 5).floats() == portable)
+    }
+
+    @Test(
+        "projections with adapters, with dropout and bias and without, products in float32 and in their own precision",
+        arguments: ways, [(0, true), (0, false), (0.3, true), (0.3, false)])
+    func adapted(way: Way, form: (dropout: Double, inFloats: Bool)) throws {
+        let dropout = form.dropout
+        Tensor.multiplyAdapted(inFloats: form.inFloats)
+        defer { Tensor.multiplyAdapted(inFloats: nil) }
+        let (rows, width, rank) = (37, 24, 5)
+        // The first one is multiplied in several blocks.
+        let outputs = [4099, 8, 33]
+        var inputs = [try Tensor.normal([1, rows, width], deviation: 1, seed: 1)]
+        for (number, out) in outputs.enumerated() {
+            inputs.append(try Tensor.normal([rank, width], deviation: 0.3, seed: UInt64(10 + number)))
+            inputs.append(try Tensor.normal([out, rank], deviation: 0.3, seed: UInt64(20 + number)))
+        }
+        let weights = try outputs.enumerated().map { number, out in
+            try Tensor.normal([out, width], deviation: 0.3, seed: UInt64(30 + number)).to(way.dtype)
+        }
+        let bias = try Tensor.normal([outputs[1]], deviation: 1, seed: 40).to(way.dtype)
+        // The middle one has a bias, the last one no adapter.
+        try expectSame(way, inputs) { leaves in
+            try leaves[0].adapted(
+                outputs.indices.map { index in
+                    AdaptedProjection(
+                        weight: weights[index], bias: index == 1 ? bias : nil,
+                        adapter: index == 2
+                            ? nil
+                            : .init(
+                                down: leaves[1 + 2 * index], up: leaves[2 + 2 * index], scale: 1.5, dropout: dropout,
+                                seed: UInt64(index)))
+                })
+        } plain: { leaves in
+            try outputs.indices.map { index in
+                let base = try leaves[0].linear(
+                    weights[index].to(.float32), bias: index == 1 ? bias.to(.float32) : nil)
+                guard index != 2 else { return base }
+                let mask = try Tensor.full([1, rows, width], 1).dropout(dropout, seed: UInt64(index))
+                let kept = dropout > 0 ? try leaves[0] * mask : leaves[0]
+                return try base + kept.linear(leaves[1 + 2 * index]).linear(leaves[2 + 2 * index]) * 1.5
+            }
+        }
+    }
+}
+
+@Suite("Compute memory", .serialized)
+struct ComputeMemoryTests {
+    @Test("what is freed serves again, amounts to no more than was in use at once, and goes back at the end")
+    func kept() async throws {
+        let megabyte = 1 << 20
+        try ComputeMemory.kept {
+            for size in [8, 5, 8, 3, 13, 1] {
+                let (a, b) = (try Tensor.zeros([size * megabyte / 4]), try Tensor.zeros([2 * megabyte / 4]))
+                #expect(a.count > b.count || size < 2)
+                let report = ComputeMemory.report
+                #expect(report.used >= (size + 2) * megabyte)
+                #expect(report.used + report.idle <= report.most)
+            }
+            let after = ComputeMemory.report
+            #expect(after.idle > 0)
+            #expect(after.used + after.idle <= after.most)
+        }
+        // Trainings of other tests may keep it for a while yet.
+        let end = ContinuousClock.now + .seconds(60)
+        while ComputeMemory.report.idle > 0, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(ComputeMemory.report.idle == 0)
+    }
+
+    @Test("a tensor outlives the end of what kept its memory")
+    func outliving() throws {
+        let tensor = try ComputeMemory.kept { try Tensor.full([1 << 20], 3) }
+        #expect(try tensor.sum().item() == 3 * Float(1 << 20))
+        let before = ComputeMemory.report.used
+        #expect(before >= 4 << 20)
+    }
+
+    @Test("contents are kept apart when memory is used again")
+    func contents() throws {
+        try ComputeMemory.kept {
+            for round in 0..<20 {
+                let tensors = try (0..<4).map { try Tensor.full([100_000 + 7000 * $0], Double(round * 10 + $0)) }
+                for (number, tensor) in tensors.enumerated() {
+                    #expect(try tensor.floats().allSatisfy { $0 == Float(round * 10 + number) })
+                }
+            }
+        }
+    }
+}
