@@ -490,7 +490,8 @@ struct RemoteModelTests {
             #expect(throws: RemoteError.self) { try Endpoint(address, model: "m", key: key) }
             var endpoint = try Endpoint(address, model: "m")
             endpoint.key = key
-            #expect(throws: RemoteError.self) { [endpoint] in try RemoteModel([endpoint]) }
+            let late = endpoint
+            #expect(throws: RemoteError.self) { try RemoteModel([late]) }
         }
     }
 }

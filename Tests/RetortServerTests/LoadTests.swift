@@ -1,7 +1,8 @@
 import Foundation
 import RetortCore
-import RetortServer
 import Testing
+
+@testable import RetortServer
 
 @Suite("Under load and at the end")
 struct LoadTests {

@@ -151,9 +151,9 @@ private struct Core {
     private var masks: [MaskKey: TextMask] = [:]
 
     /// Bounds on what is kept: a state takes some hundred bytes, a row 2 KiB, a mask an eighth of the vocabulary's size.
-    private static let mostStates = 200_000
-    private static let mostRows = 8192
-    private static let mostMasks = 512
+    private static let mostStates = 100_000
+    private static let mostRows = 4096
+    private static let mostMasks = 256
 
     init(rules: GrammarRules) {
         self.rules = rules

@@ -173,7 +173,7 @@ struct GrammarRules: Sendable {
             guard case .string(let rule) = nodes[node] else { return frame }
             return .string(node, rule.near(state, horizon: horizon))
         case .elements(let node, let count, let depth):
-            guard case .array(let rule) = nodes[node], count >= rule.prefix.count else { return frame }
+            guard case .array(let rule) = nodes[node], count > 0, count >= rule.prefix.count else { return frame }
             if rule.minimum - count > horizon {
                 return .elements(node, count: max(rule.prefix.count, rule.minimum - horizon - 1), depth: depth)
             }

@@ -78,7 +78,7 @@ final class TokenTrie: Sendable {
         var kept: [(grammar: OutputGrammar, automaton: GrammarAutomaton)] = []
     }
 
-    private static let mostAutomata = 16
+    private static let mostAutomata = 8
 
     init(_ tokenizer: Tokenizer, endTokens: Set<Int>) {
         self.endTokens = endTokens
