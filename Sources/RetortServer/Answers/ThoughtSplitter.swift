@@ -1,6 +1,6 @@
 /// Takes apart what a reasoning model thinks to itself, `<think>…</think>` at the beginning of its reply, and what it says.
 struct ThoughtSplitter: Sendable {
-    private enum Place { case beginning, thinking, behind, saying }
+    private enum Place { case beginning, opened, thinking, behind, saying }
 
     private static let opening = "<think>"
     private static let closing = "</think>"
@@ -24,13 +24,17 @@ struct ThoughtSplitter: Sendable {
             case .beginning:
                 let start = held.drop(while: \.isWhitespace)
                 if start.hasPrefix(Self.opening) {
-                    held = String(start.dropFirst(Self.opening.count).drop { $0 == "\n" })
-                    place = .thinking
+                    held = String(start.dropFirst(Self.opening.count))
+                    place = .opened
                 } else if Self.opening.hasPrefix(start) {
                     return (thought, said)
                 } else {
                     place = .saying
                 }
+            case .opened:
+                held = String(held.drop { $0 == "\n" })
+                if held.isEmpty { return (thought, said) }
+                place = .thinking
             case .thinking:
                 if let end = held.firstRange(of: Self.closing) {
                     thought += held[..<end.lowerBound]
