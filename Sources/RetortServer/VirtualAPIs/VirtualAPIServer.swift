@@ -105,7 +105,7 @@ public struct VirtualAPIServer: Service {
         do {
             let body = try await context.body(of: request, options)
             call = try ExactJSON.decode(VirtualCall.self, from: body)
-        } catch let error as APIError {
+        } catch let error as APIError where error.status != .contentTooLarge {
             return refuse(error.status, error.message)
         } catch {
             let fields = "category, tool_name, api_name and tool_input"
