@@ -50,7 +50,8 @@ public struct Endpoint: Sendable, Hashable {
     public var grammar: GrammarForm
 
     /// - Parameter address: with or without `/v1`; `https` unless the server is this machine or a private network's.
-    /// - Throws: `RemoteError.configuration` for an address that is none, or that holds a password.
+    /// - Throws: `RemoteError.configuration` for an address that is none or holds a password, and for a key that would
+    ///   travel without encryption to a public host.
     public init(
         _ address: String, model: String, key: APIKey? = nil, weight: Double = 1, concurrency: Int = 64,
         prefill: Prefill = .automatic, grammar: GrammarForm = .schemas
@@ -84,6 +85,16 @@ public struct Endpoint: Sendable, Hashable {
         self.concurrency = concurrency
         self.prefill = prefill
         self.grammar = grammar
+        try checkKey()
+    }
+
+    /// Makes sure that a key is not sent in the clear over public networks.
+    /// - Throws: `RemoteError.configuration`.
+    func checkKey() throws {
+        guard key != nil, url.scheme?.lowercased() == "http", !PrivateHost.contains(url.host ?? "") else { return }
+        throw RemoteError.configuration(
+            "the endpoint \(name) is asked without encryption, and its key could be read on the way; write https://, or leave "
+                + "the key out")
     }
 
     /// Host and port: what messages and logs call the endpoint.

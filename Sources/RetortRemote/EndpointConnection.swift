@@ -13,6 +13,10 @@ struct EndpointConnection: Sendable {
     private static let longestReply = 64 << 20
     /// How much of an error's text is read, in bytes.
     private static let longestMessage = 64 << 10
+    /// How much of it is told, in characters.
+    private static let longestShown = 1000
+    /// The longest pause that an endpoint can ask for, in seconds.
+    private static let longestPause = 86_400.0
 
     /// What an attempt brought, finished or not.
     struct Result: Sendable {
@@ -111,12 +115,13 @@ struct EndpointConnection: Sendable {
         return headers
     }
 
-    private static func decode(_ data: Data, _ endpoint: Endpoint) throws -> ReplyPart {
+    static func decode(_ data: Data, _ endpoint: Endpoint) throws -> ReplyPart {
         let part: ReplyPart
         do {
             part = try JSONDecoder().decode(ReplyPart.self, from: data)
         } catch {
-            let start = endpoint.key.redacting(String(decoding: data.prefix(120), as: UTF8.self))
+            // Blotted out before it is cut: a cut through the key would leave its beginning.
+            let start = endpoint.key.redacting(String(decoding: data, as: UTF8.self)).prefix(120)
             throw RemoteError.malformed(endpoint: endpoint.name, reason: "not a reply of this protocol: \(start)")
         }
         if let error = part.error {
@@ -134,14 +139,16 @@ struct EndpointConnection: Sendable {
             var message: String?
         }
         let envelope = try? JSONDecoder().decode(Envelope.self, from: body)
-        let text = envelope?.error?.message ?? envelope?.message ?? String(decoding: body.prefix(300), as: UTF8.self)
-        let message = endpoint.key.redacting(text.isEmpty ? response.status.reasonPhrase : text)
+        let text = envelope?.error?.message ?? envelope?.message ?? String(decoding: body, as: UTF8.self)
+        let message = String(
+            endpoint.key.redacting(text.isEmpty ? response.status.reasonPhrase : text).prefix(longestShown))
         let code = envelope?.error?.code?.string ?? envelope?.error?.type ?? ""
         let error: RemoteError =
             switch status {
             case 429 where code == "insufficient_quota": .quota(endpoint: endpoint.name, message: message)
-            case 408, 409, 425, 429, 500...,
-                300..<400 where status != 501:
+            // What an endpoint does not implement it will not do later either.
+            case 501: .rejected(endpoint: endpoint.name, status: status, message: message)
+            case 408, 409, 425, 429, 500..., 300..<400:
                 .busy(endpoint: endpoint.name, status: status, message: message)
             default: .rejected(endpoint: endpoint.name, status: status, message: message)
             }
@@ -150,16 +157,21 @@ struct EndpointConnection: Sendable {
 
     /// `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), or the finer `retry-after-ms`.
     static func retryAfter(_ headers: HTTPHeaders, now: Date = Date()) -> Double? {
-        if let milliseconds = headers.first(name: "retry-after-ms").flatMap(Double.init), milliseconds >= 0 {
-            return milliseconds / 1000
+        if let milliseconds = headers.first(name: "retry-after-ms").flatMap(Double.init) {
+            if let pause = pause(milliseconds / 1000) { return pause }
         }
         guard let value = headers.first(name: "retry-after")?.trimmingCharacters(in: .whitespaces) else { return nil }
-        if let seconds = Double(value) { return seconds >= 0 ? seconds : nil }
+        if let seconds = Double(value) { return pause(seconds) }
         let format = DateFormatter()
         format.locale = Locale(identifier: "en_US_POSIX")
         format.timeZone = TimeZone(identifier: "GMT")
         format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss zzz"
-        return format.date(from: value).map { max(0, $0.timeIntervalSince(now)) }
+        return format.date(from: value).flatMap { pause(max(0, $0.timeIntervalSince(now))) }
+    }
+
+    /// A pause that can be kept: a number of seconds, a day at most.
+    private static func pause(_ seconds: Double) -> Double? {
+        seconds.isNaN || seconds < 0 ? nil : min(seconds, longestPause)
     }
 
     private static func reason(_ error: any Error) -> String {

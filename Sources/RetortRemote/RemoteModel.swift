@@ -38,6 +38,7 @@ public final class RemoteModel: LanguageModel {
         guard let first = endpoints.first else {
             throw RemoteError.configuration("no endpoint is given; name at least one")
         }
+        for endpoint in endpoints { try endpoint.checkKey() }
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
             timeout: .init(
@@ -135,8 +136,10 @@ public final class RemoteModel: LanguageModel {
                 throw RemoteError.exhausted(attempts: attempt, last: failure)
             }
             var generator = SystemRandomNumberGenerator()
-            // A pause that the endpoint asked for is kept by the pool, while another endpoint may answer.
-            let pause = result.retryAfter == nil ? options.retries.pause(after: attempt - 1, using: &generator) : 0
+            // A pause that the endpoint asked for is kept by the pool, while another endpoint may answer; one that asks for
+            // none gets ours.
+            let asked = result.retryAfter ?? 0
+            let pause = asked > 0 ? 0 : options.retries.pause(after: attempt - 1, using: &generator)
             logger.debug(
                 "trying again",
                 metadata: ["cause": "\(failure.cause)", "attempt": "\(attempt)", "pause": "\(pause)"])
@@ -181,7 +184,7 @@ public final class RemoteModel: LanguageModel {
 
     private static func outcome(_ result: EndpointConnection.Result) -> EndpointPool.Outcome {
         guard let failure = result.failure else { return .success }
-        if let pause = result.retryAfter { return .pause(pause) }
+        if let pause = result.retryAfter, pause > 0 { return .pause(pause) }
         switch failure {
         case .connection, .timeLimit, .busy, .malformed: return .failure
         // An endpoint that counts its samples wrong is up.
@@ -198,7 +201,10 @@ public final class RemoteModel: LanguageModel {
             struct Model: Decodable { var id: String }
             var data: [Model]
         }
-        let client = HTTPClient(eventLoopGroupProvider: .singleton)
+        try endpoint.checkKey()
+        // A redirect would take the key to another host.
+        let client = HTTPClient(
+            eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
         do {
             var call = HTTPClientRequest(url: endpoint.address(of: "models"))
             call.headers = EndpointConnection.headers(endpoint)

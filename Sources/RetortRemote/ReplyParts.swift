@@ -17,11 +17,42 @@ struct ReplyPart: Decodable {
     }
 
     struct Delta: Decodable {
-        var content: String?
+        var content: ContentPart?
         var reasoning_content: String?
         var reasoning: String?
         var refusal: String?
         var tool_calls: [CallPart]?
+    }
+
+    /// A text, or parts of it, as Mistral's reasoning models send them; what was thought is kept apart.
+    struct ContentPart: Decodable {
+        var text = ""
+        var reasoning = ""
+
+        private struct Part: Decodable {
+            var type: String
+            var text: String?
+            var thinking: ContentPart?
+        }
+
+        init(from decoder: any Decoder) throws {
+            if let text = try? decoder.singleValueContainer().decode(String.self) {
+                self.text = text
+                return
+            }
+            for part in try decoder.singleValueContainer().decode([Part].self) {
+                switch part.type {
+                case "text", "output_text", "refusal": text += part.text ?? ""
+                case "thinking", "reasoning":
+                    reasoning += (part.thinking?.text ?? "") + (part.text ?? "")
+                case let type:
+                    throw DecodingError.dataCorrupted(
+                        .init(
+                            codingPath: decoder.codingPath, debugDescription: "a part of the type '\(type)' is no text")
+                    )
+                }
+            }
+        }
     }
 
     struct CallPart: Decodable {
@@ -55,6 +86,14 @@ struct ReplyPart: Decodable {
     struct Usage: Decodable {
         var prompt_tokens: Int?
         var completion_tokens: Int?
+
+        /// More than any model reads or writes; sums of them stay numbers.
+        private static let most = 1 << 40
+
+        private static func bounded(_ count: Int?) -> Int { min(max(count ?? 0, 0), most) }
+
+        var promptTokens: Int { Self.bounded(prompt_tokens) }
+        var completionTokens: Int { Self.bounded(completion_tokens) }
     }
 
     /// OpenAI's form of an error; some servers send one in the middle of a stream.
@@ -121,9 +160,9 @@ struct ReplyAssembly: Sendable {
             // More choices than were asked for are nobody's.
             guard samples.indices.contains(index), samples[index].finish == nil else { continue }
             let delta = choice.delta ?? choice.message
-            let text = samples[index].text.add(choice.text ?? delta?.content ?? "")
+            let text = samples[index].text.add(choice.text ?? delta?.content?.text ?? "")
             if !text.isEmpty { shown.append((index, text)) }
-            samples[index].reasoning += delta?.reasoning_content ?? delta?.reasoning ?? ""
+            samples[index].reasoning += delta?.reasoning_content ?? delta?.reasoning ?? delta?.content?.reasoning ?? ""
             for call in delta?.tool_calls ?? [] { samples[index].add(call) }
             if let logprobs = choice.logprobs { samples[index].tokens += logprobs.asTokens }
             samples[index].ids += choice.token_ids ?? []
@@ -148,10 +187,10 @@ struct ReplyAssembly: Sendable {
         var (seen, given) = (0, 0)
         for (position, index) in done.enumerated() {
             seen += characters[position]
-            let upTo = (usage?.completion_tokens ?? 0) * seen / max(all, 1)
+            let upTo = (usage?.completionTokens ?? 0).share(seen, of: max(all, 1))
             let sample = samples[index]
             let cost = Usage(
-                promptTokens: position == 0 ? usage?.prompt_tokens ?? 0 : 0, completionTokens: upTo - given,
+                promptTokens: position == 0 ? usage?.promptTokens ?? 0 : 0, completionTokens: upTo - given,
                 seconds: position == 0 ? seconds : 0)
             given = upTo
             let isNumbered = prompt != nil && !sample.ids.isEmpty
@@ -226,4 +265,9 @@ extension ReplyPart.LogProbabilities {
                 })
         }
     }
+}
+
+extension Int {
+    /// A part of a whole, rounded down; the product may be beyond 64 bits.
+    fileprivate func share(_ part: Int, of whole: Int) -> Int { Int(Int128(self) * Int128(part) / Int128(whole)) }
 }

@@ -35,7 +35,16 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     static func noModel(_ name: String, known: [String]) -> APIError {
         APIError(
             status: .notFound, code: "model_not_found", param: "model",
-            message: "there is no model '\(name)'; the models are \(known.joined(separator: ", "))")
+            message: "there is no model '\(name.shown(upTo: longestName))'; the models are "
+                + known.joined(separator: ", "))
+    }
+
+    static func misdirected(_ host: String) -> APIError {
+        APIError(
+            status: .misdirectedRequest, code: "unknown_host",
+            message:
+                "the server is not known as '\(host.shown(upTo: longestName))'; ask 127.0.0.1 or localhost, or serve with "
+                + "a key")
     }
 
     static let wrongKey = APIError(
@@ -58,6 +67,12 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
             message: "the body did not arrive within \(seconds.formatted) s")
     }
 
+    static func slowReader(bytes: Int) -> APIError {
+        APIError(
+            status: .requestTimeout, code: "slow_reader",
+            message: "the answer is read more slowly than it is written, and \(bytes) bytes of it wait; read faster")
+    }
+
     static func timeout(seconds: Double) -> APIError {
         APIError(
             status: .gatewayTimeout, type: "server_error", code: "timeout",
@@ -74,6 +89,27 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         APIError(
             status: .serviceUnavailable, type: "server_error", code: "overloaded", message: message,
             retryAfter: retryAfter)
+    }
+
+    /// The longest place and the longest message, in characters: clients' own words are in them, and they are logged.
+    private static let longestName = 200
+    private static let longestMessage = 2000
+
+    /// A text in one line, without what a terminal or a log would take for a command.
+    private static func line(_ text: String, upTo limit: Int) -> String {
+        let shown = text.shown(upTo: limit)
+        guard shown.unicodeScalars.contains(where: isUnprintable) else { return shown }
+        return shown.unicodeScalars.map { scalar in
+            guard isUnprintable(scalar) else { return String(scalar) }
+            return scalar == "\n" ? "\\n" : "\\u{\(String(scalar.value, radix: 16))}"
+        }.joined()
+    }
+
+    private static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator, .format: true
+        default: false
+        }
     }
 
     /// What a client is told of an error.
@@ -109,8 +145,8 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         self.status = status
         self.type = type
         self.code = code
-        self.param = param
-        self.message = message
+        self.param = param.map { Self.line($0, upTo: Self.longestName) }
+        self.message = Self.line(message, upTo: Self.longestMessage)
         self.retryAfter = retryAfter
     }
 

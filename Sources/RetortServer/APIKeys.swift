@@ -4,7 +4,7 @@ import Foundation
 public struct APIKeys: Sendable, CustomStringConvertible, CustomReflectable {
     private let keys: [[UInt8]]
 
-    /// - Parameter keys: none lets everybody in.
+    /// - Parameter keys: none lets everybody in; an empty one lets in nobody.
     public init(_ keys: [String] = []) { self.keys = keys.map { Array($0.utf8) } }
 
     /// Reads a file with a key on each line; blank lines and those that begin with `#` are skipped.
@@ -27,9 +27,10 @@ public struct APIKeys: Sendable, CustomStringConvertible, CustomReflectable {
     public func accept(_ candidate: String) -> Bool {
         let shown = Array(candidate.utf8)
         return keys.reduce(false) { found, key in
+            guard !key.isEmpty else { return found }
             var difference: UInt8 = key.count == shown.count ? 0 : 1
-            for index in shown.indices { difference |= shown[index] ^ key[index % max(key.count, 1)] }
-            return found || (difference == 0 && !key.isEmpty)
+            for index in shown.indices { difference |= shown[index] ^ key[index % key.count] }
+            return found || difference == 0
         }
     }
 

@@ -64,6 +64,7 @@ public struct RetortServer: Service {
         let options = core.options
         let router = Router(context: ServerContext.self)
         router.add(middleware: ObservingMiddleware(core: core))
+        router.add(middleware: HostMiddleware(options: options))
         router.add(middleware: KeyMiddleware(keys: options.keys))
         GenerationRoutes(core: core).add(to: router)
         InformationRoutes(core: core).add(to: router)

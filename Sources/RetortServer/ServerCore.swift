@@ -65,7 +65,7 @@ final class ServerCore: Sendable {
         var form = form
         var next: Form.Event? = first
         while let event = next {
-            _ = try form.take(event)
+            try form.keep(event)
             next = try await events.next()
         }
         context.notes.spend(form.usage)
@@ -77,15 +77,16 @@ final class ServerCore: Sendable {
         _ requests: [GenerationRequest], on model: any LanguageModel, _ context: ServerContext
     ) -> EventCursor<GenerationEvent> {
         let seconds = options.requestSeconds
-        return context.events(register) { [generations] yield in
-            let place = try await generations.enter()
+        let samples = requests.map(\.samples).reduce(0, +)
+        return context.events(register, limit: options.maximumBacklogBytes) { [generations] yield in
+            let place = try await generations.enter(samples: samples)
             defer { withExtendedLifetime(place) {} }
             try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for (number, request) in requests.enumerated() {
                         group.addTask {
                             let first = number * request.samples
-                            for try await event in model.stream(request) { yield(event.moved(by: first)) }
+                            for try await event in model.stream(request) { try yield(event.moved(by: first)) }
                             // A stream whose reader is cancelled just ends.
                             try Task.checkCancellation()
                         }
@@ -101,13 +102,13 @@ final class ServerCore: Sendable {
         on task: AgentTask, attempts: Int, with rollout: Rollout, _ context: ServerContext
     ) -> EventCursor<AgentAnswer.Event> {
         let seconds = options.requestSeconds
-        return context.events(register) { [agents] yield in
+        return context.events(register, limit: options.maximumBacklogBytes) { [agents] yield in
             let place = try await agents.enter()
             defer { withExtendedLifetime(place) {} }
             try await withTimeLimit(seconds: seconds, late: .timeout(seconds: seconds)) {
                 for attempt in 0..<attempts {
                     for try await event in rollout.run(task, attempt: attempt) {
-                        yield(AgentAnswer.Event(attempt: attempt, event: event))
+                        try yield(AgentAnswer.Event(attempt: attempt, event: event))
                     }
                     try Task.checkCancellation()
                 }

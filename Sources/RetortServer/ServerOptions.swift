@@ -6,7 +6,7 @@ public struct ServerOptions: Sendable {
     public var port = 8000
     /// Who may ask.
     public var keys = APIKeys()
-    /// The most generations under way.
+    /// The most samples under way, of all requests together.
     public var maximumRunning = 64
     /// The most requests that wait for one to end; further ones are refused with 503.
     public var maximumWaiting = 256
@@ -22,11 +22,13 @@ public struct ServerOptions: Sendable {
     public var drainSeconds = 30.0
     /// The longest request body, in bytes.
     public var maximumBodyBytes = 4 << 20
+    /// How much of an answer may wait until its client reads it, in bytes; then the request is ended.
+    public var maximumBacklogBytes = 4 << 20
     /// The most connections; further ones wait to be accepted.
     public var maximumConnections = 1024
     /// The most choices or votes of one request.
     public var maximumChoices = 64
-    /// The most tokens that a request may ask for, and what one that does not say gets in a chat.
+    /// The most tokens of an answer, whatever a request asks for, and what one that does not say gets in a chat.
     public var maximumTokens = 4096
     /// The temperature of requests that name none; 1 is OpenAI's.
     public var temperature = 1.0

@@ -94,8 +94,20 @@ struct RolePolicyTests {
     @Test("under a grammar, names and arguments are those of the task's tools")
     func grammar() async throws {
         let (_, requests) = try await run([[look], [ask("Tarn")], [done], ["7"]], constraint: .grammar)
-        #expect(requests[1].grammar == RoleView(.caller, instructions: .brief).grammar(for: apiTask()))
+        #expect(try requests[1].grammar == RoleView(.caller, instructions: .brief).grammar(for: apiTask()))
         #expect(requests.allSatisfy { $0.grammar != nil })
+    }
+
+    @Test("a tool whose schema cannot be followed is named, not taken for one that takes anything")
+    func schemas() throws {
+        var task = apiTask()
+        task.tools.append(
+            ToolDocument(name: "odd", function: "f", input: [:], schema: ["type": "object", "minProperties": 2]))
+        let error = #expect(throws: ToolSchemaError.self) {
+            try RoleView(.caller, instructions: .brief).grammar(for: task)
+        }
+        #expect(error?.tool == "odd")
+        #expect(error?.reason.contains("minProperties") == true)
     }
 }
 

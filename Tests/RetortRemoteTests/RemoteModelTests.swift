@@ -356,6 +356,144 @@ struct RemoteModelTests {
         #expect(EndpointConnection.retryAfter(["retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"], now: now) == 7)
         #expect(EndpointConnection.retryAfter(["retry-after": "soon"]) == nil)
     }
+
+    @Test(
+        "a pause that cannot be kept is none, and one that is too long is a day",
+        arguments: [
+            ("retry-after", "1e300", 86_400), ("retry-after", "inf", 86_400), ("retry-after", "nan", nil),
+            ("retry-after", "-1", nil), ("retry-after-ms", "1e308", 86_400), ("retry-after-ms", "-inf", nil),
+            ("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ] as [(String, String, Double?)])
+    func longPauses(name: String, value: String, seconds: Double?) {
+        #expect(EndpointConnection.retryAfter([name: value]) == seconds)
+    }
+
+    @Test("a pool keeps a pause of a day without harm")
+    func keptPause() async throws {
+        let pool = EndpointPool(
+            [try Endpoint("http://127.0.0.1:1", model: "m")], retries: .init(patience: 0.1), queue: 4)
+        let lease = try await pool.lease(since: .now)
+        pool.release(lease, .pause(86_400), reason: "busy")
+        await #expect(throws: RemoteError.self) { try await pool.lease(since: .now) }
+    }
+
+    @Test("counts of tokens beyond reason end nothing")
+    func counts() throws {
+        for usage in [
+            #"{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807}"#,
+            #"{"prompt_tokens":-9223372036854775808,"completion_tokens":-5}"#,
+        ] {
+            var assembly = ReplyAssembly(GenerationRequest(messages: [], samples: 3), samples: 3)
+            let text = String(repeating: "long text ", count: 1000)
+            let choices = (0..<3).map { #"{"index":\#($0),"message":{"content":"\#(text)"},"finish_reason":"stop"}"# }
+            let part = #"{"choices":[\#(choices.joined(separator: ","))],"usage":\#(usage)}"#
+            _ = assembly.add(try JSONDecoder().decode(ReplyPart.self, from: Data(part.utf8)))
+            let all = assembly.replies(seconds: 1).values.map(\.completion.usage)
+            #expect(all.count == 3)
+            #expect(all.reduce(Usage()) { $0 + $1 }.completionTokens >= 0)
+        }
+    }
+
+    @Test("a content of parts is its texts; what was thought is kept apart")
+    func contentParts() throws {
+        var assembly = ReplyAssembly(GenerationRequest(messages: []), samples: 1)
+        for part in [
+            #"{"choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}}]}"#,
+            #"{"choices":[{"index":0,"delta":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}]}"#,
+            #"{"choices":[{"index":0,"delta":{"content":"c"},"finish_reason":"stop"}]}"#,
+        ] { _ = assembly.add(try JSONDecoder().decode(ReplyPart.self, from: Data(part.utf8))) }
+        let reply = try #require(assembly.replies(seconds: 1)[0])
+        #expect(reply.completion.text == "abc")
+        #expect(reply.reasoning == "hm")
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(
+                ReplyPart.self,
+                from: Data(#"{"choices":[{"message":{"content":[{"type":"image_url","image_url":"x"}]}}]}"#.utf8))
+        }
+    }
+
+    @Test("an endpoint that asks for no pause is given one, and is left alone when it goes on failing")
+    func noPause() async throws {
+        let asked = Mutex<[ContinuousClock.Instant]>([])
+        try await with(answer: { _ in
+            asked.withLock { $0.append(.now) }
+            return CannedAnswer(["busy"], status: 503, headers: ["retry-after": "0"])
+        }) { endpoint in
+            var options = Self.quick
+            options.retries = .init(attempts: 6, base: 0.01, cap: 0.05, patience: 60, failuresToOpen: 3)
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: options)
+            await #expect(throws: RemoteError.self) { try await model.complete(chat("hi")) }
+            #expect(model.accounts[0].rests > 0)
+            #expect(asked.withLock { $0.count } == 6)
+        }
+    }
+
+    @Test("what is not implemented is not asked for again")
+    func notImplemented() async throws {
+        for (status, count) in [(501, 1), (502, 3), (302, 3)] {
+            let asked = Mutex(0)
+            try await with(answer: { _ in
+                asked.withLock { $0 += 1 }
+                return CannedAnswer(["no"], status: status, headers: ["location": "http://127.0.0.1:1/elsewhere"])
+            }) { endpoint in
+                var options = Self.quick
+                options.retries.attempts = 3
+                let model = try RemoteModel([Endpoint(endpoint.address, model: "m")], options: options)
+                await #expect(throws: RemoteError.self) { try await model.complete(chat("hi")) }
+                #expect(asked.withLock { $0 } == count, "\(status)")
+            }
+        }
+    }
+
+    private func key(_ text: String) throws -> APIKey {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("key-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data(text.utf8).write(to: file)
+        return try APIKey(file: file)
+    }
+
+    @Test("no part of a key is told, wherever a message is cut", arguments: [0, 80, 110, 118, 290, 297, 990, 996])
+    func cutKeys(before: Int) async throws {
+        let key = try key("sk-secret-0123456789")
+        let message =
+            String(repeating: "x", count: before) + "sk-secret-0123456789" + String(repeating: "y", count: 2000)
+        try await with(answer: { _ in CannedAnswer([message], status: 401) }) { endpoint in
+            let model = try RemoteModel([Endpoint(endpoint.address, model: "m", key: key)], options: Self.quick)
+            let error = await #expect(throws: RemoteError.self) { try await model.complete(chat("hi")) }
+            #expect(!"\(String(describing: error))".contains("sk-s"))
+            #expect("\(String(describing: error))".count < 1500)
+        }
+        // A reply that is not of the protocol is told by its beginning.
+        let endpoint = try Endpoint("http://127.0.0.1:1", model: "m", key: key)
+        let error = #expect(throws: RemoteError.self) { try EndpointConnection.decode(Data(message.utf8), endpoint) }
+        #expect(!"\(String(describing: error))".contains("sk-s"))
+    }
+
+    @Test(
+        "a key goes without encryption to this machine and to private networks only",
+        arguments: [
+            ("http://127.0.0.1:8000", true), ("http://localhost:8000/v1", true), ("http://[::1]:8000", true),
+            ("http://192.168.3.4", true), ("http://10.1.2.3", true), ("http://172.20.0.1", true),
+            ("http://100.100.1.1", true),
+            ("http://vllm:8000", true), ("http://gpu.local", true), ("http://[fd00::1]:80", true),
+            ("https://api.example.com", true), ("http://api.example.com", false), ("http://8.8.8.8", false),
+            ("http://172.32.0.1", false), ("http://[2001:db8::1]", false), ("HTTP://api.example.com", false),
+            ("http://127.0.0.1.example.com", false), ("http://localhost.example.com", false),
+            ("http://11.0.0.1", false),
+        ])
+    func plainKeys(address: String, isFine: Bool) throws {
+        let key = try key("sk-secret-0123456789")
+        _ = try Endpoint(address, model: "m")
+        if isFine {
+            _ = try Endpoint(address, model: "m", key: key)
+        } else {
+            #expect(throws: RemoteError.self) { try Endpoint(address, model: "m", key: key) }
+            var endpoint = try Endpoint(address, model: "m")
+            endpoint.key = key
+            let late = endpoint
+            #expect(throws: RemoteError.self) { try RemoteModel([late]) }
+        }
+    }
 }
 
 extension JSONValue {

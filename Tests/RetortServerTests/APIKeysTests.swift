@@ -28,4 +28,12 @@ struct APIKeysTests {
         try Data("# none\n".utf8).write(to: file)
         #expect(throws: APIKeysError.empty(file.path)) { try APIKeys(file: file) }
     }
+
+    @Test("an empty key lets in nobody, and ends nothing")
+    func empty() {
+        let keys = APIKeys([""])
+        #expect(keys.isRequired)
+        #expect(!keys.accept("") && !keys.accept("x"))
+        #expect(APIKeys(["", "a"]).accept("a"))
+    }
 }

@@ -34,6 +34,34 @@ struct AdmissionTests {
         #expect(admission.load == (0, 0))
     }
 
+    @Test("a request counts with all its samples; those that fit pass one that does not yet, but not for ever")
+    func samples() async throws {
+        let admission = Admission(running: 8, waiting: 200, patience: .seconds(30))
+        var first: Admission.Place? = try await admission.enter(samples: 6)
+        let wide = Task { try await admission.enter(samples: 8) }
+        try await settle(admission, waiting: 1)
+        // Two are free, and one who waits for eight does not hold them.
+        for _ in 0..<64 {
+            let narrow = Task { try await admission.enter(samples: 2) }
+            let place = try await narrow.value
+            #expect(admission.load == (8, 1))
+            withExtendedLifetime(place) {}
+        }
+        let late = Task { try await admission.enter(samples: 2) }
+        try await settle(admission, waiting: 2)
+        #expect(first != nil)
+        first = nil
+        let place = try await wide.value
+        #expect(admission.load == (8, 1))
+        withExtendedLifetime(place) {}
+        late.cancel()
+        // More than there is room for runs alone.
+        let all = Admission(running: 2, waiting: 1, patience: .seconds(30))
+        let big = try await all.enter(samples: 64)
+        #expect(all.load == (2, 0))
+        withExtendedLifetime(big) {}
+    }
+
     @Test("more than may wait are refused at once, and those who wait too long")
     func full() async throws {
         let admission = Admission(running: 1, waiting: 1, patience: .seconds(2))

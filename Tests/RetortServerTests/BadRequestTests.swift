@@ -27,8 +27,8 @@ struct BadRequestTests {
         (["temperature": -1], "temperature", "from 0.0 to 2.0"),
         (["temperature": "hot"], "temperature", "must be a number"),
         (["top_p": 1.1], "top_p", "from 0.0 to 1.0"),
-        (["max_tokens": 0], "max_tokens", "from 1 to"),
-        (["max_completion_tokens": 1_000_000], "max_completion_tokens", "from 1 to"),
+        (["max_tokens": 0], "max_tokens", "at least 1"),
+        (["max_completion_tokens": 1.5], "max_completion_tokens", "at least 1"),
         (["stop": [1]], "stop", "array of strings"),
         (["stop": ""], "stop", "no empty text"),
         (["seed": 0.5], "seed", "whole number"),
@@ -38,15 +38,55 @@ struct BadRequestTests {
         (["logprobs": true, "top_logprobs": 21], "top_logprobs", "from 0 to 20"),
         (["tools": [["type": "function"]]], "tools[0]", "must be"),
         (["tools": [["type": "function", "function": ["name": "f"]]]], "messages", "no place for them"),
-        (["tool_choice": "required"], "tool_choice", "cannot be made"),
+        (["tool_choice": "required"], "tool_choice", "there are no 'tools'"),
+        (["tool_choice": "any"], "tool_choice", "\"required\""),
+        (
+            [
+                "tools": [["type": "function", "function": ["name": "f"]]],
+                "tool_choice": ["type": "function", "function": ["name": "g"]],
+            ], "tool_choice", "none of 'tools'"
+        ),
+        (
+            [
+                "tools": [
+                    [
+                        "type": "function",
+                        "function": [
+                            "name": "f",
+                            "parameters": ["type": "object", "properties": ["a": ["enum": []]], "required": ["a"]],
+                        ],
+                    ]
+                ], "tool_choice": "required",
+            ], "tools[0].function.parameters", "no answer can be valid"
+        ),
         (["response_format": ["type": "xml"]], "response_format.type", "text, json_object or json_schema"),
         (
             [
                 "response_format": [
-                    "type": "json_schema", "json_schema": ["schema": ["type": "string", "pattern": "a"]],
+                    "type": "json_schema", "json_schema": ["schema": ["type": "string", "contentEncoding": "base64"]],
                 ]
             ],
-            "response_format.json_schema.schema", "'pattern' is not supported"
+            "response_format.json_schema.schema", "'contentEncoding' is not supported"
+        ),
+        (["structured_outputs": ["json": ["enum": []]]], "structured_outputs", "no answer can be valid"),
+        (["structured_outputs": ["json": false]], "structured_outputs", "no answer can be valid"),
+        (
+            [
+                "structured_outputs": [
+                    "json": ["type": "object", "properties": ["a": false], "required": ["a"]]
+                ]
+            ], "structured_outputs", "no answer can be valid"
+        ),
+        (
+            [
+                "structured_outputs": [
+                    "json": ["type": "object", "required": ["a"], "additionalProperties": false]
+                ]
+            ], "structured_outputs", "no answer can be valid"
+        ),
+        (
+            ["structured_outputs": ["json": ["type": "string", "format": "iri"]]], "structured_outputs.json",
+            "'format: iri'"
         ),
         (["structured_outputs": ["regex": "a+"]], "structured_outputs.regex", "'choice' or 'json'"),
         (["structured_outputs": ["choice": []]], "structured_outputs.choice", "at least one text"),
@@ -78,6 +118,55 @@ struct BadRequestTests {
                 "stop": .null, "tools": [], "tool_choice": "auto", "max_completion_tokens": 4, "seed": -3,
             ]
             #expect(try await server.chat("hi", fine).status == 200)
+        }
+    }
+
+    @Test("what a client says is told and logged in one short line")
+    func echoes() async throws {
+        let book = LogBook()
+        try await TestServer.run(try TestServer.seedlingCatalogue(), logger: book.logger) { server in
+            for name in [String(repeating: "x", count: 100_000), "a\nlevel=info forged\u{1b}[31m\u{2028}b"] {
+                let reply = try await server.chat("hi", model: name)
+                #expect(reply.status == 404)
+                #expect(reply.message.count < 1000)
+                let stranger = try await server.chat("hi", [name: 1])
+                #expect(stranger.status == 400)
+                #expect(stranger.message.count < 3000)
+                for said in [reply.message, stranger.message] + book.lines.filter({ $0.contains("no model") }) {
+                    #expect(said.count < 4000)
+                    #expect(!said.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x2028 })
+                }
+            }
+        }
+    }
+
+    @Test("a server without a key on this machine is asked by its address or as localhost, never in another's name")
+    func rebinding() async throws {
+        try await TestServer.run(try TestServer.seedlingCatalogue()) { server in
+            for (host, status) in [
+                ("evil.example", 421), ("evil.example:80", 421), ("localhost.evil.example", 421),
+                ("127.0.0.1.nip.io", 421),
+                ("localhost", 200), ("LOCALHOST:1", 200), ("[::1]:8000", 200), ("127.0.0.1", 200), ("192.168.1.5", 200),
+            ] {
+                let reply = try await server.get("/v1/models", headers: ["Host": host])
+                #expect(reply.status == status, "\(host)")
+            }
+        }
+        try await TestServer.run(
+            try TestServer.seedlingCatalogue(), options: { $0.keys = APIKeys(["sesame"]) }
+        ) { server in
+            let headers = ["Host": "models.example", "Authorization": "Bearer sesame"]
+            let reply = try await server.get("/v1/models", headers: headers)
+            #expect(reply.status == 200)
+        }
+    }
+
+    @Test("more tokens than the server gives are cut to what it gives")
+    func tokens() async throws {
+        try await TestServer.run(try TestServer.seedlingCatalogue(), options: { $0.maximumTokens = 3 }) { server in
+            let reply = try await server.chat("hi", ["max_tokens": 1_000_000])
+            #expect(reply.status == 200)
+            #expect(reply.json["usage"]?["completion_tokens"] == 3)
         }
     }
 

@@ -1,7 +1,8 @@
 import Foundation
 import RetortCore
-import RetortServer
 import Testing
+
+@testable import RetortServer
 
 @Suite("Under load and at the end")
 struct LoadTests {
@@ -68,6 +69,24 @@ struct LoadTests {
                 try await Task.sleep(for: .milliseconds(1))
             }
             #expect(try await server.get("/health").json["generations"]?["running"] == 0)
+        }
+    }
+
+    @Test("what waits for a reader that does not read is bounded")
+    func backlog() async throws {
+        let backlog = Backlog(limit: 1000)
+        let event = GenerationEvent.text(sample: 0, String(repeating: "x", count: 400))
+        try backlog.add(event.bytes)
+        try backlog.add(event.bytes)
+        #expect(throws: APIError.slowReader(bytes: 1000)) { try backlog.add(event.bytes) }
+        backlog.remove(2 * event.bytes)
+        try backlog.add(event.bytes - event.bytes)
+        let model = GatedModel()
+        try await serve(model, options: { $0.maximumBacklogBytes = 50 }) { server in
+            let reply = try await server.post("/v1/chat/completions", Self.stream)
+            #expect(reply.status == 408)
+            #expect(reply.json["error"]?["code"] == "slow_reader")
+            try await model.reach(started: 1, cancelled: 1)
         }
     }
 

@@ -7,10 +7,11 @@ import Testing
 struct ToolCallTests {
     private let written =
         "I look.\n<tool_call>\n{\"name\": \"search\", \"arguments\": {\"z\": 1, \"a\": [true]}}\n</tool_call>"
+    private let reader = ToolCallReader(names: ["search", "sum"])
 
     @Test("what is written is read back, members in their order")
     func roundTrip() throws {
-        let (text, calls) = ToolCallText.read(written)
+        let (text, calls) = reader.read(written)
         #expect(text == "I look.")
         #expect(calls == [.init(name: "search", arguments: #"{"z": 1, "a": [true]}"#)])
         let sent = try JSONTree.parse(
@@ -25,26 +26,130 @@ struct ToolCallTests {
         arguments: [
             "plain", "<tool_call>not JSON</tool_call>", "<tool_call>{\"name\": 3}</tool_call>",
             "<tool_call>{\"name\": \"f\", \"arguments\": \"x\"}</tool_call>", "a <tool_cal", "<tool_call>",
+            #"{"name": "Alice", "arguments": {}}"#, #"{"name": "search"}"#, #"{"search": 1}"#, "[1, 2]", "[TOOL_CALLS]",
+            "```python\nprint({})\n```", "```json\n{\"name\": \"search\", \"arguments\": {}}\n```\nThat is a call.",
+            #"See {"name": "search", "arguments": {}}"#,
         ])
     func text(text: String) {
-        #expect(ToolCallText.read(text) == (text, []))
+        #expect(reader.read(text) == (text, []))
     }
 
-    @Test("a stream shows no part of a call, however it is cut", arguments: 1...9)
-    func hold(size: Int) {
-        var hold = ToolCallHold()
+    @Test(
+        "calls are read in the forms of several families of models",
+        arguments: [
+            (#"{"name": "search", "parameters": {"q": "x"}}"#, "", ["search"]),
+            (
+                #"<|python_tag|>{"name": "search", "parameters": {"q": "x"}}; {"name": "sum", "parameters": {}}"#, "",
+                ["search", "sum"]
+            ),
+            (#"<function=search>{"q": "x"}</function>"#, "", ["search"]),
+            (
+                #"[TOOL_CALLS][{"name": "search", "arguments": {"q": "x"}}, {"name": "sum", "arguments": {}}]"#, "",
+                ["search", "sum"]
+            ),
+            (#"[TOOL_CALLS]search[ARGS]{"q": "x"}[TOOL_CALLS]sum[ARGS]{}"#, "", ["search", "sum"]),
+            (#" [{"name": "search", "arguments": {"q": "x"}}]"#, "", ["search"]),
+            ("Sure:\n```json\n{\"name\": \"search\", \"arguments\": {\"q\": \"x\"}}\n```", "Sure:", ["search"]),
+            (
+                "```json\n{\"a\": 1}\n```\n<tool_call>{\"name\": \"search\", \"arguments\": {\"q\": \"x\"}}</tool_call>",
+                "```json\n{\"a\": 1}\n```", ["search"]
+            ),
+            (#"{"name": "search", "arguments": "{\"q\": \"x\"}"}"#, "", ["search"]),
+            (
+                "<tool_call>{\"name\": \"search\", \"arguments\": {\"q\": \"x\"}}</tool_call>\n<tool_call>{\"name\": \"sum\", \"arguments\": {}}</tool_call>",
+                "", ["search", "sum"]
+            ),
+        ])
+    func forms(text: String, before: String, names: [String]) {
+        let read = reader.read(text)
+        #expect(read.text == before)
+        #expect(read.calls.map(\.name) == names)
+        #expect(read.calls.first?.arguments == #"{"q": "x"}"#)
+        // However it comes, a stream shows the same and calls the same.
+        for size in [1, 3, 1000] {
+            let (shown, calls) = streamed(text, size)
+            #expect(calls.map(\.name) == names)
+            #expect(String(shown.reversed().drop(while: \.isWhitespace).reversed()) == before)
+        }
+    }
+
+    private func streamed(_ text: String, _ size: Int) -> (String, [ToolCallText.Call]) {
+        var hold = ToolCallHold(reader)
         var shown = ""
-        var rest = written[...]
+        var rest = text[...]
         while !rest.isEmpty {
             shown += hold.push(String(rest.prefix(size)))
             rest = rest.dropFirst(size)
         }
         let end = hold.finish()
-        #expect(shown + end.text == "I look.\n")
-        #expect(end.calls.map(\.name) == ["search"])
-        var other = ToolCallHold()
-        let text = "1 < 2 and <tool> stays"
-        #expect(text.map { other.push(String($0)) }.joined() + other.finish().text == text)
+        return (shown + end.text, end.calls)
+    }
+
+    @Test("a stream shows no part of a call, however it is cut", arguments: 1...9)
+    func hold(size: Int) {
+        let (shown, calls) = streamed(written, size)
+        #expect(shown == "I look.\n")
+        #expect(calls.map(\.name) == ["search"])
+        for text in [
+            "1 < 2 and <tool> stays", "a list [1] and {2} in `code` ``x``", "```swift\nlet a = 1\n```\n[TOOL]",
+        ] {
+            #expect(streamed(text, size) == (text, []))
+        }
+    }
+
+    @Test("a call that must be made has one of the names and arguments that are valid")
+    func forced() throws {
+        let schema = try JSONSchema([
+            "type": "object", "properties": ["n": ["type": "integer"]], "required": ["n"],
+            "additionalProperties": false,
+        ])
+        let grammar = ToolCallText.grammar([("search", schema), ("a\"b", .anyObject)])
+        func accepts(_ text: String) throws -> Bool {
+            var matcher = try GrammarMatcher(grammar)
+            return matcher.advance(text.utf8) && matcher.isExhausted
+        }
+        #expect(try accepts("<tool_call>\n{\"name\": \"search\", \"arguments\": {\"n\": 3}}\n</tool_call>"))
+        #expect(try accepts("<tool_call>\n{\"name\": \"a\\\"b\", \"arguments\": {}}\n</tool_call>"))
+        #expect(try !accepts("<tool_call>\n{\"name\": \"search\", \"arguments\": {}}\n</tool_call>"))
+        #expect(try !accepts("<tool_call>\n{\"name\": \"sum\", \"arguments\": {}}\n</tool_call>"))
+    }
+}
+
+@Suite("Thoughts of reasoning models")
+struct ThoughtTests {
+    @Test(
+        "thoughts at the beginning are kept apart, however they come",
+        arguments: [
+            ("<think>\nHm.\n</think>\n\nYes.", "Hm.\n", "Yes."),
+            ("Yes. <think>no</think>", "", "Yes. <think>no</think>"),
+            ("  <think>cut", "cut", ""), ("<thin", "", "<thin"), ("<think></think>x", "", "x"), ("", "", ""),
+            ("<think>a </thin b</think> c", "a </thin b", "c"),
+        ])
+    func split(text: String, thought: String, said: String) {
+        for size in [1, 2, 5, 100] {
+            var splitter = ThoughtSplitter(prefill: "")
+            var (first, second) = ("", "")
+            var rest = text[...]
+            while !rest.isEmpty {
+                let part = splitter.push(String(rest.prefix(size)))
+                first += part.thought
+                second += part.said
+                rest = rest.dropFirst(size)
+            }
+            let end = splitter.finish()
+            #expect(first + end.thought == thought)
+            #expect(second + end.said == said)
+        }
+    }
+
+    @Test("a reply that goes on from a thought begins in it")
+    func prefill() {
+        var open = ThoughtSplitter(prefill: "<think>\nFirst")
+        let first = open.push(" then</think>x")
+        #expect(first == (" then", "x"))
+        var closed = ThoughtSplitter(prefill: "<think>a</think> So")
+        let second = closed.push(" <think>")
+        #expect(second == ("", " <think>"))
     }
 }
 

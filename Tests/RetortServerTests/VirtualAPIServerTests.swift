@@ -39,6 +39,7 @@ struct VirtualAPIServerTests {
     private func post(_ address: String, _ body: String) async throws -> (status: UInt, reply: JSONValue) {
         var request = HTTPClientRequest(url: "\(address)/virtual")
         request.method = .POST
+        request.headers = ["Content-Type": "application/json"]
         request.body = .bytes(ByteBuffer(string: body))
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
         let bytes = try await response.body.collect(upTo: 1 << 20)
@@ -52,6 +53,27 @@ struct VirtualAPIServerTests {
             let call = VirtualCall(category: "C", tool: "T", api: "find", input: ["x": 2.0, "y": ["é 🧪", .null]])
             let reply = try await client.reply(to: call)
             #expect(reply == VirtualReply(response: ["api": "find", "arguments": ["x": 2.0, "y": ["é 🧪", .null]]]))
+        }
+    }
+
+    @Test("a page in a browser cannot ask without leave, whatever it sends and under whatever name")
+    func strangers() async throws {
+        try await serving { address in
+            for (name, value, status) in [
+                ("Content-Type", "text/plain", 415), ("Content-Type", "application/x-www-form-urlencoded", 415),
+                ("Host", "evil.example", 421), ("Host", "localhost:9", 200),
+            ] as [(String, String, UInt)] {
+                var request = HTTPClientRequest(url: "\(address)/virtual")
+                request.method = .POST
+                request.headers = ["Content-Type": "application/json"]
+                request.headers.replaceOrAdd(name: name, value: value)
+                request.body = .bytes(
+                    ByteBuffer(string: #"{"category":"C","tool_name":"T","api_name":"a","tool_input":{}}"#))
+                let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+                #expect(response.status.code == status, "\(name): \(value)")
+                let text = String(buffer: try await response.body.collect(upTo: 1 << 20))
+                #expect(try ExactJSON.value(of: text)["error"]?.string?.isEmpty == (status == 200))
+            }
         }
     }
 

@@ -31,7 +31,7 @@ struct APIWorldTests {
         for capability in APICapability.allCases {
             let document = WorldAPI(capability, provider: "brelun").document
             #expect(!document.function.contains("{"))
-            #expect(document.argumentSchema != .anyObject)
+            #expect(try document.argumentSchema != .anyObject)
             #expect(WorldAPI(name: document.name)?.capability == capability)
         }
     }

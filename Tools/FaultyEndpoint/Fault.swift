@@ -33,18 +33,21 @@ public struct CannedAnswer: Sendable {
     public var completionTokens: Int
     /// Another status than 200, with the first choice as the error's message.
     public var status: Int
+    /// Sent besides with another status than 200.
+    public var headers: [String: String]
     /// Into how many parts a streamed text is cut.
     public var parts: Int
 
     public init(
         _ choices: [String], finish: String = "stop", promptTokens: Int = 100, completionTokens: Int = 20,
-        status: Int = 200, parts: Int = 4
+        status: Int = 200, headers: [String: String] = [:], parts: Int = 4
     ) {
         self.choices = choices
         self.finish = finish
         self.promptTokens = promptTokens
         self.completionTokens = completionTokens
         self.status = status
+        self.headers = headers
         self.parts = parts
     }
 }

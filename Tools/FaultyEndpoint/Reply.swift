@@ -31,7 +31,11 @@ struct Reply {
         case .wrongCount: answer.choices = Array(answer.choices.dropLast())
         case .halfStream, .invalidJSON, nil: break
         }
-        guard answer.status == 200 else { return whole(answer.status, Self.error(answer.choices.first ?? "")) }
+        guard answer.status == 200 else {
+            return whole(
+                answer.status, Self.error(answer.choices.first ?? ""),
+                headers: answer.headers.map { ($0.key, $0.value) })
+        }
         if streams {
             stream(answer, isChat: isChat, fault: fault)
         } else if fault == .halfStream {

@@ -77,13 +77,14 @@ public struct RoleView: View {
     }
 
     /// What the role may write.
-    public func grammar(for task: AgentTask) -> OutputGrammar {
+    /// - Throws: `ToolSchemaError` for a tool whose schema cannot be followed.
+    public func grammar(for task: AgentTask) throws -> OutputGrammar {
         switch role {
         case .planner:
             return .prose(limit: 1200, endings: RoleDecision.allCases.map { OutputGrammar.Ending($0.text) })
         case .caller:
             return callForm == .json
-                ? .sequence([.text("Action: "), Self.request(task)]) : .anything(limit: 4000)
+                ? .sequence([.text("Action: "), try Self.request(task)]) : .anything(limit: 4000)
         case .summarizer: return .anything(limit: 2000)
         case .backbone:
             guard callForm == .json else { return .anything(limit: 4000) }
@@ -92,15 +93,15 @@ public struct RoleView: View {
                 limit: 1200,
                 endings: [
                     OutputGrammar.Ending("conclusion:", next: .sequence([.text(" "), .anything(limit: 2000)])),
-                    OutputGrammar.Ending("Action:", next: .sequence([.text(" "), Self.request(task)])),
+                    OutputGrammar.Ending("Action:", next: .sequence([.text(" "), try Self.request(task)])),
                 ])
         }
     }
 
-    private static func request(_ task: AgentTask) -> OutputGrammar {
+    private static func request(_ task: AgentTask) throws -> OutputGrammar {
         .oneOf(
-            task.tools.map { tool in
-                .sequence([.text("\(tool.name)\nAction Input: "), .json(tool.argumentSchema)])
+            try task.tools.map { tool in
+                .sequence([.text("\(tool.name)\nAction Input: "), .json(try tool.argumentSchema)])
             })
     }
 
@@ -120,8 +121,26 @@ public struct RoleView: View {
 }
 
 extension ToolDocument {
-    /// The schema that arguments are held to; any object when there is none, or none that is understood.
+    /// The schema that arguments are held to; any object when there is none.
+    /// - Throws: `ToolSchemaError` for one that cannot be followed: held to less than it says, arguments would look checked.
     public var argumentSchema: JSONSchema {
-        schema.flatMap { try? JSONSchema($0) } ?? .anyObject
+        get throws {
+            guard let schema else { return .anyObject }
+            do {
+                return try JSONSchema(schema)
+            } catch {
+                throw ToolSchemaError(tool: name, reason: "\(error)")
+            }
+        }
+    }
+}
+
+/// A tool whose arguments cannot be held to their schema.
+public struct ToolSchemaError: Error, Equatable, CustomStringConvertible {
+    public let tool: String
+    public let reason: String
+
+    public var description: String {
+        "calls of the tool '\(tool)' cannot be held to its schema: \(reason); change the schema, or run without a grammar"
     }
 }

@@ -35,14 +35,24 @@ enum TokenChooser {
 
     /// Picks from logits `[rows, vocabulary]`.
     static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Choice] {
-        var choices = try tokens(logits, rows).map { Choice(token: $0) }
-        for (row, wanted) in rows.enumerated() {
-            // Nearly always the model's own choice is allowed, and then no other token need be looked at. Where it is
-            // not, the choice is made among those that are.
-            guard let constraint = wanted.constraint, !constraint.allows(choices[row].token) else { continue }
-            let own = try logits.narrowed(0, row..<row + 1).to(.float32)
-            let mask = try constraint.mask(vocabularySize: logits.shape.last ?? 0).to(device: logits.device)
-            choices[row] = Choice(token: try tokens(own + mask, [wanted])[0])
+        // The likeliest token is nearly always allowed, and then no other need be looked at. A draw is made once, among
+        // the allowed ones: drawing again after a refusal would favour tokens by their place.
+        var masked = rows.indices.filter { rows[$0].constraint != nil && rows[$0].sampling.temperature > 0 }
+        let free = rows.indices.filter { !masked.contains($0) }
+        var choices = rows.map { _ in Choice(token: 0) }
+        func choose(_ places: [Int], from scores: Tensor) throws {
+            for (place, token) in zip(places, try tokens(scores, places.map { rows[$0] })) {
+                choices[place] = Choice(token: token)
+            }
+        }
+        if !free.isEmpty { try choose(free, from: Self.rows(free, of: logits)) }
+        masked += free.filter { row in
+            guard let constraint = rows[row].constraint else { return false }
+            return !constraint.allows(choices[row].token)
+        }
+        if !masked.isEmpty {
+            let scores = try Self.rows(masked, of: logits).to(.float32)
+            try choose(masked, from: scores + mask(masked.compactMap { rows[$0].constraint }, like: logits))
         }
         let reported = rows.indices.filter { rows[$0].alternatives != nil }
         guard !reported.isEmpty else { return choices }
@@ -62,11 +72,24 @@ enum TokenChooser {
         return choices
     }
 
-    private static func tokens(_ logits: Tensor, _ rows: [Row]) throws -> [Int] {
-        // Each pass over a large vocabulary costs: rows are taken apart only where they differ in kind.
-        func part(_ places: [Int]) throws -> Tensor {
-            try places.count == rows.count ? logits : logits.rows(Tensor(integers: places).to(device: logits.device))
+    /// Some rows of logits. Each pass over a large vocabulary costs: rows are taken apart only where they differ in kind.
+    private static func rows(_ places: [Int], of logits: Tensor) throws -> Tensor {
+        try places.elementsEqual(0..<(logits.shape.first ?? 0))
+            ? logits : logits.rows(Tensor(integers: places).to(device: logits.device))
+    }
+
+    /// What each constraint adds to its row: `[constraints, vocabulary]`.
+    private static func mask(_ constraints: [TokenConstraint], like logits: Tensor) throws -> Tensor {
+        let width = logits.shape.last ?? 0
+        var values = [Float](repeating: 0, count: constraints.count * width)
+        for (place, constraint) in constraints.enumerated() {
+            constraint.mask(&values[place * width..<(place + 1) * width])
         }
+        return try Tensor(values, shape: [constraints.count, width]).to(device: logits.device)
+    }
+
+    private static func tokens(_ logits: Tensor, _ rows: [Row]) throws -> [Int] {
+        func part(_ places: [Int]) throws -> Tensor { try Self.rows(places, of: logits) }
         var tokens = [Int](repeating: 0, count: rows.count)
         let greedy = rows.indices.filter { rows[$0].sampling.temperature <= 0 }
         if !greedy.isEmpty {

@@ -43,6 +43,10 @@ struct AgentAnswer: Answer {
         }
     }
 
+    mutating func keep(_ event: Event) {
+        if case .finished(let trajectory) = event.event { trajectories[event.attempt] = trajectory }
+    }
+
     func whole() throws -> JSONValue {
         let choices = try trajectories.enumerated().map { index, trajectory -> JSONValue in
             guard let trajectory else { throw LanguageModelError.sampleMissing(index) }

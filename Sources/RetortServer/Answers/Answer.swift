@@ -3,11 +3,14 @@ import RetortCore
 
 /// How events become an answer in OpenAI's form, in one piece or as the chunks of a stream.
 protocol Answer: Sendable {
-    associatedtype Event: Sendable
+    associatedtype Event: BufferedEvent
 
     /// Takes an event.
     /// - Returns: the chunks that a stream sends for it.
     mutating func take(_ event: Event) throws -> [JSONValue]
+
+    /// Takes an event for an answer in one piece.
+    mutating func keep(_ event: Event) throws
 
     /// The answer in one piece, after the last event.
     func whole() throws -> JSONValue

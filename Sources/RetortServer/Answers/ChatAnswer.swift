@@ -6,22 +6,28 @@ struct ChatAnswer: Answer {
         var isOpen = false
         /// Written since the last chunk.
         var tokens: [GeneratedToken] = []
-        var hold = ToolCallHold()
+        var thoughts: ThoughtSplitter
+        var hold: ToolCallHold?
         var completion: Completion?
     }
 
     private let head: AnswerHead
     private let settings: (returnsTokens: Bool, includesUsage: Bool)
     private let reportsLogprobs: Bool
-    private let readsToolCalls: Bool
+    private let reader: ToolCallReader?
+    private let prefill: String
+    private let isSingle: Bool
     private var choices: [Choice]
 
     init(_ head: AnswerHead, _ request: ChatRequest) {
         self.head = head
         settings = (request.settings.returnsTokens, request.settings.includesUsage)
         reportsLogprobs = request.logprobs != nil
-        readsToolCalls = request.tools != nil
-        choices = Array(repeating: Choice(), count: request.settings.choices)
+        reader = request.tools == nil ? nil : ToolCallReader(names: request.toolNames)
+        prefill = request.prefill
+        isSingle = !request.callsInParallel
+        let choice = Choice(thoughts: ThoughtSplitter(prefill: prefill), hold: reader.map { ToolCallHold($0) })
+        choices = Array(repeating: choice, count: request.settings.choices)
     }
 
     var usage: Usage { choices.compactMap(\.completion).reduce(Usage()) { $0 + $1.usage } }
@@ -32,17 +38,29 @@ struct ChatAnswer: Answer {
             choices[index].tokens.append(token)
             return []
         case .text(let index, let text):
-            let shown = readsToolCalls ? choices[index].hold.push(text) : text
-            guard !shown.isEmpty else { return opening(index) }
-            return opening(index) + [chunk(index, ["content": .string(shown)])]
+            let (thought, said) = choices[index].thoughts.push(text)
+            let shown = choices[index].hold?.push(said) ?? said
+            var chunks = opening(index)
+            if !thought.isEmpty { chunks.append(chunk(index, ["reasoning_content": .string(thought)])) }
+            if !shown.isEmpty { chunks.append(chunk(index, ["content": .string(shown)])) }
+            return chunks
         case .finished(let index, let completion):
             choices[index].completion = completion
-            let rest = choices[index].hold.finish()
+            let (thought, said) = choices[index].thoughts.finish()
+            let before = choices[index].hold?.push(said) ?? said
+            var rest = choices[index].hold?.finish() ?? (text: "", calls: [])
+            rest.text = before + rest.text
+            if isSingle { rest.calls = Array(rest.calls.prefix(1)) }
             var delta: [String: JSONValue] = [:]
+            if !thought.isEmpty { delta["reasoning_content"] = .string(thought) }
             if !rest.text.isEmpty { delta["content"] = .string(rest.text) }
             if !rest.calls.isEmpty { delta["tool_calls"] = toolCalls(rest.calls, choice: index) }
             return opening(index) + [chunk(index, delta, after: completion, hasCalls: !rest.calls.isEmpty)]
         }
+    }
+
+    mutating func keep(_ event: GenerationEvent) {
+        if case .finished(let index, let completion) = event { choices[index].completion = completion }
     }
 
     func whole() throws -> JSONValue {
@@ -58,10 +76,15 @@ struct ChatAnswer: Answer {
 
     private func wholeChoice(_ index: Int) throws -> JSONValue {
         guard let completion = choices[index].completion else { throw LanguageModelError.sampleMissing(index) }
-        let (text, calls) = readsToolCalls ? ToolCallText.read(completion.text) : (completion.text, [])
+        var splitter = ThoughtSplitter(prefill: prefill)
+        let (first, last) = (splitter.push(completion.text), splitter.finish())
+        let (thought, said) = (first.thought + last.thought, first.said + last.said)
+        var (text, calls) = reader?.read(said) ?? (said, [])
+        if isSingle { calls = Array(calls.prefix(1)) }
         var message: [String: JSONValue] = [
             "role": "assistant", "content": text.isEmpty && !calls.isEmpty ? .null : .string(text), "refusal": .null,
         ]
+        if !thought.isEmpty { message["reasoning_content"] = .string(thought) }
         if !calls.isEmpty { message["tool_calls"] = toolCalls(calls, choice: index) }
         var choice: [String: JSONValue] = [
             "index": .integer(index), "message": .object(message),

@@ -36,6 +36,10 @@ struct CompletionAnswer: Answer {
         }
     }
 
+    mutating func keep(_ event: GenerationEvent) {
+        if case .finished(let index, let completion) = event { choices[index].completion = completion }
+    }
+
     func whole() throws -> JSONValue {
         let all = try choices.enumerated().map { index, choice in
             guard let completion = choice.completion else { throw LanguageModelError.sampleMissing(index) }

@@ -23,17 +23,24 @@ extension ServerContext {
         return try await task.ownedValue()
     }
 
-    /// Events of work that goes on while somebody reads them and the client is there, unless all work is ended.
-    func events<Event: Sendable>(
-        _ register: WorkRegister,
-        _ work: @escaping @Sendable (_ yield: @escaping @Sendable (Event) -> Void) async throws -> Void
+    /// Events of work that goes on while somebody reads them and the client is there, unless all work is ended. Work whose
+    /// events are not read ends with an error once they take more than `limit` bytes.
+    func events<Event: BufferedEvent>(
+        _ register: WorkRegister, limit: Int,
+        _ work: @escaping @Sendable (_ yield: @escaping @Sendable (Event) throws -> Void) async throws -> Void
     ) -> EventCursor<Event> {
         let (stream, continuation) = AsyncThrowingStream<Event, any Error>.makeStream()
+        let backlog = Backlog(limit: limit)
         let number = register.begin()
         let task = Task {
             defer { register.end(number) }
             do {
-                try await whilePresent { try await work { continuation.yield($0) } }
+                try await whilePresent {
+                    try await work { event in
+                        try backlog.add(event.bytes)
+                        continuation.yield(event)
+                    }
+                }
                 continuation.finish()
             } catch {
                 continuation.finish(throwing: error)
@@ -41,7 +48,7 @@ extension ServerContext {
         }
         register.set(number, task)
         continuation.onTermination = { _ in task.cancel() }
-        return EventCursor(stream)
+        return EventCursor(stream, backlog)
     }
 
     /// Reads a request's body.
@@ -110,10 +117,14 @@ final class WorkRegister: Sendable {
 }
 
 /// A place in a stream of events that may be passed on: the first event is awaited before an answer's status is known.
-actor EventCursor<Event: Sendable> {
+actor EventCursor<Event: BufferedEvent> {
     private var iterator: AsyncThrowingStream<Event, any Error>.Iterator
+    private let backlog: Backlog
 
-    init(_ stream: AsyncThrowingStream<Event, any Error>) { iterator = stream.makeAsyncIterator() }
+    init(_ stream: AsyncThrowingStream<Event, any Error>, _ backlog: Backlog) {
+        iterator = stream.makeAsyncIterator()
+        self.backlog = backlog
+    }
 
     /// The next event, or nil after the last.
     /// - Throws: the work's error, or `CancellationError`.
@@ -121,7 +132,11 @@ actor EventCursor<Event: Sendable> {
         var iterator = iterator
         let event = try await iterator.next(isolation: self)
         // A stream whose reader is cancelled just ends.
-        if event == nil { try Task.checkCancellation() }
+        guard let event else {
+            try Task.checkCancellation()
+            return nil
+        }
+        backlog.remove(event.bytes)
         return event
     }
 }

@@ -12,6 +12,12 @@ struct ChatRequest {
     let logprobs: Int?
     /// The tools as they were sent, for the chat template.
     let tools: String?
+    /// The names of the tools.
+    let toolNames: Set<String>
+    /// What an answer must be that must call a tool; nil where it need not.
+    let callGrammar: OutputGrammar?
+    /// Whether an answer may have several calls.
+    let callsInParallel: Bool
     /// How an agent works on it.
     let agent: AgentSettings
     private let members: Set<String>
@@ -24,7 +30,9 @@ struct ChatRequest {
         model = try fields.requiredString("model")
         settings = try GenerationSettings(&fields, options, tokens: options.maximumTokens)
         logprobs = try Self.logprobs(&fields)
-        tools = try Self.tools(&fields)
+        let offer = try ToolOffer(&fields)
+        (tools, toolNames, callGrammar) = (offer.text, offer.names, offer.grammar)
+        callsInParallel = try fields.flag("parallel_tool_calls") ?? true
         if tools != nil, settings.grammar != nil {
             throw .unsupported("response_format", "an answer held to a grammar could not call 'tools'")
         }
@@ -49,6 +57,8 @@ struct ChatRequest {
     /// What the model is asked.
     func generation(adapter: String?) -> GenerationRequest {
         var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)
+        request.grammar = callGrammar ?? request.grammar
+        if tools != nil, !callsInParallel { request.stops.append(ToolCallText.closing) }
         request.messages = messages
         request.prefill = prefill
         request.tools = tools
@@ -63,26 +73,6 @@ struct ChatRequest {
             throw .invalid("'top_logprobs' is only for 'logprobs': true", param: "top_logprobs")
         }
         return isWanted ? alternatives ?? 0 : nil
-    }
-
-    private static func tools(_ fields: inout RequestFields) throws(APIError) -> String? {
-        let tools = try fields.array("tools") ?? []
-        for (index, tool) in tools.enumerated() {
-            let place = "tools[\(index)]"
-            guard tool["type"]?.string == "function", let function = tool["function"],
-                let name = function["name"]?.string,
-                !name.isEmpty
-            else {
-                throw .invalid("'\(place)' must be {\"type\": \"function\", \"function\": {\"name\", …}}", param: place)
-            }
-        }
-        switch fields.tree("tool_choice") {
-        case nil: break
-        case .string(let word) where word == Array("auto".utf8): break
-        case .string(let word) where word == Array("none".utf8): return nil
-        default: throw .unsupported("tool_choice", "a model cannot be made to call a tool; use \"auto\" or \"none\"")
-        }
-        return tools.isEmpty ? nil : JSONTree.array(tools).text
     }
 
     private static func message(_ tree: JSONTree, at place: String) throws(APIError) -> Message {

@@ -17,17 +17,17 @@ struct GenerationSettings {
 
     /// Parameters that OpenAI has and that change nothing here.
     static let harmless: Set<String> = [
-        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls",
+        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
     ]
 
     /// - Parameter tokens: how many tokens an answer has when the request does not say.
     init(_ fields: inout RequestFields, _ options: ServerOptions, tokens: Int) throws(APIError) {
         choices = try fields.integer("n", in: 1...options.maximumChoices) ?? 1
         stops = try Self.stops(&fields)
-        let limit = 1...options.maximumTokens
-        let older = try fields.integer("max_tokens", in: limit)
-        let newer = try fields.integer("max_completion_tokens", in: limit)
-        maximumTokens = newer ?? older ?? min(tokens, options.maximumTokens)
+        let older = try fields.integer("max_tokens", in: 1...Int.max)
+        let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
+        // Clients send what their own models can write at most; an answer that is cut says so by its `finish_reason`.
+        maximumTokens = min(newer ?? older ?? tokens, options.maximumTokens)
         let temperature = try fields.number("temperature", in: 0...2) ?? options.temperature
         let topP = try fields.number("top_p", in: 0...1) ?? 1
         // vLLM's sign for all tokens is -1.

@@ -66,7 +66,10 @@ struct RequestFields {
         guard case .number(let digits) = tree, let value = Int(digits), range.contains(value) else {
             let wanted =
                 range == Int.min...Int.max
-                ? "a whole number" : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+                ? "a whole number"
+                : range.upperBound == Int.max
+                    ? "a whole number of at least \(range.lowerBound)"
+                    : "a whole number from \(range.lowerBound) to \(range.upperBound)"
             throw .invalid("'\(place(name))' must be \(wanted)", param: place(name))
         }
         return value

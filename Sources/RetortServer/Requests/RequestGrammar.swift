@@ -11,13 +11,20 @@ enum RequestGrammar {
             throw .invalid(
                 "'response_format' and 'structured_outputs' exclude each other", param: "structured_outputs")
         }
-        return format ?? other
+        let grammar = format ?? other
+        do {
+            try grammar?.check()
+        } catch {
+            let place = format == nil ? "structured_outputs" : "response_format"
+            throw .invalid("'\(place)': \(error)", param: place, code: "unusable_grammar")
+        }
+        return grammar
     }
 
-    /// A grammar is followed anew for every token.
+    /// The longest text of a schema or of a list of choices, in bytes.
     private static let longest = 1 << 16
 
-    /// The longest text of a schema or of a list of choices, in bytes.
+    /// Refuses what is too long to be worked on.
     private static func bound(_ tree: JSONTree, at place: String) throws(APIError) {
         guard tree.text.utf8.count <= longest else {
             throw .invalid("'\(place)' is longer than \(longest) bytes", param: place)

@@ -1,10 +1,10 @@
 import RetortCore
 
 /// Tool calls as models of the Hermes and Qwen kind write them: `<tool_call>`, a JSON object of name and arguments,
-/// `</tool_call>`. One form for calls that are shown to a model and for those that it makes.
+/// `</tool_call>`. Calls are shown to every model in this form, and a model that must call is made to call in it.
 enum ToolCallText {
     static let opening = "<tool_call>"
-    private static let closing = "</tool_call>"
+    static let closing = "</tool_call>"
 
     /// A call that a model made.
     struct Call: Equatable {
@@ -30,48 +30,14 @@ enum ToolCallText {
         return blocks.joined(separator: "\n")
     }
 
-    /// Reads calls from the text of a model.
-    /// - Returns: the text before the first call, and the calls; none when one of them cannot be read.
-    static func read(_ text: String) -> (text: String, calls: [Call]) {
-        guard let first = text.firstRange(of: opening) else { return (text, []) }
-        var calls: [Call] = []
-        for block in text[first.upperBound...].split(separator: opening, omittingEmptySubsequences: false) {
-            let inner = block.firstRange(of: closing).map { block[..<$0.lowerBound] } ?? block
-            guard let tree = try? JSONTree.parse(Array(inner.utf8)), let name = tree["name"]?.string,
-                let arguments = tree["arguments"], case .object = arguments
-            else { return (text, []) }
-            calls.append(Call(name: name, arguments: arguments.text))
+    /// One call of one of some functions.
+    static func grammar(_ functions: [(name: String, arguments: JSONSchema)]) -> OutputGrammar {
+        let calls = functions.map { function in
+            OutputGrammar.sequence([
+                .text("\(ExactJSON.text(.string(function.name))), \"arguments\": "), .json(function.arguments),
+            ])
         }
-        var before = text[..<first.lowerBound]
-        while before.last?.isWhitespace == true { before.removeLast() }
-        return (String(before), calls)
-    }
-}
-
-/// Holds back from a stream what is or may become a tool call.
-struct ToolCallHold {
-    private var held = ""
-
-    /// Takes new text; returns what can be no call.
-    mutating func push(_ text: String) -> String {
-        held += text
-        let mark = ToolCallText.opening
-        let safe: Substring
-        if let start = held.firstRange(of: mark)?.lowerBound {
-            safe = held[..<start]
-        } else {
-            let overlap = (1..<mark.count).reversed().first { held.hasSuffix(mark.prefix($0)) } ?? 0
-            safe = held.dropLast(overlap)
-        }
-        let text = String(safe)
-        held.removeFirst(text.count)
-        return text
-    }
-
-    /// The rest, when no more comes: text, or calls.
-    mutating func finish() -> (text: String, calls: [ToolCallText.Call]) {
-        defer { held = "" }
-        return ToolCallText.read(held)
+        return .sequence([.text("\(opening)\n{\"name\": "), .oneOf(calls), .text("}\n\(closing)")])
     }
 }
 

@@ -15,6 +15,9 @@ import ServiceLifecycle
 /// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
+/// Bodies must be declared as JSON, so that no page in a browser can ask the server without leave; where no key is asked for and
+/// the server listens on this machine only, it must be asked by an address or as `localhost`.
+///
 /// A call that cannot be read is answered with status 422, one too many with 503, one too slow with 504; each has the
 /// protocol's own form, an `error` and an empty `response`.
 public struct VirtualAPIServer: Service {
@@ -22,6 +25,7 @@ public struct VirtualAPIServer: Service {
     private let host: String
     private let port: Int
     private let seconds: Double
+    private let options: ServerOptions
     private let admission: Admission
     private let logger: Logger
     private let onStart: @Sendable (_ port: Int) async -> Void
@@ -33,16 +37,27 @@ public struct VirtualAPIServer: Service {
     ///   - port: 0 takes any free one.
     ///   - maximumRunning: the most calls that are worked on at once; four times as many may wait.
     ///   - seconds: the longest a call may take, its wait included.
+    ///   - keys: who may ask.
+    ///   - clientSeconds: the longest a client may take to send its call.
+    ///   - maximumConnections: further ones wait to be accepted.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ apis: any VirtualAPIs, host: String = "127.0.0.1", port: Int = 8080, maximumRunning: Int = 32,
-        seconds: Double = 120, logger: Logger = Logger(label: "retort.apis"),
+        seconds: Double = 120, keys: APIKeys = APIKeys(), clientSeconds: Double = 30, maximumConnections: Int = 1024,
+        logger: Logger = Logger(label: "retort.apis"),
         onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
         self.apis = apis
         self.host = host
         self.port = port
         self.seconds = seconds
+        var options = ServerOptions()
+        options.host = host
+        options.keys = keys
+        options.clientSeconds = clientSeconds
+        options.maximumConnections = maximumConnections
+        options.maximumBodyBytes = Self.longestBody
+        self.options = options
         admission = Admission(running: maximumRunning, waiting: 4 * maximumRunning, patience: .seconds(seconds))
         self.logger = logger
         self.onStart = onStart
@@ -52,6 +67,9 @@ public struct VirtualAPIServer: Service {
     /// - Throws: `ServerError` when it cannot listen.
     public func run() async throws {
         let router = Router(context: ServerContext.self)
+        router.add(middleware: VirtualErrorMiddleware())
+        router.add(middleware: HostMiddleware(options: options))
+        router.add(middleware: KeyMiddleware(keys: options.keys))
         router.post("/virtual") { request, context in await answer(request, context) }
         router.get("/health") { _, _ in
             let load = admission.load
@@ -63,7 +81,13 @@ public struct VirtualAPIServer: Service {
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(
             router: router,
-            configuration: ApplicationConfiguration(address: .hostname(host, port: port), serverName: "retort"),
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [ClientPresence()],
+                    idleTimeout: .nanoseconds(Int64(options.clientSeconds * 2e9)))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(host, port: port), serverName: "retort",
+                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
             onServerRunning: { [onStart, port] channel in await onStart(channel.localAddress?.port ?? port) },
             logger: quiet)
         do {
@@ -79,8 +103,10 @@ public struct VirtualAPIServer: Service {
         }
         let call: VirtualCall
         do {
-            let body = try await request.body.collect(upTo: Self.longestBody)
-            call = try ExactJSON.decode(VirtualCall.self, from: body.readableBytesView)
+            let body = try await context.body(of: request, options)
+            call = try ExactJSON.decode(VirtualCall.self, from: body)
+        } catch let error as APIError where error.status != .contentTooLarge {
+            return refuse(error.status, error.message)
         } catch {
             let fields = "category, tool_name, api_name and tool_input"
             return refuse(.unprocessableContent, "the body is not a JSON object with \(fields)")

@@ -1,0 +1,233 @@
+import RetortCore
+
+/// Reads calls from what a model writes, in the forms that models of several families have:
+///
+/// | family | form |
+/// | --- | --- |
+/// | Hermes, Qwen | `<tool_call>{"name", "arguments"}</tool_call>`, as often as it calls |
+/// | Llama 3 | `{"name", "parameters"}`, several apart by `;`, with or without `<|python_tag|>`; `<function=NAME>{…}</function>` |
+/// | Mistral | `[TOOL_CALLS][{"name", "arguments"}, …]`, `[TOOL_CALLS]NAME[ARGS]{…}`; the mark is a special token and may be missing |
+/// | others | the same objects or a list of them, as the whole reply or in a code fence |
+///
+/// Where no mark says that a call comes, only names of tools that were offered are calls.
+struct ToolCallReader: Sendable {
+    /// The tools that were offered.
+    let names: Set<String>
+
+    private static let mistral = "[TOOL_CALLS]"
+    private static let arguments = "[ARGS]"
+    private static let python = "<|python_tag|>"
+    private static let function = "<function="
+    private static let fence = "```"
+    private static let marks = [ToolCallText.opening, mistral, python, function, fence]
+
+    /// Reads a reply.
+    /// - Returns: the text before the first call, and the calls; all of the text and none when they cannot be read.
+    func read(_ text: String) -> (text: String, calls: [ToolCallText.Call]) {
+        for start in starts(in: text) {
+            guard let calls = calls(text[start...]), !calls.isEmpty else { continue }
+            var before = text[..<start]
+            while before.last?.isWhitespace == true { before.removeLast() }
+            return (String(before), calls)
+        }
+        return (text, [])
+    }
+
+    /// Where calls may begin in a reply, first to last.
+    private func starts(in text: String) -> [String.Index] {
+        var found = Self.marks.flatMap { mark in
+            text.ranges(of: mark).filter { mark != Self.fence || Self.mayHoldCall(text[$0.upperBound...]) }
+                .map(\.lowerBound)
+        }
+        if let first = text.firstIndex(where: { !$0.isWhitespace }), "{[".contains(text[first]),
+            !text[first...].hasPrefix(Self.mistral)
+        {
+            found.append(first)
+        }
+        return found.sorted()
+    }
+
+    /// Where calls may begin in a reply so far, whose end may be the beginning of a mark; nil where they cannot.
+    func start(in text: String) -> String.Index? {
+        let cut = Self.marks.compactMap { mark in
+            (1..<mark.count).reversed().first { text.hasSuffix(mark.prefix($0)) }
+                .map { text.index(text.endIndex, offsetBy: -$0) }
+        }
+        return (starts(in: text).prefix(1) + cut).min()
+    }
+
+    /// Whether what follows a code fence is JSON, or may become it.
+    private static func mayHoldCall(_ text: Substring) -> Bool {
+        let rest = text.drop { $0.isLetter || $0 == "_" }.drop(while: \.isWhitespace)
+        return rest.first.map { "{[".contains($0) } ?? true
+    }
+
+    private func calls(_ text: Substring) -> [ToolCallText.Call]? {
+        if text.hasPrefix(ToolCallText.opening) { return hermes(text) }
+        if text.hasPrefix(Self.mistral) { return mistral(text) }
+        if text.hasPrefix(Self.function) { return functions(text) }
+        if text.hasPrefix(Self.python) { return objects(text.dropFirst(Self.python.count)) }
+        if text.hasPrefix(Self.fence) { return fenced(text) }
+        return objects(text)?.offered(names)
+    }
+
+    private func hermes(_ text: Substring) -> [ToolCallText.Call]? {
+        var calls: [ToolCallText.Call] = []
+        for block in text.split(separator: ToolCallText.opening) where !block.allSatisfy(\.isWhitespace) {
+            let inner = block.firstRange(of: ToolCallText.closing).map { block[..<$0.lowerBound] } ?? block
+            guard let tree = try? JSONTree.parse(Array(inner.utf8)), let call = ToolCallText.Call(tree) else {
+                return nil
+            }
+            calls.append(call)
+        }
+        return calls
+    }
+
+    private func mistral(_ text: Substring) -> [ToolCallText.Call]? {
+        var calls: [ToolCallText.Call] = []
+        for block in text.split(separator: Self.mistral) where !block.allSatisfy(\.isWhitespace) {
+            if let list = objects(block) {
+                calls += list
+                continue
+            }
+            // A name, and its arguments behind it.
+            guard let brace = block.firstIndex(of: "{") else { return nil }
+            var name = block[..<brace]
+            if name.hasSuffix(Self.arguments) { name = name.dropLast(Self.arguments.count) }
+            guard let call = ToolCallText.Call(name: name, arguments: block[brace...]) else { return nil }
+            calls.append(call)
+        }
+        return calls
+    }
+
+    private func functions(_ text: Substring) -> [ToolCallText.Call]? {
+        var calls: [ToolCallText.Call] = []
+        for block in text.split(separator: Self.function) {
+            guard let end = block.firstIndex(of: ">") else { return nil }
+            let rest = block[block.index(after: end)...]
+            let inner = rest.firstRange(of: "</function>").map { rest[..<$0.lowerBound] } ?? rest
+            guard let call = ToolCallText.Call(name: block[..<end], arguments: inner) else { return nil }
+            calls.append(call)
+        }
+        return calls
+    }
+
+    private func fenced(_ text: Substring) -> [ToolCallText.Call]? {
+        let inner = text.dropFirst(Self.fence.count).drop { $0.isLetter || $0 == "_" }
+        guard let end = inner.firstRange(of: Self.fence) else { return objects(inner)?.offered(names) }
+        let rest = inner[end.upperBound...]
+        // What follows would be lost.
+        guard rest.allSatisfy(\.isWhitespace) else { return nil }
+        return objects(inner[..<end.lowerBound])?.offered(names)
+    }
+
+    /// Objects or lists of them, apart by blanks, commas or semicolons; nil when anything else is there.
+    private func objects(_ text: Substring) -> [ToolCallText.Call]? {
+        var calls: [ToolCallText.Call] = []
+        var rest = text.drop { $0.isWhitespace || $0 == ";" || $0 == "," }
+        while !rest.isEmpty {
+            guard let end = Self.end(of: rest), let tree = try? JSONTree.parse(Array(rest[..<end].utf8)) else {
+                return nil
+            }
+            for element in tree.array ?? [tree] {
+                guard let call = ToolCallText.Call(element) else { return nil }
+                calls.append(call)
+            }
+            rest = rest[end...].drop { $0.isWhitespace || $0 == ";" || $0 == "," }
+        }
+        return calls
+    }
+
+    /// Where the object or list at the beginning ends.
+    private static func end(of text: Substring) -> String.Index? {
+        var depth = 0
+        var (isText, isEscaped) = (false, false)
+        for index in text.indices {
+            let character = text[index]
+            if isText {
+                if isEscaped {
+                    isEscaped = false
+                } else if character == "\\" {
+                    isEscaped = true
+                } else if character == "\"" {
+                    isText = false
+                }
+                continue
+            }
+            switch character {
+            case "\"": isText = true
+            case "{", "[": depth += 1
+            case "}", "]":
+                depth -= 1
+                if depth == 0 { return text.index(after: index) }
+            default: if depth == 0 { return nil }
+            }
+        }
+        return nil
+    }
+}
+
+extension ToolCallText.Call {
+    /// An object with a name, and arguments as an object, or as the text of one.
+    fileprivate init?(_ tree: JSONTree) {
+        guard let name = tree["name"]?.string, !name.isEmpty, let value = tree["arguments"] ?? tree["parameters"] else {
+            return nil
+        }
+        var arguments = value
+        if let text = value.bytes, let parsed = try? JSONTree.parse(text) { arguments = parsed }
+        guard case .object = arguments else { return nil }
+        self.init(name: name, arguments: arguments.text)
+    }
+
+    fileprivate init?(name: Substring, arguments: Substring) {
+        let name = name.drop(while: \.isWhitespace).prefix { !$0.isWhitespace }
+        guard !name.isEmpty, let tree = try? JSONTree.parse(Array(arguments.utf8)), case .object = tree else {
+            return nil
+        }
+        self.init(name: String(name), arguments: tree.text)
+    }
+}
+
+extension [ToolCallText.Call] {
+    /// All, when each is of a tool that was offered.
+    fileprivate func offered(_ names: Set<String>) -> [ToolCallText.Call]? {
+        allSatisfy { names.contains($0.name) } ? self : nil
+    }
+}
+
+/// Holds back from a stream what is or may become a tool call.
+struct ToolCallHold: Sendable {
+    private let reader: ToolCallReader
+    private var held = ""
+    /// Whether anything was shown: an object behind it is no whole reply.
+    private var hasShown = false
+
+    init(_ reader: ToolCallReader) { self.reader = reader }
+
+    /// Takes new text; returns what can be no call.
+    mutating func push(_ text: String) -> String {
+        held += text
+        let safe = start
+        let shown = String(held[..<safe])
+        held.removeSubrange(..<safe)
+        hasShown = hasShown || shown.contains { !$0.isWhitespace }
+        return shown
+    }
+
+    /// Where the held text may be a call.
+    private var start: String.Index {
+        guard hasShown else { return reader.start(in: held) ?? held.endIndex }
+        // Behind other text a brace begins no call.
+        let text = "." + held
+        guard let found = reader.start(in: text) else { return held.endIndex }
+        return held.index(held.startIndex, offsetBy: text.distance(from: text.startIndex, to: found) - 1)
+    }
+
+    /// The rest, when no more comes: text, or calls.
+    mutating func finish() -> (text: String, calls: [ToolCallText.Call]) {
+        defer { held = "" }
+        guard hasShown else { return reader.read(held) }
+        let (text, calls) = reader.read("." + held)
+        return calls.isEmpty ? (held, []) : (String(text.dropFirst()), calls)
+    }
+}

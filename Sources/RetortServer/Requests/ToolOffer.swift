@@ -1,0 +1,104 @@
+import RetortCore
+
+/// The tools of a chat, and whether one must be called.
+struct ToolOffer {
+    /// As they were sent, for the chat template; nil when none may be called.
+    let text: String?
+    let names: Set<String>
+    /// What the answer must be when it must be a call.
+    let grammar: OutputGrammar?
+
+    private struct Function {
+        let name: String
+        let parameters: JSONTree?
+        let place: String
+    }
+
+    init(_ fields: inout RequestFields) throws(APIError) {
+        let tools = try fields.array("tools") ?? []
+        var functions: [Function] = []
+        for (index, tool) in tools.enumerated() {
+            let place = "tools[\(index)]"
+            guard tool["type"]?.string == "function", let function = tool["function"],
+                let name = function["name"]?.string,
+                !name.isEmpty
+            else {
+                throw .invalid("'\(place)' must be {\"type\": \"function\", \"function\": {\"name\", …}}", param: place)
+            }
+            functions.append(
+                Function(name: name, parameters: function["parameters"], place: "\(place).function.parameters"))
+        }
+        names = Set(functions.map(\.name))
+        let wanted: [Function]?
+        switch fields.tree("tool_choice") {
+        case nil: wanted = nil
+        case .string(let word) where word == Array("auto".utf8): wanted = nil
+        case .string(let word) where word == Array("none".utf8):
+            (text, grammar) = (nil, nil)
+            return
+        case .string(let word) where word == Array("required".utf8): wanted = functions
+        case .some(let tree):
+            wanted = [try Self.named(tree, functions)]
+        }
+        text = tools.isEmpty ? nil : JSONTree.array(tools).text
+        guard let wanted else {
+            grammar = nil
+            return
+        }
+        guard !wanted.isEmpty else {
+            throw .invalid("'tool_choice' asks for a call, and there are no 'tools'", param: "tool_choice")
+        }
+        grammar = try Self.grammar(wanted)
+    }
+
+    /// The function of `{"type": "function", "function": {"name"}}`.
+    private static func named(_ tree: JSONTree, _ functions: [Function]) throws(APIError) -> Function {
+        guard tree["type"]?.string == "function", let name = tree["function"]?["name"]?.string else {
+            throw .unsupported(
+                "tool_choice",
+                "use \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": …}}")
+        }
+        guard let function = functions.first(where: { $0.name == name }) else {
+            throw .invalid("'tool_choice' names '\(name)', which is none of 'tools'", param: "tool_choice")
+        }
+        return function
+    }
+
+    private static func grammar(_ functions: [Function]) throws(APIError) -> OutputGrammar {
+        var calls: [(name: String, arguments: JSONSchema)] = []
+        for function in functions {
+            let schema = try schema(function)
+            do {
+                try OutputGrammar.json(schema).check()
+            } catch {
+                throw .invalid("'\(function.place)': \(error)", param: function.place, code: "unusable_grammar")
+            }
+            calls.append((function.name, schema))
+        }
+        return ToolCallText.grammar(calls)
+    }
+
+    /// The arguments' schema: an object, whatever else it says.
+    private static func schema(_ function: Function) throws(APIError) -> JSONSchema {
+        guard let parameters = function.parameters, !parameters.isNull else { return .anyObject }
+        let place = function.place
+        do {
+            var json = try ExactJSON.value(of: parameters.text)
+            guard var members = json.object else {
+                throw APIError.invalid("'\(place)' must be an object", param: place)
+            }
+            if members["type"] == nil {
+                members["type"] = "object"
+                json = .object(members)
+            }
+            guard json["type"] == "object" else {
+                throw APIError.invalid("'\(place).type' must be \"object\"", param: "\(place).type")
+            }
+            return try JSONSchema(json)
+        } catch let error as APIError {
+            throw error
+        } catch {
+            throw .invalid("'\(place)': \(error)", param: place)
+        }
+    }
+}
