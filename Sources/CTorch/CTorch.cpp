@@ -243,6 +243,21 @@ int ct_top(const ct_tensor *x, int64_t count, ct_tensor **top_values, ct_tensor 
     });
 }
 
+int ct_largest_components(const ct_tensor *x, int64_t count, ct_tensor **left, ct_tensor **right) {
+    return perform([&] {
+        auto [u, values, v] = at::linalg_svd(x->value, false);
+        *left = new ct_tensor{at::narrow(u, 1, 0, count) * at::narrow(values, 0, 0, count)};
+        *right = new ct_tensor{at::narrow(v, 0, 0, count).contiguous()};
+    });
+}
+int ct_orthogonal_components(const ct_tensor *x, int64_t count, ct_tensor **left, ct_tensor **right) {
+    return perform([&] {
+        auto [q, r] = at::linalg_qr(x->value);
+        *left = new ct_tensor{at::narrow(q, 1, 0, count).contiguous()};
+        *right = new ct_tensor{at::narrow(r, 0, 0, count).contiguous()};
+    });
+}
+
 ct_tensor *ct_reshape(const ct_tensor *x, const int64_t *shape, int rank) {
     return make([&] { return at::reshape(x->value, extents(shape, rank)); });
 }

@@ -64,14 +64,14 @@ public actor LocalModel: LanguageModel {
     private nonisolated let executor: EngineExecutor
     private let options: Options
     private let vocabularySize: Int
-    private let tokenizer: Tokenizer
-    private let template: any ChatTemplate
-    private let endTokens: Set<Int>
+    private let voice: Voice
+    /// Of adapters that bring a tokenizer or a chat template of their own, by number.
+    private let adapterVoices: [Int: Voice]
     private let adapterNumbers: [String: Int]
     private let decoder: BatchDecoder
     private let prefixes: PrefixStore?
-    /// For requests with a grammar; made for the first of them.
-    private lazy var vocabulary = TokenTrie(tokenizer, endTokens: endTokens)
+    /// For requests with a grammar, by whose voice; each made for the first of them.
+    private var vocabularies: [Int?: TokenTrie] = [:]
     private var waiting: [PendingRequest] = []
     private var running: [RunningSample] = []
     private var isLooping = false
@@ -88,17 +88,18 @@ public actor LocalModel: LanguageModel {
         self.identity = identity ?? folder.lastPathComponent
         parameterCount = network.parameterCount
         let names = options.adapters.keys.sorted()
+        var voices: [Int: Voice] = [:]
         for (number, name) in names.enumerated() {
             guard let folder = options.adapters[name] else { continue }
             try AdapterFile.attach(folder, to: network, servedAs: number)
+            voices[number] = try Voice(adapter: folder)
         }
+        adapterVoices = voices
         adapterNumbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         if let packing = options.packing { try network.pack(packing) }
         contextLength = network.configuration.maximumPositions
         vocabularySize = network.configuration.vocabularySize
-        tokenizer = checkpoint.tokenizer
-        template = checkpoint.template
-        endTokens = checkpoint.endTokens
+        voice = checkpoint.voice
         let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
         decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
         prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
@@ -134,8 +135,8 @@ public actor LocalModel: LanguageModel {
                 }
                 pending.adapter = number
             }
-            pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary) }
-            pending.prompt = try prompt(of: pending.request)
+            pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary(of: pending.adapter)) }
+            pending.prompt = try prompt(of: pending.request, in: voice(of: pending.adapter))
             guard pending.prompt.count < contextLength else {
                 throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)
             }
@@ -148,25 +149,36 @@ public actor LocalModel: LanguageModel {
         Task { await self.loop() }
     }
 
-    private func prompt(of request: GenerationRequest) throws -> [Int32] {
+    private func voice(of adapter: Int?) -> Voice { adapter.flatMap { adapterVoices[$0] } ?? voice }
+
+    private func vocabulary(of adapter: Int?) -> TokenTrie {
+        let key = adapter.flatMap { adapterVoices[$0] == nil ? nil : $0 }
+        if let known = vocabularies[key] { return known }
+        let voice = voice(of: adapter)
+        let vocabulary = TokenTrie(voice.tokenizer, endTokens: voice.endTokens)
+        vocabularies[key] = vocabulary
+        return vocabulary
+    }
+
+    private func prompt(of request: GenerationRequest, in voice: Voice) throws -> [Int32] {
         let tokens: [Int32]
         switch request.plain {
-        case .text(let text): tokens = tokenizer.opening + tokenizer.encode(text, specials: .recognised)
-        case .tokens(let ids):
-            if let stranger = ids.first(where: { !(0..<vocabularySize).contains(Int($0)) }) {
-                throw LanguageModelError.unusablePrompt(
-                    "\(stranger) is no token; the vocabulary has 0 to \(vocabularySize - 1)")
-            }
-            tokens = ids
+        case .text(let text): tokens = voice.tokenizer.opening + voice.tokenizer.encode(text, specials: .recognised)
+        case .tokens(let ids): tokens = ids
         case nil:
             do {
-                let template = try request.tools.map(template.offering) ?? template
+                let template = try request.tools.map(voice.template.offering) ?? voice.template
                 tokens = try template.render(
-                    request.messages, then: .generation(prefill: request.prefill), with: tokenizer
+                    request.messages, then: .generation(prefill: request.prefill), with: voice.tokenizer
                 ).tokens
             } catch {
                 throw LanguageModelError.unusablePrompt("\(error)")
             }
+        }
+        // A tokenizer may have more tokens than the weights.
+        if let stranger = tokens.first(where: { !(0..<vocabularySize).contains(Int($0)) }) {
+            throw LanguageModelError.unusablePrompt(
+                "\(stranger) is no token; the vocabulary has 0 to \(vocabularySize - 1)")
         }
         guard !tokens.isEmpty else { throw LanguageModelError.unusablePrompt("it is empty") }
         return tokens
@@ -202,7 +214,9 @@ public actor LocalModel: LanguageModel {
         }
         guard !batch.isEmpty else { return }
         let started = batch.flatMap { pending in
-            (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
+            (0..<pending.request.samples).map {
+                RunningSample(pending, index: $0, tokenizer: voice(of: pending.adapter).tokenizer)
+            }
         }
         let prompts = batch.map { pending in
             BatchDecoder.Prompt(
@@ -231,6 +245,7 @@ public actor LocalModel: LanguageModel {
     /// Gives each sample from row `first` on its new token.
     private func accept(_ choices: [TokenChooser.Choice], from first: Int) {
         for (sample, choice) in zip(running[first...], choices) {
+            let endTokens = voice(of: sample.pending.adapter).endTokens
             sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
         }
     }
