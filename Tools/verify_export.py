@@ -27,15 +27,16 @@ def with_llama_cpp(path):
         model.eval(ids)
         return np.array(model.scores[len(ids) - 1])
 
-    return tokens, scores
+    return tokens, scores, lambda question: None
 
 
 def with_transformers(path):
+    """As users open it: by the Auto classes, which go by the folder's own settings."""
     import torch
-    from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))
+    tokenizer = AutoTokenizer.from_pretrained(path)
 
     def tokens(text):
         return tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -44,7 +45,14 @@ def with_transformers(path):
         with torch.no_grad():
             return model(torch.tensor([ids])).logits[0, -1].numpy()
 
-    return tokens, scores
+    def chat(question):
+        if tokenizer.chat_template is None:
+            return None
+        chat = [{"role": "user", "content": question}]
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        return tokens(text)
+
+    return tokens, scores, chat
 
 
 def main():
@@ -52,11 +60,14 @@ def main():
     is_gguf = path.suffix == ".gguf"
     golden = json.loads((path.with_suffix(".golden.json") if is_gguf else path / "golden.json").read_text())
     limit = float(sys.argv[2]) if len(sys.argv) > 2 else 0.1
-    tokens, scores = (with_llama_cpp if is_gguf else with_transformers)(path)
+    tokens, scores, chat = (with_llama_cpp if is_gguf else with_transformers)(path)
     for text in golden["texts"]:
         found = tokens(text["text"])
         if found != text["tokens"]:
             sys.exit(f"the tokens of {text['text']!r} differ:\n  {text['tokens']}\n  {found}")
+    found = chat(golden["question"])
+    if found is not None and found != golden["tokens"]:
+        sys.exit(f"the tokens of the chat differ:\n  {golden['tokens']}\n  {found}")
     first = scores(golden["tokens"])
     spread = float(first.max() - first.min())
     worst = max(abs(float(first[i]) - score) for i, score in zip(golden["likeliest"], golden["scores"])) / spread

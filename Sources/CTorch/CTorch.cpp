@@ -250,6 +250,21 @@ int ct_top(const ct_tensor *x, int64_t count, ct_tensor **top_values, ct_tensor 
     });
 }
 
+int ct_largest_components(const ct_tensor *x, int64_t count, ct_tensor **left, ct_tensor **right) {
+    return perform([&] {
+        auto [u, values, v] = at::linalg_svd(x->value, false);
+        *left = new ct_tensor{at::narrow(u, 1, 0, count) * at::narrow(values, 0, 0, count)};
+        *right = new ct_tensor{at::narrow(v, 0, 0, count).contiguous()};
+    });
+}
+int ct_orthogonal_components(const ct_tensor *x, int64_t count, ct_tensor **left, ct_tensor **right) {
+    return perform([&] {
+        auto [q, r] = at::linalg_qr(x->value);
+        *left = new ct_tensor{at::narrow(q, 1, 0, count).contiguous()};
+        *right = new ct_tensor{at::narrow(r, 0, 0, count).contiguous()};
+    });
+}
+
 ct_tensor *ct_reshape(const ct_tensor *x, const int64_t *shape, int rank) {
     return make([&] { return at::reshape(x->value, extents(shape, rank)); });
 }
@@ -368,9 +383,8 @@ ct_tensor *ct_rms_norm(const ct_tensor *x, const ct_tensor *weight, double epsil
 int ct_add_rms_norm(const ct_tensor *x, const ct_tensor *added, const ct_tensor *weight, double epsilon, ct_tensor **sum,
                     ct_tensor **norm) {
     return perform([&] {
-        // Few rows have a kernel of their own, without a way back.
-        const int64_t rows = x->value.numel() / std::max<int64_t>(x->value.size(-1), 1);
-        if (c10::GradMode::is_enabled() || rows > 256) {
+        // Inference has a kernel of its own, without a way back.
+        if (c10::GradMode::is_enabled() || x->value.scalar_type() != at::kBFloat16) {
             if (auto normed = training::rms_norm(x->value, added->value, weight->value, epsilon)) {
                 *sum = new ct_tensor{normed->sum};
                 *norm = new ct_tensor{normed->norm};

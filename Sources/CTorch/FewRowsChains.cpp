@@ -1,5 +1,6 @@
 #include "FewRows.h"
 #include "Lanes.h"
+#include "Threads.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -17,21 +18,49 @@ bool is_plain(const at::Tensor &x) {
 
 }
 
+// One row's norm. Its sum has one order, whatever else is computed, so that a token's norm does not depend on the others.
+static void norm_plainly(const at::BFloat16 *from, const at::BFloat16 *scale, at::BFloat16 *to, int64_t width, float epsilon) {
+    float squares = 0;
+    for (int64_t i = 0; i < width; ++i) squares += static_cast<float>(from[i]) * static_cast<float>(from[i]);
+    const float factor = 1 / std::sqrt(squares / width + epsilon);
+    for (int64_t i = 0; i < width; ++i)
+        to[i] = static_cast<float>(from[i]) * factor * static_cast<float>(scale[i]);
+}
+
+#if defined(__x86_64__)
+
+AVX512 static void norm(const at::BFloat16 *from, const at::BFloat16 *scale, at::BFloat16 *to, int64_t width, float epsilon) {
+    if (width % lanes::places != 0) return norm_plainly(from, scale, to, width, epsilon);
+    __m512 squares = _mm512_setzero_ps();
+    for (int64_t i = 0; i < width; i += lanes::places) {
+        const __m512 values = lanes::floats(0xffff, from + i);
+        squares = _mm512_fmadd_ps(values, values, squares);
+    }
+    const __m512 factor = _mm512_set1_ps(1 / std::sqrt(_mm512_reduce_add_ps(squares) / width + epsilon));
+    for (int64_t i = 0; i < width; i += lanes::places) {
+        const __m512 values = _mm512_mul_ps(_mm512_mul_ps(lanes::floats(0xffff, from + i), factor), lanes::floats(0xffff, scale + i));
+        _mm256_storeu_epi16(to + i, (__m256i)_mm512_cvtneps_pbh(values));
+    }
+}
+
+#endif
+
 std::optional<at::Tensor> few_rows::rms_norm(const at::Tensor &x, const at::Tensor &weight, double epsilon) {
     const int64_t width = x.size(-1), rows = x.numel() / std::max<int64_t>(width, 1);
-    if (!is_plain(x) || rows > 256 || !x.is_contiguous() || !weight.is_contiguous()) return std::nullopt;
+    if (!is_plain(x) || !x.is_contiguous() || !weight.is_contiguous()) return std::nullopt;
     if (weight.scalar_type() != at::kBFloat16 || weight.numel() != width) return std::nullopt;
     at::Tensor y = at::empty_like(x);
     const auto *from = x.const_data_ptr<at::BFloat16>();
     const auto *scale = weight.const_data_ptr<at::BFloat16>();
     auto *to = y.mutable_data_ptr<at::BFloat16>();
-    for (int64_t row = 0; row < rows; ++row, from += width, to += width) {
-        float squares = 0;
-        for (int64_t i = 0; i < width; ++i) squares += static_cast<float>(from[i]) * static_cast<float>(from[i]);
-        const float factor = 1 / std::sqrt(squares / width + static_cast<float>(epsilon));
-        for (int64_t i = 0; i < width; ++i)
-            to[i] = static_cast<float>(from[i]) * factor * static_cast<float>(scale[i]);
-    }
+    auto one = &norm_plainly;
+#if defined(__x86_64__)
+    if (lanes::cpu_fits()) one = &norm;
+#endif
+    Threads::run(rows * width / 65536, [&](int64_t number, int64_t count) {
+        for (int64_t row = rows * number / count; row < rows * (number + 1) / count; ++row)
+            one(from + row * width, scale, to + row * width, width, static_cast<float>(epsilon));
+    });
     return y;
 }
 
@@ -131,12 +160,17 @@ AVX512 static void through(const c10::BFloat16 *x, const c10::BFloat16 *other, c
 }
 
 std::optional<at::Tensor> few_rows::gated(const at::Tensor &x, const at::Tensor &other, Gate gate) {
-    if (!is_plain(x) || !is_plain(other) || x.sizes() != other.sizes() || x.numel() > 1 << 18) return std::nullopt;
+    if (!is_plain(x) || !is_plain(other) || x.sizes() != other.sizes()) return std::nullopt;
     if (!x.is_contiguous() || !other.is_contiguous() || !lanes::cpu_fits()) return std::nullopt;
     at::Tensor y = at::empty_like(x);
     const auto *from = x.const_data_ptr<c10::BFloat16>(), *factors = other.const_data_ptr<c10::BFloat16>();
     auto *to = y.mutable_data_ptr<c10::BFloat16>();
-    (gate == Gate::silu ? through<Gate::silu> : through<Gate::gelu>)(from, factors, to, x.numel());
+    const auto pass = gate == Gate::silu ? through<Gate::silu> : through<Gate::gelu>;
+    const int64_t pieces = (x.numel() + 15) / 16;
+    Threads::run(x.numel() / 65536, [&](int64_t number, int64_t count) {
+        const int64_t first = pieces * number / count * 16, last = std::min(pieces * (number + 1) / count * 16, x.numel());
+        pass(from + first, factors + first, to + first, last - first);
+    });
     return y;
 }
 

@@ -37,7 +37,7 @@ struct ExportCommand: ParsableCommand {
                 throw ValidationError(
                     "\(precision.rawValue) is for GGUF files; end the name in .gguf, or take f16 or bf16")
             }
-            try Checkpoint.write(network, dtype: dtype, tokenizerFrom: checkpoint.folder, to: target)
+            try FolderExport(checkpoint, network).write(dtype: dtype, to: target)
         }
         let fixture = try GoldenFixture(checkpoint, network)
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(fixture), to: golden)

@@ -21,12 +21,20 @@ struct LogitsCommand: ParsableCommand {
     @Option(help: "float32 or bfloat16.") var dtype: DType = .float32
     @Option(help: "A folder with a PEFT adapter to take one training step with.") var lora: String?
 
+    func validate() throws {
+        guard tokens >= 0 else { throw ValidationError("--tokens must be 0 or more") }
+    }
+
     func run() throws {
         let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
         let network = try checkpoint.network(dtype: dtype)
-        let prompt = ids.split(separator: ",").compactMap { Int32($0) }
+        let prompt = try Self.prompt(ids, vocabulary: network.configuration.vocabularySize)
         let scores = try network.scores(of: prompt, at: prompt.indices)
         var result = Result(logits: try prompt.indices.map { try scores.narrowed(0, $0..<$0 + 1).floats() })
+        guard result.logits.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
+            throw CheckpointError.notFinite(
+                file: checkpoint.folder.path, name: try network.firstNotFinite() ?? "the scores of these ids")
+        }
         var sequence = prompt
         for _ in 0..<tokens {
             guard !sequence.isEmpty else { break }
@@ -39,6 +47,17 @@ struct LogitsCommand: ParsableCommand {
             (result.loss, result.gradients) = (step.loss, step.gradients)
         }
         print(String(decoding: try JSONEncoder().encode(result), as: UTF8.self))
+    }
+
+    private static func prompt(_ text: String, vocabulary: Int) throws -> [Int32] {
+        let ids = try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            guard let id = Int32(part.trimmingCharacters(in: .whitespaces)), (0..<vocabulary).contains(Int(id)) else {
+                throw ValidationError(
+                    "--ids: '\(part)' is no token; write numbers from 0 to \(vocabulary - 1), separated by commas")
+            }
+            return id
+        }
+        return ids
     }
 
     private struct Result: Encodable {

@@ -39,8 +39,9 @@ struct RenderCommand: ParsableCommand {
 
     func run() throws {
         let folder = URL(fileURLWithPath: folder)
-        let tokenizer = try Tokenizer(folder)
-        guard let template = try JinjaTemplate(folder: folder, tokenizer: tokenizer) else {
+        let folders = try CheckpointFolders(folder)
+        let tokenizer = try Tokenizer(folders.tokenizer)
+        guard let template = try folders.writtenTemplate(for: tokenizer) else {
             throw CheckpointError.template(file: folder.path, "it holds no chat template")
         }
         let text = try String(contentsOf: URL(fileURLWithPath: chats), encoding: .utf8)

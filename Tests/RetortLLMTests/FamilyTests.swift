@@ -20,6 +20,21 @@ struct Family: Sendable, CustomTestStringConvertible {
 
     static let all = [
         Family("Qwen2", ["model_type": "qwen2", "rope_theta": 1_000_000]),
+        Family(
+            "Qwen2 with windows",
+            ["model_type": "qwen2", "use_sliding_window": true, "sliding_window": 8, "max_window_layers": 2]),
+        Family("Mistral", ["model_type": "mistral", "sliding_window": 8]),
+        Family(
+            "Llama stretched by YaRN",
+            [
+                "model_type": "llama",
+                "rope_parameters": [
+                    "rope_type": "yarn", "rope_theta": 10_000, "factor": 4, "original_max_position_embeddings": 32,
+                ],
+            ]),
+        Family(
+            "Llama with dynamic positions",
+            ["model_type": "llama", "rope_scaling": ["type": "dynamic", "factor": 2]]),
         Family("Qwen3", ["model_type": "qwen3", "head_dim": 16, "tie_word_embeddings": true]),
         Family(
             "Llama 3.1",
@@ -99,9 +114,39 @@ struct FamilyTests {
     @Test(
         "what a family does not do is refused by name",
         arguments: [
-            (["model_type": "qwen2", "use_sliding_window": true], "sliding-window attention"),
             (["model_type": "llama", "hidden_act": "relu"], "the activation 'relu'"),
-            (["model_type": "llama", "rope_scaling": ["rope_type": "yarn"]], "the rope type 'yarn'"),
+            (["model_type": "gemma2", "hidden_activation": "gelu"], "the activation 'gelu'"),
+            (["model_type": "llama", "rope_scaling": ["rope_type": "proportional"]], "the rope type 'proportional'"),
+            (["model_type": "llama", "rope_scaling": ["rope_type": "su", "factor": 2]], "the rope type 'su'"),
+            (["model_type": "llama", "rope_scaling": ["rope_type": "linear", "factor": 2, "alpha": 3]], "'alpha'"),
+            (["model_type": "llama", "rope_scaling": ["rope_type": "dynamic"]], "lacks 'factor'"),
+            (["model_type": "llama", "partial_rotary_factor": 0.5], "'partial_rotary_factor'"),
+            (
+                ["model_type": "phi3", "rope_scaling": ["type": "longrope", "short_factor": [1, 1, 1, 1]]],
+                "'long_factor'"
+            ),
+            (
+                ["model_type": "phi3", "rope_scaling": ["type": "longrope", "short_factor": [1], "long_factor": [1]]],
+                "1 short and 1 long factors for 4 frequencies"
+            ),
+            (["model_type": "gemma2", "use_bidirectional_attention": true], "'use_bidirectional_attention'"),
+            (["model_type": "gemma3_text", "use_bidirectional_attention": true], "'use_bidirectional_attention'"),
+            (["model_type": "qwen2", "is_causal": false], "'is_causal'"),
+            (["model_type": "llama", "attn_temperature_tuning": true], "the setting 'attn_temperature_tuning'"),
+            (["model_type": "llama", "sliding_window": 8], "the setting 'sliding_window'"),
+            (["model_type": "llama", "attention_bias": "yes"], "'attention_bias' is neither true nor false"),
+            (["model_type": "qwen2", "layer_types": ["full_attention"]], "1 layer_types for 4 layers"),
+            (
+                [
+                    "model_type": "qwen3",
+                    "layer_types": ["full_attention", "full_attention", "full_attention", "linear_attention"],
+                ], "the layer type 'linear_attention'"
+            ),
+            (["model_type": "gemma2", "sliding_window": .null], "no 'sliding_window'"),
+            (["architectures": ["Qwen2ForCausalLM"], "model_type": "llama"], "with the model_type 'llama'"),
+            (["model_type": "llama", "quantization_config": ["quant_method": "gptq", "bits": 4]], "gptq, 4 bits"),
+            (["model_type": "llama", "quantization_config": ["quant_method": "fp8"]], "(fp8)"),
+            (["model_type": "llama", "quantization_config": ["load_in_8bit": true]], "bitsandbytes, 8 bits"),
             (["model_type": "qwen3", "num_key_value_heads": 3], "head counts"),
             (["model_type": "llama", "num_hidden_layers": 1_000_000], "out of range"),
             (["model_type": "gemma3_text", "attn_logit_softcapping": 50], "'attn_logit_softcapping'"),

@@ -155,7 +155,11 @@ struct GGUFTests {
         arguments: [
             (["model_type": "qwen3", "attention_bias": true], "qwen3 with a bias on the attention's output"),
             (["model_type": "qwen2", "head_dim": 16], "widths do not add up"),
-            (["model_type": "qwen2", "partial_rotary_factor": 0.5], "turned in part"),
+            (
+                ["model_type": "qwen2", "use_sliding_window": true, "sliding_window": 8, "max_window_layers": 1],
+                "a sliding window"
+            ),
+            (["model_type": "llama", "rope_scaling": ["type": "yarn", "factor": 4]], "stretched by YaRN"),
             (["model_type": "gemma2", "tie_word_embeddings": false], "a head that is not the embedding"),
             (["model_type": "gemma2", "attn_logit_softcapping": .null], "that are not capped"),
             (["model_type": "gemma3_text", "final_logit_softcapping": 30], "that are capped"),
@@ -176,10 +180,6 @@ struct GGUFTests {
                         "sliding_attention": ["rope_theta": 10_000, "rope_type": "linear", "factor": 2],
                     ],
                 ], "otherwise in layers with a window"
-            ),
-            (
-                ["model_type": "phi3", "rope_scaling": ["type": "longrope", "short_factor": [1, 1, 1, 1]]],
-                "4 short factors and 0 long ones"
             ),
         ] as [([String: JSONValue], String)])
     func refused(own: [String: JSONValue], message: String) throws {

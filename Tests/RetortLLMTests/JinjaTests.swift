@@ -38,7 +38,7 @@ struct JinjaTests {
             ("a  {%- if true %} b {% endif -%}  c", "a b c"), ("{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
             (
                 "{{ (-9223372036854775807 - 1) | abs }} {{ (-9223372036854775807 - 1) is divisibleby(-1) }}",
-                "9.223372036854776e+18 True"
+                "9223372036854775808 True"
             ),
             ("{{ range(0, 9223372036854775807, 9223372036854775806) | list | length }} {{ 2 ** -1 }}", "2 0.5"),
             ("{{ 'abc'[0:9223372036854775807:9223372036854775807] }}", "a"),
@@ -46,6 +46,97 @@ struct JinjaTests {
         ])
     func language(template: String, expected: String) throws {
         #expect(try written(template) == expected)
+    }
+
+    @Test(
+        "tojson takes what transformers' does, in its order",
+        arguments: [
+            ("{{ {'b': 'é😀'} | tojson(ensure_ascii=true) }}", #"{"b": "\u00e9\ud83d\ude00"}"#),
+            ("{{ {'b': 'é'} | tojson(true) }}", #"{"b": "\u00e9"}"#),
+            ("{{ {'b': [1, 2], 'a': none} | tojson(sort_keys=true) }}", #"{"a": null, "b": [1, 2]}"#),
+            ("{{ {'b': [1, 2]} | tojson(separators=(',', ':')) }}", #"{"b":[1,2]}"#),
+            ("{{ [1, {'a': 2}] | tojson(indent=2) }}", "[\n  1,\n  {\n    \"a\": 2\n  }\n]"),
+            ("{{ [1] | tojson(indent='--') }}", "[\n--1\n]"), ("{{ [1, 2] | tojson(indent=0) }}", "[\n1,\n2\n]"),
+            ("{{ [1, 2] | tojson(false, none, ['; ', '=']) }}", "[1; 2]"),
+            ("{{ [1.5, 2.0, true, '\u{7F}\u{2}'] | tojson }}", "[1.5, 2.0, true, \"\u{7F}\\u0002\"]"),
+        ])
+    func json(template: String, expected: String) throws {
+        #expect(try written(template) == expected)
+    }
+
+    @Test(
+        "tojson refuses what Python's would",
+        arguments: [
+            "{{ [1] | tojson(colour=1) }}", "{{ [1] | tojson(separators='x') }}", "{{ missing | tojson }}",
+            "{{ [1] | tojson(true, none, none, false, 1) }}", "{{ [1] | tojson(true, ensure_ascii=true) }}",
+        ])
+    func badJSON(template: String) { #expect(throws: JinjaError.self) { try written(template) } }
+
+    @Test(
+        "whole numbers of any size stay what they are",
+        arguments: [
+            ("{{ x | tojson }} {{ x }}", "18446744073709551616 18446744073709551616"),
+            ("{{ x is integer }} {{ x is number }} {{ x is float }}", "True True False"),
+            ("{{ x > 3 }} {{ x == x }} {{ x == y }} {{ x < y }}", "True True False True"),
+            (
+                "{{ -x }} {{ x | string | length }} {{ '36893488147419103232' | int }}",
+                "-18446744073709551616 20 36893488147419103232"
+            ),
+        ])
+    func large(template: String, expected: String) throws {
+        #expect(try written(template, #", "x": 18446744073709551616, "y": 18446744073709551617"#) == expected)
+    }
+
+    @Test("of two members with one name the last counts, at the first one's place")
+    func equalMembers() throws {
+        #expect(try written("{{ x | tojson }}", #", "x": {"a": 1, "b": 2, "a": 3}"#) == #"{"a": 3, "b": 2}"#)
+    }
+
+    /// A folder with named templates.
+    private func named(_ templates: String, in folder: URL) throws -> JinjaTemplate? {
+        try Data("{\"chat_template\": \(templates)}".utf8)
+            .write(to: folder.appendingPathComponent("tokenizer_config.json"))
+        return try JinjaTemplate(folder: folder, tokenizer: tokenizer)
+    }
+
+    @Test("a template named tool_use counts where tools are offered, from a list or from files")
+    func toolUse() throws {
+        let folder = try ScratchFolder()
+        func entry(_ name: String, _ mark: String) -> String {
+            let text = try? String(
+                decoding: JSONEncoder().encode(mark + "{{ tools | length if tools }}" + chatML), as: UTF8.self)
+            return "{\"name\": \"\(name)\", \"template\": \(text ?? "")}"
+        }
+        func check(_ template: JinjaTemplate) throws {
+            func text(_ more: String) throws -> String {
+                try template.text(json: Data(#"{"messages":[]\#(more)}"#.utf8))
+            }
+            #expect(try text("") == "plain ")
+            #expect(try text(#", "tools": [1, 2]"#) == "tools 2")
+            #expect(try text(#", "tools": null"#) == "plain ")
+            let offered = try template.offering("[{\"a\": 1}]")
+            let tokens = try offered.render([Message(.user, "x")], then: .nothing, with: tokenizer).tokens
+            #expect(tokenizer.decode(tokens).hasPrefix("tools 1"))
+        }
+        try check(
+            #require(try named("[\(entry("default", "plain ")), \(entry("tool_use", "tools "))]", in: folder.url)))
+        let more = folder.url.appendingPathComponent("additional_chat_templates")
+        try FileManager.default.createDirectory(at: more, withIntermediateDirectories: true)
+        try Data(("plain {{ tools | length if tools }}" + chatML).utf8)
+            .write(to: folder.url.appendingPathComponent("chat_template.jinja"))
+        try Data(("tools {{ tools | length if tools }}" + chatML).utf8)
+            .write(to: more.appendingPathComponent("tool_use.jinja"))
+        try check(#require(try JinjaTemplate(folder: folder.url, tokenizer: tokenizer)))
+    }
+
+    @Test("templates of which none is the default are refused by name, and so is what is no template")
+    func noDefault() throws {
+        let folder = try ScratchFolder()
+        let error = #expect(throws: CheckpointError.self) {
+            try named(#"[{"name": "rag", "template": "x"}]"#, in: folder.url)
+        }
+        #expect("\(try #require(error))".contains("rag, and none that is named 'default'"))
+        #expect(throws: CheckpointError.self) { try named("[3]", in: folder.url) }
     }
 
     @Test("a statement alone on its line leaves no blank line")

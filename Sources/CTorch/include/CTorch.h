@@ -77,6 +77,11 @@ ct_tensor *_Nullable ct_log_softmax(const ct_tensor *_Nonnull x, int64_t axis);
 ct_tensor *_Nullable ct_cumulative_sum(const ct_tensor *_Nonnull x, int64_t axis);
 int ct_top(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull values,
            ct_tensor *_Nullable *_Nonnull indices);
+// The first columns and rows of two factors whose whole product is the matrix: by singular values, and by QR.
+int ct_largest_components(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull left,
+                          ct_tensor *_Nullable *_Nonnull right);
+int ct_orthogonal_components(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull left,
+                             ct_tensor *_Nullable *_Nonnull right);
 
 // Shape and selection.
 ct_tensor *_Nullable ct_reshape(const ct_tensor *_Nonnull x, const int64_t *_Nonnull shape, int rank);

@@ -1,58 +1,99 @@
 import Foundation
 import RetortCore
 
-extension JinjaTemplate {
+/// The chat templates of a folder, by name: `chat_template.jinja` and `additional_chat_templates/NAME.jinja`, or those in
+/// `tokenizer_config.json`.
+struct TemplateFiles {
+    static let usual = "default"
+    /// The one that counts where functions are offered.
+    static let tools = "tool_use"
+
+    let folder: URL
+    /// Where they were found, for messages.
+    let file: URL
+    let texts: [String: String]
+
+    private static let single = "chat_template.jinja"
+    private static let more = "additional_chat_templates"
     /// Templates are somebody else's programs: longer ones are refused.
     private static let longest = 1 << 20
 
-    /// The template of a checkpoint's folder: `chat_template.jinja`, or the one in `tokenizer_config.json`; nil when it
-    /// has none.
+    /// - Returns: nil for a folder without templates.
     /// - Throws: `CheckpointError.template` that names the file.
-    public init?(folder: URL, tokenizer: Tokenizer) throws {
-        let configuration = Self.configuration(folder)
-        guard let (source, file) = try Self.source(in: folder, configuration) else { return nil }
-        guard source.utf8.count <= Self.longest else {
+    init?(_ folder: URL) throws {
+        self.folder = folder
+        let names = Self.names(in: folder)
+        if names.isEmpty {
+            file = folder.appendingPathComponent("tokenizer_config.json")
+            guard let texts = try Self.texts(in: file) else { return nil }
+            self.texts = texts
+        } else {
+            file = folder.appendingPathComponent(names[0])
+            var texts: [String: String] = [:]
+            for name in names {
+                let url = folder.appendingPathComponent(name)
+                guard let data = try? Data(contentsOf: url), let text = String(data: data, encoding: .utf8) else {
+                    throw CheckpointError.template(file: url.path, "it is not UTF-8 text")
+                }
+                texts[name == Self.single ? Self.usual : url.deletingPathExtension().lastPathComponent] = text
+            }
+            self.texts = texts
+        }
+        guard texts[Self.usual] != nil else {
+            throw CheckpointError.template(
+                file: file.path,
+                "it has the chat templates \(texts.keys.sorted().joined(separator: ", ")), and none that "
+                    + "is named '\(Self.usual)'")
+        }
+        if texts.values.contains(where: { $0.utf8.count > Self.longest }) {
             throw CheckpointError.template(file: file.path, "its chat template is longer than \(Self.longest) bytes")
         }
-        do {
-            try self.init(source, variables: Self.specials(configuration), tokenizer: tokenizer)
-        } catch {
-            throw CheckpointError.template(file: file.path, "\(error)")
-        }
     }
 
-    /// `bos_token` and the like, of a checkpoint's folder.
-    static func specials(in folder: URL) -> [String: String] { specials(configuration(folder)) }
-
-    /// The text of the folder's template, or nil.
-    static func source(in folder: URL) throws -> String? { try source(in: folder, configuration(folder))?.0 }
-
-    private static func configuration(_ folder: URL) -> JSONValue? {
-        (try? Data(contentsOf: folder.appendingPathComponent("tokenizer_config.json")))
-            .flatMap { try? JSONCoding.decoder.decode(JSONValue.self, from: $0) }
+    /// The files of a folder that hold nothing but templates.
+    static func names(in folder: URL) -> [String] {
+        let has = { FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path) }
+        let others =
+            (try? FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent(more).path)) ?? []
+        return (has(single) ? [single] : [])
+            + others.filter { $0.hasSuffix(".jinja") }.sorted().map { "\(more)/\($0)" }
     }
 
-    private static func source(in folder: URL, _ configuration: JSONValue?) throws -> (String, URL)? {
-        let file = folder.appendingPathComponent("chat_template.jinja")
-        if FileManager.default.fileExists(atPath: file.path) {
-            guard let data = try? Data(contentsOf: file), let text = String(data: data, encoding: .utf8) else {
-                throw CheckpointError.template(file: file.path, "it is not UTF-8 text")
-            }
-            return (text, file)
-        }
-        let home = folder.appendingPathComponent("tokenizer_config.json")
-        switch configuration?["chat_template"] {
-        case .string(let text): return (text, home)
-        // Several templates by name: the default one.
+    private static func texts(in file: URL) throws -> [String: String]? {
+        switch try CheckpointJSON.object(file)?["chat_template"] {
+        case nil, .null: return nil
+        case .string(let text): return [usual: text]
+        case .object(let all):
+            let texts = all.compactMapValues(\.string)
+            guard texts.count == all.count, !texts.isEmpty else { break }
+            return texts
         case .array(let all):
-            return all.first { $0["name"]?.string == "default" }?["template"]?.string.map { ($0, home) }
-        default: return nil
+            let pairs = all.compactMap { entry in
+                entry["name"]?.string.flatMap { name in entry["template"]?.string.map { (name, $0) } }
+            }
+            guard pairs.count == all.count, !pairs.isEmpty else { break }
+            return Dictionary(pairs, uniquingKeysWith: { $1 })
+        default: break
         }
+        throw CheckpointError.template(file: file.path, "its chat_template is neither a text nor texts by name")
+    }
+}
+
+extension JinjaTemplate {
+    /// The template of a folder; nil when it has none.
+    /// - Throws: `CheckpointError.template` that names the file.
+    public init?(folder: URL, tokenizer: Tokenizer) throws {
+        guard let files = try TemplateFiles(folder) else { return nil }
+        try self.init(files, variables: TokenDeclarations(folder).named, tokenizer: tokenizer)
     }
 
-    /// `bos_token` and the like: a string, or an object with the string inside.
-    private static func specials(_ configuration: JSONValue?) -> [String: String] {
-        (configuration?.object ?? [:]).filter { $0.key.hasSuffix("_token") }
-            .compactMapValues { $0.string ?? $0["content"]?.string }
+    init(_ files: TemplateFiles, variables: [String: String], tokenizer: Tokenizer) throws {
+        do {
+            try self.init(
+                files.texts[TemplateFiles.usual] ?? "", forTools: files.texts[TemplateFiles.tools],
+                variables: variables, tokenizer: tokenizer, date: Date())
+        } catch {
+            throw CheckpointError.template(file: files.file.path, "\(error)")
+        }
     }
 }

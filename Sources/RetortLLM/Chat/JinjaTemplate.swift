@@ -18,6 +18,8 @@ public struct JinjaTemplate: ChatTemplate {
     private let takesSystem: Bool
     private let takesTool: Bool
     private var tools: JSONTree?
+    /// The template that counts where functions are offered, when it is another one; at most one.
+    private let forTools: [JinjaTemplate]
 
     /// - Parameters:
     ///   - source: the template.
@@ -27,6 +29,16 @@ public struct JinjaTemplate: ChatTemplate {
     public init(
         _ source: String, variables: [String: String] = [:], tokenizer: Tokenizer, date: Date = Date()
     ) throws {
+        try self.init(source, forTools: nil, variables: variables, tokenizer: tokenizer, date: date)
+    }
+
+    init(
+        _ source: String, forTools: String?, variables: [String: String], tokenizer: Tokenizer, date: Date
+    ) throws {
+        self.forTools =
+            try forTools.map {
+                [try JinjaTemplate($0, forTools: nil, variables: variables, tokenizer: tokenizer, date: date)]
+            } ?? []
         nodes = try JinjaParser.parse(source)
         self.variables = variables
         self.date = date
@@ -55,6 +67,9 @@ public struct JinjaTemplate: ChatTemplate {
         let tree = try JSONTree.parse(Array(json))
         guard case .object(let members) = tree, let messages = tree["messages"] else {
             throw JinjaError.raised("the chat needs 'messages'")
+        }
+        if let template = forTools.first, let tools = tree["tools"], !tools.isNull {
+            return try template.text(json: json)
         }
         let more = members.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) }
         let isPrompt = tree["add_generation_prompt"]?.bool ?? false
@@ -105,6 +120,7 @@ public struct JinjaTemplate: ChatTemplate {
     /// - Parameter tools: a JSON array in OpenAI's form.
     /// - Throws: `ChatTemplateError.tools` when that is no such array, or when the template pays no heed to it.
     public func offering(_ tools: String) throws -> any ChatTemplate {
+        if let template = forTools.first { return try template.offering(tools) }
         var template = self
         do {
             template.tools = try JSONTree.parse(Array(tools.utf8))

@@ -44,9 +44,12 @@ public struct SafetensorsFile: Sendable {
         }
         let header: [String: JSONValue]
         do {
-            header = try JSONCoding.decoder.decode([String: JSONValue].self, from: data[8..<start])
-        } catch {
-            throw CheckpointError.malformed(file: url.path, "its header is not JSON")
+            guard let object = try ExactJSON.value(of: data[8..<start]).object else {
+                throw CheckpointError.malformed(file: url.path, "its header is no JSON object")
+            }
+            header = object
+        } catch let error as ExactJSONError {
+            throw CheckpointError.malformed(file: url.path, "its header is not JSON: \(error)")
         }
         var entries: [String: Entry] = [:]
         for (name, value) in header where name != "__metadata__" {
@@ -66,7 +69,7 @@ public struct SafetensorsFile: Sendable {
             offsets[0] >= 0, offsets[1] >= offsets[0], shape.allSatisfy({ $0 >= 0 })
         else { throw CheckpointError.malformed(file: path, "the header entry of '\(name)' is not complete") }
         guard let dtype = dtypes[code] else {
-            throw CheckpointError.malformed(file: path, "'\(name)' has the unsupported dtype \(code)")
+            throw CheckpointError.quantised(file: path, kind: "'\(name)' is \(code)")
         }
         var expected = dtype.bytes
         for extent in shape {
@@ -134,33 +137,5 @@ extension [JSONValue] {
     fileprivate var integers: [Int]? {
         let values = compactMap { if case .integer(let value) = $0 { value } else { nil } }
         return values.count == count ? values : nil
-    }
-}
-
-/// A checkpoint folder that cannot be used.
-public enum CheckpointError: Error, CustomStringConvertible, Equatable {
-    case missing(file: String)
-    case truncated(file: String, String)
-    case malformed(file: String, String)
-    case noTensor(file: String, name: String)
-    case wrongShape(file: String, name: String, expected: [Int], found: [Int])
-    case unknownArchitecture(file: String, String)
-    case unsupported(file: String, String)
-    case template(file: String, String)
-
-    public var description: String {
-        switch self {
-        case .missing(let file): "\(file) cannot be read; check the path, and that the checkpoint is complete"
-        case .truncated(let file, let what): "\(file) is cut short: \(what). Copy or download it again"
-        case .malformed(let file, let what): "\(file) is damaged: \(what). Copy or download it again"
-        case .noTensor(let file, let name): "\(file) has no tensor '\(name)', which its config.json calls for"
-        case .wrongShape(let file, let name, let expected, let found):
-            "\(file): '\(name)' has the shape \(found), but config.json calls for \(expected)"
-        case .unknownArchitecture(let file, let name):
-            "\(file): the architecture '\(name)' is not known; known are "
-                + DecoderConfiguration.knownArchitectures.joined(separator: ", ")
-        case .unsupported(let file, let what): "\(file): \(what) is not supported"
-        case .template(let file, let reason): "\(file): \(reason)"
-        }
     }
 }

@@ -14,6 +14,7 @@ struct GGUFArchitecture: Sendable {
         case linear = "positions stretched by one factor"
         case llama3 = "positions stretched as Llama 3.1's"
         case longrope = "positions stretched by short and long factors"
+        case yarn = "positions stretched by YaRN"
         case windows = "a sliding window"
         case localPlan = "positions that are stretched otherwise in layers with a window"
 
@@ -27,6 +28,7 @@ struct GGUFArchitecture: Sendable {
             case .linear: if case .linear = shape.rotary.scaling { return true }
             case .llama3: if case .llama3 = shape.rotary.scaling { return true }
             case .longrope: if case .longrope = shape.rotary.scaling { return true }
+            case .yarn: if case .yarn = shape.rotary.scaling { return true }
             case .windows: return shape.windows.contains { $0 != nil }
             case .localPlan:
                 return shape.localRotary.map { $0.scaling != .none || $0.share != shape.rotary.share } ?? false
@@ -74,17 +76,13 @@ struct GGUFArchitecture: Sendable {
                 file: path,
                 "GGUF export of \(shape.architecture) with scores or logits that are \(caps ? "not " : "")capped")
         }
-        if case .longrope(let short, let long, _, _) = shape.rotary.scaling, short.count != long.count {
-            throw CheckpointError.malformed(
-                file: path, "it has \(short.count) short factors and \(long.count) long ones")
-        }
     }
 
     /// The longest context in which llama.cpp computes what the checkpoint's family does.
     func contextLength(_ shape: DecoderConfiguration) -> Int {
         var length = shape.maximumPositions
         if case .longrope(_, _, _, let longest) = shape.rotary.scaling { length = Int(longest) }
-        if ignoresWindows, case .integer(let window) = shape.fields["sliding_window"] { length = min(length, window) }
+        if ignoresWindows, let window = shape.windows.compactMap(\.self).min() { length = min(length, window) }
         return length
     }
 
@@ -92,7 +90,7 @@ struct GGUFArchitecture: Sendable {
     func remarks(_ shape: DecoderConfiguration) -> [String] {
         var remarks: [String] = []
         let length = contextLength(shape)
-        if ignoresWindows, case .integer(length) = shape.fields["sliding_window"] {
+        if ignoresWindows, shape.windows.contains(length) {
             remarks.append(
                 "llama.cpp does without the sliding window: the file's context is the window, \(length) tokens")
         }
@@ -137,7 +135,8 @@ struct GGUFArchitecture: Sendable {
         case .longrope(_, _, let original, _):
             keys.append(count("rope.scaling.original_context_length", Int(original)))
             keys.append(number("rope.scaling.attn_factor", shape.rotary.amplitude))
-        case .none, .llama3: break
+        // Within the context, dynamic positions are plain ones.
+        case .none, .llama3, .dynamic, .yarn: break
         }
         return keys
     }
@@ -195,7 +194,7 @@ struct GGUFArchitecture: Sendable {
             ("\(name).weight", try Tensor(factors.map(Float.init), shape: [factors.count]))
         }
         switch shape.rotary.scaling {
-        case .none, .linear: return []
+        case .none, .linear, .dynamic, .yarn: return []
         case .llama3:
             let dimension = shape.headDimension
             let plain = RotaryPlan(theta: shape.rotary.theta).frequencies(dimension: dimension)

@@ -13,8 +13,7 @@ struct GGUFVocabulary {
 
     /// - Parameter size: how many rows the embedding has; ids beyond the tokenizer's are filled.
     init(_ checkpoint: Checkpoint, size: Int) throws {
-        let folder = checkpoint.folder
-        let definition = try TokenizerDefinition(folder.appendingPathComponent("tokenizer.json"))
+        let definition = try TokenizerDefinition(folder: checkpoint.folders.tokenizer)
         if let token = definition.addedTokens.first(where: \.singleWord) {
             throw definition.refused("the added token '\(token.name)', which counts as a whole word only")
         }
@@ -33,8 +32,9 @@ struct GGUFVocabulary {
             metadata += try Self.byteLevel(definition, &remarks)
         }
         metadata += try Self.specials(definition, checkpoint)
-        if let source = try JinjaTemplate.source(in: folder) {
-            metadata.append(("tokenizer.chat_template", .string(source)))
+        for (name, source) in try checkpoint.folders.template()?.texts.sorted(by: { $0.key < $1.key }) ?? [] {
+            let suffix = name == TemplateFiles.usual ? "" : ".\(name)"
+            metadata.append(("tokenizer.chat_template\(suffix)", .string(source)))
         }
         self.metadata = metadata
         isNamedPhi3 = Self.stripsAsPhi3(definition, &remarks)
@@ -76,7 +76,7 @@ struct GGUFVocabulary {
         guard closing.isEmpty, opening.count <= 1 else {
             throw definition.refused("a frame that is more than one token before every text")
         }
-        let names = JinjaTemplate.specials(in: checkpoint.folder)
+        let names = try TokenDeclarations(checkpoint.folders.tokenizer).named
         let ids: [(role: String, id: Int32?)] = [
             ("bos", opening.first ?? names["bos_token"].flatMap(checkpoint.tokenizer.id)),
             ("eos", checkpoint.template.endOfTurn), ("unknown", definition.unknown),

@@ -14,6 +14,8 @@ public struct GoldenFixture: Codable, Sendable {
 
     /// What is easily got wrong, as it stands in a chat: behind a special token.
     public var texts: [Text]
+    /// What the user says in the prompt.
+    public var question: String
     /// The prompt, for the eye.
     public var prompt: String
     public var tokens: [Int32]
@@ -24,8 +26,10 @@ public struct GoldenFixture: Codable, Sendable {
 
     /// - Parameter length: how many tokens the continuation has.
     public init(_ checkpoint: Checkpoint, _ network: DecoderNetwork, length: Int = 16) throws {
-        let messages = [Message(.user, "How many people live in Österland (北京)? Answer: 2 * 10241")]
-        tokens = try checkpoint.template.render(messages, then: .generation(), with: checkpoint.tokenizer).tokens
+        question = "How many people live in Österland (北京)? Answer: 2 * 10241"
+        tokens = try checkpoint.template.render(
+            [Message(.user, question)], then: .generation(), with: checkpoint.tokenizer
+        ).tokens
         prompt = checkpoint.tokenizer.decode(tokens)
         let marker = checkpoint.tokenizer.token(checkpoint.template.endOfTurn) ?? ""
         texts = Self.pitfalls.map { text in

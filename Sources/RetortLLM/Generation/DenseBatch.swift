@@ -7,19 +7,15 @@ import RetortTensor
 final class DenseBatch: SampleBatch {
     private let decoder: BatchDecoder
     private let prefixes: PrefixStore?
-    private let tokenizer: Tokenizer
-    private let endTokens: Set<Int>
     private let contextLength: Int
     private let options: LocalModel.Options
     private var waiting: [PendingRequest] = []
     private var running: [RunningSample] = []
 
-    init(_ network: DecoderNetwork, tokenizer: Tokenizer, endTokens: Set<Int>, options: LocalModel.Options) {
+    init(_ network: DecoderNetwork, options: LocalModel.Options) {
         let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
         decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
         prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
-        self.tokenizer = tokenizer
-        self.endTokens = endTokens
         contextLength = network.configuration.maximumPositions
         self.options = options
     }
@@ -62,7 +58,7 @@ final class DenseBatch: SampleBatch {
         }
         guard !batch.isEmpty else { return }
         let started = batch.flatMap { pending in
-            (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
+            (0..<pending.request.samples).map { RunningSample(pending, index: $0) }
         }
         let prompts = batch.map { pending in
             BatchDecoder.Prompt(
@@ -90,7 +86,7 @@ final class DenseBatch: SampleBatch {
     /// Gives each sample from row `first` on its new token.
     private func accept(_ choices: [TokenChooser.Choice], from first: Int) {
         for (sample, choice) in zip(running[first...], choices) {
-            sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
+            sample.accept(choice, contextLength: contextLength)
         }
     }
 

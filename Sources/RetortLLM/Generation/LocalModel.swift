@@ -74,15 +74,15 @@ public actor LocalModel: LanguageModel {
     private nonisolated let executor: EngineExecutor
     private nonisolated let options: Options
     private nonisolated let vocabularySize: Int
-    private nonisolated let tokenizer: Tokenizer
-    private nonisolated let template: any ChatTemplate
-    private let endTokens: Set<Int>
+    private nonisolated let voice: Voice
+    /// Of adapters that bring a tokenizer or a chat template of their own, by number.
+    private nonisolated let adapterVoices: [Int: Voice]
     private nonisolated let adapterNumbers: [String: Int]
     private let batch: any SampleBatch
     private let dense: DenseBatch?
     private let use = Mutex(CacheUse())
-    /// For requests with a grammar; made for the first of them.
-    private lazy var vocabulary = TokenTrie(tokenizer, endTokens: endTokens)
+    /// For requests with a grammar, by whose voice; each made for the first of them.
+    private var vocabularies: [Int?: TokenTrie] = [:]
     private var isLooping = false
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
@@ -98,24 +98,25 @@ public actor LocalModel: LanguageModel {
         self.identity = identity ?? folder.lastPathComponent
         parameterCount = network.parameterCount
         let names = options.adapters.keys.sorted()
+        var voices: [Int: Voice] = [:]
         for (number, name) in names.enumerated() {
             guard let folder = options.adapters[name] else { continue }
             try AdapterFile.attach(folder, to: network, servedAs: number)
+            voices[number] = try Voice(adapter: folder)
         }
+        adapterVoices = voices
         adapterNumbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         if options.device == .cpu, let bits = weights.packing { try network.pack(bits) }
         contextLength = network.configuration.maximumPositions
         vocabularySize = network.configuration.vocabularySize
-        tokenizer = checkpoint.tokenizer
-        template = checkpoint.template
-        endTokens = checkpoint.endTokens
+        voice = checkpoint.voice
         if options.device == .cuda || options.stepping != nil {
-            let dense = DenseBatch(network, tokenizer: tokenizer, endTokens: endTokens, options: options)
+            let dense = DenseBatch(network, options: options)
             self.dense = dense
             batch = dense
         } else {
             dense = nil
-            batch = try PagedBatch(network, tokenizer: tokenizer, endTokens: endTokens, options: options)
+            batch = try PagedBatch(network, options: options)
         }
         executor = EngineExecutor(name: "retort.model")
     }
@@ -129,7 +130,8 @@ public actor LocalModel: LanguageModel {
 
     public nonisolated func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in
-            let pending = PendingRequest(request, continuation)
+            let voice = voice(of: request.adapter.flatMap { adapterNumbers[$0] })
+            let pending = PendingRequest(request, voice, continuation)
             continuation.onTermination = { _ in pending.cancel() }
             Task { await self.admit(pending) }
         }
@@ -147,7 +149,8 @@ public actor LocalModel: LanguageModel {
                 }
                 pending.adapter = number
             }
-            pending.prompt = try prompt(of: pending.request)
+            try pending.request.grammar?.check()
+            pending.prompt = try prompt(of: pending.request, in: pending.voice)
             guard pending.prompt.count < contextLength else {
                 throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)
             }
@@ -162,9 +165,7 @@ public actor LocalModel: LanguageModel {
             guard batch.waitingCount < options.maximumWaiting else {
                 throw LocalModelError.tooManyRequests(limit: options.maximumWaiting)
             }
-            if pending.request.grammar != nil, pending.constraint == nil {
-                pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary) }
-            }
+            pending.constraint = pending.request.grammar.map { TokenConstraint($0, vocabulary(of: pending)) }
             try batch.add(pending)
         } catch {
             return pending.finish(throwing: error)
@@ -174,25 +175,35 @@ public actor LocalModel: LanguageModel {
         Task { await self.loop() }
     }
 
-    private nonisolated func prompt(of request: GenerationRequest) throws -> [Int32] {
+    private nonisolated func voice(of adapter: Int?) -> Voice { adapter.flatMap { adapterVoices[$0] } ?? voice }
+
+    private func vocabulary(of pending: PendingRequest) -> TokenTrie {
+        let key = pending.adapter.flatMap { adapterVoices[$0] == nil ? nil : $0 }
+        if let known = vocabularies[key] { return known }
+        let vocabulary = TokenTrie(pending.voice.tokenizer, endTokens: pending.voice.endTokens)
+        vocabularies[key] = vocabulary
+        return vocabulary
+    }
+
+    private nonisolated func prompt(of request: GenerationRequest, in voice: Voice) throws -> [Int32] {
         let tokens: [Int32]
         switch request.plain {
-        case .text(let text): tokens = tokenizer.opening + tokenizer.encode(text, specials: .recognised)
-        case .tokens(let ids):
-            if let stranger = ids.first(where: { !(0..<vocabularySize).contains(Int($0)) }) {
-                throw LanguageModelError.unusablePrompt(
-                    "\(stranger) is no token; the vocabulary has 0 to \(vocabularySize - 1)")
-            }
-            tokens = ids
+        case .text(let text): tokens = voice.tokenizer.opening + voice.tokenizer.encode(text, specials: .recognised)
+        case .tokens(let ids): tokens = ids
         case nil:
             do {
-                let template = try request.tools.map(template.offering) ?? template
+                let template = try request.tools.map(voice.template.offering) ?? voice.template
                 tokens = try template.render(
-                    request.messages, then: .generation(prefill: request.prefill), with: tokenizer
+                    request.messages, then: .generation(prefill: request.prefill), with: voice.tokenizer
                 ).tokens
             } catch {
                 throw LanguageModelError.unusablePrompt("\(error)")
             }
+        }
+        // A tokenizer may have more tokens than the weights.
+        if let stranger = tokens.first(where: { !(0..<vocabularySize).contains(Int($0)) }) {
+            throw LanguageModelError.unusablePrompt(
+                "\(stranger) is no token; the vocabulary has 0 to \(vocabularySize - 1)")
         }
         guard !tokens.isEmpty else { throw LanguageModelError.unusablePrompt("it is empty") }
         return tokens

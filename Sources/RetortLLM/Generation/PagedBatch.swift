@@ -16,11 +16,11 @@ final class PagedBatch: SampleBatch {
         var promised: Int
         let samples: [RunningSample]
 
-        init(_ pending: PendingRequest, _ sequence: PagedSequence, promised: Int, tokenizer: Tokenizer) {
+        init(_ pending: PendingRequest, _ sequence: PagedSequence, promised: Int) {
             self.pending = pending
             self.sequence = sequence
             self.promised = promised
-            samples = (0..<pending.request.samples).map { RunningSample(pending, index: $0, tokenizer: tokenizer) }
+            samples = (0..<pending.request.samples).map { RunningSample(pending, index: $0) }
         }
     }
 
@@ -56,8 +56,6 @@ final class PagedBatch: SampleBatch {
     private let decoder: PagedDecoder
     private let memory: KeyValuePages
     private let prefixes: PrefixPages
-    private let tokenizer: Tokenizer
-    private let endTokens: Set<Int>
     private let contextLength: Int
     private let options: LocalModel.Options
     private var waiting: [PendingRequest] = []
@@ -73,16 +71,12 @@ final class PagedBatch: SampleBatch {
     /// Tokens that a pass may hold and still be bound by the memory that weights take: drafts up to there are nearly free.
     private static let freeTokens = 12
 
-    init(
-        _ network: DecoderNetwork, tokenizer: Tokenizer, endTokens: Set<Int>, options: LocalModel.Options
-    ) throws {
+    init(_ network: DecoderNetwork, options: LocalModel.Options) throws {
         memory = try KeyValuePages(
             network.configuration, dtype: network.embedTokens.dtype, bytes: options.cacheBytes,
             mostTokens: options.maximumSamples * network.configuration.maximumPositions + options.prefixTokens)
         decoder = PagedDecoder(network, memory: memory)
         prefixes = PrefixPages(memory)
-        self.tokenizer = tokenizer
-        self.endTokens = endTokens
         contextLength = network.configuration.maximumPositions
         self.options = options
     }
@@ -172,7 +166,7 @@ final class PagedBatch: SampleBatch {
             sequence.release(in: memory)
             return nil
         }
-        return Reading(request, sequence, promised: needed, tokenizer: tokenizer)
+        return Reading(request, sequence, promised: needed)
     }
 
     /// Whether another request is reading a long part of what this one begins with: then it is better waited for.
@@ -313,7 +307,7 @@ final class PagedBatch: SampleBatch {
         for (place, choice) in choices.enumerated() {
             sample.sequence.length += 1
             sample.sample.advance()
-            sample.sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
+            sample.sample.accept(choice, contextLength: contextLength)
             sample.lookup?.append(Int32(choice.token))
             guard place < draft.count, !sample.sample.isFinished, choice.token == Int(draft[place]) else { break }
             right += 1
@@ -344,7 +338,7 @@ final class PagedBatch: SampleBatch {
         }
         writing += started
         for (each, choice) in zip(started, choices) {
-            each.sample.accept(choice, endTokens: endTokens, contextLength: contextLength)
+            each.sample.accept(choice, contextLength: contextLength)
             each.lookup?.append(Int32(choice.token))
         }
     }

@@ -5,6 +5,8 @@ import Synchronization
 /// A request on its way through the model.
 final class PendingRequest: Sendable {
     let request: GenerationRequest
+    /// The tokenizer and template that it is asked and answered in.
+    let voice: Voice
     private let continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
     private let state = Mutex(State())
 
@@ -17,8 +19,12 @@ final class PendingRequest: Sendable {
         var isFailed = false
     }
 
-    init(_ request: GenerationRequest, _ continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation) {
+    init(
+        _ request: GenerationRequest, _ voice: Voice,
+        _ continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
+    ) {
         self.request = request
+        self.voice = voice
         self.continuation = continuation
     }
 
@@ -87,7 +93,8 @@ final class RunningSample {
     /// How many tokens a text that is held to a grammar may take to come to its end.
     private static let closingTokens = 64
 
-    init(_ pending: PendingRequest, index: Int, tokenizer: Tokenizer) {
+    init(_ pending: PendingRequest, index: Int) {
+        let tokenizer = pending.voice.tokenizer
         self.pending = pending
         self.index = index
         self.tokenizer = tokenizer
@@ -120,7 +127,8 @@ final class RunningSample {
     /// The step that read `lastToken` has put it into the cache.
     func advance() { length += 1 }
 
-    func accept(_ choice: TokenChooser.Choice, endTokens: Set<Int>, contextLength: Int) {
+    func accept(_ choice: TokenChooser.Choice, contextLength: Int) {
+        let endTokens = pending.voice.endTokens
         let token = choice.token
         if pending.request.sampling.forSample(index).temperature > 0 { _ = Double.random(in: 0..<1, using: &generator) }
         lastToken = token

@@ -1,16 +1,13 @@
 import Foundation
 import RetortCore
 
-/// A `config.json`, read field by field; every complaint names the file.
+/// A `config.json` or `adapter_config.json`, read setting by setting; every complaint names the file.
 struct ConfigurationFields {
     let all: [String: JSONValue]
-    private let path: String
+    let path: String
 
     init(_ file: URL) throws {
-        guard let data = try? Data(contentsOf: file) else { throw CheckpointError.missing(file: file.path) }
-        guard let fields = try? JSONCoding.decoder.decode(JSONValue.self, from: data).object else {
-            throw CheckpointError.malformed(file: file.path, "it is not a JSON object")
-        }
+        guard let fields = try CheckpointJSON.object(file) else { throw CheckpointError.missing(file: file.path) }
         (all, path) = (fields, file.path)
     }
 
@@ -24,23 +21,28 @@ struct ConfigurationFields {
 
     func unsupported(_ what: String) -> CheckpointError { .unsupported(file: path, what) }
 
-    func integer(_ name: String, default fallback: Int? = nil) throws -> Int {
-        switch all[name] {
+    /// A setting's value; nil when it is missing or null.
+    subscript(_ name: String) -> JSONValue? {
+        if case .null = all[name] { nil } else { all[name] }
+    }
+
+    func optionalInteger(_ name: String) throws -> Int? {
+        switch self[name] {
+        case nil: return nil
         case .integer(let value): return value
-        case nil, .null:
-            guard let fallback else { throw malformed("it lacks '\(name)'") }
-            return fallback
         default: throw malformed("'\(name)' is no integer")
         }
     }
 
+    func integer(_ name: String, default fallback: Int? = nil) throws -> Int {
+        guard let value = try optionalInteger(name) ?? fallback else { throw malformed("it lacks '\(name)'") }
+        return value
+    }
+
     func number(_ name: String, default fallback: Double) throws -> Double {
-        switch all[name] {
-        case nil, .null: return fallback
-        case let value?:
-            guard let number = value.double else { throw malformed("'\(name)' is no number") }
-            return number
-        }
+        guard let value = self[name] else { return fallback }
+        guard let number = value.double, number.isFinite else { throw malformed("'\(name)' is no number") }
+        return number
     }
 
     /// A number that a file may also rule out: `null` is nil, and only a missing field is the default.
@@ -52,48 +54,42 @@ struct ConfigurationFields {
         }
     }
 
-    func flag(_ name: String, default fallback: Bool = false) -> Bool {
-        if case .bool(let value) = all[name] { value } else { fallback }
+    func flag(_ name: String, default fallback: Bool = false) throws -> Bool {
+        switch self[name] {
+        case nil: return fallback
+        case .bool(let value): return value
+        default: throw malformed("'\(name)' is neither true nor false")
+        }
     }
 
-    /// - Throws: when the activation is another.
-    func requireActivation(_ names: String...) throws {
-        let name = all["hidden_activation"]?.string ?? all["hidden_act"]?.string ?? names[0]
-        guard names.contains(name) else { throw unsupported("the activation '\(name)'") }
+    /// A list of texts; a single text is a list of one.
+    func texts(_ name: String) throws -> [String] {
+        guard let value = self[name] else { return [] }
+        let list = value.array ?? [value]
+        let texts = list.compactMap(\.string)
+        guard texts.count == list.count else { throw malformed("'\(name)' is no list of names") }
+        return texts
     }
 
-    /// The rotary plan of `rope_parameters` (transformers 5), or of `rope_theta` and `rope_scaling`.
+    /// The members of an object; none when it is missing or null.
+    func members(_ name: String) throws -> [String: JSONValue] {
+        guard let value = self[name] else { return [:] }
+        guard let members = value.object else { throw malformed("'\(name)' is no object") }
+        return members
+    }
+
+    /// Refuses settings that change something, or that nobody knows.
     /// - Parameters:
-    ///   - layers: `full_attention` or `sliding_attention`, where the file keeps one plan for each.
-    ///   - theta: what `rope_theta` is when the file does not say.
-    func rotary(layers: String? = nil, theta: Double = 10_000) throws -> RotaryPlan {
-        var scaling = all["rope_parameters"] ?? all["rope_scaling"] ?? .null
-        if let layers, let own = scaling[layers] { scaling = own }
-        var plan = RotaryPlan(theta: try scaling["rope_theta"]?.double ?? number("rope_theta", default: theta))
-        plan.share = try scaling["partial_rotary_factor"]?.double ?? number("partial_rotary_factor", default: 1)
-        func value(_ name: String) throws -> Double {
-            guard let value = scaling[name]?.double else { throw malformed("its rope scaling lacks '\(name)'") }
-            return value
+    ///   - known: those that are read, or change nothing whatever they say.
+    ///   - fixed: those that change nothing as long as they say one of these.
+    func refuse(allBut known: Set<String>, and fixed: [String: [JSONValue]]) throws {
+        for (name, value) in all.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
+            if case .null = value { continue }
+            guard let neutral = fixed[name] else { throw CheckpointError.unknownSetting(file: path, name) }
+            guard neutral.contains(where: { $0 == value || $0.double.map { $0 == value.double } ?? false }) else {
+                throw unsupported("'\(name)' with the value \(ExactJSON.text(value))")
+            }
         }
-        switch scaling["rope_type"]?.string ?? scaling["type"]?.string ?? "default" {
-        case "default": break
-        case "linear": plan.scaling = .linear(factor: try value("factor"))
-        case "llama3":
-            plan.scaling = .llama3(
-                factor: try value("factor"), low: try value("low_freq_factor"), high: try value("high_freq_factor"),
-                original: try value("original_max_position_embeddings"))
-        case "longrope", "su":
-            let original =
-                try scaling["original_max_position_embeddings"]?.double
-                ?? number("original_max_position_embeddings", default: 4096)
-            let longest = try number("max_position_embeddings", default: original)
-            func factors(_ name: String) -> [Double] { scaling[name]?.array?.compactMap(\.double) ?? [] }
-            plan.scaling = .longrope(
-                short: factors("short_factor"), long: factors("long_factor"), original: original, longest: longest)
-            plan.statedAmplitude = scaling["attention_factor"]?.double
-        case let other: throw unsupported("the rope type '\(other)'")
-        }
-        return plan
     }
 }
 

@@ -76,38 +76,75 @@ public struct DecoderConfiguration: Sendable, Hashable {
         return configuration
     }
 
-    /// Reads `config.json`.
+    /// Reads `config.json`; every setting is read, known to change nothing, or refused.
     /// - Throws: `CheckpointError` that names the file, and the architecture or setting that Retort does not do.
     public init(configFile file: URL) throws {
         let fields = try ConfigurationFields(file)
-        let architecture = fields.architecture
-        guard let family = Self.family(architecture) else {
-            throw CheckpointError.unknownArchitecture(file: file.path, architecture)
-        }
+        let family = try Self.family(of: fields)
+        try fields.refuse(allBut: family)
         let headCount = try fields.integer("num_attention_heads")
         let hiddenSize = try fields.integer("hidden_size")
         let layerCount = try fields.integer("num_hidden_layers")
         guard headCount > 0, hiddenSize > 0, (1...1000).contains(layerCount) else {
             throw fields.malformed("its width, layers or heads are out of range")
         }
+        let keyValueHeads =
+            fields.all["num_key_value_heads"] == nil ? family.defaults.keyValueHeadCount ?? headCount : headCount
         self.init(
             vocabularySize: try fields.integer("vocab_size"), hiddenSize: hiddenSize,
             intermediateSize: try fields.integer("intermediate_size"), layerCount: layerCount, headCount: headCount,
-            keyValueHeadCount: try fields.integer("num_key_value_heads", default: headCount),
-            headDimension: try fields.integer("head_dim", default: hiddenSize / headCount),
-            maximumPositions: try fields.integer("max_position_embeddings", default: 2048),
-            normEpsilon: try fields.number("rms_norm_eps", default: 1e-6),
-            tiesWordEmbeddings: fields.flag("tie_word_embeddings", default: family.tiesByDefault),
+            keyValueHeadCount: try fields.integer("num_key_value_heads", default: keyValueHeads),
+            headDimension: try Self.headDimension(fields, family, hiddenSize: hiddenSize, headCount: headCount),
+            maximumPositions: try fields.integer("max_position_embeddings", default: family.defaults.maximumPositions),
+            normEpsilon: try fields.number("rms_norm_eps", default: family.defaults.normEpsilon),
+            tiesWordEmbeddings: try fields.flag("tie_word_embeddings", default: family.defaults.tiesWordEmbeddings),
             rotary: RotaryPlan(theta: 10_000), windows: Array(repeating: nil, count: layerCount), fields: fields.all)
+        guard maximumPositions > 0, vocabularySize > 0, intermediateSize > 0 else {
+            throw fields.malformed("its vocabulary, inner width or context is out of range")
+        }
         try family.refine(&self, fields)
         guard keyValueHeadCount > 0, headDimension > 0, headDimension.isMultiple(of: 2),
             headCount.isMultiple(of: keyValueHeadCount)
         else { throw fields.malformed("its head counts do not fit each other") }
+        try limitContext(fields)
+    }
+
+    private static func headDimension(
+        _ fields: ConfigurationFields, _ family: any ModelFamily.Type, hiddenSize: Int, headCount: Int
+    ) throws -> Int {
+        if let dimension = try fields.optionalInteger("head_dim") { return dimension }
+        if fields.all["head_dim"] == nil, let dimension = family.defaults.headDimension { return dimension }
+        guard hiddenSize.isMultiple(of: headCount) else {
+            throw fields.malformed(
+                "its \(headCount) heads do not divide the width \(hiddenSize), and it has no head_dim")
+        }
+        return hiddenSize / headCount
+    }
+
+    /// Contexts go as far as the original length where there are short and long factors: see `RotaryPlan`.
+    private mutating func limitContext(_ fields: ConfigurationFields) throws {
+        guard case .longrope(let short, let long, let original, _) = rotary.scaling else { return }
+        let width = rotary.turnedWidth(of: headDimension) / 2
+        guard short.count == width, long.count == width else {
+            throw fields.malformed(
+                "its rope scaling has \(short.count) short and \(long.count) long factors for \(width) frequencies")
+        }
+        maximumPositions = min(maximumPositions, Int(original))
     }
 
     private static let families: [any ModelFamily.Type] = [
-        Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, Gemma2Family.self, Gemma3Family.self, Phi3Family.self,
+        Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, MistralFamily.self, Gemma2Family.self, Gemma3Family.self,
+        Phi3Family.self,
     ]
+
+    /// The family that `architectures` names, or else `model_type`; both must name the same.
+    private static func family(of fields: ConfigurationFields) throws -> any ModelFamily.Type {
+        guard let family = family(fields.architecture) else {
+            throw CheckpointError.unknownArchitecture(file: fields.path, fields.architecture)
+        }
+        guard let type = fields["model_type"]?.string, !family.architectures.contains(type) else { return family }
+        throw fields.unsupported("the architecture '\(fields.architecture)' with the model_type '\(type)'")
+    }
 
     private static func family(_ architecture: String) -> (any ModelFamily.Type)? {
         families.first { $0.architectures.contains(architecture) }
@@ -158,7 +195,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
         fields["tie_word_embeddings"] = .bool(tiesWordEmbeddings)
         fields["torch_dtype"] = .string(dtype)
         fields["dtype"] = nil
-        return try JSONCoding.prettyEncoder.encode(JSONValue.object(fields))
+        return Data(ExactJSON.text(.object(fields)).utf8)
     }
 }
 
@@ -166,8 +203,12 @@ public struct DecoderConfiguration: Sendable, Hashable {
 protocol ModelFamily: Sendable {
     /// As in `architectures` or `model_type` of `config.json`.
     static var architectures: [String] { get }
-    /// Whether the head is the embedding when `config.json` does not say.
-    static var tiesByDefault: Bool { get }
+    /// What holds when `config.json` does not say.
+    static var defaults: FamilyDefaults { get }
+    /// Settings of `config.json` that are the family's own: read, or known to change nothing.
+    static var keys: Set<String> { get }
+    /// Those that change nothing as long as they have one of these values.
+    static var fixed: [String: [JSONValue]] { get }
     /// How llama.cpp names and computes the family.
     static var gguf: GGUFArchitecture { get }
     /// Puts the family's own settings into the common ones.
@@ -175,5 +216,17 @@ protocol ModelFamily: Sendable {
 }
 
 extension ModelFamily {
-    static var tiesByDefault: Bool { false }
+    static var keys: Set<String> { [] }
+    static var fixed: [String: [JSONValue]] { [:] }
+}
+
+/// What transformers takes where a family's `config.json` says nothing.
+struct FamilyDefaults: Sendable {
+    var maximumPositions: Int
+    /// Nil is as many as there are heads.
+    var keyValueHeadCount: Int?
+    /// Nil is the width divided by the heads.
+    var headDimension: Int?
+    var normEpsilon = 1e-6
+    var tiesWordEmbeddings = false
 }

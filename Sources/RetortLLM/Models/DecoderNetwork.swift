@@ -151,6 +151,11 @@ public final class DecoderNetwork {
     /// The projections an adapter can sit beside, by their checkpoint names without `.weight`.
     public var projections: [(name: String, linear: Linear)] { layers.flatMap(\.projections) }
 
+    /// The name of the first weight that holds a number which is not finite; nil when none does.
+    public func firstNotFinite() throws -> String? {
+        try parameters.first { try !$0.tensor.to(.float32).floats().allSatisfy(\.isFinite) }?.name
+    }
+
     /// How many weights there are.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.tensor.count } }
 }

@@ -76,7 +76,7 @@ public final class Linear {
 
     /// What adapters make of a product.
     private func adapted(_ base: Tensor, _ x: Tensor) throws -> Tensor {
-        if let adapter { return try base + adapter(x) }
+        if let adapter { return try base + adapter.part(of: x, base, bias) }
         guard let routing, !served.isEmpty else { return base }
         return try routed(base, x, routing)
     }
@@ -88,7 +88,8 @@ public final class Linear {
         var outputs = try base.reshaped([-1, shape[shape.count - 1]])
         for part in routing.parts {
             guard let adapter = served[part.adapter] else { continue }
-            outputs = try outputs.addingRows(adapter(inputs.rows(part.rows)).to(outputs.dtype), at: part.rows)
+            let added = try adapter.part(of: inputs.rows(part.rows), outputs.rows(part.rows), bias)
+            outputs = try outputs.addingRows(added.to(outputs.dtype), at: part.rows)
         }
         return try outputs.reshaped(shape)
     }
@@ -118,13 +119,20 @@ public final class LowRankAdapter {
     public let up: Tensor
     /// alpha / rank.
     public let scale: Double
+    /// What each output is multiplied by, its bias aside (DoRA, arXiv 2402.09353): `[out]`; nil is 1.
+    let gain: Tensor?
     /// The share of inputs dropped; only while training.
     public var dropout: Double
     /// Decides which inputs the next call drops; moves on with each call.
     public var dropoutSeed: UInt64 = 0
 
     /// - Parameter scale: what the product is multiplied by.
-    public init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0) {
+    public convenience init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0) {
+        self.init(down: down, up: up, scale: scale, dropout: dropout, gain: nil)
+    }
+
+    init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0, gain: Tensor?) {
+        self.gain = gain
         self.down = down
         self.up = up
         self.scale = scale
@@ -140,6 +148,13 @@ public final class LowRankAdapter {
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         defer { dropoutSeed &+= 1 }
         return try x.dropout(dropout, seed: dropoutSeed).linear(down.to(x.dtype)).linear(up.to(x.dtype)) * scale
+    }
+
+    /// What the adapter adds to a projection's output `base`, which includes the bias.
+    func part(of x: Tensor, _ base: Tensor, _ bias: Tensor?) throws -> Tensor {
+        guard let gain else { return try self(x) }
+        let own = try bias.map { try base - $0.to(base.dtype) } ?? base
+        return try (own + self(x)) * gain.to(base.dtype) - own
     }
 
     /// What the adapter adds to the weight: `scale · B·A`, `[out, in]`.

@@ -10,6 +10,11 @@ public struct RotaryPlan: Sendable, Hashable {
         case linear(factor: Double)
         /// Low frequencies by the factor, high ones not, those between by a share of it (Llama 3.1).
         case llama3(factor: Double, low: Double, high: Double, original: Double)
+        /// High frequencies as they are, low ones by the factor, with a ramp between the places where a frequency turns `fast` and
+        /// `slow` times within the original length (YaRN, arXiv 2309.00071). Truncated places are whole.
+        case yarn(factor: Double, original: Double, fast: Double, slow: Double, truncates: Bool)
+        /// A larger base for texts of more tokens than the longest context, by their length (NTK-aware); within it as they are.
+        case dynamic(factor: Double, longest: Double)
         /// Phi-3's factors: the short ones for contexts within the original length. Longer contexts are not offered here;
         /// an export hands the long factors on.
         case longrope(short: [Double], long: [Double], original: Double, longest: Double)
@@ -21,18 +26,37 @@ public struct RotaryPlan: Sendable, Hashable {
     public var scaling = Scaling.none
     /// The share of a head's width that is turned (Phi-4-mini: 0.75).
     public var share = 1.0
-    /// What cosines and sines are multiplied by, where a checkpoint with short and long factors says it itself.
+    /// What cosines and sines are multiplied by, where a checkpoint's file settles it.
     public var statedAmplitude: Double?
 
     /// Angles of one base, stretched by nothing.
     public init(theta: Double) { self.theta = theta }
 
     /// Radians a position, for each pair of a head's turned part.
-    func frequencies(dimension: Int) -> [Double] {
+    /// - Parameter length: how many tokens the text has; only plans that go by it ask.
+    func frequencies(dimension: Int, length: Int = 0) -> [Double] {
         let turned = turnedWidth(of: dimension)
-        let plain = stride(from: 0, to: turned, by: 2).map { pow(theta, -Double($0) / Double(turned)) }
+        let plain = Self.plain(theta, turned)
         switch scaling {
         case .none: return plain
+        case .dynamic(let factor, let longest):
+            guard Double(length) > longest, turned > 2 else { return plain }
+            let stretch = factor * Double(length) / longest - (factor - 1)
+            return Self.plain(theta * pow(stretch, Double(turned) / Double(turned - 2)), turned)
+        case .yarn(let factor, let original, let fast, let slow, let truncates):
+            // Where in the turned width a frequency turns so many times within the original length.
+            func place(_ turns: Double) -> Double {
+                Double(turned) * log(original / (turns * 2 * .pi)) / (2 * log(theta))
+            }
+            var (low, high) = (place(fast), place(slow))
+            if truncates { (low, high) = (low.rounded(.down), high.rounded(.up)) }
+            low = max(low, 0)
+            high = min(high, Double(turned - 1))
+            if low == high { high += 0.001 }
+            return plain.enumerated().map { index, frequency in
+                let share = min(max((Double(index) - low) / (high - low), 0), 1)
+                return share * frequency / factor + (1 - share) * frequency
+            }
         case .linear(let factor): return plain.map { $0 / factor }
         case .llama3(let factor, let low, let high, let original):
             return plain.map { frequency in
@@ -45,6 +69,10 @@ public struct RotaryPlan: Sendable, Hashable {
         case .longrope(let factors, _, _, _):
             return factors.count == plain.count ? zip(plain, factors).map { $0 / $1 } : plain
         }
+    }
+
+    private static func plain(_ theta: Double, _ turned: Int) -> [Double] {
+        stride(from: 0, to: turned, by: 2).map { pow(theta, -Double($0) / Double(turned)) }
     }
 
     func turnedWidth(of dimension: Int) -> Int { Int(Double(dimension) * share) / 2 * 2 }
@@ -65,11 +93,15 @@ struct RotaryEmbedding {
         let sine: Tensor
     }
 
+    private let plan: RotaryPlan
+    private let dimension: Int
     private let frequencies: Tensor
     private let amplitude: Double
 
     /// - Parameter dimension: of one head; even.
     init(_ plan: RotaryPlan, dimension: Int, device: Device) throws {
+        self.plan = plan
+        self.dimension = dimension
         frequencies = try Tensor(plan.frequencies(dimension: dimension).map(Float.init)).to(device: device)
         amplitude = plan.amplitude
     }
@@ -77,10 +109,20 @@ struct RotaryEmbedding {
     /// The angles at int64 positions `[batch, length]`, computed once for all layers.
     func angles(at positions: Tensor, dtype: DType) throws -> Angles {
         let shape = positions.shape
+        let frequencies = try frequencies(at: positions)
         let half = try positions.to(.float32).reshaped([shape[0], 1, shape[1], 1]) * frequencies
         let full = try Tensor.concatenated([half, half], axis: -1)
         guard amplitude != 1 else { return Angles(cosine: try full.cos().to(dtype), sine: try full.sin().to(dtype)) }
         return Angles(cosine: try (full.cos() * amplitude).to(dtype), sine: try (full.sin() * amplitude).to(dtype))
+    }
+
+    /// The frequencies, which a dynamic plan takes from the text's length.
+    private func frequencies(at positions: Tensor) throws -> Tensor {
+        guard case .dynamic(_, let longest) = plan.scaling, positions.count > 0 else { return frequencies }
+        let length = (try positions.reshaped([-1]).integers().max() ?? 0) + 1
+        guard Double(length) > longest else { return frequencies }
+        return try Tensor(plan.frequencies(dimension: dimension, length: length).map(Float.init))
+            .to(device: positions.device)
     }
 
     /// Rotates queries or keys `[batch, heads, length, dim]`; what lies beyond the turned width passes.

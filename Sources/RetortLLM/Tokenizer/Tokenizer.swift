@@ -33,14 +33,15 @@ public final class Tokenizer: Sendable {
     public let opening: [Int32]
     public let closing: [Int32]
 
-    /// Reads `tokenizer.json`, or a folder that holds one.
+    /// Reads `tokenizer.json`, or a folder that holds one and may declare more tokens in other files.
     /// - Throws: `TokenizerError` that names the file and what in it cannot be used.
     public init(_ location: URL) throws {
-        let file = location.pathExtension == "json" ? location : location.appendingPathComponent("tokenizer.json")
-        let definition = try TokenizerDefinition(file)
+        let isFile = location.pathExtension == "json"
+        let definition = try isFile ? TokenizerDefinition(location) : TokenizerDefinition(folder: location)
+        let file = definition.file
         ids = definition.ids
         added = Dictionary(definition.addedTokens.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
-        let normalizer = try definition.part("normalizer").map { try TextNormalizer($0, file: file.path) }
+        let normalizer = try definition.part("normalizer").map { try TextNormalizer($0, file: file) }
         self.normalizer = normalizer
         let normalized = definition.addedTokens.filter { $0.normalized && normalizer != nil }.map { token in
             let text = String(decoding: token.content, as: UTF8.self)
@@ -50,8 +51,8 @@ public final class Tokenizer: Sendable {
         normalizedAdded = AddedTokens(normalized)
         texts = Dictionary(ids.map { ($1, $0) }, uniquingKeysWith: { $0.lexicographicallyPrecedes($1) ? $0 : $1 })
             .merging(normalized.map { ($0.id, $0.content) }) { $1 }
-        preTokenizer = try PreTokenizer(definition.part("pre_tokenizer"), file: file.path)
-        text = try TokenText(definition.part("decoder"), file: file.path)
+        preTokenizer = try PreTokenizer(definition.part("pre_tokenizer"), file: file)
+        text = try TokenText(definition.part("decoder"), file: file)
         model = try Self.model(definition)
         (opening, closing) = try definition.frame()
     }

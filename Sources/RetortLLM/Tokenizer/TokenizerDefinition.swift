@@ -6,8 +6,10 @@ struct TokenizerDefinition {
     let file: String
     let tree: JSONTree
     /// The vocabulary, with the added tokens.
-    let ids: [[UInt8]: Int32]
-    let addedTokens: [AddedToken]
+    var ids: [[UInt8]: Int32]
+    var addedTokens: [AddedToken]
+    /// How many tokens the model has, without those added to it.
+    let modelSize: Int
 
     /// Larger files are refused: the largest published ones have about 35 MB.
     private static let largestFile = 256 << 20
@@ -22,13 +24,14 @@ struct TokenizerDefinition {
                 file: file.path, "it has \(size) bytes; at most \(Self.largestFile) are read")
         }
         do {
-            tree = try JSONTree.parse(Array(data))
+            tree = try JSONTree.parse(Array(CheckpointJSON.withoutMark(data)))
         } catch {
             throw TokenizerError.malformed(file: file.path, "\(error)")
         }
         addedTokens = try (tree["added_tokens"]?.array ?? []).map { try Self.addedToken($0, file: file.path) }
-        ids = try Self.vocabulary(of: tree, file: file.path)
-            .merging(addedTokens.map { ($0.content, $0.id) }) { $1 }
+        let vocabulary = try Self.vocabulary(of: tree, file: file.path)
+        modelSize = vocabulary.count
+        ids = vocabulary.merging(addedTokens.map { ($0.content, $0.id) }) { $1 }
     }
 
     private static func vocabulary(of tree: JSONTree, file: String) throws -> [[UInt8]: Int32] {

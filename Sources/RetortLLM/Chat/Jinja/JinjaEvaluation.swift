@@ -177,7 +177,11 @@ extension JinjaInterpreter {
     // MARK: Operators
 
     private func negative(_ value: JinjaValue) throws(JinjaError) -> JinjaValue {
-        if let whole = value.whole, whole != .min { return .integer(-whole) }
+        if let whole = value.whole { return whole == .min ? .large("9223372036854775808") : .integer(-whole) }
+        if case .large(let digits) = value {
+            let opposite = digits.hasPrefix("-") ? String(digits.dropFirst()) : "-\(digits)"
+            return Int(opposite).map { .integer($0) } ?? .large(opposite)
+        }
         guard let number = value.number else { throw failure("\(value.type) has no negative") }
         return .float(-number)
     }
@@ -230,7 +234,9 @@ extension JinjaInterpreter {
     func compares(_ sign: String, _ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> Bool {
         let isLess: Bool
         let isMore: Bool
-        if let x = a.number, let y = b.number {
+        if let order = JinjaValue.order(a, b) {
+            (isLess, isMore) = (order < 0, order > 0)
+        } else if let x = a.number, let y = b.number {
             (isLess, isMore) = (x < y, x > y)
         } else if case .text(let x) = a, case .text(let y) = b {
             (isLess, isMore) = (x < y, y < x)
@@ -261,6 +267,7 @@ extension JinjaInterpreter {
         guard let x = a.number, let y = b.number else {
             throw failure("'\(sign)' cannot be used with \(a.type) and \(b.type)")
         }
+        if a.isLarge || b.isLarge { throw failure("the number is too large") }
         if ["/", "//", "%"].contains(sign), y == 0 { throw failure("a division by zero") }
         if let i = a.whole, let j = b.whole, sign != "/", sign != "**" || j >= 0 {
             let (result, overflows) = Self.whole(sign, i, j)

@@ -17,9 +17,8 @@ extension JinjaInterpreter {
             let replaces = value.isUndefined || (argument(1, "boolean")?.isTrue ?? false && !value.isTrue)
             return replaces ? argument(0, "default_value") ?? .text("") : value
         case "tojson":
-            let indent = argument(0, "indent")?.whole
-            guard (0...64).contains(indent ?? 0) else { throw failure("an indent of \(indent ?? 0)") }
-            return .text(value.json(indent: indent))
+            let writing = try JinjaJSON(arguments, line: line)
+            return .text(try writing.text(of: value))
         case "length", "count": return .integer(try length(of: value))
         case "int", "float", "abs", "round": return try numberFilter(name, value, argument)
         case "items":
@@ -90,7 +89,12 @@ extension JinjaInterpreter {
 
     private func numberFilter(_ name: String, _ value: JinjaValue, _ argument: Lookup) throws(JinjaError) -> JinjaValue
     {
-        let number = value.number ?? Double(value.written.string.trimmingCharacters(in: .whitespaces))
+        let text = value.written.string.trimmingCharacters(in: .whitespaces)
+        // Beyond 64 bits, whole numbers are digits.
+        if name == "int" || name == "abs", let digits = JinjaValue.wholeDigits(text), Int(digits) == nil {
+            return .large(name == "abs" && digits.first == "-" ? String(digits.dropFirst()) : digits)
+        }
+        let number = value.number ?? Double(text)
         switch name {
         case "int":
             return number.flatMap { Int(exactly: $0.rounded(.towardZero)) }.map { .integer($0) } ?? argument(
@@ -99,8 +103,8 @@ extension JinjaInterpreter {
         default:
             guard let number else { throw failure("\(value.type) is no number") }
             if name == "abs" {
-                return value.whole.flatMap { Int(exactly: $0.magnitude) }.map { .integer($0) }
-                    ?? .float(number.magnitude)
+                guard let whole = value.whole else { return .float(number.magnitude) }
+                return whole == .min ? .large("9223372036854775808") : .integer(abs(whole))
             }
             let scale = Foundation.pow(10, Double(argument(0, "precision")?.whole ?? 0))
             return .float((number * scale).rounded(.toNearestOrEven) / scale)
@@ -149,8 +153,8 @@ extension JinjaInterpreter {
         case "sum":
             var total = JinjaValue.integer(0)
             for element in elements {
-                guard let a = total.number, let b = element.number else {
-                    throw failure("\(element.type) is no number")
+                guard let a = total.number, let b = element.number, !element.isLarge else {
+                    throw failure(element.isLarge ? "the number is too large" : "\(element.type) is no number")
                 }
                 total = total.whole.flatMap { x in element.whole.map { x &+ $0 } }.map { .integer($0) } ?? .float(a + b)
             }
@@ -224,7 +228,7 @@ extension JinjaInterpreter {
         case "boolean": if case .bool = value { return true } else { return false }
         case "true": if case .bool(true) = value { return true } else { return false }
         case "false": if case .bool(false) = value { return true } else { return false }
-        case "integer": if case .integer = value { return true } else { return false }
+        case "integer": return value.isWhole
         case "float": if case .float = value { return true } else { return false }
         case "number": return value.number != nil
         case "callable": if case .function = value { return true } else { return false }

@@ -7,6 +7,8 @@ indirect enum JinjaValue {
     case none
     case bool(Bool)
     case integer(Int)
+    /// A whole number beyond 64 bits, in plain digits: it can be written and compared, not reckoned with.
+    case large(String)
     case float(Double)
     case text(MarkedText)
     case list([JinjaValue])
@@ -22,7 +24,7 @@ indirect enum JinjaValue {
         case .undefined: "undefined"
         case .none: "none"
         case .bool: "a boolean"
-        case .integer, .float: "a number"
+        case .integer, .large, .float: "a number"
         case .text: "a string"
         case .list: "a list"
         case .dictionary: "a mapping"
@@ -37,6 +39,7 @@ indirect enum JinjaValue {
         case .bool(let bool): bool
         case .integer(let value): value != 0
         case .float(let value): value != 0
+        case .large: true
         case .text(let text): !text.isEmpty
         case .list(let elements): !elements.isEmpty
         case .dictionary(let members): !members.isEmpty
@@ -52,8 +55,26 @@ indirect enum JinjaValue {
         case .bool(let bool): bool ? 1 : 0
         case .integer(let value): Double(value)
         case .float(let value): value
+        case .large(let digits): Double(digits)
         default: nil
         }
+    }
+
+    /// Whether it is a whole number, of any size.
+    var isWhole: Bool {
+        switch self {
+        case .integer, .large: true
+        default: false
+        }
+    }
+
+    /// A whole number's digits as Python writes them; nil for another text.
+    static func wholeDigits(_ text: String) -> String? {
+        let isNegative = text.hasPrefix("-")
+        let digits = isNegative || text.hasPrefix("+") ? text.dropFirst() : text[...]
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        let plain = digits.drop { $0 == "0" }
+        return plain.isEmpty ? "0" : (isNegative ? "-" : "") + plain
     }
 
     var whole: Int? {
@@ -84,6 +105,7 @@ indirect enum JinjaValue {
         case .none: MarkedText("None")
         case .bool(let bool): MarkedText(bool ? "True" : "False")
         case .integer(let value): MarkedText(String(value))
+        case .large(let digits): MarkedText(digits)
         case .float(let value): MarkedText(Self.python(value))
         case .text(let text): Self.quoted(text)
         case .list(let elements):
@@ -134,8 +156,26 @@ indirect enum JinjaValue {
         return overflows || between > bound || own + between > bound ? nil : joined(parts, separator)
     }
 
+    /// How two whole numbers stand to each other, when one of them is beyond 64 bits: below 0, 0 or above 0; nil for others.
+    static func order(_ a: JinjaValue, _ b: JinjaValue) -> Int? {
+        func digits(_ value: JinjaValue) -> String? {
+            switch value {
+            case .large(let digits): digits
+            default: value.whole.map(String.init)
+            }
+        }
+        guard a.isLarge || b.isLarge, let x = digits(a), let y = digits(b) else { return nil }
+        let (isBelow, isOtherBelow) = (x.hasPrefix("-"), y.hasPrefix("-"))
+        guard isBelow == isOtherBelow else { return isBelow ? -1 : 1 }
+        let order = x.utf8.count == y.utf8.count ? (x == y ? 0 : x < y ? -1 : 1) : x.utf8.count < y.utf8.count ? -1 : 1
+        return isBelow ? -order : order
+    }
+
+    var isLarge: Bool { if case .large = self { true } else { false } }
+
     /// Python's `==`.
     func equals(_ other: JinjaValue) -> Bool {
+        if let order = Self.order(self, other) { return order == 0 }
         if let a = number, let b = other.number { return a == b }
         switch (self, other) {
         case (.undefined, .undefined), (.none, .none): return true
@@ -145,45 +185,6 @@ indirect enum JinjaValue {
             return a.count == b.count && a.allSatisfy { member in other[member.key].map(member.value.equals) ?? false }
         case (.namespace(let a), .namespace(let b)): return a === b
         default: return false
-        }
-    }
-
-    /// JSON as Python's `json.dumps` writes it, without escaping what is not ASCII.
-    /// - Parameter indent: how many blanks a level is moved in, or nil for one line.
-    func json(indent: Int?, level: Int = 0) -> MarkedText {
-        func enclosed(_ parts: [MarkedText], _ open: String, _ close: String) -> MarkedText {
-            guard !parts.isEmpty else { return MarkedText(open + close) }
-            guard let indent else { return MarkedText(open) + Self.joined(parts, MarkedText(", ")) + MarkedText(close) }
-            let inner = "\n" + String(repeating: " ", count: indent * (level + 1))
-            let outer = "\n" + String(repeating: " ", count: indent * level)
-            return MarkedText(open + inner) + Self.joined(parts, MarkedText("," + inner)) + MarkedText(outer + close)
-        }
-        switch self {
-        case .undefined, .none, .namespace, .function: return MarkedText("null")
-        case .bool(let bool): return MarkedText(bool ? "true" : "false")
-        case .integer, .float: return represented
-        case .text(let text): return MarkedText("\"") + text.mapping { Self.escaped($1) } + MarkedText("\"")
-        case .list(let elements): return enclosed(elements.map { $0.json(indent: indent, level: level + 1) }, "[", "]")
-        case .dictionary(let members):
-            let parts = members.map { key, value in
-                JinjaValue.text(key).json(indent: nil) + MarkedText(": ") + value.json(indent: indent, level: level + 1)
-            }
-            return enclosed(parts, "{", "}")
-        }
-    }
-
-    private static func escaped(_ scalar: Unicode.Scalar) -> String {
-        switch scalar {
-        case "\"": "\\\""
-        case "\\": "\\\\"
-        case "\n": "\\n"
-        case "\r": "\\r"
-        case "\t": "\\t"
-        case "\u{8}": "\\b"
-        case "\u{C}": "\\f"
-        case "\0"..<" ":
-            "\\u" + String(repeating: "0", count: scalar.value < 16 ? 3 : 2) + String(scalar.value, radix: 16)
-        default: String(scalar)
         }
     }
 }
@@ -205,11 +206,28 @@ extension JinjaValue {
         switch tree {
         case .null: self = .none
         case .bool(let bool): self = .bool(bool)
-        case .number(let digits): self = Int(digits).map { .integer($0) } ?? .float(Double(digits) ?? .nan)
+        case .number(let text):
+            if let digits = Self.wholeDigits(text) {
+                self = Int(digits).map { .integer($0) } ?? .large(digits)
+            } else {
+                self = .float(Double(text) ?? .nan)
+            }
         case .string(let bytes): self = .text(String(decoding: bytes, as: UTF8.self))
         case .array(let elements): self = .list(elements.map(JinjaValue.init))
         case .object(let members):
-            self = .dictionary(members.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) })
+            // As in Python, the last of two members with one name counts, at the place of the first.
+            var places: [[UInt8]: Int] = [:]
+            var all: [(key: String, value: JinjaValue)] = []
+            for (name, value) in members {
+                let member = (key: String(decoding: name, as: UTF8.self), value: JinjaValue(value))
+                if let place = places[name] {
+                    all[place] = member
+                } else {
+                    places[name] = all.count
+                    all.append(member)
+                }
+            }
+            self = .dictionary(all)
         }
     }
 }

@@ -2,17 +2,21 @@
 /// window.
 enum Gemma2Family: ModelFamily {
     static let architectures = ["Gemma2ForCausalLM", "gemma2"]
-    static let tiesByDefault = true
+    static let defaults = FamilyDefaults(
+        maximumPositions: 8192, keyValueHeadCount: 4, headDimension: 256, tiesWordEmbeddings: true)
+    static let keys = gemmaKeys
     static let gguf = GGUFArchitecture(
         "gemma2", takes: [.ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts, averagesHeadsAt: 46,
         caps: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGemma(&configuration, fields)
-        configuration.rotary = try fields.rotary()
+        configuration.rotary = try fields.rotary(positions: configuration.maximumPositions)
         configuration.scoreCap = try fields.optionalNumber("attn_logit_softcapping", default: 50)
         configuration.logitCap = try fields.optionalNumber("final_logit_softcapping", default: 30)
-        configuration.windows = try fields.windows(configuration.layerCount, size: 4096) { $0.isMultiple(of: 2) }
+        configuration.windows = try fields.windows(
+            configuration.layerCount, size: fields.window(default: 4096)
+        ) { $0.isMultiple(of: 2) }
     }
 }
 
@@ -20,7 +24,9 @@ enum Gemma2Family: ModelFamily {
 /// rotary base of their own to each one without.
 enum Gemma3Family: ModelFamily {
     static let architectures = ["Gemma3ForCausalLM", "gemma3_text"]
-    static let tiesByDefault = true
+    static let defaults = FamilyDefaults(
+        maximumPositions: 131_072, keyValueHeadCount: 4, headDimension: 256, tiesWordEmbeddings: true)
+    static let keys = gemmaKeys.union(["rope_local_base_freq", "sliding_window_pattern", "_sliding_window_pattern"])
     static let gguf = GGUFArchitecture(
         "gemma3", takes: [.ownHead, .ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts,
         averagesHeadsAt: 62)
@@ -33,18 +39,21 @@ enum Gemma3Family: ModelFamily {
         }
         configuration.logitCap = try fields.optionalNumber("final_logit_softcapping", default: nil)
         configuration.normalisesHeads = true
-        configuration.rotary = try fields.rotary(layers: "full_attention", theta: 1_000_000)
-        if fields.all["rope_parameters"]?["sliding_attention"] != nil {
-            configuration.localRotary = try fields.rotary(layers: "sliding_attention")
-        } else {
-            configuration.localRotary = RotaryPlan(theta: try fields.number("rope_local_base_freq", default: 10_000))
-        }
+        let plans = try fields.rotaryByLayer(positions: configuration.maximumPositions)
+        (configuration.rotary, configuration.localRotary) = (plans.global, plans.local)
         let pattern = try fields.integer("sliding_window_pattern", default: 6)
-        configuration.windows = try fields.windows(configuration.layerCount, size: 4096) { layer in
-            !(layer + 1).isMultiple(of: pattern)
-        }
+        guard pattern > 0 else { throw fields.malformed("'sliding_window_pattern' is \(pattern)") }
+        configuration.windows = try fields.windows(
+            configuration.layerCount, size: fields.window(default: 4096)
+        ) { !($0 + 1).isMultiple(of: pattern) }
     }
 }
+
+/// Old files say `hidden_act`, too, which transformers passes over; so it does over `sliding_window_size`.
+private let gemmaKeys: Set = [
+    "hidden_activation", "hidden_act", "attention_bias", "query_pre_attn_scalar", "sliding_window",
+    "sliding_window_size", "final_logit_softcapping", "attn_logit_softcapping",
+]
 
 private let ggufParts = [
     "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
@@ -52,24 +61,14 @@ private let ggufParts = [
 ]
 
 private func refineGemma(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
-    try fields.requireActivation("gelu_pytorch_tanh")
+    try fields.requireActivation(["gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new"], key: "hidden_activation")
     configuration.activation = .gelu
     configuration.normalisesOutputs = true
     configuration.normsFromOne = true
     configuration.embeddingScale = Double(configuration.hiddenSize).squareRoot()
-    configuration.headDimension = try fields.integer("head_dim", default: 256)
-    configuration.scoreScale = 1 / (try fields.number("query_pre_attn_scalar", default: 256)).squareRoot()
-    configuration.hasQueryKeyValueBias = fields.flag("attention_bias")
-    configuration.hasOutputBias = fields.flag("attention_bias")
-}
-
-extension ConfigurationFields {
-    /// The windows of `layer_types`, or by a rule where the file has none.
-    fileprivate func windows(_ count: Int, size: Int, by rule: (Int) -> Bool) throws -> [Int?] {
-        let size = try integer("sliding_window", default: size)
-        guard let types = all["layer_types"]?.array?.map(\.string), types.count == count else {
-            return (0..<count).map { rule($0) ? size : nil }
-        }
-        return types.map { $0 == "sliding_attention" ? size : nil }
-    }
+    let scalar = try fields.number("query_pre_attn_scalar", default: 256)
+    guard scalar > 0 else { throw fields.malformed("'query_pre_attn_scalar' is \(scalar)") }
+    configuration.scoreScale = 1 / scalar.squareRoot()
+    configuration.hasQueryKeyValueBias = try fields.flag("attention_bias")
+    configuration.hasOutputBias = try fields.flag("attention_bias")
 }

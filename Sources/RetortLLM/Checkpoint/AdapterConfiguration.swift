@@ -1,0 +1,106 @@
+import Foundation
+import RetortCore
+
+/// `adapter_config.json` in PEFT's format: LoRA (arXiv 2106.09685) and those of its kin that can be computed exactly. Every
+/// setting is read, known to change nothing, or refused by name.
+public struct AdapterConfiguration: Encodable, Sendable, Hashable {
+    /// The base model: a path, absolute or relative to the adapter's folder. PEFT leaves it out when it knows none.
+    public var baseModel: String?
+    public var rank: Int
+    public var alpha: Double
+    public var dropout: Double
+    /// Suffixes of the adapted projections.
+    public var targets: [String]
+    var kind = "LORA"
+    var task: String? = "CAUSAL_LM"
+    /// Which biases are stored as a whole: `none`, `all` or `lora_only`.
+    var bias = "none"
+    /// Scaled by alpha / √rank instead (arXiv 2312.03732).
+    var usesRankStabilisation = false
+    /// Weights split into size and direction (DoRA, arXiv 2402.09353).
+    var usesDirections = false
+    /// What the base's weights became before training began.
+    var start = Start.unchanged
+    /// Which modules the adapter is for.
+    var scope = Scope()
+    /// Ranks and alphas of single modules, by patterns.
+    var ranks: [String: Double] = [:]
+    var alphas: [String: Double] = [:]
+    /// Modules that are stored as a whole, by the ends of their names.
+    var wholeModules: [String] = []
+    /// Rows of the embedding (or of other modules, by name) that are stored as a whole.
+    var rows: [String: [Int]] = [:]
+    /// Whether embedding and head stay one, whatever the adapter makes of them.
+    var keepsTies = false
+    /// Where it was read from, for messages.
+    var file = "adapter_config.json"
+
+    /// What a way of drawing the first weights did to the base; an adapter holds the way from there.
+    enum Start: Hashable, Sendable {
+        case unchanged
+        /// The largest singular values were taken out (arXiv 2404.02948).
+        case pissa
+        /// The first columns of a QR decomposition were taken out (arXiv 2406.01775).
+        case olora
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case baseModel = "base_model_name_or_path"
+        case rank = "r"
+        case alpha = "lora_alpha"
+        case dropout = "lora_dropout"
+        case targets = "target_modules"
+        case kind = "peft_type"
+        case task = "task_type"
+        case bias
+        case usesRankStabilisation = "use_rslora"
+        case usesDirections = "use_dora"
+    }
+
+    /// Plain LoRA, scaled by `alpha / rank`.
+    public init(baseModel: String, rank: Int, alpha: Double, dropout: Double, targets: [String]) {
+        self.baseModel = baseModel
+        self.rank = rank
+        self.alpha = alpha
+        self.dropout = dropout
+        self.targets = targets
+    }
+
+    /// The folder of the base's weights.
+    /// - Throws: `CheckpointError.noBase` when there is none, as for a name of a hub.
+    func base(relativeTo folder: URL) throws -> URL {
+        let file = folder.appendingPathComponent("adapter_config.json").path
+        guard let baseModel, !baseModel.isEmpty else {
+            throw CheckpointError.unsupported(
+                file: file, "an adapter without base_model_name_or_path, which says what model it belongs to,")
+        }
+        // PEFT itself goes by the working directory.
+        let places = [
+            URL(fileURLWithPath: baseModel, relativeTo: folder.appendingPathComponent("")),
+            URL(fileURLWithPath: baseModel),
+        ].map(\.standardizedFileURL)
+        let found = places.first { place in
+            var isFolder: ObjCBool = false
+            return FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder) && isFolder.boolValue
+        }
+        guard let found else { throw CheckpointError.noBase(file: file, baseModel) }
+        return found
+    }
+
+    /// A module's rank, and what the product of its matrices is multiplied by.
+    func size(of module: String) throws -> (rank: Int, scale: Double) {
+        let rank = try value(of: module, in: ranks).map { Int($0) } ?? rank
+        let alpha = try value(of: module, in: alphas) ?? alpha
+        return (rank, alpha / (usesRankStabilisation ? Double(rank).squareRoot() : Double(rank)))
+    }
+
+    private func value(of module: String, in patterns: [String: Double]) throws -> Double? {
+        let fitting = try patterns.keys.filter { try ModulePattern("(?:.*\\.)?(?:\($0))").matches(module) }
+        guard Set(fitting.map { patterns[$0] }).count <= 1 else {
+            throw CheckpointError.unsupported(
+                file: file,
+                "a module that patterns give different values (\(module): \(fitting.sorted().joined(separator: ", ")))")
+        }
+        return fitting.first.flatMap { patterns[$0] }
+    }
+}

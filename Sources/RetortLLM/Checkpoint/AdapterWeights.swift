@@ -1,0 +1,289 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// What a PEFT adapter's files make of the weights of its base.
+struct AdapterWeights {
+    static let prefix = "base_model.model."
+    static let embedding = "model.embed_tokens"
+    static let head = "lm_head"
+
+    let configuration: AdapterConfiguration
+    let file: SafetensorsFile
+    private let tracker = Tracker()
+
+    /// Which of the file's tensors were used.
+    private final class Tracker { var used: Set<String> = [] }
+
+    init(_ folder: URL, _ configuration: AdapterConfiguration) throws {
+        self.configuration = configuration
+        let weights = folder.appendingPathComponent("adapter_model.safetensors")
+        let pickle = folder.appendingPathComponent("adapter_model.bin")
+        if !FileManager.default.fileExists(atPath: weights.path), FileManager.default.fileExists(atPath: pickle.path) {
+            throw CheckpointError.unsupported(
+                file: pickle.path, "a pickle (load it in PEFT and save it with safe_serialization=True), which")
+        }
+        file = try SafetensorsFile(weights)
+    }
+
+    // MARK: What is stored
+
+    /// Two matrices whose product is added, and what belongs to them.
+    struct LowRank {
+        /// `[rank, in]` in float32.
+        let down: Tensor
+        /// `[out, rank]`.
+        let up: Tensor
+        let scale: Double
+        /// The length of each output's row (DoRA), `[out]`.
+        let magnitude: Tensor?
+    }
+
+    private func key(_ name: String) -> String? {
+        let key = Self.prefix + name
+        return file.entries[key] == nil ? nil : key
+    }
+
+    private func tensor(_ key: String, _ shape: [Int]) throws -> Tensor {
+        tracker.used.insert(key)
+        let tensor = try file.tensor(key).to(.float32)
+        guard tensor.shape == shape else {
+            throw CheckpointError.malformed(
+                file: file.path,
+                "'\(key)' has the shape \(tensor.shape), where its settings and the base call for \(shape)")
+        }
+        return tensor
+    }
+
+    /// Whether the file holds matrices for a module.
+    func isAdapted(_ module: String) -> Bool {
+        ["lora_A.weight", "lora_embedding_A"].contains { key("\(module).\($0)") != nil }
+    }
+
+    /// The matrices beside a projection `[out, in]`, or beside an embedding, whose outputs are its columns.
+    func lowRank(_ module: String, outputs: Int, inputs: Int) throws -> LowRank? {
+        let isEmbedding = module == Self.embedding
+        let names = isEmbedding ? ("lora_embedding_A", "lora_embedding_B") : ("lora_A.weight", "lora_B.weight")
+        guard let down = key("\(module).\(names.0)") else { return nil }
+        guard let up = key("\(module).\(names.1)") else {
+            throw CheckpointError.malformed(file: file.path, "it has '\(down)' without its other half")
+        }
+        let (rank, scale) = try configuration.size(of: module)
+        var magnitude: Tensor?
+        if configuration.usesDirections {
+            let stored = key("\(module).lora_magnitude_vector") ?? key("\(module).lora_magnitude_vector.weight")
+            guard let stored else {
+                throw CheckpointError.malformed(file: file.path, "it has no lora_magnitude_vector for '\(module)'")
+            }
+            magnitude = try tensor(stored, [outputs])
+        }
+        return LowRank(
+            down: try tensor(down, [rank, inputs]), up: try tensor(up, [outputs, rank]), scale: scale,
+            magnitude: magnitude)
+    }
+
+    /// A tensor of the base that is stored as a whole.
+    /// - Parameter rows: what the base has for the embedding and the head, where an adapter may have more.
+    func whole(_ name: String, _ shape: [Int]) throws -> Tensor? {
+        guard let key = wholeKey(name) else { return nil }
+        let isBias = name.hasSuffix(".bias")
+        guard isWhole(name) || (isBias ? configuration.bias != "none" : Self.isVocabulary(name)) else { return nil }
+        return try tensor(key, shape)
+    }
+
+    /// Where a tensor of the base is stored as a whole; PEFT moves what it wraps.
+    private func wholeKey(_ name: String) -> String? {
+        let parts = name.split(separator: ".")
+        let module = parts.dropLast().joined(separator: ".")
+        return key(name) ?? parts.last.flatMap { key("\(module).base_layer.\($0)") }
+    }
+
+    /// Whether `modules_to_save` names a tensor's module, or one that holds it.
+    private func isWhole(_ name: String) -> Bool {
+        let parts = name.split(separator: ".").map(String.init)
+        return parts.indices.dropFirst().contains { end in
+            let module = parts[..<end].joined(separator: ".")
+            return configuration.wholeModules.contains { module.hasSuffix($0) }
+        }
+    }
+
+    private static func isVocabulary(_ name: String) -> Bool {
+        name == "\(embedding).weight" || name == "\(head).weight"
+    }
+
+    /// The rows of a module that are stored by token.
+    func rows(_ module: String, width: Int) throws -> (places: [Int], values: Tensor)? {
+        guard let (name, places) = configuration.rows.first(where: { module.hasSuffix($0.key) }) else { return nil }
+        guard let key = key("\(module).token_adapter.trainable_tokens_delta") else {
+            // PEFT stores the rows of a tied head with the embedding's.
+            let embedding = configuration.rows.first { Self.embedding.hasSuffix($0.key) }
+            if module == Self.head, embedding?.value == places { return nil }
+            throw CheckpointError.malformed(
+                file: file.path, "trainable_token_indices names '\(name)', but its rows are not stored")
+        }
+        return (places, try tensor(key, [places.count, width]))
+    }
+
+    // MARK: Embedding and head
+
+    /// The base's shape as the adapter needs it: more tokens, or a head that is no longer the embedding.
+    func adapted(_ base: DecoderConfiguration) throws -> DecoderConfiguration {
+        var shape = base
+        let names = [Self.embedding, Self.head].map { "\($0).weight" }
+        let stored = names.map { wholeKey($0).flatMap { file.entries[$0]?.shape.first } }
+        if let rows = stored.compactMap(\.self).max(), rows != shape.vocabularySize {
+            guard stored[0] == rows, stored[1] == rows || (shape.tiesWordEmbeddings && stored[1] == nil) else {
+                throw CheckpointError.unsupported(
+                    file: file.path, "an adapter whose embedding and head have different numbers of tokens")
+            }
+            shape.vocabularySize = rows
+        }
+        guard shape.tiesWordEmbeddings else { return shape }
+        let isApart = [Self.embedding, Self.head].contains {
+            isAdapted($0) || (isWhole("\($0).weight") && wholeKey("\($0).weight") != nil)
+        }
+        let keys = names.compactMap(wholeKey)
+        let differs = try keys.count == 2 && file.tensor(keys[0]).bytes() != file.tensor(keys[1]).bytes()
+        let ownRows = try rows(Self.head, width: shape.hiddenSize) != nil
+        guard isApart || differs || ownRows else {
+            // The head is the embedding, and stored twice.
+            tracker.used.formUnion(keys)
+            return shape
+        }
+        guard !configuration.keepsTies else {
+            throw CheckpointError.unsupported(
+                file: configuration.file, "ensure_weight_tying for an adapted embedding or head")
+        }
+        shape.tiesWordEmbeddings = false
+        return shape
+    }
+
+    // MARK: What it amounts to
+
+    /// A tensor of the base with all that the adapter makes of it, in float32.
+    /// - Parameter base: gives the base's own.
+    /// - Returns: nil where the adapter leaves it as it is.
+    func applied(_ name: String, _ shape: [Int], to base: () throws -> Tensor) throws -> Tensor? {
+        let stored = try whole(name, shape)
+        guard name.hasSuffix(".weight") else { return stored }
+        let module = String(name.dropLast(".weight".count))
+        guard shape.count == 2 else { return stored }
+        let isEmbedding = module == Self.embedding
+        let (outputs, inputs) = isEmbedding ? (shape[1], shape[0]) : (shape[0], shape[1])
+        let adapter = try lowRank(module, outputs: outputs, inputs: inputs)
+        let rows = try rows(module, width: shape[1])
+        guard adapter != nil || rows != nil else { return stored }
+        var weight = try stored ?? base().to(.float32)
+        if let adapter {
+            if let taken = try taken(from: weight, adapter, isEmbedding: isEmbedding) {
+                weight = try weight - taken.up.matmul(taken.down)
+            }
+            let product = try adapter.up.matmul(adapter.down) * adapter.scale
+            weight = try weight + (isEmbedding ? product.transposed(0, 1) : product)
+            if let magnitude = adapter.magnitude {
+                let axis = isEmbedding ? 0 : 1
+                let gain = try magnitude / weight.power(2).sum(axis: axis).power(0.5)
+                weight = try weight * gain.reshaped(isEmbedding ? [1, outputs] : [outputs, 1])
+            }
+        }
+        if let rows {
+            guard rows.places.allSatisfy({ $0 < shape[0] }) else {
+                throw CheckpointError.malformed(
+                    file: configuration.file, "trainable_token_indices goes beyond the \(shape[0]) tokens")
+            }
+            weight = try weight.replacing(rows.places, by: rows.values)
+        }
+        return weight
+    }
+
+    /// What was taken out of the base's weight before training, as two factors `[out, rank]` and `[rank, in]`.
+    private func taken(
+        from weight: Tensor, _ adapter: LowRank, isEmbedding: Bool
+    ) throws -> (up: Tensor, down: Tensor)? {
+        let rank = adapter.down.shape[0]
+        switch configuration.start {
+        case .unchanged: return nil
+        case _ where isEmbedding:
+            throw CheckpointError.unsupported(file: configuration.file, "PiSSA or OLoRA for the embedding")
+        case .pissa: return try weight.largestComponents(rank)
+        case .olora:
+            // The columns are scaled as the adapter is, and PEFT does not undo it.
+            let parts = try weight.orthogonalComponents(rank)
+            return (try parts.up * adapter.scale, parts.down)
+        }
+    }
+
+    /// An adapter that adds the same to a projection's output, beside the weight as it is.
+    func beside(_ module: String, weight: Tensor, dtype: DType, device: Device) throws -> LowRankAdapter? {
+        let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+        guard let adapter = try lowRank(module, outputs: outputs, inputs: inputs) else { return nil }
+        var (down, up) = (adapter.down, try adapter.up * adapter.scale)
+        let asksBase = configuration.start != .unchanged || adapter.magnitude != nil
+        let base = try asksBase ? weight.to(.float32, device: .cpu) : weight
+        if let taken = try taken(from: base, adapter, isEmbedding: false) {
+            down = try Tensor.concatenated([down, taken.down], axis: 0)
+            up = try Tensor.concatenated([up, -taken.up], axis: 1)
+        }
+        var gain: Tensor?
+        if let magnitude = adapter.magnitude {
+            let sum = try base + up.matmul(down)
+            gain = try (magnitude / sum.power(2).sum(axis: 1).power(0.5)).to(dtype, device: device)
+        }
+        return LowRankAdapter(
+            down: try down.to(dtype, device: device), up: try up.to(dtype, device: device), scale: 1, gain: gain)
+    }
+
+    // MARK: Nothing in silence
+
+    /// Refuses what was not used, and what is missing.
+    /// - Parameters:
+    ///   - modules: the base's projections, without embedding and head.
+    ///   - parameters: its weights.
+    func check(modules: [String], parameters: [String]) throws {
+        try checkScope(modules)
+        if let name = (parameters + ["\(Self.head).weight"]).first(where: { isWhole($0) && wholeKey($0) == nil }) {
+            throw CheckpointError.malformed(
+                file: file.path, "it holds nothing for '\(name)', which modules_to_save names")
+        }
+        guard let stray = file.entries.keys.filter({ !tracker.used.contains($0) }).min() else { return }
+        let name = stray.hasPrefix(Self.prefix) ? String(stray.dropFirst(Self.prefix.count)) : stray
+        switch true {
+        case name.contains("lora_"):
+            throw CheckpointError.malformed(file: file.path, "'\(stray)' fits no projection of the base model")
+        case name.contains("trainable_tokens_delta"):
+            throw CheckpointError.unsupported(file: file.path, "'\(stray)', which trainable_token_indices leaves out,")
+        default:
+            throw CheckpointError.unsupported(
+                file: file.path, "'\(stray)', which neither modules_to_save nor 'bias' names,")
+        }
+    }
+
+    /// An adapter that is loaded in part would silently be another model, and PEFT passes over what `target_modules` leaves out.
+    private func checkScope(_ modules: [String]) throws {
+        for module in modules + [Self.embedding, Self.head] {
+            let isMeant = try configuration.scope.holds(module, isHead: module == Self.head)
+            switch (isMeant, isAdapted(module)) {
+            case (true, false):
+                throw CheckpointError.malformed(
+                    file: file.path, "it holds nothing for '\(module)', which target_modules names")
+            case (false, true):
+                throw CheckpointError.unsupported(
+                    file: file.path, "an adapter for '\(module)', which target_modules leaves out,")
+            default: continue
+            }
+        }
+    }
+}
+
+/// A base's weights with all that an adapter makes of them.
+struct AdaptedWeights: WeightSource {
+    let base: CheckpointWeights
+    let adapter: AdapterWeights
+
+    func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+        try withoutGradients {
+            let applied = try adapter.applied(name, shape) { try base.own(name, shape) }
+            return try applied?.to(base.dtype, device: base.device) ?? base.tensor(name, shape)
+        }
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// The weights of a folder: one `model.safetensors`, or shards with an index. Where both are there, the single file counts,
+/// as in transformers.
+public struct CheckpointWeights: WeightSource {
+    private static let head = "lm_head.weight"
+    private static let embedding = "model.embed_tokens.weight"
+
+    private let files: [String: SafetensorsFile]
+    private let path: String
+    let dtype: DType
+    let device: Device
+    /// Whether a head that is not stored is the embedding, and the other way round.
+    private let ties: Bool
+
+    /// Maps the files.
+    /// - Parameter ties: whether head and embedding are one where only one is stored.
+    /// - Throws: `CheckpointError` that names the file.
+    public init(folder: URL, dtype: DType, device: Device, ties: Bool = false) throws {
+        self.dtype = dtype
+        self.device = device
+        self.ties = ties
+        let single = folder.appendingPathComponent("model.safetensors")
+        let index = folder.appendingPathComponent("model.safetensors.index.json")
+        let manager = FileManager.default
+        if !manager.fileExists(atPath: single.path), let fields = try CheckpointJSON.object(index) {
+            guard let map = fields["weight_map"]?.object?.compactMapValues(\.string) else {
+                throw CheckpointError.malformed(file: index.path, "it has no weight_map")
+            }
+            var shards: [String: SafetensorsFile] = [:]
+            for name in Set(map.values) { shards[name] = try SafetensorsFile(folder.appendingPathComponent(name)) }
+            (path, files) = (index.path, map.compactMapValues { shards[$0] })
+            return
+        }
+        let pickle = folder.appendingPathComponent("pytorch_model.bin")
+        if !manager.fileExists(atPath: single.path), manager.fileExists(atPath: pickle.path) {
+            throw CheckpointError.unsupported(
+                file: pickle.path, "a pickle (load it in transformers and save it, which makes safetensors), which")
+        }
+        let file = try SafetensorsFile(single)
+        (path, files) = (file.path, file.entries.mapValues { _ in file })
+    }
+
+    /// The tensor in the dtype and on the device of this source.
+    /// - Throws: `CheckpointError` for a missing tensor or one of another shape.
+    public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+        try own(name, shape).to(dtype, device: device)
+    }
+
+    /// The tensor as it is stored.
+    func own(_ name: String, _ shape: [Int]) throws -> Tensor {
+        let stored = stored(name)
+        guard let file = files[stored] else {
+            try refuseQuantised(name)
+            throw CheckpointError.noTensor(file: path, name: name)
+        }
+        let tensor = try file.tensor(stored)
+        guard tensor.shape == shape else {
+            try refuseQuantised(name)
+            throw CheckpointError.wrongShape(file: file.path, name: name, expected: shape, found: tensor.shape)
+        }
+        return tensor
+    }
+
+    private func stored(_ name: String) -> String {
+        guard ties, files[name] == nil else { return name }
+        return name == Self.head ? Self.embedding : name == Self.embedding ? Self.head : name
+    }
+
+    /// Whether a head is stored that is not the embedding. transformers keeps such a head, whatever `tie_word_embeddings` says.
+    func holdsOwnHead() throws -> Bool {
+        guard let head = files[Self.head], let embedding = files[Self.embedding] else { return false }
+        let (one, other) = (try head.tensor(Self.head), try embedding.tensor(Self.embedding))
+        guard one.shape == other.shape else { return true }
+        if one.dtype == other.dtype { return try one.bytes() != other.bytes() }
+        return try one.to(.float32).bytes() != other.to(.float32).bytes()
+    }
+
+    /// Refuses tensors that no part of the network takes, which would be passed over.
+    func refuseStrays(besides used: some Sequence<String>) throws {
+        let used = Set(used)
+        for name in files.keys.sorted() where !used.contains(name) {
+            // A tied head that is the embedding; and frequencies, which old files hold though they follow from the settings.
+            if name == Self.head || name == Self.embedding || name.hasSuffix("rotary_emb.inv_freq") { continue }
+            try refuseQuantised(name)
+            throw CheckpointError.unsupported(
+                file: files[name]?.path ?? path,
+                "the tensor '\(name)', which fits no part of the network in config.json,")
+        }
+    }
+
+    /// Names the way in which a module's weights are held in few bits, when its tensors show one.
+    private func refuseQuantised(_ name: String) throws {
+        let module = name.split(separator: ".").dropLast().joined(separator: ".")
+        let signs = [
+            ("qweight", "GPTQ or AWQ"), ("qzeros", "GPTQ or AWQ"), ("weight_packed", "compressed-tensors"),
+            ("weight.absmax", "bitsandbytes, 4 bits"), ("weight.quant_state.bitsandbytes__nf4", "bitsandbytes, 4 bits"),
+            ("weight.quant_state.bitsandbytes__fp4", "bitsandbytes, 4 bits"), ("SCB", "bitsandbytes, 8 bits"),
+            ("weight_scale_inv", "fp8"), ("weight_scale", "fp8 or int8"),
+        ]
+        let modules = [module, name.split(separator: ".").dropLast(2).joined(separator: ".")]
+        for (sign, kind) in signs where modules.contains(where: { files["\($0).\(sign)"] != nil }) {
+            throw CheckpointError.quantised(file: path, kind: kind)
+        }
+    }
+}

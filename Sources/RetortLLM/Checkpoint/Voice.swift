@@ -1,0 +1,41 @@
+import Foundation
+import RetortCore
+
+/// What a model, or one of the adapters over it, reads and writes with: its tokenizer, its chat template, and the tokens that
+/// end what it says.
+struct Voice: Sendable {
+    let tokenizer: Tokenizer
+    let template: any ChatTemplate
+    let endTokens: Set<Int>
+
+    init(_ folders: CheckpointFolders) throws {
+        tokenizer = try Tokenizer(folders.tokenizer)
+        template = try folders.template(for: tokenizer)
+        endTokens = try Self.endTokens(folders, tokenizer).union([Int(template.endOfTurn)])
+    }
+
+    /// The voice that an adapter brings itself; nil when it goes by its base's.
+    init?(adapter folder: URL) throws {
+        guard try CheckpointFolders.hasTokenizer(folder) || TemplateFiles(folder) != nil else { return nil }
+        try self.init(CheckpointFolders(folder))
+    }
+
+    /// `eos_token_id` of `generation_config.json`, else of `config.json`, else the tokenizer's own.
+    private static func endTokens(_ folders: CheckpointFolders, _ tokenizer: Tokenizer) throws -> Set<Int> {
+        for folder in [folders.adapter, folders.base].compactMap(\.self) {
+            for name in ["generation_config.json", "config.json"] {
+                let file = folder.appendingPathComponent(name)
+                guard let value = try CheckpointJSON.object(file)?["eos_token_id"], value != .null else { continue }
+                let list = value.array ?? [value]
+                let ids = list.compactMap { if case .integer(let id) = $0, id >= 0 { id } else { nil } }
+                guard ids.count == list.count else {
+                    throw CheckpointError.malformed(
+                        file: file.path, "its eos_token_id is no token, and no list of tokens")
+                }
+                if !ids.isEmpty { return Set(ids) }
+            }
+        }
+        let named = try TokenDeclarations(folders.tokenizer).named["eos_token"].flatMap(tokenizer.id)
+        return Set([named].compactMap(\.self).map(Int.init))
+    }
+}

@@ -1,0 +1,157 @@
+import Foundation
+import RetortCore
+
+/// How `config.json` says that positions turn queries and keys (transformers' `modeling_rope_utils.py`).
+extension ConfigurationFields {
+    /// What a plan may hold, whether or not its type uses it.
+    private static let planKeys: Set<String> = [
+        "rope_type", "type", "rope_theta", "factor", "partial_rotary_factor", "original_max_position_embeddings",
+        "attention_factor", "beta_fast", "beta_slow", "short_factor", "long_factor", "low_freq_factor",
+        "high_freq_factor", "mscale", "mscale_all_dim", "truncate",
+    ]
+
+    /// The one plan of all layers: of `rope_scaling` where it says anything, else of `rope_parameters` (transformers 5).
+    /// - Parameters:
+    ///   - positions: the longest context.
+    ///   - isPhi: whether names and defaults are Phi-3's.
+    func rotary(positions: Int, isPhi: Bool = false) throws -> RotaryPlan {
+        let old = try members("rope_scaling")
+        let members = try old.isEmpty ? members("rope_parameters") : old
+        return try plan(members, theta: number("rope_theta", default: 10_000), positions, isPhi: isPhi)
+    }
+
+    /// The plans of layers that see everything, and of those with a window (Gemma 3).
+    func rotaryByLayer(positions: Int) throws -> (global: RotaryPlan, local: RotaryPlan) {
+        let plans = try members("rope_parameters")
+        if let stray = plans.keys.filter({ $0 != "full_attention" && $0 != "sliding_attention" }).min() {
+            throw unsupported("'\(stray)' in rope_parameters, which this family has for each kind of layer,")
+        }
+        func own(_ name: String) throws -> [String: JSONValue] {
+            switch plans[name] {
+            case nil, .null: return [:]
+            case .object(let members): return members
+            default: throw malformed("'\(name)' in rope_parameters is no object")
+            }
+        }
+        let global = try own("full_attention").merging(members("rope_scaling")) { _, scaling in scaling }
+        return (
+            try plan(global, theta: number("rope_theta", default: 1_000_000), positions, isPhi: false),
+            try plan(
+                own("sliding_attention"), theta: number("rope_local_base_freq", default: 10_000), positions,
+                isPhi: false)
+        )
+    }
+
+    private func plan(
+        _ all: [String: JSONValue], theta: Double, _ positions: Int, isPhi: Bool
+    ) throws -> RotaryPlan {
+        let plan = RotaryMembers(all.filter { $0.value != .null }, fields: self)
+        if let stray = plan.all.keys.filter({ !Self.planKeys.contains($0) }).min() {
+            throw unsupported("'\(stray)' of its rope scaling")
+        }
+        var result = RotaryPlan(theta: try plan.number("rope_theta") ?? theta)
+        result.share = try plan.number("partial_rotary_factor") ?? number("partial_rotary_factor", default: 1)
+        guard result.theta > 0, isPhi ? (0...1).contains(result.share) : result.share == 1 else {
+            throw unsupported("'partial_rotary_factor' or 'rope_theta' of this value")
+        }
+        // transformers prefers the length that stands outside the plan; Phi-3 always has one.
+        let original =
+            try optionalInteger("original_max_position_embeddings").map(Double.init) ?? (isPhi ? 4096 : nil)
+            ?? plan.number("original_max_position_embeddings") ?? Double(positions)
+        guard original > 0 else { throw malformed("its original_max_position_embeddings is \(original)") }
+        var type = try plan.text("rope_type") ?? plan.text("type") ?? "default"
+        if isPhi, type == "su" || type == "yarn" { type = "longrope" }
+        guard !isPhi || type == "default" || type == "longrope" else { throw unsupported("the rope type '\(type)'") }
+        switch type {
+        case "default": break
+        case "linear": result.scaling = .linear(factor: try plan.factor())
+        case "dynamic": result.scaling = .dynamic(factor: try plan.factor(), longest: Double(positions))
+        case "llama3":
+            result.scaling = .llama3(
+                factor: try plan.factor(), low: try plan.required("low_freq_factor"),
+                high: try plan.required("high_freq_factor"), original: original)
+        case "yarn": try plan.yarn(&result, original: original, longest: Double(positions))
+        case "longrope": try plan.longrope(&result, original: original, longest: Double(positions))
+        default: throw unsupported("the rope type '\(type)'")
+        }
+        return result
+    }
+}
+
+/// The members of one plan.
+private struct RotaryMembers {
+    let all: [String: JSONValue]
+    private let fields: ConfigurationFields
+
+    init(_ all: [String: JSONValue], fields: ConfigurationFields) {
+        self.all = all
+        self.fields = fields
+    }
+
+    func number(_ name: String) throws -> Double? {
+        guard let value = all[name] else { return nil }
+        guard let number = value.double, number.isFinite else {
+            throw fields.malformed("'\(name)' of its rope scaling is no number")
+        }
+        return number
+    }
+
+    func text(_ name: String) throws -> String? {
+        guard let value = all[name] else { return nil }
+        guard let text = value.string else { throw fields.malformed("'\(name)' of its rope scaling is no text") }
+        return text
+    }
+
+    func required(_ name: String) throws -> Double {
+        guard let value = try number(name) else { throw fields.malformed("its rope scaling lacks '\(name)'") }
+        return value
+    }
+
+    func factor() throws -> Double {
+        let factor = try required("factor")
+        guard factor > 0 else { throw fields.malformed("the factor of its rope scaling is \(factor)") }
+        return factor
+    }
+
+    func yarn(_ plan: inout RotaryPlan, original: Double, longest: Double) throws {
+        let factor = try number("factor") ?? longest / original
+        guard factor > 0 else { throw fields.malformed("the factor of its rope scaling is \(factor)") }
+        func amplitude(_ scale: Double) -> Double { factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1 }
+        // As in Python, 0 counts as not given.
+        func given(_ name: String) throws -> Double? { try number(name).flatMap { $0 == 0 ? nil : $0 } }
+        if let stated = try number("attention_factor") {
+            plan.statedAmplitude = stated
+        } else if let scale = try given("mscale"), let all = try given("mscale_all_dim") {
+            plan.statedAmplitude = amplitude(scale) / amplitude(all)
+        } else {
+            plan.statedAmplitude = amplitude(1)
+        }
+        var truncates = true
+        if let value = all["truncate"] {
+            guard case .bool(let flag) = value else {
+                throw fields.malformed("'truncate' of its rope scaling is neither true nor false")
+            }
+            truncates = flag
+        }
+        plan.scaling = .yarn(
+            factor: factor, original: original, fast: try given("beta_fast") ?? 32, slow: try given("beta_slow") ?? 1,
+            truncates: truncates)
+    }
+
+    func longrope(_ plan: inout RotaryPlan, original: Double, longest: Double) throws {
+        func factors(_ name: String) throws -> [Double] {
+            let list = all[name]?.array ?? []
+            let numbers = list.compactMap(\.double)
+            guard numbers.count == list.count, !numbers.isEmpty else {
+                throw fields.malformed("its rope scaling has no list of numbers '\(name)'")
+            }
+            return numbers
+        }
+        plan.statedAmplitude = try number("attention_factor")
+        if plan.statedAmplitude == nil, let factor = try number("factor") {
+            plan.statedAmplitude = factor <= 1 ? 1 : (1 + log(factor) / log(original)).squareRoot()
+        }
+        plan.scaling = .longrope(
+            short: try factors("short_factor"), long: try factors("long_factor"), original: original, longest: longest)
+    }
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Changes every key of every family's `config.json`, one at a time, and compares Retort with transformers.
+
+A changed file must give transformers' scores, or be refused by name. What transformers itself cannot load may be refused in
+any words. None may load as something else.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import torch
+from transformers import AutoModelForCausalLM, CONFIG_MAPPING
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RETORT = ROOT / ".build/release/retort"
+TOKENIZER = ROOT / "seedlings/tokenizer"
+IDS = torch.randint(3, 3000, (1, 40), generator=torch.Generator().manual_seed(4))
+SMALL = dict(
+    vocab_size=3072, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.2, pad_token_id=0, bos_token_id=1,
+    eos_token_id=2,
+)
+FAMILIES = {
+    "qwen2": dict(), "qwen3": dict(head_dim=16), "llama": dict(), "mistral": dict(sliding_window=16),
+    "gemma2": dict(head_dim=16, sliding_window=16), "gemma3_text": dict(head_dim=16, sliding_window=16), "phi3": dict(),
+}
+YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=64)
+LONG = dict(
+    rope_type="longrope", rope_theta=1e4, short_factor=[1 + n / 8 for n in range(8)],
+    long_factor=[4.0 + n for n in range(8)], original_max_position_embeddings=128,
+)
+# Values that mean something, by key; None takes a key away, and every key is taken away once.
+VALUES = {
+    "rms_norm_eps": [0.1], "tie_word_embeddings": [True, False], "max_position_embeddings": [64, 4096],
+    "hidden_act": ["gelu", "swish", "relu"], "hidden_activation": ["gelu", "gelu_new", "silu"],
+    "sliding_window": [8, 4096, "null"], "use_sliding_window": [True], "max_window_layers": [2], "head_dim": [16, 32],
+    "attention_bias": [True], "mlp_bias": [True], "query_pre_attn_scalar": [24], "attn_logit_softcapping": [20.0, "null"],
+    "final_logit_softcapping": [2.0, "null"], "use_bidirectional_attention": [True], "is_causal": [False],
+    "partial_rotary_factor": [0.5], "rope_theta": [1e6], "rope_local_base_freq": [5e3],
+    "original_max_position_embeddings": [32, 1024], "num_key_value_heads": [1, 4], "num_attention_heads": [2],
+    "num_hidden_layers": [3, 5], "hidden_size": [32], "intermediate_size": [48], "vocab_size": [3000],
+    "layer_types": [["sliding_attention"] * 4, ["full_attention"] * 4, ["full_attention", "sliding_attention"] * 2],
+    "sliding_window_pattern": [2], "attention_dropout": [0.5], "attention_chunk_size": [8], "pretraining_tp": [2],
+    "quantization_config": [{"quant_method": "gptq", "bits": 4}], "eos_token_id": [7, [7, 8]], "something_new": [1],
+    "rope_scaling": [
+        {"type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0}, YARN, LONG, {"rope_type": "default"},
+        {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32},
+        {"rope_type": "yarn", "factor": 2.0, "beta_fast": 16, "beta_slow": 2, "truncate": False},
+        {"rope_type": "yarn", "factor": 4.0, "mscale": 0.7, "mscale_all_dim": 0.5, "attention_factor": None},
+        {"rope_type": "longrope", "factor": 8.0, **{k: LONG[k] for k in ("short_factor", "long_factor")}},
+        {"rope_type": "su", **{k: LONG[k] for k in ("short_factor", "long_factor")}}, {"rope_type": "mrope"},
+        {"rope_type": "proportional", "factor": 2.0},
+    ],
+    "rope_parameters": [
+        YARN, {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}, {"rope_type": "dynamic", "factor": 2.0}, LONG,
+        {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {"rope_theta": 5e3}},
+    ],
+}
+GUESSES = [True, False, 3, 0.5, "other", [1], {"a": 1}]
+
+
+def retort(folder, ids):
+    done = subprocess.run(
+        [str(RETORT), "logits", str(folder), "--ids", ",".join(map(str, ids))], capture_output=True, text=True)
+    if done.returncode:
+        return None, (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
+    return torch.tensor(json.loads(done.stdout)["logits"]), None
+
+
+def transformers(folder, ids):
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+        if info["missing_keys"] or info["mismatched_keys"]:
+            return None  # it goes on with random weights
+        with torch.no_grad():
+            return model.eval()(torch.tensor([ids])).logits[0]
+    except Exception:
+        return None
+
+
+def changes(fields):
+    for key in [*fields, *VALUES]:
+        values = VALUES.get(key, []) or (GUESSES if key in fields else [])
+        for value in values:
+            yield key, None if value == "null" else value
+        if key in fields:
+            yield key, "taken away"
+
+
+def compare(folder, check):
+    warnings.filterwarnings("ignore")
+    folder = folder / "configurations"
+    ids = IDS[0].tolist()
+    for kind, own in FAMILIES.items():
+        torch.manual_seed(13)
+        target = folder / kind
+        model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**{**SMALL, **own})).float().eval()
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key.endswith(("bias", "norm.weight")):
+                    parameter.add_(torch.randn_like(parameter) * 0.2)
+        model.save_pretrained(target)
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            (target / file).write_bytes((TOKENIZER / file).read_bytes())
+        file = target / "config.json"
+        fields = json.loads(file.read_text())
+        wrong, loaded, refused, done = [], 0, 0, set()
+        for key, value in changes(fields):
+            if (mark := (key, json.dumps(value))) in done:
+                continue
+            done.add(mark)
+            changed = {**fields, key: value}
+            if value == "taken away":
+                del changed[key]
+            file.write_text(json.dumps(changed))
+            found, refusal = retort(target, ids)
+            if refusal is not None:
+                refused += 1
+                if "Error" in refusal or "exit" in refusal.split(":")[0]:
+                    wrong.append(f"{key}={value}: {refusal[:80]}")
+                continue
+            loaded += 1
+            right = transformers(target, ids)
+            if right is None:
+                wrong.append(f"{key}={value}: loads, and not in transformers")
+            elif right.shape != found.shape or (found - right).abs().max().item() / right.abs().max().item() > 1e-4:
+                wrong.append(f"{key}={value}: other scores")
+        file.write_text(json.dumps(fields))
+        for line in wrong:
+            print("     ", line)
+        check(f"{kind}: {len(done)} changed configurations ({loaded} loaded, {refused} refused) that differ", len(wrong), 0)
+
+
+if __name__ == "__main__":
+    failed = []
+
+    def check(name, value, limit):
+        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value}", flush=True)
+        if value > limit:
+            failed.append(name)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        compare(pathlib.Path(scratch), check)
+    sys.exit(f"{len(failed)} comparisons failed" if failed else 0)
