@@ -17,15 +17,20 @@ struct RecipeOptions: ParsableArguments {
     @Flag(name: .customLong("dry-run"), help: "Tell what the teacher will take, and ask it nothing.")
     var isDryRun = false
 
+    /// Opens the run.
+    func open() throws -> (folder: URL, run: RecipeRun) {
+        var recipe = try Recipe(URL(fileURLWithPath: recipe))
+        try teacher.apply(to: &recipe)
+        let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
+        return (url, try RecipeRun(recipe, folder: url, requiring: sandbox.required))
+    }
+
     /// Works up to a goal.
     /// - Returns: nil after a dry run, which prints its estimate.
     func run(
         until goal: RecipeRun.Goal
     ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
-        var recipe = try Recipe(URL(fileURLWithPath: recipe))
-        try teacher.apply(to: &recipe)
-        let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
-        let run = try RecipeRun(recipe, folder: url, requiring: sandbox.required)
+        let (url, run) = try open()
         if isDryRun {
             print(try await run.estimate().text)
             return nil

@@ -15,8 +15,10 @@ final class RecipeReader {
     private var known: [String] = []
 
     init(_ node: Node, faults: Faults) {
-        self.node = node
+        let (merged, refused) = MergeKeys.merged(node)
+        self.node = merged
         self.faults = faults
+        for (message, node) in refused { fault(message, at: node) }
         if node.mapping == nil { fault("a mapping of keys to values belongs here", at: node) }
     }
 
