@@ -67,7 +67,7 @@ struct SchedulerTests {
         Scheduler(records, failureLimit: limit) { _ in }
     }
 
-    private static let followers = [
+    static let followers = [
         "teach/cot": ["teach/cot", "train/cot", "evaluate/cot"],
         "teach/agent": ["teach/agent", "train/agent", "evaluate/agent", "judge/agent"],
         "train/cot": ["train/cot", "evaluate/cot"],
@@ -75,7 +75,7 @@ struct SchedulerTests {
         "evaluate/agent": ["evaluate/agent", "judge/agent"], "judge/agent": ["judge/agent"],
     ]
 
-    @Test("a change has exactly those made anew that depend on it, and the plan says so", arguments: followers.keys)
+    @Test("a change has exactly those made anew that depend on it, and the plan says so", arguments: SchedulerTests.followers.keys)
     func change(changed: String) async throws {
         let scheduler = scheduler()
         try await scheduler.run(stages())

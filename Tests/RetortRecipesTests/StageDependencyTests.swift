@@ -254,14 +254,14 @@ struct PretrainStageTests {
             try Data(text.replacing(change.0, with: change.1).utf8).write(to: file)
             return PretrainStage(recipe: try Pretraining(file), folder: folder, digests: FileDigests())
         }
-        let plain = Set(try await stage(("", "")).inputs())
+        let plain = Set(try await stage(("name: p", "name: p")).inputs())
         for change in [("textSeed: 1", "textSeed: 2"), ("rows: 100", "rows: 10")] {
             let changed = Set(try await stage(change).inputs()).subtracting(plain)
             #expect(changed.count == 1)
         }
         let state = folder.appendingPathComponent("training.safetensors")
         try Data("x".utf8).write(to: state)
-        try await stage(("", "")).clear()
+        try await stage(("name: p", "name: p")).clear()
         #expect(!FileManager.default.fileExists(atPath: state.path))
     }
 }

@@ -88,6 +88,7 @@ public struct RecipeRun: Sendable {
         let stages = try await RecipeStages(context)
         try await RecipeCheck(context).run(until: goal)
         let folder = context.folder
+        if let documents = context.source.documents { try folder.link(documents) }
         try await scheduler.run(stages.upTo(goal)) { plan in
             if !plan.isDone { try folder.removeFigures() }
         }

@@ -54,6 +54,17 @@ public final class RunFolder: Sendable {
     }
     func result(_ name: String) -> URL { url.appendingPathComponent("results/\(name).json") }
 
+    /// Lets `passages.jsonl` and `passages.sqlite` stand for the documents of the recipe that is carried out.
+    func link(_ documents: URL) throws {
+        for ending in ["jsonl", "sqlite"] {
+            let link = url.appendingPathComponent("passages.\(ending)")
+            // A link to nothing is there as well, though no file is.
+            try? FileManager.default.removeItem(at: link)
+            let target = documents.deletingPathExtension().appendingPathExtension(ending).lastPathComponent
+            try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: target)
+        }
+    }
+
     /// Removes a result, if it is there.
     func remove(_ result: URL) throws {
         guard FileManager.default.fileExists(atPath: result.path) else { return }
