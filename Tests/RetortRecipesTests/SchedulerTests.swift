@@ -75,7 +75,9 @@ struct SchedulerTests {
         "evaluate/agent": ["evaluate/agent", "judge/agent"], "judge/agent": ["judge/agent"],
     ]
 
-    @Test("a change has exactly those made anew that depend on it, and the plan says so", arguments: SchedulerTests.followers.keys)
+    @Test(
+        "a change has exactly those made anew that depend on it, and the plan says so",
+        arguments: SchedulerTests.followers.keys)
     func change(changed: String) async throws {
         let scheduler = scheduler()
         try await scheduler.run(stages())
