@@ -16,6 +16,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 /// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
@@ -25,7 +26,7 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
     ("RetortCore", [log], []),
     ("RetortAgents", ["RetortCore"], []),
-    ("RetortStore", ["RetortCore", "RetortAgents", grdb], []),
+    ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
     ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
@@ -41,7 +42,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortRecipes",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortLLM",
-            "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortWorld",
+            "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortWorld", crypto,
             .product(name: "Yams", package: "Yams"),
         ], []
     ),
@@ -65,6 +66,7 @@ let package = Package(
         + [.executable(name: "retort", targets: ["retort"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),

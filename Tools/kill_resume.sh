@@ -23,7 +23,10 @@ for stage in teach/agent train/3m/cot train/3m/agent evaluate/3m/agent evaluate/
     shell=$!
     for _ in $(seq 300); do
         sleep 0.2
-        grep -q "\"$stage begun\"" "$work/killed/manifest.json" 2>/dev/null && break
+        python3 - "$work/killed/manifest.json" "$stage" 2>/dev/null <<'BEGUN' && break
+import json, sys
+sys.exit(json.load(open(sys.argv[1]))["stages"].get(sys.argv[2], {}).get("state") != "running")
+BEGUN
     done
     sleep 1.5
     pkill -KILL -P "$shell" 2>/dev/null && echo "killed during $stage"

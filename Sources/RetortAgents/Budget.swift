@@ -29,17 +29,22 @@ public final class Budget: Sendable {
     /// What the model asks; nil when nobody said.
     public let price: Price?
     private let usage: Mutex<Usage>
+    private let record: @Sendable (Usage) throws -> Void
 
-    /// - Parameter spent: by runs before this one.
+    /// - Parameters:
+    ///   - spent: by runs before this one.
+    ///   - record: notes what replies took, so that the next run knows it.
     /// - Throws: `BudgetError.unknownPrice` when money is limited and the price is not known.
-    public init(tokens: Int? = nil, money: Double? = nil, price: Price? = nil, model: String, spent: Usage = Usage())
-        throws
-    {
+    public init(
+        tokens: Int? = nil, money: Double? = nil, price: Price? = nil, model: String, spent: Usage = Usage(),
+        record: @escaping @Sendable (Usage) throws -> Void = { _ in }
+    ) throws {
         guard money == nil || price != nil else { throw BudgetError.unknownPrice(model: model) }
         self.tokens = tokens
         self.money = money
         self.price = price
         usage = Mutex(spent)
+        self.record = record
     }
 
     /// All that was spent.
@@ -61,6 +66,7 @@ public final class Budget: Sendable {
     func add(_ completions: [Completion], from model: String) throws {
         let total = completions.reduce(Usage()) { $0 + $1.usage }
         usage.withLock { $0 = $0 + total }
+        try record(total)
         let isLimited = tokens != nil || money != nil
         guard !isLimited || total.promptTokens > 0 else { throw BudgetError.unmetered(model: model) }
     }
@@ -91,9 +97,9 @@ public struct BudgetedModel: LanguageModel {
     public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in
             let work = Task {
+                var completions: [Completion] = []
                 do {
                     try budget.check()
-                    var completions: [Completion] = []
                     for try await event in inner.stream(request) {
                         if case .finished(_, let completion) = event { completions.append(completion) }
                         continuation.yield(event)
@@ -101,6 +107,8 @@ public struct BudgetedModel: LanguageModel {
                     try budget.add(completions, from: identity)
                     continuation.finish()
                 } catch {
+                    // Samples that came before others failed, or before the request was cancelled, are paid.
+                    if !completions.isEmpty { try? budget.add(completions, from: identity) }
                     continuation.finish(throwing: error)
                 }
             }

@@ -17,11 +17,14 @@ public struct DistilledAgent: Sendable {
     ///   - votes: samples a step; 1 is greedy.
     ///   - options: how the model computes.
     ///   - sandbox: the weakest one to run the agent's programs in.
+    /// - Throws: `RunError.noStudent`, which names the run's students; `RunError.noAgent` when training is not finished.
     public init(
         run url: URL, student name: String?, votes: Int, options: LocalModel.Options = .init(prefixTokens: 1 << 15),
         requiring sandbox: SandboxLevel = .restricted
     ) async throws {
         let run = try await DistilledRun(url, requiring: sandbox)
+        let known = run.recipe.students.map(\.name)
+        if let name, !known.contains(name) { throw RunError.noStudent(name, known: known) }
         guard let student = run.checkpoints.last(where: { $0.style.isAgent && (name == nil || $0.student == name) })
         else { throw RunError.noAgent(url.path) }
         // Each step's prompt begins with the step before.

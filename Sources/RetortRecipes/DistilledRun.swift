@@ -34,12 +34,13 @@ public struct DistilledRun: Sendable {
     /// Opens a run with its tools, and starts its interpreter.
     /// - Throws: `RunError` when there is no run, or another process works in it.
     public init(_ url: URL, requiring sandbox: SandboxLevel = .restricted) async throws {
-        let recipe = try Manifest(folder: url).recipe
+        let manifest = try Manifest(folder: url)
+        let recipe = manifest.recipe
         let folder = try RunFolder(url)
         let source = try TaskSource(recipe, folder: folder)
         self.recipe = recipe
         self.folder = folder
-        checkpoints = Self.checkpoints(recipe, folder)
+        checkpoints = Self.checkpoints(manifest, folder)
         tools = source.tools
         sampleTask =
             source.tests.first { $0.family == .factual && $0.split == "out" } ?? source.tests.first
@@ -48,9 +49,11 @@ public struct DistilledRun: Sendable {
             limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
     }
 
-    private static func checkpoints(_ recipe: Recipe, _ folder: RunFolder) -> [Checkpoint] {
-        recipe.students.flatMap { student in
+    /// Those that are finished: what is being made anew, or no longer fits the recipe, is not the run's.
+    private static func checkpoints(_ manifest: Manifest, _ folder: RunFolder) -> [Checkpoint] {
+        manifest.recipe.students.flatMap { student in
             Recipe.Style.allCases.compactMap { style in
+                guard manifest.stages[TrainStage.name(student, style)]?.state == .complete else { return nil }
                 let place = folder.checkpoint(student.name, style)
                 let has = { FileManager.default.fileExists(atPath: place.appendingPathComponent($0).path) }
                 let isAdapter = has("adapter_config.json")

@@ -4,7 +4,6 @@ import RetortLLM
 import RetortTensor
 import RetortTraining
 import RetortWorld
-import Yams
 
 /// Makes a Seedling: a small base model that can read, copy and continue the world's text, and has never seen an
 /// agent's trajectory.
@@ -40,10 +39,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
     /// Reads a pretraining recipe.
     /// - Throws: `RecipeError` with every fault and its line.
     public init(_ file: URL) throws {
-        guard let text = try? String(contentsOf: file, encoding: .utf8), let root = try? Yams.compose(yaml: text) else {
-            throw RecipeError(
-                file: file.path, faults: [.init(line: 1, column: 1, message: "the file cannot be read as YAML")])
-        }
+        let root = try RecipeFile.root(RecipeFile.text(file), file: file.path)
         let faults = RecipeReader.Faults()
         let reader = RecipeReader(root, faults: faults)
         name = reader.string("name")
@@ -63,8 +59,20 @@ public struct Pretraining: Codable, Sendable, Hashable {
         guard faults.list.isEmpty else { throw RecipeError(file: file.path, faults: faults.list) }
     }
 
-    /// Trains and writes the folder; an interrupted run goes on at its last checkpoint.
-    public func run(into folder: URL) async throws { try await PretrainingThread().run(self, into: folder) }
+    /// Trains and writes the folder. An interrupted run of the same text, tokenizer and shape goes on at its last
+    /// checkpoint; after a change it begins anew, and a finished one is kept.
+    /// - Throws: `RunError`, and what training throws.
+    public func run(into folder: URL) async throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let file = folder.appendingPathComponent("training.json")
+        let kept = (try? Data(contentsOf: file)).flatMap {
+            try? JSONCoding.decoder.decode([String: StageRecord].self, from: $0)
+        }
+        let scheduler = Scheduler(kept ?? [:], failureLimit: 0) { records in
+            try AtomicFile.write(JSONCoding.prettyEncoder.encode(records), to: file)
+        }
+        try await scheduler.run([PretrainStage(recipe: self, folder: folder, digests: FileDigests())])
+    }
 
     /// The documents as samples.
     func examples(_ tokenizer: Tokenizer) throws -> some IteratorProtocol<TrainingExample> {
@@ -88,6 +96,40 @@ public struct Pretraining: Codable, Sendable, Hashable {
             tokens += row.tokens.count
         }
         return DataRecord(hash: String(hash, radix: 16), documents: documents, tokens: tokens)
+    }
+}
+
+/// A pretraining as a stage.
+struct PretrainStage: Stage {
+    let recipe: Pretraining
+    let folder: URL
+    let digests: FileDigests
+
+    var name: String { "pretrain/\(recipe.name)" }
+    var sources: [String] { [] }
+
+    func inputs() async throws -> [StageInput] {
+        var settings = recipe
+        // Known by its content.
+        settings.tokenizer = ""
+        // Who writes the text is part of what computes.
+        return [.computation] + (try StageInput.settings("pretraining", settings))
+            + [StageInput(name: "tokenizer", value: try digests.model(URL(fileURLWithPath: recipe.tokenizer)))]
+    }
+
+    func output() async throws -> String? { try digests.modelIfThere(folder) }
+
+    /// Removes what training left between two updates. The folder may be a Seedling's that is to be replaced: its weights
+    /// stay until there are new ones.
+    func clear() async throws {
+        let state = folder.appendingPathComponent("training.safetensors")
+        guard FileManager.default.fileExists(atPath: state.path) else { return }
+        try FileManager.default.removeItem(at: state)
+    }
+
+    func run() async throws -> StageOutcome {
+        try await PretrainingThread().run(recipe, into: folder)
+        return .complete
     }
 }
 

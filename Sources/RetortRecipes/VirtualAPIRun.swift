@@ -37,36 +37,67 @@ public struct VirtualAPIRun: Sendable {
     }
 
     /// Runs what the set lacks, and sums up the whole of it.
-    /// - Parameter retriesFailed: whether queries that ended because the model or the environment broke are run again.
+    /// - Parameters:
+    ///   - agent: identifies the weights or the endpoint behind the policy, by name and content.
+    ///   - folder: where `stages.json` keeps what the set was made from.
+    ///   - retriesFailed: whether queries that ended because the model or the environment broke are run again.
+    /// - Throws: `RunError.otherRuns` for a set that another agent made, or that was made in another way; what the rollouts
+    ///   and the store throw.
     public func run(
-        _ tasks: [AgentTask], store: TrajectoryStore, set: String, retriesFailed: Bool = false
+        _ tasks: [AgentTask], store: TrajectoryStore, set: String, agent: [String: String] = [:], folder: URL? = nil,
+        retriesFailed: Bool = false
     ) async throws -> Summary {
+        let file = folder?.appendingPathComponent("stages.json")
+        try await refuseOthers(store, set, agent, tasks, file)
         let done = try await retriesFailed ? store.endedTaskIDs(in: set) : store.taskIDs(in: set)
         let left = tasks.filter { !done.contains($0.id) }
         let progress = ProgressLine(set)
         if !done.isEmpty { progress.note("\(tasks.count - left.count) of \(tasks.count) are there already") }
-        var finished = 0
-        try await withThrowingTaskGroup(of: Trajectory.self) { group in
-            var waiting = left[...]
-            func start() {
-                guard let task = waiting.popFirst() else { return }
-                group.addTask {
-                    // Each task has tools of its own, so each has an environment of its own.
-                    let rollout = Rollout(policy: policy, search: search, maximumSteps: maximumSteps, seed: seed) {
-                        VirtualAPIEnvironment(apis, task: task)
-                    }
-                    return try await rollout.trajectory(for: task)
-                }
+        let (policy, search, apis, maximumSteps, seed) = (policy, search, apis, maximumSteps, seed)
+        _ = try await concurrentMap(left, width: concurrency) { task in
+            // Each task has tools of its own, so each has an environment of its own.
+            let rollout = Rollout(policy: policy, search: search, maximumSteps: maximumSteps, seed: seed) {
+                VirtualAPIEnvironment(apis, task: task)
             }
-            for _ in 0..<max(1, concurrency) { start() }
-            while let trajectory = try await group.next() {
-                try await store.save(trajectory, in: set)
-                finished += 1
-                progress.show(finished, of: left.count)
-                start()
-            }
+            try await store.save(rollout.trajectory(for: task), in: set)
+        } finished: {
+            progress.show($0, of: left.count)
         }
         return try await Self.summary(tasks, store: store, set: set)
+    }
+
+    /// Who ran, and how, must be the same as for what is there; and so must the queries that are there already.
+    private func refuseOthers(
+        _ store: TrajectoryStore, _ set: String, _ agent: [String: String], _ tasks: [AgentTask], _ file: URL?
+    ) async throws {
+        var inputs = agent
+        inputs["model"] = policy.modelIdentity
+        inputs["prompts"] = policy.promptIdentity ?? ""
+        inputs["policy"] = policy.name
+        inputs["search"] = "\(search)"
+        inputs["steps"] = "\(maximumSteps)"
+        inputs["seed"] = "\(seed)"
+        inputs[StageInput.computation.name] = StageInput.computation.value
+        let known = Dictionary(tasks.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        var changed: Set<String> = []
+        for try await entry in store.trajectories(in: set) {
+            let provenance = entry.trajectory.provenance
+            if provenance.model != inputs["model"] { changed.insert("model") }
+            if (provenance.prompt ?? "") != inputs["prompts"] { changed.insert("prompts") }
+            if let task = known[entry.trajectory.task.id], task != entry.trajectory.task { changed.insert("queries") }
+        }
+        let kept = file.flatMap { try? Data(contentsOf: $0) }.flatMap {
+            try? JSONCoding.decoder.decode([String: StageRecord].self, from: $0)
+        }
+        var records = kept ?? [:]
+        if let record = records[set], try await store.count(in: set) > 0 {
+            changed.formUnion(
+                Set(inputs.keys).union(record.inputs.keys).filter { inputs[$0] != record.inputs[$0] })
+        }
+        guard changed.isEmpty else { throw RunError.otherRuns(set: set, changed: changed.sorted()) }
+        records[set] = records[set] ?? StageRecord(inputs)
+        records[set]?.inputs = inputs
+        if let file { try AtomicFile.write(JSONCoding.prettyEncoder.encode(records), to: file) }
     }
 
     private static func summary(_ tasks: [AgentTask], store: TrajectoryStore, set: String) async throws -> Summary {

@@ -164,5 +164,5 @@ public struct FactualQuestions: Sendable {
     }
 
     /// Whether an entity is kept from the training questions' starting points.
-    func isHeldOut(_ entity: Int) -> Bool { StableHash.of("\(seed) \(entity)") % 2 == 1 }
+    func isHeldOut(_ entity: Int) -> Bool { Dealing.part(of: "\(seed) \(entity)", among: 2) == 1 }
 }

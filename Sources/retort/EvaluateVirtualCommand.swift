@@ -60,12 +60,25 @@ extension EvaluateCommand {
             let summary = try await run.run(
                 Array(file.tasks.prefix(limit ?? .max)),
                 store: TrajectoryStore(folder.appendingPathComponent("trajectories.sqlite")), set: file.set,
-                retriesFailed: retryFailed)
+                agent: try agent(), folder: folder, retriesFailed: retryFailed)
             if json { return print(String(decoding: try ExactJSON.encode(summary), as: UTF8.self)) }
             print(
                 "\(summary.queries) queries: \(summary.answered) answered, \(summary.gaveUp) gave up, "
                     + "\(summary.failed) failed; \(summary.steps) steps, \(summary.calls) calls")
             for (kind, count) in summary.failedCalls.sorted(by: { $0.key < $1.key }) { print("  \(count)  \(kind)") }
+        }
+
+        /// What the runs depend on besides the policy: weights by their content, an endpoint by its address and models.
+        private func agent() throws -> [String: String] {
+            var agent = ["apis": apis, "constrained": "\(constrained)", "maximumTokens": "\(maximumTokens)"]
+            let digests = FileDigests()
+            if let folder = model.model { agent["weights"] = try digests.model(URL(fileURLWithPath: folder)) }
+            if let endpoint = model.endpoint { agent["endpoint"] = "\(model.endpointModel ?? endpoint)" }
+            for (role, adapter) in try speakers() {
+                agent["\(role.rawValue)'s adapter"] =
+                    model.endpoint == nil ? try digests.model(URL(fileURLWithPath: adapter)) : adapter
+            }
+            return agent
         }
 
         private func policy() async throws -> RolePolicy {

@@ -16,6 +16,9 @@ struct ImportCommand: AsyncParsableCommand {
 
             Every record becomes a trajectory, or is left out with its number and the reason; faults that were put right are \
             counted by name. Without --out and --store it only tells what it would do.
+
+            A run learns from a set that was imported under the name of its teacher's (teach/agent, teach/cot, …) instead of \
+            asking the teacher.
             """,
         subcommands: [ToRA.self, FireAct.self, DistillationLog.self, ToolBench.self, ATIF.self, Trajectories.self])
 
@@ -28,7 +31,7 @@ struct ImportCommand: AsyncParsableCommand {
 
         func keep(_ trajectories: [StoredTrajectory]) async throws {
             if let out { try JSONLines.write(trajectories.map(\.trajectory), to: URL(fileURLWithPath: out)) }
-            if let store { try await TrajectoryStore(URL(fileURLWithPath: store)).save(trajectories, in: set) }
+            if let store { try await TrajectoryStore(URL(fileURLWithPath: store)).importing(trajectories, in: set) }
         }
 
         func show(_ account: some Encodable & CustomStringConvertible) throws {

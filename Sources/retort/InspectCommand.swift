@@ -19,21 +19,39 @@ struct InspectCommand: AsyncParsableCommand {
     @Option(help: "Show one trajectory of the set in full, by its id.") var trajectory: String?
     @Flag(help: "Print JSON, one value a line.") var json = false
 
+    func validate() throws {
+        guard trajectory == nil || set != nil else { throw ValidationError("--trajectory needs --set") }
+    }
+
     func run() async throws {
         let folder = URL(fileURLWithPath: run)
         let manifest = try Manifest(folder: folder)
-        let store = try TrajectoryStore(folder.appendingPathComponent("trajectories.sqlite"))
+        let store = try TrajectoryStore(folder.appendingPathComponent("trajectories.sqlite"), .existing)
         guard let set else { return try await overview(manifest, store) }
-        for entry in try await store.entries(in: set) where trajectory == nil || entry.trajectory.id == trajectory {
+        let sets = try await store.sets().map(\.name)
+        guard sets.contains(set) else {
+            throw ValidationError("\(run) has no set '\(set)'; its sets are \(sets.joined(separator: ", "))")
+        }
+        if let trajectory {
+            guard let entry = try await store.entry(id: trajectory, in: set) else {
+                throw ValidationError(
+                    "the set '\(set)' has no trajectory '\(trajectory)'; 'retort inspect \(run) --set \(set)' lists its ids"
+                )
+            }
+            return json ? try printJSON(entry) : show(entry)
+        }
+        for try await entry in store.trajectories(in: set) {
             if json {
-                print(String(decoding: try JSONCoding.encoder.encode(entry), as: UTF8.self))
-            } else if trajectory != nil {
-                show(entry)
+                try printJSON(entry)
             } else {
                 let mark = entry.verdict.map { $0.isCorrect ? "✓" : "✗" } ?? "?"
                 print("\(mark) \(entry.trajectory.id)  \(entry.trajectory.answer ?? "no answer")")
             }
         }
+    }
+
+    private func printJSON(_ value: some Encodable) throws {
+        print(String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self))
     }
 
     private func overview(_ manifest: Manifest, _ store: TrajectoryStore) async throws {
@@ -43,10 +61,19 @@ struct InspectCommand: AsyncParsableCommand {
         }
         print("\(manifest.recipe.name), by retort \(manifest.version)\n\nStages")
         for (name, stage) in manifest.stages.sorted(by: { $0.value.finished < $1.value.finished }) {
-            print(String(format: "  %8.1f s  %@", stage.seconds, name))
+            print("  \(String(format: "%8.1f", stage.seconds)) s  \(name)\(Self.state(stage))")
         }
         print("\nSets")
         for (name, count) in try await store.sets() { print("  \(count)  \(name)") }
+    }
+
+    /// What there is to say of a stage that is not wholly done.
+    private static func state(_ stage: StageRecord) -> String {
+        switch stage.state {
+        case .complete: ""
+        case .running: "  (interrupted)"
+        case .partial: "  (\(stage.failed) of \(stage.total ?? 0) failed)"
+        }
     }
 
     private func show(_ entry: TrajectoryStore.Entry) {

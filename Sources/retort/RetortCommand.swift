@@ -14,6 +14,7 @@ struct RetortCommand: AsyncParsableCommand {
             A recipe says who teaches, which students learn, and what is measured:
 
               retort run recipes/quickstart.yaml     collect, train, evaluate, report
+              retort plan recipes/quickstart.yaml    what a run would do, and why
               retort ask "Who wrote …?"              watch the distilled student work
               retort inspect runs/quickstart         what a run holds
               retort serve runs/quickstart           its models and agents, for OpenAI's clients
@@ -22,7 +23,8 @@ struct RetortCommand: AsyncParsableCommand {
             """,
         version: Retort.version,
         subcommands: [
-            RunCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
+            RunCommand.self, PlanCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self,
+            GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
             ServeAPIsCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self, SplitCommand.self,
             ExportCommand.self,

@@ -17,21 +17,25 @@ struct RecipeOptions: ParsableArguments {
     @Flag(name: .customLong("dry-run"), help: "Tell what the teacher will take, and ask it nothing.")
     var isDryRun = false
 
-    /// Works up to a goal.
-    /// - Parameter prepare: called before anything is done.
-    /// - Returns: nil after a dry run, which prints its estimate.
-    func run(
-        until goal: RecipeRun.Goal, prepare: (RecipeRun) async -> Void = { _ in }
-    ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
+    /// Opens the run.
+    /// - Parameter samples: whether trainings write their samples.
+    func open(keepingSamples samples: Bool = false) throws -> (folder: URL, run: RecipeRun) {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
-        let run = try RecipeRun(recipe, folder: url, requiring: sandbox.required)
+        return (url, try RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
+    }
+
+    /// Works up to a goal.
+    /// - Returns: nil after a dry run, which prints its estimate.
+    func run(
+        until goal: RecipeRun.Goal, keepingSamples samples: Bool = false
+    ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
+        let (url, run) = try open(keepingSamples: samples)
         if isDryRun {
             print(try await run.estimate().text)
             return nil
         }
-        await prepare(run)
         return (url, run, try await run.run(until: goal))
     }
 }
@@ -96,9 +100,7 @@ struct TrainCommand: AsyncParsableCommand {
     var samples = false
 
     func run() async throws {
-        let done = try await options.run(until: .train) { run in
-            if samples { await run.keepSamples() }
-        }
+        let done = try await options.run(until: .train, keepingSamples: samples)
         if let folder = done?.folder { print(folder.path) }
     }
 }

@@ -84,6 +84,25 @@ struct EndpointRolesTests {
         #expect(stored.answer == "A robin." && stored.steps[0].observation.text == "robin")
         #expect(try await run.run([task], store: store, set: "virtual/birds") == summary)
 
+        // What another model did, or what other queries of the same ids were, is not taken for this one's.
+        let stranger = RoleModel(try await open("stranger", at: address))
+        let others = VirtualAPIRun(
+            policy: RolePolicy(planner: stranger, caller: stranger, summarizer: stranger, instructions: .full),
+            apis: SimulatedAPIs(try await open("imitator", at: address)), maximumSteps: 4)
+        await #expect(throws: RunError.self) { try await others.run([task], store: store, set: "virtual/birds") }
+        var changed = task
+        changed.question = "Show bird 2."
+        await #expect(throws: RunError.self) { try await run.run([changed], store: store, set: "virtual/birds") }
+        // The same name over other weights, and another number of steps, are told by what the folder notes.
+        let noted = try TrajectoryStore(folder.appendingPathComponent("noted.sqlite"))
+        try await noted.save(stored, in: "virtual/birds")
+        let weights = ["weights": "1"]
+        _ = try await run.run([task], store: noted, set: "virtual/birds", agent: weights, folder: folder)
+        let error = await #expect(throws: RunError.self) {
+            try await run.run([task], store: noted, set: "virtual/birds", agent: ["weights": "2"], folder: folder)
+        }
+        #expect("\(error.map(String.init(describing:)) ?? "")".contains("changed: weights"))
+
         // One that broke is run again when that is asked for.
         let other = try TrajectoryStore(folder.appendingPathComponent("other.sqlite"))
         var failed = Trajectory(task: task, provenance: stored.provenance)

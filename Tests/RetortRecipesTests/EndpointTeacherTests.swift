@@ -5,6 +5,7 @@ import RetortCore
 import RetortRecipes
 import RetortStore
 import RetortWorld
+import Synchronization
 import Testing
 
 @Suite("A teacher behind an endpoint", .serialized, .timeLimit(.minutes(10)))
@@ -108,6 +109,44 @@ struct EndpointTeacherTests {
             #expect(try await entries(folder).count == 30)
             #expect(try await endpoint.tally().requests < asked + 30 * 5)
         }
+    }
+
+    @Test("a refused task makes the stage partial: it alone is asked for again, and too many end the run")
+    func partial() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let world = World(seed: 1, people: 100)
+        let questions = FactualQuestions(world, seed: 1).items("train", count: 10)
+        let problems = WordProblems(seed: 1).items("train", count: 20)
+        let model = ScriptedTeacherModel(
+            ScriptedTeacher(world: world, factual: questions, problems: problems),
+            tasks: questions.map(\.task) + problems.map(\.task))
+        let refused = questions[0].task.question
+        let isOut = Mutex(true)
+        let endpoint = try await FaultyEndpoint(.init()) { request in
+            let asks = String(decoding: request.body, as: UTF8.self).contains(refused)
+            if asks, isOut.withLock({ $0 }) { return CannedAnswer(["not this one"], status: 400) }
+            return try await CannedAnswer(of: model, to: request)
+        }
+        var recipe = try recipe("endpoint: '\(endpoint.address)', model: canned, seconds: {backoff: 0.01}")
+        try await RecipeRun(recipe, folder: folder).run(until: .teach)
+        let partial = try Manifest(folder: folder).stages["teach/agent"]
+        #expect(partial?.state == .partial && partial?.failed == 1 && partial?.total == 30)
+        #expect(try await RecipeRun(recipe, folder: folder).plan(until: .teach)["teach/agent"] == .retry(1))
+        recipe.maximumFailures = 0
+        let error = await #expect(throws: RunError.self) {
+            try await RecipeRun(recipe, folder: folder).run(until: .teach)
+        }
+        #expect("\(error.map(String.init(describing:)) ?? "")".contains("teach/agent: 1 of 30 failed"))
+        isOut.withLock { $0 = false }
+        let asked = try await endpoint.tally().requests
+        try await RecipeRun(recipe, folder: folder).run(until: .teach)
+        #expect(try await entries(folder).count { $0.verdict?.isCorrect == true } == 30)
+        #expect(try await endpoint.tally().requests <= asked + 6)
+        #expect(try Manifest(folder: folder).stages["teach/agent"]?.state == .complete)
+        // What came to nothing was paid as well, and is known.
+        let spent = try String(contentsOf: folder.appendingPathComponent("spending.jsonl"), encoding: .utf8)
+        #expect(spent.split(separator: "\n").count >= 30)
+        try await endpoint.close()
     }
 
     @Test("a dry run asks nothing; its price is that of the table, and without one it is not known")

@@ -71,14 +71,14 @@ struct JudgeStageTests {
         try await withJudge { endpoint, asked in
             let plan = "endpoint: '\(endpoint.address)', model: canned, seconds: {backoff: 0.01}"
             try await Self.run(recipe(plan), folder) { run in
-                try await fill(run.store)
-                try await run.judge(Self.set, of: "evaluation")
-                let entries = try await run.store.entries(in: Self.set)
+                try await fill(run.context.store)
+                try await judged(run)
+                let entries = try await run.context.store.entries(in: Self.set)
                 #expect(entries.map { $0.verdict?.isCorrect } == [true, false, false, false, false])
                 #expect(entries.map { $0.judge?.isCorrect } == [true, true, false, nil, nil])
                 #expect(entries[1].judge?.reason == "judged by 3 to 0: by name")
-                #expect(await run.grade(of: entries[1]).isCorrect)
-                let judged = try await run.judgedSystems(run.recipe.students[0])
+                #expect(run.context.grade(of: entries[1])?.isCorrect == true)
+                let judged = try await run.context.judgedSystems(run.context.recipe.students[0])
                 let agreement = try #require(judged.first?.agreement)
                 #expect(agreement.n == 3 && agreement.onlyJudge == 1 && agreement.onlyExact == 0)
                 #expect(abs((agreement.kappa ?? 0) - 0.4) < 1e-9)
@@ -89,8 +89,9 @@ struct JudgeStageTests {
             #expect(asked.all.allSatisfy { $0.contains(#""json_schema""#) })
             // The same answers, judged anew for another reason, are on the tape.
             try await Self.run(recipe(plan), folder) { run in
-                try await run.judge(Self.set, of: "another evaluation")
-                #expect(try await run.store.entries(in: Self.set).count { $0.judge != nil } == 3)
+                try await run.context.store.removeJudgements(in: Self.set)
+                try await judged(run)
+                #expect(try await run.context.store.entries(in: Self.set).count { $0.judge != nil } == 3)
             }
             #expect(asked.all.count == 3)
         }
@@ -102,11 +103,11 @@ struct JudgeStageTests {
             let plan =
                 "endpoint: '\(endpoint.address)', model: canned, matches: false, decides: false, structured: false"
             try await Self.run(recipe(plan), folder) { run in
-                try await fill(run.store)
-                try await run.judge(Self.set, of: "evaluation")
-                let entries = try await run.store.entries(in: Self.set)
+                try await fill(run.context.store)
+                try await judged(run)
+                let entries = try await run.context.store.entries(in: Self.set)
                 #expect(entries.map { $0.judge?.isCorrect } == [true, true, false, nil, nil])
-                #expect(await run.grade(of: entries[1]).isCorrect == false)
+                #expect(run.context.grade(of: entries[1])?.isCorrect == false)
             }
             #expect(asked.all.count == 2)
             #expect(asked.all.allSatisfy { !$0.contains("json_schema") })
@@ -118,14 +119,43 @@ struct JudgeStageTests {
         try await withJudge { endpoint, _ in
             try await Self.run(recipe("endpoint: 'http://127.0.0.1:1', model: m, seconds: {patience: 0.2}"), folder) {
                 run in
-                try await fill(run.store)
-                await #expect(throws: (any Error).self) { try await run.judge(Self.set, of: "evaluation") }
+                try await fill(run.context.store)
+                await #expect(throws: (any Error).self) { try await judged(run) }
             }
             try await Self.run(recipe("endpoint: '\(endpoint.address)', model: canned"), folder) { run in
-                try await run.judge(Self.set, of: "evaluation")
-                #expect(try await run.store.entries(in: Self.set).count { $0.judge != nil } == 3)
+                try await judged(run)
+                #expect(try await run.context.store.entries(in: Self.set).count { $0.judge != nil } == 3)
             }
         }
+    }
+
+    @Test(
+        "an answer that the judge fails on has no grade at all: exact match does not stand in, and it is asked about again"
+    )
+    func outage() async throws {
+        let isOut = Mutex(true)
+        let endpoint = try await FaultyEndpoint(.init()) { request in
+            let text = String(decoding: request.body, as: UTF8.self)
+            let breaks = isOut.withLock { $0 } && text.contains("J. F.")
+            return CannedAnswer(Array(repeating: breaks ? "Hm." : #"{"reason": "so", "correct": true}"#, count: 3))
+        }
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let plan = "endpoint: '\(endpoint.address)', model: canned, seconds: {backoff: 0.01}, attempts: 1"
+        try await Self.run(recipe(plan), folder) { run in
+            try await fill(run.context.store)
+            let stage = JudgeStage(context: run.context, plan: try #require(run.context.recipe.judge), set: Self.set)
+            let entry = StoredTrajectory(
+                trajectory: answered("1", "john kennedy"), verdict: Verdict(isCorrect: true, reason: "equal"))
+            #expect(run.context.grade(of: entry) == nil)
+            let mathematics = StoredTrajectory(
+                trajectory: answered("5", 7, family: .math), verdict: Verdict(isCorrect: true, reason: "equal"))
+            #expect(run.context.grade(of: mathematics)?.isCorrect == true)
+            let first = try await stage.run()
+            #expect(first.total == 3)
+            isOut.withLock { $0 = false }
+            #expect(try await stage.run().failed == 0)
+        }
+        try await endpoint.close()
     }
 
     @Test(
@@ -138,6 +168,13 @@ struct JudgeStageTests {
     func recipes(judge: String, message: String) {
         let error = #expect(throws: RecipeError.self) { try recipe(judge) }
         #expect("\(error.map(String.init(describing:)) ?? "")".contains(message))
+    }
+
+    /// Judges the set, as the stage does.
+    @discardableResult
+    private func judged(_ run: RecipeRun) async throws -> StageOutcome {
+        let plan = try #require(run.context.recipe.judge)
+        return try await JudgeStage(context: run.context, plan: plan, set: Self.set).run()
     }
 
     /// A run's folder is free again when the body has ended.

@@ -55,6 +55,60 @@ struct RecipeTests {
         #expect(try Data(contentsOf: manifest) == Data("{\"stages\":".utf8))
     }
 
+    @Test("merge keys take what a mapping does not say itself, from one mapping or several, at any depth")
+    func mergeKeys() throws {
+        let text = sound.replacing(
+            "training: {agent: {epochs: 1}}",
+            with: """
+                training:
+                  cot: &plan {epochs: 3, learningRate: 0.5, lora: &lora {rank: 2, alpha: 4}}
+                  agent: {<<: *plan, epochs: 1, lora: {<<: *lora, rank: 8}}
+                  cot+rag:
+                    <<: [{epochs: 7}, *plan]
+                """)
+        let training = try Recipe(yaml: text, file: "r.yaml").training
+        #expect(training[.agent]?.configuration.epochs == 1 && training[.agent]?.configuration.learningRate == 0.5)
+        guard case .lora(let lora)? = training[.agent]?.configuration.method else {
+            Issue.record("no adapter")
+            return
+        }
+        #expect(lora.rank == 8 && lora.alpha == 4)
+        #expect(training[.cotWithRetrieval]?.configuration.epochs == 7)
+        #expect(training[.cotWithRetrieval]?.configuration.learningRate == 0.5)
+        for (broken, message) in [("<<: 3", "'<<' takes a mapping"), ("'<<': {epochs: 1}", "unknown key '<<'")] {
+            let error = #expect(throws: RecipeError.self) {
+                try Recipe(yaml: sound.replacing("epochs: 1", with: broken), file: "r.yaml")
+            }
+            #expect("\(error.map(String.init(describing:)) ?? "")".contains(message))
+        }
+    }
+
+    @Test("a byte order mark is no part of the recipe, and a file that is not UTF-8 is told so with the line")
+    func encodings() throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("recipe-\(UUID()).yaml")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try (Data([0xEF, 0xBB, 0xBF]) + Data(sound.utf8)).write(to: file)
+        #expect(try Recipe(file).name == "small")
+        try (Data("\(sound)\n# caf".utf8) + Data([0xE9, 0x0A])).write(to: file)
+        let error = #expect(throws: RecipeError.self) { try Recipe(file) }
+        #expect(error?.faults.first?.line == 6)
+        #expect("\(error.map(String.init(describing:)) ?? "")".contains("not UTF-8"))
+    }
+
+    @Test("two students of one name, and names that are no folder's, are refused")
+    func students() {
+        for (students, message) in [
+            ("[{name: a, base: x}, {name: b, base: y}, {name: a, base: z}]", "two students are named 'a'"),
+            ("[{name: ../a, base: x}]", "a student's name is a folder's"),
+        ] {
+            let error = #expect(throws: RecipeError.self) {
+                try Recipe(
+                    yaml: sound.replacing("[{name: a, base: seedlings/3m}]", with: students), file: "r.yaml")
+            }
+            #expect("\(error.map(String.init(describing:)) ?? "")".contains(message))
+        }
+    }
+
     @Test("all faults are reported together")
     func together() {
         let broken = sound.replacing("epochs: 1", with: "epoch: 1").replacing("people: 50", with: "people: 3")

@@ -75,18 +75,35 @@ public struct BenchmarkAudit: Codable, Sendable, Hashable {
 public struct TrainingText: Sendable {
     fileprivate let questions: Set<String>
     fileprivate let grams: Set<UInt64>
+    /// The same with every number alike.
+    fileprivate let unnumbered: Set<String>
+    fileprivate let unnumberedGrams: Set<UInt64>
     fileprivate static let length = 8
 
     /// - Parameter texts: training questions.
     public init(_ texts: some Sequence<String>) {
         var questions: Set<String> = []
         var grams: Set<UInt64> = []
+        var unnumbered: Set<String> = []
+        var unnumberedGrams: Set<UInt64> = []
         for text in texts {
             let words = Self.words(text)
             questions.insert(words.joined(separator: " "))
             grams.formUnion(Self.grams(words))
+            let plain = Self.unnumbered(words)
+            unnumbered.insert(plain.joined(separator: " "))
+            unnumberedGrams.formUnion(Self.grams(plain))
         }
         (self.questions, self.grams) = (questions, grams)
+        (self.unnumbered, self.unnumberedGrams) = (unnumbered, unnumberedGrams)
+    }
+
+    /// The words with one sign for every number, however it is written: `1,234.5` is one, as `7` is.
+    fileprivate static func unnumbered(_ words: [String]) -> [String] {
+        words.reduce(into: []) { plain, word in
+            let isNumber = word.allSatisfy(\.isNumber)
+            if !isNumber || plain.last != "#" { plain.append(isNumber ? "#" : word) }
+        }
     }
 
     /// Lower-case letters and digits.
@@ -108,18 +125,41 @@ public struct Contamination: Codable, Sendable, Hashable {
     public var exact: [String]
     /// The ids of other questions of which at least half of all runs of eight words stand in training questions.
     public var overlapping: [String]
+    /// The ids of further questions that are training questions, or overlap with them so, but for their numbers: as
+    /// GSM-Hard's are GSM8K's. Nil in audits from before they were looked for.
+    public var altered: [String]?
 
-    init(_ tasks: [AgentTask], in training: TrainingText) {
+    /// Looks test questions up in training questions.
+    public init(_ tasks: [AgentTask], in training: TrainingText) {
         (exact, overlapping) = ([], [])
+        var altered: [String] = []
         for task in tasks {
             let words = TrainingText.words(task.question)
             if training.questions.contains(words.joined(separator: " ")) {
                 exact.append(task.id)
                 continue
             }
-            let grams = TrainingText.grams(words)
-            let known = grams.count { training.grams.contains($0) }
-            if !grams.isEmpty, known * 2 >= grams.count { overlapping.append(task.id) }
+            let plain = TrainingText.unnumbered(words)
+            if Self.overlaps(words, training.grams) {
+                overlapping.append(task.id)
+            } else if plain.contains("#"),
+                training.unnumbered.contains(plain.joined(separator: " "))
+                    || Self.overlaps(plain, training.unnumberedGrams)
+            {
+                altered.append(task.id)
+            }
         }
+        self.altered = altered
     }
+
+    private static func overlaps(_ words: [String], _ known: Set<UInt64>) -> Bool {
+        let grams = TrainingText.grams(words)
+        return !grams.isEmpty && grams.count(where: known.contains) * 2 >= grams.count
+    }
+
+    /// Whether training knows none of the questions.
+    public var isEmpty: Bool { exact.isEmpty && overlapping.isEmpty && altered?.isEmpty != false }
+
+    /// The first few of each kind.
+    public var examples: [String] { [exact, overlapping, altered ?? []].flatMap { $0.prefix(2) } }
 }

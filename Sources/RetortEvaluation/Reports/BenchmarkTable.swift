@@ -65,6 +65,9 @@ public enum BenchmarkTable {
             if let found = audit.contamination, !found.overlapping.isEmpty {
                 remarks.append("shares half of its runs of eight words with training in \(names(found.overlapping))")
             }
+            if let altered = audit.contamination?.altered, !altered.isEmpty {
+                remarks.append("stands in training but for its numbers with \(names(altered))")
+            }
             return remarks.map { "\(audit.benchmark) \($0)" }
         }
     }

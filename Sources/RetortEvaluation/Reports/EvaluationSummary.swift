@@ -56,6 +56,8 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
     public var judged: [JudgedSystem]?
     /// Each system's mean over the kinds of task.
     public var averages: [SystemAverage]?
+    /// The stages of which something failed; nil when nothing did.
+    public var partial: [PartialStage]?
 
     public init(cells: [Cell] = []) { self.cells = cells }
 

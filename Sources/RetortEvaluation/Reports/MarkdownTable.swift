@@ -5,7 +5,8 @@ import RetortCore
 public enum MarkdownTable {
     public static func render(_ summary: EvaluationSummary) -> String {
         let averages = StudentTable.markdown(summary)
-        return (averages.isEmpty ? "" : averages + "\n") + details(summary)
+        let failed = PartialStage.table(summary.partial ?? []).markdown
+        return (averages.isEmpty ? "" : averages + "\n") + details(summary) + (failed.isEmpty ? "" : "\n" + failed)
     }
 
     private static func details(_ summary: EvaluationSummary) -> String {

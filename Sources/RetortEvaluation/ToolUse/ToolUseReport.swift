@@ -20,6 +20,7 @@ public struct ToolUseReport: Sendable {
         <header><p class="kicker">Retort</p><h1>\(title.escaped)</h1>
         <p>\(summary.cells.reduce(0) { $0 + $1.n }) runs over JSON APIs.</p></header>
         <section><h2>Pass rate</h2><div class="grid">\(bars)</div></section>
+        \(PartialStage.table(summary.partial ?? []).html)
         \(curves)
         <section><h2>Table</h2><div class="wide">\(table)</div>
         <p class="note">Percent of tasks solved, or rightly given up, with 95 % Wilson intervals. Invented names and refused

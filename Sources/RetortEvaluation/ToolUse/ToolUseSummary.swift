@@ -41,6 +41,8 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
 
     /// In the order of evaluation.
     public var cells: [Cell] = []
+    /// The stages of which something failed; nil when nothing did.
+    public var partial: [PartialStage]?
 
     public init() {}
 

@@ -19,7 +19,8 @@ public enum ToolUseTable {
             lines += ["", "| system | training tasks | seen APIs | unseen APIs |", "| --- | ---: | ---: | ---: |"]
             lines += scaled.map { "| \($0.joined(separator: " | ")) |" }
         }
-        return lines.joined(separator: "\n") + "\n"
+        let failed = PartialStage.table(summary.partial ?? []).markdown
+        return lines.joined(separator: "\n") + "\n" + (failed.isEmpty ? "" : "\n" + failed)
     }
 
     static func rows(_ summary: ToolUseSummary) -> [[String]] {

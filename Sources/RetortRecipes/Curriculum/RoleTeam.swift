@@ -8,18 +8,18 @@ struct RoleTeam {
     private let models: [AgentRole: RoleModel]
 
     /// Loads every folder once. Adapters of one base are served side by side over it.
-    init(_ players: [AgentRole: TrainedStage], concurrency: Int) throws {
+    init(_ players: [AgentRole: TrainedStage], concurrency: Int, weights: WeightPrecision?) throws {
         var models: [AgentRole: RoleModel] = [:]
         let adapted = Dictionary(grouping: players.filter { $0.value.base != nil }) { $0.value.base }
         for (base, roles) in adapted {
             guard let base else { continue }
             let adapters = Dictionary(uniqueKeysWithValues: roles.map { ($0.key.rawValue, $0.value.folder) })
-            let model = try LocalModel(folder: base, options: .evaluation(samples: concurrency, adapters: adapters))
+            let model = try LocalModel(folder: base, options: .evaluation(samples: concurrency, adapters: adapters, weights: weights))
             for role in roles { models[role.key] = RoleModel(model, adapter: role.key.rawValue) }
         }
         let whole = Dictionary(grouping: players.filter { $0.value.base == nil }) { $0.value.folder }
         for (folder, roles) in whole {
-            let model = try LocalModel(folder: folder, options: .evaluation(samples: concurrency))
+            let model = try LocalModel(folder: folder, options: .evaluation(samples: concurrency, weights: weights))
             for role in roles { models[role.key] = RoleModel(model) }
         }
         self.models = models

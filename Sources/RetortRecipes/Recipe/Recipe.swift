@@ -2,9 +2,9 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortEvaluation
+import RetortLLM
 import RetortTraining
 import RetortWorld
-import Yams
 
 /// A point in the space of distillations: whose trajectories train which students in which views, and what is measured.
 public struct Recipe: Codable, Sendable, Hashable {
@@ -30,6 +30,10 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var judge: JudgePlan?
     /// Published test sets that are measured besides the source's own tests; nil when there are none.
     public var benchmarks: BenchmarkPlan?
+    /// The share of a stage's things that may fail, in 0…1; nil is the usual one.
+    public var maximumFailures: Double?
+
+    static let usualMaximumFailures = 0.05
 
     /// The built-in world, or recorded data.
     public enum Source: Codable, Sendable, Hashable {
@@ -179,6 +183,8 @@ public struct Recipe: Codable, Sendable, Hashable {
         /// Seconds for each program.
         public var programSeconds: Double
         public var vote: VotePlan
+        /// How the students' weights are held; nil takes what is usual on the machine that evaluates.
+        public var weights: WeightPrecision?
         /// How agents of roles are measured; nil in recipes that have none.
         public var roles: RoleEvaluation?
     }
@@ -206,25 +212,12 @@ extension Recipe {
     /// Reads a recipe.
     /// - Throws: `RecipeError` with every fault and its line.
     public init(_ file: URL) throws {
-        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
-            throw RecipeError(
-                file: file.path, faults: [.init(line: 1, column: 1, message: "the file cannot be read; check the path")]
-            )
-        }
-        try self.init(yaml: text, file: file.path)
+        try self.init(yaml: RecipeFile.text(file), file: file.path)
     }
 
     /// Reads a recipe's text; `file` is for messages.
     public init(yaml: String, file: String) throws {
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: yaml)
-        } catch let error as YamlError {
-            throw RecipeError(file: file, faults: [Self.fault(error)])
-        }
-        guard let root else {
-            throw RecipeError(file: file, faults: [.init(line: 1, column: 1, message: "the recipe is empty")])
-        }
+        let root = try RecipeFile.root(yaml, file: file)
         let faults = RecipeReader.Faults()
         let reader = RecipeReader(root, faults: faults)
         self.init(reader)
@@ -232,15 +225,6 @@ extension Recipe {
         guard faults.list.isEmpty else {
             let ordered = faults.list.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
             throw RecipeError(file: file, faults: ordered)
-        }
-    }
-
-    private static func fault(_ error: YamlError) -> RecipeError.Fault {
-        switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            .init(line: mark.line, column: mark.column, message: "this is not YAML: \(problem)")
-        default: .init(line: 1, column: 1, message: "this is not YAML: \(error)")
         }
     }
 
@@ -264,6 +248,14 @@ extension Recipe {
         students = reader.list("students") { student in
             Student(name: student.string("name"), base: student.string("base"))
         }
+        let names = students.map(\.name)
+        for name in Set(names) where names.count(where: { $0 == name }) > 1 {
+            reader.refuse("students", "two students are named '\(name)'; each trains into a folder of its name")
+        }
+        for name in names where name.contains("/") || name.hasPrefix(".") {
+            reader.refuse(
+                "students", "a student's name is a folder's and must not hold '/' or begin with '.': '\(name)'")
+        }
         if students.isEmpty { reader.refuse("students", "'students' needs at least one base to distil into") }
         let seed = seed
         training =
@@ -284,6 +276,9 @@ extension Recipe {
         judge = reader.mapping("judge", JudgePlan.init)
         if judge != nil, hasRoles { reader.refuse("judge", "'curricula' has no factual answers to judge") }
         benchmarks = reader.mapping("benchmarks", BenchmarkPlan.init)
+        maximumFailures =
+            reader.has("maxFailures")
+            ? reader.number("maxFailures", default: Self.usualMaximumFailures, in: 0...1) : nil
         let untrained = evaluation.systems.filter { $0.isTrained && training[$0.style] == nil }
         if training.isEmpty, curricula == nil, !untrained.isEmpty || evaluation.systems.isEmpty {
             let styles = Style.allCases.map(\.rawValue).joined(separator: ", ")
@@ -408,6 +403,6 @@ extension Recipe {
             maximumTokens: reader.integer("maxTokens", default: 256, in: 1...100_000),
             concurrency: reader.integer("concurrency", default: 48, in: 1...1024),
             programSeconds: reader.number("programSeconds", default: 5, in: 0.1...600), vote: vote ?? usual,
-            roles: hasRoles ? RoleEvaluation(reader) : nil)
+            weights: reader.choice("weights"), roles: hasRoles ? RoleEvaluation(reader) : nil)
     }
 }

@@ -15,8 +15,10 @@ final class RecipeReader {
     private var known: [String] = []
 
     init(_ node: Node, faults: Faults) {
-        self.node = node
+        let (merged, refused) = MergeKeys.merged(node)
+        self.node = merged
         self.faults = faults
+        for (message, node) in refused { fault(message, at: node) }
         if node.mapping == nil { fault("a mapping of keys to values belongs here", at: node) }
     }
 
@@ -77,6 +79,12 @@ final class RecipeReader {
     /// True or false.
     func flag(_ key: String, default fallback: Bool) -> Bool {
         value(key).flatMap { scalar($0, key, "true or false") { $0.bool } } ?? fallback
+    }
+
+    /// One of some words; nil when it is not given.
+    func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) -> Choice? where Choice.RawValue == String {
+        guard value(key) != nil, let first = Choice.allCases.first else { return nil }
+        return choice(key, default: first)
     }
 
     /// One of a set of words.

@@ -14,12 +14,18 @@ struct EndpointTeacher: Sendable {
     /// Nil when all replies come from a tape.
     let remote: RemoteModel?
 
-    /// - Parameter spent: by earlier runs in the same folder.
-    init(_ plan: TeacherPlan, tools: [any Tool], spent: Usage) async throws {
+    /// - Parameters:
+    ///   - spent: by earlier runs in the same folder.
+    ///   - record: notes what each reply took.
+    init(
+        _ plan: TeacherPlan, tools: [any Tool], spent: Usage,
+        record: @escaping @Sendable (Usage) throws -> Void = { _ in }
+    ) async throws {
         let name = try await Self.modelName(plan)
         let limit = plan.budget
         let budget = try Budget(
-            tokens: limit?.tokens, money: limit?.money, price: plan.prices[name], model: name, spent: spent)
+            tokens: limit?.tokens, money: limit?.money, price: plan.prices[name], model: name, spent: spent,
+            record: record)
         self.budget = budget
         let isReplayed = plan.cassette?.mode == .replay
         remote = isReplayed ? nil : try Self.remote(plan, name)

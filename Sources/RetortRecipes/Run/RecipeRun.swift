@@ -6,15 +6,16 @@ import RetortStore
 
 /// Carries out a recipe, stage by stage: teach → filter → train → evaluate → report.
 ///
-/// A stage that was finished with the same inputs is skipped; one that was interrupted goes on where it stood: teaching
-/// and evaluation at the next trajectory, training at its last checkpoint.
-public actor RecipeRun {
-    /// Whether trainings write their samples' tokens beside their losses, as other trainers take them.
-    var keepsSamples = false
-
-    /// Has the trainings to come write their samples: `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` a line.
-    public func keepSamples() { keepsSamples = true }
-
+/// A stage whose result was made from what is there now is skipped; one that was interrupted goes on where it stood:
+/// teaching and evaluation at the next trajectory, training at its last checkpoint; of one that ended with failures, these
+/// are tried again.
+///
+/// ```swift
+/// let run = try await RecipeRun(Recipe(file), folder: folder)
+/// print(try await run.plan().text)
+/// let outcome = try await run.run()
+/// ```
+public struct RecipeRun: Sendable {
     /// How far to go.
     public enum Goal: Int, Sendable, CaseIterable, Comparable {
         case teach, train, evaluate
@@ -22,40 +23,33 @@ public actor RecipeRun {
         public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     }
 
-    let recipe: Recipe
-    let folder: RunFolder
-    let store: TrajectoryStore
-    let source: TaskSource
-    private var stages: [String: Manifest.Stage]
-    let sandbox: SandboxLevel
-    private var interpreter: PythonInterpreter?
-    var openTeacher: EndpointTeacher?
-    /// The questions of the recipe's benchmarks, once they have been looked through.
-    var benchmarkTasks: [AgentTask]?
-    /// What grades, once it was needed.
-    var openGrader: FamilyGrader?
-    /// What judges factual answers, once it was needed.
-    var openJudge: ModelJudge?
+    let context: RunContext
+    private let scheduler: Scheduler
 
-    /// Opens the run's folder and makes its tasks.
-    /// - Parameter sandbox: the weakest one to run model-written programs in.
+    /// Opens the run's folder and makes its tasks. Nothing of an earlier run is changed.
+    /// - Parameters:
+    ///   - sandbox: the weakest one to run model-written programs in.
+    ///   - samples: whether trainings write their samples' tokens as other trainers take them:
+    ///     `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` a line.
     /// - Throws: `RunError` when another process works in the folder or its manifest cannot be read.
-    public init(_ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted) throws {
-        self.recipe = recipe
-        self.sandbox = sandbox
-        folder = try RunFolder(url)
+    public init(
+        _ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted, keepingSamples samples: Bool = false
+    ) throws {
+        let folder = try RunFolder(url)
         // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.
         let previous =
             FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: url) : nil
-        // Another world needs other passages.
-        if let previous, previous.recipe.source != recipe.source {
-            for name in ["passages.jsonl", "passages.sqlite"] {
-                try? FileManager.default.removeItem(at: url.appendingPathComponent(name))
-            }
+        let source = try TaskSource(recipe, folder: folder)
+        context = RunContext(
+            recipe: recipe, folder: folder, store: try TrajectoryStore(folder.storeFile), source: source,
+            digests: FileDigests(folder.digestsFile),
+            workshop: Workshop(recipe, folder, source, requiring: sandbox), keepsSamples: samples)
+        scheduler = Scheduler(
+            previous?.stages ?? [:], failureLimit: recipe.maximumFailures ?? Recipe.usualMaximumFailures
+        ) { records in
+            try AtomicFile.write(
+                JSONCoding.prettyEncoder.encode(Manifest(recipe: recipe, stages: records)), to: folder.manifestFile)
         }
-        stages = previous?.stages ?? [:]
-        store = try TrajectoryStore(folder.storeFile)
-        source = try TaskSource(recipe, folder: folder)
     }
 
     /// The figures of a run.
@@ -86,85 +80,67 @@ public actor RecipeRun {
         }
     }
 
-    /// Works up to a goal.
+    /// What a run would do with each stage, and why. Nothing is changed, and nobody is asked.
+    public func plan(until goal: Goal = .evaluate) async throws -> StagePlan {
+        try await scheduler.plan(RecipeStages(context).upTo(goal))
+    }
+
+    /// Works up to a goal. Everything that the recipe names is looked at first.
     /// - Returns: the figures, when the goal is evaluation.
+    /// - Throws: `RunError`, and what stages throw.
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
-        try saveManifest()
-        if recipe.curricula != nil { return try await runCurricula(until: goal).map(Outcome.toolUse) }
-        var hashes: [Recipe.Style: String] = [:]
-        for style in Recipe.Style.allCases where recipe.training[style] != nil {
-            hashes[style] = try await teach(style)
-        }
-        guard goal >= .train else { return nil }
-        var summary = EvaluationSummary()
-        var trained: [String: String] = [:]
-        for student in recipe.students {
-            for style in Recipe.Style.allCases where recipe.training[style] != nil {
-                trained["\(student.name)/\(style.rawValue)"] = try await train(
-                    student, style, after: hashes[style] ?? "")
-            }
+        let stages = try await RecipeStages(context)
+        try await RecipeCheck(context).run(until: goal)
+        let folder = context.folder
+        if let documents = context.source.documents { try folder.link(documents) }
+        try await scheduler.run(stages.upTo(goal)) { plan in
+            if !plan.isDone { try folder.removeFigures() }
         }
         guard goal >= .evaluate else { return nil }
-        for student in recipe.students {
-            var measured: [(name: String, records: [RunRecord])] = []
-            for system in recipe.evaluation.systems {
-                let weights =
-                    system.isTrained
-                    ? trained["\(student.name)/\(system.style.rawValue)"] : try Self.fingerprint(student.base)
-                let (parameters, records) = try await evaluate(student, system, after: weights ?? "")
-                summary.add(system.rawValue, student: student.name, parameters: parameters, records)
-                measured.append((system.rawValue, records))
-            }
-            summary.compare(student.name, measured)
-            guard recipe.judge != nil else { continue }
-            summary.judged = try await (summary.judged ?? []) + judgedSystems(student)
+        let partial = await partialStages(stages)
+        if let curricula = stages.curricula {
+            var summary = try await curricula.summary(of: context.source.train)
+            summary.partial = partial.isEmpty ? nil : partial
+            try context.report(summary)
+            return .toolUse(summary)
         }
-        summary.average()
-        try await report(summary)
+        var summary = try await figures(stages.systems)
+        summary.partial = partial.isEmpty ? nil : partial
+        try await context.report(summary)
         return .answers(summary)
     }
 
-    /// The interpreter, started when it is first needed.
-    func python() async throws -> PythonInterpreter {
-        if let interpreter { return interpreter }
-        let started = try await PythonInterpreter(
-            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
-        interpreter = started
-        return started
-    }
+    /// What the recipe's teacher will take, without asking it.
+    /// - Throws: `RunError.noTeacher` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
+    public func estimate() async throws -> TeacherEstimate { try await context.estimate() }
 
-    /// Runs a stage unless it is done, and notes that it is.
-    /// - Parameters:
-    ///   - hash: of everything the stage depends on.
-    ///   - reset: removes what another version of the stage left.
-    func stage(
-        _ name: String, hash: String, reset: () async throws -> Void, body: () async throws -> Void
-    ) async throws {
-        if let done = stages[name], done.hash == hash { return }
-        let begun = "\(name) begun"
-        if stages[begun]?.hash != hash {
-            try await reset()
-            stages[name] = nil
-            stages[begun] = Manifest.Stage(hash: hash, seconds: 0, finished: Date())
-            try saveManifest()
+    /// What of the teacher's trajectories passes the filters, for each kind of student.
+    public func yields() async throws -> [TeacherYield] { try await context.yields() }
+
+    private func figures(_ systems: [EvaluateStage]) async throws -> EvaluationSummary {
+        var summary = EvaluationSummary()
+        for student in context.recipe.students {
+            var measured: [(name: String, records: [RunRecord])] = []
+            for stage in systems where stage.student == student {
+                let (parameters, records) = try await stage.measured()
+                summary.add(stage.system.rawValue, student: student.name, parameters: parameters, records)
+                measured.append((stage.system.rawValue, records))
+            }
+            summary.compare(student.name, measured)
+            guard context.recipe.judge != nil else { continue }
+            summary.judged = try await (summary.judged ?? []) + context.judgedSystems(student)
         }
-        let start = ContinuousClock.now
-        try await body()
-        let seconds = start.duration(to: .now) / .seconds(1)
-        stages[begun] = nil
-        stages[name] = Manifest.Stage(hash: hash, seconds: seconds, finished: Date())
-        try saveManifest()
+        summary.average()
+        return summary
     }
 
-    private func saveManifest() throws {
-        try AtomicFile.write(
-            JSONCoding.prettyEncoder.encode(Manifest(recipe: recipe, stages: stages)), to: folder.manifestFile)
-    }
-
-    /// A short, stable hash of values and of the hashes of earlier stages.
-    static func hash(_ parts: any Encodable...) throws -> String {
-        let bytes = try parts.map { String(decoding: try JSONCoding.encoder.encode($0), as: UTF8.self) }
-        return String(StableHash.of(bytes.joined(separator: "\n")), radix: 16)
+    private func partialStages(_ stages: RecipeStages) async -> [PartialStage] {
+        let records = await scheduler.records
+        return stages.upTo(.evaluate).compactMap { stage in
+            guard let record = records[stage.name], record.state == .partial else { return nil }
+            return PartialStage(
+                stage: stage.name, failed: record.failed, total: record.total ?? 0, causes: record.failures ?? [:])
+        }
     }
 }

@@ -1,6 +1,8 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortStore
+import Synchronization
 
 /// What came of the trajectories of a stage so far, for its progress line.
 struct RolloutTally: Sendable {
@@ -19,7 +21,7 @@ struct RolloutTally: Sendable {
     }
 
     /// The words of an error before its first colon: what errors of one kind have in common.
-    private static func cause(_ reason: String) -> String {
+    static func cause(_ reason: String) -> String {
         String(reason.prefix { $0 != ":" && !$0.isNewline }.prefix(40))
     }
 
@@ -43,5 +45,26 @@ struct RolloutTally: Sendable {
             }
         }
         return parts.joined(separator: "  ")
+    }
+}
+
+/// A tally and the line it is shown on.
+final class SharedProgress: Sendable {
+    private struct State {
+        var tally = RolloutTally()
+        let line: ProgressLine
+    }
+
+    private let state: Mutex<State>
+
+    init(_ line: sending ProgressLine) { state = Mutex(State(line: line)) }
+
+    func show(_ entries: [StoredTrajectory], of total: Int, _ budget: Budget?) {
+        state.withLock { state in
+            for entry in entries {
+                state.tally.add(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
+            }
+            state.line.show(state.tally.done, of: total, state.tally.detail(budget))
+        }
     }
 }

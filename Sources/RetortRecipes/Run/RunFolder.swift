@@ -38,6 +38,10 @@ public final class RunFolder: Sendable {
     deinit { close(lock) }
 
     var manifestFile: URL { url.appendingPathComponent("manifest.json") }
+    /// The digests of files that the run depends on.
+    var digestsFile: URL { url.appendingPathComponent("digests.json") }
+    /// What was spent on models behind endpoints.
+    var spendingFile: URL { url.appendingPathComponent("spending.jsonl") }
     /// What the judge was asked and said.
     var judgeFile: URL { url.appendingPathComponent("judge.sqlite") }
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
@@ -49,66 +53,26 @@ public final class RunFolder: Sendable {
         url.appendingPathComponent("checkpoints/\(student)/\(style.rawValue)")
     }
     func result(_ name: String) -> URL { url.appendingPathComponent("results/\(name).json") }
-}
 
-/// What a run did: its recipe, and each finished stage with the hash of all it depended on.
-public struct Manifest: Codable, Sendable, Hashable {
-    /// A finished stage.
-    public struct Stage: Codable, Sendable, Hashable {
-        /// Of the recipe's part, the data and the stages before.
-        public var hash: String
-        public var seconds: Double
-        public var finished: Date
-    }
-
-    /// The recipe as it was understood.
-    public var recipe: Recipe
-    /// Retort's version.
-    public var version: String
-    /// By stage name.
-    public var stages: [String: Stage]
-
-    /// Reads `manifest.json` of a run folder.
-    public init(folder: URL) throws {
-        let file = folder.appendingPathComponent("manifest.json")
-        guard let data = try? Data(contentsOf: file) else { throw RunError.noRun(folder.path) }
-        do {
-            self = try JSONCoding.decoder.decode(Self.self, from: data)
-        } catch {
-            throw RunError.damaged(file.path, "\(error)")
+    /// Lets `passages.jsonl` and `passages.sqlite` stand for the documents of the recipe that is carried out.
+    func link(_ documents: URL) throws {
+        for ending in ["jsonl", "sqlite"] {
+            let link = url.appendingPathComponent("passages.\(ending)")
+            // A link to nothing is there as well, though no file is.
+            try? FileManager.default.removeItem(at: link)
+            let target = documents.deletingPathExtension().appendingPathExtension(ending).lastPathComponent
+            try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: target)
         }
     }
 
-    init(recipe: Recipe, stages: [String: Stage]) {
-        self.recipe = recipe
-        version = Retort.version
-        self.stages = stages
+    /// Removes a result, if it is there.
+    func remove(_ result: URL) throws {
+        guard FileManager.default.fileExists(atPath: result.path) else { return }
+        try FileManager.default.removeItem(at: result)
     }
-}
 
-/// A run that cannot be opened or go on.
-public enum RunError: Error, CustomStringConvertible {
-    case cannotWrite(String, String)
-    case inUse(String)
-    case noRun(String)
-    case damaged(String, String)
-    case nothingToTrainOn(style: String, of: Int)
-    case noAgent(String)
-    case noTeacher
-
-    public var description: String {
-        switch self {
-        case .cannotWrite(let path, let reason): "\(path) cannot be written: \(reason)"
-        case .inUse(let path): "another process is working in \(path); wait for it, or choose another --folder"
-        case .noRun(let path): "\(path) holds no run; make one with 'retort run RECIPE'"
-        case .damaged(let path, let reason):
-            "\(path) cannot be read: \(reason); name another folder with --folder, or move this one away, and run again"
-        case .nothingToTrainOn(let style, let count):
-            "none of the teacher's \(count) trajectories for '\(style)' passed the filters; "
-                + "see results/filter.json for the reasons"
-        case .noTeacher:
-            "the recipe has no teacher that costs anything; name one with 'teacher' or --teacher URL"
-        case .noAgent(let path): "\(path) has no distilled agent yet; finish it with 'retort run RECIPE'"
-        }
+    /// Removes the figures of an earlier run, which are no longer those of what is there.
+    func removeFigures() throws {
+        for file in [summaryFile, reportFile, figuresFile, tableFile] { try remove(file) }
     }
 }

@@ -14,6 +14,8 @@ struct TaskSource: Sendable {
     let teacher: Teacher
     /// The search over the encyclopedia, when there is one.
     let search: WebSearchTool?
+    /// What it searches.
+    let documents: URL?
     /// The API world, when the tasks are its.
     let apis: APISource?
 
@@ -42,16 +44,20 @@ struct TaskSource: Sendable {
         tests = source.tests.map(\.task)
         teacher = .apis(source.teacher)
         search = nil
+        documents = nil
     }
 
     private init(_ plan: Recipe.WorldPlan, tasks: Int, folder: RunFolder) throws {
         apis = nil
         let world = World(seed: plan.seed, people: plan.people)
-        let passages = folder.url.appendingPathComponent("passages.jsonl")
+        // Each world has files of its own: to look at another recipe changes nothing for this one.
+        let name = "passages-\(plan.seed)-\(plan.people)"
+        let passages = folder.url.appendingPathComponent("\(name).jsonl")
         if !FileManager.default.fileExists(atPath: passages.path) { try world.writePassages(to: passages) }
-        let index = folder.url.appendingPathComponent("passages.sqlite")
+        let index = folder.url.appendingPathComponent("\(name).sqlite")
         try PassageIndex.buildIfNeeded(from: passages, to: index)
         search = WebSearchTool(try PassageIndex(index), limit: plan.passages)
+        documents = passages
 
         let questions = FactualQuestions(world, seed: plan.seed)
         let problems = WordProblems(seed: plan.seed)
@@ -72,6 +78,7 @@ struct TaskSource: Sendable {
         train = training.map(\.task)
         teacher = .recorded(training)
         search = nil
+        documents = nil
         apis = nil
         let rest = all.dropFirst(plan.train).map { trajectory in
             var task = trajectory.task

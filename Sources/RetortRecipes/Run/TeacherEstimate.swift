@@ -43,7 +43,7 @@ public struct TeacherEstimate: Codable, Sendable, Hashable {
     }
 }
 
-extension RecipeRun {
+extension RunContext {
     /// Rules of thumb for a teacher nobody has seen: characters in a token of English, turns of a trajectory, and tokens of
     /// a turn with its observation.
     private static let charactersPerToken = 4.0
@@ -53,7 +53,7 @@ extension RecipeRun {
 
     /// What the recipe's teacher will take, without asking it.
     /// - Throws: `RemoteError` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
-    public func estimate() async throws -> TeacherEstimate {
+    func estimate() async throws -> TeacherEstimate {
         guard let plan = recipe.teacher else { throw RunError.noTeacher }
         let model = plan.asking.model ?? plan.places.first?.model ?? "the endpoint's model"
         let price = plan.prices[model]
@@ -75,7 +75,7 @@ extension RecipeRun {
         let asking = plan.asking
         let all = source.train.count * asking.trajectories
         var (done, measured) = (0, Usage())
-        for try await entry in store.trajectories(in: Self.teachSet(style)) {
+        for try await entry in store.trajectories(in: TeachStage.set(style)) {
             if case .failed = entry.trajectory.ending { continue }
             done += 1
             measured = measured + entry.trajectory.usage

@@ -25,12 +25,12 @@ public struct TeacherYield: Codable, Sendable, Hashable {
     }
 }
 
-extension RecipeRun {
+extension RunContext {
     /// What of the teacher's trajectories passes the filters, for each kind of student.
-    public func yields() async throws -> [TeacherYield] {
+    func yields() async throws -> [TeacherYield] {
         var yields: [TeacherYield] = []
         for style in Recipe.Style.allCases where recipe.training[style] != nil {
-            let entries = try await store.entries(in: Self.teachSet(style))
+            let entries = try await store.entries(in: TeachStage.set(style))
             let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
             yields.append(
                 TeacherYield(

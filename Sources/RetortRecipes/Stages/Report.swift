@@ -3,14 +3,16 @@ import RetortCore
 import RetortEvaluation
 import RetortStore
 
-extension RecipeRun {
+extension RunContext {
     /// Writes the figures: `summary.json`, `summary.csv`, `report.md` and `report.html`.
     func report(_ summary: EvaluationSummary) async throws {
         try summary.write(to: folder.summaryFile)
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
+        // The Markdown table tells of failures by itself.
+        let failed = PartialStage.table(summary.partial ?? [])
         let tables = [
             JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()),
-            BenchmarkTable.section(benchmarkAudits()),
+            BenchmarkTable.section(benchmarkAudits()), TestOverlap(self).table,
         ]
         let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }
         try AtomicFile.write(Data(text.joined(separator: "\n").utf8), to: folder.tableFile)
@@ -18,11 +20,11 @@ extension RecipeRun {
         var losses: [HTMLReport.Curve] = []
         for student in recipe.students {
             for system in recipe.evaluation.systems {
-                let entries = try await store.entries(in: Self.evaluationSet(student, system))
+                let entries = try await store.entries(in: EvaluateStage.set(student, system))
                 samples += Self.shown(entries).map { entry in
                     HTMLReport.Sample(
                         student: student.name, system: system.rawValue, trajectory: entry.trajectory,
-                        verdict: grade(of: entry))
+                        verdict: grade(of: entry) ?? Verdict(isCorrect: false, reason: "not judged"))
                 }
             }
             for style in Recipe.Style.allCases where recipe.training[style] != nil {
@@ -35,9 +37,17 @@ extension RecipeRun {
             }
         }
         let page = HTMLReport(
-            title: recipe.name, summary: summary, samples: samples, losses: losses, tables: tables
+            title: recipe.name, summary: summary, samples: samples, losses: losses, tables: [failed] + tables
         ).render()
         try AtomicFile.write(Data(page.utf8), to: folder.reportFile)
+    }
+
+    /// Writes the figures of agents of roles: `summary.json`, `report.md` and `report.html`.
+    func report(_ summary: ToolUseSummary) throws {
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(summary), to: folder.summaryFile)
+        try AtomicFile.write(Data(ToolUseTable.render(summary).utf8), to: folder.tableFile)
+        try AtomicFile.write(
+            Data(ToolUseReport(title: recipe.name, summary: summary).render().utf8), to: folder.reportFile)
     }
 
     /// All entries, or of a very long list evenly chosen ones: a page must still open.
@@ -47,4 +57,10 @@ extension RecipeRun {
     }
 
     private static let mostShown = 3000
+
+    /// What was found in the benchmarks' files when they were last looked through.
+    private func benchmarkAudits() -> [BenchmarkAudit] {
+        guard recipe.benchmarks != nil, let data = try? Data(contentsOf: folder.result("benchmarks")) else { return [] }
+        return (try? JSONCoding.decoder.decode([BenchmarkAudit].self, from: data)) ?? []
+    }
 }

@@ -14,6 +14,8 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case unavailable(file: String, reason: String)
     /// One record does not read as a trajectory.
     case unreadable(file: String, set: String, id: String, reason: String)
+    /// Trajectories were to be imported into a set that something else made.
+    case notImported(file: String, set: String, count: Int)
 
     public var description: String {
         switch self {
@@ -29,6 +31,9 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
             "\(file) cannot be used now: \(reason); check the folder, its permissions, free space and other processes"
         case .unreadable(let file, let set, let id, let reason):
             "\(file): trajectory '\(id)' of '\(set)' cannot be read: \(reason); remove the set and make it anew"
+        case .notImported(let file, let set, let count):
+            "the set '\(set)' of \(file) holds \(count) trajectories that a run made; import into another set, or into the "
+                + "store of a new run folder"
         }
     }
 

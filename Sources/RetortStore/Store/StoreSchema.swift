@@ -31,6 +31,11 @@ enum StoreSchema {
         migrator.registerMigration("judge") { database in
             try database.alter(table: "trajectory") { $0.add(column: "judge", .text) }
         }
+        migrator.registerMigration("imports") { database in
+            try database.create(table: "imported") { table in
+                table.primaryKey("set", .text)
+            }
+        }
         return migrator
     }
 }

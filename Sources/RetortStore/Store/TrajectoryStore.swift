@@ -103,6 +103,7 @@ public struct TrajectoryStore: Sendable {
         try await using { database in
             try await database.write { database in
                 try database.execute(sql: "DELETE FROM trajectory WHERE \"set\" = ?", arguments: [set])
+                try database.execute(sql: "DELETE FROM imported WHERE \"set\" = ?", arguments: [set])
             }
         }
     }

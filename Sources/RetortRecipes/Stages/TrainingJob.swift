@@ -2,59 +2,8 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortLLM
-import RetortRetrieval
-import RetortStore
 import RetortTensor
 import RetortTraining
-
-extension RecipeRun {
-    /// The view that a style trains and acts in.
-    func view(_ style: Recipe.Style) -> any View {
-        switch style {
-        case .agent, .agentWithFirstThought:
-            CodeAgentView(instructions: .brief, tools: source.tools.map(\.specification))
-        case .cot, .cotWithRetrieval: ChainOfThoughtView(instructions: .brief)
-        }
-    }
-
-    /// Trains a student for a style on the trajectories that pass the filters.
-    /// - Returns: the stage's hash.
-    func train(_ student: Recipe.Student, _ style: Recipe.Style, after upstream: String) async throws -> String {
-        guard let plan = recipe.training[style] else { return "" }
-        let name = "train/\(student.name)/\(style.rawValue)"
-        var hash = try Self.hash(student, plan, upstream, Self.fingerprint(student.base))
-        if let filter = recipe.filter { hash = try Self.hash(hash, filter) }
-        let target = folder.checkpoint(student.name, style)
-        try await stage(name, hash: hash) {
-            try? FileManager.default.removeItem(at: target)
-        } body: {
-            let entries = try await store.entries(in: Self.teachSet(style))
-            let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
-            try AtomicFile.write(
-                JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(style.rawValue.fileName)"))
-            guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: style.rawValue, of: entries.count) }
-            let job = TrainingJob(
-                name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, views: [view(style)],
-                plan: plan, target: target,
-                lossFile: folder.result("loss-\(student.name)-\(style.rawValue.fileName)"),
-                keepsSamples: keepsSamples)
-            try await TrainingThread().run(job)
-        }
-        return hash
-    }
-
-    /// What tells whether a base is still the one it was.
-    static func fingerprint(_ base: String) throws -> String {
-        let file = URL(fileURLWithPath: base).appendingPathComponent("model.safetensors")
-        let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
-        return "\(attributes?[.size] as? Int ?? 0)"
-    }
-}
-
-extension String {
-    /// `cot+rag` as part of a file's name.
-    var fileName: String { replacing("+", with: "-") }
-}
 
 /// All that one training stage needs.
 struct TrainingJob: Sendable {
@@ -156,6 +105,10 @@ actor TrainingThread {
         }
         let configuration = job.plan.configuration
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
+        if case .lora(let lora) = configuration.method {
+            let strange = LoRATargets.unknown(lora.targets ?? [], among: network.projections.map(\.name))
+            guard strange.isEmpty else { throw LoRATargets.Refusal(training: job.name, targets: strange) }
+        }
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
         let rows = EpochRows(
             set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
@@ -183,9 +136,11 @@ actor TrainingThread {
             let adapter = AdapterConfiguration(
                 baseModel: checkpoint.folder.standardizedFileURL.path, rank: lora.rank, alpha: lora.alpha,
                 dropout: lora.dropout,
-                targets: lora.targets ?? [
-                    "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
-                ])
+                // What was trained, whatever the recipe calls it.
+                targets: Set(
+                    network.projections.filter { $0.linear.adapter != nil }
+                        .compactMap { $0.name.split(separator: ".").last.map(String.init) }
+                ).sorted())
             try AdapterFile.write(network, adapter, to: job.target)
         }
     }

@@ -1,0 +1,29 @@
+/// A stage of a run of which something failed: what it made is there, and the rest is tried again on the next run.
+public struct PartialStage: Codable, Sendable, Hashable {
+    /// Such as `teach/agent`.
+    public var stage: String
+    public var failed: Int
+    /// How many things it was to make.
+    public var total: Int
+    /// How many failed, by cause.
+    public var causes: [String: Int]
+
+    public init(stage: String, failed: Int, total: Int, causes: [String: Int]) {
+        (self.stage, self.failed, self.total, self.causes) = (stage, failed, total, causes)
+    }
+
+    /// A table for the report; it has no rows, and so is left out, where nothing failed.
+    public static func table(_ stages: [PartialStage]) -> ReportTable {
+        ReportTable(
+            "What failed", columns: ["Stage", "Failed", "Of", "Causes"],
+            rows: stages.map { stage in
+                let causes = stage.causes.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+                    .map { "\($0.value) × \($0.key)" }
+                return [stage.stage, "\(stage.failed)", "\(stage.total)", causes.joined(separator: ", ")]
+            },
+            note: stages.isEmpty
+                ? ""
+                : "These figures rest on what did not fail; runs that failed count as wrong. The next run tries them again."
+        )
+    }
+}

@@ -1,0 +1,98 @@
+import RetortAgents
+import RetortCore
+import RetortEvaluation
+
+/// The stages of a recipe whose agents are made by curricula.
+struct CurriculumStages: Sendable {
+    /// One way of measuring the agent of a curriculum.
+    struct Measured: Sendable {
+        let stage: EvaluateRolesStage
+        let isScaled: Bool
+    }
+
+    let training: [TrainRolesStage]
+    let evaluation: [Measured]
+
+    init(_ context: RunContext) {
+        var training: [TrainRolesStage] = []
+        var evaluation: [Measured] = []
+        for student in context.recipe.students {
+            // Stages that are the same in two curricula are trained once.
+            var known: [Key: TrainedStage] = [:]
+            for curriculum in context.recipe.allCurricula {
+                var trained: [String: TrainedStage] = [:]
+                for stage in curriculum.stages {
+                    let parent = stage.from.flatMap { trained[$0] }
+                    let key = Key(roles: stage.roles, tasks: stage.tasks, plan: stage.plan, parent: parent?.name)
+                    if known[key] == nil {
+                        let new = TrainRolesStage(
+                            context: context, student: student, label: "\(curriculum.name).\(stage.name)", stage: stage,
+                            parent: parent)
+                        training.append(new)
+                        known[key] = new.trained
+                    }
+                    trained[stage.name] = known[key]
+                }
+                guard let plan = context.recipe.evaluation.roles else { continue }
+                let isScaled = curriculum.name.contains("@")
+                for (kind, constraint) in isScaled ? [(.greedy, .free)] : plan.ways {
+                    let stage = EvaluateRolesStage(
+                        context: context, student: student, curriculum: curriculum, kind: kind, constraint: constraint,
+                        players: curriculum.players.compactMapValues { trained[$0.name] }, plan: plan)
+                    evaluation.append(Measured(stage: stage, isScaled: isScaled))
+                }
+            }
+        }
+        (self.training, self.evaluation) = (training, evaluation)
+    }
+
+    /// What makes two stages the same.
+    private struct Key: Hashable {
+        let roles: [AgentRole]
+        let tasks: Curriculum.Share
+        let plan: Recipe.TrainingPlan
+        let parent: String?
+    }
+
+    /// The figures of what was measured.
+    func summary(of train: [AgentTask]) async throws -> ToolUseSummary {
+        var summary = ToolUseSummary()
+        for measured in evaluation {
+            let (stage, curriculum) = (measured.stage, measured.stage.curriculum)
+            summary.add(
+                system: curriculum.name.split(separator: "@").first.map(String.init) ?? curriculum.name,
+                student: stage.student.name, search: stage.kind.rawValue, outputs: stage.constraint.rawValue,
+                tasks: curriculum.seen(of: train.count), isScaled: measured.isScaled, try await stage.measured())
+        }
+        return summary
+    }
+}
+
+extension Curriculum {
+    /// How many of the teacher's tasks its stages see between them.
+    fileprivate func seen(of tasks: Int) -> Int {
+        let from = stages.map(\.tasks.from).min() ?? 0
+        let to = stages.map(\.tasks.to).max() ?? 1
+        return Int(((to - from) * Double(tasks)).rounded())
+    }
+}
+
+extension Recipe {
+    /// The curricula as the recipe lists them, then those on parts of the tasks.
+    var allCurricula: [Curriculum] {
+        let plain = curricula ?? []
+        guard let plan = evaluation.roles else { return plain }
+        return plain
+            + plain.filter { plan.scaled.contains($0.name) }.flatMap { curriculum in
+                plan.shares.map { curriculum.scaled(to: $0) }
+            }
+    }
+}
+
+extension RunContext {
+    /// What a call looks like: the recorded trajectories are programs.
+    var callForm: RoleView.CallForm { source.apis == nil ? .program : .json }
+
+    /// Where that is stored which the roles learn from.
+    var roleTeachSet: String { source.apis == nil ? TeachStage.set(.agent) : TeachAPIsStage.set }
+}

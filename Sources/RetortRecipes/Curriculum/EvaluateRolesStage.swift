@@ -1,0 +1,83 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortEvaluation
+import RetortStore
+
+/// Runs the agent of a curriculum on the test tasks, with one search.
+struct EvaluateRolesStage: Stage {
+    let context: RunContext
+    let student: Recipe.Student
+    let curriculum: Curriculum
+    let kind: RoleEvaluation.SearchKind
+    let constraint: OutputConstraint
+    let players: [AgentRole: TrainedStage]
+    let plan: RoleEvaluation
+
+    var name: String {
+        "evaluate/\(student.name)/\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")"
+    }
+    var sources: [String] { Set(players.values.map(\.name)).sorted() }
+
+    func inputs() async throws -> [StageInput] {
+        var inputs = try context.common() + context.testTasks() + [context.grading()]
+        inputs += try StageInput.settings("evaluation", own)
+        if context.source.apis == nil { inputs += try context.tools() }
+        for (role, player) in players.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            inputs += [
+                .text("\(role.rawValue)'s stage", player.name),
+                .view("\(role.rawValue)'s prompt", RoleView(role, instructions: .brief, callForm: context.callForm)),
+            ]
+        }
+        return inputs
+    }
+
+    /// What is measured does not depend on what else is, nor on how much is done at once.
+    private var own: Recipe.EvaluationPlan {
+        var plan = context.recipe.evaluation
+        plan.weights = plan.weights ?? .usual(on: .cpu)
+        plan.systems = []
+        plan.concurrency = 0
+        plan.vote = Recipe.VotePlan()
+        plan.roles?.searches = [kind]
+        plan.roles?.constraints = [constraint]
+        plan.roles?.scaled = []
+        plan.roles?.shares = []
+        if kind == .greedy {
+            plan.roles?.width = 0
+            plan.roles?.queries = 0
+        }
+        return plan
+    }
+
+    func output() async throws -> String? { try await context.content(of: name) }
+
+    func clear() async throws { try await context.remove(name) }
+
+    func run() async throws -> StageOutcome {
+        let evaluation = context.recipe.evaluation
+        let policy = try RoleTeam(players, concurrency: evaluation.concurrency, weights: evaluation.weights).policy(
+            name: curriculum.name, callForm: context.callForm, constraint: constraint,
+            maximumTokens: evaluation.maximumTokens)
+        let rollout = Rollout(
+            policy: policy, search: plan.search(kind), maximumSteps: evaluation.maximumSteps,
+            seed: context.recipe.seed, environmentFor: try await sessions())
+        return try await context.collect(
+            rollout, context.source.tests.map { RolloutJob($0) }, in: name, concurrency: evaluation.concurrency)
+    }
+
+    /// Where the agents of roles act: the world's APIs, or the interpreter for tasks that programs solve.
+    private func sessions() async throws -> @Sendable (AgentTask) async throws -> any Environment {
+        if let apis = context.source.apis { return { apis.session(for: $0) } }
+        let python = try await context.workshop.python()
+        let tools = context.source.tools
+        return { _ in try await python.session(tools: tools) }
+    }
+
+    func measured() async throws -> [ToolUseRecord] {
+        try await context.store.entries(in: name).map { entry in
+            ToolUseRecord(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortTraining
+
+/// Trains the roles of one of a curriculum's stages.
+struct TrainRolesStage: Stage {
+    let context: RunContext
+    let student: Recipe.Student
+    /// The curriculum's and the stage's name.
+    let label: String
+    let stage: Curriculum.Stage
+    /// The stage it goes on from; nil starts from the student's base.
+    let parent: TrainedStage?
+
+    var name: String { "train/\(student.name)/\(label)" }
+    var sources: [String] { [context.roleTeachSet] + (parent.map { [$0.name] } ?? []) }
+    private var target: URL { context.folder.url.appendingPathComponent("checkpoints/\(student.name)/\(label)") }
+    private var base: URL { parent?.whole ?? URL(fileURLWithPath: student.base) }
+    private var views: [RoleView] {
+        stage.roles.map { RoleView($0, instructions: .brief, callForm: context.callForm) }
+    }
+
+    /// What it leaves.
+    var trained: TrainedStage {
+        if case .lora = stage.plan.configuration.method { return TrainedStage(name: name, folder: target, base: base) }
+        return TrainedStage(name: name, folder: target, base: nil)
+    }
+
+    func inputs() async throws -> [StageInput] {
+        var inputs = try context.common() + context.training(stage.plan, from: student.base)
+        inputs += zip(stage.roles, views).map { .view("prompt of the \($0.rawValue)", $1) }
+        inputs.append(try .setting("tasks", stage.tasks))
+        // Shares are of the tasks as they were made.
+        return inputs + (try context.trainingTasks())
+    }
+
+    func output() async throws -> String? { try context.digests.modelIfThere(target) }
+
+    func clear() async throws { try context.folder.remove(target) }
+
+    func run() async throws -> StageOutcome {
+        let entries = try await context.store.entries(in: context.roleTeachSet)
+        let kept = try context.filtered(entries, reportedAs: "roles")
+        let seen = Array(stage.tasks.of(inTaskOrder(kept)))
+        guard !seen.isEmpty else { throw RunError.nothingToTrainOn(style: "roles", of: entries.count) }
+        let job = TrainingJob(
+            name: name, base: base, trajectories: seen, views: views, plan: stage.plan, target: target,
+            lossFile: context.folder.result("loss-\(student.name)-\(label)"),
+            keepsSamples: context.keepsSamples)
+        let thread = TrainingThread()
+        // Another curriculum may have trained the parent, and gone on from it or not.
+        if let parent, let below = parent.base {
+            try await thread.merge(parent.folder, into: below, to: parent.whole)
+        }
+        try await thread.run(job)
+        return .complete
+    }
+
+    /// Shares are of the tasks as they were made, whatever their ids sort like.
+    private func inTaskOrder(_ trajectories: [Trajectory]) -> [Trajectory] {
+        let places = Dictionary(
+            context.source.train.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+        return trajectories.sorted { places[$0.task.id] ?? 0 < places[$1.task.id] ?? 0 }
+    }
+}
+
+/// The weights that a stage trains.
+struct TrainedStage: Sendable, Hashable {
+    /// The stage's.
+    let name: String
+    /// The folder of a whole model, or of an adapter.
+    let folder: URL
+    /// What an adapter belongs to; nil for whole models.
+    let base: URL?
+
+    /// A folder with whole weights, for stages that go on from here.
+    var whole: URL { base == nil ? folder : folder.appendingPathComponent("merged") }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Yams
+
+/// A YAML file on its way to a recipe: as text, then as nodes.
+enum RecipeFile {
+    /// The file's text, without a byte order mark.
+    /// - Throws: `RecipeError` for a file that is not there, or that is not UTF-8.
+    static func text(_ file: URL) throws -> String {
+        guard let data = try? Data(contentsOf: file) else {
+            throw fault(file.path, "the file cannot be read; check the path")
+        }
+        guard let text = String(data: data, encoding: .utf8) else {
+            let line = line(ofFirstFaultIn: data)
+            throw RecipeError(
+                file: file.path,
+                faults: [.init(line: line, column: 1, message: "the file is not UTF-8; save it in that encoding")])
+        }
+        return text
+    }
+
+    /// What a text says.
+    /// - Throws: `RecipeError` for what is not YAML.
+    static func root(_ text: String, file: String) throws -> Node {
+        let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch let error as YamlError {
+            throw RecipeError(file: file, faults: [fault(error)])
+        }
+        guard let root else { throw fault(file, "the recipe is empty") }
+        return root
+    }
+
+    /// The line with the first byte that UTF-8 does not know there, from 1.
+    private static func line(ofFirstFaultIn data: Data) -> Int {
+        var line = 1
+        for part in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+            guard String(data: Data(part), encoding: .utf8) != nil else { return line }
+            line += 1
+        }
+        return 1
+    }
+
+    private static func fault(_ file: String, _ message: String) -> RecipeError {
+        RecipeError(file: file, faults: [.init(line: 1, column: 1, message: message)])
+    }
+
+    private static func fault(_ error: YamlError) -> RecipeError.Fault {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            .init(line: mark.line, column: mark.column, message: "this is not YAML: \(problem)")
+        default: .init(line: 1, column: 1, message: "this is not YAML: \(error)")
+        }
+    }
+}

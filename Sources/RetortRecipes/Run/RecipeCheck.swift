@@ -1,0 +1,127 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortLLM
+import RetortStore
+import RetortTensor
+import RetortTraining
+
+/// Looks at everything that a recipe names before anything is spent: bases, files, keys, tapes, the projections that
+/// adapters sit beside. Tasks and recorded trajectories were read when the run was opened.
+struct RecipeCheck {
+    private let recipe: Recipe
+
+    init(_ context: RunContext) { recipe = context.recipe }
+
+    /// - Parameter goal: what lies behind it is not needed.
+    /// - Throws: `RunError.unusable` with all that was found.
+    func run(until goal: RecipeRun.Goal) throws {
+        var faults = recipe.teacher.map { teacher($0, "teacher") } ?? []
+        if goal >= .train || recipe.training.isEmpty && recipe.curricula == nil {
+            for student in recipe.students { faults += base(of: student) }
+        }
+        if goal >= .evaluate {
+            if let judge = recipe.judge { faults += teacher(judge.access, "judge") }
+            if let plan = recipe.benchmarks { faults += benchmarks(plan) }
+        }
+        guard faults.isEmpty else { throw RunError.unusable(faults) }
+    }
+
+    /// What an attempt says when it fails.
+    private func fault(_ name: String, _ attempt: () throws -> Void) -> [String] {
+        do {
+            try attempt()
+            return []
+        } catch {
+            return ["\(name): \(error)"]
+        }
+    }
+
+    private func teacher(_ plan: TeacherPlan, _ name: String) -> [String] {
+        var faults: [String] = []
+        // A tape that is replayed asks no endpoint, and needs no key.
+        if let tape = plan.cassette, tape.mode == .replay {
+            faults += fault(name) { _ = try Cassette(URL(fileURLWithPath: tape.file), .replay) }
+        } else {
+            for place in plan.places { faults += fault(name) { _ = try place.endpoint(model: "") } }
+        }
+        if plan.operation == .completions, let template = plan.template {
+            faults += fault("\(name)'s template") { _ = try Checkpoint(folder: URL(fileURLWithPath: template)) }
+        }
+        return faults
+    }
+
+    private func base(of student: Recipe.Student) -> [String] {
+        let folder = URL(fileURLWithPath: student.base)
+        guard FileManager.default.fileExists(atPath: folder.path) else {
+            return ["student '\(student.name)': its base \(folder.path) is not there; check the path"]
+        }
+        return fault("student '\(student.name)'") {
+            let checkpoint = try Checkpoint(folder: folder)
+            // Only the heads of the files are read.
+            _ = try CheckpointWeights(folder: checkpoint.folder, dtype: .float32, device: .cpu)
+            for (name, targets) in adapterTargets {
+                let strange = LoRATargets.unknown(
+                    targets, in: checkpoint.folder, layers: checkpoint.configuration.layerCount)
+                guard strange.isEmpty else { throw LoRATargets.Refusal(training: name, targets: strange) }
+            }
+        }
+    }
+
+    /// The targets of all trainings with adapters, by what they are called in the recipe.
+    private var adapterTargets: [(name: String, targets: [String])] {
+        let plans =
+            recipe.training.map { ("training.\($0.key.rawValue)", $0.value) }
+            + (recipe.curricula ?? []).flatMap { curriculum in
+                curriculum.stages.map { ("\(curriculum.name).\($0.name)", $0.plan) }
+            }
+        return plans.sorted { $0.0 < $1.0 }.compactMap { name, plan in
+            guard case .lora(let lora) = plan.configuration.method else { return nil }
+            return lora.targets.map { (name, $0) }
+        }
+    }
+
+    private func benchmarks(_ plan: Recipe.BenchmarkPlan) -> [String] {
+        plan.names.flatMap { name in
+            fault("benchmarks") {
+                _ = try Benchmark.named(name).questions(in: URL(fileURLWithPath: plan.folder))
+            }
+        }
+    }
+}
+
+/// The names of projections that adapters may sit beside.
+enum LoRATargets {
+    /// Targets that no projection of a model is named by.
+    struct Refusal: Error, CustomStringConvertible {
+        let training: String
+        let targets: [String]
+
+        var description: String {
+            "\(training): no adapter can be trained beside \(targets.map { "'\($0)'" }.joined(separator: ", ")); "
+                + "'targets' takes projections: \(LoRATargets.projections.joined(separator: ", "))"
+        }
+    }
+
+    static let projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    private static let parts = [
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+        "mlp.down_proj",
+    ]
+    /// Phi-3's.
+    private static let fusedParts = ["self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"]
+
+    /// Those of the targets that end the name of no projection.
+    /// - Parameter folder: the model's.
+    static func unknown(_ targets: [String], in folder: URL, layers: Int) -> [String] {
+        let config = try? JSONCoding.decoder.decode(
+            JSONValue.self, from: Data(contentsOf: folder.appendingPathComponent("config.json")))
+        let parts = config?["model_type"]?.string == "phi3" ? fusedParts : parts
+        let names = (0..<layers).flatMap { layer in parts.map { "model.layers.\(layer).\($0)" } }
+        return unknown(targets, among: names)
+    }
+
+    static func unknown(_ targets: [String], among names: [String]) -> [String] {
+        targets.filter { target in !names.contains { $0.hasSuffix(target) } }
+    }
+}

@@ -1,0 +1,58 @@
+/// A run that cannot be opened or go on.
+public enum RunError: Error, CustomStringConvertible {
+    case cannotWrite(String, String)
+    case inUse(String)
+    case noRun(String)
+    case damaged(String, String)
+    /// A file or folder that a stage depends on.
+    case unreadable(String, String)
+    /// What the recipe names and is not there or cannot be used: all of it.
+    case unusable([String])
+    case nothingToTrainOn(style: String, of: Int)
+    case tooManyFailures(stage: String, failed: Int, of: Int, causes: [String], limit: Double)
+    /// Somebody imported trajectories into a set that a stage would have to remove.
+    case imported(set: String)
+    /// A set holds the runs of another agent, or of other queries.
+    case otherRuns(set: String, changed: [String])
+    case noAgent(String)
+    case noStudent(String, known: [String])
+    case noTeacher
+
+    static func tooManyFailures(_ stage: String, _ outcome: StageOutcome, limit: Double) -> Self {
+        let causes = outcome.failures.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(4)
+        return .tooManyFailures(
+            stage: stage, failed: outcome.failed, of: outcome.total, causes: causes.map { "\($0.value) × \($0.key)" },
+            limit: limit)
+    }
+
+    public var description: String {
+        switch self {
+        case .cannotWrite(let path, let reason): "\(path) cannot be written: \(reason)"
+        case .inUse(let path): "another process is working in \(path); wait for it, or choose another --folder"
+        case .noRun(let path): "\(path) holds no run; make one with 'retort run RECIPE'"
+        case .damaged(let path, let reason):
+            "\(path) cannot be read: \(reason); name another folder with --folder, or move this one away, and run again"
+        case .unreadable(let path, let reason): "\(path) cannot be read: \(reason); check the path in the recipe"
+        case .unusable(let faults):
+            "the recipe cannot be carried out, and nothing was begun:\n"
+                + faults.map { "  \($0)" }.joined(separator: "\n")
+        case .nothingToTrainOn(let style, let count):
+            "none of the teacher's \(count) trajectories for '\(style)' passed the filters; "
+                + "see results/filter-\(style.fileName).json for the reasons"
+        case .tooManyFailures(let stage, let failed, let total, let causes, let limit):
+            "\(stage): \(failed) of \(total) failed (\(causes.joined(separator: ", "))), more than the share of \(limit) "
+                + "that the recipe allows; run again to try them again, or raise 'maxFailures'"
+        case .imported(let set):
+            "the set '\(set)' was imported, and the run would have to replace it; use another --folder for the run, "
+                + "or import into a set that the recipe learns from, such as teach/agent"
+        case .otherRuns(let set, let changed):
+            "the set '\(set)' holds runs that were made otherwise (changed: \(changed.joined(separator: ", "))); "
+                + "name another folder with --out"
+        case .noTeacher:
+            "the recipe has no teacher that costs anything; name one with 'teacher' or --teacher URL"
+        case .noAgent(let path): "\(path) has no distilled agent yet; finish it with 'retort run RECIPE'"
+        case .noStudent(let name, let known):
+            "there is no student '\(name)'; the run's students are \(known.joined(separator: ", "))"
+        }
+    }
+}

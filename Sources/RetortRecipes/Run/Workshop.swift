@@ -1,0 +1,109 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortEvaluation
+import RetortPython
+
+/// What stages work with, opened when it is first needed and then shared. Stages run one after the other, so nothing is
+/// opened twice.
+actor Workshop {
+    private let recipe: Recipe
+    private let folder: RunFolder
+    private let source: TaskSource
+    private let sandbox: SandboxLevel
+    private var interpreter: PythonInterpreter?
+    private var openTeacher: EndpointTeacher?
+    private var openJudge: ModelJudge?
+    private var openGrader: FamilyGrader?
+    private var benchmarkTasks: [AgentTask]?
+    private var ledger: SpendingLedger?
+
+    /// - Parameter sandbox: the weakest one to run model-written programs in.
+    init(_ recipe: Recipe, _ folder: RunFolder, _ source: TaskSource, requiring sandbox: SandboxLevel) {
+        (self.recipe, self.folder, self.source, self.sandbox) = (recipe, folder, source, sandbox)
+    }
+
+    /// The interpreter.
+    func python() async throws -> PythonInterpreter {
+        if let interpreter { return interpreter }
+        let started = try await PythonInterpreter(
+            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
+        interpreter = started
+        return started
+    }
+
+    /// What grades: with SymPy in its sandbox when a recipe has benchmarks, whose answers may need algebra.
+    func grader() async throws -> FamilyGrader {
+        if let openGrader { return openGrader }
+        guard let plan = recipe.benchmarks else { return FamilyGrader() }
+        let judge = try await SymbolicJudge(requiring: sandbox)
+        let grader = FamilyGrader(judge: judge, compatibility: plan.compatibility)
+        openGrader = grader
+        return grader
+    }
+
+    /// The teacher behind endpoints; what earlier runs spent counts.
+    /// - Parameter stored: what the stored trajectories took, for folders from before a ledger was kept.
+    func teacher(_ plan: TeacherPlan, stored: Usage) async throws -> EndpointTeacher {
+        if let openTeacher { return openTeacher }
+        let ledger = try spending()
+        let noted = ledger.spent(for: "teacher")
+        let isNoted = noted.promptTokens + noted.completionTokens > 0
+        let opened = try await EndpointTeacher(plan, tools: source.tools, spent: isNoted ? noted : stored) {
+            try ledger.add($0, for: "teacher")
+        }
+        openTeacher = opened
+        return opened
+    }
+
+    /// What judges factual answers. Its replies are kept on a tape, so a question is paid once.
+    func judge(_ plan: JudgePlan) async throws -> ModelJudge {
+        if let openJudge { return openJudge }
+        var access = plan.access
+        if access.cassette == nil { access.cassette = .init(file: folder.judgeFile.path, mode: .record) }
+        let ledger = try spending()
+        let model = try await EndpointTeacher(access, tools: [], spent: ledger.spent(for: "judge")) {
+            try ledger.add($0, for: "judge")
+        }.model
+        let held: any LanguageModel =
+            plan.asking.structured
+            ? ConstrainedModel(model, to: .json(try JSONSchema(ModelJudge.replySchema))) : model
+        let judge = ModelJudge(
+            held, votes: plan.asking.votes, temperature: plan.asking.temperature,
+            asking: plan.asking.matches ? .all : .unmatched)
+        openJudge = judge
+        return judge
+    }
+
+    /// What students are measured on: the source's own tests and the recipe's benchmarks.
+    ///
+    /// Before the first evaluation each benchmark is looked through: the audit goes to `results/benchmarks.json`, and one
+    /// whose answers the grader does not know from others' ends the run.
+    func tests() async throws -> [AgentTask] {
+        guard let plan = recipe.benchmarks else { return source.tests }
+        if let benchmarkTasks { return source.tests + benchmarkTasks }
+        let progress = ProgressLine("benchmarks")
+        let training = TrainingText(source.train.map(\.question))
+        let grader = try await grader()
+        var tasks: [AgentTask] = []
+        var audits: [BenchmarkAudit] = []
+        for name in plan.names {
+            let (audit, questions) = try await BenchmarkAudit.of(
+                Benchmark.named(name), in: URL(fileURLWithPath: plan.folder), grader: grader, training: training)
+            audits.append(audit)
+            tasks += plan.limit.map { Array(questions.prefix($0)) } ?? questions
+        }
+        for remark in BenchmarkTable.remarks(audits) { progress.note(remark) }
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(audits), to: folder.result("benchmarks"))
+        progress.note("\(tasks.count) questions of \(plan.names.count) benchmarks")
+        benchmarkTasks = tasks
+        return source.tests + tasks
+    }
+
+    private func spending() throws -> SpendingLedger {
+        if let ledger { return ledger }
+        let opened = try SpendingLedger(folder.spendingFile)
+        ledger = opened
+        return opened
+    }
+}

@@ -1,0 +1,117 @@
+import Crypto
+import Foundation
+import RetortCore
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The SHA-256 of files, remembered by device, inode, size and times, so that weights are read once and not on each run.
+///
+/// A file that changed within the last second is read each time: its times may not tell a second change from the first.
+public final class FileDigests: Sendable {
+    private struct Known: Codable {
+        /// Device, inode, size, and the nanoseconds of the last changes of content and of the inode.
+        var state: String
+        var digest: String
+    }
+
+    private let file: URL?
+    private let known: Mutex<[String: Known]>
+
+    /// - Parameter file: where digests are remembered between runs; nil is nowhere.
+    public init(_ file: URL? = nil) {
+        self.file = file
+        let kept = file.flatMap { try? Data(contentsOf: $0) }.flatMap {
+            try? JSONCoding.decoder.decode([String: Known].self, from: $0)
+        }
+        known = Mutex(kept ?? [:])
+    }
+
+    /// - Throws: `RunError.unreadable`.
+    func file(_ url: URL) throws -> String {
+        let path = url.standardizedFileURL.path
+        let (state, isSettled) = try Self.state(path)
+        if let kept = known.withLock({ $0[path] }), kept.state == state { return kept.digest }
+        let digest = try Self.read(path)
+        if isSettled { try remember(path, Known(state: state, digest: digest)) }
+        return digest
+    }
+
+    /// A folder of weights: each file that a model is read from, by name and content; an adapter's base belongs to it.
+    /// - Throws: `RunError.unreadable`, also for a folder that is not there.
+    public func model(_ folder: URL) throws -> String {
+        let files = try Self.modelFiles(folder)
+        var parts = try files.flatMap { [$0, try file(folder.appendingPathComponent($0))] }
+        if files.contains("adapter_config.json"), let base = Self.base(of: folder) { parts.append(try model(base)) }
+        return ContentDigest.of(parts)
+    }
+
+    /// The digest of a folder's weights, or nil when it holds none.
+    func modelIfThere(_ folder: URL) throws -> String? {
+        let config = ["config.json", "adapter_config.json"].map { folder.appendingPathComponent($0).path }
+        return config.contains(where: FileManager.default.fileExists) ? try model(folder) : nil
+    }
+
+    private static let endings: Set<String> = ["json", "safetensors", "jinja", "model", "txt", "tiktoken"]
+    /// A Seedling's record of how it was made, and a training's state between two updates.
+    private static let strangers: Set<String> = ["manifest.json", "training.safetensors", "training.json"]
+
+    private static func modelFiles(_ folder: URL) throws -> [String] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder.path)
+                .filter { endings.contains(URL(fileURLWithPath: $0).pathExtension) && !strangers.contains($0) }
+                .filter { !$0.hasPrefix(".") }.sorted()
+        } catch {
+            throw RunError.unreadable(folder.path, "the folder is not there, or cannot be listed")
+        }
+    }
+
+    private static func base(of adapter: URL) -> URL? {
+        let file = adapter.appendingPathComponent("adapter_config.json")
+        guard let data = try? Data(contentsOf: file),
+            let path = try? JSONCoding.decoder.decode(JSONValue.self, from: data)["base_model_name_or_path"]?.string
+        else { return nil }
+        let base = URL(fileURLWithPath: path, relativeTo: adapter.appendingPathComponent("")).standardizedFileURL
+        let isThere = FileManager.default.fileExists(atPath: base.appendingPathComponent("config.json").path)
+        return isThere ? base : nil
+    }
+
+    private static func state(_ path: String) throws -> (text: String, isSettled: Bool) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw RunError.unreadable(path, String(cString: strerror(errno))) }
+        #if canImport(Darwin)
+            let (content, inode) = (status.st_mtimespec, status.st_ctimespec)
+        #else
+            let (content, inode) = (status.st_mtim, status.st_ctim)
+        #endif
+        let times = [content, inode].map { "\($0.tv_sec).\($0.tv_nsec)" }
+        let text = "\(status.st_dev) \(status.st_ino) \(status.st_size) \(times.joined(separator: " "))"
+        return (text, Date().timeIntervalSince1970 - Double(inode.tv_sec) > 2)
+    }
+
+    private static func read(_ path: String) throws -> String {
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw RunError.unreadable(path, "it cannot be opened")
+        }
+        defer { try? handle.close() }
+        var hash = SHA256()
+        do {
+            while let part = try handle.read(upToCount: 1 << 22), !part.isEmpty { hash.update(data: part) }
+        } catch {
+            throw RunError.unreadable(path, "\(error)")
+        }
+        return ContentDigest.text(hash.finalize())
+    }
+
+    private func remember(_ path: String, _ digest: Known) throws {
+        let all = known.withLock { known in
+            known[path] = digest
+            return known
+        }
+        if let file { try AtomicFile.write(JSONCoding.encoder.encode(all), to: file) }
+    }
+}

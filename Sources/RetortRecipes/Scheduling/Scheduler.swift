@@ -1,0 +1,115 @@
+/// Runs stages in order: skips those whose results were made from what is there now, goes on with those that were
+/// interrupted, tries again what failed, and makes the others anew.
+///
+/// A result that no longer holds is first marked as such, then removed, then made, then marked as done. A run that is
+/// killed between any two of these steps, or in one of them, leaves nothing that could be taken for a result of other
+/// inputs.
+actor Scheduler {
+    /// By stage name.
+    private(set) var records: [String: StageRecord]
+    /// The share of a stage's things that may fail, in 0…1.
+    private let failureLimit: Double
+    private let save: @Sendable ([String: StageRecord]) throws -> Void
+
+    /// - Parameter save: writes the records, whole or not at all.
+    init(
+        _ records: [String: StageRecord], failureLimit: Double,
+        save: @escaping @Sendable ([String: StageRecord]) throws -> Void
+    ) {
+        self.records = records
+        self.failureLimit = failureLimit
+        self.save = save
+    }
+
+    // MARK: What is to be done
+
+    /// What a run would do. Nothing is changed.
+    func plan(_ stages: [any Stage]) async throws -> StagePlan {
+        var plan = StagePlan(entries: [])
+        for stage in stages {
+            let action = try await action(for: stage) { plan[$0] }
+            plan.entries.append(.init(stage: stage.name, action: action))
+        }
+        return plan
+    }
+
+    /// - Parameter planned: what is done with a stage before this one; nil when that is over.
+    private func action(
+        for stage: any Stage, _ planned: (String) -> StagePlan.Action?
+    ) async throws -> StagePlan.Action {
+        guard let record = records[stage.name] else { return .make }
+        // The outputs of stages that have work before them are not known yet.
+        let open = stage.sources.filter { planned($0).map { $0 != .keep } ?? false }
+        let expected = try await inputs(of: stage, without: Set(open))
+        var known = record.inputs
+        for source in open { known["stage \(source)"] = nil }
+        let changed = Set(expected.keys).union(known.keys).filter { expected[$0] != known[$0] }
+        guard changed.isEmpty else { return .remake(changed.sorted()) }
+        let remade = open.filter { planned($0)?.isStale == true }
+        guard remade.isEmpty else { return .follow(remade) }
+        if record.state == .running { return open.isEmpty ? .resume : .mayFollow(open) }
+        let content = try await stage.output()
+        guard content != nil, content == record.content else { return .replace }
+        if record.state == .partial { return .retry(record.failed) }
+        return open.isEmpty ? .keep : .mayFollow(open)
+    }
+
+    private func inputs(of stage: any Stage, without open: Set<String> = []) async throws -> [String: String] {
+        let own = try await stage.inputs().map { ($0.name, $0.value) }
+        let others = stage.sources.filter { !open.contains($0) }.map { ("stage \($0)", records[$0]?.output ?? "none") }
+        return Dictionary(own + others, uniquingKeysWith: { "\($0) \($1)" })
+    }
+
+    // MARK: Doing it
+
+    /// Runs stages, each behind those before it.
+    /// - Parameter begin: called with the plan, when results that no longer hold are marked and before anything is run.
+    /// - Throws: what a stage throws, and `RunError.tooManyFailures`.
+    func run(_ stages: [any Stage], begin: @Sendable (StagePlan) throws -> Void = { _ in }) async throws {
+        let plan = try await plan(stages)
+        for entry in plan.entries where entry.action.isStale { records[entry.stage] = nil }
+        try save(records)
+        try begin(plan)
+        for stage in stages {
+            try Task.checkCancellation()
+            try await run(stage)
+        }
+    }
+
+    private func run(_ stage: any Stage) async throws {
+        let action = try await action(for: stage) { _ in nil }
+        guard action != .keep else { return }
+        if action.isStale {
+            if records[stage.name] != nil {
+                records[stage.name] = nil
+                try save(records)
+            }
+            try await stage.clear()
+        }
+        let inputs = try await inputs(of: stage)
+        var record = records[stage.name] ?? StageRecord(inputs)
+        record.state = .running
+        records[stage.name] = record
+        try save(records)
+        let start = ContinuousClock.now
+        let outcome = try await stage.run()
+        let seconds = start.duration(to: .now) / .seconds(1)
+        record.end(outcome, content: try await stage.output(), seconds: seconds)
+        records[stage.name] = record
+        dropFollowers(of: stage.name)
+        try save(records)
+        guard Double(outcome.failed) <= failureLimit * Double(outcome.total) else {
+            throw RunError.tooManyFailures(stage.name, outcome, limit: failureLimit)
+        }
+    }
+
+    /// What was made from an earlier output of a stage no longer holds, and neither does what was made from that.
+    private func dropFollowers(of stage: String) {
+        let key = "stage \(stage)"
+        let followers = records.filter { $0.value.inputs[key] != nil && $0.value.inputs[key] != records[stage]?.output }
+        for follower in followers.keys {
+            records[follower] = nil
+            dropFollowers(of: follower)
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/// A piece of a run whose result is kept: what it depends on, how an old result is removed, how a new one is made.
+///
+/// A stage is a value. It does not know whether it is done: `Scheduler` compares what it depends on with what its last
+/// result was made from.
+protocol Stage: Sendable {
+    /// Unique in a run, such as `train/3m/agent`.
+    var name: String { get }
+
+    /// The stages whose outputs it uses, by name.
+    var sources: [String] { get }
+
+    /// All else that its result depends on.
+    /// - Throws: `RunError` for a file that cannot be read.
+    func inputs() async throws -> [StageInput]
+
+    /// Identifies the content of the result that is there; nil when there is none.
+    func output() async throws -> String?
+
+    /// Removes the result, whole or begun.
+    func clear() async throws
+
+    /// Makes the result, or goes on with one that was begun, or tries again what failed.
+    func run() async throws -> StageOutcome
+}
+
+/// How a stage ended.
+struct StageOutcome: Sendable, Hashable {
+    /// How many things it was to make.
+    var total = 1
+    /// How many of them failed, by cause.
+    var failures: [String: Int] = [:]
+
+    /// How many failed.
+    var failed: Int { failures.values.reduce(0, +) }
+
+    /// Everything was made.
+    static let complete = StageOutcome()
+}

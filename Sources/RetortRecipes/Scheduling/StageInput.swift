@@ -1,0 +1,64 @@
+import Crypto
+import Foundation
+import RetortCore
+
+/// One thing that a stage's result depends on, with its content: a short text as it is, a longer one or a file by its
+/// SHA-256.
+struct StageInput: Sendable, Hashable {
+    /// What it is, for people: `base weights`, `filter.leaks`.
+    let name: String
+    let value: String
+
+    /// Longer texts are known by their digest.
+    private static let longest = 80
+
+    init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
+
+    /// What computes. Raised when the same inputs would give other results than before: another prompt, another search,
+    /// another order of training. Stages that an earlier version made are then made anew.
+    static let computation = StageInput(name: "retort's computation", value: "1")
+
+    /// A text, such as a prompt.
+    static func text(_ name: String, _ text: String) -> StageInput {
+        let isShort = text.count <= longest && !text.contains(where: \.isNewline)
+        return StageInput(name: name, value: isShort ? text : "sha256:\(ContentDigest.of(Data(text.utf8)))")
+    }
+
+    /// A value, as JSON.
+    static func setting(_ name: String, _ value: some Encodable) throws -> StageInput {
+        text(name, String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self))
+    }
+
+    /// A plan as one input for each of its keys, so that a change is named. Keys that are added to the plan later are
+    /// inputs as well.
+    static func settings(_ name: String, _ plan: some Encodable) throws -> [StageInput] {
+        let json = try JSONCoding.decoder.decode(JSONValue.self, from: JSONCoding.encoder.encode(plan))
+        guard let members = json.object else { return [.text(name, json.jsonText)] }
+        return members.map { .text("\(name).\($0.key)", $0.value.jsonText) }.sorted { $0.name < $1.name }
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+enum ContentDigest {
+    static func of(_ data: Data) -> String { text(SHA256.hash(data: data)) }
+
+    static func of(_ texts: some Sequence<String>) -> String {
+        var hash = SHA256()
+        for text in texts {
+            // The length first, so that no two lists run together.
+            hash.update(data: Data("\(text.utf8.count) ".utf8))
+            hash.update(data: Data(text.utf8))
+        }
+        return text(hash.finalize())
+    }
+
+    static func text(_ digest: SHA256.Digest) -> String {
+        digest.map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0\(digits)" : digits
+        }.joined()
+    }
+}

@@ -1,0 +1,99 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortStore
+
+/// Has the recipe's judge grade the factual answers of a set, and stores its verdicts beside those that are there.
+///
+/// The judge's replies are kept on a tape, so a question is paid once, however often the stage is begun. An answer that
+/// the judge fails on is left without its verdict, and asked about again on the next run.
+struct JudgeStage: Stage {
+    let context: RunContext
+    let plan: JudgePlan
+    /// Whose answers are judged: a stage and its set.
+    let set: String
+
+    var name: String { "judge/\(set)" }
+    var sources: [String] { [set] }
+
+    func inputs() async throws -> [StageInput] {
+        var asking = plan.asking
+        asking.model = nil
+        return try context.common() + StageInput.settings("judge", asking)
+            + [.text("judge's model", plan.access.identities.joined(separator: ", "))]
+    }
+
+    func output() async throws -> String? { try await context.content(of: set, .judged) }
+
+    func clear() async throws { try await context.store.removeJudgements(in: set) }
+
+    func run() async throws -> StageOutcome {
+        let judge = try await context.workshop.judge(plan)
+        let all = try await context.store.entries(in: set).filter(\.hasFactualAnswer)
+        let open = all.filter { $0.judge == nil }
+        let progress = ProgressLine(name)
+        let store = context.store
+        let set = set
+        let faults = try await concurrentMap(open, width: plan.access.concurrency) { entry in
+            let (judged, fault) = try await judge.judged(entry)
+            if fault == nil { try await store.save([judged], in: set) }
+            return fault
+        } finished: {
+            progress.show($0, of: open.count)
+        }
+        if let kappa = judge.agreement.kappa {
+            progress.note(String(format: "its votes agree with Fleiss' kappa %.2f", kappa))
+        }
+        let causes = faults.compactMap { $0.map { (RolloutTally.cause($0), 1) } }
+        return StageOutcome(total: all.count, failures: Dictionary(causes, uniquingKeysWith: +))
+    }
+}
+
+extension RunContext {
+    /// The verdict that counts; nil where the judge decides and was not to be had. Exact match is another measure, and
+    /// does not stand in for it.
+    func grade(of entry: StoredTrajectory) -> Verdict? {
+        let own = entry.verdict ?? Verdict(isCorrect: false, reason: "not graded")
+        guard recipe.judge?.decides == true, entry.hasFactualAnswer else { return own }
+        return entry.judge
+    }
+
+    /// How the judge's verdicts on a student's systems stand to exact match and word overlap.
+    func judgedSystems(_ student: Recipe.Student) async throws -> [JudgedSystem] {
+        var systems: [JudgedSystem] = []
+        for system in recipe.evaluation.systems {
+            let entries = try await store.entries(in: EvaluateStage.set(student, system)).filter(\.hasFactualAnswer)
+            systems.append(
+                JudgedSystem(
+                    student: student.name, system: system.rawValue,
+                    entries.map { entry in
+                        let exact = entry.verdict ?? Verdict(isCorrect: false, reason: "not graded")
+                        return (entry.trajectory, exact, entry.judge)
+                    }))
+        }
+        return systems
+    }
+}
+
+extension StoredTrajectory {
+    /// Whether there is something for a judge of factual answers.
+    var hasFactualAnswer: Bool {
+        trajectory.task.family == .factual && !trajectory.task.answers.isEmpty && trajectory.answer?.isEmpty == false
+    }
+}
+
+extension ModelJudge {
+    /// The entry with the judge's verdict, or why there is none.
+    /// - Throws: errors that halt the run, `CancellationError`.
+    fileprivate func judged(_ entry: StoredTrajectory) async throws -> (StoredTrajectory, String?) {
+        var entry = entry
+        do {
+            entry.judge = try await judge(entry.trajectory.answer, for: entry.trajectory.task)
+            return (entry, nil)
+        } catch {
+            if error is CancellationError || Task.isCancelled { throw CancellationError() }
+            if (error as? any RunHalting)?.haltsRun == true { throw error }
+            return (entry, "\(error)")
+        }
+    }
+}

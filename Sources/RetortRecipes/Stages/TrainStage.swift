@@ -1,0 +1,72 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortStore
+import RetortTraining
+
+/// Trains a student for a style on the trajectories that pass the filters.
+struct TrainStage: Stage {
+    let context: RunContext
+    let student: Recipe.Student
+    let style: Recipe.Style
+    let plan: Recipe.TrainingPlan
+
+    var name: String { Self.name(student, style) }
+    var sources: [String] { [TeachStage.set(style)] }
+    private var target: URL { context.folder.checkpoint(student.name, style) }
+
+    static func name(_ student: Recipe.Student, _ style: Recipe.Style) -> String {
+        "train/\(student.name)/\(style.rawValue)"
+    }
+
+    func inputs() async throws -> [StageInput] {
+        try context.common() + context.training(plan, from: student.base) + [.view("prompt", context.view(style))]
+    }
+
+    func output() async throws -> String? { try context.digests.modelIfThere(target) }
+
+    func clear() async throws { try context.folder.remove(target) }
+
+    func run() async throws -> StageOutcome {
+        let entries = try await context.store.entries(in: TeachStage.set(style))
+        let kept = try context.filtered(entries, reportedAs: style.rawValue)
+        let job = TrainingJob(
+            name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, views: [context.view(style)],
+            plan: plan, target: target,
+            lossFile: context.folder.result("loss-\(student.name)-\(style.rawValue.fileName)"),
+            keepsSamples: context.keepsSamples)
+        try await TrainingThread().run(job)
+        return .complete
+    }
+}
+
+extension RunContext {
+    /// What training depends on, but for what is learned from.
+    /// - Parameter base: the folder of the weights it starts from.
+    func training(_ plan: Recipe.TrainingPlan, from base: String) throws -> [StageInput] {
+        var inputs = [try weights("base weights", base)] + (try StageInput.settings("training", plan.configuration))
+        inputs += [
+            try .setting("training.maxTokens", plan.maximumTokens), .text("training.overlong", plan.overlong.rawValue),
+        ]
+        // An adapter names its base by its place.
+        if case .lora = plan.configuration.method {
+            inputs.append(.text("base's folder", URL(fileURLWithPath: base).standardizedFileURL.path))
+        }
+        return inputs + (try StageInput.settings("filter", recipe.filter ?? FilterPlan()))
+    }
+
+    /// What of a set is learned from; the others go to `results/filter-NAME.json` with the reason.
+    /// - Throws: `RunError.nothingToTrainOn`.
+    func filtered(_ entries: [StoredTrajectory], reportedAs name: String) throws -> [Trajectory] {
+        let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(name.fileName)"))
+        guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: name, of: entries.count) }
+        return kept
+    }
+}
+
+extension String {
+    /// `cot+rag` as part of a file's name.
+    var fileName: String { replacing("+", with: "-") }
+}

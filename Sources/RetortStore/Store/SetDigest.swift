@@ -1,0 +1,59 @@
+import Crypto
+import Foundation
+import GRDB
+
+extension TrajectoryStore {
+    /// What of a set's entries a digest is of.
+    public enum Part: String, Sendable {
+        /// The trajectories alone.
+        case trajectories = "trajectory"
+        /// With their grades.
+        case graded = "trajectory || ifnull(verdict, '')"
+        /// What a model that judges says of them.
+        case judged = "ifnull(judge, '')"
+    }
+
+    /// The SHA-256 of a set's content, in hexadecimal digits, whatever order it was saved in; nil when there is no such
+    /// set. Read one trajectory at a time.
+    /// - Throws: `StoreError`.
+    public func digest(of set: String, _ part: Part) async throws -> String? {
+        try await using { database in
+            try await database.read { database in
+                let rows = try Row.fetchCursor(
+                    database,
+                    sql: "SELECT id, \(part.rawValue) AS content FROM trajectory WHERE \"set\" = ? ORDER BY id",
+                    arguments: [set])
+                var hash = SHA256()
+                var isEmpty = true
+                while let row = try rows.next() {
+                    isEmpty = false
+                    let (id, content): (String, String) = (row["id"], row["content"])
+                    hash.update(data: Data("\(id.utf8.count) \(content.utf8.count) \(id)\(content)".utf8))
+                }
+                guard !isEmpty else { return nil }
+                return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            }
+        }
+    }
+
+    /// Why trajectories of a set ended because the model or the environment broke, one reason for each.
+    /// - Throws: `StoreError`.
+    public func failureReasons(in set: String) async throws -> [String] {
+        var reasons: [String] = []
+        for id in try await failedIDs(in: set).sorted() {
+            guard case .failed(let reason)? = try await entry(id: id, in: set)?.trajectory.ending else { continue }
+            reasons.append(reason)
+        }
+        return reasons
+    }
+
+    /// Takes what a judge said from all trajectories of a set.
+    public func removeJudgements(in set: String) async throws {
+        try await using { database in
+            try await database.write { database in
+                try database.execute(
+                    sql: "UPDATE trajectory SET judge = NULL WHERE \"set\" = ?", arguments: [set])
+            }
+        }
+    }
+}
