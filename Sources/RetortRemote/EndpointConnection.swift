@@ -114,7 +114,7 @@ struct EndpointConnection: Sendable {
     private static func decode(_ data: Data, _ endpoint: Endpoint) throws -> ReplyPart {
         let part: ReplyPart
         do {
-            part = try JSONDecoder().decode(ReplyPart.self, from: data)
+            part = try JSONCoding.decoder.decode(ReplyPart.self, from: data)
         } catch {
             let start = endpoint.key.redacting(String(decoding: data.prefix(120), as: UTF8.self))
             throw RemoteError.malformed(endpoint: endpoint.name, reason: "not a reply of this protocol: \(start)")
@@ -133,7 +133,7 @@ struct EndpointConnection: Sendable {
             var error: ReplyPart.Failure?
             var message: String?
         }
-        let envelope = try? JSONDecoder().decode(Envelope.self, from: body)
+        let envelope = try? JSONCoding.decoder.decode(Envelope.self, from: body)
         let text = envelope?.error?.message ?? envelope?.message ?? String(decoding: body.prefix(300), as: UTF8.self)
         let message = endpoint.key.redacting(text.isEmpty ? response.status.reasonPhrase : text)
         let code = envelope?.error?.code?.string ?? envelope?.error?.type ?? ""
