@@ -14,6 +14,8 @@ final class PythonProcess: Sendable {
     let hello: JSONValue
     private let handle: Mutex<Int32?>
     private static let helloSeconds = 120.0
+    /// A fork of what stands answers at once, or never.
+    private static let forkSeconds = 30.0
     private static let rehearsalSeconds = 5.0
 
     private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
@@ -27,8 +29,8 @@ final class PythonProcess: Sendable {
     deinit { kill() }
 
     /// Waits for a process's first words.
-    static func greeted(_ channel: FrameChannel) async throws -> PythonProcess {
-        guard let hello = await channel.nextFrame(seconds: helloSeconds), hello["op"] == "hello" else {
+    static func greeted(_ channel: FrameChannel, seconds: Double = helloSeconds) async throws -> PythonProcess {
+        guard let hello = await channel.nextFrame(seconds: seconds), hello["op"] == "hello" else {
             throw PythonError.protocolBroken("no greeting from a new process")
         }
         guard hello["version"] == 2 else { throw PythonError.protocolBroken("another protocol version") }
@@ -44,21 +46,21 @@ final class PythonProcess: Sendable {
         do {
             // Closed before the wait: a fork that dies is then seen at once.
             defer { Glibc.close(peer) }
-            try self.channel.send(operation, passing: peer)
+            try await self.channel.send(operation, passing: peer)
         }
-        return try await Self.greeted(channel)
+        return try await Self.greeted(channel, seconds: Self.forkSeconds)
     }
 
     /// Lets the process run a program of no effect, so that the first real one finds its pages copied. False when an
     /// earlier program has left it unable to.
     func rehearse() async -> Bool {
-        guard (try? channel.send(["op": "rehearse"])) != nil else { return false }
+        guard (try? await channel.send(["op": "rehearse"])) != nil else { return false }
         return await channel.nextFrame(seconds: Self.rehearsalSeconds)?["op"] == "rehearsed"
     }
 
     /// How a fork of this process ended: its exit code, or the negative number of the signal; nil when unknown.
     func end(of fork: PythonProcess) async -> Int? {
-        guard (try? channel.send(["op": "end", "pid": .integer(fork.innerPID)])) != nil,
+        guard (try? await channel.send(["op": "end", "pid": .integer(fork.innerPID)])) != nil,
             let answer = await channel.nextFrame(seconds: 2), case .integer(let status) = answer["status"]
         else { return nil }
         return status
