@@ -42,7 +42,7 @@ struct JSONLinesFileTests {
         arguments: [
             ("{\"n\":1}\n{\"n\":\n{\"n\":3}\n", 2, "it is not valid JSON"), ("\n\n{}\n", 3, "it lacks 'n'"),
             ("{\"n\":\"1\"}\n", 1, "'n' is of another type"), ("{\"n\":null}\n", 1, "'n' is null"),
-            ("[1]\n", 1, "the record is of another type"),
+            ("{\"n\":1}\n[1]\n", 2, "the record is of another type"),
             ("{\"n\":1}\n{\"n\":", 2, "the file ends in the middle of this record"),
             // Whole, though no line break follows: a record of another kind, not a cut file.
             ("{\"n\":1}\n{\"m\":1}", 2, "it lacks 'n'"),

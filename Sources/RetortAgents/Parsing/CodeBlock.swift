@@ -104,7 +104,9 @@ struct BlockOpening {
         // Not CommonMark's, but models do open a block at the end of a line of prose.
         let rest = text(scalars[at...])
         let opening = /(?:<code>|`{3,}(?:py|python3?|ipython|tool_code))\s*$/.ignoresCase()
-        if let mark = rest.firstMatch(of: opening), !rest[..<mark.range.lowerBound].contains("```") {
+        if let mark = rest.firstMatch(of: opening), mark.range.lowerBound > rest.startIndex,
+            !rest[..<mark.range.lowerBound].contains("```")
+        {
             return (at + rest[..<mark.range.lowerBound].unicodeScalars.count, 0)
         }
         return (at, isLabelled ? 0 : column)
