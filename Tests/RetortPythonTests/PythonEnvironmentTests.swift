@@ -311,7 +311,6 @@ struct PythonEnvironmentTests {
             "import _thread\n_thread.start_new_thread(print, ())",
             "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor() as p: print(list(p.map(abs, [1])))",
             "import asyncio\nasyncio.run(asyncio.to_thread(print))",
-            "from multiprocessing.pool import ThreadPool\nThreadPool(2)",
             "import threading\nthreading.Timer(0, print).start()",
         ])
     func threads(program: String) async throws {

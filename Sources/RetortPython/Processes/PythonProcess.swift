@@ -14,8 +14,6 @@ final class PythonProcess: Sendable {
     let hello: JSONValue
     private let handle: Mutex<Int32?>
     private static let helloSeconds = 120.0
-    /// A fork of what stands answers at once, or never.
-    private static let forkSeconds = 30.0
     private static let rehearsalSeconds = 5.0
 
     private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
@@ -29,8 +27,8 @@ final class PythonProcess: Sendable {
     deinit { kill() }
 
     /// Waits for a process's first words.
-    static func greeted(_ channel: FrameChannel, seconds: Double = helloSeconds) async throws -> PythonProcess {
-        guard let hello = await channel.nextFrame(seconds: seconds), hello["op"] == "hello" else {
+    static func greeted(_ channel: FrameChannel) async throws -> PythonProcess {
+        guard let hello = await channel.nextFrame(seconds: helloSeconds), hello["op"] == "hello" else {
             throw PythonError.protocolBroken("no greeting from a new process")
         }
         guard hello["version"] == 2 else { throw PythonError.protocolBroken("another protocol version") }
@@ -48,7 +46,7 @@ final class PythonProcess: Sendable {
             defer { Glibc.close(peer) }
             try await self.channel.send(operation, passing: peer)
         }
-        return try await Self.greeted(channel, seconds: Self.forkSeconds)
+        return try await Self.greeted(channel)
     }
 
     /// Lets the process run a program of no effect, so that the first real one finds its pages copied. False when an
