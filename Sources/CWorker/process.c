@@ -52,35 +52,45 @@ int cw_spawn(const char *path, char *const *arguments, char *const *environment,
     return status;
 }
 
+static ssize_t send_piece(int socket, const void *bytes, size_t count, int descriptor, int flags) {
+    struct iovec piece = {.iov_base = (void *)bytes, .iov_len = count};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    if (descriptor >= 0) {
+        memset(&control, 0, sizeof control);
+        message.msg_control = control.space;
+        message.msg_controllen = sizeof control.space;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+    }
+    while (1) {
+        ssize_t written = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
+        if (written >= 0) return written;
+        if (errno != EINTR) return -errno;
+    }
+}
+
 int cw_send(int socket, const void *bytes, size_t count, int descriptor) {
     const char *next = bytes;
     while (count > 0) {
-        struct iovec piece = {.iov_base = (void *)next, .iov_len = count};
-        struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-        union {
-            char space[CMSG_SPACE(sizeof(int))];
-            struct cmsghdr align;
-        } control;
-        if (descriptor >= 0) {
-            memset(&control, 0, sizeof control);
-            message.msg_control = control.space;
-            message.msg_controllen = sizeof control.space;
-            struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-            header->cmsg_level = SOL_SOCKET;
-            header->cmsg_type = SCM_RIGHTS;
-            header->cmsg_len = CMSG_LEN(sizeof(int));
-            memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
-        }
-        ssize_t written = sendmsg(socket, &message, MSG_NOSIGNAL);
-        if (written < 0) {
-            if (errno == EINTR) continue;
-            return errno;
-        }
+        ssize_t written = send_piece(socket, next, count, descriptor, 0);
+        if (written < 0) return (int)-written;
         descriptor = -1;
         next += written;
         count -= (size_t)written;
     }
     return 0;
+}
+
+ssize_t cw_send_now(int socket, const void *bytes, size_t count, int descriptor) {
+    ssize_t written = send_piece(socket, bytes, count, descriptor, MSG_DONTWAIT);
+    return written == -EAGAIN || written == -EWOULDBLOCK ? 0 : written;
 }
 
 int cw_prepare(int socket, int seconds) {

@@ -61,8 +61,9 @@ public struct Rollout: Sendable {
                 &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
             if trajectory.ending == nil { try await conclude(&trajectory, emit) }
         } catch {
-            // A cancelled model may end its stream in its own way; that is no failure to record.
-            guard !(error is CancellationError), !Task.isCancelled else {
+            // A cancelled model may end its stream in its own way; that is no failure to record. One that says it was
+            // cancelled while nobody did so has failed.
+            guard !Task.isCancelled else {
                 await session?.close()
                 throw CancellationError()
             }

@@ -28,17 +28,33 @@ extension Rollout {
     ///   what had finished before the error has been handed over.
     public func run(
         _ jobs: [RolloutJob], concurrency: Int, tries: Int = 1,
-        finished: @Sendable ([Trajectory]) async throws -> Void
+        finished: @escaping @Sendable ([Trajectory]) async throws -> Void
     ) async throws {
         let results = Results()
+        do {
+            try await work(on: jobs, concurrency: max(concurrency, 1), tries: tries, results, finished)
+            try Task.checkCancellation()
+        } catch {
+            // What was paid for is handed over on the way out, too; a store may give up for a caller that is cancelled.
+            let (done, _) = results.take()
+            if !done.isEmpty { try? await Task { try await finished(done) }.value }
+            throw error
+        }
+    }
+
+    private func work(
+        on jobs: [RolloutJob], concurrency: Int, tries: Int, _ results: Results,
+        _ finished: @Sendable ([Trajectory]) async throws -> Void
+    ) async throws {
         let (signals, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        // Children are let go of as they end: of many jobs only those at work are held.
+        try await withThrowingDiscardingTaskGroup { group in
             defer { group.cancelAll() }
             var waiting = jobs[...]
             var working = 0
             var arrivals = signals.makeAsyncIterator()
             while working > 0 || !waiting.isEmpty {
-                while working < max(concurrency, 1), let job = waiting.popFirst() {
+                while working < concurrency, let job = waiting.popFirst() {
                     working += 1
                     group.addTask {
                         let result: Result<Trajectory, any Error>
@@ -51,14 +67,13 @@ extension Rollout {
                         signal.yield()
                     }
                 }
-                guard await arrivals.next() != nil else { throw CancellationError() }
+                guard await arrivals.next() != nil, !Task.isCancelled else { throw CancellationError() }
                 let (done, error) = results.take()
                 working -= done.count
                 if !done.isEmpty { try await finished(done) }
                 if let error { throw error }
             }
         }
-        try Task.checkCancellation()
     }
 
     /// What finished and was not handed over yet; never more than work at once.

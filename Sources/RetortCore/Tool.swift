@@ -64,6 +64,7 @@ public enum ToolError: Error, CustomStringConvertible {
     case missingArgument(tool: String, name: String)
     case unexpectedArgument(tool: String, name: String)
     case wrongType(tool: String, name: String, expected: String)
+    case late(tool: String, seconds: Double)
 
     public var description: String {
         switch self {
@@ -72,7 +73,22 @@ public enum ToolError: Error, CustomStringConvertible {
         case .missingArgument(let tool, let name): "\(tool)() needs the argument '\(name)'"
         case .unexpectedArgument(let tool, let name): "\(tool)() has no parameter '\(name)'"
         case .wrongType(let tool, let name, let expected): "\(tool)(): '\(name)' must be of type \(expected)"
+        case .late(let tool, let seconds): "\(tool)() gave no result within \(seconds) seconds"
         }
+    }
+}
+
+extension Tool {
+    /// The tool's result, or its failure when it gives none in time.
+    /// - Parameters:
+    ///   - arguments: already checked.
+    ///   - seconds: after which it is cancelled.
+    /// - Throws: `ToolError.late`, and what the tool throws.
+    public func call(_ arguments: [String: JSONValue], seconds: Double) async throws -> JSONValue {
+        guard let result = try await withDeadline(seconds: seconds, { try await self.call(arguments) }) else {
+            throw ToolError.late(tool: specification.name, seconds: seconds)
+        }
+        return result
     }
 }
 

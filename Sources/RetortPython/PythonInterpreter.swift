@@ -61,7 +61,7 @@ public actor PythonInterpreter {
         let inner = [jail == nil ? executable : NamespaceJail.inside(executable), "-s", "-P", script]
         let zygote = try await Self.start(jail, inner)
         let visible = jail == nil ? installation.readable + [worker.path, "/dev/null", "/dev/urandom"] : ["/"]
-        try zygote.channel.send(Self.configuration(limits, isolated: jail != nil, readable: visible))
+        try await zygote.channel.send(Self.configuration(limits, isolated: jail != nil, readable: visible))
         let level = try await Self.level(of: zygote, isolated: jail != nil)
         if level < requiring {
             zygote.kill()
@@ -146,7 +146,7 @@ public actor PythonInterpreter {
 
     /// A fresh session with its own state.
     public func session(tools: [any Tool] = []) async throws -> PythonEnvironment {
-        let box = ToolBox(tools, limit: limits.toolCalls)
+        let box = ToolBox(tools, limit: limits.toolCalls, seconds: limits.toolSeconds)
         let ready = ready
         let open: @Sendable () async throws -> PythonSession = { try await ready.take(offering: box.frame) }
         return PythonEnvironment(try await open(), tools: box, limits: limits, pauses: pauses, reopen: open)
@@ -158,6 +158,9 @@ public actor PythonInterpreter {
         let root = level == .isolated ? firstProcess : zygote.pid
         return ProcessFacts.descendants(of: root).count
     }
+
+    /// Lets go of the interpreter as the kernel does for a host that was killed.
+    func leave() { zygote.channel.close() }
 
     /// Ends the interpreter and all its sessions.
     public func close() async {

@@ -13,6 +13,8 @@ public struct PythonLimits: Sendable, Hashable {
     public var processorSeconds: Int?
     /// Calls of tools in one program.
     public var toolCalls = 30
+    /// Seconds for one call of a tool, which are not the program's.
+    public var toolSeconds: Double = 120
     /// What a session's private `/tmp` holds, in bytes; also the size of any file.
     public var temporaryBytes = 16 << 20
     /// What all sessions together may hold in memory, where control groups can be had; nil is three quarters of the machine's.

@@ -118,7 +118,7 @@ struct EndpointConnection: Sendable {
     static func decode(_ data: Data, _ endpoint: Endpoint) throws -> ReplyPart {
         let part: ReplyPart
         do {
-            part = try JSONDecoder().decode(ReplyPart.self, from: data)
+            part = try JSONCoding.decoder.decode(ReplyPart.self, from: data)
         } catch {
             // Blotted out before it is cut: a cut through the key would leave its beginning.
             let start = endpoint.key.redacting(String(decoding: data, as: UTF8.self)).prefix(120)
@@ -138,7 +138,7 @@ struct EndpointConnection: Sendable {
             var error: ReplyPart.Failure?
             var message: String?
         }
-        let envelope = try? JSONDecoder().decode(Envelope.self, from: body)
+        let envelope = try? JSONCoding.decoder.decode(Envelope.self, from: body)
         let text = envelope?.error?.message ?? envelope?.message ?? String(decoding: body, as: UTF8.self)
         let message = String(
             endpoint.key.redacting(text.isEmpty ? response.status.reasonPhrase : text).prefix(longestShown))

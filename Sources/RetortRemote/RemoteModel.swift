@@ -215,7 +215,7 @@ public final class RemoteModel: LanguageModel {
                 throw RemoteError.rejected(
                     endpoint: endpoint.name, status: Int(response.status.code), message: "its models cannot be listed")
             }
-            guard let list = try? JSONDecoder().decode(List.self, from: Data(body.readableBytesView)) else {
+            guard let list = try? JSONCoding.decoder.decode(List.self, from: Data(body.readableBytesView)) else {
                 throw RemoteError.malformed(endpoint: endpoint.name, reason: "its list of models cannot be read")
             }
             return list.data.map(\.id)

@@ -221,7 +221,7 @@ extension ReplyAssembly.Sample {
     fileprivate var finishedCalls: [RemoteReply.Call] {
         zip(calls, arguments).map { call, text in
             var call = call
-            let parsed = try? JSONCoding.decoder.decode(JSONValue.self, from: .init(text.utf8))
+            let parsed = try? JSONCoding.decoder.decode(JSONValue.self, from: text.utf8)
             call.arguments = parsed ?? (text.isEmpty ? [:] : .string(text))
             return call
         }

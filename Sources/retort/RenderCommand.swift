@@ -27,14 +27,14 @@ struct RenderCommand: ParsableCommand {
         struct Turn: Decodable {
             let role: Role
             let content: String
-            let toolCalls: JSONValue?
+            let tool_calls: JSONValue?
             let name: JSONValue?
         }
 
         let messages: [Turn]
-        let addGenerationPrompt: Bool?
+        let add_generation_prompt: Bool?
         let tools: JSONValue?
-        let enableThinking: JSONValue?
+        let enable_thinking: JSONValue?
     }
 
     func run() throws {
@@ -44,12 +44,14 @@ struct RenderCommand: ParsableCommand {
         guard let template = try folders.writtenTemplate(for: tokenizer) else {
             throw CheckpointError.template(file: folder.path, "it holds no chat template")
         }
-        let text = try String(contentsOf: URL(fileURLWithPath: chats), encoding: .utf8)
-        for line in text.split(separator: "\n") {
+        var text = try Data(contentsOf: URL(fileURLWithPath: chats))[...]
+        if text.starts(with: [0xEF, 0xBB, 0xBF]) { text = text.dropFirst(3) }
+        // By byte: Swift takes the line end of Windows for one character, which is no line feed.
+        for line in text.split(separator: UInt8(ascii: "\n")) where !line.allSatisfy({ " \t\r".utf8.contains($0) }) {
             var result = Line()
             do {
-                result.text = try template.text(json: Data(line.utf8))
-                result.ids = tokens(of: Data(line.utf8), template, tokenizer)
+                result.text = try template.text(json: Data(line))
+                result.ids = tokens(of: Data(line), template, tokenizer)
             } catch {
                 result.error = "\(error)"
             }
@@ -58,14 +60,12 @@ struct RenderCommand: ParsableCommand {
     }
 
     private func tokens(of line: Data, _ template: JinjaTemplate, _ tokenizer: Tokenizer) -> [Int32]? {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        guard let chat = try? decoder.decode(Chat.self, from: line), chat.tools == nil, chat.enableThinking == nil,
-            chat.messages.allSatisfy({ $0.toolCalls == nil && $0.name == nil })
+        guard let chat = try? JSONCoding.decoder.decode(Chat.self, from: line), chat.tools == nil,
+            chat.enable_thinking == nil, chat.messages.allSatisfy({ $0.tool_calls == nil && $0.name == nil })
         else { return nil }
         let messages = chat.messages.map { Message($0.role, $0.content) }
         return try? template.render(
-            messages, then: chat.addGenerationPrompt == true ? .generation() : .nothing, with: tokenizer
+            messages, then: chat.add_generation_prompt == true ? .generation() : .nothing, with: tokenizer
         ).tokens
     }
 }

@@ -10,7 +10,7 @@ struct ActionParserTests {
             ("```python\nx\n```", "x"), ("Thought: a\n```py\nx", "x"), ("```\nx\n```\nand\n```py\ny\n```", "x\n\ny"),
             ("<think>```py\nno\n```</think>Code:\n```py\nx\n```<end_code>", "x"), ("```py\nx\n<end_code>", "x"),
             ("no\n```py\ndraft\n```\n</think>\n```py\nx\n```", "x"), ("Code:```py\nx```", "x"),
-            ("```json\n{}\n```\n```py\nx\n```", "x"), ("  ```py\r\nx\r\n  ```", "x\r"),
+            ("```json\n{}\n```\n```py\nx\n```", "x"), ("  ```py\r\nx\r\n  ```", "x"),
             ("```py\nprint('<think>a</think>')\n```", "print('<think>a</think>')"),
         ])
     func tolerance(text: String, program: String) {
@@ -83,6 +83,145 @@ struct ActionParserTests {
         guard case .unparsable = ActionParser.concludingTurn(text).action else {
             Issue.record("\(ActionParser.concludingTurn(text))")
             return
+        }
+    }
+}
+
+/// Programs as models really fence them: CommonMark says what a fence is, Python's tokenizer what a string is.
+@Suite("Programs between fences")
+struct ProgramFenceTests {
+    @Test(
+        "an example in the thought is not run: what follows the label is",
+        arguments: [
+            ("Thought: One ends with\n```py\nfinal_answer(1)\n```\nCode:\n```py\nx = 2\n```", "x = 2"),
+            ("As in ```final_answer(1)```\n```\nfinal_answer(3)\n```\n\nCode:\n\n```python\nx = 2\n```", "x = 2"),
+            ("```py\nfinal_answer(1)\n```\n**Code:**\n```py\nx = 2\n```", "x = 2"),
+            ("Form:\n~~~py\nfinal_answer(1)\n~~~\nNow. Code: ```py\nx = 2\n```", "x = 2"),
+            ("Code:\n```py\nx = 1\n```\nCode:\n```py\ny = x\n```", "x = 1\n\ny = x"),
+            ("Code:\n```json\n{}\n```\n```py\nx = 2\n```", "x = 2"),
+        ])
+    func examples(text: String, program: String) {
+        #expect(ActionParser.codeTurn(text).action == .code(program))
+    }
+
+    @Test("the example stays in the thought, and the turn is read again from its rendering")
+    func thought() {
+        let text = "Thought: Like\n```py\nfinal_answer(1)\n```\nso.\nCode:\n```py\nx\n```"
+        let (thought, action) = ActionParser.codeTurn(text)
+        #expect(thought == "Like\n```py\nfinal_answer(1)\n```\nso.")
+        #expect(CodeAgentView.turn(thought, action) == text)
+    }
+
+    @Test(
+        "an indented block stands as deep as its fence",
+        arguments: [
+            ("1. So:\n   ```py\n   if x:\n       y\n   ```", "if x:\n    y"), ("\t```py\n\tx\n\t  y\n\t```", "x\n  y"),
+            ("- ```py\n  x = 1\n  y = 2\n  ```", "x = 1\ny = 2"), ("  ```py\nx\n y\n  ```", "x\ny"),
+            ("2. ```python\n   for a in b:\n\n     c\n   ```", "for a in b:\n\n  c"),
+            ("      ~~~\n      x\n      ~~~", "x"),
+        ])
+    func indented(text: String, program: String) {
+        #expect(ActionParser.codeTurn(text).action == .code(program))
+    }
+
+    @Test(
+        "a fence in one of the program's strings, or at the end of a comment, closes nothing",
+        arguments: [
+            "s = \"\"\"\n```\nx\n```\n\"\"\"\nfinal_answer(s)", "x = 1  # in ```\ny = 2", "r = r'''\\'''\n```\n'''\nz",
+            "doc = \"\"\"# Title\n```py\nfinal_answer(1)\n```\n\"\"\"\nwrite(doc)", "a = \"it's\"\nb = '```'\nc",
+            "f('''\n```<end_code>\n''')", "s = 'a \\\n```\\\nb'\nt", "# don't\nprint('ok')",
+        ])
+    func strings(program: String) {
+        #expect(ActionParser.codeTurn("Code:\n```py\n\(program)\n```").action == .code(program))
+        #expect(ActionParser.codeTurn("Code:\n```py\n\(program)\n```\nDone, it's ```x```.").action == .code(program))
+        #expect(ActionParser.codeTurn("Code:\n<code>\n\(program)\n</code>").action == .code(program))
+    }
+
+    @Test("a string that never ends holds nothing together")
+    func unendingString() {
+        let text = "```py\ns = '''a\n```\nThat is it."
+        #expect(ActionParser.codeTurn(text).action == .code("s = '''a"))
+    }
+
+    @Test(
+        "what stands behind the closing fence is not the program's",
+        arguments: [
+            "<end_action>", "<end_code>", " <end_action> ", "<|im_end|>", "</s>", "<end_code><end_of_turn>",
+            "\n<end_action>",
+        ])
+    func endMarks(mark: String) {
+        #expect(ActionParser.codeTurn("Code:\n```py\nx\n```\(mark)").action == .code("x"))
+        #expect(ActionParser.codeTurn("Code:\n```py\nx\(mark == "</s>" ? "" : mark)").action == .code("x"))
+    }
+
+    @Test(
+        "tags as models write them",
+        arguments: [
+            "tool_code", "ipython", "Python", "python3", "py3", "python title=\"a b.py\"",
+            "python title=x.py linenums=\"1\"",
+            "{.python .numberLines}", "python {1,3-4}", "py:solve.py", "python solve.py", "python,ignore",
+            "python #L1-L3",
+        ])
+    func tags(tag: String) {
+        #expect(ActionParser.codeTurn("Code:\n```\(tag)\nx = 1\n```").action == .code("x = 1"))
+    }
+
+    @Test(
+        "blocks of other languages are not run",
+        arguments: ["json", "bash", "text", "output", "math", "console title=x"])
+    func otherLanguages(tag: String) {
+        guard case .unparsable = ActionParser.codeTurn("```\(tag)\nx = 1\n```").action else {
+            Issue.record("a block of \(tag) ran")
+            return
+        }
+    }
+
+    @Test(
+        "a block may begin or end in a line with code, and be all of one line",
+        arguments: [
+            ("Code: ```py x = 1```", "x = 1"), ("```python print('a')```<end_code>", "print('a')"),
+            ("```x = 1```", "x = 1"),
+            ("Code:\n```py import math\nprint(math.pi)\n```", "import math\nprint(math.pi)"),
+            ("Code:\n```py\nx = 'a'```\nDone.", "x = 'a'"), ("Thought: Now ```py\nx\n```", "x"),
+            ("```json {}```\n```py x```", "x"),
+        ])
+    func oneLine(text: String, program: String) {
+        #expect(ActionParser.codeTurn(text).action == .code(program))
+    }
+
+    @Test(
+        "smolagents' tags are blocks, too",
+        arguments: [
+            ("Thought: a\n<code>\nx = 1\n</code>", "x = 1"), ("<code>x = 1</code>", "x = 1"),
+            ("<code>\nx = 1", "x = 1"),
+            ("a <code>\nx\n</code> b\n<code>\ny\n</code>", "x\n\ny"),
+            ("Use\n```py\nfinal_answer(1)\n```\n<code>\nx\n</code>", "x"),
+            ("Code: <code>\n```py\nx\n```\n</code>", "x"), ("<code>\nprint('</code>')\n</code>", "print('</code>')"),
+            ("I call <code>x = 1</code> now.", "x = 1"), ("<code>\r\nx\r\ny\r\n</code>\r\n", "x\ny"),
+        ])
+    func tagged(text: String, program: String) {
+        #expect(ActionParser.codeTurn(text).action == .code(program))
+    }
+
+    @Test("line ends of Windows change neither thought nor program")
+    func windows() {
+        let text = "<think>\nHm.\n</think>\nThought: One.\n\nTwo.\nCode:\n```py\nfor a in b:\n    c\n```<end_code>\n"
+        let (thought, action) = ActionParser.codeTurn(text.replacing("\n", with: "\r\n"))
+        #expect(thought == ActionParser.codeTurn(text).thought)
+        #expect(action == .code("for a in b:\n    c"))
+        let answered = ActionParser.reasonedTurn("So.\r\nAnswer: Port Amsel\r\nDone.")
+        #expect(answered.action == .answer("Port Amsel"))
+        #expect(ActionParser.codeTurn("draft\r\n</think>\r\n```py\r\nx\r\n```").action == .code("x"))
+    }
+
+    @Test("an answer in a string of any form is read, and nothing behind it")
+    func concluding() {
+        let answers = [
+            "final_answer(\"\"\"a \"b\" (c)\"\"\")": "a \"b\" (c)", "final_answer('it)')  # final": "it)",
+            "final_answer(\r\n  'x'\r\n)": "x",
+        ]
+        for (text, answer) in answers {
+            #expect(ActionParser.concludingTurn(text).action == .answer(.string(answer)))
         }
     }
 }

@@ -18,6 +18,33 @@ struct FirstThoughtTests {
     }
 
     @Test(
+        "a solution of marks alone has no thought, whole or cut",
+        arguments: [
+            "> > >", "* * *", "•", "1. ", "- - -\n* *", "**", "Step 1: ", "\u{2022} \u{2022}", "Thought:", "#", "\r\n>",
+        ],
+        [true, false])
+    func marks(solution: String, isWhole: Bool) {
+        guard case .unusable = FirstThought(of: solution, question: question, isWhole: isWhole) else {
+            Issue.record("\(FirstThought(of: solution, question: question, isWhole: isWhole))")
+            return
+        }
+    }
+
+    @Test("no text ends the process, whole or cut")
+    func anyText() {
+        var generator = SeededGenerator(seed: 5, "solutions")
+        let pieces = [
+            ">", " ", "*", "**", "•", "\n", "\n\n", "1.", "2)", "a", "A.", "Step 3:", "#", "```", ".", "\r\n",
+            "Answer:",
+        ]
+        for index in 0..<4000 {
+            let text = (0..<Int.random(in: 0...8, using: &generator))
+                .compactMap { _ in pieces.randomElement(using: &generator) }.joined()
+            _ = FirstThought(of: text, question: question, answers: ["a"], isWhole: index.isMultiple(of: 2), limit: 20)
+        }
+    }
+
+    @Test(
         "headings and list marks are passed over",
         arguments: [
             "## Step 1: Understand\n\nI multiply first.\n\nThen I add.", "**Plan**\n\nI multiply first.\n\nThen I add.",

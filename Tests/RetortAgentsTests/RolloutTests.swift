@@ -225,6 +225,30 @@ struct RolloutRunnerTests {
         #expect(saved.withLock { $0 } == 30)
     }
 
+    @Test("what had finished before a cancellation is handed over")
+    func handedOver() async throws {
+        let log = CounterEnvironment.Log()
+        let saved = Mutex<[String]>([])
+        let model = AnsweringModel(answers: 3, text: turn("final 1"))
+        let consumer = Task { [tasks] in
+            try await rollout(model, log: log).run(tasks.map { RolloutJob($0) }, concurrency: 4) { done in
+                let isFirst = saved.withLock { saved in
+                    saved += done.map(\.task.id)
+                    return saved.count == done.count
+                }
+                guard isFirst else { return }
+                // A slow store: the others finish meanwhile, one never does, and then the run is cancelled.
+                for _ in 0..<500 where model.asked.withLock({ $0 }) < 4 || log.openCount > 1 {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                try await Task.sleep(for: .milliseconds(50))
+                withUnsafeCurrentTask { $0?.cancel() }
+            }
+        }
+        await #expect(throws: CancellationError.self) { try await consumer.value }
+        #expect(saved.withLock { Set($0).count } == 3)
+    }
+
     @Test("cancelling ends the iteration")
     func cancelled() async throws {
         let (asked, continuation) = AsyncStream<Void>.makeStream()

@@ -74,6 +74,27 @@ final class FailingModel: LanguageModel {
     }
 }
 
+/// A model that answers some requests, and none ever after.
+final class AnsweringModel: LanguageModel {
+    let identity = "answering"
+    let asked = Mutex(0)
+    private let answers: Int
+    private let text: String
+
+    init(answers: Int, text: String) {
+        self.answers = answers
+        self.text = text
+    }
+
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        let number = asked.withLock { asked in
+            asked += 1
+            return asked
+        }
+        return number <= answers ? FixedModel(text: text).stream(request) : AsyncThrowingStream { _ in }
+    }
+}
+
 /// A model that never says anything, and tells when it is asked.
 struct SilentModel: LanguageModel {
     let identity = "silent"

@@ -101,6 +101,7 @@ struct SimulatedAPITests {
         #expect(found.outcome == .success)
         #expect(found.text == "{\"n\":1}")
         #expect(found.toolCalls.first?.result == ["n": 1])
+        await #expect(throws: Halting.self) { try await perform { _ in throw Halting() } }
         struct Broken: Error {}
         let kinds = [
             try await perform("other") { _ in VirtualReply() },

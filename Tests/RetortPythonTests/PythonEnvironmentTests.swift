@@ -16,6 +16,44 @@ private struct ShoutTool: Tool {
     }
 }
 
+/// Gives back what it gets.
+private struct MirrorTool: Tool {
+    let specification = ToolSpecification(
+        name: "mirror", summary: "", parameters: [.init("value", type: "any", summary: "", isRequired: false)],
+        returns: "any")
+
+    func call(_ arguments: [String: JSONValue]) async throws -> JSONValue { arguments["value"] ?? .null }
+}
+
+/// Meets something that every task would meet.
+private struct HaltingTool: Tool {
+    struct Spent: RunHalting { var haltsRun: Bool { true } }
+
+    let specification: ToolSpecification
+
+    init(effect: ToolSpecification.Effect) {
+        specification = ToolSpecification(
+            name: "halt_\(effect)", summary: "", parameters: [], returns: "any", effect: effect)
+    }
+
+    func call(_ arguments: [String: JSONValue]) async throws -> JSONValue { throw Spent() }
+}
+
+/// Gives no result, and does not heed its cancellation.
+private struct HangingTool: Tool {
+    let specification: ToolSpecification
+
+    init(effect: ToolSpecification.Effect) {
+        specification = ToolSpecification(
+            name: "hang_\(effect)", summary: "", parameters: [], returns: "any", effect: effect)
+    }
+
+    func call(_ arguments: [String: JSONValue]) async throws -> JSONValue {
+        await Task.detached { try? await Task.sleep(for: .seconds(20)) }.value
+        return .null
+    }
+}
+
 @Suite("Python sessions")
 struct PythonEnvironmentTests {
     /// One warmed interpreter for all tests that need no limits of their own.
@@ -79,7 +117,17 @@ struct PythonEnvironmentTests {
             ("final_answer(2**70)", ["$int": "1180591620717411303424"]),
             ("import numpy\nfinal_answer(numpy.float64(0.5))", 0.5),
             ("from sympy import Rational\nfinal_answer(Rational(1, 3))", "1/3"),
-            ("final_answer([1, (2, 3)])", [1, [2, 3]]), ("final_answer(float('nan'))", ["$float": "nan"]),
+            ("final_answer([1, (2, 3)])", [1, [2, 3]]), ("final_answer(float('inf'))", .number(.infinity)),
+            ("final_answer(7.0)", .number(7)),
+            ("final_answer([1.0, 1, True, 1e16])", [.number(1), 1, true, .number(1e16)]),
+            ("final_answer(-0.0)", .number(-0.0)), ("final_answer({'$float': 'nan'})", ["$float": "nan"]),
+            ("final_answer({'$int': '5'})", ["$int": "5"]), ("final_answer({1: {2.0}})", ["1": [.number(2)]]),
+            ("final_answer(float('0.' + '0' * 130 + '1e147'))", .number(1e16)),
+            ("import numpy\nfinal_answer(numpy.ma.array([1, 2], mask=[0, 1]))", [1, .null]),
+            ("class S(str):\n    def encode(self, *_): raise OSError\nfinal_answer(S('a'))", "a"),
+            ("class I(int):\n    __lt__ = __le__ = __int__ = __index__ = None\nfinal_answer(I(5))", 5),
+            ("class L(list):\n    def __iter__(self): raise OSError\nfinal_answer(L([1]))", [1]),
+            ("class D(dict):\n    def items(self): raise OSError\nfinal_answer(D(a=1))", ["a": 1]),
         ] as [(String, JSONValue)])
     func final(program: String, answer: JSONValue) async throws {
         let session = try await session()
@@ -87,11 +135,225 @@ struct PythonEnvironmentTests {
         await session.close()
     }
 
-    @Test("None is no final answer")
-    func noneIsNotFinal() async throws {
+    @Test(
+        "None and missing values are no final answers",
+        arguments: [
+            "None", "__import__('numpy').ma.masked", "__import__('numpy').datetime64('NaT')",
+        ])
+    func noneIsNotFinal(value: String) async throws {
         let session = try await session()
-        #expect(try await session.perform(.code("final_answer(None)")).outcome == .success)
+        let seen = try await session.perform(.code("final_answer(\(value))"))
+        #expect(seen.outcome == .success)
+        #expect(seen.text.contains("it is not an answer"))
         await session.close()
+    }
+
+    @Test("not a number is an answer of its own")
+    func notANumber() async throws {
+        let session = try await session()
+        guard case .final(.number(let number)) = try await session.perform(.code("final_answer(float('nan'))")).outcome
+        else {
+            Issue.record("it is no number")
+            return
+        }
+        #expect(number.isNaN)
+        await session.close()
+    }
+
+    @Test(
+        "an answer that cannot be read is an error of the program, whose variables stay",
+        arguments: [
+            "def __str__(self): raise ValueError('boom')", "def __repr__(self): raise KeyError('boom')",
+            "def __str__(self): raise SystemExit('boom')", "def __str__(self): final_answer('boom')",
+            "def __str__(self): return 5", "def __str__(self): return str(self)",
+            "@property\n    def __class__(self): raise ValueError('boom')",
+            "__class__ = str", "def __str__(self): raise Evil()",
+        ])
+    func hostile(method: String) async throws {
+        let session = try await session()
+        _ = try await session.perform(
+            .code(
+                """
+                kept = 41
+                class Meta(type):
+                    __name__ = property(lambda cls: 1 / 0)
+                class Evil(BaseException, metaclass=Meta):
+                    def __str__(self): raise self
+                    __traceback__ = property(lambda self: 1 / 0)
+                class X:
+                    \(method)
+                """))
+        for answer in ["X()", "[X()]", "{'a': X()}", "{X(): 1}", "{X(), 2}"] {
+            let seen = try await session.perform(.code("final_answer(\(answer))"))
+            #expect(seen.outcome.isFailure || seen.text.isEmpty, "\(answer): \(seen)")
+            #expect(!seen.text.contains("worker.py") && !seen.text.contains("Traceback"))
+        }
+        #expect(try await session.perform(.code("kept + 1")).text == "Out: 42")
+        await session.close()
+    }
+
+    @Test(
+        "an answer too large to be one is an error that says so",
+        arguments: [
+            ("10**200000", "more than 100,000 digits"), ("[-10**200000]", "more than 100,000 digits"),
+            ("'x' * (5 << 20)", "bytes as JSON"), ("list(range(2_000_000))", "bytes as JSON"),
+        ])
+    func giant(value: String, message: String) async throws {
+        let session = try await session()
+        _ = try await session.perform(.code("kept = 41"))
+        let seen = try await session.perform(.code("final_answer(\(value))"))
+        #expect(seen.outcome.isFailure && seen.text.contains(message), "\(seen.text.prefix(200))")
+        #expect(try await session.perform(.code("kept + 1")).text == "Out: 42")
+        await session.close()
+    }
+
+    @Test("an exception that lies about itself is still an observation")
+    func lyingException() async throws {
+        let session = try await session()
+        let seen = try await session.perform(
+            .code(
+                """
+                class Meta(type):
+                    __name__ = property(lambda cls: 1 / 0)
+                class Evil(Exception, metaclass=Meta):
+                    def __str__(self): raise self
+                    __traceback__ = property(lambda self: 1 / 0)
+                raise Evil()
+                """))
+        #expect(seen.outcome == .executionError(type: "Evil", message: ""))
+        await session.close()
+    }
+
+    @Test("values cross the bridge in both directions without changing their type")
+    func bridge() async throws {
+        let session = try await Self.shared.value.session(tools: [MirrorTool()])
+        let program = """
+            values = [2.0, 2, True, None, 1e300, -0.0, 2**70, float('inf'), 'a', {'$int': '5'}, {'$float': 'nan'}, {'$float': [1]}, [], {}]
+            for value in values:
+                back = mirror(value)
+                print(repr(back) == repr(value) and type(back) is type(value), end=' ')
+            """
+        let seen = try await session.perform(.code(program))
+        #expect(seen.text == Array(repeating: "True", count: 14).joined(separator: " "))
+        #expect(seen.toolCalls.first?.arguments["value"] == .number(2))
+        await session.close()
+    }
+
+    @Test("a valid number that Foundation cannot read does not end the host")
+    func number() async throws {
+        let python = try await Self.shared.value
+        let session = try await python.session()
+        let program = """
+            import os, struct
+            body = b'{"op":"done","final":0.' + b'0' * 130 + b'1e147}'
+            for fd in range(3, 16):
+                try: os.write(fd, struct.pack('<I', len(body)) + body)
+                except OSError: pass
+            """
+        #expect(try await session.perform(.code(program)).outcome == .final(.number(1e16)))
+        await session.close()
+    }
+
+    @Test(
+        "pandas works where it is installed, in the strongest sandbox and in a weaker one",
+        arguments: [SandboxLevel.isolated, .restricted])
+    func pandas(level: SandboxLevel) async throws {
+        let python = try await PythonInterpreter(requiring: level, atMost: level)
+        let session = try await python.session()
+        let program = """
+            import io
+            try:
+                import pandas as pd
+            except ModuleNotFoundError:
+                pd = None
+            else:
+                frame = pd.read_csv(io.StringIO('town,year,n\\nTirn,1931-02-03,2\\nAmsel,1889-01-01,3\\nTirn,1890-05-06,4'), parse_dates=['year'])
+                print(frame.groupby('town')['n'].sum().to_dict(), frame['year'].dt.year.max(), frame.describe().loc['mean', 'n'])
+            pd is None
+            """
+        let seen = try await session.perform(.code(program))
+        if !seen.text.hasSuffix("Out: True") {
+            #expect(seen.text == "{'Amsel': 3, 'Tirn': 6} 1931 3.0\nOut: False")
+            let answers: [(String, Observation.Outcome)] = [
+                ("frame['n']", .final([2, 3, 4])), ("frame['n'].mean()", .final(.number(3))), ("pd.NA", .success),
+                ("pd.NaT", .success), ("frame['n'].sum()", .final(9)), ("frame.index", .final([0, 1, 2])),
+            ]
+            for (value, outcome) in answers {
+                #expect(try await session.perform(.code("final_answer(\(value))")).outcome == outcome, "\(value)")
+            }
+            let shown = try await session.perform(.code("final_answer(frame)"))
+            guard case .final(.string(let text)) = shown.outcome else {
+                Issue.record("a table is no text: \(shown)")
+                return
+            }
+            #expect(text.contains("Amsel"))
+        }
+        await python.close()
+    }
+
+    @Test("calls beyond the limit are refused, and their arguments kept nowhere")
+    func manyCalls() async throws {
+        let session = try await session()
+        let program =
+            "for n in range(200):\n    try: shout('x' * 100_000)\n    except Exception as e: error = e\nprint(error)"
+        let seen = try await session.perform(.code(program))
+        #expect(seen.text == "a program may call tools 30 times")
+        #expect(seen.toolCalls.count == 31 && seen.toolCalls.last?.arguments == [:])
+        let large = try await session.perform(.code("shout('x' * (2 << 20))"))
+        #expect(large.text.contains("bytes as JSON; 1,048,576 are allowed") && large.toolCalls.isEmpty)
+        await session.close()
+    }
+
+    @Test(
+        "threads are refused with a word on what to do",
+        arguments: [
+            "import threading\nthreading.Thread(target=print).start()",
+            "import _thread\n_thread.start_new_thread(print, ())",
+            "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor() as p: print(list(p.map(abs, [1])))",
+            "import asyncio\nasyncio.run(asyncio.to_thread(print))",
+            "import threading\nthreading.Timer(0, print).start()",
+        ])
+    func threads(program: String) async throws {
+        let session = try await session()
+        let seen = try await session.perform(.code(program))
+        #expect(seen.text.contains("RuntimeError: can't start new thread: a program here runs in one thread"))
+        await session.close()
+    }
+
+    @Test("an error that halts the run is no observation, in a step that counts and in one that is tried")
+    func halting() async throws {
+        let tools: [any Tool] = [HaltingTool(effect: .pure), HaltingTool(effect: .external)]
+        let session = try await Self.shared.value.session(tools: tools)
+        for name in ["halt_pure", "halt_external"] {
+            let action = Action.code("try: \(name)()\nexcept BaseException: print('swallowed')")
+            await #expect(throws: HaltingTool.Spent.self) { try await session.perform(action) }
+            await #expect(throws: HaltingTool.Spent.self) { try await session.attempt(action).commit() }
+        }
+        #expect(try await session.perform(.code("1 + 1")).text == "Out: 2")
+        await session.close()
+    }
+
+    @Test("a tool that hangs is an exception after its time, and a cancelled step does not wait for it")
+    func hangingTool() async throws {
+        var limits = PythonLimits(seconds: 30)
+        limits.toolSeconds = 0.1
+        let python = try await PythonInterpreter(limits: limits)
+        let session = try await python.session(tools: [HangingTool(effect: .pure), HangingTool(effect: .external)])
+        for name in ["hang_pure", "hang_external"] {
+            let seen = try await session.perform(.code("try: \(name)()\nexcept Exception as e: print(e)"))
+            #expect(seen.text == "\(name)() gave no result within 0.1 seconds")
+        }
+        await python.close()
+        let patient = try await Self.shared.value.session(tools: [HangingTool(effect: .pure)])
+        let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+        let step = Task {
+            begin.finish()
+            return try await patient.perform(.code("hang_pure()"))
+        }
+        for await _ in begun {}
+        step.cancel()
+        await #expect(throws: CancellationError.self) { try await step.value }
+        await patient.close()
     }
 
     @Test("a program that runs too long is stopped, and what it changed is undone")

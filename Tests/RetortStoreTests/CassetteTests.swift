@@ -127,4 +127,19 @@ struct CassetteTests {
         await #expect(throws: CassetteError.self) { try await again.call(["b": 1]) }
         #expect(try await replay.count() == 4)
     }
+
+    @Test("a run that goes on makes its calls with effects anew, and they are taped behind the others")
+    func resumed() async throws {
+        let folder = try ScratchFolder()
+        let file = folder.file("c.sqlite")
+        let external = Counting(effect: .external)
+        for number in 1...3 {
+            // Each time another process with the same tape.
+            let tool = try Cassette(file, .record).tool(external)
+            #expect(try await tool.call(["b": 1]) == .number(Double(number)))
+        }
+        let again = try Cassette(file, .replay).tool(Counting(effect: .external))
+        for number in 1...3 { #expect(try await again.call(["b": 1]) == .number(Double(number))) }
+        await #expect(throws: CassetteError.self) { try await again.call(["b": 1]) }
+    }
 }

@@ -14,6 +14,9 @@ private enum Log {
     static let found =
         "Call id: call_1\nObservation:\nExecution logs:\nTirn is a town.\nLast output from code snippet:\nNone"
 
+    static let plan =
+        "Here are the facts I know and the plan of action that I will follow to solve the task:\n```\n1. search\n```"
+
     static let messages: [JSONValue] = [
         text("system", "long prompt"), text("user", "New task:\nWhere?\n\nIMPORTANT: rule"), text("assistant", turn),
         text("tool-call", "Calling tools:\n[…]"), text("tool-response", found), text("assistant", final),
@@ -122,6 +125,17 @@ struct DistillationLogTests {
                 + "'y' due to: NameError: y\nNow let's retry: …"
             messages[4] = Log.text("tool-response", glued)
             spoilt = Log.record(["log_data": Log.data(messages)])
+        case .windowsLineEnds:
+            let lines = Log.messages.map { message -> JSONValue in
+                let text = message["content"]?.array?.first?["text"]?.string ?? ""
+                return Log.text(message["role"]?.string ?? "", text.replacing("\n", with: "\r\n"))
+            }
+            spoilt = Log.record(["log_data": Log.data(lines)])
+        case .planJoined:
+            var messages = Log.messages
+            messages.insert(Log.text("user", "Now proceed and carry out this plan."), at: 2)
+            messages.insert(Log.text("assistant", Log.plan), at: 2)
+            spoilt = Log.record(["log_data": Log.data(messages)])
         case .repeatedQuestion:
             let (trajectories, account) = try read([Log.record().jsonText, Log.record().jsonText])
             #expect(trajectories.map(\.trajectory.provenance.attempt) == [0, 1])
@@ -136,7 +150,69 @@ struct DistillationLogTests {
             #expect(
                 trajectory.steps[0].observation.outcome == .executionError(type: "NameError", message: "y"))
         }
+        if fault == .planJoined {
+            #expect(trajectory.steps.count == 2)
+            #expect(trajectory.steps[0].thought == "\(Log.plan)\n\nI search.")
+        }
+        if fault == .windowsLineEnds {
+            #expect(trajectory.steps.map(\.action) == (try one(Log.record()).trajectory.steps.map(\.action)))
+            #expect(trajectory.steps[0].observation == Observation(text: "Tirn is a town.", outcome: .success))
+        }
         if fault == .roleSpelling { #expect(trajectory.steps[0].observation.text == "Tirn is a town.") }
+    }
+
+    @Test("turns between smolagents' tags, plans that only precede, and observations of the role tool")
+    func today() throws {
+        let messages = [
+            Log.text("system", "prompt"), Log.text("user", "New task:\nWhere?"), Log.text("assistant", Log.plan),
+            Log.text("user", "Now proceed and carry out this plan."),
+            Log.text("assistant", "Thought: I search.\n<code>\nprint(web_search(query=\"Tirn\"))\n</code>"),
+            Log.text("assistant", "Calling tools:\n[{'id': 'call_1'}]"), Log.text("tool", Log.found),
+            Log.text("assistant", "[PLAN]:\n```\nanswer\n```"),
+            Log.text("assistant", "I know.\n<code>\nfinal_answer(\"5\")\n</code>"),
+            Log.text("tool-call", "Calling tools:\n[…]"), Log.text("tool_response", "Observation:\n5"),
+        ]
+        let (trajectory, faults) = try one(Log.record(["log_data": Log.data(messages)]))
+        #expect(
+            trajectory.steps.map(\.action) == [
+                .code("print(web_search(query=\"Tirn\"))"), .code("final_answer(\"5\")"),
+            ])
+        #expect(trajectory.steps[0].observation.text == "Tirn is a town.")
+        #expect(trajectory.steps[1].thought.hasSuffix("I know."))
+        #expect(trajectory.ending == .answered("5"))
+        #expect(faults.contains(LogFault.planJoined.rawValue))
+    }
+
+    @Test("a plan that nothing followed is no program")
+    func onlyPlan() throws {
+        let messages = [Log.text("user", "Where?"), Log.text("assistant", Log.plan)]
+        let (trajectory, _) = try one(
+            Log.record(["log_data": Log.data(messages), "generated_answer": .some(.null)]))
+        #expect(trajectory.steps.map(\.action.code) == [nil])
+        #expect(trajectory.steps[0].observation.outcome.isFailure)
+    }
+
+    @Test(
+        "a list of references is several answers",
+        arguments: [
+            (["Tirn", "the town"], ["Tirn", "the town"]), ([5, ["5.0"]], ["5", "5.0"]), ([], []), ("[1]", ["[1]"]),
+            ([.null, "a"], ["a"]),
+        ] as [(JSONValue, [String])])
+    func references(reference: JSONValue, answers: [String]) throws {
+        #expect(try one(Log.record(["true_answer": reference])).trajectory.task.answers == answers)
+    }
+
+    @Test("a list that became a text with all values is a list again")
+    func writtenReferences() throws {
+        let record = Log.record(["true_answer": "['Tirn', 'it\\'s']", "cost": "0.0024"])
+        #expect(try one(record).trajectory.task.answers == ["Tirn", "it's"])
+    }
+
+    @Test("a role that is not known rejects the record by name")
+    func unknownRole() throws {
+        let messages = Log.messages + [Log.text("narrator", "…")]
+        let (_, account) = try read([Log.record(["log_data": Log.data(messages)]).jsonText])
+        #expect(account.rejections.map(\.reason) == ["a message's role is none that smolagents writes"])
     }
 
     @Test("a record written by Python's str is read too, its symbols as text")

@@ -36,6 +36,16 @@ struct FireActImporterTests {
         #expect(trajectory.task.answers == ["Tirn"])
     }
 
+    @Test("line ends of Windows change nothing")
+    func windows() throws {
+        let output =
+            "Thought: I search.\nAction: search[Tirn]\nObservation: A town.\nIt has people.\nThought: So.\n"
+            + "Action: finish[Tirn]\nObservation: Episode finished, reward = True\n"
+        let (plain, windows) = (try read(output), try read(output.replacing("\n", with: "\r\n")))
+        #expect(plain.steps == windows.steps)
+        #expect(windows.ending == .answered("Tirn") && windows.task.answers == ["Tirn"])
+    }
+
     @Test("an answer that was not rewarded is no reference answer")
     func unrewarded() throws {
         let trajectory = try read("Thought: t\nAction: finish[x]\nObservation: Episode finished, reward = False\n")

@@ -42,7 +42,7 @@ struct JSONLinesFileTests {
         arguments: [
             ("{\"n\":1}\n{\"n\":\n{\"n\":3}\n", 2, "it is not valid JSON"), ("\n\n{}\n", 3, "it lacks 'n'"),
             ("{\"n\":\"1\"}\n", 1, "'n' is of another type"), ("{\"n\":null}\n", 1, "'n' is null"),
-            ("[1]\n", 1, "the record is of another type"),
+            ("{\"n\":1}\n[1]\n", 2, "the record is of another type"),
             ("{\"n\":1}\n{\"n\":", 2, "the file ends in the middle of this record"),
             // Whole, though no line break follows: a record of another kind, not a cut file.
             ("{\"n\":1}\n{\"m\":1}", 2, "it lacks 'n'"),
@@ -79,6 +79,34 @@ struct JSONLinesFileTests {
         #expect(read == saved)
         try JSONLines.write(read, to: second)
         #expect(try Data(contentsOf: first) == Data(contentsOf: second))
+    }
+
+    @Test(
+        "a file that is one JSON list is refused with what to do",
+        arguments: ["[{\"n\": 1}]", "[\n  {\"n\": 1}\n]\n", "\u{FEFF}[{\"n\": 1},\r\n{\"n\": 2}]"])
+    func list(text: String) throws {
+        let file = try folder.file("list.jsonl", text)
+        for read in [
+            { _ = try JSONLinesFile(file).read(Record.self) }, { _ = try JSONLinesFile(file).read(JSONValue.self) },
+            { _ = try QuestionFile(file, family: .math, split: "") }, { _ = try DistillationLogImporter().read(file) },
+            { _ = try ATIFImporter().read(file) }, { _ = try ToRAImporter().records(in: file) },
+        ] as [() throws -> Void] {
+            let error = #expect(throws: JSONLinesError.self) { try read() }
+            #expect(
+                error?.description.contains("line 1: it is a list, and a .jsonl file has one record a line") == true)
+        }
+    }
+
+    @Test("a byte-order mark is taken by every reader")
+    func marks() throws {
+        let mark = "\u{FEFF}"
+        let questions = try folder.file("q.json", mark + #"{"examples": [{"question": "a", "answer": 1}]}"#)
+        #expect(try QuestionFile(questions, family: .math, split: "").tasks.count == 1)
+        let fireAct = try folder.file("f.json", mark + #"[{"instruction": "a", "output": "Action: finish[b]"}]"#)
+        #expect(try FireActImporter.read(fireAct).count == 1)
+        let lines = try folder.file("l.jsonl", mark + "{\"n\":1}\r\n{\"n\":2}")
+        #expect(try JSONLines.read(Record.self, from: lines).map(\.n) == [1, 2])
+        #expect(try JSONFile.value(fireAct).array?.count == 1)
     }
 
     @Test("a missing file is told")

@@ -23,6 +23,10 @@ int cw_spawn(const char *_Nonnull path, char *_Nullable const *_Nonnull argument
 // Writes all bytes, the first of them together with a descriptor when `descriptor` is not negative.
 int cw_send(int socket, const void *_Nonnull bytes, size_t count, int descriptor);
 
+// Writes what fits at once, the first byte together with a descriptor when `descriptor` is not negative. Gives the count,
+// 0 when nothing fits, or a negative errno.
+ssize_t cw_send_now(int socket, const void *_Nonnull bytes, size_t count, int descriptor);
+
 // Reads what is there. Gives the count, 0 at the end, or a negative errno. `pid` becomes the writer's process number,
 // as the kernel tells it, or 0. With `descriptor`, a passed descriptor is taken; without, all are dropped.
 ssize_t cw_receive(int socket, void *_Nonnull bytes, size_t count, pid_t *_Nonnull pid, int *_Nullable descriptor);

@@ -13,12 +13,27 @@ struct GuardedEnvironment: Environment {
     }
 
     func attempt(_ action: Action) async throws -> any Trial {
-        GuardedTrial(inner: try await inner.attempt(action))
+        if let observation = action.immediateObservation {
+            return ImmediateTrial(observation: observation, environment: self)
+        }
+        return GuardedTrial(inner: try await inner.attempt(action))
     }
 
     func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
 
     func close() async { await inner.close() }
+}
+
+/// An action that needs no environment: its outcome is known at once.
+struct ImmediateTrial: Trial {
+    let observation: Observation
+    let environment: any Environment
+
+    var progress: TrialProgress { .finished(observation) }
+
+    func commit() async -> (observation: Observation, environment: any Environment) { (observation, environment) }
+
+    func discard() async {}
 }
 
 /// Keeps the guard around the environment a trial leads to.

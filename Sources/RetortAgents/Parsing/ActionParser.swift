@@ -4,15 +4,20 @@ import RetortCore
 public enum ActionParser {
     /// Reads a code agent's turn.
     ///
-    /// All fenced blocks tagged `py`, `python` or untagged are joined by blank lines. Forgiven are a missing `Thought:`
-    /// or `Code:`, a last fence left open, and `<end_code>`; what stands in `<think>` is not read.
+    /// The blocks that are tagged as Python, or with nothing, are joined by blank lines: those from the label `Code:` on
+    /// where there is one, and those between `<code>` and `</code>` where there are any. Forgiven are missing labels, a
+    /// last block left open, and `<end_code>` and the like; what stands in `<think>` is not read.
     public static func codeTurn(_ text: String) -> (thought: String, action: Action) {
         guard let blocks = FencedBlocks(withoutThinking(text)) else {
             return ("", .unparsable(text: text, reason: missingProgram(text)))
         }
         var thought = blocks.lead.trimmed
-        if thought.hasSuffix("Code:") { thought = thought.dropLast("Code:".count).trimmed }
-        if thought.hasPrefix("Thought:") { thought = thought.dropFirst("Thought:".count).trimmed }
+        if let label = ["Code:", "**Code:**"].first(where: thought.hasSuffix) {
+            thought = thought.dropLast(label.count).trimmed
+        }
+        if let label = ["Thought:", "**Thought:**"].first(where: thought.hasPrefix) {
+            thought = thought.dropFirst(label.count).trimmed
+        }
         return (thought, .code(blocks.programs.joined(separator: "\n\n")))
     }
 
@@ -53,7 +58,8 @@ public enum ActionParser {
     static func withoutThinking(_ text: String) -> String {
         var visible = text
         // Some chat templates write the opening mark for the model, which then only writes the closing one.
-        if let closing = visible.firstRange(of: "</think>\n"), !visible[..<closing.lowerBound].contains("<think>"),
+        if let closing = visible.firstRange(of: /<\/think>\r?\n/.matchingSemantics(.unicodeScalar)),
+            !visible[..<closing.lowerBound].contains("<think>"),
             closing.lowerBound == visible.startIndex || visible[..<closing.lowerBound].last?.isNewline == true
         {
             visible = String(visible[closing.upperBound...])

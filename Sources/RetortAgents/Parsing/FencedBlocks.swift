@@ -1,97 +1,83 @@
 import RetortCore
 
-/// The programs that stand between fences in a model's text, read and written.
+/// The programs that stand in a model's text, read and written: between fences as CommonMark (0.31, section 4.5) has them,
+/// or between `<code>` and `</code>`, as smolagents has them today.
 ///
-/// A fence is a line of three or more backticks. A program that itself has such a line is written between longer
-/// fences, as in CommonMark, so that reading gives back exactly what was written.
+/// A mark inside one of the program's own strings does not end it. Where a label `Code:` stands before a program, what is
+/// fenced before the label is an example. A program that itself has fences is written between longer ones, so that reading
+/// gives back exactly what was written.
 struct FencedBlocks {
     /// What stands between the fences, in order; never blank.
     let programs: [String]
     /// Everything before the first program.
     let lead: String
 
-    private static let tags: Set<String> = ["", "py", "python", "python3"]
-    private static let endMark = "<end_code>"
-
-    /// Reads the blocks tagged as Python or untagged. A last fence left open, because the model was stopped there,
+    /// Reads the blocks tagged as Python or untagged. A last block left open, because the model was stopped there,
     /// counts as closed. Nil when there is no program.
     init?(_ text: String) {
         let lines = Self.lines(of: text)
-        var programs: [String] = []
-        var firstLine: Int?
-        var next = 0
-        while next < lines.count {
-            guard let opening = Opening(lines[next]) else {
-                next += 1
-                continue
-            }
-            let (program, after) = Self.content(of: lines, from: next + 1, closedBy: opening.length)
-            if Self.tags.contains(opening.tag), !program.trimmed.isEmpty {
-                programs.append(program)
-                firstLine = firstLine ?? next
-            }
-            next = after
+        // As smolagents reads them: where there is no other program, a tag may also stand within a line.
+        let read: [[CodeBlock]] = [
+            Self.blocks(of: lines) { BlockOpening($0) }, Self.blocks(of: lines) { BlockOpening(inline: $0) },
+        ]
+        guard let chosen = read.lazy.compactMap({ Self.chosen($0.filter(\.isProgram), lines) }).first else {
+            return nil
         }
-        guard let firstLine else { return nil }
-        self.programs = programs
-        let label = lines[firstLine].prefix { $0 != "`" }
-        lead = (lines[..<firstLine] + [String(label)]).joined(separator: "\n")
+        programs = chosen.map(\.program)
+        let before = (lines[..<chosen[0].line] + [chosen[0].label]).joined(separator: "\n")
+        lead = chosen[0].endsInReturn ? before.replacing("\r\n", with: "\n") : before
     }
 
     /// Writes a program between fences that it does not contain.
     static func block(_ program: String) -> String {
-        let longest = lines(of: program).map { closingLength($0) }.max() ?? 0
+        var (longest, current) = (0, 0)
+        for scalar in program.unicodeScalars {
+            current = scalar == "`" ? current + 1 : 0
+            longest = max(longest, current)
+        }
         let fence = String(repeating: "`", count: longest < 3 ? 3 : longest + 1)
         return "\(fence)py\n\(program)\n\(fence)"
     }
 
-    /// Whether a program's fence opens in a text.
+    /// Whether a program's block opens in a text.
     static func opensProgram(in text: some StringProtocol) -> Bool {
-        lines(of: String(text)).contains { line in Opening(line).map { tags.contains($0.tag) } ?? false }
+        lines(of: String(text)).contains { BlockOpening($0)?.isProgram ?? false }
     }
 
-    /// A line that opens a block: backticks and at most one word, behind the labels of a turn or nothing.
-    private struct Opening {
-        let length: Int
-        let tag: String
-
-        init?(_ line: String) {
-            var rest = line.trimmed[...]
-            for label in ["Thought:", "Code:"] where rest.hasPrefix(label) {
-                rest = rest.dropFirst(label.count).trimmed[...]
+    private static func blocks(of lines: [String], _ opening: (String) -> BlockOpening?) -> [CodeBlock] {
+        var blocks: [CodeBlock] = []
+        var next = 0
+        while next < lines.count {
+            guard let opening = opening(lines[next]) else {
+                next += 1
+                continue
             }
-            length = rest.prefix { $0 == "`" }.count
-            tag = rest.dropFirst(length).trimmed.lowercased()
-            guard length >= 3, !tag.contains(where: { $0 == "`" || $0.isWhitespace }) else { return nil }
+            let block = opening.block(in: lines, at: next)
+            blocks.append(block)
+            next = block.after
         }
+        return blocks
     }
 
-    /// The text up to the closing fence, and the line after it.
-    private static func content(
-        of lines: [String], from start: Int, closedBy length: Int
-    ) -> (program: String, after: Int) {
-        for index in lines.indices.dropFirst(start) where closingLength(lines[index]) >= length {
-            // Some models close right behind the last statement.
-            let last = withoutEndMark(lines[index]).dropLast(closingLength(lines[index]))
-            let rest = last.trimmed.isEmpty ? [] : [String(last)]
-            return ((lines[start..<index] + rest).joined(separator: "\n"), index + 1)
+    /// Those that are meant to run: from the first label on, and of these the tagged ones where there are any.
+    private static func chosen(_ programs: [CodeBlock], _ lines: [String]) -> [CodeBlock]? {
+        let first = programs.indices.first { index in
+            isLabelled(programs[index], lines[(index == 0 ? 0 : programs[index - 1].after)...])
         }
-        var open = lines.dropFirst(start).map { $0 }
-        while let last = open.last, withoutEndMark(last).isEmpty { open.removeLast() }
-        if let last = open.popLast() { open.append(String(withoutEndMark(last))) }
-        return (open.joined(separator: "\n"), lines.count)
+        let meant = Array(programs[(first ?? 0)...])
+        let tagged = meant.filter(\.isTagged)
+        let chosen = tagged.isEmpty ? meant : tagged
+        return chosen.isEmpty ? nil : chosen
     }
 
-    /// How many backticks a line ends with, white space and the end mark aside.
-    private static func closingLength(_ line: String) -> Int {
-        withoutEndMark(line).reversed().prefix { $0 == "`" }.count
-    }
-
-    /// A line without white space and end mark behind it.
-    private static func withoutEndMark(_ line: String) -> Substring {
-        var rest = line[...]
-        while let last = rest.last, last.isWhitespace { rest.removeLast() }
-        return rest.hasSuffix(endMark) ? rest.dropLast(endMark.count) : rest
+    /// - Parameter lines: those behind the block before, to the end.
+    private static func isLabelled(_ block: CodeBlock, _ lines: ArraySlice<String>) -> Bool {
+        let before = lines[..<max(block.line, lines.startIndex)]
+        let label = block.label.trimmed.isEmpty ? before.last { !$0.trimmed.isEmpty } : block.label
+        guard var words = label?.trimmed else { return false }
+        while let last = words.last, "*_".contains(last) { words.removeLast() }
+        guard words.hasSuffix("Code:") else { return false }
+        return words.dropLast("Code:".count).last.map { !$0.isLetter && !$0.isNumber } ?? true
     }
 
     /// Lines by line feed alone: a carriage return stays with its line, so that joining gives the text back.

@@ -11,21 +11,13 @@ enum FinalAnswerCall {
 
     /// Where the call is closed: its parenthesis outside brackets and strings, else the end of its line.
     private static func end(of text: Substring) -> String.Index? {
+        var scanner = PythonScanner()
         var depth = 0
-        var quote: Character?
-        var isEscaped = false
-        for index in text.indices {
-            let character = text[index]
-            if isEscaped {
-                isEscaped = false
-            } else if let open = quote {
-                if character == "\\" { isEscaped = true }
-                if character == open { quote = nil }
-            } else if character == "\"" || character == "'" {
-                quote = character
-            } else if "([{".contains(character) {
-                depth += 1
-            } else if ")]}".contains(character) {
+        for line in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false) {
+            let places = scanner.places(in: Array(line))
+            for (index, place) in zip(line.indices, places) where place == .code {
+                if "([{".unicodeScalars.contains(line[index]) { depth += 1 }
+                guard ")]}".unicodeScalars.contains(line[index]) else { continue }
                 if depth == 0 { return index }
                 depth -= 1
             }

@@ -19,7 +19,7 @@ public enum FirstThought: Sendable, Hashable {
     /// Why a solution has no usable thought.
     public enum Fault: String, Sendable, Hashable, CaseIterable, Codable {
         case empty = "the solution is empty"
-        case onlyHeadings = "the solution has nothing but headings"
+        case onlyHeadings = "the solution has nothing but headings and marks"
         case answerAtOnce = "the first sentence tells the answer"
         case tooLong = "the first sentence is too long"
         case onlyConclusion = "the solution is one sentence"
@@ -52,6 +52,11 @@ public enum FirstThought: Sendable, Hashable {
         let bare = Self.withoutMarks(paragraph)
         if bare != paragraph { repairs.append(.markRemoved) }
         var sentences = Self.sentences(of: bare)[...]
+        // Nothing but marks, such as `* * *` or `> >`.
+        guard !sentences.isEmpty else {
+            self = .unusable(.onlyHeadings)
+            return
+        }
         if !isWhole, paragraphs.count == 1 {
             sentences.removeLast()
             repairs.append(.shortened)

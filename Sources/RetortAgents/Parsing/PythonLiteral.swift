@@ -61,6 +61,12 @@ enum PythonLiteral {
     }
 
     private static func unquoted(_ source: String, _ quote: Character) -> String? {
+        let triple = String(repeating: quote, count: 3)
+        if source.count >= 6, source.hasPrefix(triple) {
+            guard source.hasSuffix(triple) else { return nil }
+            let inner = source.dropFirst(3).dropLast(3)
+            return inner.contains(triple) || inner.contains("\\") ? nil : String(inner)
+        }
         var text = ""
         var isEscaped = false
         for (offset, character) in source.dropFirst().enumerated() {

@@ -98,15 +98,3 @@ struct CandidateBallot {
         return try await trial.commit()
     }
 }
-
-/// An action that needs no environment: its outcome is known at once.
-private struct ImmediateTrial: Trial {
-    let observation: Observation
-    let environment: any Environment
-
-    var progress: TrialProgress { .finished(observation) }
-
-    func commit() async -> (observation: Observation, environment: any Environment) { (observation, environment) }
-
-    func discard() async {}
-}

@@ -9,6 +9,9 @@ import RetortCore
 ///
 /// The record holds the chain that counts; each of its steps has its siblings as candidates, and bears the cost of what
 /// was abandoned from there.
+///
+/// What changes the world outside cannot be taken back: from a step that did, the search goes on forwards only, and the
+/// record is a chain through it.
 public struct DepthFirstSearch: Search {
     /// How long the reminder of earlier tries stays in the dialogue.
     public enum Reminder: String, Codable, Sendable, CaseIterable {
@@ -51,8 +54,15 @@ public struct DepthFirstSearch: Search {
         emit: @Sendable (RolloutEvent) -> Void
     ) async throws {
         let tree = DecisionTree(root: trajectory)
-        let answer = try await explore(
-            tree.root, in: environment, tree: tree, policy: policy, maximumSteps: maximumSteps, emit: emit)
+        let answer: Leave
+        do {
+            answer = try await explore(
+                tree.root, in: environment, tree: tree, policy: policy, maximumSteps: maximumSteps, emit: emit)
+        } catch {
+            // What was done, and paid for, until it broke.
+            trajectory = tree.chain(to: tree.latest)
+            throw error
+        }
         if case .answered(let session) = answer {
             await environment.close()
             environment = session
@@ -85,11 +95,17 @@ public struct DepthFirstSearch: Search {
                 node.children.isEmpty ? nil : Self.reminder(of: node.children.compactMap(\.trajectory.steps.last))
             let proposal = try await propose(node, remark, policy, emit)
             tree.queries += 1
-            let branch = try await environment.fork()
+            var branch = try await environment.fork()
             do {
+                let trial = try await branch.attempt(proposal.action)
+                // From here on there is no way back, however it goes on.
+                if case .held = trial.progress { tree.pinned = node }
+                let (observation, after) = try await trial.commit()
+                branch = after
                 let child = node.add(
-                    proposal, try await branch.perform(proposal.action),
-                    remarks: reminder == .kept ? remark.map { [$0] } : nil)
+                    proposal, observation, remarks: reminder == .kept ? remark.map { [$0] } : nil)
+                tree.latest = child
+                if case .held = trial.progress { tree.pinned = child }
                 let leave = try await follow(
                     child, in: branch, tree: tree, policy: policy, maximumSteps: maximumSteps, emit: emit)
                 switch leave {
@@ -102,14 +118,15 @@ public struct DepthFirstSearch: Search {
                     return .spent
                 case .back(let levels):
                     await branch.close()
-                    if levels > 1 { return .back(levels: levels - 1) }
+                    if tree.pinned === child { return .spent }
+                    if levels > 1, tree.pinned !== node { return .back(levels: levels - 1) }
                 }
             } catch {
                 await branch.close()
                 throw error
             }
         }
-        return .back(levels: 1)
+        return tree.pinned === node ? .spent : .back(levels: 1)
     }
 
     /// What is done with a new point: the end of a chain is left, any other explored.
@@ -200,19 +217,31 @@ private final class DecisionTree {
     var queries = 0
     var answer: Node?
     var gaveUp: [Node] = []
+    /// The point after the last effect on the outside world: the search does not leave it backwards.
+    var pinned: Node?
+    /// The point that was made last.
+    var latest: Node
 
-    init(root: Trajectory) { self.root = Node(root, parent: nil) }
+    init(root: Trajectory) {
+        self.root = Node(root, parent: nil)
+        latest = self.root
+    }
 
     /// The chain that counts, with the cost of the others.
     func outcome(seed: UInt64) -> Trajectory {
         var end = answer
+        let gaveUp = gaveUp.filter { end in pinned.map { pinned in end.path.contains { $0 === pinned } } ?? true }
         if end == nil, !gaveUp.isEmpty { end = gaveUp[Int(seed % UInt64(gaveUp.count))] }
-        var node = root
-        while end == nil, let next = node.children.first {
-            node = next
-            if node.children.isEmpty { end = node }
-        }
-        guard let end else { return root.trajectory }
+        var node = pinned ?? root
+        while end == nil, let next = node.children.first { node = next }
+        let last = end ?? node
+        var trajectory = chain(to: last)
+        if let ending = last.trajectory.ending { trajectory.end(ending) }
+        return trajectory
+    }
+
+    /// The steps to a point, with the cost of those beside them.
+    func chain(to end: Node) -> Trajectory {
         var trajectory = root.trajectory
         for chosen in end.path {
             guard var step = chosen.trajectory.steps.last, let origin = chosen.origin else { continue }
@@ -229,7 +258,6 @@ private final class DecisionTree {
             }
             trajectory.append(step)
         }
-        if let ending = end.trajectory.ending { trajectory.end(ending) }
         return trajectory
     }
 }

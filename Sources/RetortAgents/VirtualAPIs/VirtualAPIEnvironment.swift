@@ -25,6 +25,7 @@ public struct VirtualAPIEnvironment: Environment {
     public func close() async {}
 
     /// Performs a tool call; whatever goes wrong with it is in the observation.
+    /// - Throws: what halts the run, `CancellationError`.
     public func perform(_ action: Action) async throws -> Observation {
         guard case .toolCall(let name, let arguments) = action else {
             return Self.failure("InvalidAction", "only APIs can be called here", calls: [])
@@ -46,7 +47,7 @@ public struct VirtualAPIEnvironment: Environment {
         let request = VirtualCall(
             category: reference.category, tool: reference.tool, api: reference.api, input: .object(call.arguments))
         do {
-            guard let reply = try await withTimeLimit(seconds: seconds, { [apis] in try await apis.reply(to: request) })
+            guard let reply = try await withDeadline(seconds: seconds, { [apis] in try await apis.reply(to: request) })
             else {
                 call.error = "no reply within \(seconds) s"
                 return Observation(
@@ -60,7 +61,8 @@ public struct VirtualAPIEnvironment: Environment {
             let text = reply.response.string ?? reply.response.jsonText
             return Observation(text: text, outcome: .success, toolCalls: [call])
         } catch {
-            if error is CancellationError || Task.isCancelled { throw CancellationError() }
+            // A budget that is spent or a hole in a tape says nothing about the call.
+            if error.endsRun { throw error }
             call.error = "\(error)"
             return Self.failure("RequestFailed", "\(error)", calls: [call])
         }

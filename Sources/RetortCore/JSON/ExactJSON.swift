@@ -10,9 +10,14 @@ public enum ExactJSON {
 
     /// The value of a text. Of two members with one name the last counts, as in Python.
     /// - Throws: `ExactJSONError` with the reason and the byte's offset.
-    public static func value(of bytes: some Sequence<UInt8>) throws -> JSONValue {
+    public static func value(of bytes: some Sequence<UInt8>) throws -> JSONValue { try value(of: bytes, marks: .read) }
+
+    /// Whether `{"$float": …}` is a number that is not finite.
+    enum Marks { case read, asTheyAre }
+
+    static func value(of bytes: some Sequence<UInt8>, marks: Marks) throws -> JSONValue {
         do {
-            return try value(JSONTree.parse(Array(bytes)))
+            return try value(JSONTree.parse(Array(bytes)), marks)
         } catch let error as JSONTree.SyntaxError {
             throw ExactJSONError.malformed(error.description)
         }
@@ -48,13 +53,13 @@ public enum ExactJSON {
         try decode(type, from: value(of: bytes))
     }
 
-    private static func value(_ tree: JSONTree) throws -> JSONValue {
+    private static func value(_ tree: JSONTree, _ marks: Marks) throws -> JSONValue {
         switch tree {
         case .null: return .null
         case .bool(let value): return .bool(value)
         case .number(let digits): return number(digits)
         case .string(let bytes): return .string(try string(bytes))
-        case .array(let elements): return .array(try elements.map(value))
+        case .array(let elements): return .array(try elements.map { try value($0, marks) })
         case .object(let members):
             var object: [String: JSONValue] = [:]
             var names: [String: [UInt8]] = [:]
@@ -63,9 +68,9 @@ public enum ExactJSON {
                 guard names.updateValue(bytes, forKey: name) ?? bytes == bytes else {
                     throw ExactJSONError.alike(name)
                 }
-                object[name] = try value(member)
+                object[name] = try value(member, marks)
             }
-            return unwrapped(object)
+            return marks == .read ? unwrapped(object) : .object(object)
         }
     }
 

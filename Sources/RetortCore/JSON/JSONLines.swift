@@ -15,6 +15,7 @@ public enum JSONLines {
         var rest = Data()
         func read(_ line: Data) throws {
             number += 1
+            let line = number == 1 && line.starts(with: [0xEF, 0xBB, 0xBF]) ? line.dropFirst(3) : line
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
             let record: Record
             do {
@@ -52,6 +53,8 @@ public enum JSONLines {
     private static func reason(_ error: any Error) -> String {
         switch error {
         case DecodingError.keyNotFound(let key, _): "it lacks '\(key.stringValue)'"
+        case DecodingError.typeMismatch(_, let context) where context.codingPath.isEmpty:
+            "the record is of another type"
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
             "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' is of another type"
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty: context.debugDescription

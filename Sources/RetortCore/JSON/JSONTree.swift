@@ -19,7 +19,8 @@ package enum JSONTree: Sendable {
         package var description: String { "\(reason) at byte \(offset)" }
     }
 
-    /// Parses a document; nesting deeper than 200 is refused. Python's `NaN` and `Infinity` are read too.
+    /// Parses a document; nesting deeper than 200 is refused. Python's `NaN` and `Infinity` are read too, and a byte-order
+    /// mark is passed over.
     package static func parse(_ bytes: [UInt8]) throws(SyntaxError) -> JSONTree {
         var parser = JSONParser(bytes: bytes)
         return try parser.document()
@@ -54,6 +55,8 @@ private struct JSONParser {
     private typealias SyntaxError = JSONTree.SyntaxError
 
     mutating func document() throws(JSONTree.SyntaxError) -> JSONTree {
+        // A byte-order mark, as editors of Windows write it (RFC 8259, section 8.1: readers may ignore it).
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
         let tree = try value(depth: 0)
         skipBlanks()
         guard position == bytes.count else { throw error("more text behind the document") }

@@ -123,10 +123,21 @@ public enum JSONCoding {
         return encoder
     }
 
-    /// Reads what the encoders write.
-    public static var decoder: JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.dateDecodingStrategy = .iso8601
-        return decoder
+    /// Reads what the encoders write, and anyone's JSON.
+    public static var decoder: Decoder { Decoder() }
+
+    /// A decoder for texts of strangers. Foundation's ends the process at some valid numbers (`0.` with 130 zeros and
+    /// `1e147`), and reads `2.0` as an integer.
+    public struct Decoder: Sendable {
+        /// - Throws: `DecodingError` for a text that is not JSON or holds something else.
+        public func decode<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws -> Value {
+            let value: JSONValue
+            do {
+                value = try ExactJSON.value(of: bytes, marks: .asTheyAre)
+            } catch {
+                throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: "\(error)"))
+            }
+            return try ExactJSON.decode(type, from: value)
+        }
     }
 }

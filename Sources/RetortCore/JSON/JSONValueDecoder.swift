@@ -1,3 +1,5 @@
+import Foundation
+
 /// Reads anything that decodes from a `JSONValue`: the inverse of `JSONValueEncoder`.
 ///
 /// A member that is present and `null` is a value when a `JSONValue` is asked for, and none for every other type.
@@ -14,6 +16,16 @@ private struct ValueDecoder: Decoder, SingleValueDecodingContainer {
 
     func read<Value: Decodable>(_ type: Value.Type) throws -> Value {
         if let json = value as? Value, type == JSONValue.self { return json }
+        if type == Date.self, let text = value.string {
+            guard let date = try? Date(text, strategy: .iso8601), let value = date as? Value else {
+                throw mismatch(type)
+            }
+            return value
+        }
+        if type == URL.self, let text = value.string {
+            guard let address = URL(string: text), let value = address as? Value else { throw mismatch(type) }
+            return value
+        }
         return try Value(from: self)
     }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Anything that encodes, as a `JSONValue` in which numbers keep their type.
 ///
 /// Foundation offers no encoder into a tree; this one is complete, so that `ExactJSON` needs no detour by a text.
@@ -35,6 +37,8 @@ private final class Node {
 
     func take<Value: Encodable>(_ value: Value, at path: [any CodingKey]) throws {
         if let json = value as? JSONValue { return set(json) }
+        if let date = value as? Date { return set(.string(date.formatted(.iso8601))) }
+        if let address = value as? URL { return set(.string(address.absoluteString)) }
         try value.encode(to: NodeEncoder(node: self, codingPath: path))
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// Reads what a judge wrote as JSON.
 enum JudgeReply {
@@ -7,7 +8,7 @@ enum JudgeReply {
         for open in reply.ranges(of: "{").reversed() {
             for close in reply[open.lowerBound...].ranges(of: "}") {
                 let text = reply[open.lowerBound..<close.upperBound]
-                if let value = try? JSONDecoder().decode(type, from: Data(text.utf8)) { return value }
+                if let value = try? JSONCoding.decoder.decode(type, from: Data(text.utf8)) { return value }
             }
         }
         return nil

@@ -7,6 +7,8 @@ import Synchronization
 
 /// What reaches a step from its process.
 enum WorkerEvent: Sendable {
+    /// A frame the process sent, not read yet.
+    case bytes(Data)
     /// A frame the process sent.
     case frame(JSONValue)
     /// The process waits for leave to change a file.
@@ -25,12 +27,24 @@ final class FrameChannel: Sendable {
     private static let sendSeconds: Int32 = 10
 
     /// Events of the worker; ends when the worker has closed its end or has broken the rules.
-    let events: AsyncStream<WorkerEvent>
+    private let events: AsyncStream<WorkerEvent>
     private let continuation: AsyncStream<WorkerEvent>.Continuation
     private let descriptor: Int32
     private let source: any DispatchSourceRead
     private let state = Mutex(State())
-    private let sending = Mutex(())
+    private let sending = Sending()
+    /// Where messages wait for a worker that does not read.
+    private let slow = DispatchQueue(label: "retort.python.slow")
+
+    /// Who writes to the socket. It is closed when nobody does: its number may be another's at once.
+    private final class Sending: Sendable {
+        struct State {
+            var waiting = 0
+            var isClosed = false
+        }
+
+        let state = Mutex(State())
+    }
 
     private struct State {
         var buffer = Data()
@@ -48,8 +62,14 @@ final class FrameChannel: Sendable {
         _ = cw_prepare(descriptor, Self.sendSeconds)
         (events, continuation) = AsyncStream<WorkerEvent>.makeStream()
         source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: Self.queue)
-        source.setCancelHandler { [continuation] in
-            Glibc.close(descriptor)
+        source.setCancelHandler { [continuation, sending] in
+            let isFree = sending.state.withLock { state in
+                state.isClosed = true
+                return state.waiting == 0
+            }
+            // Ends a write that waits.
+            shutdown(descriptor, Int32(SHUT_RDWR))
+            if isFree { Glibc.close(descriptor) }
             continuation.finish()
         }
         source.setEventHandler { [weak self] in self?.receive() }
@@ -104,7 +124,7 @@ final class FrameChannel: Sendable {
             : cw_receive(descriptor, &chunk, chunk.count, &pid, nil)
         if count == -Int(EAGAIN) || count == -Int(EINTR) { return }
         guard count > 0 else { return close() }
-        let received = state.withLock { state -> [JSONValue]? in
+        let received = state.withLock { state -> [Data]? in
             if isFirst {
                 state.pid = pid
                 state.passed = passed >= 0 ? passed : nil
@@ -117,46 +137,80 @@ final class FrameChannel: Sendable {
             return frames
         }
         guard let received else { return close() }
-        for frame in received { continuation.yield(.frame(frame)) }
+        for frame in received { continuation.yield(.bytes(frame)) }
     }
 
-    /// The complete frames at the start of the buffer, or nil when they are not frames.
-    private static func takeFrames(_ buffer: inout Data) -> [JSONValue]? {
-        var frames: [JSONValue] = []
-        while buffer.count >= 4 {
-            let length = buffer.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+    /// The complete frames at the start of the buffer, or nil when one is too long. They are cut here and read by who
+    /// waits for them: this queue is everybody's.
+    private static func takeFrames(_ buffer: inout Data) -> [Data]? {
+        var frames: [Data] = []
+        var start = buffer.startIndex
+        while buffer.endIndex - start >= 4 {
+            let length = buffer[start..<start + 4].reversed().reduce(0) { $0 << 8 | Int($1) }
             guard length <= frameLimit else { return nil }
-            guard buffer.count >= 4 + length else { break }
-            let body = buffer.dropFirst(4).prefix(length)
-            guard let frame = try? JSONCoding.decoder.decode(JSONValue.self, from: Data(body)) else { return nil }
-            frames.append(frame)
-            buffer = Data(buffer.dropFirst(4 + length))
+            guard buffer.endIndex - start >= 4 + length else { break }
+            frames.append(Data(buffer[start + 4..<start + 4 + length]))
+            start += 4 + length
         }
+        if start > buffer.startIndex { buffer = Data(buffer[start...]) }
         return frames
     }
 
     /// Sends a frame, with a descriptor for the worker to keep when one is given.
-    func send(_ frame: JSONValue, passing passed: Int32 = -1) throws {
-        let body = try JSONCoding.encoder.encode(frame)
+    ///
+    /// What the socket does not take at once, because the worker does not read, is written on a thread that is nobody's else.
+    func send(_ frame: JSONValue, passing passed: Int32 = -1) async throws {
+        let body = Data(ExactJSON.text(frame).utf8)
         let message = withUnsafeBytes(of: UInt32(body.count).littleEndian) { Data($0) } + body
         let isOpen = state.withLock { state in
             state.turnBytes = 0
             return !state.isClosed
         }
         guard isOpen else { throw PythonError.protocolBroken("its socket is closed") }
-        let status = sending.withLock { _ in
-            message.withUnsafeBytes { bytes in
-                bytes.baseAddress.map { cw_send(descriptor, $0, bytes.count, passed) } ?? 0
+        let sent = sending.state.withLock { state -> Int in
+            guard !state.isClosed else { return -Int(EPIPE) }
+            let sent =
+                state.waiting > 0
+                ? 0
+                : message.withUnsafeBytes { bytes in
+                    bytes.baseAddress.map { cw_send_now(descriptor, $0, bytes.count, passed) } ?? 0
+                }
+            if sent >= 0, sent < message.count { state.waiting += 1 }
+            return sent
+        }
+        if sent == message.count { return }
+        guard sent >= 0 else { throw PythonError.protocolBroken(String(cString: strerror(Int32(-sent)))) }
+        let status = await finish(message.dropFirst(sent), passing: sent == 0 ? passed : -1)
+        guard status == 0 else { throw PythonError.protocolBroken(String(cString: strerror(status))) }
+    }
+
+    /// Writes the rest of a message behind those that wait.
+    private func finish(_ rest: Data, passing passed: Int32) async -> Int32 {
+        await withCheckedContinuation { continuation in
+            slow.async { [descriptor, sending] in
+                let status = rest.withUnsafeBytes { bytes in
+                    bytes.baseAddress.map { cw_send(descriptor, $0, bytes.count, passed) } ?? 0
+                }
+                let isLast = sending.state.withLock { state in
+                    state.waiting -= 1
+                    return state.isClosed && state.waiting == 0
+                }
+                if isLast { Glibc.close(descriptor) }
+                continuation.resume(returning: status)
             }
         }
-        guard status == 0 else { throw PythonError.protocolBroken(String(cString: strerror(status))) }
     }
 
     /// The next event; nil when the other side is gone.
     func next() async -> WorkerEvent? {
         for await event in events {
             state.withLock { $0.unread -= 1 }
-            return event
+            guard case .bytes(let bytes) = event else { return event }
+            // No value changes its type on the way, and no number ends this process.
+            if let frame = try? ExactJSON.value(of: bytes) { return .frame(frame) }
+            state.withLock { $0.hasBrokenRules = true }
+            close()
+            return nil
         }
         return nil
     }

@@ -44,7 +44,7 @@ final class PythonProcess: Sendable {
         do {
             // Closed before the wait: a fork that dies is then seen at once.
             defer { Glibc.close(peer) }
-            try self.channel.send(operation, passing: peer)
+            try await self.channel.send(operation, passing: peer)
         }
         return try await Self.greeted(channel)
     }
@@ -52,13 +52,13 @@ final class PythonProcess: Sendable {
     /// Lets the process run a program of no effect, so that the first real one finds its pages copied. False when an
     /// earlier program has left it unable to.
     func rehearse() async -> Bool {
-        guard (try? channel.send(["op": "rehearse"])) != nil else { return false }
+        guard (try? await channel.send(["op": "rehearse"])) != nil else { return false }
         return await channel.nextFrame(seconds: Self.rehearsalSeconds)?["op"] == "rehearsed"
     }
 
     /// How a fork of this process ended: its exit code, or the negative number of the signal; nil when unknown.
     func end(of fork: PythonProcess) async -> Int? {
-        guard (try? channel.send(["op": "end", "pid": .integer(fork.innerPID)])) != nil,
+        guard (try? await channel.send(["op": "end", "pid": .integer(fork.innerPID)])) != nil,
             let answer = await channel.nextFrame(seconds: 2), case .integer(let status) = answer["status"]
         else { return nil }
         return status

@@ -24,7 +24,7 @@ final class PythonSession: Sendable {
     }
 
     /// Makes functions of tools. Before the first program.
-    func offer(_ tools: JSONValue) throws { try root.channel.send(["op": "tools", "tools": tools]) }
+    func offer(_ tools: JSONValue) async throws { try await root.channel.send(["op": "tools", "tools": tools]) }
 
     deinit { close() }
 

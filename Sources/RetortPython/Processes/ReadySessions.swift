@@ -21,10 +21,10 @@ actor ReadySessions {
         defer { fill() }
         // One that died while it waited is passed over.
         while let session = ready.popLast() {
-            if (try? session.offer(tools)) != nil { return session }
+            if (try? await session.offer(tools)) != nil { return session }
         }
         let session = try await start()
-        try session.offer(tools)
+        try await session.offer(tools)
         return session
     }
 

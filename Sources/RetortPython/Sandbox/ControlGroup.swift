@@ -31,6 +31,7 @@ struct ControlGroup: Sendable {
         let home = URL(fileURLWithPath: String(mount)).appendingPathComponent(String(own))
         var reason = "no group may be made below \(home.path)"
         for parent in [home, home.deletingLastPathComponent()] where parent.path.hasPrefix(String(mount)) {
+            Self.removeLeftovers(in: parent)
             let folder = parent.appendingPathComponent("retort-\(getpid())-\(UUID().uuidString.prefix(8))")
             guard (try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)) != nil
             else {
@@ -49,6 +50,18 @@ struct ControlGroup: Sendable {
             }
         }
         throw Unavailable(description: reason)
+    }
+
+    /// Removes the groups of processes that were killed. The kernel keeps those that still hold a process.
+    static func removeLeftovers(in parent: URL) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: parent.path)) ?? []
+        for name in names {
+            let parts = name.split(separator: "-")
+            guard parts.count == 3, parts[0] == "retort", let pid = pid_t(parts[1]), pid > 0,
+                kill(pid, 0) != 0, errno == ESRCH
+            else { continue }
+            _ = rmdir(parent.appendingPathComponent(name).path)
+        }
     }
 
     private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }

@@ -26,7 +26,7 @@ struct PythonInstallation: Sendable {
     init(_ python: URL?) async throws {
         executable = try python ?? Self.locate()
         let result = try await Command.run(executable.path, ["-s", "-P", "-c", Self.question], seconds: 20)
-        guard result.status == 0, let answer = try? JSONDecoder().decode(Answer.self, from: result.output) else {
+        guard result.status == 0, let answer = try? JSONCoding.decoder.decode(Answer.self, from: result.output) else {
             throw PythonError.cannotStart(path: executable.path, reason: result.errorText)
         }
         guard answer.version.lexicographicallyPrecedes([3, 11]) == false else {

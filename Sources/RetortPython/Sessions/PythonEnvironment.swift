@@ -35,7 +35,8 @@ public actor PythonEnvironment: Environment {
     }
 
     /// Runs a program. Whatever the program does is in the observation.
-    /// - Throws: `PythonError` when the session is closed or cannot be had, `CancellationError`.
+    /// - Throws: `PythonError` when the session is closed or cannot be had, what a tool threw that halts the run,
+    ///   `CancellationError`.
     public func perform(_ action: Action) async throws -> Observation {
         let trial = try await begin(action, holdingEffects: false)
         guard case .finished(let observation) = trial.progress else { throw PythonError.closed }
@@ -60,14 +61,17 @@ public actor PythonEnvironment: Environment {
         if isTentative { session.holdFiles(candidate) } else { session.allowFiles(candidate) }
         var run = PythonRun(
             candidate, of: parent, tools: tools, limits: limits, notice: isNew ? Self.lostNotice : "")
-        let stop = await withTaskCancellationHandler {
-            await run.start(program, seed: stepCount, holdingEffects: isTentative)
-        } onCancel: {
-            candidate.kill()
-        }
-        if Task.isCancelled {
+        let stop: PythonRun.Stop
+        do {
+            stop = try await withTaskCancellationHandler {
+                try await run.start(program, seed: stepCount, holdingEffects: isTentative)
+            } onCancel: {
+                candidate.kill()
+            }
+            try Task.checkCancellation()
+        } catch {
             session.end(candidate)
-            throw CancellationError()
+            throw error
         }
         return PythonTrial(stop, of: run, in: candidate, session: session, origin: self, since: start)
     }
@@ -156,10 +160,17 @@ public actor PythonEnvironment: Environment {
         }
         guard let process = trial.process, let session = trial.session else { throw PythonError.closed }
         session.allowFiles(process)
-        let (observation, finished) = await withTaskCancellationHandler {
-            await trial.resumed()
-        } onCancel: {
-            process.kill()
+        let observation: Observation
+        let finished: PythonTrial
+        do {
+            (observation, finished) = try await withTaskCancellationHandler {
+                try await trial.resumed()
+            } onCancel: {
+                process.kill()
+            }
+        } catch {
+            session.end(process)
+            throw error
         }
         settle(finished)
         try Task.checkCancellation()
@@ -218,9 +229,9 @@ struct PythonTrial: Trial {
     }
 
     /// The trial at its end, its effects having happened.
-    func resumed() async -> (Observation, PythonTrial) {
+    func resumed() async throws -> (Observation, PythonTrial) {
         guard var run else { return (Observation(text: "", outcome: .success), self) }
-        let observation = await run.resume()
+        let observation = try await run.resume()
         let finished = PythonTrial(
             .finished(observation), of: run, in: process, session: session, origin: origin, since: start)
         return (observation, finished)

@@ -15,6 +15,7 @@ struct PythonRun {
     private let limits: PythonLimits
     private let clock: ProgramClock
     private var calls: [ToolCall] = []
+    private var callCount = 0
     private var pending: (name: String, arguments: [String: JSONValue])?
     /// What was printed so far.
     private(set) var output: String
@@ -34,29 +35,30 @@ struct PythonRun {
     }
 
     /// Starts the program and follows it to its first stop.
-    mutating func start(_ program: String, seed: Int, holdingEffects isTentative: Bool) async -> Stop {
+    /// - Throws: what a tool threw that ends the run; the process then still waits for its answer.
+    mutating func start(_ program: String, seed: Int, holdingEffects isTentative: Bool) async throws -> Stop {
         var frame: [String: JSONValue] = [
             "op": "run", "code": .string(program), "seed": .integer(seed), "output": .integer(limits.outputCharacters),
         ]
         if let clock = limits.clock { frame["clock"] = .number(clock) }
-        guard (try? process.channel.send(.object(frame))) != nil else { return .finished(await broken()) }
+        guard (try? await process.channel.send(.object(frame))) != nil else { return .finished(await broken()) }
         clock.start()
-        return await follow(holdingEffects: isTentative)
+        return try await follow(holdingEffects: isTentative)
     }
 
     /// Goes on after a stop before an effect, which now happens.
-    mutating func resume() async -> Observation {
+    /// - Throws: what a tool threw that ends the run.
+    mutating func resume() async throws -> Observation {
         if let pending {
             self.pending = nil
-            let call = await tools.answer(pending.name, pending.arguments)
-            guard reply(call) else { return await broken() }
+            guard await reply(try await answer(pending.name, pending.arguments)) else { return await broken() }
         }
         clock.start()
-        guard case .finished(let observation) = await follow(holdingEffects: false) else { return await broken() }
+        guard case .finished(let observation) = try await follow(holdingEffects: false) else { return await broken() }
         return observation
     }
 
-    private mutating func follow(holdingEffects isTentative: Bool) async -> Stop {
+    private mutating func follow(holdingEffects isTentative: Bool) async throws -> Stop {
         defer { clock.stop() }
         while let event = await process.channel.next() {
             guard case .frame(let frame) = event else {
@@ -70,11 +72,11 @@ struct PythonRun {
             case "call":
                 clock.stop()
                 let (name, arguments) = (frame["name"]?.string ?? "", frame["arguments"]?.object ?? [:])
-                if isTentative, tools.isExternal(name) {
+                if isTentative, callCount < tools.limit, tools.isExternal(name) {
                     pending = (name, arguments)
                     return .held(ToolCall(name: name, arguments: arguments))
                 }
-                guard reply(await answer(name, arguments)) else { return .finished(await broken()) }
+                guard await reply(try await answer(name, arguments)) else { return .finished(await broken()) }
                 clock.start()
             case "done":
                 survived = true
@@ -85,22 +87,23 @@ struct PythonRun {
         return .finished(await broken())
     }
 
-    private func answer(_ name: String, _ arguments: [String: JSONValue]) async -> ToolCall {
-        if calls.count >= tools.limit {
-            var call = ToolCall(name: name, arguments: arguments)
-            call.error = "a program may call tools \(tools.limit) times"
-            return call
+    private mutating func answer(_ name: String, _ arguments: [String: JSONValue]) async throws -> ToolCall {
+        callCount += 1
+        // What a program in a loop still wants to call is not kept: its arguments could fill the memory and the store.
+        guard callCount <= tools.limit else {
+            return ToolCall(name: name, arguments: [:], error: "a program may call tools \(tools.limit) times")
         }
-        return await tools.answer(name, arguments)
+        return try await tools.answer(name, arguments)
     }
 
     /// Whether the answer could be sent.
-    private mutating func reply(_ call: ToolCall) -> Bool {
-        calls.append(call)
+    private mutating func reply(_ call: ToolCall) async -> Bool {
+        // Of those beyond the limit the first is enough.
+        if callCount <= tools.limit + 1 { calls.append(call) }
         let frame: JSONValue =
             call.error.map { ["op": "return", "error": .string($0)] }
             ?? ["op": "return", "value": call.result ?? .null]
-        return (try? process.channel.send(frame)) != nil
+        return (try? await process.channel.send(frame)) != nil
     }
 
     // MARK: Ends

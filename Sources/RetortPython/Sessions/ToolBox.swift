@@ -5,12 +5,16 @@ import RetortCore
 final class ToolBox: Sendable {
     /// Calls allowed in one program.
     let limit: Int
+    private let seconds: Double
     private let tools: [String: any Tool]
-    private let results = PureResults()
+    private let results: PureResults
 
-    init(_ tools: [any Tool], limit: Int) {
+    /// - Parameter seconds: the longest a call may take.
+    init(_ tools: [any Tool], limit: Int, seconds: Double = 120) {
         self.limit = limit
+        self.seconds = seconds
         self.tools = Dictionary(tools.map { ($0.specification.name, $0) }, uniquingKeysWith: { first, _ in first })
+        results = PureResults(seconds: seconds)
     }
 
     /// What the worker makes functions of.
@@ -22,18 +26,18 @@ final class ToolBox: Sendable {
     func isExternal(_ name: String) -> Bool { tools[name]?.specification.effect == .external }
 
     /// Makes a call; what fails is in the record.
-    func answer(_ name: String, _ arguments: [String: JSONValue]) async -> ToolCall {
+    /// - Throws: what halts the run, such as a hole in a tape or a spent budget; `CancellationError`.
+    func answer(_ name: String, _ arguments: [String: JSONValue]) async throws -> ToolCall {
         var call = ToolCall(name: name, arguments: arguments)
         do {
             guard let tool = tools[name] else { throw ToolError.unknownTool(name, known: Array(tools.keys)) }
             let checked = try tool.specification.validated(arguments)
             switch tool.specification.effect {
-            case .external: call.result = try await tool.call(checked)
-            case .pure:
-                let key = try name + String(decoding: JSONCoding.encoder.encode(checked), as: UTF8.self)
-                call.result = try await results.result(for: key) { try await tool.call(checked) }
+            case .external: call.result = try await tool.call(checked, seconds: seconds)
+            case .pure: call.result = try await results.result(of: tool, checked)
             }
         } catch {
+            if error.endsRun { throw error }
             call.error = "\(error)"
         }
         return call
@@ -42,20 +46,57 @@ final class ToolBox: Sendable {
 
 /// Results by call, each computed once however many ask at the same time. Failures are not kept.
 private actor PureResults {
-    private var results: [String: Task<JSONValue, any Error>] = [:]
-    private static let limit = 4096
+    /// A call under way, or its result.
+    private struct Entry {
+        let task: Task<JSONValue, any Error>
+        var waiting = 0
+        var bytes = 0
+    }
 
-    func result(for key: String, _ compute: @escaping @Sendable () async throws -> JSONValue) async throws -> JSONValue
-    {
-        let isNew = results[key] == nil
-        if isNew, results.count >= Self.limit { results.removeAll() }
-        let task = results[key] ?? Task { try await compute() }
-        results[key] = task
+    private var entries: [String: Entry] = [:]
+    private var bytes = 0
+    private let seconds: Double
+    private static let mostResults = 4096
+    private static let mostBytes = 64 << 20
+
+    init(seconds: Double) { self.seconds = seconds }
+
+    func result(of tool: any Tool, _ arguments: [String: JSONValue]) async throws -> JSONValue {
+        let key = "\(tool.specification.name) \(ExactJSON.text(.object(arguments)))"
+        let task = entries[key]?.task ?? Task { [seconds] in try await tool.call(arguments, seconds: seconds) }
+        entries[key, default: Entry(task: task)].waiting += 1
+        let result: Result<JSONValue, any Error>
         do {
-            return try await task.value
+            // The call outlives a candidate that no longer waits for it, but not the last of them.
+            let limit = seconds + 5
+            guard let value = try await withDeadline(seconds: limit, grace: 0, { try await task.value }) else {
+                throw ToolError.late(tool: tool.specification.name, seconds: seconds)
+            }
+            result = .success(value)
         } catch {
-            results[key] = nil
-            throw error
+            result = .failure(error)
+        }
+        leave(key, task, result)
+        return try result.get()
+    }
+
+    private func leave(_ key: String, _ task: Task<JSONValue, any Error>, _ result: Result<JSONValue, any Error>) {
+        guard var entry = entries[key], entry.task == task else { return }
+        entry.waiting -= 1
+        switch result {
+        case .success(let value):
+            if entry.bytes == 0 {
+                entry.bytes = key.utf8.count + ExactJSON.text(value).utf8.count
+                bytes += entry.bytes
+            }
+            entries[key] = entry
+        case .failure:
+            entries[key] = entry.waiting > 0 ? entry : nil
+            if entry.waiting == 0 { task.cancel() }
+        }
+        if entries.count > Self.mostResults || bytes > Self.mostBytes {
+            entries = entries.filter { $0.value.waiting > 0 }
+            bytes = entries.values.reduce(0) { $0 + $1.bytes }
         }
     }
 }

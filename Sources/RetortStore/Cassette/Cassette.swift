@@ -6,7 +6,8 @@ import RetortCore
 ///
 /// A reply is found by the whole of its request: for a model the chat, the settings and the seed; for a tool its name and
 /// arguments. The interpreter is not on tape, for it computes the same again. While recording, a request that is on the
-/// tape already is answered from it, so that a run that was killed goes on with the replies it had.
+/// tape already is answered from it, so that a run that was killed goes on with the replies it had; only tools with effects
+/// outside are asked anew.
 ///
 /// ```swift
 /// let cassette = try Cassette(folder.appendingPathComponent("cassette.sqlite"), .record)
@@ -92,9 +93,14 @@ public final class Cassette: Sendable {
     }
 
     /// Puts a reply on the tape. The first one stays, but a failure gives way.
-    func save(_ entry: Entry, to request: String, of speaker: String, occurrence: Int) async throws {
+    /// - Parameter occurrence: nil puts it behind all replies to the same request.
+    func save(_ entry: Entry, to request: String, of speaker: String, occurrence: Int?) async throws {
         try await using { database in
             try await database.write { database in
+                let next = try Int.fetchOne(
+                    database, sql: "SELECT max(occurrence) + 1 FROM reply WHERE hash = ? AND request = ?",
+                    arguments: [Self.hash(request), request])
+                let occurrence = occurrence ?? next ?? 0
                 try database.execute(
                     sql: """
                         INSERT INTO reply (hash, occurrence, speaker, request, reply, failed) VALUES (?, ?, ?, ?, ?, ?)

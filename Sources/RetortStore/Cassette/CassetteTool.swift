@@ -4,8 +4,9 @@ import Synchronization
 
 /// A tool whose results go through a tape. Errors are results too: the agent has seen them.
 ///
-/// A pure tool gives the same result each time. The calls of one with effects are told apart by their number among equal
-/// ones, so agents that make equal calls at the same time may exchange results.
+/// A pure tool gives the same result each time. A call of one with effects is made whenever it is asked for, and put behind
+/// the equal ones on the tape, those of a run that was killed included: an effect must happen. Replayed, equal calls get the
+/// results in that order, so agents that make equal calls at the same time may exchange results.
 final class CassetteTool: Tool {
     private let inner: any Tool
     private let cassette: Cassette
@@ -21,13 +22,14 @@ final class CassetteTool: Tool {
     func call(_ arguments: [String: JSONValue]) async throws -> JSONValue {
         let name = specification.name
         let key = ExactJSON.text(["tool": .string(name), "arguments": .object(arguments)])
+        let isExternal = specification.effect == .external
+        if isExternal, cassette.mode == .record { return try await perform(arguments, key, occurrence: nil) }
         let occurrence =
-            specification.effect == .pure
-            ? 0
-            : calls.withLock { calls in
+            isExternal
+            ? calls.withLock { calls in
                 calls[key, default: -1] += 1
                 return calls[key, default: 0]
-            }
+            } : 0
         if let entry = try await cassette.entry(key, occurrence: occurrence) {
             guard !entry.isFailure else { throw CassetteError.recordedFailure(entry.text) }
             return try ExactJSON.value(of: entry.text)
@@ -36,18 +38,26 @@ final class CassetteTool: Tool {
             throw CassetteError.missing(
                 file: cassette.path, speaker: "the tool \(name)", request: JSONValue.object(arguments).jsonText)
         }
+        return try await perform(arguments, key, occurrence: occurrence)
+    }
+
+    /// Makes the call and puts what came of it on the tape.
+    /// - Parameter occurrence: its place among equal calls; nil behind the last.
+    private func perform(_ arguments: [String: JSONValue], _ key: String, occurrence: Int?) async throws -> JSONValue {
+        let name = specification.name
+        let result: JSONValue
         do {
-            let result = try await inner.call(arguments)
-            try await cassette.save(
-                .init(text: ExactJSON.text(result), isFailure: false), to: key, of: name,
-                occurrence: occurrence)
-            return result
+            result = try await inner.call(arguments)
         } catch {
-            if !(error is CancellationError), !Task.isCancelled, !(error is CassetteError) {
+            // What halts the run, or ended with it, says nothing about the call.
+            if !error.endsRun {
                 try await cassette.save(
                     .init(text: "\(error)", isFailure: true), to: key, of: name, occurrence: occurrence)
             }
             throw error
         }
+        try await cassette.save(
+            .init(text: ExactJSON.text(result), isFailure: false), to: key, of: name, occurrence: occurrence)
+        return result
     }
 }

@@ -8,8 +8,7 @@ public enum JSONFile {
     public static func value(_ file: URL) throws -> JSONValue {
         guard let data = try? Data(contentsOf: file) else { throw JSONFileError.missing(file: file.path) }
         do {
-            let marked = data.starts(with: [0xEF, 0xBB, 0xBF]) ? data.dropFirst(3) : data
-            return try ExactJSON.value(of: marked)
+            return try ExactJSON.value(of: data)
         } catch {
             throw JSONFileError.malformed(file: file.path, reason: "\(error)")
         }

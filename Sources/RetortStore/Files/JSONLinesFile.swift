@@ -50,7 +50,10 @@ public struct JSONLinesFile: Sendable {
             let record: Record
             do {
                 record = try ExactJSON.decode(type, from: line)
+                if let value = record as? JSONValue, value.array != nil { throw JSONLinesError.list(file.path, number) }
             } catch {
+                if Self.beginsList(line), number == 1 { throw JSONLinesError.list(file.path, number) }
+                if error is JSONLinesError { throw error }
                 let isTorn = !isEnded && !Self.isJSON(line)
                 if isTorn, tornEnd == .leaveOut {
                     account.tornLine = number
@@ -68,13 +71,17 @@ public struct JSONLinesFile: Sendable {
 
     /// Calls `body` with each line's value, or with why it has none, and the line's number: for files of which a spoilt
     /// line is left out and named.
-    /// - Throws: `JSONLinesError.missing`, and what `body` throws.
+    /// - Throws: `JSONLinesError` for a file that is missing or is one JSON list, and what `body` throws.
     func forEachValue(_ body: (Result<JSONValue, JSONLinesError>, Int) throws -> Void) throws {
         try forEachLine { line, number, isEnded in
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
             let value: Result<JSONValue, JSONLinesError>
             do {
-                value = .success(try ExactJSON.value(of: line))
+                let read = try ExactJSON.value(of: line)
+                if read.array != nil, number == 1 { throw JSONLinesError.list(file.path, number) }
+                value = .success(read)
+            } catch  where Self.beginsList(line) && number == 1 {
+                throw JSONLinesError.list(file.path, number)
             } catch {
                 let reason = isEnded ? "\(error)" : "the file ends in the middle of this record"
                 value = .failure(.malformed(file: file.path, line: number, reason: reason))
@@ -104,7 +111,7 @@ public struct JSONLinesFile: Sendable {
             let last = pieces.popLast() ?? Data()
             for piece in pieces {
                 number += 1
-                try body(Self.withoutMark(rest + piece, number), number, true)
+                try body((rest + piece).withoutMark(number), number, true)
                 rest = Data()
             }
             rest += last
@@ -113,11 +120,11 @@ public struct JSONLinesFile: Sendable {
                     file: file.path, line: number + 1, reason: "it is longer than \(Self.longestLine) bytes")
             }
         }
-        if !rest.isEmpty { try body(Self.withoutMark(rest, number + 1), number + 1, false) }
+        if !rest.isEmpty { try body(rest.withoutMark(number + 1), number + 1, false) }
     }
 
-    private static func withoutMark(_ line: Data, _ number: Int) -> Data {
-        number == 1 && line.starts(with: [0xEF, 0xBB, 0xBF]) ? Data(line.dropFirst(3)) : line
+    private static func beginsList(_ line: Data) -> Bool {
+        line.first { !" \t".utf8.contains($0) } == UInt8(ascii: "[")
     }
 
     private static func isJSON(_ line: Data) -> Bool {
@@ -137,5 +144,21 @@ public struct JSONLinesFile: Sendable {
         case ExactJSONError.alike: "\(error)"
         default: "it is not valid JSON"
         }
+    }
+}
+
+extension Data {
+    /// The first line without a byte-order mark, any other as it is.
+    fileprivate func withoutMark(_ line: Int) -> Data {
+        line == 1 && starts(with: [0xEF, 0xBB, 0xBF]) ? Data(dropFirst(3)) : self
+    }
+}
+
+extension JSONLinesError {
+    /// A line that begins or holds a list, as a file does that is one JSON value.
+    static func list(_ file: String, _ line: Int) -> JSONLinesError {
+        .malformed(
+            file: file, line: line,
+            reason: "it is a list, and a .jsonl file has one record a line; name a file that is one JSON list .json")
     }
 }

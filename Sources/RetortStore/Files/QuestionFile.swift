@@ -65,7 +65,7 @@ public struct QuestionFile: Sendable {
     ///   - repeats: what becomes of a question that stands in the file before.
     ///   - fields: the names of a record's members.
     ///   - tornEnd: what a JSON Lines file that was cut means.
-    /// - Throws: `JSONLinesError` or `QuestionFileError` that names the file and the line or record.
+    /// - Throws: `JSONFileError`, `JSONLinesError` or `QuestionFileError` that names the file and the line or record.
     public init(
         _ file: URL, family: AgentTask.Family, split: String, repeats: Repeats = .keep,
         tornEnd: JSONLinesFile.TornEnd = .refuse, fields: Fields = .usual
@@ -119,10 +119,8 @@ public struct QuestionFile: Sendable {
     }
 
     private static func examples(_ file: URL) throws -> [JSONValue] {
-        guard let data = try? Data(contentsOf: file) else { throw JSONLinesError.missing(file: file.path) }
-        guard let content = try? JSONCoding.decoder.decode(JSONValue.self, from: data),
-            let examples = content["examples"]?.array ?? content.array
-        else {
+        let content = try JSONFile.value(file)
+        guard let examples = content["examples"]?.array ?? content.array else {
             throw QuestionFileError.noExamples(file: file.path)
         }
         return examples

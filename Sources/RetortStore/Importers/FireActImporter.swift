@@ -62,7 +62,7 @@ public enum FireActImporter {
     /// Cuts the text at its labels. A line without a label goes on with what the line before it said.
     private static func turns(of output: String) -> [Turn] {
         var fields: [(label: String, text: String)] = []
-        for line in output.split(separator: "\n", omittingEmptySubsequences: false) {
+        for line in output.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }) {
             if let label = ["Thought", "Action", "Observation"].first(where: { line.hasPrefix("\($0):") }) {
                 fields.append((label, line.dropFirst(label.count + 1).trimmingCharacters(in: .whitespaces)))
             } else if fields.isEmpty {

@@ -88,7 +88,7 @@ public struct ToRARecord: Sendable, Hashable {
             return Observation(
                 text: "", outcome: .executionError(type: "NotRecorded", message: "the record holds no output"))
         }
-        let last = output.split(separator: "\n").last ?? ""
+        let last = output.split(whereSeparator: { $0 == "\n" || $0 == "\r\n" }).last ?? ""
         if let error = last.wholeMatch(of: /([A-Za-z_][\w.]*(?:Error|Exception|Interrupt))(?::\s*(.*))?/) {
             let type = error.output.1.split(separator: ".").last.map(String.init) ?? String(error.output.1)
             return Observation(

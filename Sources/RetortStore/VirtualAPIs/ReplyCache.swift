@@ -112,7 +112,11 @@ public struct ReplyCache: VirtualAPIs {
 /// StableToolBench's cache files: `{"str(input)": {"error", "response"}}`, the input as Python writes it.
 enum PublishedReplies {
     static func of(_ name: VirtualAPIName, in folder: URL?) -> [(input: JSONValue, reply: VirtualReply)] {
-        guard let folder else { return [] }
+        // A name that is a path would lead out of the folder.
+        let parts = [name.category, name.tool, name.api]
+        guard let folder, !parts.contains(where: { $0.isEmpty || $0.hasPrefix(".") || $0.contains("/") }) else {
+            return []
+        }
         for tool in ["\(name.tool)_for_\(name.category)", name.tool] {
             let file = folder.appendingPathComponent("\(name.category)/\(tool)/\(name.api).json")
             guard let data = try? Data(contentsOf: file), let records = try? ExactJSON.value(of: data).object else {

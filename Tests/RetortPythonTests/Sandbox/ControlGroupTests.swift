@@ -23,6 +23,23 @@ struct ControlGroupTests {
         }
     }
 
+    @Test("what killed processes left is removed, and nothing of those that live")
+    func leftovers() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let gone = pid_t.max
+        let names = [
+            "retort-\(getpid())-A", "retort-\(gone)-B", "retort-\(gone)-full", "other-\(gone)-C", "retort-x-D",
+        ]
+        for name in names + ["retort-\(gone)-full/child"] {
+            try FileManager.default.createDirectory(
+                at: folder.appendingPathComponent(name), withIntermediateDirectories: true)
+        }
+        ControlGroup.removeLeftovers(in: folder)
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(Set(left) == Set(names).subtracting(["retort-\(gone)-B"]))
+    }
+
     @Test("the report says whether there is one")
     func reported() async throws {
         let python = try await PythonInterpreter(readySessions: 0)

@@ -275,6 +275,24 @@ extension HostileProgram {
         .init("names", seen: "gaierror", "Error", program: "socket.getaddrinfo('example.com', 80)\nprint('reached')"),
         .init("a listener", seen: "PermissionError", program: "socket.create_server(('', 0))\nprint('reached')"),
         .init(
+            "datagrams to a path that is a socket", seen: "PermissionError",
+            program:
+                "a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\nprint('reached')\na.sendto(b'x', '/dev/log')"
+        ),
+        .init(
+            "packets in order to a path", seen: "PermissionError",
+            program: "socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)\nprint('reached')"),
+        .init(
+            "an address with every descriptor", seen: "done",
+            program:
+                "a, b = socket.socketpair()\nfor fd in range(64):\n    try: socket.socket(fileno=os.dup(fd)).sendto(b'x', '/dev/log'); print('reached')\n    except (OSError, TypeError): pass\nprint('done')"
+        ),
+        .init(
+            "a raw datagram by address", seen: denied,
+            program:
+                "a, b = socket.socketpair()\naddress = ctypes.create_string_buffer(110)\nprint(call(44, a.fileno(), b'x', 1, 0, address, 110))"
+        ),
+        .init(
             "connecting an inherited socket anew", seen: "done",
             program:
                 "for fd in range(64):\n    try: socket.socket(fileno=os.dup(fd)).connect(('127.0.0.1', 22)); print('reached')\n    except (OSError, TypeError): pass\nprint('done')"

@@ -46,6 +46,31 @@ struct SandboxTests {
         #expect(await python.processCount() == 0)
     }
 
+    @Test("programs may talk to themselves over a pair")
+    func pairs() async throws {
+        let session = try await Self.restricted.value.session()
+        let seen = try await session.perform(
+            .code("import socket\na, b = socket.socketpair()\na.sendall(b'hi')\nprint(b.recv(2))"))
+        #expect(seen.text == "b'hi'")
+        let loop = "import asyncio\nasync def f(): return 7\nprint(asyncio.run(f()))"
+        #expect(try await session.perform(.code(loop)).text == "7")
+        await session.close()
+    }
+
+    @Test("when the host is gone, so are programs that sleep", arguments: [SandboxLevel.isolated, .restricted])
+    func orphans(level: SandboxLevel) async throws {
+        let python = try await PythonInterpreter(limits: PythonLimits(seconds: 600), requiring: level, atMost: level)
+        let session = try await python.session(tools: [EchoTool()])
+        let asleep = Task { try await session.perform(.code("import time\necho('x')\ntime.sleep(600)")) }
+        for _ in 0..<500 where await python.processCount() < 4 { try await Task.sleep(for: .milliseconds(10)) }
+        // What kill -9 does: the kernel closes the host's end of the first socket.
+        await python.leave()
+        for _ in 0..<500 where await python.processCount() > 0 { try await Task.sleep(for: .milliseconds(20)) }
+        #expect(await python.processCount() == 0)
+        #expect(try await asleep.value.outcome.isFailure)
+        await session.close()
+    }
+
     @Test(
         "what is open here is not open in the interpreter: a connection that is closed is closed",
         arguments: [SandboxLevel.isolated, .restricted])

@@ -4,6 +4,7 @@ Started by Retort with a control socket on descriptor 3. Frames are a 4-byte lit
 object. A frame from the host may carry one descriptor: the socket on which a new process is to talk; a session's first
 frame carries the listener of its seccomp filter. Only JSON crosses the boundary.
 """
+import _thread
 import ast
 import base64
 import gc
@@ -18,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 import traceback
 
@@ -28,6 +30,10 @@ sys.path.pop(0)
 
 VERSION = 2
 DEPTH = 64
+DIGITS = 100_000
+# In bytes of JSON: of an answer, and of the arguments of one call of a tool.
+ANSWER_LIMIT = 4 << 20
+ARGUMENTS_LIMIT = 1 << 20
 EVERY_SIGNAL = signal.valid_signals()
 
 
@@ -48,54 +54,86 @@ class Channel:
 
     def receive(self):
         """The next frame and its descriptor, or (None, None) when the host has closed the socket."""
-        header, fds, _, _ = socket.recv_fds(self.sock, 4, 1)
-        while header and len(header) < 4:
-            more = self.sock.recv(4 - len(header))
-            header = header + more if more else b""
-        if not header:
-            return None, None
-        (left,) = struct.unpack("<I", header)
-        parts = []
-        while left:
-            part = self.sock.recv(min(left, 1 << 16))
-            if not part:
+        try:
+            header, fds, _, _ = socket.recv_fds(self.sock, 4, 1)
+            while header and len(header) < 4:
+                more = self.sock.recv(4 - len(header))
+                header = header + more if more else b""
+            if not header:
                 return None, None
-            parts.append(part)
-            left -= len(part)
+            (left,) = struct.unpack("<I", header)
+            parts = []
+            while left:
+                part = self.sock.recv(min(left, 1 << 16))
+                if not part:
+                    return None, None
+                parts.append(part)
+                left -= len(part)
+        except ConnectionError:
+            return None, None
         return json.loads(b"".join(parts)), fds[0] if fds else None
 
     def send(self, message):
-        body = json.dumps(message, ensure_ascii=True, allow_nan=False).encode()
-        self.sock.sendall(struct.pack("<I", len(body)) + body)
+        body = text_of(message).encode()
+        try:
+            self.sock.sendall(struct.pack("<I", len(body)) + body)
+        except ConnectionError:
+            os._exit(0)  # the host has gone: nobody is left to tell
+
+
+def text_of(message):
+    return json.dumps(message, ensure_ascii=True, allow_nan=False)
 
 
 def to_json(value, depth=0):
-    """A value as JSON without loss of kind; what JSON has no form for becomes its text."""
+    """A value as JSON without loss of kind; what JSON has no form for becomes its text.
+
+    Raises what the value's own methods raise. Those of subclasses of Python's own types are not asked.
+    """
     if depth > DEPTH:
         return "…"
-    if value is None or isinstance(value, bool):
+    if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return plain(value)
     if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**63 else {"$int": str(value)}
+        if int.bit_length(value) > DIGITS * 3.3219281:
+            raise ValueError(f"an integer of more than {DIGITS:,} digits")
+        return int.__int__(value)
     if isinstance(value, float):
-        value = float(value)
+        value = float.__float__(value)
         if math.isfinite(value):
             return value
         return {"$float": "nan" if value != value else "inf" if value > 0 else "-inf"}
     if isinstance(value, dict):
-        return {str(to_json(k, depth + 1)): to_json(v, depth + 1) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_json(v, depth + 1) for v in value]
-    if isinstance(value, (set, frozenset)):
-        return [to_json(v, depth + 1) for v in sorted(value, key=repr)]
-    module = type(value).__module__ or ""
-    if module.startswith("numpy") and hasattr(value, "tolist"):
+        members = {key_of(k, depth): to_json(v, depth + 1) for k, v in dict.items(value)}
+        # A dictionary of the program's own is not taken for a number.
+        return {"$float": [members["$float"]]} if len(members) == 1 and "$float" in members else members
+    for kind in (list, tuple):
+        if isinstance(value, kind):
+            return [to_json(v, depth + 1) for v in kind.__iter__(value)]
+    for kind in (set, frozenset):
+        if isinstance(value, kind):
+            return [to_json(v, depth + 1) for v in sorted(kind.__iter__(value), key=repr)]
+    module = str(type(value).__module__ or "")
+    name = type(value).__name__
+    if module.startswith("pandas") and name in ("NAType", "NaTType"):
+        return None
+    if (module.startswith("numpy") or name in ("Series", "Index") and module.startswith("pandas")) and hasattr(value, "tolist"):
         return to_json(value.tolist(), depth + 1)
     if module.startswith("sympy") and getattr(value, "is_Integer", False):
         return to_json(int(value), depth + 1)
-    return to_json(str(value), depth + 1)
+    return plain(str(value))
+
+
+def key_of(key, depth):
+    key = to_json(key, depth + 1)
+    return key if isinstance(key, str) else str(key)
+
+
+def plain(text):
+    """A text as JSON can hold it, whatever its class makes of itself."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
 
 
 class Output(io.TextIOBase):
@@ -108,6 +146,7 @@ class Output(io.TextIOBase):
         return True
 
     def write(self, text):
+        text = str.__str__(text)
         kept = text[: self.left]
         self.left -= len(kept)
         self.cut += len(text) - len(kept)
@@ -129,7 +168,7 @@ class Silence:
     """A channel to nobody."""
 
     def send(self, message):
-        json.dumps(message, ensure_ascii=True, allow_nan=False).encode()
+        text_of(message).encode()
 
 
 REHEARSAL = '{"op": "run", "code": "for n in [0]:\\n    print(n)\\nn", "seed": 0, "output": 100}'
@@ -226,9 +265,9 @@ class Session:
     def run(self, frame):
         self.is_settled = False
         self.output = Output(self.channel, frame["output"])
-        sys.stdout = sys.stderr = self.output
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self.output
         sys.setrecursionlimit(1000)
-        sys.set_int_max_str_digits(100_000)
+        sys.set_int_max_str_digits(DIGITS)
         seed(frame["seed"])
         if "clock" in frame:
             stop_clock(float(frame["clock"]))
@@ -252,16 +291,34 @@ class Session:
             ballast.close()
             if not final:
                 done["error"] = describe(error)
-        if final and final[0] is None:
-            self.output.write("final_answer(None) does not end the task: it is not an answer.\n")
-        elif final:
-            done["final"] = to_json(final[0])
+        if final:
+            self.conclude(final[0], done)
         try:
             self.output.flush()
         except BaseException:
             pass
         done["cut"] = self.output.cut
         return done
+
+    def conclude(self, answer, done):
+        """Puts an answer into the last frame. One that cannot be read is an error of the program's, who may mend it."""
+        try:
+            value = to_json(answer)
+            size = len(text_of(value))
+            if size > ANSWER_LIMIT:
+                raise ValueError(f"it has {size:,} bytes as JSON; {ANSWER_LIMIT:,} are allowed")
+        except BaseException as error:
+            done["error"] = describe(error)
+            done["error"]["line"] = None
+            message = done["error"]["message"]
+            done["error"]["message"] = f"final_answer's argument cannot be read ({message}); give a text, a number or a list"
+            return
+        if value is not None:
+            done["final"] = value
+        elif answer is None:
+            self.output.write("final_answer(None) does not end the task: it is not an answer.\n")
+        else:
+            self.output.write("final_answer of a missing value does not end the task: it is not an answer.\n")
 
     def rehearse(self):
         """Runs a program of no effect before a real one comes: a fork's first program is slowed by the pages that it is
@@ -290,8 +347,12 @@ class Session:
 
         def call(*args, **kwargs):
             bound = signature.bind(*args, **kwargs).arguments
+            arguments = {name: to_json(value) for name, value in bound.items()}
+            size = len(text_of(arguments))
+            if size > ARGUMENTS_LIMIT:
+                raise ValueError(f"{tool['name']}(): its arguments have {size:,} bytes as JSON; {ARGUMENTS_LIMIT:,} are allowed")
             self.output.flush()
-            self.channel.send({"op": "call", "name": tool["name"], "arguments": to_json(bound)})
+            self.channel.send({"op": "call", "name": tool["name"], "arguments": arguments})
             reply, _ = self.channel.receive()
             if reply is None:
                 os._exit(0)
@@ -319,10 +380,9 @@ def final_answer(record):
 
 def from_json(value):
     if isinstance(value, dict):
-        if len(value) == 1 and "$int" in value:
-            return int(value["$int"])
         if len(value) == 1 and "$float" in value:
-            return float(value["$float"])
+            inner = value["$float"]
+            return {"$float": from_json(inner[0])} if isinstance(inner, list) else float(inner)
         return {k: from_json(v) for k, v in value.items()}
     return [from_json(v) for v in value] if isinstance(value, list) else value
 
@@ -339,28 +399,37 @@ def execute(code, names):
 
 def short_repr(value, limit):
     try:
-        text = value if isinstance(value, str) else repr(value)
+        text = plain(value if isinstance(value, str) else repr(value))
     except BaseException as error:
-        text = f"<{type(value).__name__} without a repr: {type(error).__name__}>"
-    text = text.encode("utf-8", "backslashreplace").decode()
+        text = f"<{name_of(value)} without a repr: {name_of(error)}>"
     return text if len(text) <= limit else f"{text[:limit]}… [{len(text) - limit} characters left out]"
 
 
+def name_of(value):
+    """The name of a value's class, which its metaclass may deny."""
+    try:
+        return plain(type.__dict__["__name__"].__get__(type(value)))[:200]
+    except BaseException:
+        return "object"
+
+
 def describe(error):
-    line = None
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename == "<program>":
-            line = frame.lineno
-    if isinstance(error, SyntaxError) and error.filename == "<program>":
-        line = error.lineno
-        message = error.msg
-    else:
-        try:
-            message = str(error)
-        except BaseException:
-            message = ""
-    message = message.encode("utf-8", "backslashreplace").decode()[:1000]
-    return {"type": type(error).__name__, "message": message, "line": line}
+    """An exception in words, whatever its own methods do."""
+    line, message = None, ""
+    try:
+        # An exception's own attributes may be properties of the program's.
+        trace = BaseException.__dict__["__traceback__"].__get__(error)
+        for frame in traceback.extract_tb(trace):
+            if frame.filename == "<program>":
+                line = frame.lineno
+        if isinstance(error, SyntaxError) and error.filename == "<program>":
+            line = error.lineno
+            message = plain(str(error.msg))
+        else:
+            message = plain(str(error))
+    except BaseException:
+        pass
+    return {"type": name_of(error), "message": message[:1000], "line": line if type(line) is int else None}
 
 
 def seed(value):
@@ -417,7 +486,11 @@ def stop_clock(now):
 
 def start_session(zygote, fd, configuration):
     """Forks a session that talks on the socket `fd`. Returns in the zygote only."""
-    if os.fork():
+    try:
+        pid = os.fork()
+    except OSError:
+        pid = -1  # the host sees the socket close
+    if pid:
         os.close(fd)
         return
     try:
@@ -430,16 +503,25 @@ def start_session(zygote, fd, configuration):
         os.chdir("/tmp" if configuration["namespaces"] else "/")
         channel = Channel(socket.socket(fileno=fd))
         confinement.close_all_but({fd})
+        nowhere = os.open("/dev/null", os.O_WRONLY)
         confinement.default_signals()
         confinement.limit_resources(configuration)
         confinement.drop_privileges()
         hello = {"op": "hello", "pid": os.getpid(), "version": VERSION}
         hello["landlock"] = confinement.landlock(configuration["readable"], configuration["writable"])
         listen_and_greet(channel, hello, configuration)
+        # From here on programs run; the host's terminal is not theirs.
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    except ConnectionError:
+        os._exit(0)  # the host has gone meanwhile
     except BaseException as error:
         os.write(2, f"retort worker: {error}\n".encode())
         os._exit(1)
-    Session(channel).serve()
+    try:
+        Session(channel).serve()
+    except BaseException:
+        os._exit(1)  # a program broke what the session stands on; the host sees the socket close
 
 
 def listen_and_greet(channel, hello, configuration):
@@ -454,6 +536,27 @@ def listen_and_greet(channel, hello, configuration):
     confinement.filter_calls(base64.b64decode(configuration["noPassing"]), listen=False)
 
 
+def refuse_threads(*_, **__):
+    raise RuntimeError(
+        "can't start new thread: a program here runs in one thread; call the function itself, or go through the work in a loop"
+    )
+
+
+def forbid_threads():
+    """Says in Python's words what the system call filter would only refuse: a session is forked, and threads are not."""
+    for module in (_thread, threading):
+        for name in ("start_new_thread", "start_new", "start_joinable_thread"):
+            for found in (name, f"_{name}"):
+                if hasattr(module, found):
+                    setattr(module, found, refuse_threads)
+
+
+def end_all():
+    """The host is gone, and so is everything that came from here: programs that sleep, too."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main():
     # Nobody waits for sessions: the kernel reaps them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -461,7 +564,8 @@ def main():
     os.environ.clear()
     import collections, datetime, fractions, itertools, re, statistics  # noqa: E401, F401 - warmed for every session
 
-    for name in ("numpy", "numpy.random", "sympy"):
+    forbid_threads()
+    for name in ("numpy", "numpy.random", "sympy", "pandas"):
         try:
             __import__(name)
         except ImportError:
@@ -476,8 +580,12 @@ def main():
     while True:
         frame, fd = control.receive()
         if frame is None:
-            os._exit(0)
+            end_all()
         start_session(control, fd, configuration)
 
 
-main()
+try:
+    main()
+except Exception as error:
+    os.write(2, f"retort worker: {type(error).__name__}: {error}\n".encode())
+    os._exit(1)

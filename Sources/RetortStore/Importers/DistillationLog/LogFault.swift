@@ -20,6 +20,9 @@ public enum LogFault: String, Codable, Sendable, CaseIterable {
     case hintInPrompt = "the prompt shows the reference solution"
     case gluedTurns = "an output and an error were glued together"
     case repeatedQuestion = "the question stands in the log before"
+    case windowsLineEnds = "lines ended as those of Windows do"
+    /// smolagents' planning steps: nothing was run for them.
+    case planJoined = "a plan stood between the turns; it became the beginning of the next thought"
 }
 
 /// A record that cannot be put right.
@@ -30,4 +33,5 @@ enum LogRejection: String, Error {
     case noLog = "the record has neither messages nor an error"
     case noTurns = "the messages hold no turn of the model"
     case notText = "a message holds something else than text"
+    case unknownRole = "a message's role is none that smolagents writes"
 }

@@ -74,8 +74,7 @@ struct LogRecord {
             known
             ?? AgentTask(
                 id: "\(source)-\(members["id"]?.text ?? String(StableHash.of(question), radix: 16))",
-                question: question,
-                answers: (reference.flatMap { $0 == .null ? nil : [$0.text] }) ?? [], family: family)
+                question: question, answers: reference.map(answers) ?? [], family: family)
         for key in ["level", "type", "split", "dataset_name"] where task.metadata[key] == nil {
             task.metadata[key] = members[key]
         }
@@ -84,6 +83,17 @@ struct LogRecord {
         reported["metadata"] = log?["metadata"]
         if !reported.isEmpty { task.metadata["reported"] = .object(reported) }
         return task
+    }
+
+    /// The accepted answers: of a list each, also of one that became a text with everything else.
+    private func answers(_ reference: JSONValue) -> [String] {
+        if case .array(let elements) = reference { return elements.flatMap(answers) }
+        if let text = reference.string, faults.contains(.valuesAsText) || faults.contains(.wholeRecordAsText),
+            text.hasPrefix("["), let elements = PythonText.value(of: text)?.array
+        {
+            return elements.flatMap(answers)
+        }
+        return reference == .null || reference == "" ? [] : [reference.text]
     }
 
     private var verdict: Verdict? {
@@ -104,7 +114,7 @@ struct LogRecord {
     }
 
     private func reason(_ trajectory: inout Trajectory) {
-        let text = members["response"]?.string ?? ""
+        let text = (members["response"]?.string ?? "").replacing("\r\n", with: "\n")
         var (thought, action) = ActionParser.reasonedTurn(text)
         if let answer { (thought, action) = (thought.isEmpty ? text : thought, .answer(answer)) }
         func tokens(_ name: String) -> Int { if case .integer(let count) = members[name] { count } else { 0 } }

@@ -15,40 +15,94 @@ struct LogTurns {
     init(_ messages: [JSONValue]) throws(LogRejection) {
         var turn: String?
         var observations: [String] = []
+        var plans: [String] = []
+        let read = try Self.read(messages, &faults)
         func flush(_ steps: inout [Step], _ faults: inout Set<LogFault>) {
-            if let turn { steps.append(Self.step(turn, observations, &faults)) }
+            if let turn {
+                var step = Self.step(turn, observations, &faults)
+                if !plans.isEmpty, step.action.code != nil {
+                    step.thought = (plans + [step.thought]).filter { !$0.isEmpty }.joined(separator: "\n\n")
+                    faults.insert(.planJoined)
+                    plans = []
+                }
+                steps.append(step)
+            }
             (turn, observations) = (nil, [])
         }
-        for value in messages {
-            let message = try Self.message(value, &faults)
+        for (index, message) in read.enumerated() {
             switch message.role {
+            // Some models have no role for calls; the call repeats the program of the turn before it.
+            case "assistant" where turn != nil && message.text.hasPrefix("Calling tools:"): break
             case "assistant":
                 flush(&steps, &faults)
-                turn = message.text
-            case "tool-response": observations.append(message.text)
+                if Self.isPlan(message, before: index + 1 < read.count ? read[index + 1] : nil) {
+                    plans.append(message.text.trimmingBlanks)
+                } else {
+                    turn = message.text
+                }
+            case "tool-response", "tool", "function", "observation", "ipython", "environment":
+                observations.append(message.text)
+            case "user" where message.text.hasPrefix(Self.afterPlan): break
             // Logs that went through the training set's rewriting say `user` for observations.
             case "user" where turn != nil: observations.append(message.text)
             case "user": if message.text.contains("<reference>") { faults.insert(.hintInPrompt) }
-            // The call repeats the program of the turn before it.
-            default: break
+            case "system", "developer", "tool-call": break
+            default: throw .unknownRole
             }
         }
         flush(&steps, &faults)
+        if !plans.isEmpty { steps.append(Self.unrun(plans)) }
+    }
+
+    /// What smolagents says behind a plan.
+    private static let afterPlan = "Now proceed and carry out this plan."
+    /// How its plans begin, in its versions.
+    private static let planBeginnings = [
+        "Here are the facts I know and the plan of action",
+        "Here are the facts I know and my new/updated plan of action",
+        "I still need to solve the task I was given:", "[FACTS LIST]", "[PLAN]", "Here is the plan of action",
+        "1. Facts survey", "## 1. Facts survey", "# 1. Facts survey",
+    ]
+
+    /// Whether the model planned, and nothing was run: smolagents' planning step.
+    private static func isPlan(_ message: Message, before next: Message?) -> Bool {
+        if let next, next.role == "user", next.text.hasPrefix(afterPlan) { return true }
+        let start = message.text.trimmingBlanks
+        guard planBeginnings.contains(where: start.hasPrefix) else { return false }
+        // A turn that was run has a call or a result behind it.
+        return next.map { !["tool-call", "tool-response", "tool", "function"].contains($0.role) } ?? true
+    }
+
+    /// Plans that no turn followed.
+    private static func unrun(_ plans: [String]) -> Step {
+        let reason = "the log ends behind a plan"
+        return Step(
+            thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
+            observation: Observation(text: "", outcome: .parseError(reason)))
+    }
+
+    private static func read(_ messages: [JSONValue], _ faults: inout Set<LogFault>) throws(LogRejection) -> [Message] {
+        var read: [Message] = []
+        for message in messages { read.append(try Self.message(message, &faults)) }
+        return read
     }
 
     private static func message(_ value: JSONValue, _ faults: inout Set<LogFault>) throws(LogRejection) -> Message {
         var role = value["role"]?.string ?? ""
         if role.hasPrefix("MessageRole.") {
             faults.insert(.roleSpelling)
-            role = role.dropFirst("MessageRole.".count).lowercased().replacing("_", with: "-")
+            role = String(role.dropFirst("MessageRole.".count))
         }
-        if let text = value["content"]?.string { return Message(role: role, text: text) }
-        var text = ""
+        role = role.lowercased().replacing("_", with: "-")
+        var text = value["content"]?.string ?? ""
         for part in value["content"]?.array ?? [] {
             guard let piece = part["text"]?.string else { throw .notText }
             text += piece
         }
-        return Message(role: role, text: text)
+        // As one character of Swift's a line end of Windows would be none of those looked for below.
+        let plain = text.replacing("\r\n", with: "\n")
+        if plain.unicodeScalars.count != text.unicodeScalars.count { faults.insert(.windowsLineEnds) }
+        return Message(role: role, text: plain)
     }
 
     private static func step(_ turn: String, _ observations: [String], _ faults: inout Set<LogFault>) -> Step {

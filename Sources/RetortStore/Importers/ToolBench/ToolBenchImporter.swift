@@ -123,7 +123,7 @@ public struct ToolBenchImporter: Sendable {
     /// A rationale and the decision that ends it; nil when there is none.
     private static func plan(_ text: String) -> (thought: String, decision: RoleDecision)? {
         for decision in RoleDecision.allCases {
-            for end in ["\n \(decision.text)", " \(decision.text)"] where text.hasSuffix(end) {
+            for end in ["\r\n", "\n", ""].map({ "\($0) \(decision.text)" }) where text.hasSuffix(end) {
                 return (String(text.dropLast(end.count)), decision)
             }
         }

@@ -1,0 +1,292 @@
+/// A block of code in a model's text.
+struct CodeBlock {
+    /// Whether it stands between `<code>` and `</code>`.
+    let isTagged: Bool
+    /// Whether it is Python, or says nothing of its language, and holds anything.
+    let isProgram: Bool
+    let program: String
+    /// What stands before the block in its first line.
+    let label: String
+    /// The number of its first line.
+    let line: Int
+    /// The number of the line behind it.
+    let after: Int
+    /// Whether the text's lines end as those of Windows do.
+    let endsInReturn: Bool
+}
+
+/// How a block of code begins.
+struct BlockOpening {
+    private enum Form {
+        /// Three or more of a character, as in CommonMark. `column` is where they begin, counted in blanks.
+        case fence(mark: Unicode.Scalar, length: Int, column: Int)
+        /// All of it in one line.
+        case line
+        case tag
+    }
+
+    private let form: Form
+    private let isPython: Bool
+    private let label: String
+    /// What stands behind the opening in its line and is part of the program.
+    private let rest: String?
+    /// Whether the text's lines end as those of Windows do.
+    private let endsInReturn: Bool
+
+    private static let labels = ["Thought:", "Code:", "**Thought:**", "**Code:**"]
+    private static let python: Set<String> = ["", "py", "python", "python3", "py3", "ipython", "ipython3", "tool_code"]
+
+    /// The opening in a line, behind labels or nothing; nil when there is none.
+    init?(_ line: String) {
+        let scalars = Array(line.unicodeScalars)
+        endsInReturn = scalars.last == "\r"
+        let (start, column) = Self.start(of: line)
+        let head = scalars[start...]
+        label = String(String.UnicodeScalarView(scalars[..<start]))
+        if head.starts(with: "<code>".unicodeScalars) {
+            (form, isPython, rest) = (.tag, true, Self.text(head.dropFirst(6)))
+            return
+        }
+        guard let mark = head.first, mark == "`" || mark == "~" else { return nil }
+        let length = head.prefix { $0 == mark }.count
+        guard length >= 3 else { return nil }
+        let info = Self.text(head.dropFirst(length)).trimmed
+        if mark == "`", info.contains("`") {
+            guard let content = Self.oneLine(info, length) else { return nil }
+            let (language, code) = Self.split(content)
+            let isNamed = Self.python.contains(language) && !language.isEmpty
+            (form, isPython, rest) = (
+                .line, isNamed || !Self.others.contains(language), isNamed ? code : content
+            )
+            return
+        }
+        let (language, more) = Self.split(info)
+        form = .fence(mark: mark, length: length, column: column)
+        isPython = Self.python.contains(language)
+        // A program that begins in the fence's own line, not the attributes of a block.
+        rest = isPython && !more.isEmpty && !Self.areAttributes(more) ? more : nil
+    }
+
+    /// A tag within a line, for texts that have no other program.
+    init?(inline line: String) {
+        guard let mark = line.firstRange(of: "<code>") else { return nil }
+        endsInReturn = line.unicodeScalars.last == "\r"
+        (form, isPython) = (.tag, true)
+        label = String(line[..<mark.lowerBound])
+        rest = String(line[mark.upperBound...])
+    }
+
+    /// Whether a program may follow.
+    var isProgram: Bool { isPython }
+
+    // MARK: The opening line
+
+    /// Where a line's block begins, behind labels, list marks and blanks, and how many blanks deep its lines stand.
+    private static func start(of line: String) -> (offset: Int, column: Int) {
+        let scalars = Array(line.unicodeScalars)
+        var (at, column, isLabelled) = (0, 0, false)
+        func skipBlanks() {
+            while at < scalars.count, scalars[at] == " " || scalars[at] == "\t" {
+                column = scalars[at] == "\t" ? column / 4 * 4 + 4 : column + 1
+                at += 1
+            }
+        }
+        skipBlanks()
+        while let label = labels.first(where: { scalars[at...].starts(with: $0.unicodeScalars) }) {
+            at += label.unicodeScalars.count
+            isLabelled = true
+            skipBlanks()
+        }
+        if !isLabelled, let mark = line.prefixMatch(of: /[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)/) {
+            let width = mark.output.unicodeScalars.count
+            return (width, width)
+        }
+        // Not CommonMark's, but models do open a block at the end of a line of prose.
+        let rest = text(scalars[at...])
+        let opening = /(?:<code>|`{3,}(?:py|python3?|ipython|tool_code))\s*$/.ignoresCase()
+        if let mark = rest.firstMatch(of: opening), mark.range.lowerBound > rest.startIndex,
+            !rest[..<mark.range.lowerBound].contains("```")
+        {
+            return (at + rest[..<mark.range.lowerBound].unicodeScalars.count, 0)
+        }
+        return (at, isLabelled ? 0 : column)
+    }
+
+    /// What stands before the backticks that close a block in its own line; nil when they do not.
+    private static func oneLine(_ info: String, _ length: Int) -> String? {
+        let text = EndMark.removed(from: info)
+        let closing = text.unicodeScalars.reversed().prefix { $0 == "`" }.count
+        guard closing >= length else { return nil }
+        let content = String(text.dropLast(closing)).trimmed
+        return content.contains("```") ? nil : content
+    }
+
+    /// The language and the rest: of `python title="a"`, `{.python #id}`, `python:a.py`, `py {1,3}`.
+    private static func split(_ info: String) -> (language: String, rest: String) {
+        let bare = info.drop { $0 == "{" || $0 == "." }
+        let language = bare.prefix { $0.isLetter || $0.isNumber || "_+-#".contains($0) }
+        return (language.lowercased(), String(bare.dropFirst(language.count)).trimmed)
+    }
+
+    /// Whether each word is an attribute as writers of fences use them, and none a piece of a program.
+    private static func areAttributes(_ words: String) -> Bool {
+        let attribute =
+            #/(?:\{[^}]*\}?|\[[^\]]*\]|[\w.:-]+=(?:"[^"]*"|'[^']*'|[^\s"']+)|[.#:,][^\s(]*|[\w/-]+\.\w{1,5}|[\w:-]+|\})/#
+        var rest = words[...]
+        var count = 0
+        while !rest.isEmpty {
+            guard let match = rest.prefixMatch(of: attribute) else { return false }
+            rest = rest[match.range.upperBound...]
+            guard rest.isEmpty || rest.first?.isWhitespace == true || rest.first == "}" else { return false }
+            rest = rest.drop(while: \.isWhitespace)
+            // Words alone are names of options, but `import math` is a program.
+            if match.output.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" }) { count += 1 }
+        }
+        return count <= 1 && !["pass", "break", "continue", "return"].contains(words)
+    }
+
+    /// Languages that models fence and that are not to run.
+    private static let others: Set<String> = [
+        "json", "bash", "sh", "shell", "console", "text", "txt", "output", "html", "xml", "yaml", "yml", "sql", "js",
+        "javascript", "ts", "typescript", "c", "cpp", "java", "rust", "go", "swift", "markdown", "md", "latex", "tex",
+        "math", "diff", "csv", "toml", "ini", "r", "julia", "plaintext",
+    ]
+
+    private static func text(_ scalars: some Collection<Unicode.Scalar>) -> String {
+        String(String.UnicodeScalarView(scalars))
+    }
+
+    // MARK: The block
+
+    /// The block that begins in a line.
+    func block(in lines: [String], at line: Int) -> CodeBlock {
+        let (body, after): (String, Int)
+        switch form {
+        case .line: (body, after) = (rest ?? "", line + 1)
+        case .tag: (body, after) = tagged(lines, line)
+        case .fence(let mark, let length, let column):
+            let (content, next) = fenced(lines, line + 1, mark, length)
+            let program = content.map { Self.dedented($0, by: column) }
+            (body, after) = (
+                (program.isEmpty && rest == nil ? [""] : (rest.map { [$0] } ?? []) + program)
+                    .joined(separator: "\n"), next
+            )
+        }
+        return CodeBlock(
+            isTagged: { if case .tag = form { true } else { false } }(), isProgram: isPython && !body.trimmed.isEmpty,
+            program: body, label: label, line: line, after: after, endsInReturn: endsInReturn)
+    }
+
+    /// A line without the end that the opening line has, too.
+    private func unended(_ line: String) -> String {
+        endsInReturn && line.unicodeScalars.last == "\r" ? String(line.unicodeScalars.dropLast()) : line
+    }
+
+    /// The lines up to the closing fence, and the line after it.
+    private func fenced(
+        _ lines: [String], _ start: Int, _ mark: Unicode.Scalar, _ length: Int
+    ) -> (content: [String], after: Int) {
+        var scanner = PythonScanner()
+        if let rest { _ = scanner.places(in: Array(rest.unicodeScalars)) }
+        var closingInString: Int?
+        func content(to end: Int, _ last: String = "") -> [String] {
+            lines[start..<end].map(unended) + (last.trimmed.isEmpty ? [] : [last])
+        }
+        for index in lines.indices.dropFirst(start) {
+            let closes = Self.isClosing(lines[index], mark, length)
+            if closes, !isPython || !scanner.isInString { return (content(to: index), index + 1) }
+            if closes { closingInString = closingInString ?? index }
+            let line = Array(lines[index].unicodeScalars)
+            let places = isPython ? scanner.places(in: line) : line.map { _ in .code }
+            // Some models close right behind the last statement; outside its strings no program has backticks.
+            if mark == "`", let at = Self.closing(in: line, places, length) {
+                return (content(to: index, Self.text(line[..<at])), index + 1)
+            }
+        }
+        // A string that never ends holds nothing together.
+        if scanner.isInString, let closingInString { return (content(to: closingInString), closingInString + 1) }
+        var open = lines.dropFirst(start).map(unended)
+        while let last = open.last, EndMark.removed(from: last).trimmed.isEmpty { open.removeLast() }
+        if let last = open.popLast() { open.append(EndMark.removed(from: last)) }
+        return (open, lines.count)
+    }
+
+    /// Whether a line is a closing fence, or one with marks of a turn's end behind it.
+    private static func isClosing(_ line: String, _ mark: Unicode.Scalar, _ length: Int) -> Bool {
+        let bare = line.trimmed
+        let run = bare.unicodeScalars.prefix { $0 == mark }.count
+        guard run >= length else { return false }
+        return bare.dropFirst(run).wholeMatch(of: /(?:\s*<[^<>\s]{1,40}>)*\s*/) != nil
+    }
+
+    /// Where backticks outside strings and comments end a line.
+    private static func closing(in line: [Unicode.Scalar], _ places: [PythonScanner.Place], _ length: Int) -> Int? {
+        let bare = Array(EndMark.removed(from: text(line)).unicodeScalars)
+        let run = bare.reversed().prefix { $0 == "`" }.count
+        guard run >= length else { return nil }
+        let at = bare.count - run
+        return places[at] == .code && !text(line[..<at]).contains("```") ? at : nil
+    }
+
+    /// The text up to `</code>`, and the line after it.
+    private func tagged(_ lines: [String], _ line: Int) -> (program: String, after: Int) {
+        var scanner = PythonScanner()
+        var content: [String] = []
+        var closingInString: (content: [String], after: Int)?
+        func program(_ lines: [String]) -> String {
+            var lines = lines[...]
+            if lines.first?.trimmed.isEmpty == true { lines.removeFirst() }
+            if lines.last?.trimmed.isEmpty == true { lines.removeLast() }
+            let text = lines.joined(separator: "\n")
+            // Some models fence what they tag.
+            let first = lines.first { !$0.trimmed.isEmpty } ?? ""
+            guard first.trimmed.hasPrefix("```"), let inner = FencedBlocks(text) else { return text }
+            return inner.programs.joined(separator: "\n\n")
+        }
+        for index in lines.indices.dropFirst(line) {
+            let text = unended(index == line ? rest ?? "" : lines[index])
+            let scalars = Array(text.unicodeScalars)
+            let places = scanner.places(in: scalars)
+            for mark in text.ranges(of: "</code>") {
+                let at = text.unicodeScalars.distance(
+                    from: text.unicodeScalars.startIndex, to: mark.lowerBound)
+                let before = content + [String(text[..<mark.lowerBound])]
+                if places[at] != .string { return (program(before), index + 1) }
+                closingInString = closingInString ?? (before, index + 1)
+            }
+            content.append(text)
+        }
+        if scanner.isInString, let (before, after) = closingInString { return (program(before), after) }
+        while let last = content.last, EndMark.removed(from: last).trimmed.isEmpty { content.removeLast() }
+        if let last = content.popLast() { content.append(EndMark.removed(from: last)) }
+        return (program(content), lines.count)
+    }
+
+    /// A line that stands so many blanks less deep, as CommonMark reads the lines of an indented fence.
+    private static func dedented(_ line: String, by columns: Int) -> String {
+        var rest = line.unicodeScalars[...]
+        var column = 0
+        while column < columns, let blank = rest.first, blank == " " || blank == "\t" {
+            column = blank == "\t" ? column / 4 * 4 + 4 : column + 1
+            rest.removeFirst()
+        }
+        return String(repeating: " ", count: max(column - columns, 0)) + String(rest)
+    }
+}
+
+/// Words by which models end their turns, and which are not the program's.
+enum EndMark {
+    private static let marks = [
+        "<end_code>", "<end_action>", "<end_of_turn>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "</s>",
+    ]
+
+    /// A text without blanks and marks behind it.
+    static func removed(from text: String) -> String {
+        var rest = text[...]
+        while true {
+            while let last = rest.last, last.isWhitespace { rest.removeLast() }
+            guard let mark = marks.first(where: { rest.hasSuffix($0) }) else { return String(rest) }
+            rest = rest.dropLast(mark.count)
+        }
+    }
+}
