@@ -34,7 +34,8 @@ inline float exponential(float x) {
     return sum * __builtin_bit_cast(float, scale);
 }
 
-inline float sigmoid(float x) { return 1 / (1 + exponential(-x)); }
+// Far below zero the exponential stops growing, and what is left would not vanish beside a huge factor.
+inline float sigmoid(float x) { return x < -87 ? 0 : 1 / (1 + exponential(-x)); }
 
 // Both gates are x · σ(k): the sigmoid linear unit with k = x, the Gaussian one, in its approximation with tanh, with
 // k = 2 √(2/π) (x + 0.044715 x³).

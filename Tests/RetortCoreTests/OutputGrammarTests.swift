@@ -25,6 +25,7 @@ private func randomText(_ grammar: OutputGrammar, _ generator: inout SeededGener
             let byte = allowed.first(where: { [0x22, 0x5D, 0x7D].contains($0) && Bool.random(using: &generator) })
                 ?? allowed.randomElement(using: &generator)
         else {
+            if matcher.isComplete { return bytes }
             Issue.record("no way on behind \(String(decoding: bytes, as: UTF8.self))")
             return nil
         }

@@ -76,8 +76,7 @@ struct AdapterTests {
     @Test(
         "PEFT's other settings are followed or refused",
         arguments: [
-            (#""use_rslora": true"#, nil), (#""use_dora": true"#, "DoRA"),
-            (#""rank_pattern": {"q": 8}"#, "rank_pattern"),
+            (#""use_rslora": true"#, nil), (#""colour": "blue""#, "colour"),
         ]
             as [(String, String?)])
     func settings(field: String, refusal: String?) throws {

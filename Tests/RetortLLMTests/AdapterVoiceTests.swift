@@ -100,10 +100,13 @@ struct AdapterVoiceTests {
         let scene = try Scene()
         try scene.bringAll()
         var request = GenerationRequest(messages: messages, maximumTokens: 16)
-        let alone = try await LocalModel(folder: scene.adapter).complete(request)[0]
-        let model = try LocalModel(folder: scene.base, options: .init(adapters: ["own": scene.adapter]))
+        let alone = try await LocalModel(folder: scene.adapter, options: .init(weights: .float32)).complete(request)[0]
+        let model = try LocalModel(
+            folder: scene.base, options: .init(weights: .float32, adapters: ["own": scene.adapter]))
         let base = try await model.complete(request)[0]
-        #expect(try await LocalModel(folder: scene.base).complete(request)[0].text == base.text)
+        #expect(
+            try await LocalModel(folder: scene.base, options: .init(weights: .float32)).complete(request)[0].text
+                == base.text)
         request.adapter = "own"
         let beside = try await model.complete(request)[0]
         #expect(beside.text == alone.text)
@@ -145,7 +148,10 @@ struct FolderExportTests {
         #expect(
             try written.network().scores(of: ids, at: ids.indices).floats()
                 == network.scores(of: ids, at: ids.indices).floats())
-        #expect(written.tokenizer.encode("1234 x", specials: .asText).count == 3)
+        let sample = "1234 x"
+        #expect(
+            written.tokenizer.encode(sample, specials: .asText)
+                == checkpoint.tokenizer.encode(sample, specials: .asText))
         #expect(written.endTokens == checkpoint.endTokens)
     }
 

@@ -33,7 +33,7 @@ struct GGUFTests {
         "phi3": ["attn_norm", "attn_qkv", "attn_output", "ffn_norm", "ffn_up", "ffn_down"],
     ]
 
-    @Test("every family has llama.cpp's names, with every tensor in its shape", arguments: Family.all)
+    @Test("every family has llama.cpp's names, with every tensor in its shape", arguments: Family.exportable)
     func names(family: Family) throws {
         let (file, network, _) = try export(family)
         let architecture = try #require(file.keys["general.architecture"]?.string)
@@ -61,7 +61,7 @@ struct GGUFTests {
         #expect(file.tensors["blk.0.ffn_down.weight"]?.storage == (precision == .q8_0 ? 1 : storage))
     }
 
-    @Test("Gemma's norms, kept as their difference from one, are stored whole", arguments: Family.all)
+    @Test("Gemma's norms, kept as their difference from one, are stored whole", arguments: Family.exportable)
     func norms(family: Family) throws {
         let (file, _, _) = try export(family)
         let isGemma = family.testDescription.hasPrefix("Gemma")
@@ -127,7 +127,7 @@ struct GGUFTests {
 
     @Test("positions are stretched by what the family stretches them with")
     func positions() throws {
-        let (llama, _, _) = try export(Family.all[2])
+        let (llama, _, _) = try export(try #require(Family.all.first { $0.testDescription == "Llama 3.1" }))
         #expect(llama.tensors["rope_freqs.weight"]?.shape == [4])
         #expect(llama.floats("rope_freqs.weight")?.last == 8)
         let (phi, _, remarks) = try export(
@@ -231,5 +231,12 @@ struct GGUFTests {
 extension Array {
     fileprivate func chunks(of size: Int) -> [[Element]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0..<$0 + size]) }
+    }
+}
+
+extension Family {
+    /// Those that llama.cpp computes.
+    fileprivate static let exportable = all.filter {
+        !["Qwen2 with windows", "Llama stretched by YaRN"].contains($0.testDescription)
     }
 }

@@ -31,15 +31,18 @@ struct AdapterServingTests {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
         let adapters = try adapters(["caller", "planner"], in: folder)
-        let model = try LocalModel(folder: seedling, identity: "1m", options: .init(weights: .float32, adapters: adapters))
+        let model = try LocalModel(
+            folder: seedling, identity: "1m", options: .init(weights: .float32, adapters: adapters))
         var catalogue = ModelCatalogue()
         try catalogue.add("1m", model)
         var expected: [String: String] = [:]
         let request = GenerationRequest(messages: [Message(.user, "hello")], maximumTokens: 12)
-        expected["1m"] = try await LocalModel(folder: seedling, options: .init(weights: .float32)).complete(request)[0].text
+        expected["1m"] = try await LocalModel(folder: seedling, options: .init(weights: .float32)).complete(request)[0]
+            .text
         for (name, place) in adapters {
             try catalogue.add(name, model, adapter: name)
-            expected[name] = try await LocalModel(folder: place, options: .init(weights: .float32)).complete(request)[0].text
+            expected[name] = try await LocalModel(folder: place, options: .init(weights: .float32)).complete(request)[0]
+                .text
         }
         #expect(throws: CatalogueError.taken("planner")) { try catalogue.add("planner", model) }
         #expect(Set(expected.values).count == 3)

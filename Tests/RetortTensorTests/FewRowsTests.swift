@@ -64,7 +64,11 @@ struct FewRowsTests {
                 let together = try x.linears(projections)
                 let alone = try projections.map { try x.linears([$0])[0] }
                 #expect(try together.map { try $0.floats() } == alone.map { try $0.floats() })
-                #expect(together.map(\.shape) == projections.map { [rows, $0.weight.rank == 4 ? $0.weight.shape[0] * 16 : $0.weight.shape[0]] })
+                #expect(
+                    together.map(\.shape)
+                        == projections.map {
+                            [rows, $0.weight.rank == 4 ? $0.weight.shape[0] * 16 : $0.weight.shape[0]]
+                        })
             }
             #expect(try x.linears([whole[1]])[0].floats() == x.linear(weights[1], bias: bias).floats())
         }

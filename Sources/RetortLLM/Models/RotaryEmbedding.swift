@@ -97,12 +97,14 @@ struct RotaryEmbedding {
     private let dimension: Int
     private let frequencies: Tensor
     private let amplitude: Double
+    private let device: Device
 
     /// - Parameter dimension: of one head; even.
     init(_ plan: RotaryPlan, dimension: Int, device: Device) throws {
         self.plan = plan
         self.dimension = dimension
         frequencies = try Tensor(plan.frequencies(dimension: dimension).map(Float.init)).to(device: device)
+        self.device = device
         amplitude = plan.amplitude
     }
 
@@ -112,8 +114,12 @@ struct RotaryEmbedding {
         let frequencies = try frequencies(at: positions)
         let half = try positions.to(.float32).reshaped([shape[0], 1, shape[1], 1]) * frequencies
         let full = try Tensor.concatenated([half, half], axis: -1)
-        guard amplitude != 1 else { return Angles(cosine: try full.cos().to(dtype), sine: try full.sin().to(dtype)) }
-        return Angles(cosine: try (full.cos() * amplitude).to(dtype), sine: try (full.sin() * amplitude).to(dtype))
+        // In float32 the last bit would depend on how many positions there are: libtorch computes what fills a register otherwise
+        // than the rest.
+        let exact = device == .cpu ? try full.to(.float64) : full
+        let (cosine, sine) = (try exact.cos().to(.float32), try exact.sin().to(.float32))
+        guard amplitude != 1 else { return Angles(cosine: try cosine.to(dtype), sine: try sine.to(dtype)) }
+        return Angles(cosine: try (cosine * amplitude).to(dtype), sine: try (sine * amplitude).to(dtype))
     }
 
     /// The frequencies, which a dynamic plan takes from the text's length.

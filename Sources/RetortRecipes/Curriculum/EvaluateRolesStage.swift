@@ -1,8 +1,8 @@
 import Foundation
 import RetortAgents
 import RetortCore
-import RetortLLM
 import RetortEvaluation
+import RetortLLM
 import RetortStore
 
 /// Runs the agent of a curriculum on the test tasks, with one search.

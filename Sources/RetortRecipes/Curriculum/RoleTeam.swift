@@ -14,7 +14,8 @@ struct RoleTeam {
         for (base, roles) in adapted {
             guard let base else { continue }
             let adapters = Dictionary(uniqueKeysWithValues: roles.map { ($0.key.rawValue, $0.value.folder) })
-            let model = try LocalModel(folder: base, options: .evaluation(samples: concurrency, adapters: adapters, weights: weights))
+            let model = try LocalModel(
+                folder: base, options: .evaluation(samples: concurrency, adapters: adapters, weights: weights))
             for role in roles { models[role.key] = RoleModel(model, adapter: role.key.rawValue) }
         }
         let whole = Dictionary(grouping: players.filter { $0.value.base == nil }) { $0.value.folder }

@@ -33,7 +33,8 @@ public struct RecipeRun: Sendable {
     ///     `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` a line.
     /// - Throws: `RunError` when another process works in the folder or its manifest cannot be read.
     public init(
-        _ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted, keepingSamples samples: Bool = false
+        _ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted,
+        keepingSamples samples: Bool = false
     ) throws {
         let folder = try RunFolder(url)
         // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.

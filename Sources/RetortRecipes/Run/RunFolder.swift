@@ -28,12 +28,20 @@ public final class RunFolder: Sendable {
         let file = url.appendingPathComponent("lock").path
         lock = open(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
         guard lock >= 0 else { throw RunError.cannotWrite(file, String(cString: strerror(errno))) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+        // A process that was just forked holds the lock of a run that has ended, until it has started its own program.
+        var isLocked = flock(lock, LOCK_EX | LOCK_NB) == 0
+        for _ in 0..<Self.lockTries where !isLocked {
+            usleep(50_000)
+            isLocked = flock(lock, LOCK_EX | LOCK_NB) == 0
+        }
+        guard isLocked else {
             close(lock)
             throw RunError.inUse(url.path)
         }
         self.url = url
     }
+
+    private static let lockTries = 40
 
     deinit { close(lock) }
 

@@ -442,7 +442,7 @@ extension HostileProgram {
             "too many tool calls", seen: "may call tools",
             program: "for n in range(1000): echo(str(n))\nprint('reached')"),
         .init(
-            "a giant argument", seen: "channel", "Broken", "stopped after",
+            "a giant argument", seen: "its arguments have", "channel", "Broken", "stopped after",
             program: "echo('x' * (100 << 20))\nprint('reached')"),
         .init(
             "an argument that is no JSON", seen: "must be of type",
