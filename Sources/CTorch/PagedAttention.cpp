@@ -283,8 +283,6 @@ struct Work {
         }
         for (int64_t head = 0; head < layer.key_heads; ++head) {
             auto *keys = layer.keys(page, head), *values = layer.values(page, head);
-            // What stood in a page before might be no number, which even a weight of zero does not hide.
-            if (slot == 0) std::fill(keys, keys + 2 * layer.half_page(), Number(0));
             const auto place_of_head = (place * layer.key_heads + head) * dimension;
             turn(k + place_of_head, k_norm, c, s, turned, dimension, layer.form.norm_epsilon, room);
             for (int64_t d = 0; d < dimension; ++d) {
@@ -294,7 +292,20 @@ struct Work {
         }
     }
 
+    // Pages that the pass begins: what stood there before might be no number, which even a weight of zero does not hide. Before
+    // threads share the tokens, as they may share a page.
+    void clear_new_pages() const {
+        for (const auto &sequence : sequences)
+            for (int64_t token = (page_tokens - sequence.first % page_tokens) % page_tokens; token < sequence.count;
+                 token += page_tokens)
+                for (int64_t head = 0; head < layer.key_heads; ++head) {
+                    auto *keys = layer.keys(sequence.table[(sequence.first + token) / page_tokens], head);
+                    std::fill(keys, keys + 2 * layer.half_page(), Number(0));
+                }
+    }
+
     void run() const {
+        clear_new_pages();
         Threads::run(tokens * (layer.heads + layer.key_heads) * layer.dimension / 16384, [&](int64_t number, int64_t count) {
             std::vector<float> room(layer.dimension);
             int64_t place = 0;
