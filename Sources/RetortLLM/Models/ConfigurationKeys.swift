@@ -12,7 +12,8 @@ extension ConfigurationFields {
 
     /// They say where a file comes from, how it is trained or what is given out beside scores.
     private static let harmless: Set<String> = [
-        "_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "model_name", "auto_map", "dtype",
+        "_name_or_path", "_model_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "model_name",
+        "auto_map", "dtype",
         "torch_dtype", "use_bfloat16", "torchscript", "initializer_range", "attention_dropout",
         "gradient_checkpointing",
         "use_cache", "cache_implementation", "return_dict", "output_hidden_states", "output_attentions",
