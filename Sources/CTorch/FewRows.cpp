@@ -8,7 +8,6 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <bit>
 
 #if defined(__x86_64__)
 
@@ -35,21 +34,6 @@ struct Halves {
     INLINE static __m512 floats(Sum sum) { return sum; }
 };
 
-// Signed bytes times 16-bit integers, exact in 32-bit integers: the inputs are scaled so that no sum overflows.
-struct Integers {
-    using Input = int16_t;
-    using Weight = int8_t;
-    using Sum = __m512i;
-    using Values = __m512i;
-    INLINE static Values load(const int16_t *from) { return _mm512_loadu_si512(from); }
-    INLINE static Values load(const int8_t *from) {
-        return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(from)));
-    }
-    INLINE static Sum zero() { return _mm512_setzero_si512(); }
-    INLINE static Sum add(Sum sum, Values a, Values b) { return _mm512_dpwssd_epi32(sum, a, b); }
-    INLINE static __m512 floats(Sum sum) { return _mm512_cvtepi32_ps(sum); }
-};
-
 // Numbers in four bits, each group of 32 with a scale and a lowest value, times bfloat16.
 struct Nibbles {
     using Input = c10::BFloat16;
@@ -60,10 +44,10 @@ struct Nibbles {
 template <typename Kind>
 struct Product {
     const typename Kind::Input *x;
-    // Of bytes, each row's scale; of nibbles, the sums of each row's groups; else null.
+    // Of nibbles, the sums of each row's groups; else null.
     const float *x_parts;
     const typename Kind::Weight *weight;
-    // Of bytes, each output's scale; of nibbles, scales and lowest values of its groups; else null.
+    // Of nibbles, scales and lowest values of its groups; else null.
     const c10::BFloat16 *scales;
     // May be null.
     const c10::BFloat16 *bias;
@@ -190,20 +174,17 @@ INLINE void tile(const Product<Nibbles> &p, int64_t row, int64_t output, float *
     sums.store(results);
 }
 
-// Sums `[count][Rows]` to y `[row…][output…]`: scaled, with bias, in bfloat16.
+// Sums `[count][Rows]` to y `[row…][output…]`, with bias, in bfloat16.
 template <int Rows, typename Kind>
 INLINE void write(const Product<Kind> &p, const float *results, int64_t row, int64_t output, int64_t count) {
     const __m512i offsets = _mm512_mullo_epi32(
         _mm512_set1_epi32(Rows), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     for (int64_t n = 0; n < count; n += 16) {
         const auto some = static_cast<__mmask16>(count - n >= 16 ? 0xffff : (1 << (count - n)) - 1);
-        constexpr bool bytes = std::is_same_v<Kind, Integers>;
-        const __m512 scales = bytes ? floats(some, p.scales + output + n) : _mm512_set1_ps(1);
         const __m512 bias = p.bias ? floats(some, p.bias + output + n) : _mm512_setzero_ps();
         for (int m = 0; m < Rows; ++m) {
-            __m512 values = _mm512_mask_i32gather_ps(bias, some, offsets, results + n * Rows + m, 4);
-            if constexpr (bytes) values = _mm512_mul_ps(values, _mm512_set1_ps(p.x_parts[row + m]));
-            const __m256bh halves = _mm512_cvtneps_pbh(_mm512_fmadd_ps(values, scales, bias));
+            const __m512 values = _mm512_mask_i32gather_ps(bias, some, offsets, results + n * Rows + m, 4);
+            const __m256bh halves = _mm512_cvtneps_pbh(_mm512_add_ps(values, bias));
             _mm256_mask_storeu_epi16(p.y + (row + m) * p.outputs + output + n, some, (__m256i)halves);
         }
     }
@@ -273,37 +254,10 @@ bool fits(const at::Tensor &x, const few_rows::Weights &weights, at::ScalarType 
     if (bias.defined() && (!is_plain(bias, at::kBFloat16) || bias.numel() != outputs)) return false;
     if (kind == at::kShort) return nibbles::is_packed(values, scales, inputs);
     if (values.size(1) != inputs) return false;
-    if (kind == at::kBFloat16) return !scales.defined();
-    return kind == at::kChar && is_plain(scales, at::kBFloat16) && scales.numel() == outputs;
+    return kind == at::kBFloat16 && !scales.defined();
 }
 
 const c10::BFloat16 *data(const at::Tensor &x) { return x.defined() ? x.const_data_ptr<c10::BFloat16>() : nullptr; }
-
-// Rows of numbers as 16-bit integers, and what each row's are to be multiplied by.
-struct Scaled {
-    std::vector<int16_t> values;
-    std::vector<float> scales;
-
-    // Rounding is at most 2^-16 of a row's largest value up to 4,000 inputs; with more the integers are smaller, so that
-    // `inputs / 16` products of 127 with the largest one stay within 32 bits.
-    AVX512 Scaled(const c10::BFloat16 *from, int64_t rows, int64_t inputs) : values(rows * inputs), scales(rows) {
-        const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / (127 * (inputs / 16 + 1)) - 1);
-        auto *into = values.data();
-        for (int64_t row = 0; row < rows; ++row, from += inputs, into += inputs) {
-            // As integers, since among these what is no number is the largest and so makes all products of the row none.
-            __m512i most = _mm512_setzero_si512();
-            for (int64_t k = 0; k < inputs; k += 16)
-                most = _mm512_max_epi32(most, _mm512_castps_si512(_mm512_abs_ps(floats(0xffff, from + k))));
-            const float top = std::bit_cast<float>(_mm512_reduce_max_epi32(most));
-            scales[row] = top / largest;
-            const __m512 factor = _mm512_set1_ps(top > 0 ? largest / top : 0);
-            for (int64_t k = 0; k < inputs; k += 16) {
-                const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(floats(0xffff, from + k), factor));
-                _mm256_storeu_si256(reinterpret_cast<__m256i *>(into + k), _mm512_cvtsepi32_epi16(rounded));
-            }
-        }
-    }
-};
 
 }
 
@@ -333,10 +287,7 @@ std::optional<std::vector<at::Tensor>> few_rows::linears(const at::Tensor &x, co
         }
         multiply(products);
     };
-    if (kind == at::kChar) {
-        const Scaled scaled(data(input), rows, inputs);
-        all(Integers(), scaled.values.data(), scaled.scales.data(), inputs);
-    } else if (kind == at::kShort) {
+    if (kind == at::kShort) {
         const nibbles::Inputs filled(data(input), rows, inputs);
         all(Nibbles(), filled.values.data(), filled.sums.data(), nibbles::filled(inputs));
     } else {

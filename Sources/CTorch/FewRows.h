@@ -13,8 +13,8 @@
 // kernels serve instead.
 namespace few_rows {
 
-// A matrix `[out, in]` in bfloat16, or in int8 with bfloat16 scales `[out]`, or as `pack_int4` makes it; bias `[out]` in
-// bfloat16, or undefined.
+// A matrix `[out, in]` in bfloat16, or as `pack_int4` makes it; bias `[out]` in bfloat16, or undefined. (int8 is laid out in blocks:
+// `BlockedProducts.h`.)
 struct Weights {
     at::Tensor values, scales, bias;
 };

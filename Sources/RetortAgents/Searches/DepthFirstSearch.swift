@@ -49,6 +49,7 @@ public struct DepthFirstSearch: Search {
             trajectory, policy: policy, environment: environment, seed: seed, emit: emit)
     }
 
+    /// Searches until a leaf answers or the tree is done, and leaves the path that was taken in `trajectory`.
     public func pursue(
         _ trajectory: inout Trajectory, in environment: inout any Environment, policy: any Policy, maximumSteps: Int,
         emit: @Sendable (RolloutEvent) -> Void
