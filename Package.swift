@@ -37,12 +37,19 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],
         [.copy("Resources/symbolic.py")]
     ),
-    ("RetortWorld", ["RetortCore", "RetortAgents"], []),
+    (
+        "RetortDomains",
+        [
+            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortEvaluation",
+            .product(name: "Yams", package: "Yams"),
+        ], []
+    ),
+    ("RetortWorld", ["RetortCore", "RetortAgents", "RetortDomains", "RetortRetrieval", "RetortPython", "RetortEvaluation"], []),
     (
         "RetortRecipes",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortLLM",
-            "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortWorld", crypto,
+            "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortDomains", "RetortWorld", crypto,
             .product(name: "Yams", package: "Yams"),
         ], []
     ),

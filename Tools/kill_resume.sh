@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/recipe.yaml" <<'RECIPE'
 name: kill
 seed: 7
-world: {seed: 1, people: 400, passages: 2, train: {factual: 120, math: 120}}
+domain: {world: {seed: 1, people: 400, passages: 2, train: {factual: 120, math: 120}}}
 students: [{name: 3m, base: seedlings/3m}]
 training:
   cot: {epochs: 1, learningRate: 1.5e-3, rowTokens: 2048, checkpointMinutes: 0}

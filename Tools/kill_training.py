@@ -26,7 +26,7 @@ TIMES = int(sys.argv[2]) if len(sys.argv) > 2 else 10
 RECIPE = """
 name: stops
 seed: 7
-world: {seed: 1, people: 100, passages: 1, train: {factual: 0, math: 60}}
+domain: {world: {seed: 1, people: 100, passages: 1, train: {factual: 0, math: 60}}}
 students: [{name: small, base: seedlings/1m}]
 training:
   cot: {epochs: 12, learningRate: 1e-3, rowTokens: 256, checkpointMinutes: 0.02}

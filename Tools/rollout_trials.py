@@ -29,7 +29,7 @@ NOISE = {"agent-slip": 0.3, "unreadable": 0.05}
 RECIPE = """
 name: trial
 seed: 7
-world: {{seed: 1, people: 600, passages: 2, train: {{factual: {factual}, math: {math}}}}}
+domain: {{world: {{seed: 1, people: 600, passages: 2, train: {{factual: {factual}, math: {math}}}}}}}
 teacher:
   endpoint: {address}
   model: scripted-teacher

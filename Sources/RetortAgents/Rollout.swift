@@ -60,6 +60,7 @@ public struct Rollout: Sendable {
             try await search.pursue(
                 &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
             if trajectory.ending == nil { try await conclude(&trajectory, emit) }
+            trajectory.state = try await current.state()
         } catch {
             // A cancelled model may end its stream in its own way; that is no failure to record. One that says it was
             // cancelled while nobody did so has failed.
@@ -71,7 +72,7 @@ public struct Rollout: Sendable {
                 await session?.close()
                 throw error
             }
-            trajectory.end(.failed("\(error)"))
+            trajectory.fail("\(error)")
         }
         await session?.close()
         return trajectory

@@ -1,11 +1,17 @@
 /// A question to solve, with its reference answer.
 public struct AgentTask: Codable, Sendable, Hashable, Identifiable {
-    /// What kind of answer the task asks for, and so how it is graded.
-    public enum Family: String, Codable, Sendable, CaseIterable {
+    /// What kind of answer the task asks for. It names the grader, and tables show each kind by itself.
+    ///
+    /// `factual` and `math` are those of the built-in sources; a domain has the kinds that its graders are called.
+    public struct Family: RawRepresentable, Codable, Sendable, Hashable {
+        public var rawValue: String
+
+        public init(rawValue: String) { self.rawValue = rawValue }
+
         /// A name, a date, yes or no: found by looking things up.
-        case factual
+        public static let factual = Family(rawValue: "factual")
         /// A number or expression: found by computing.
-        case math
+        public static let math = Family(rawValue: "math")
     }
 
     /// Stable within a data set; unique within a run.

@@ -27,14 +27,19 @@ public struct ToolSpecification: Codable, Sendable, Hashable {
         public var type: String
         /// What to pass.
         public var summary: String
-        /// Whether it may be left out.
+        /// Whether it must be given.
         public var isRequired: Bool
+        /// All that is known of its values, as a JSON schema; nil where the type says it all.
+        public var schema: JSONValue?
 
-        public init(_ name: String, type: String, summary: String, isRequired: Bool = true) {
+        public init(
+            _ name: String, type: String, summary: String, isRequired: Bool = true, schema: JSONValue? = nil
+        ) {
             self.name = name
             self.type = type
             self.summary = summary
             self.isRequired = isRequired
+            self.schema = schema
         }
     }
 
@@ -64,6 +69,7 @@ public enum ToolError: Error, CustomStringConvertible {
     case missingArgument(tool: String, name: String)
     case unexpectedArgument(tool: String, name: String)
     case wrongType(tool: String, name: String, expected: String)
+    case unfit(tool: String, reason: String)
     case late(tool: String, seconds: Double)
 
     public var description: String {
@@ -73,6 +79,7 @@ public enum ToolError: Error, CustomStringConvertible {
         case .missingArgument(let tool, let name): "\(tool)() needs the argument '\(name)'"
         case .unexpectedArgument(let tool, let name): "\(tool)() has no parameter '\(name)'"
         case .wrongType(let tool, let name, let expected): "\(tool)(): '\(name)' must be of type \(expected)"
+        case .unfit(let tool, let reason): "\(tool)(): \(reason)"
         case .late(let tool, let seconds): "\(tool)() gave no result within \(seconds) seconds"
         }
     }
@@ -105,7 +112,13 @@ extension ToolSpecification {
                 continue
             }
             guard value.matches(parameter.type) else {
-                throw ToolError.wrongType(tool: name, name: parameter.name, expected: parameter.type)
+                throw ToolError.wrongType(tool: name, name: parameter.name, expected: parameter.typeText)
+            }
+            // What a schema says that cannot be read is left to the tool.
+            if let schema = parameter.schema.flatMap({ try? JSONSchema($0) }),
+                let fault = schema.fault(in: value, at: parameter.name)
+            {
+                throw ToolError.unfit(tool: name, reason: fault)
             }
         }
         return arguments

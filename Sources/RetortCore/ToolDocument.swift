@@ -21,6 +21,17 @@ public struct ToolDocument: Codable, Sendable, Hashable {
         self.schema = schema
     }
 
+    /// A tool as agents of roles are told of it.
+    public init(_ tool: ToolSpecification) {
+        let input = tool.parameters.map { parameter in
+            let words = [parameter.typeText + (parameter.isRequired ? "" : ", optional"), parameter.summary]
+            return (parameter.name, JSONValue.string(words.filter { !$0.isEmpty }.joined(separator: ". ")))
+        }
+        self.init(
+            name: tool.name, function: tool.summary,
+            input: .object(Dictionary(input, uniquingKeysWith: { first, _ in first })), schema: tool.argumentSchema)
+    }
+
     /// The document as one line of JSON, without the schema.
     public var line: String {
         JSONValue.object(["Name": .string(name), "function": .string(function), "input": input]).jsonText

@@ -10,6 +10,8 @@ public struct Trajectory: Codable, Sendable, Hashable, Identifiable {
     public private(set) var steps: [Step]
     /// How it ended; nil while it is under way.
     public private(set) var ending: Ending?
+    /// The state that the environment was left in, where it tells one; nil where it does not.
+    public var state: JSONValue?
 
     public init(task: AgentTask, provenance: Provenance, id: String? = nil) {
         self.id = id ?? "\(task.id)/\(provenance.policy)/\(provenance.attempt)"
@@ -25,6 +27,9 @@ public struct Trajectory: Codable, Sendable, Hashable, Identifiable {
     public mutating func end(_ ending: Ending) {
         if self.ending == nil { self.ending = ending }
     }
+
+    /// Notes that the run broke after it had ended: nothing that it answered counts.
+    public mutating func fail(_ reason: String) { ending = .failed(reason) }
 
     /// The final answer's text, or nil when the run gave none.
     public var answer: String? {

@@ -6,6 +6,10 @@ public enum PythonError: Error, CustomStringConvertible {
     case sandboxTooWeak(has: SandboxLevel, needed: SandboxLevel, reason: String)
     case notCode
     case closed
+    /// A user's module that cannot be loaded, or functions of it that can be no tools.
+    case badModule(file: String, faults: [ModuleFault])
+    /// A function of a user's module that is no tool (`setup`, `state`, `grade`) raised, or took too long.
+    case hookFailed(file: String, hook: String, reason: String)
 
     public var description: String {
         switch self {
@@ -19,6 +23,20 @@ public enum PythonError: Error, CustomStringConvertible {
                 + "run 'retort doctor' to see which layers this machine lacks"
         case .notCode: "the interpreter performs Python programs only"
         case .closed: "the interpreter's session is closed"
+        case .badModule(let file, let faults):
+            faults.map { "\(file)\($0.line.map { ":\($0)" } ?? ""): \($0)" }.joined(separator: "\n")
+        case .hookFailed(let file, let hook, let reason): "\(hook)() of \(file) failed: \(reason)"
         }
     }
+}
+
+/// What is wrong with a user's module.
+public struct ModuleFault: Sendable, Hashable, CustomStringConvertible {
+    /// The function that it is about; nil for the module as a whole.
+    public let function: String?
+    /// From 1; nil where it is not known.
+    public let line: Int?
+    public let message: String
+
+    public var description: String { function.map { "\($0)(): \(message)" } ?? message }
 }

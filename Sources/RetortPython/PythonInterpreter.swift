@@ -24,6 +24,9 @@ public actor PythonInterpreter {
     private let firstProcess: pid_t
     private let ready: ReadySessions
     private let pauses = ProgramPauses()
+    private let modules: SessionModules
+    private var descriptions: [PythonModule.Description]?
+    private var grading: PythonSession?
     private let group: ControlGroup?
     /// The limit of all sessions together, or why there is none.
     private let groupLine: Finding
@@ -35,10 +38,12 @@ public actor PythonInterpreter {
     ///   - requiring: the weakest sandbox to be content with; the strongest one there is, is used.
     ///   - readySessions: how many sessions to start ahead of need, from the first on.
     ///   - atMost: a stronger sandbox is not tried: for tests, and for machines where it costs too much.
+    ///   - modules: users' files whose functions are tools of sessions that work on a task.
     /// - Throws: `PythonError`, `sandboxTooWeak` among them.
     public init(
         python: URL? = nil, limits: PythonLimits = PythonLimits(), requiring: SandboxLevel = .restricted,
-        readySessions: Int = 2, atMost: SandboxLevel = .isolated
+        readySessions: Int = 2, atMost: SandboxLevel = .isolated,
+        modules: [PythonModule] = []
     ) async throws {
         let installation = try await PythonInstallation(python)
         guard let worker = Bundle.module.url(forResource: "worker", withExtension: nil) else {
@@ -49,7 +54,8 @@ public actor PythonInterpreter {
         var jail: NamespaceJail?
         if atMost >= .isolated {
             do {
-                jail = try await NamespaceJail(installation, worker: worker)
+                jail = try await NamespaceJail(
+                    installation, worker: worker, showing: modules.flatMap(\.readable))
             } catch {
                 shortfall = "\(error)"
             }
@@ -60,7 +66,9 @@ public actor PythonInterpreter {
         let executable = installation.executable.path
         let inner = [jail == nil ? executable : NamespaceJail.inside(executable), "-s", "-P", script]
         let zygote = try await Self.start(jail, inner)
-        let visible = jail == nil ? installation.readable + [worker.path, "/dev/null", "/dev/urandom"] : ["/"]
+        let visible =
+            jail == nil
+            ? installation.readable + [worker.path, "/dev/null", "/dev/urandom"] + modules.flatMap(\.readable) : ["/"]
         try await zygote.channel.send(Self.configuration(limits, isolated: jail != nil, readable: visible))
         let level = try await Self.level(of: zygote, isolated: jail != nil)
         if level < requiring {
@@ -69,6 +77,7 @@ public actor PythonInterpreter {
         }
         (group, groupLine) = Self.group(around: zygote, limits)
         self.zygote = zygote
+        self.modules = SessionModules(modules: modules, isolated: jail != nil)
         self.level = level
         self.shortfall = level == .isolated ? nil : shortfall ?? "no Landlock"
         self.limits = limits
@@ -152,6 +161,75 @@ public actor PythonInterpreter {
         return PythonEnvironment(try await open(), tools: box, limits: limits, pauses: pauses, reopen: open)
     }
 
+    /// What its modules offer. They are imported once for this.
+    /// - Throws: `PythonError.badModule` with every fault of the first module that has any.
+    public func describeModules() async throws -> [PythonModule.Description] {
+        if let descriptions { return descriptions }
+        let session = try await ready.take(offering: [])
+        defer { session.close() }
+        let found = try await modules.load(into: session.root)
+        descriptions = found
+        return found
+    }
+
+    /// A fresh session with its modules imported and the task's state made.
+    /// - Parameters:
+    ///   - tools: those that the host answers.
+    ///   - task: what the modules' `setup` is given.
+    /// - Throws: `PythonError.badModule`, `PythonError.hookFailed`.
+    public func session(tools: [any Tool], task: JSONValue) async throws -> PythonEnvironment {
+        guard !modules.modules.isEmpty else { return try await session(tools: tools) }
+        let loaded = LoadedModules(modules: modules, descriptions: try await describeModules())
+        let box = ToolBox(tools, limit: limits.toolCalls, seconds: limits.toolSeconds)
+        let (ready, modules) = (ready, modules)
+        let open: @Sendable () async throws -> PythonSession = {
+            let session = try await ready.take(offering: box.frame)
+            session.allowFiles(session.root)
+            do {
+                try await modules.begin(task, in: session.root)
+            } catch {
+                session.close()
+                throw error
+            }
+            return session
+        }
+        return PythonEnvironment(
+            try await open(), tools: box, limits: limits, pauses: pauses, modules: loaded, reopen: open)
+    }
+
+    /// Has the last module that grades judge an answer, in a session in which nothing has happened.
+    /// - Parameters:
+    ///   - task: what `setup` was given.
+    ///   - state: what `state` told when the agent had ended.
+    /// - Returns: what `grade` returned.
+    /// - Throws: `PythonError.hookFailed`; there is no grade then.
+    public func grade(task: JSONValue, answer: JSONValue, state: JSONValue) async throws -> JSONValue {
+        let session = try await gradingSession()
+        let copy: PythonProcess
+        do {
+            copy = try await session.fork(session.root)
+        } catch is PythonError {
+            // It was damaged; the next one is new.
+            grading = nil
+            throw PythonError.protocolBroken("the session that grades has ended")
+        }
+        defer { session.end(copy) }
+        for (module, description) in zip(modules.modules, try await describeModules()).reversed()
+        where description.hooks.contains("grade") {
+            return try await module.call(
+                "grade", [task, answer, state], in: copy, isolated: modules.isolated, seconds: limits.toolSeconds)
+        }
+        throw PythonError.protocolBroken("no module grades")
+    }
+
+    private func gradingSession() async throws -> PythonSession {
+        if let grading { return grading }
+        let session = try await ready.take(offering: [])
+        _ = try await modules.load(into: session.root)
+        grading = grading ?? session
+        return session
+    }
+
     /// How many processes the interpreter and its sessions are, seen from outside.
     func processCount() -> Int {
         // Inside namespaces orphans fall to their first process, the zygote's parent.
@@ -165,6 +243,7 @@ public actor PythonInterpreter {
     /// Ends the interpreter and all its sessions.
     public func close() async {
         await ready.close()
+        grading?.close()
         zygote.kill()
         await group?.remove()
     }

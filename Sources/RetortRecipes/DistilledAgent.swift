@@ -30,7 +30,7 @@ public struct DistilledAgent: Sendable {
         // Each step's prompt begins with the step before.
         let model = try LocalModel(
             folder: student.folder, identity: student.student, options: options)
-        rollout = run.agent(model, votes: votes)
+        rollout = run.agent(model, style: student.style, votes: votes)
         sampleTask = run.sampleTask
     }
 

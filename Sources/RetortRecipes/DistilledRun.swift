@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortLLM
 import RetortPython
@@ -28,7 +29,7 @@ public struct DistilledRun: Sendable {
     /// One of the run's out-of-domain factual tasks.
     public let sampleTask: AgentTask
     private let folder: RunFolder
-    private let tools: [any Tool]
+    private let source: TaskSource
     private let python: PythonInterpreter
 
     /// Opens a run with its tools, and starts its interpreter.
@@ -37,16 +38,21 @@ public struct DistilledRun: Sendable {
         let manifest = try Manifest(folder: url)
         let recipe = manifest.recipe
         let folder = try RunFolder(url)
-        let source = try TaskSource(recipe, folder: folder)
+        let source = try await TaskSource(recipe, folder: folder.url, requiring: sandbox)
         self.recipe = recipe
         self.folder = folder
         checkpoints = Self.checkpoints(manifest, folder)
-        tools = source.tools
+        self.source = source
         sampleTask =
             source.tests.first { $0.family == .factual && $0.split == "out" } ?? source.tests.first
             ?? AgentTask(id: "sample", question: "What is 6 * 7?", answers: ["42"], family: .math)
-        python = try await PythonInterpreter(
-            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
+        python =
+            if let own = source.domain.interpreter {
+                own
+            } else {
+                try await PythonInterpreter(
+                    limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
+            }
     }
 
     /// Those that are finished: what is being made anew, or no longer fits the recipe, is not the run's.
@@ -67,15 +73,26 @@ public struct DistilledRun: Sendable {
 
     /// The run's agent, with a model that learned to be one.
     /// - Parameters:
+    ///   - style: what it learned; a style of agents.
     ///   - sampling: how a single vote is sampled; the recipe says how several are, unless this is not greedy.
     ///   - votes: samples a step; nil takes the recipe's number.
     public func agent(
-        _ model: any LanguageModel, sampling: Sampling = .greedy, votes: Int? = 1
+        _ model: any LanguageModel, style: Recipe.Style = .agent, sampling: Sampling = .greedy, votes: Int? = 1
     ) -> Rollout {
         let plan = recipe.evaluation
-        let policy = CodeAgent(
-            model: model, view: CodeAgentView(instructions: .brief, tools: tools.map(\.specification)),
-            maximumTokens: plan.maximumTokens)
+        let (domain, python, form) = (source.domain, python, style.form ?? .code)
+        let policy: any Policy =
+            switch form {
+            case .code:
+                CodeAgent(
+                    model: model,
+                    view: CodeAgentView(instructions: .brief, tools: domain.tools, guidance: domain.guidance),
+                    maximumTokens: plan.maximumTokens)
+            case .json:
+                ToolAgent(
+                    name: "tool-agent", model: RoleModel(model), tools: source.toolDocuments,
+                    guidance: domain.guidance, maximumTokens: plan.maximumTokens)
+            }
         var vote = plan.vote
         vote.samples = votes ?? vote.samples
         let isGreedy = sampling.temperature == 0
@@ -88,8 +105,10 @@ public struct DistilledRun: Sendable {
                     samples: vote.samples, sampling: sampling, rule: vote.rule, spelling: AnswerSpelling.of)
         return Rollout(
             policy: policy, search: search, maximumSteps: plan.maximumSteps,
-            seed: isGreedy ? recipe.seed : sampling.seed
-        ) { [python, tools] in try await python.session(tools: tools) }
+            seed: isGreedy ? recipe.seed : sampling.seed,
+            environmentFor: { task in
+                try await domain.session(for: task, form: form, tools: domain.hostTools) { python }
+            })
     }
 
     /// Ends the interpreter.

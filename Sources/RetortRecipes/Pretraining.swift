@@ -1,5 +1,6 @@
 import Foundation
 import RetortCore
+import RetortDomains
 import RetortLLM
 import RetortTensor
 import RetortTraining

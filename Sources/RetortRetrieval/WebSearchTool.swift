@@ -1,20 +1,29 @@
 import RetortCore
 
-/// `web_search(query)` over a passage index.
+/// `web_search(query)`, or what a domain calls it, over a passage index.
 ///
 /// The result is short, for students are small: for each passage a line `[1] Title` and its text on the next line, best
 /// first, without scores; `(no results)` when there is none.
 public struct WebSearchTool: Tool {
     private let index: PassageIndex
     private let limit: Int
+    public let specification: ToolSpecification
 
-    /// - Parameter limit: the most passages a search returns.
-    public init(_ index: PassageIndex, limit: Int = 3) {
+    /// - Parameters:
+    ///   - limit: the most passages a search returns.
+    ///   - name: what the model calls it; a Python name.
+    ///   - summary: what the model is told that it does.
+    public init(
+        _ index: PassageIndex, limit: Int = 3, name: String = specification.name,
+        summary: String = specification.summary
+    ) {
         self.index = index
         self.limit = limit
+        var specification = Self.specification
+        specification.name = name
+        specification.summary = summary
+        self.specification = specification
     }
-
-    public var specification: ToolSpecification { Self.specification }
 
     /// What the model is told.
     public static let specification = ToolSpecification(

@@ -19,11 +19,11 @@ struct RecipeOptions: ParsableArguments {
 
     /// Opens the run.
     /// - Parameter samples: whether trainings write their samples.
-    func open(keepingSamples samples: Bool = false) throws -> (folder: URL, run: RecipeRun) {
+    func open(keepingSamples samples: Bool = false) async throws -> (folder: URL, run: RecipeRun) {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
         let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
-        return (url, try RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
+        return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
     }
 
     /// Works up to a goal.
@@ -31,7 +31,7 @@ struct RecipeOptions: ParsableArguments {
     func run(
         until goal: RecipeRun.Goal, keepingSamples samples: Bool = false
     ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
-        let (url, run) = try open(keepingSamples: samples)
+        let (url, run) = try await open(keepingSamples: samples)
         if isDryRun {
             print(try await run.estimate().text)
             return nil

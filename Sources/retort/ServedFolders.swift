@@ -99,10 +99,14 @@ struct ServedFolders {
             for style in Recipe.Style.allCases where style.isAgent {
                 guard let model = models["\(student.name)-\(style.rawValue)"] else { continue }
                 let name = "\(student.name):\(style.rawValue)"
-                try add(name, ServedAgent(identity: model.identity) { run.agent(model, sampling: $0, votes: $1) })
+                try add(
+                    name,
+                    ServedAgent(identity: model.identity) { run.agent(model, style: style, sampling: $0, votes: $1) })
                 try add(
                     "\(name)+sag",
-                    ServedAgent(identity: model.identity, votes: votes) { run.agent(model, sampling: $0, votes: $1) })
+                    ServedAgent(identity: model.identity, votes: votes) {
+                        run.agent(model, style: style, sampling: $0, votes: $1)
+                    })
             }
         }
     }

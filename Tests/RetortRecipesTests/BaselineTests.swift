@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortRecipes
 import RetortStore
@@ -20,7 +21,7 @@ struct BaselineTests {
             yaml: """
                 name: baselines
                 seed: 7
-                world: {seed: 1, people: 60, passages: 1, \(world)}
+                domain: {world: {seed: 1, people: 60, passages: 1, \(world)}}
                 students: [{name: s, base: '\(Self.seedling)'}]
                 \(training)
                 evaluation:
@@ -90,7 +91,7 @@ struct BaselineTests {
             train: {factual: 0, math: 80}, noise: {agentSlip: 0.4, reasoningSlip: 0.1, unreadable: 0.05}
             """
         let recipe = try recipe("training: {cot: {}, agent: {}, agent+ftp: {}}", "agent", world: world)
-        let run = try RecipeRun(recipe, folder: folder)
+        let run = try await RecipeRun(recipe, folder: folder)
         try await run.run(until: .teach)
         let yields = try await run.yields()
         #expect(yields.map(\.trajectories) == [80, 80, 80])

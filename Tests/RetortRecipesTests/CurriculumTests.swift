@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortLLM
 import RetortRecipes
@@ -14,7 +15,7 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().d
 private func recipe(base: String, method: String = "") -> String {
     """
     name: small
-    apis: {seed: 1, people: 60, train: 6}
+    domain: {apis: {seed: 1, people: 60, train: 6}}
     students: [{name: a, base: \(base)}]
     curricula:
       - name: single

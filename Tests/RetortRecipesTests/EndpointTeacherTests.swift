@@ -2,6 +2,7 @@ import FaultyEndpoint
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortRecipes
 import RetortStore
 import RetortWorld
@@ -17,7 +18,7 @@ struct EndpointTeacherTests {
             yaml: """
                 name: endpoint
                 seed: 7
-                world: {seed: 1, people: 100, passages: 2, train: {factual: \(factual), math: \(math)}}
+                domain: {world: {seed: 1, people: 100, passages: 2, train: {factual: \(factual), math: \(math)}}}
                 teacher: {\(teacher)}
                 students: [{name: a, base: none}]
                 training: {agent: {}}

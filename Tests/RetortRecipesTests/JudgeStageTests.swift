@@ -6,6 +6,7 @@ import RetortStore
 import Synchronization
 import Testing
 
+@testable import RetortDomains
 @testable import RetortRecipes
 
 @Suite("A judge in a recipe", .timeLimit(.minutes(10)))
@@ -17,7 +18,7 @@ struct JudgeStageTests {
         try Recipe(
             yaml: """
                 name: judged
-                world: {seed: 1, people: 50, train: {factual: 2, math: 2}}
+                domain: {world: {seed: 1, people: 50, train: {factual: 2, math: 2}}}
                 judge: {\(judge)}
                 students: [{name: a, base: none}]
                 training: {agent: {}}

@@ -1,3 +1,4 @@
+import RetortDomains
 import Foundation
 import RetortRecipes
 import Testing
@@ -6,7 +7,7 @@ import Testing
 struct RecipeTests {
     private let sound = """
         name: small
-        world: {people: 50, train: {factual: 5, math: 5}}
+        domain: {world: {people: 50, train: {factual: 5, math: 5}}}
         students: [{name: a, base: seedlings/3m}]
         training: {agent: {epochs: 1}}
         evaluation: {systems: [agent]}
@@ -49,7 +50,7 @@ struct RecipeTests {
         let manifest = folder.appendingPathComponent("manifest.json")
         try Data("{\"stages\":".utf8).write(to: manifest)
         let error = #expect(throws: RunError.self) {
-            try RecipeRun(Recipe(yaml: sound, file: "r.yaml"), folder: folder)
+            try await RecipeRun(Recipe(yaml: sound, file: "r.yaml"), folder: folder)
         }
         #expect("\(error.map(String.init(describing:)) ?? "")".contains("manifest.json cannot be read"))
         #expect(try Data(contentsOf: manifest) == Data("{\"stages\":".utf8))

@@ -45,7 +45,7 @@ struct StageDependencyTests {
             yaml: """
                 name: small
                 seed: 7
-                world: {seed: 1, people: 60, passages: 1, train: {factual: 2, math: 2}\(noise)}
+                domain: {world: {seed: 1, people: 60, passages: 1, train: {factual: 2, math: 2}\(noise)}}
                 students: [{name: s, base: '\(base.path)'}]
                 training: {\(training)}
                 \(more)
@@ -69,7 +69,7 @@ struct StageDependencyTests {
 
     /// Marks everything as made, without the work: what a finished run's manifest says.
     private func finish(_ recipe: Recipe) async throws {
-        let opened = try RecipeRun(recipe, folder: run)
+        let opened = try await RecipeRun(recipe, folder: run)
         var records: [String: StageRecord] = [:]
         for stage in try await RecipeStages(opened.context).upTo(.evaluate) {
             let inputs = try await stage.inputs().map { ($0.name, $0.value) }
@@ -159,7 +159,8 @@ struct StageDependencyTests {
         let other = try Recipe(
             yaml: """
                 name: files
-                recorded: {trajectories: '\(recorded.path)', train: 3, tests: [{file: '\(tests.path)', family: math}]}
+                domain: {tasks: {test: {out: '\(tests.path)'}}, grader: math, form: code}
+                teacher: {trajectories: '\(recorded.path)', format: tora, train: 3}
                 students: [{name: s, base: '\(base.path)'}]
                 training: {agent: {epochs: 1}}
                 evaluation: {systems: [agent], tasks: 1}
@@ -181,7 +182,7 @@ struct StageDependencyTests {
         let recipe = try world()
         try await finish(recipe)
         var other = recipe
-        other.source = .world(.init(seed: 9, people: 70, trainFactual: 2, trainMath: 2, passages: 1, noise: nil))
+        other.domain = .world(.init(seed: 9, people: 70, trainFactual: 2, trainMath: 2, passages: 1, noise: nil))
         #expect(try await changed(other).count == 7)
         #expect(try await changed(recipe).isEmpty)
     }
@@ -222,7 +223,7 @@ struct StageDependencyTests {
         let recipe = try Recipe(
             yaml: """
                 name: broken
-                world: {seed: 1, people: 60, train: {factual: 2, math: 2}}
+                domain: {world: {seed: 1, people: 60, train: {factual: 2, math: 2}}}
                 teacher: {endpoint: 'http://127.0.0.1:1', model: a, key: RETORT_NO_SUCH_KEY}
                 students: [{name: a, base: '\(folder.path)/absent'}, {name: b, base: '\(base.path)'}]
                 training: {agent: {lora: {targets: [embed_tokens, q_proj]}}}

@@ -21,6 +21,8 @@ struct GuardedEnvironment: Environment {
 
     func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
 
+    func state() async throws -> JSONValue? { try await inner.state() }
+
     func close() async { await inner.close() }
 }
 

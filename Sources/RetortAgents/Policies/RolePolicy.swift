@@ -31,6 +31,8 @@ public struct RolePolicy: Policy {
     private let instructions: Instructions
     private let callForm: RoleView.CallForm
     private let observationLimit: Int
+    private let tools: [ToolDocument]
+    private let guidance: String?
     private let constraint: OutputConstraint
     private let maximumTokens: Int
 
@@ -40,13 +42,18 @@ public struct RolePolicy: Policy {
     private static let stops = ["\nobservation:", "\nuser:"]
 
     /// - Parameters:
+    ///   - tools: of tasks that come with none of their own.
+    ///   - guidance: what the roles are told about the job.
     ///   - constraint: whether outputs are held to the roles' grammars; the model must be able to.
     ///   - maximumTokens: the most tokens of one role's turn.
     public init(
         name: String = "umi", planner: RoleModel, caller: RoleModel, summarizer: RoleModel,
         instructions: Instructions = .brief, callForm: RoleView.CallForm = .json, observationLimit: Int = 1024,
-        constraint: OutputConstraint = .free, maximumTokens: Int = 512
+        tools: [ToolDocument] = [], guidance: String? = nil, constraint: OutputConstraint = .free,
+        maximumTokens: Int = 512
     ) {
+        self.tools = tools
+        self.guidance = guidance
         self.name = name
         models = [.planner: planner, .caller: caller, .summarizer: summarizer]
         self.instructions = instructions
@@ -168,7 +175,9 @@ public struct RolePolicy: Policy {
     }
 
     private func view(_ role: AgentRole) -> RoleView {
-        RoleView(role, instructions: instructions, callForm: callForm, observationLimit: observationLimit)
+        RoleView(
+            role, instructions: instructions, callForm: callForm, observationLimit: observationLimit, tools: tools,
+            guidance: guidance)
     }
 }
 

@@ -11,17 +11,20 @@ public struct ToolAgent: Policy {
     private static let stops = ["\nobservation:", "\nObservation:", "\nuser:"]
 
     /// - Parameters:
+    ///   - tools: of tasks that come with none of their own.
+    ///   - guidance: what it is told about its job.
     ///   - constraint: whether the output is held to the view's grammar; the model must be able to.
     ///   - maximumTokens: the most tokens of one turn.
     public init(
         name: String = "single", model: RoleModel, instructions: Instructions = .brief,
-        callForm: RoleView.CallForm = .json, observationLimit: Int = 1024, constraint: OutputConstraint = .free,
-        maximumTokens: Int = 512
+        callForm: RoleView.CallForm = .json, observationLimit: Int = 1024, tools: [ToolDocument] = [],
+        guidance: String? = nil, constraint: OutputConstraint = .free, maximumTokens: Int = 512
     ) {
         self.name = name
         self.model = model
         view = RoleView(
-            .backbone, instructions: instructions, callForm: callForm, observationLimit: observationLimit)
+            .backbone, instructions: instructions, callForm: callForm, observationLimit: observationLimit,
+            tools: tools, guidance: guidance)
         self.constraint = constraint
         self.maximumTokens = maximumTokens
     }

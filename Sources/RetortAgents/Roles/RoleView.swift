@@ -25,13 +25,21 @@ public struct RoleView: View {
     public let callForm: CallForm
     /// Observations show at most so many characters.
     public let observationLimit: Int
+    /// The tools of tasks that come with none of their own.
+    public let tools: [ToolDocument]
+    /// What the role is told about the job, before anything else; nil for nothing.
+    public let guidance: String?
 
     /// - Parameters:
     ///   - instructions: brief for a student that learned the form, full for a model that knows nothing of it.
+    ///   - tools: of tasks that come with none of their own.
     ///   - observationLimit: in characters; what is longer ends with a mark that says how many are left out.
     public init(
-        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json, observationLimit: Int = 1024
+        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json, observationLimit: Int = 1024,
+        tools: [ToolDocument] = [], guidance: String? = nil
     ) {
+        self.tools = tools
+        self.guidance = guidance
         self.role = role
         self.instructions = instructions
         self.callForm = callForm
@@ -84,7 +92,7 @@ public struct RoleView: View {
             return .prose(limit: 1200, endings: RoleDecision.allCases.map { OutputGrammar.Ending($0.text) })
         case .caller:
             return callForm == .json
-                ? .sequence([.text("Action: "), try Self.request(task)]) : .anything(limit: 4000)
+                ? .sequence([.text("Action: "), try request(task)]) : .anything(limit: 4000)
         case .summarizer: return .anything(limit: 2000)
         case .backbone:
             guard callForm == .json else { return .anything(limit: 4000) }
@@ -93,14 +101,16 @@ public struct RoleView: View {
                 limit: 1200,
                 endings: [
                     OutputGrammar.Ending("conclusion:", next: .sequence([.text(" "), .anything(limit: 2000)])),
-                    OutputGrammar.Ending("Action:", next: .sequence([.text(" "), try Self.request(task)])),
+                    OutputGrammar.Ending("Action:", next: .sequence([.text(" "), try request(task)])),
                 ])
         }
     }
 
-    private static func request(_ task: AgentTask) throws -> OutputGrammar {
+    private func offered(to task: AgentTask) -> [ToolDocument] { task.tools.isEmpty ? tools : task.tools }
+
+    private func request(_ task: AgentTask) throws -> OutputGrammar {
         .oneOf(
-            try task.tools.map { tool in
+            try offered(to: task).map { tool in
                 .sequence([.text("\(tool.name)\nAction Input: "), .json(try tool.argumentSchema)])
             })
     }
@@ -113,10 +123,13 @@ public struct RoleView: View {
         if let plan { dialogue.append(RoleUtterance(.planner, plan)) }
         var spans = dialogue.map { Message.Span("\($0.speaker.rawValue): \($0.text)\n") }
         let wording = RolePrompt(role: role, instructions: instructions, callForm: callForm)
-        spans.append(Message.Span(wording.request(tools: trajectory.task.tools)))
+        let tools = offered(to: trajectory.task)
+        spans.append(Message.Span(wording.request(tools: tools)))
         let user = Message(role: .user, spans: spans)
-        guard role != .summarizer, let documents = wording.documents(trajectory.task.tools) else { return [user] }
-        return [Message(.system, documents), user]
+        // The summarizer needs no tools to sum up.
+        let documents = role == .summarizer ? nil : wording.documents(tools)
+        guard let system = documents.map({ $0.guided(by: guidance) }) ?? guidance else { return [user] }
+        return [Message(.system, system), user]
     }
 }
 

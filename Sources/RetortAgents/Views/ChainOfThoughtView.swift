@@ -9,14 +9,20 @@ public struct ChainOfThoughtView: View {
     /// Who fetches passages before the model speaks: the speaker of a retrieval step.
     public static let retriever = "retriever"
 
-    public init(instructions: Instructions) { self.instructions = instructions }
+    /// What the model is told about its job, before anything else; nil for nothing.
+    public let guidance: String?
+
+    public init(instructions: Instructions, guidance: String? = nil) {
+        self.instructions = instructions
+        self.guidance = guidance
+    }
 
     public func messages(for trajectory: Trajectory) -> [Message] {
         let passages = trajectory.steps
             .filter { $0.speaker == Self.retriever && !$0.observation.outcome.isFailure }
             .map(\.observation.text)
         let question = (passages + [trajectory.task.question]).joined(separator: "\n\n")
-        var messages = [Message(.system, systemPrompt), Message(.user, question)]
+        var messages = [Message(.system, systemPrompt.guided(by: guidance)), Message(.user, question)]
         for step in trajectory.steps where step.speaker != Self.retriever {
             if case .giveUp = step.action { continue }
             messages.append(Message(.assistant, Self.turn(step.thought, step.action), trainable: true))

@@ -60,7 +60,8 @@ enum CodeAgentPrompt {
 
     private static func document(_ tool: ToolSpecification) -> String {
         let parameters = tool.parameters.map { parameter in
-            "    \(parameter.name) (\(parameter.type)\(parameter.isRequired ? "" : ", optional")): \(parameter.summary)"
+            "    \(parameter.name) (\(parameter.typeText)\(parameter.isRequired ? "" : ", optional"))"
+                + (parameter.summary.isEmpty ? "" : ": \(parameter.summary)")
         }
         return (["\(tool.pythonSignature) -> \(tool.returns): \(tool.summary)"] + parameters).joined(separator: "\n")
     }

@@ -14,12 +14,18 @@ public struct CodeAgentView: View {
     public let instructions: Instructions
     /// The functions the agent may call, `final_answer` aside.
     public let tools: [ToolSpecification]
+    /// What the agent is told about its job, before anything else; nil for nothing.
+    public let guidance: String?
     /// What becomes of forced answers in training.
     public let forcedAnswers: ForcedAnswers
 
-    public init(instructions: Instructions, tools: [ToolSpecification], forcedAnswers: ForcedAnswers = .leftOut) {
+    public init(
+        instructions: Instructions, tools: [ToolSpecification], guidance: String? = nil,
+        forcedAnswers: ForcedAnswers = .leftOut
+    ) {
         self.instructions = instructions
         self.tools = tools
+        self.guidance = guidance
         self.forcedAnswers = forcedAnswers
     }
 
@@ -68,7 +74,7 @@ public struct CodeAgentView: View {
     /// - Parameter isOpen: whether the agent speaks next; nobody reads what follows the last step of a finished run.
     private func chat(_ trajectory: Trajectory, _ steps: ArraySlice<Step>, isOpen: Bool) -> [Message] {
         var messages = [
-            Message(.system, CodeAgentPrompt.text(instructions, tools: tools)),
+            Message(.system, CodeAgentPrompt.text(instructions, tools: tools).guided(by: guidance)),
             Message(.user, trajectory.task.question),
         ]
         for step in steps {

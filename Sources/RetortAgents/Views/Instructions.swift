@@ -5,3 +5,11 @@ public enum Instructions: String, Codable, Sendable, CaseIterable {
     /// Format, rules and examples: for models that have not.
     case full
 }
+
+extension String {
+    /// A system prompt behind what a domain tells every agent about its job.
+    func guided(by guidance: String?) -> String {
+        guard let guidance, !guidance.isEmpty else { return self }
+        return "\(guidance)\n\n\(self)"
+    }
+}

@@ -13,17 +13,15 @@ public enum AnswerSpelling {
         case .object(let members) where members["$int"] == nil: return nil
         default: break
         }
-        switch family {
-        case .factual:
+        guard family == .math || family.rawValue == "number" else {
             return ExactGrader.normalised(answer.text).isEmpty ? nil : ExactGrader.spelling(answer.text)
-        case .math:
-            let text = AnswerText.extract(answer.text).text
-            guard text.utf8.count < MathLimits.text, let node = MathGrader.readings(text).nodes.first else {
-                let plain = AnswerText.compact(text)
-                return plain.isEmpty ? nil : plain
-            }
-            return key(MathComparison.simplified(node)) ?? AnswerText.compact(text)
         }
+        let text = AnswerText.extract(answer.text).text
+        guard text.utf8.count < MathLimits.text, let node = MathGrader.readings(text).nodes.first else {
+            let plain = AnswerText.compact(text)
+            return plain.isEmpty ? nil : plain
+        }
+        return key(MathComparison.simplified(node)) ?? AnswerText.compact(text)
     }
 
     /// Nil for what has no form by exact arithmetic.

@@ -76,7 +76,7 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
         _ system: String, student: String? = nil, parameters: Int, _ records: [RunRecord]
     ) {
         for split in ["in", "out"] + Set(records.map(\.task.split)).subtracting(["in", "out"]).sorted() {
-            for family in AgentTask.Family.allCases {
+            for family in Set(records.map(\.task.family)).sorted(by: { $0.rawValue < $1.rawValue }) {
                 let own = records.filter { $0.task.family == family && $0.task.split == split }
                 guard !own.isEmpty else { continue }
                 var cell = Cell(system, parameters, family, split, own)

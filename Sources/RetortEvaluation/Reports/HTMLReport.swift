@@ -105,7 +105,8 @@ public struct HTMLReport: Sendable {
     /// The cells by kind of task.
     var groups: [(title: String, cells: [EvaluationSummary.Cell])] {
         let splits = summary.cells.reduce(into: [String]()) { if !$0.contains($1.split) { $0.append($1.split) } }
-        return AgentTask.Family.allCases.flatMap { family in
+        let families = Set(summary.cells.map(\.family)).sorted { $0.rawValue < $1.rawValue }
+        return families.flatMap { family in
             splits.compactMap { split -> (String, [EvaluationSummary.Cell])? in
                 let cells = summary.cells.filter { $0.family == family && $0.split == split }
                 let name =

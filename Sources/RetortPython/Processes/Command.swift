@@ -3,17 +3,17 @@ import Foundation
 import Glibc
 
 /// Runs a short command of the system to its end.
-enum Command {
-    struct Result {
+package enum Command {
+    package struct Result {
         /// The exit code, or the negative number of the signal that ended it.
-        var status: Int32
-        var output: Data
-        var errorText: String
+        package var status: Int32
+        package var output: Data
+        package var errorText: String
     }
 
     /// Waits on a thread of its own: Swift's few cooperative threads are everybody's.
     /// - Parameter seconds: after which the command is ended.
-    static func run(_ path: String, _ arguments: [String], seconds: Double) async throws -> Result {
+    package static func run(_ path: String, _ arguments: [String], seconds: Double) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(with: Swift.Result { try wait(for: path, arguments, seconds: seconds) })

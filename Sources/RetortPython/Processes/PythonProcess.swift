@@ -49,6 +49,14 @@ final class PythonProcess: Sendable {
         return try await Self.greeted(channel)
     }
 
+    /// Sends a frame and waits for the answer; nil when none comes in time or the process is gone.
+    func ask(_ frame: JSONValue, seconds: Double) async throws -> JSONValue? {
+        guard (try? await channel.send(frame)) != nil else { return nil }
+        let reply = await channel.nextFrame(seconds: seconds)
+        try Task.checkCancellation()
+        return reply
+    }
+
     /// Lets the process run a program of no effect, so that the first real one finds its pages copied. False when an
     /// earlier program has left it unable to.
     func rehearse() async -> Bool {

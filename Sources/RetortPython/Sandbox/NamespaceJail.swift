@@ -10,19 +10,21 @@ struct NamespaceJail: Sendable {
 
     /// - Throws: `PythonError.cannotStart` when bubblewrap is not there or cannot build the wall on this machine; the
     ///   reason is its own message.
-    init(_ installation: PythonInstallation, worker: URL) async throws {
+    /// - Parameter showing: files and folders of users' modules, which sessions may read.
+    init(_ installation: PythonInstallation, worker: URL, showing: [String] = []) async throws {
         guard let path = Self.locate() else {
             throw PythonError.cannotStart(path: "bwrap", reason: "bubblewrap is not installed")
         }
         bubblewrap = path
         let namespaces = ["user", "pid", "net", "ipc", "uts"].map { "--unshare-\($0)" }
         let views = installation.readable.flatMap { ["--ro-bind", $0, Self.inside($0)] }
+        let shown = Set(showing).sorted().flatMap { ["--ro-bind", $0, PythonModule.inside($0, isolated: true)] }
         let devices = ["/dev/null", "/dev/urandom"].flatMap { ["--dev-bind", $0, $0] }
         arguments =
             namespaces + ["--hostname", "retort", "--uid", "65534", "--gid", "65534", "--clearenv", "--new-session"]
             // For the zygote alone, inside its namespace: sessions get mounts of their own, then drop everything.
             + ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"]
-            + views + ["--ro-bind", worker.path, Self.workerFolder] + devices
+            + views + ["--ro-bind", worker.path, Self.workerFolder] + shown + devices
             // The root is a writable memory file system until it is made read-only, and all that stands on it with it.
             + ["--tmpfs", "/tmp", "--remount-ro", "/tmp", "--remount-ro", "/", "--chdir", "/"]
         let probe = try await Command.run(

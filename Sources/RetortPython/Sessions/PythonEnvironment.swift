@@ -19,12 +19,16 @@ public actor PythonEnvironment: Environment {
     private let tools: ToolBox
     private let limits: PythonLimits
     private let pauses: ProgramPauses
+    /// What tells the state that is left, and whose functions are the session's own.
+    private let modules: LoadedModules?
     private let reopen: @Sendable () async throws -> PythonSession
 
     init(
         _ session: PythonSession, holder: PythonProcess? = nil, stepCount: Int = 0, tools: ToolBox,
-        limits: PythonLimits, pauses: ProgramPauses, reopen: @escaping @Sendable () async throws -> PythonSession
+        limits: PythonLimits, pauses: ProgramPauses, modules: LoadedModules? = nil,
+        reopen: @escaping @Sendable () async throws -> PythonSession
     ) {
+        self.modules = modules
         self.session = session
         self.holder = holder ?? session.root
         self.stepCount = stepCount
@@ -51,10 +55,22 @@ public actor PythonEnvironment: Environment {
     }
 
     private func begin(_ action: Action, holdingEffects isTentative: Bool) async throws -> PythonTrial {
-        guard case .code(let program) = action else { throw PythonError.notCode }
+        let work: PythonRun.Work
         let start = ContinuousClock.now
-        guard program.utf8.count <= limits.programBytes else {
-            return PythonTrial(.finished(tooLong(program)), origin: self)
+        switch action {
+        case .code(let program):
+            guard program.utf8.count <= limits.programBytes else {
+                return PythonTrial(.finished(tooLong(program)), origin: self)
+            }
+            work = .program(program)
+        case .toolCall(let name, let arguments):
+            do {
+                _ = try tools.specification(name, own).validated(arguments.object ?? [:])
+            } catch {
+                return PythonTrial(.finished(refused(error, name, arguments)), origin: self)
+            }
+            work = .call(name: name, arguments: arguments)
+        case .answer, .giveUp, .unparsable: throw PythonError.notCode
         }
         let (parent, candidate, isNew) = try await forkOrReopen()
         let session = session
@@ -64,7 +80,7 @@ public actor PythonEnvironment: Environment {
         let stop: PythonRun.Stop
         do {
             stop = try await withTaskCancellationHandler {
-                try await run.start(program, seed: stepCount, holdingEffects: isTentative)
+                try await run.start(work, seed: stepCount, holdingEffects: isTentative)
             } onCancel: {
                 candidate.kill()
             }
@@ -104,6 +120,14 @@ public actor PythonEnvironment: Environment {
     /// A fork of a process; nil when it cannot fork any more.
     private func fork(of holder: PythonProcess) async throws -> PythonProcess? {
         do { return try await session.fork(holder) } catch is PythonError { return nil }
+    }
+
+    /// A call that does not fit its tool.
+    private func refused(_ error: any Error, _ name: String, _ arguments: JSONValue) -> Observation {
+        let call = ToolCall(name: name, arguments: arguments.object ?? [:], error: "\(error)")
+        return Observation(
+            text: "Error: \(error)", outcome: .executionError(type: "ToolError", message: "\(error)"), toolCalls: [call]
+        )
     }
 
     private func tooLong(_ program: String) -> Observation {
@@ -184,7 +208,20 @@ public actor PythonEnvironment: Environment {
         session.allowFiles(branch)
         return PythonEnvironment(
             session, holder: branch, stepCount: stepCount, tools: tools, limits: limits, pauses: pauses,
-            reopen: reopen)
+            modules: modules, reopen: reopen)
+    }
+
+    private var own: [ToolSpecification] { modules?.tools ?? [] }
+
+    /// What the session's modules tell of the state that is left; nil where none tells any.
+    /// - Throws: `PythonError.hookFailed`.
+    public func state() async throws -> JSONValue? {
+        guard let modules, modules.tellsState else { return nil }
+        guard let holder else { throw PythonError.closed }
+        // In a fork: to look changes nothing.
+        let copy = try await session.fork(holder)
+        defer { session.end(copy) }
+        return try await modules.modules.state(of: copy, modules.descriptions)
     }
 
     /// The walls around the session.

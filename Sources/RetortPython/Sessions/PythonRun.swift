@@ -3,6 +3,13 @@ import RetortCore
 
 /// One program on its way in a process of its own: output, tool calls, and the end.
 struct PythonRun {
+    /// What is run.
+    enum Work {
+        case program(String)
+        /// One call of a tool, with JSON arguments.
+        case call(name: String, arguments: JSONValue)
+    }
+
     /// Where a program stops: at its end, or before an effect that must wait.
     enum Stop {
         case finished(Observation)
@@ -36,10 +43,14 @@ struct PythonRun {
 
     /// Starts the program and follows it to its first stop.
     /// - Throws: what a tool threw that ends the run; the process then still waits for its answer.
-    mutating func start(_ program: String, seed: Int, holdingEffects isTentative: Bool) async throws -> Stop {
+    mutating func start(_ work: Work, seed: Int, holdingEffects isTentative: Bool) async throws -> Stop {
         var frame: [String: JSONValue] = [
-            "op": "run", "code": .string(program), "seed": .integer(seed), "output": .integer(limits.outputCharacters),
+            "op": "run", "seed": .integer(seed), "output": .integer(limits.outputCharacters),
         ]
+        switch work {
+        case .program(let program): frame["code"] = .string(program)
+        case .call(let name, let arguments): frame["call"] = ["name": .string(name), "arguments": arguments]
+        }
         if let clock = limits.clock { frame["clock"] = .number(clock) }
         guard (try? await process.channel.send(.object(frame))) != nil else { return .finished(await broken()) }
         clock.start()
@@ -78,6 +89,7 @@ struct PythonRun {
                 }
                 guard await reply(try await answer(name, arguments)) else { return .finished(await broken()) }
                 clock.start()
+            case "called": note(frame)
             case "done":
                 survived = true
                 return .finished(finished(frame))
@@ -86,6 +98,17 @@ struct PythonRun {
         }
         return .finished(await broken())
     }
+
+    /// A call of one of the session's own functions, which has happened.
+    private mutating func note(_ frame: JSONValue) {
+        guard calls.count < Self.mostNotes else { return }
+        calls.append(
+            ToolCall(
+                name: frame["name"]?.string ?? "", arguments: frame["arguments"]?.object ?? [:],
+                result: frame["error"] == nil ? frame["value"] ?? .null : nil, error: frame["error"]?.string))
+    }
+
+    private static let mostNotes = 1000
 
     private mutating func answer(_ name: String, _ arguments: [String: JSONValue]) async throws -> ToolCall {
         callCount += 1
@@ -120,6 +143,9 @@ struct PythonRun {
             var text = "\(type): \(message)"
             if case .integer(let line) = error["line"] { text += " (line \(line))" }
             return observation(text, .executionError(type: type, message: message), after: printed)
+        }
+        if let result = frame["result"]?.string {
+            return observation(result.isEmpty ? "(no output)" : result, .success, after: printed)
         }
         if let value = frame["value"]?.string { return observation("Out: \(value)", .success, after: printed) }
         return observation(printed.isEmpty ? "(no output)" : "", .success, after: printed)

@@ -22,6 +22,13 @@ final class ToolBox: Sendable {
         .array(tools.values.map(\.specification).sorted { $0.name < $1.name }.map(\.frame))
     }
 
+    /// What a call must fit: a tool of the host's, or one of the session's own.
+    /// - Throws: `ToolError.unknownTool`.
+    func specification(_ name: String, _ own: [ToolSpecification]) throws -> ToolSpecification {
+        if let found = tools[name]?.specification ?? own.first(where: { $0.name == name }) { return found }
+        throw ToolError.unknownTool(name, known: tools.keys + own.map(\.name))
+    }
+
     /// Whether a call must wait until its candidate has won.
     func isExternal(_ name: String) -> Bool { tools[name]?.specification.effect == .external }
 

@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortTraining
 
 extension Curriculum {

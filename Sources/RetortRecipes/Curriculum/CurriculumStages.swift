@@ -90,9 +90,12 @@ extension Recipe {
 }
 
 extension RunContext {
-    /// What a call looks like: the recorded trajectories are programs.
-    var callForm: RoleView.CallForm { source.apis == nil ? .program : .json }
+    /// What a call looks like.
+    var callForm: RoleView.CallForm { recipe.domain.form == .json ? .json : .program }
 
-    /// Where that is stored which the roles learn from.
-    var roleTeachSet: String { source.apis == nil ? TeachStage.set(.agent) : TeachAPIsStage.set }
+    /// Whose trajectories the roles learn from.
+    var roleStyle: Recipe.Style { recipe.domain.form == .json ? .toolAgent : .agent }
+
+    /// Where these are stored.
+    var roleTeachSet: String { TeachStage.set(roleStyle) }
 }

@@ -21,13 +21,15 @@ struct EvaluateRolesStage: Stage {
     var sources: [String] { Set(players.values.map(\.name)).sorted() }
 
     func inputs() async throws -> [StageInput] {
-        var inputs = try context.common() + context.testTasks() + [context.grading()]
+        var inputs = try context.common() + context.testTasks() + [try context.grading()]
         inputs += try StageInput.settings("evaluation", own)
-        if context.source.apis == nil { inputs += try context.tools() }
+        inputs += try context.tools()
         for (role, player) in players.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             inputs += [
                 .text("\(role.rawValue)'s stage", player.name),
-                .view("\(role.rawValue)'s prompt", RoleView(role, instructions: .brief, callForm: context.callForm)),
+                .view(
+                    "\(role.rawValue)'s prompt",
+                    context.roleView(role, instructions: .brief, callForm: context.callForm)),
             ]
         }
         return inputs
@@ -59,20 +61,13 @@ struct EvaluateRolesStage: Stage {
         let evaluation = context.recipe.evaluation
         let policy = try RoleTeam(players, concurrency: evaluation.concurrency, weights: evaluation.weights).policy(
             name: curriculum.name, callForm: context.callForm, constraint: constraint,
+            tools: context.source.toolDocuments, guidance: context.source.domain.guidance,
             maximumTokens: evaluation.maximumTokens)
         let rollout = Rollout(
             policy: policy, search: plan.search(kind), maximumSteps: evaluation.maximumSteps,
-            seed: context.recipe.seed, environmentFor: try await sessions())
+            seed: context.recipe.seed, environmentFor: context.sessions(context.recipe.domain.form))
         return try await context.collect(
             rollout, context.source.tests.map { RolloutJob($0) }, in: name, concurrency: evaluation.concurrency)
-    }
-
-    /// Where the agents of roles act: the world's APIs, or the interpreter for tasks that programs solve.
-    private func sessions() async throws -> @Sendable (AgentTask) async throws -> any Environment {
-        if let apis = context.source.apis { return { apis.session(for: $0) } }
-        let python = try await context.workshop.python()
-        let tools = context.source.tools
-        return { _ in try await python.session(tools: tools) }
     }
 
     func measured() async throws -> [ToolUseRecord] {

@@ -18,7 +18,7 @@ struct TrainRolesStage: Stage {
     private var target: URL { context.folder.url.appendingPathComponent("checkpoints/\(student.name)/\(label)") }
     private var base: URL { parent?.whole ?? URL(fileURLWithPath: student.base) }
     private var views: [RoleView] {
-        stage.roles.map { RoleView($0, instructions: .brief, callForm: context.callForm) }
+        stage.roles.map { context.roleView($0, instructions: .brief, callForm: context.callForm) }
     }
 
     /// What it leaves.

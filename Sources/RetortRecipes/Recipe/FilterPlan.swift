@@ -1,3 +1,5 @@
+import RetortDomains
+
 /// Which of a teacher's trajectories are learned from.
 public struct FilterPlan: Codable, Sendable, Hashable {
     /// The most turns; nil is any number.

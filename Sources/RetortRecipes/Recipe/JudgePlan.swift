@@ -1,3 +1,5 @@
+import RetortDomains
+
 /// A model behind endpoints that judges factual answers, beside exact match and word overlap.
 public struct JudgePlan: Codable, Sendable, Hashable {
     /// What the verdicts depend on: a change has the answers judged anew.

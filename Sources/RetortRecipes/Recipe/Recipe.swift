@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortLLM
 import RetortTraining
@@ -12,10 +13,12 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var name: String
     /// Seeds everything.
     public var seed: UInt64
-    /// Where tasks and the teacher's trajectories come from.
-    public var source: Source
-    /// Who teaches instead of the source's own teacher; nil when nobody does.
+    /// What is learned: tasks, tools, documents, graders.
+    public var domain: DomainChoice
+    /// A model that teaches instead of the domain's own teacher; nil when none does.
     public var teacher: TeacherPlan?
+    /// Recorded trajectories that teach; nil when none do.
+    public var recorded: RecordedTeacher?
     /// Which trajectories are learned from.
     public var filter: FilterPlan?
     /// The bases that become students.
@@ -35,52 +38,6 @@ public struct Recipe: Codable, Sendable, Hashable {
 
     static let usualMaximumFailures = 0.05
 
-    /// The built-in world, or recorded data.
-    public enum Source: Codable, Sendable, Hashable {
-        case world(WorldPlan)
-        case recorded(RecordedPlan)
-        case apis(APIWorldPlan)
-    }
-
-    /// The built-in world's JSON APIs and their scripted teacher.
-    public struct APIWorldPlan: Codable, Sendable, Hashable {
-        public var seed: UInt64
-        /// How many people; the other entities come in proportion.
-        public var people: Int
-        /// How many tasks the teacher solves.
-        public var train: Int
-    }
-
-    /// The built-in world and its scripted teacher.
-    public struct WorldPlan: Codable, Sendable, Hashable {
-        public var seed: UInt64
-        /// How many people; the other entities come in proportion.
-        public var people: Int
-        public var trainFactual: Int
-        public var trainMath: Int
-        /// Passages that a search returns.
-        public var passages: Int
-        /// How the scripted teacher slips, as language models do; nil when it never does.
-        public var noise: ScriptedTeacherModel.Noise?
-    }
-
-    /// Trajectories that others recorded, and files of test questions.
-    public struct RecordedPlan: Codable, Sendable, Hashable {
-        /// A ToRA file.
-        public var trajectories: String
-        /// How many of its trajectories train; the others are the test split `in`.
-        public var train: Int
-        /// Further test questions.
-        public var tests: [TestFile]
-    }
-
-    /// A file of test questions.
-    public struct TestFile: Codable, Sendable, Hashable {
-        public var file: String
-        public var family: AgentTask.Family
-        public var split: String
-    }
-
     /// A base checkpoint.
     public struct Student: Codable, Sendable, Hashable {
         public var name: String
@@ -96,8 +53,20 @@ public struct Recipe: Codable, Sendable, Hashable {
         /// An agent that learns from a teacher whose work began with its own chain of thought's first thought.
         case agentWithFirstThought = "agent+ftp"
 
+        /// An agent that writes one call with JSON arguments a turn.
+        case toolAgent = "tool-agent"
+
         /// Whether it acts, rather than answers in one go.
-        public var isAgent: Bool { self == .agent || self == .agentWithFirstThought }
+        public var isAgent: Bool { form != nil }
+
+        /// How it acts; nil for those that answer in one go.
+        public var form: ActionForm? {
+            switch self {
+            case .cot, .cotWithRetrieval: nil
+            case .agent, .agentWithFirstThought: .code
+            case .toolAgent: .json
+            }
+        }
     }
 
     /// One training stage.
@@ -147,6 +116,9 @@ public struct Recipe: Codable, Sendable, Hashable {
         /// The base without training, told what to do by its prompt.
         case promptedReasoning = "cot-prompt"
         case promptedAgent = "agent-prompt"
+        case toolAgent = "tool-agent"
+        case toolAgentWithVote = "tool-agent+sag"
+        case promptedToolAgent = "tool-agent-prompt"
 
         /// What is measured when a recipe does not say.
         static let usual: [System] = [.cot, .cotWithRetrieval, .agent, .agentWithVote]
@@ -158,16 +130,17 @@ public struct Recipe: Codable, Sendable, Hashable {
             case .cotWithRetrieval: .cotWithRetrieval
             case .agent, .agentWithVote, .promptedAgent: .agent
             case .agentWithFirstThought, .agentWithFirstThoughtAndVote: .agentWithFirstThought
+            case .toolAgent, .toolAgentWithVote, .promptedToolAgent: .toolAgent
             }
         }
 
         /// Whether several samples vote.
         var isVoted: Bool {
-            self == .agentWithVote || self == .agentWithFirstThoughtAndVote || self == .cotWithVote
+            [.agentWithVote, .agentWithFirstThoughtAndVote, .cotWithVote, .toolAgentWithVote].contains(self)
         }
 
         /// Whether it is a trained student rather than its base.
-        public var isTrained: Bool { self != .promptedReasoning && self != .promptedAgent }
+        public var isTrained: Bool { ![.promptedReasoning, .promptedAgent, .promptedToolAgent].contains(self) }
     }
 
     /// What is measured.
@@ -220,7 +193,7 @@ extension Recipe {
         let root = try RecipeFile.root(yaml, file: file)
         let faults = RecipeReader.Faults()
         let reader = RecipeReader(root, faults: faults)
-        self.init(reader)
+        self.init(reader, folder: URL(fileURLWithPath: file).deletingLastPathComponent().standardizedFileURL)
         reader.finish()
         guard faults.list.isEmpty else {
             let ordered = faults.list.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
@@ -228,25 +201,22 @@ extension Recipe {
         }
     }
 
-    private init(_ reader: RecipeReader) {
+    /// - Parameter folder: the recipe's.
+    private init(_ reader: RecipeReader, folder: URL) {
         name = reader.string("name")
         if name.contains("/") || name.hasPrefix(".") {
             reader.refuse("name", "'name' names a folder and must not hold '/' or begin with '.'")
         }
         seed = UInt64(reader.integer("seed", default: 42))
-        let world = reader.mapping("world", Self.world)
-        let recorded = reader.mapping("recorded", Self.recorded)
-        let apis = reader.mapping("apis", Self.apis)
-        if [world != nil, recorded != nil, apis != nil].count(where: \.self) != 1 {
-            reader.refuse("world", "exactly one of 'world', 'recorded' and 'apis' says where the tasks come from")
-        }
-        source =
-            apis.map(Source.apis) ?? recorded.map(Source.recorded)
-            ?? .world(world ?? WorldPlan(seed: 1, people: 100, trainFactual: 0, trainMath: 0, passages: 2, noise: nil))
-        teacher = reader.mapping("teacher", TeacherPlan.init)
+        domain = DomainChoice(reader, folder: folder)
+        (teacher, recorded) =
+            reader.mapping("teacher") { teacher -> (TeacherPlan?, RecordedTeacher?) in
+                if let recorded = RecordedTeacher(teacher, folder: folder) { return (nil, recorded) }
+                return (TeacherPlan(teacher), nil)
+            } ?? (nil, nil)
         filter = reader.mapping("filter", FilterPlan.init)
         students = reader.list("students") { student in
-            Student(name: student.string("name"), base: student.string("base"))
+            Student(name: student.string("name"), base: Self.place(student.string("base"), beside: folder))
         }
         let names = students.map(\.name)
         for name in Set(names) where names.count(where: { $0 == name }) > 1 {
@@ -266,7 +236,6 @@ extension Recipe {
             } ?? [:]
         let list = reader.list("curricula") { Curriculum($0, seed: seed) }
         curricula = list.isEmpty ? nil : list
-        Self.check(list, source, Set(training.keys), hasTeacher: teacher != nil, reader)
         let hasRoles = !list.isEmpty
         evaluation =
             reader.mapping("evaluation") { Self.evaluation($0, hasRoles: hasRoles) }
@@ -279,6 +248,7 @@ extension Recipe {
         maximumFailures =
             reader.has("maxFailures")
             ? reader.number("maxFailures", default: Self.usualMaximumFailures, in: 0...1) : nil
+        check(list, reader)
         let untrained = evaluation.systems.filter { $0.isTrained && training[$0.style] == nil }
         if training.isEmpty, curricula == nil, !untrained.isEmpty || evaluation.systems.isEmpty {
             let styles = Style.allCases.map(\.rawValue).joined(separator: ", ")
@@ -291,20 +261,28 @@ extension Recipe {
         }
     }
 
-    /// Agents of roles learn to call APIs, or to write the programs of recorded trajectories.
-    private static func check(
-        _ curricula: [Curriculum], _ source: Source, _ styles: Set<Style>, hasTeacher: Bool, _ reader: RecipeReader
-    ) {
-        if case .recorded = source, !hasTeacher, styles.contains(.agentWithFirstThought) {
+    /// A path of a recipe's: what lies beside it, or else what lies in the working directory.
+    static func place(_ path: String, beside folder: URL) -> String {
+        guard !path.isEmpty, !path.hasPrefix("/") else { return path }
+        let beside = folder.appendingPathComponent(path).standardizedFileURL
+        return FileManager.default.fileExists(atPath: beside.path) ? beside.path : path
+    }
+
+    /// What has no meaning together.
+    private func check(_ curricula: [Curriculum], _ reader: RecipeReader) {
+        let styles = Set(training.keys)
+        if teacher == nil, recorded != nil, styles.contains(.agentWithFirstThought) {
             reader.refuse(
                 "training", "'agent+ftp' needs a teacher that can be asked; recorded trajectories are as they are")
         }
-        switch source {
-        case .apis where curricula.isEmpty:
-            reader.refuse("curricula", "'apis' needs 'curricula': agents of roles are trained on API tasks")
-        case .world where !curricula.isEmpty:
-            reader.refuse("curricula", "'curricula' needs 'apis' or 'recorded' in place of 'world'")
-        default: break
+        if teacher == nil, recorded == nil, case .folder = domain, !styles.isEmpty || !curricula.isEmpty {
+            reader.refuse(
+                "teacher", "this domain has no teacher of its own: name an 'endpoint', or recorded 'trajectories'")
+        }
+        for style in Style.allCases where styles.contains(style) {
+            if let reason = domain.refusal(of: style) {
+                reader.refuse("training", "'\(style.rawValue)' has no meaning in this domain: \(reason)")
+            }
         }
         if !curricula.isEmpty, !styles.isEmpty {
             reader.refuse("training", "a recipe has 'training' or 'curricula', not both")
@@ -313,41 +291,6 @@ extension Recipe {
         for curriculum in curricula where !names.insert(curriculum.name).inserted {
             reader.refuse("curricula", "two curricula are named '\(curriculum.name)'")
         }
-    }
-
-    private static func apis(_ reader: RecipeReader) -> APIWorldPlan {
-        APIWorldPlan(
-            seed: UInt64(reader.integer("seed", default: 1)),
-            people: reader.integer("people", default: 1000, in: 20...200_000),
-            train: reader.integer("train", default: 1000, in: 1...1_000_000))
-    }
-
-    private static func world(_ reader: RecipeReader) -> WorldPlan {
-        let train = reader.mapping("train") { train in
-            (train.integer("factual", default: 0), train.integer("math", default: 0))
-        }
-        return WorldPlan(
-            seed: UInt64(reader.integer("seed", default: 1)),
-            people: reader.integer("people", default: 1000, in: 20...200_000),
-            trainFactual: train?.0 ?? 500, trainMath: train?.1 ?? 500,
-            passages: reader.integer("passages", default: 2, in: 1...20),
-            noise: reader.mapping("noise") { noise in
-                ScriptedTeacherModel.Noise(
-                    agentSlip: noise.number("agentSlip", default: 0, in: 0...1),
-                    reasoningSlip: noise.number("reasoningSlip", default: 0, in: 0...1),
-                    unreadable: noise.number("unreadable", default: 0, in: 0...1))
-            })
-    }
-
-    private static func recorded(_ reader: RecipeReader) -> RecordedPlan {
-        RecordedPlan(
-            trajectories: reader.string("trajectories"),
-            train: reader.integer("train", default: 1000, in: 1...1_000_000),
-            tests: reader.list("tests") { test in
-                TestFile(
-                    file: test.string("file"), family: test.choice("family", default: .math),
-                    split: test.string("split", default: "out"))
-            })
     }
 
     private static func training(_ reader: RecipeReader, seed: UInt64) -> TrainingPlan {

@@ -35,12 +35,12 @@ public struct RecipeRun: Sendable {
     public init(
         _ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted,
         keepingSamples samples: Bool = false
-    ) throws {
+    ) async throws {
         let folder = try RunFolder(url)
         // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.
         let previous =
             FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: url) : nil
-        let source = try TaskSource(recipe, folder: folder)
+        let source = try await TaskSource(recipe, folder: folder.url, requiring: sandbox)
         context = RunContext(
             recipe: recipe, folder: folder, store: try TrajectoryStore(folder.storeFile), source: source,
             digests: FileDigests(folder.digestsFile),

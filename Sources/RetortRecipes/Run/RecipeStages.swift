@@ -14,10 +14,7 @@ struct RecipeStages: Sendable {
         let recipe = context.recipe
         guard recipe.curricula == nil else {
             let curricula = CurriculumStages(context)
-            let teacher: any Stage =
-                context.source.apis.map { TeachAPIsStage(context: context, apis: $0) }
-                ?? TeachStage(context: context, style: .agent)
-            teaching = [try await Self.given(teacher, context)]
+            teaching = [try await Self.given(TeachStage(context: context, style: context.roleStyle), context)]
             training = curricula.training
             evaluation = curricula.evaluation.map(\.stage)
             self.curricula = curricula

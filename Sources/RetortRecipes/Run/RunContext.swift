@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortStore
 
@@ -17,10 +18,39 @@ struct RunContext: Sendable {
 
     /// The view that a style trains and acts in.
     func view(_ style: Recipe.Style) -> any View {
+        view(style, instructions: .brief)
+    }
+
+    /// The view of a style for a model that needs more or fewer words.
+    func view(_ style: Recipe.Style, instructions: Instructions) -> any View {
         switch style {
         case .agent, .agentWithFirstThought:
-            CodeAgentView(instructions: .brief, tools: source.tools.map(\.specification))
-        case .cot, .cotWithRetrieval: ChainOfThoughtView(instructions: .brief)
+            CodeAgentView(
+                instructions: instructions, tools: source.specifications, guidance: source.domain.guidance)
+        case .toolAgent: roleView(.backbone, instructions: instructions)
+        case .cot, .cotWithRetrieval:
+            ChainOfThoughtView(instructions: instructions, guidance: source.domain.guidance)
+        }
+    }
+
+    /// How a trajectory looks to a role of an agent that calls tools.
+    func roleView(
+        _ role: AgentRole, instructions: Instructions, callForm: RoleView.CallForm = .json
+    ) -> RoleView {
+        RoleView(
+            role, instructions: instructions, callForm: callForm, tools: source.toolDocuments,
+            guidance: source.domain.guidance)
+    }
+
+    /// Makes sessions for tasks.
+    /// - Parameter tools: what answers for the host's tools; nil is they themselves.
+    func sessions(
+        _ form: ActionForm, tools: [any Tool]? = nil
+    ) -> @Sendable (AgentTask) async throws -> any Environment {
+        let (domain, workshop) = (source.domain, workshop)
+        let tools = tools ?? domain.hostTools
+        return { task in
+            try await domain.session(for: task, form: form, tools: tools) { try await workshop.python() }
         }
     }
 
@@ -36,10 +66,7 @@ struct RunContext: Sendable {
         let grader = try await workshop.grader()
         let store = store
         try await rollout.run(left, concurrency: concurrency, tries: tries) { finished in
-            var entries: [StoredTrajectory] = []
-            for trajectory in finished {
-                entries.append(StoredTrajectory(trajectory: trajectory, verdict: await grader.grade(trajectory)))
-            }
+            let entries = try await finished.asyncMap { try await grader.graded($0) }
             try await store.save(entries, in: set)
             progress.show(entries, of: left.count, budget)
         }
@@ -63,4 +90,35 @@ struct RunContext: Sendable {
         guard try await !store.isImported(set) else { throw RunError.imported(set: set) }
         try await store.remove(set: set)
     }
+}
+
+extension TrajectoryGrader {
+    /// A run with its verdict. A grader that breaks makes the run a failed one, with its reason: neither right nor wrong.
+    func graded(_ trajectory: Trajectory) async throws -> StoredTrajectory {
+        do {
+            return StoredTrajectory(trajectory: trajectory, verdict: try await grade(trajectory))
+        } catch let error as CancellationError {
+            throw error
+        } catch let error as any RunHalting where error.haltsRun {
+            throw error
+        } catch {
+            var failed = trajectory
+            failed.fail("it could not be graded: \(error)")
+            return StoredTrajectory(
+                trajectory: failed, verdict: Verdict(isCorrect: false, reason: "the run failed"))
+        }
+    }
+}
+
+extension [Trajectory] {
+    func asyncMap<Result>(_ transform: (Trajectory) async throws -> Result) async rethrows -> [Result] {
+        var results: [Result] = []
+        for element in self { results.append(try await transform(element)) }
+        return results
+    }
+}
+
+extension TaskSource {
+    /// The tools as agents of roles are told of them, where tasks bring none of their own.
+    var toolDocuments: [ToolDocument] { specifications.map { ToolDocument($0) } }
 }

@@ -1,95 +1,115 @@
 import Foundation
+import RetortAgents
 import RetortCore
+import RetortDomains
+import RetortPython
 import RetortRetrieval
 import RetortStore
-import RetortWorld
 
-/// The tasks of a run and who teaches them.
+/// A run's domain, opened, with the tasks that the recipe takes of it and the recorded trajectories that teach.
 struct TaskSource: Sendable {
+    let domain: any Domain
     /// What the teacher works on.
     let train: [AgentTask]
     /// What the students are measured on.
     let tests: [AgentTask]
-    /// The teacher.
-    let teacher: Teacher
-    /// The search over the encyclopedia, when there is one.
-    let search: WebSearchTool?
-    /// What it searches.
-    let documents: URL?
-    /// The API world, when the tasks are its.
-    let apis: APISource?
+    /// Trajectories that exist already, of the training tasks; nil when no recorded ones teach.
+    let recorded: [Trajectory]?
 
-    enum Teacher: Sendable {
-        case scripted(ScriptedTeacher)
-        /// Trajectories that exist already.
-        case recorded([Trajectory])
-        case apis(APITeacher)
-    }
-
-    /// The tools that code agents are given.
-    var tools: [any Tool] { search.map { [$0] } ?? [] }
+    /// The tools that the host answers.
+    var tools: [any Tool] { domain.hostTools }
+    /// All tools that agents are told of.
+    var specifications: [ToolSpecification] { domain.tools }
+    var documents: URL? { domain.documents }
 
     /// Makes or reads everything; the passage index is kept in the run's folder.
-    init(_ recipe: Recipe, folder: RunFolder) throws {
-        switch recipe.source {
-        case .world(let plan): try self.init(plan, tasks: recipe.evaluation.tasks, folder: folder)
-        case .recorded(let plan): try self.init(plan, tasks: recipe.evaluation.tasks)
-        case .apis(let plan): self.init(try APISource(plan, tests: recipe.evaluation.tasks))
-        }
-    }
-
-    private init(_ source: APISource) {
-        apis = source
-        train = source.train.map(\.task)
-        tests = source.tests.map(\.task)
-        teacher = .apis(source.teacher)
-        search = nil
-        documents = nil
-    }
-
-    private init(_ plan: Recipe.WorldPlan, tasks: Int, folder: RunFolder) throws {
-        apis = nil
-        let world = World(seed: plan.seed, people: plan.people)
-        // Each world has files of its own: to look at another recipe changes nothing for this one.
-        let name = "passages-\(plan.seed)-\(plan.people)"
-        let passages = folder.url.appendingPathComponent("\(name).jsonl")
-        if !FileManager.default.fileExists(atPath: passages.path) { try world.writePassages(to: passages) }
-        let index = folder.url.appendingPathComponent("\(name).sqlite")
-        try PassageIndex.buildIfNeeded(from: passages, to: index)
-        search = WebSearchTool(try PassageIndex(index), limit: plan.passages)
-        documents = passages
-
-        let questions = FactualQuestions(world, seed: plan.seed)
-        let problems = WordProblems(seed: plan.seed)
-        let factual = questions.items("train", count: plan.trainFactual)
-        let math = problems.items("train", count: plan.trainMath)
-        train = factual.map(\.task) + math.map(\.task)
-        let taken = Set(train.map(\.question))
-        tests = ["in", "out"].flatMap { split in
-            questions.items(split, count: tasks, excluding: taken).map(\.task)
-                + problems.items(split, count: tasks, excluding: taken).map(\.task)
-        }
-        teacher = .scripted(ScriptedTeacher(world: world, factual: factual, problems: math))
-    }
-
-    private init(_ plan: Recipe.RecordedPlan, tasks: Int) throws {
-        let all = try ToRAImporter().trajectories(from: URL(fileURLWithPath: plan.trajectories))
-        let training = Array(all.prefix(plan.train))
-        train = training.map(\.task)
-        teacher = .recorded(training)
-        search = nil
-        documents = nil
-        apis = nil
-        let rest = all.dropFirst(plan.train).map { trajectory in
-            var task = trajectory.task
-            task.split = "in"
-            return task
-        }
-        tests =
-            try Array(rest.prefix(tasks))
-            + plan.tests.flatMap { test in
-                try QuestionFile(URL(fileURLWithPath: test.file), family: test.family, split: test.split).tasks
-                    .prefix(tasks)
+    init(_ recipe: Recipe, folder: URL, requiring sandbox: SandboxLevel) async throws {
+        let count = recipe.evaluation.tasks
+        domain = try await recipe.domain.open(
+            tests: count, keepingIn: folder, limits: PythonLimits(seconds: recipe.evaluation.programSeconds),
+            requiring: sandbox)
+        var tests: [AgentTask] = []
+        if domain.dealsTests {
+            tests = domain.tests
+        } else {
+            // So many of each split, in the order of the splits.
+            var taken: [String: Int] = [:]
+            for task in domain.tests where taken[task.split, default: 0] < count {
+                taken[task.split, default: 0] += 1
+                tests.append(task)
             }
+        }
+        guard let plan = recipe.recorded else {
+            (train, recorded, self.tests) = (domain.train, nil, tests)
+            return
+        }
+        let all = try plan.trajectories()
+        guard domain.train.isEmpty else {
+            (train, self.tests) = (domain.train, tests)
+            recorded = Self.matched(all, to: domain.train)
+            return
+        }
+        // The trajectories bring the tasks.
+        let family = recipe.domain.family
+        let own = all.map { trajectory in trajectory.with { $0.family = family ?? $0.family } }
+        let training = Array(own.prefix(plan.train ?? .max))
+        train = training.map(\.task).uniqued
+        recorded = training
+        let rest = own.dropFirst(training.count).map { trajectory in
+            trajectory.with { $0.split = "in" }.task
+        }
+        self.tests = Array(rest.prefix(count)) + tests
+    }
+
+    /// Trajectories of the domain's tasks, found by id or else by question, with the domain's own task in them.
+    private static func matched(_ trajectories: [Trajectory], to tasks: [AgentTask]) -> [Trajectory] {
+        let byID = Dictionary(tasks.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let byQuestion = Dictionary(tasks.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
+        let matched = trajectories.compactMap { trajectory in
+            (byID[trajectory.task.id] ?? byQuestion[trajectory.task.question]).map { task in
+                trajectory.with { $0 = task }
+            }
+        }
+        if matched.count < trajectories.count {
+            ProgressLine("teach").note(
+                "\(trajectories.count - matched.count) of \(trajectories.count) recorded trajectories are of no training task "
+                    + "of the domain, and are left out")
+        }
+        return matched
+    }
+}
+
+extension [AgentTask] {
+    /// Each task once, by its id.
+    fileprivate var uniqued: [AgentTask] {
+        var known: Set<String> = []
+        return filter { known.insert($0.id).inserted }
+    }
+}
+
+extension Trajectory {
+    /// The same work on a task that is told otherwise.
+    func with(_ change: (inout AgentTask) -> Void) -> Trajectory {
+        var copy = self
+        change(&copy.task)
+        return copy
+    }
+}
+
+extension RecordedTeacher {
+    /// All trajectories of the file.
+    func trajectories() throws -> [Trajectory] {
+        let url = URL(fileURLWithPath: file)
+        return switch format {
+        case "tora": try ToRAImporter().trajectories(from: url)
+        default: try JSONLines.read(Trajectory.self, from: url)
+        }
+    }
+}
+
+extension DomainChoice {
+    /// How the answers of recorded tasks are graded; nil leaves it to the trajectories.
+    var family: AgentTask.Family? {
+        if case .folder(let plan) = self { plan.grader.family } else { nil }
     }
 }

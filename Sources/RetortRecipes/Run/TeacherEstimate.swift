@@ -110,11 +110,7 @@ extension RunContext {
 
     /// The mean length of the first prompts, in tokens by rule of thumb, and the most turns.
     private func firstPrompt(_ plan: TeacherPlan, _ style: Recipe.Style) async throws -> (tokens: Double, turns: Int) {
-        let tools = source.tools
-        let view: any View =
-            style.isAgent
-            ? CodeAgentView(instructions: plan.asking.instructions, tools: tools.map(\.specification))
-            : ChainOfThoughtView(instructions: plan.asking.instructions)
+        let view = view(style, instructions: plan.asking.instructions)
         let sample = source.train.prefix(200)
         let characters = sample.map { task in
             view.messages(for: Trajectory(task: task, provenance: Provenance(policy: "", model: "")))

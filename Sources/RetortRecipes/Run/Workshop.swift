@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortPython
 
@@ -14,7 +15,8 @@ actor Workshop {
     private var interpreter: PythonInterpreter?
     private var openTeacher: EndpointTeacher?
     private var openJudge: ModelJudge?
-    private var openGrader: FamilyGrader?
+    private var openGrader: (any TrajectoryGrader)?
+    private var openBenchmarkGrader: FamilyGrader?
     private var benchmarkTasks: [AgentTask]?
     private var ledger: SpendingLedger?
 
@@ -26,19 +28,32 @@ actor Workshop {
     /// The interpreter.
     func python() async throws -> PythonInterpreter {
         if let interpreter { return interpreter }
+        if let own = source.domain.interpreter {
+            interpreter = own
+            return own
+        }
         let started = try await PythonInterpreter(
             limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
         interpreter = started
         return started
     }
 
-    /// What grades: with SymPy in its sandbox when a recipe has benchmarks, whose answers may need algebra.
-    func grader() async throws -> FamilyGrader {
+    /// What grades: the domain, or the usual graders.
+    func grader() async throws -> any TrajectoryGrader {
         if let openGrader { return openGrader }
+        let usual = try await benchmarkGrader()
+        let grader = source.domain.grader(symbolic: nil) ?? usual
+        openGrader = grader
+        return grader
+    }
+
+    /// The usual graders: with SymPy in its sandbox when a recipe has benchmarks, whose answers may need algebra.
+    private func benchmarkGrader() async throws -> FamilyGrader {
+        if let openBenchmarkGrader { return openBenchmarkGrader }
         guard let plan = recipe.benchmarks else { return FamilyGrader() }
         let judge = try await SymbolicJudge(requiring: sandbox)
         let grader = FamilyGrader(judge: judge, compatibility: plan.compatibility)
-        openGrader = grader
+        openBenchmarkGrader = grader
         return grader
     }
 
@@ -84,7 +99,7 @@ actor Workshop {
         if let benchmarkTasks { return source.tests + benchmarkTasks }
         let progress = ProgressLine("benchmarks")
         let training = TrainingText(source.train.map(\.question))
-        let grader = try await grader()
+        let grader = try await benchmarkGrader()
         var tasks: [AgentTask] = []
         var audits: [BenchmarkAudit] = []
         for name in plan.names {

@@ -19,13 +19,12 @@ enum AnswerLeak {
         for step in trajectory.steps {
             let hidden = secrets.filter { !shown.containsWord($0) }
             if hidden.isEmpty { return false }
-            switch task.family {
-            case .factual:
+            if task.family == .factual {
                 let said = "\(step.thought)\n\(step.action.code ?? "")"
                 if hidden.contains(where: said.containsWord) { return true }
-            case .math:
+            } else if let literal = step.action.code.flatMap(literalAnswer), hidden.contains(literal) {
                 // Intermediate results are found in the head, too; an answer that nothing computed is another thing.
-                if let literal = step.action.code.flatMap(literalAnswer), hidden.contains(literal) { return true }
+                return true
             }
             shown += "\n\(step.observation.text)"
         }

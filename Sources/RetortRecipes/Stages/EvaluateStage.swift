@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 import RetortLLM
 import RetortPython
@@ -23,7 +24,7 @@ struct EvaluateStage: Stage {
     private var sizeFile: URL { context.folder.result("size-\(student.name)") }
 
     func inputs() async throws -> [StageInput] {
-        var inputs = try context.common() + context.testTasks() + [context.grading(), .view("prompt", view)]
+        var inputs = try context.common() + context.testTasks() + [try context.grading(), .view("prompt", view)]
         inputs += try StageInput.settings("evaluation", own)
         if !system.isTrained { inputs.append(try context.weights("base weights", student.base)) }
         if system.style.isAgent || system == .cotWithRetrieval { inputs += try context.tools() }
@@ -76,35 +77,36 @@ struct EvaluateStage: Stage {
     /// A base has never seen the short prompts that students learn from.
     private var instructions: Instructions { system.isTrained ? .brief : .full }
 
-    private var view: any View {
-        system.style.isAgent
-            ? CodeAgentView(instructions: instructions, tools: context.source.tools.map(\.specification))
-            : ChainOfThoughtView(instructions: instructions)
-    }
+    private var view: any View { context.view(system.style, instructions: instructions) }
 
     /// The system as something that runs.
     private func rollout(_ model: any LanguageModel) async throws -> Rollout {
         let recipe = context.recipe
         let source = context.source
         let plan = recipe.evaluation
-        // A base has never seen the short prompts that students learn from.
-        let instructions: Instructions = system.isTrained ? .brief : .full
         let search: any Search = system.isVoted ? plan.vote.search : GreedySearch()
         let tools = source.tools
-        guard system.style.isAgent else {
+        guard let form = system.style.form else {
             let policy = ChainOfThought(
-                model: model, view: ChainOfThoughtView(instructions: instructions),
-                retriever: system == .cotWithRetrieval ? source.search : nil, maximumTokens: plan.maximumTokens)
+                model: model,
+                view: ChainOfThoughtView(instructions: instructions, guidance: source.domain.guidance),
+                retriever: system == .cotWithRetrieval ? source.domain.retriever : nil,
+                maximumTokens: plan.maximumTokens)
             return Rollout(policy: policy, search: search, maximumSteps: policy.maximumSteps, seed: recipe.seed) {
                 ToolEnvironment(tools)
             }
         }
-        let view = CodeAgentView(instructions: instructions, tools: tools.map(\.specification))
-        let policy = CodeAgent(name: system.rawValue, model: model, view: view, maximumTokens: plan.maximumTokens)
-        let python = try await context.workshop.python()
-        return Rollout(policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed) {
-            try await python.session(tools: tools)
-        }
+        let policy: any Policy =
+            switch form {
+            case .code: CodeAgent(name: system.rawValue, model: model, view: view, maximumTokens: plan.maximumTokens)
+            case .json:
+                ToolAgent(
+                    name: system.rawValue, model: RoleModel(model), instructions: instructions,
+                    tools: source.toolDocuments, guidance: source.domain.guidance, maximumTokens: plan.maximumTokens)
+            }
+        return Rollout(
+            policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed,
+            environmentFor: context.sessions(form))
     }
 }
 

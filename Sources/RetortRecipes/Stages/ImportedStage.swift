@@ -12,7 +12,9 @@ struct ImportedStage: Stage {
 
     func inputs() async throws -> [StageInput] {
         let content = try await context.content(of: name, .trajectories)
-        return [.computation, StageInput(name: "imported trajectories", value: "sha256:\(content)"), context.grading()]
+        return [
+            .computation, StageInput(name: "imported trajectories", value: "sha256:\(content)"), try context.grading(),
+        ]
     }
 
     func output() async throws -> String? { try await context.content(of: name) }
@@ -32,9 +34,7 @@ struct ImportedStage: Stage {
             count += 1
             guard entry.verdict == nil else { continue }
             try Task.checkCancellation()
-            var graded = entry
-            graded.verdict = await grader.grade(entry.trajectory)
-            try await context.store.save([graded], in: name)
+            try await context.store.save([grader.graded(entry.trajectory)], in: name)
         }
         ProgressLine(name).note("\(count) trajectories were imported; no teacher is asked")
         // A trajectory that broke elsewhere cannot be tried again here; the filter drops it.

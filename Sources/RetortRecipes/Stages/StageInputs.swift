@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
 
 /// What stages have in common to depend on.
@@ -10,28 +11,23 @@ extension RunContext {
 
     /// The tasks that a teacher works on, or has worked on.
     func trainingTasks() throws -> [StageInput] {
-        switch recipe.source {
-        case .world(let plan): return try world(plan)
-        case .recorded(let plan):
-            return [
-                try file("recorded trajectories", plan.trajectories), try .setting("recorded.train", plan.train),
-            ]
-        case .apis(let plan): return try StageInput.settings("apis", plan)
-        }
+        var inputs = try content(.train)
+        guard let plan = recipe.recorded else { return inputs }
+        inputs += [try file("recorded trajectories", plan.file), .text("teacher.format", plan.format)]
+        if let train = plan.train { inputs.append(try .setting("teacher.train", train)) }
+        return inputs
+    }
+
+    /// A part of the domain, by its content.
+    func content(_ part: DomainPart) throws -> [StageInput] {
+        try source.domain.content(of: part) { try digests.file($0) }.map { .text($0.name, $0.value) }
     }
 
     /// The tasks that students are measured on. How many is a matter of the evaluation's plan.
     func testTasks() throws -> [StageInput] {
         // What is trained on is left out of the tests.
         var inputs = try trainingTasks()
-        if case .recorded(let plan) = recipe.source {
-            for (number, test) in plan.tests.enumerated() {
-                inputs += [
-                    try file("test file \(number + 1)", test.file),
-                    .text("test file \(number + 1)'s kind", "\(test.family.rawValue) \(test.split)"),
-                ]
-            }
-        }
+        if !source.domain.dealsTests { inputs += try content(.tests) }
         guard let plan = recipe.benchmarks else { return inputs }
         inputs += try StageInput.settings("benchmarks", plan).filter { $0.name != "benchmarks.folder" }
         for name in plan.names {
@@ -41,24 +37,17 @@ extension RunContext {
         return inputs
     }
 
-    /// The world but for how its teacher slips and what a search returns.
-    private func world(_ plan: Recipe.WorldPlan) throws -> [StageInput] {
-        try StageInput.settings("world", plan).filter { !["world.noise", "world.passages"].contains($0.name) }
-            .filter { !$0.name.hasPrefix("world.noise.") }
-    }
-
     /// The tools that agents are given, and the documents that they search.
     func tools() throws -> [StageInput] {
-        var inputs = [try StageInput.setting("tools", source.tools.map(\.specification))]
-        if let documents = source.documents {
-            inputs.append(StageInput(name: "documents", value: "sha256:\(try digests.file(documents))"))
-        }
-        if case .world(let plan) = recipe.source { inputs.append(try .setting("world.passages", plan.passages)) }
-        return inputs
+        [try StageInput.setting("tools", source.specifications)] + (try content(.tools))
     }
 
     /// What grades.
-    func grading() -> StageInput { .text("grading", recipe.benchmarks?.compatibility.rawValue ?? "values") }
+    func grading() throws -> StageInput {
+        let own = try content(.grading).flatMap { [$0.name, $0.value] }
+        let usual = recipe.benchmarks?.compatibility.rawValue ?? "values"
+        return .text("grading", own.isEmpty ? usual : "\(usual) \(ContentDigest.of(own))")
+    }
 
     /// A base's or a teacher's weights, tokenizer and template.
     func weights(_ name: String, _ folder: String) throws -> StageInput {

@@ -1,10 +1,9 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortEvaluation
-import RetortRetrieval
 import RetortStore
-import RetortWorld
 
 /// Collects the teacher's trajectories for a kind of student.
 struct TeachStage: Stage {
@@ -21,25 +20,22 @@ struct TeachStage: Stage {
     static func set(_ style: Recipe.Style) -> String { "teach/\(style.rawValue)" }
 
     func inputs() async throws -> [StageInput] {
-        var inputs = try context.common() + context.trainingTasks() + [context.grading()]
+        var inputs = try context.common() + context.trainingTasks() + [try context.grading()]
         if style.isAgent {
             inputs.append(try .setting("evaluation.programSeconds", recipe.evaluation.programSeconds))
         }
         if style.isAgent || style == .cotWithRetrieval { inputs += try context.tools() }
         guard let plan = recipe.teacher else {
-            if let noise = recipe.teacherNoise { inputs += try StageInput.settings("world.noise", noise) }
             // Recorded turns are as they are.
-            if case .scripted = source.teacher, style.isAgent {
-                inputs.append(try .setting("evaluation.maxSteps", recipe.evaluation.maximumSteps))
-            }
+            guard source.recorded == nil, let teacher = source.domain.teacher else { return inputs }
+            inputs += teacher.content.map { .text($0.name, $0.value) }
+            if style.isAgent { inputs.append(try .setting("evaluation.maxSteps", steps(teacher))) }
             return inputs
         }
         inputs += try plan.inputs(context)
-        let reasoning = StageInput.view("reasoning prompt", ChainOfThoughtView(instructions: plan.asking.instructions))
+        let reasoning = StageInput.view("reasoning prompt", context.view(.cot, instructions: plan.asking.instructions))
         guard style.isAgent else { return inputs + [reasoning] }
-        let acting = CodeAgentView(
-            instructions: plan.asking.instructions, tools: source.tools.map(\.specification))
-        inputs.append(.view("agent's prompt", acting))
+        inputs.append(.view("agent's prompt", context.view(style, instructions: plan.asking.instructions)))
         return inputs + (style.usesFirstThought(plan.asking) ? [reasoning] : [])
     }
 
@@ -49,63 +45,81 @@ struct TeachStage: Stage {
 
     func run() async throws -> StageOutcome {
         if let plan = recipe.teacher { return try await rollOut(plan) }
-        switch source.teacher {
-        case .recorded(let trajectories): return try await keep(trajectories)
-        case .scripted(let teacher):
-            if recipe.teacherNoise != nil || style == .agentWithFirstThought {
-                return try await rollOut(slipping: teacher)
-            }
-            return style == .agent ? try await rollOut(teacher) : try await writeReasoning(teacher)
-        case .apis: return .complete
+        if let recorded = source.recorded { return try await keep(recorded) }
+        guard let teacher = source.domain.teacher else { throw RunError.noTeacher }
+        if teacher.slips || style == .agentWithFirstThought, let model = teacher.model(for: source.train) {
+            return try await rollOut(slipping: model)
         }
+        guard let form = style.form else { return try await writeReasoning(teacher) }
+        guard let policy = teacher.policy(form) else { throw RunError.noTeacher }
+        return try await rollOut(policy, of: teacher, form)
     }
 
-    // MARK: The scripted teacher
+    // MARK: The domain's own teacher
 
-    /// Lets the scripted teacher solve the training tasks through the real run loop.
-    private func rollOut(_ teacher: ScriptedTeacher) async throws -> StageOutcome {
-        let python = try await context.workshop.python()
-        let tools = source.tools
-        let rollout = Rollout(policy: teacher, maximumSteps: recipe.evaluation.maximumSteps, seed: recipe.seed) {
-            try await python.session(tools: tools)
+    private func steps(_ teacher: any DomainTeacher) -> Int { teacher.maximumSteps ?? recipe.evaluation.maximumSteps }
+
+    /// Lets the domain's teacher solve the training tasks through the real run loop, each with the search that it takes.
+    private func rollOut(
+        _ policy: any Policy, of teacher: any DomainTeacher, _ form: ActionForm
+    ) async throws -> StageOutcome {
+        let groups = Dictionary(grouping: source.train) { teacher.search(for: $0).name }
+        for (_, tasks) in groups.sorted(by: { $0.key > $1.key }) {
+            guard let first = tasks.first else { continue }
+            let rollout = Rollout(
+                policy: policy, search: teacher.search(for: first), maximumSteps: steps(teacher), seed: recipe.seed,
+                environmentFor: context.sessions(form))
+            _ = try await context.collect(rollout, tasks.map { RolloutJob($0) }, in: name, concurrency: 8)
         }
-        return try await context.collect(rollout, source.train.map { RolloutJob($0) }, in: name, concurrency: 8)
+        return try await context.outcome(of: name)
     }
 
-    /// Lets the scripted teacher solve the training tasks as a language model would: it reads chats, writes turns, and
-    /// slips as the recipe says.
-    private func rollOut(slipping teacher: ScriptedTeacher) async throws -> StageOutcome {
-        let model = ScriptedTeacherModel(teacher, tasks: source.train, noise: recipe.teacherNoise ?? .init())
+    /// Lets the domain's teacher solve the training tasks as a language model would: it reads chats, writes turns, and may
+    /// slip.
+    private func rollOut(slipping model: any LanguageModel) async throws -> StageOutcome {
         var plan = TeacherPlan(places: [])
         plan.asking.maximumSteps = recipe.evaluation.maximumSteps
         plan.concurrency = 8
         return try await rollOut(model, plan, tools: source.tools)
     }
 
-    private func writeReasoning(_ teacher: ScriptedTeacher) async throws -> StageOutcome {
+    private func writeReasoning(_ teacher: any DomainTeacher) async throws -> StageOutcome {
         let grader = try await context.workshop.grader()
         let done = try await store.taskIDs(in: name)
         for task in source.train where !done.contains(task.id) {
             try Task.checkCancellation()
             var passages: (query: String, text: String)?
-            if style == .cotWithRetrieval, let search = source.search {
+            if style == .cotWithRetrieval, let search = source.domain.retriever {
                 passages = (task.question, try await search.call(["query": .string(task.question)]).text)
             }
             guard let trajectory = teacher.reasoned(task, passages: passages) else { continue }
-            try await store.save(trajectory, verdict: await grader.grade(trajectory), in: name)
+            try await store.save([grader.graded(trajectory)], in: name)
         }
         return .complete
     }
 
     private func keep(_ trajectories: [Trajectory]) async throws -> StageOutcome {
         let grader = try await context.workshop.grader()
-        let done = try await store.taskIDs(in: name)
-        for trajectory in trajectories where !done.contains(trajectory.task.id) {
+        let done = try await store.ids(in: name)
+        let progress = ProgressLine(name)
+        var kept = 0
+        for trajectory in trajectories {
             try Task.checkCancellation()
-            let adapted = style.isAgent ? trajectory.asAgentTrajectory() : trajectory.asReasoning
-            try await store.save(adapted, verdict: await grader.grade(adapted), in: name)
+            guard let adapted = adapted(trajectory), !done.contains(adapted.id) else { continue }
+            try await store.save([grader.graded(adapted)], in: name)
+            kept += 1
+            progress.show(kept, of: trajectories.count)
         }
         return .complete
+    }
+
+    /// A recorded trajectory as the style would have worked; nil where it cannot be told so.
+    private func adapted(_ trajectory: Trajectory) -> Trajectory? {
+        switch style {
+        case .cot, .cotWithRetrieval: trajectory.asReasoning
+        case .agent, .agentWithFirstThought: trajectory.asAgentTrajectory()
+        case .toolAgent: trajectory.steps.contains { $0.action.code != nil } ? nil : trajectory
+        }
     }
 
     // MARK: A teacher behind endpoints
@@ -132,16 +146,16 @@ struct TeachStage: Stage {
     private func rollOut(
         _ model: any LanguageModel, _ plan: TeacherPlan, tools: [any Tool], budget: Budget? = nil
     ) async throws -> StageOutcome {
-        let policy = Self.policy(plan, style, model, tools: tools)
+        let policy = policy(plan, model, tools: tools)
         let asking = plan.asking
         let search = GreedySearch(
             sampling: Sampling(temperature: asking.temperature, topP: asking.topP),
             laterSampling: Sampling(temperature: asking.laterTemperature, topP: asking.topP))
         let steps = (policy as? ChainOfThought)?.maximumSteps ?? asking.maximumSteps
-        let python = style.isAgent ? try await context.workshop.python() : nil
-        let rollout = Rollout(policy: policy, search: search, maximumSteps: steps, seed: recipe.seed) {
-            if let python { try await python.session(tools: tools) } else { ToolEnvironment(tools) }
-        }
+        let sessions = style.form.map { context.sessions($0, tools: tools) }
+        let rollout = Rollout(
+            policy: policy, search: search, maximumSteps: steps, seed: recipe.seed,
+            environmentFor: sessions ?? { _ in ToolEnvironment(tools) })
         let jobs = (0..<asking.trajectories).flatMap { attempt in
             source.train.map { RolloutJob($0, attempt: attempt) }
         }
@@ -151,21 +165,27 @@ struct TeachStage: Stage {
         return outcome
     }
 
-    /// A style as the teacher carries it out.
-    static func policy(
-        _ plan: TeacherPlan, _ style: Recipe.Style, _ model: any LanguageModel, tools: [any Tool]
-    ) -> any Policy {
+    /// The style as the teacher carries it out.
+    private func policy(_ plan: TeacherPlan, _ model: any LanguageModel, tools: [any Tool]) -> any Policy {
         let asking = plan.asking
-        let reasoning = ChainOfThoughtView(instructions: asking.instructions)
-        guard style.isAgent else {
-            let retriever = style == .cotWithRetrieval ? tools.first : nil
+        let guidance = source.domain.guidance
+        let reasoning = ChainOfThoughtView(instructions: asking.instructions, guidance: guidance)
+        switch style {
+        case .cot, .cotWithRetrieval:
+            let name = style == .cotWithRetrieval ? source.domain.retriever?.specification.name : nil
             return ChainOfThought(
-                model: model, view: reasoning, retriever: retriever, maximumTokens: asking.maximumTokens)
+                model: model, view: reasoning, retriever: tools.first { $0.specification.name == name },
+                maximumTokens: asking.maximumTokens)
+        case .toolAgent:
+            return ToolAgent(
+                name: "tool-agent", model: RoleModel(model), instructions: asking.instructions,
+                tools: source.toolDocuments, guidance: guidance, maximumTokens: asking.maximumTokens)
+        case .agent, .agentWithFirstThought:
+            let view = context.view(style, instructions: asking.instructions)
+            let agent = CodeAgent(model: model, view: view, maximumTokens: asking.maximumTokens)
+            guard style.usesFirstThought(asking) else { return agent }
+            return FirstThoughtPrefix(agent, reasoning: model, view: reasoning, maximumTokens: asking.maximumTokens)
         }
-        let view = CodeAgentView(instructions: asking.instructions, tools: tools.map(\.specification))
-        let agent = CodeAgent(model: model, view: view, maximumTokens: asking.maximumTokens)
-        guard style.usesFirstThought(asking) else { return agent }
-        return FirstThoughtPrefix(agent, reasoning: model, view: reasoning, maximumTokens: asking.maximumTokens)
     }
 
     private func note(_ tally: FirstThoughtPrefix.Tally) {
@@ -187,13 +207,6 @@ extension Recipe.Style {
     }
 }
 
-extension Recipe {
-    /// How the scripted teacher slips; nil when it does not, or when another one teaches.
-    var teacherNoise: ScriptedTeacherModel.Noise? {
-        if case .world(let plan) = source { plan.noise } else { nil }
-    }
-}
-
 extension Trajectory {
     /// The same work as prose: the recorded texts and outputs without the programs, then the answer.
     var asReasoning: Trajectory {
@@ -204,6 +217,7 @@ extension Trajectory {
             copy.append(last)
         }
         if let ending { copy.end(ending) }
+        copy.state = state
         return copy
     }
 }

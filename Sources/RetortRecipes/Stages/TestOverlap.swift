@@ -9,7 +9,7 @@ struct TestOverlap {
     /// The world draws its tests so that no training question is among them, and makes questions of one kind from one
     /// text: only data that came from elsewhere are looked through.
     init(_ context: RunContext) {
-        guard case .recorded = context.recipe.source else {
+        guard !context.source.domain.dealsTests else {
             (rows, notes) = ([], [])
             return
         }

@@ -13,6 +13,7 @@ extension Trajectory {
         final.action = .code("final_answer(\(Self.pythonLiteral(value)))")
         copy.append(final)
         if let ending { copy.end(ending) }
+        copy.state = state
         return copy
     }
 

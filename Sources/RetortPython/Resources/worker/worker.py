@@ -7,6 +7,9 @@ frame carries the listener of its seccomp filter. Only JSON crosses the boundary
 import _thread
 import ast
 import base64
+import contextlib
+import dataclasses
+import enum
 import gc
 import inspect
 import io
@@ -25,6 +28,7 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import confinement  # noqa: E402
+import functions  # noqa: E402
 
 sys.path.pop(0)
 
@@ -34,6 +38,9 @@ DIGITS = 100_000
 # In bytes of JSON: of an answer, and of the arguments of one call of a tool.
 ANSWER_LIMIT = 4 << 20
 ARGUMENTS_LIMIT = 1 << 20
+# In bytes of JSON, of what is noted of a call of a session's own function; and how many calls of a program are noted.
+NOTE_LIMIT = 64 << 10
+NOTED_CALLS = 1000
 EVERY_SIGNAL = signal.valid_signals()
 
 
@@ -115,6 +122,10 @@ def to_json(value, depth=0):
     for kind in (set, frozenset):
         if isinstance(value, kind):
             return [to_json(v, depth + 1) for v in sorted(kind.__iter__(value), key=repr)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return to_json(value.value, depth + 1)
     module = str(type(value).__module__ or "")
     name = type(value).__name__
     if module.startswith("pandas") and name in ("NAType", "NaTType"):
@@ -181,6 +192,9 @@ class Session:
         self.channel = channel
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
         self.tools = []
+        self.modules = {}
+        self.functions = {}
+        self.noted = 0
         self.output = None
         self.ends = {}
         self.is_collecting = self.must_collect = False
@@ -203,6 +217,10 @@ class Session:
                     os._exit(0)  # the host has gone meanwhile
             elif frame["op"] == "tools":
                 self.tools = frame["tools"]
+            elif frame["op"] == "module":
+                self.channel.send({"op": "module", **self.load(frame)})
+            elif frame["op"] == "hook":
+                self.channel.send({"op": "hook", **self.hook(frame)})
             elif frame["op"] == "end":
                 self.channel.send({"op": "end", "status": self.end_of(frame["pid"])})
             elif frame["op"] == "run":
@@ -262,8 +280,53 @@ class Session:
         status = self.ends.pop(pid, None)
         return None if status is None else os.waitstatus_to_exitcode(status)
 
+    def load(self, frame):
+        """Imports a user's module; its functions become tools. What it prints meanwhile is nobody's."""
+        self.is_settled = False
+        path = frame["path"]
+        try:
+            with silence():
+                module = functions.load(path, frame["root"])
+                found = functions.describe(module, frame.get("functions"))
+        except BaseException as error:
+            return {"error": describe(error, path)}
+        self.modules[path] = module
+        for tool in found["tools"]:
+            name = tool["name"]
+            self.functions[name] = functions.recorded(getattr(module, name), lambda *call, name=name: self.note(name, *call))
+        return found
+
+    def hook(self, frame):
+        """Calls one of a module's own functions that is no tool: `setup`, `state` or `grade`."""
+        self.is_settled = False
+        path = frame["path"]
+        try:
+            with silence():
+                return {"value": to_json(getattr(self.modules[path], frame["name"])(*from_json(frame["arguments"])))}
+        except BaseException as error:
+            return {"error": describe(error, path)}
+
+    def note(self, name, arguments, result, error):
+        """Tells the host of a call of a session's own function."""
+        self.noted += 1
+        if self.noted > NOTED_CALLS:
+            return
+        frame = {"op": "called", "name": name, "arguments": noted(arguments)}
+        if error is None:
+            frame["value"] = noted(result)
+        else:
+            frame["error"] = f"{name_of(error)}: {describe(error)['message']}"
+        self.channel.send(frame)
+
+    def perform(self, call):
+        """Calls a tool by its name, with JSON arguments; the result as a text."""
+        name = call["name"]
+        value = self.names[name](**from_json(call["arguments"]))
+        return value if type(value) is str else text_of(to_json(value))
+
     def run(self, frame):
         self.is_settled = False
+        self.noted = 0
         self.output = Output(self.channel, frame["output"])
         sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self.output
         sys.setrecursionlimit(1000)
@@ -280,9 +343,14 @@ class Session:
         self.names["final_answer"] = final_answer(final)
         for tool in self.tools:
             self.names[tool["name"]] = self.stub(tool)
+        self.names.update(self.functions)
         done = {"op": "done"}
         try:
-            value = execute(frame["code"], self.names)
+            if "call" in frame:
+                done["result"] = shortened(plain(self.perform(frame["call"])), frame["output"])
+                value = None
+            else:
+                value = execute(frame["code"], self.names)
             if value is not None:
                 done["value"] = short_repr(value, frame["output"])
         except FinalAnswer:
@@ -323,12 +391,12 @@ class Session:
     def rehearse(self):
         """Runs a program of no effect before a real one comes: a fork's first program is slowed by the pages that it is
         the first to write to. The session's own names, tools and channel stay out of it."""
-        channel, names, tools = self.channel, self.names, self.tools
-        self.channel, self.names, self.tools = Silence(), {"__builtins__": __builtins__}, []
+        kept = self.channel, self.names, self.tools, self.functions
+        self.channel, self.names, self.tools, self.functions = Silence(), {"__builtins__": __builtins__}, [], {}
         try:
             self.run(json.loads(REHEARSAL))
         finally:
-            self.channel, self.names, self.tools = channel, names, tools
+            self.channel, self.names, self.tools, self.functions = kept
 
     def stub(self, tool):
         """A tool as a function: its call goes to the host, and the host's answer is its value."""
@@ -402,7 +470,32 @@ def short_repr(value, limit):
         text = plain(value if isinstance(value, str) else repr(value))
     except BaseException as error:
         text = f"<{name_of(value)} without a repr: {name_of(error)}>"
+    return shortened(text, limit)
+
+
+def shortened(text, limit):
     return text if len(text) <= limit else f"{text[:limit]}… [{len(text) - limit} characters left out]"
+
+
+def noted(value):
+    """A value as a record keeps it: a large one by its beginning."""
+    try:
+        value = to_json(value)
+        text = text_of(value)
+    except BaseException as error:
+        return f"<{name_of(value)} that cannot be read: {name_of(error)}>"
+    return value if len(text) <= NOTE_LIMIT else shortened(text, NOTE_LIMIT)
+
+
+@contextlib.contextmanager
+def silence():
+    """What is printed inside goes nowhere."""
+    kept = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = Output(Silence(), 0)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = kept
 
 
 def name_of(value):
@@ -413,16 +506,16 @@ def name_of(value):
         return "object"
 
 
-def describe(error):
-    """An exception in words, whatever its own methods do."""
+def describe(error, file="<program>"):
+    """An exception in words, whatever its own methods do; the line is that of the last frame in `file`."""
     line, message = None, ""
     try:
         # An exception's own attributes may be properties of the program's.
         trace = BaseException.__dict__["__traceback__"].__get__(error)
         for frame in traceback.extract_tb(trace):
-            if frame.filename == "<program>":
+            if frame.filename == file:
                 line = frame.lineno
-        if isinstance(error, SyntaxError) and error.filename == "<program>":
+        if isinstance(error, SyntaxError) and error.filename == file:
             line = error.lineno
             message = plain(str(error.msg))
         else:

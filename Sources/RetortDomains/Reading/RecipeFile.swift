@@ -2,10 +2,10 @@ import Foundation
 import Yams
 
 /// A YAML file on its way to a recipe: as text, then as nodes.
-enum RecipeFile {
+package enum RecipeFile {
     /// The file's text, without a byte order mark.
     /// - Throws: `RecipeError` for a file that is not there, or that is not UTF-8.
-    static func text(_ file: URL) throws -> String {
+    package static func text(_ file: URL) throws -> String {
         guard let data = try? Data(contentsOf: file) else {
             throw fault(file.path, "the file cannot be read; check the path")
         }
@@ -20,7 +20,7 @@ enum RecipeFile {
 
     /// What a text says.
     /// - Throws: `RecipeError` for what is not YAML.
-    static func root(_ text: String, file: String) throws -> Node {
+    package static func root(_ text: String, file: String) throws -> Node {
         let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         let root: Node?
         do {

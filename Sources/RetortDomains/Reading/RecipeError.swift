@@ -7,12 +7,18 @@ public struct RecipeError: Error, CustomStringConvertible, Equatable {
         /// From 1.
         public let column: Int
         public let message: String
+
+        package init(line: Int, column: Int, message: String) {
+            (self.line, self.column, self.message) = (line, column, message)
+        }
     }
 
     /// The recipe's path.
     public let file: String
     /// In the order of the file.
     public let faults: [Fault]
+
+    package init(file: String, faults: [Fault]) { (self.file, self.faults) = (file, faults) }
 
     public var description: String {
         faults.map { "\(file):\($0.line):\($0.column): \($0.message)" }.joined(separator: "\n")

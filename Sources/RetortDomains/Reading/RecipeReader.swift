@@ -4,17 +4,19 @@ import Yams
 /// Reads a YAML mapping key by key, and remembers what is wrong with it, and where.
 ///
 /// Every fault is collected, so that a recipe is corrected in one go; a faulty value reads as its default meanwhile.
-final class RecipeReader {
+package final class RecipeReader {
     /// Where all readers of a file put the faults they find.
-    final class Faults {
-        var list: [RecipeError.Fault] = []
+    package final class Faults {
+        package var list: [RecipeError.Fault] = []
+
+        package init() {}
     }
 
     private let node: Node
     private let faults: Faults
     private var known: [String] = []
 
-    init(_ node: Node, faults: Faults) {
+    package init(_ node: Node, faults: Faults) {
         let (merged, refused) = MergeKeys.merged(node)
         self.node = merged
         self.faults = faults
@@ -35,10 +37,10 @@ final class RecipeReader {
     }
 
     /// Whether the mapping has a key; asking makes it a known one.
-    func has(_ key: String) -> Bool { value(key) != nil }
+    package func has(_ key: String) -> Bool { value(key) != nil }
 
     /// A text that must be there.
-    func string(_ key: String) -> String {
+    package func string(_ key: String) -> String {
         guard let found = value(key) else {
             fault("'\(key)' is missing", at: node)
             return ""
@@ -46,14 +48,22 @@ final class RecipeReader {
         return scalar(found, key, "a text") { $0.string } ?? ""
     }
 
-    func string(_ key: String, default fallback: String) -> String {
+    package func string(_ key: String, default fallback: String) -> String {
         value(key).flatMap { scalar($0, key, "a text") { $0.string } } ?? fallback
     }
 
-    func optionalString(_ key: String) -> String? { value(key).flatMap { scalar($0, key, "a text") { $0.string } } }
+    package func optionalString(_ key: String) -> String? {
+        value(key).flatMap { scalar($0, key, "a text") { $0.string } }
+    }
+
+    /// The text of a key that may also hold something else; nil for that, or for nothing.
+    package func textIfAny(_ key: String) -> String? {
+        guard let found = value(key), found.scalar != nil, found.int == nil else { return nil }
+        return found.string
+    }
 
     /// A whole number within a range.
-    func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int> = 0...Int.max) -> Int {
+    package func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int> = 0...Int.max) -> Int {
         guard let found = value(key), let number = scalar(found, key, "a whole number", { $0.int }) else {
             return fallback
         }
@@ -67,7 +77,7 @@ final class RecipeReader {
     }
 
     /// A number within a range.
-    func number(_ key: String, default fallback: Double, in range: ClosedRange<Double> = 0...1e12) -> Double {
+    package func number(_ key: String, default fallback: Double, in range: ClosedRange<Double> = 0...1e12) -> Double {
         guard let found = value(key), let number = scalar(found, key, "a number", { $0.float }) else { return fallback }
         guard range.contains(number) else {
             fault("'\(key)' must be from \(range.lowerBound) to \(range.upperBound), not \(number)", at: found)
@@ -77,18 +87,19 @@ final class RecipeReader {
     }
 
     /// True or false.
-    func flag(_ key: String, default fallback: Bool) -> Bool {
+    package func flag(_ key: String, default fallback: Bool) -> Bool {
         value(key).flatMap { scalar($0, key, "true or false") { $0.bool } } ?? fallback
     }
 
     /// One of some words; nil when it is not given.
-    func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) -> Choice? where Choice.RawValue == String {
+    package func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) -> Choice?
+    where Choice.RawValue == String {
         guard value(key) != nil, let first = Choice.allCases.first else { return nil }
         return choice(key, default: first)
     }
 
     /// One of a set of words.
-    func choice<Choice: RawRepresentable & CaseIterable>(
+    package func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default fallback: Choice
     ) -> Choice where Choice.RawValue == String {
         guard let found = value(key) else { return fallback }
@@ -102,7 +113,7 @@ final class RecipeReader {
     }
 
     /// A list of texts.
-    func strings(_ key: String) -> [String]? {
+    package func strings(_ key: String) -> [String]? {
         guard let found = value(key) else { return nil }
         guard let list = found.sequence, list.allSatisfy({ $0.string != nil }) else {
             fault("'\(key)' must be a list of texts", at: found)
@@ -112,12 +123,12 @@ final class RecipeReader {
     }
 
     /// A nested mapping, or nil when it is not there.
-    func mapping<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> Result? {
+    package func mapping<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> Result? {
         value(key).map { nested($0, read) }
     }
 
     /// A list of mappings; empty when it is not there.
-    func list<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [Result] {
+    package func list<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [Result] {
         guard let found = value(key) else { return [] }
         guard let elements = found.sequence else {
             fault("'\(key)' must be a list", at: found)
@@ -127,7 +138,9 @@ final class RecipeReader {
     }
 
     /// A text, a mapping, or a list of these.
-    func oneOrMore<Result>(_ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result) -> [Result] {
+    package func oneOrMore<Result>(_ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result)
+        -> [Result]
+    {
         guard let found = value(key) else { return [] }
         return (found.sequence.map(Array.init) ?? [found]).compactMap { node in
             node.mapping != nil ? nested(node, mapping) : scalar(node, key, "a text") { $0.string }.map(text)
@@ -135,7 +148,7 @@ final class RecipeReader {
     }
 
     /// A mapping whose keys are names of the user's own.
-    func table<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [String: Result] {
+    package func table<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [String: Result] {
         guard let found = value(key) else { return [:] }
         guard let mapping = found.mapping else {
             fault("'\(key)' must be a mapping", at: found)
@@ -146,6 +159,32 @@ final class RecipeReader {
         }
     }
 
+    /// A mapping whose keys are names of the user's own, in the file's order, of texts or mappings.
+    package func named<Result>(
+        _ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result
+    ) -> [(name: String, value: Result)] {
+        guard let found = value(key) else { return [] }
+        guard let members = found.mapping else {
+            fault("'\(key)' must be a mapping", at: found)
+            return []
+        }
+        return members.compactMap { member in
+            guard let name = member.key.string else { return nil }
+            let result =
+                member.value.mapping != nil
+                ? nested(member.value, mapping)
+                : scalar(member.value, name, "a text or a mapping") { $0.string }.map(text)
+            return result.map { (name, $0) }
+        }
+    }
+
+    /// A text or a mapping, or nil when it is not there.
+    package func either<Result>(_ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result) -> Result? {
+        guard let found = value(key) else { return nil }
+        if found.mapping != nil { return nested(found, mapping) }
+        return scalar(found, key, "a text or a mapping") { $0.string }.map(text)
+    }
+
     private func nested<Result>(_ node: Node, _ read: (RecipeReader) -> Result) -> Result {
         let reader = RecipeReader(node, faults: faults)
         let result = read(reader)
@@ -154,10 +193,10 @@ final class RecipeReader {
     }
 
     /// Adds a fault of the caller's own, at a key.
-    func refuse(_ key: String, _ message: String) { fault(message, at: node.mapping?[key] ?? node) }
+    package func refuse(_ key: String, _ message: String) { fault(message, at: node.mapping?[key] ?? node) }
 
     /// Reports the keys that nobody asked for.
-    func finish() {
+    package func finish() {
         for (key, _) in node.mapping ?? [:] {
             let name = key.string ?? ""
             guard !known.contains(name) else { continue }
@@ -177,7 +216,7 @@ final class RecipeReader {
     }
 
     /// The word that a misspelt one most likely stands for.
-    static func nearest(_ word: String, among words: [String]) -> String? {
+    package static func nearest(_ word: String, among words: [String]) -> String? {
         let ranked = words.map { ($0, distance(Array(word.lowercased()), Array($0.lowercased()))) }
             .min { ($0.1, $0.0) < ($1.1, $1.0) }
         return ranked.flatMap { $0.1 <= max(2, word.count / 3) ? $0.0 : nil }

@@ -1,0 +1,145 @@
+import Foundation
+import RetortCore
+
+/// The documents of a domain on their way to passages: a folder of Markdown, text, HTML and PDF files, one such file, or
+/// JSON Lines of passages.
+struct DocumentCorpus {
+    private let place: URL
+    private let files: [URL]
+
+    /// The largest document, in bytes. A corpus of passages may be of any size.
+    private static let mostBytes = 64 << 20
+    private static let endings: Set<String> = ["md", "markdown", "txt", "text", "html", "htm", "pdf", "jsonl"]
+
+    /// - Throws: `DomainError` for a place without documents.
+    init(_ place: URL) throws {
+        self.place = place
+        guard FileManager.default.fileExists(atPath: place.path) else {
+            throw DomainError.noFile(what: "documents", path: place.path)
+        }
+        files = try Self.files(place).filter { Self.endings.contains($0.pathExtension.lowercased()) }
+        guard !files.isEmpty else {
+            throw DomainError.badDocument(
+                file: place.path,
+                reason: "there is no document in it; known endings are \(Self.endings.sorted().joined(separator: ", "))"
+            )
+        }
+    }
+
+    /// A file itself, or all files of a folder and the folders in it, hidden ones aside, in the order of their paths.
+    static func files(_ place: URL) throws -> [URL] {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), isFolder.boolValue else {
+            return [place]
+        }
+        let found = FileManager.default.enumerator(
+            at: place, includingPropertiesForKeys: [.isRegularFileKey], options: [.skipsHiddenFiles])
+        var files: [URL] = []
+        while let file = found?.nextObject() as? URL {
+            guard try file.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true,
+                !file.path.contains("/__pycache__/")
+            else { continue }
+            files.append(file.standardizedFileURL)
+        }
+        return files.sorted { $0.path < $1.path }
+    }
+
+    /// The passages as JSON Lines of `{"id", "contents"}`: the corpus itself where it is such a file, else a file made of the
+    /// documents, anew when one of them has changed.
+    func passages(keptIn folder: URL, name: String) async throws -> URL {
+        if files.count == 1, files[0].pathExtension.lowercased() == "jsonl", try Self.isCorpus(files[0]) {
+            return files[0]
+        }
+        let made = folder.appendingPathComponent("passages-\(name).jsonl")
+        let mark = folder.appendingPathComponent("passages-\(name).sources.json")
+        let sources = try files.map(Self.stamp)
+        if FileManager.default.fileExists(atPath: made.path), let data = try? Data(contentsOf: mark),
+            (try? JSONCoding.decoder.decode([String].self, from: data)) == sources
+        {
+            return made
+        }
+        try? FileManager.default.removeItem(at: mark)
+        var lines = Data()
+        for file in files {
+            for passage in try await passages(of: file) {
+                lines.append(try ExactJSON.encode(passage) + Data("\n".utf8))
+            }
+        }
+        try AtomicFile.write(lines, to: made)
+        try AtomicFile.write(JSONCoding.encoder.encode(sources), to: mark)
+        return made
+    }
+
+    private static func stamp(_ file: URL) throws -> String {
+        let values = try file.resourceValues(forKeys: [.fileSizeKey, .contentModificationDateKey])
+        let changed = values.contentModificationDate?.timeIntervalSince1970 ?? 0
+        return "\(file.path) \(values.fileSize ?? 0) \(changed)"
+    }
+
+    private struct Record: Encodable {
+        let id: String
+        let contents: String
+    }
+
+    private func passages(of file: URL) async throws -> [Record] {
+        let root = place.path.hasSuffix("/") ? place.path : place.path + "/"
+        let path = file.path.hasPrefix(root) ? String(file.path.dropFirst(root.count)) : file.lastPathComponent
+        if file.pathExtension.lowercased() == "jsonl" { return try records(of: file, path) }
+        let size = try file.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
+        guard size <= Self.mostBytes else {
+            throw DomainError.badDocument(
+                file: file.path,
+                reason:
+                    "it has \(size >> 20) MB; at most \(Self.mostBytes >> 20) are read. Split it, or give JSON Lines of "
+                    + "passages")
+        }
+        let sections: [DocumentSection]
+        switch file.pathExtension.lowercased() {
+        case "pdf": sections = try await PDFText.sections(of: file)
+        case "html", "htm": sections = HTMLText(try Self.text(file)).sections
+        case "md", "markdown": sections = DocumentSection.markdown(try Self.text(file))
+        default: sections = [DocumentSection(heading: nil, text: try Self.text(file))]
+        }
+        let title = file.deletingPathExtension().lastPathComponent.replacing("_", with: " ").replacing("-", with: " ")
+        return DocumentSection.passages(sections, title: title).enumerated().map { index, passage in
+            Record(id: "\(path)#\(index + 1)", contents: passage)
+        }
+    }
+
+    private static func text(_ file: URL) throws -> String {
+        guard let text = String(data: try Data(contentsOf: file), encoding: .utf8) else {
+            throw DomainError.badDocument(file: file.path, reason: "it is not UTF-8; save it in that encoding")
+        }
+        return text.replacing("\r\n", with: "\n").replacing("\u{FEFF}", with: "")
+    }
+
+    // MARK: JSON Lines
+
+    /// Whether a file's records have the index's own form.
+    private static func isCorpus(_ file: URL) throws -> Bool {
+        var isOwn = false
+        do {
+            try JSONLines.forEach(JSONValue.self, in: file) { record, _ in
+                isOwn = record["contents"] != nil && record["id"] != nil && record["title"] == nil
+                throw Enough()
+            }
+        } catch is Enough {}
+        return isOwn
+    }
+
+    private struct Enough: Error {}
+
+    /// Passages with their titles apart: `{"id", "title", "contents"}`, or `text` for `contents`.
+    private func records(of file: URL, _ path: String) throws -> [Record] {
+        var records: [Record] = []
+        try JSONLines.forEach(JSONValue.self, in: file) { record, line in
+            guard let text = record["contents"]?.string ?? record["text"]?.string else {
+                throw DomainError.badDocument(
+                    file: file.path, reason: "line \(line): a passage needs a text 'contents' (or 'text')")
+            }
+            let contents = record["title"]?.string.map { "\($0)\n\(text)" } ?? text
+            records.append(Record(id: record["id"]?.text ?? "\(path)#\(line)", contents: contents))
+        }
+        return records
+    }
+}

@@ -1,0 +1,54 @@
+import RetortCore
+
+/// A domain that cannot be opened: what is wrong, where, and what to do.
+public enum DomainError: Error, CustomStringConvertible, Equatable {
+    /// A task file that is not there.
+    case noFile(what: String, path: String)
+    /// A record, by its line or number from 1, that is no task.
+    case noQuestion(file: String, record: Int, field: String)
+    /// A reference answer that its grader cannot use.
+    case noReference(file: String, record: Int, grader: String)
+    /// Two tasks with one id.
+    case repeatedID(file: String, record: Int, id: String, other: String)
+    /// A file of tasks without any.
+    case noTasks(file: String)
+    /// A split whose tasks are also trained on.
+    case taughtTests(split: String, count: Int, example: String)
+    /// A file that a session's module cannot be shown.
+    case outside(file: String, folder: String)
+    /// A grader that needs what the domain does not have.
+    case cannotGrade(grader: String, needs: String)
+    /// Two tools of one name.
+    case repeatedTool(String)
+    /// A document that cannot be used.
+    case badDocument(file: String, reason: String)
+    /// A form of agent that has no meaning here.
+    case noForm(String, domain: String, reason: String)
+    /// A tool's place that is not to be had.
+    case cannotStart(String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .noFile(let what, let path):
+            "\(what): there is no file \(path); check the path, which is relative to domain.yaml"
+        case .noQuestion(let file, let record, let field):
+            "\(file), record \(record): it has no text '\(field)'; correct the record, or say in 'fields' what the question "
+                + "is called"
+        case .noReference(let file, let record, let grader):
+            "\(file), record \(record): the grader '\(grader)' cannot use its reference answer"
+        case .repeatedID(let file, let record, let id, let other):
+            "\(file), record \(record): the id '\(id)' is also that of a task in \(other); ids are unique in a domain"
+        case .noTasks(let file): "\(file) holds no task"
+        case .taughtTests(let split, let count, let example):
+            "\(count) questions of the test split '\(split)' are training tasks, too, such as '\(example)'; take them out of "
+                + "one of the files"
+        case .outside(let file, let folder):
+            "\(file) is not in \(folder); what a session may read must lie beside the tools' file or in a folder there"
+        case .cannotGrade(let grader, let needs): "the grader '\(grader)' needs \(needs)"
+        case .repeatedTool(let name): "two tools are named '\(name)'; rename one of them, or choose with 'functions'"
+        case .badDocument(let file, let reason): "\(file): \(reason)"
+        case .noForm(let form, let domain, let reason): "'\(form)' has no meaning in the domain '\(domain)': \(reason)"
+        case .cannotStart(let what, let reason): "\(what) cannot be started: \(reason)"
+        }
+    }
+}

@@ -1,0 +1,278 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+
+/// A user's domain as `domain.yaml`, or a recipe's `domain`, describes it.
+public struct DomainPlan: Codable, Sendable, Hashable {
+    /// A file of tasks.
+    public struct TaskFile: Codable, Sendable, Hashable {
+        public var file: String
+        /// The most tasks that are taken; nil is all.
+        public var limit: Int?
+        /// How these are graded, where it is otherwise than the domain's.
+        public var grader: GraderPlan?
+    }
+
+    /// The test tasks of a split.
+    public struct Test: Codable, Sendable, Hashable {
+        public var split: String
+        public var tasks: TaskFile
+    }
+
+    /// Which members of a task file's records are what.
+    public struct Fields: Codable, Sendable, Hashable {
+        public var id = "id"
+        /// Several are joined by blanks.
+        public var question = ["question"]
+        public var answer = "answer"
+
+        public init() {}
+    }
+
+    /// A Python file whose functions are tools.
+    public struct PythonTools: Codable, Sendable, Hashable {
+        public enum Place: String, Codable, Sendable, CaseIterable {
+            /// In the agent's own sandboxed session: state forks with it.
+            case session
+            /// A process of the user's own, with the user's environment and rights.
+            case host
+        }
+
+        public var file: String
+        public var place = Place.session
+        /// Files and folders beside the file that it may read.
+        public var files: [String] = []
+        public var functions: [String]?
+        /// Of tools on the host: what repeating a call does, by function; `*` is for the others.
+        public var effects: [String: ToolSpecification.Effect] = [:]
+        /// Of tools on the host: the Python that runs them.
+        public var interpreter: String?
+    }
+
+    /// A server of the Model Context Protocol.
+    public struct MCPServer: Codable, Sendable, Hashable {
+        public enum Lifetime: String, Codable, Sendable, CaseIterable {
+            /// One for all tasks.
+            case run
+            /// One for each task.
+            case task
+        }
+
+        public var command: [String]
+        public var url: String?
+        public var lifetime = Lifetime.run
+        public var tools: [String]?
+        public var effects: [String: ToolSpecification.Effect] = [:]
+    }
+
+    /// Documents and the tool that searches them.
+    public struct Documents: Codable, Sendable, Hashable {
+        public var path: String
+        public var tool = "web_search"
+        public var description = "Searches the documents and returns the passages that fit best."
+        /// Passages that a search returns.
+        public var results = 3
+    }
+
+    public var name: String
+    /// The folder that its paths are relative to.
+    public var folder: String
+    public var guidance: String?
+    public var train: TaskFile?
+    public var validation: TaskFile?
+    public var tests: [Test]
+    public var fields: Fields
+    public var python: [PythonTools]
+    public var servers: [MCPServer]
+    public var documents: Documents?
+    public var grader: GraderPlan
+    /// Graders that are reported beside the one that decides.
+    public var also: [GraderPlan]
+    /// How agents act when nobody says otherwise.
+    public var form: ActionForm
+
+    /// A path of the plan's.
+    public func url(_ path: String) -> URL {
+        URL(fileURLWithPath: path, relativeTo: URL(fileURLWithPath: folder, isDirectory: true)).standardizedFileURL
+    }
+}
+
+extension DomainPlan {
+    /// Reads `domain.yaml` of a folder, or the file itself.
+    /// - Throws: `RecipeError` with every fault and its line.
+    public init(_ place: URL) throws {
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
+        let file = exists && isFolder.boolValue ? place.appendingPathComponent("domain.yaml") : place
+        let root = try RecipeFile.root(RecipeFile.text(file), file: file.path)
+        let faults = RecipeReader.Faults()
+        let reader = RecipeReader(root, faults: faults)
+        self.init(reader, folder: file.deletingLastPathComponent().standardizedFileURL.path)
+        reader.finish()
+        guard faults.list.isEmpty else {
+            let ordered = faults.list.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+            throw RecipeError(file: file.path, faults: ordered)
+        }
+    }
+
+    /// Reads the keys of a domain.
+    /// - Parameter folder: what its paths are relative to.
+    package init(_ reader: RecipeReader, folder: String) {
+        self.folder = folder
+        name = reader.string("name", default: URL(fileURLWithPath: folder).lastPathComponent)
+        guidance = reader.optionalString("instructions")?.trimmingCharacters(in: .whitespacesAndNewlines)
+        var train: TaskFile?
+        var validation: TaskFile?
+        var tests: [Test] = []
+        if reader.has("tasks") {
+            reader.mapping("tasks") { tasks in
+                train = tasks.either("train", text: { TaskFile(file: $0) }, mapping: TaskFile.init(reading:))
+                validation = tasks.either("validation", text: { TaskFile(file: $0) }, mapping: TaskFile.init(reading:))
+                tests = tasks.named("test", text: { TaskFile(file: $0) }, mapping: TaskFile.init(reading:)).map {
+                    Test(split: $0.name, tasks: $0.value)
+                }
+            }
+        }
+        (self.train, self.validation, self.tests) = (train, validation, tests)
+        fields =
+            reader.mapping("fields") { names in
+                var fields = Fields()
+                fields.id = names.string("id", default: fields.id)
+                fields.answer = names.string("answer", default: fields.answer)
+                let parts = names.oneOrMore("question", text: { $0 }, mapping: { _ in "" })
+                if !parts.isEmpty { fields.question = parts }
+                return fields
+            } ?? Fields()
+        var python: [PythonTools] = []
+        var servers: [MCPServer] = []
+        _ = reader.list("tools") { tool in
+            if tool.has("python") {
+                python.append(PythonTools(reading: tool))
+            } else if tool.has("mcp") || tool.has("url") {
+                servers.append(MCPServer(reading: tool))
+            } else {
+                tool.refuse("python", "a tool is 'python: FILE', 'mcp: [COMMAND, …]' or 'url: ADDRESS'")
+            }
+        }
+        (self.python, self.servers) = (python, servers)
+        documents = reader.either("documents", text: { Documents(path: $0) }, mapping: Documents.init(reading:))
+        grader =
+            reader.either("grader", text: { GraderPlan(named: $0, reader) }, mapping: GraderPlan.init(reading:))
+            ?? GraderPlan(.exact)
+        also = reader.oneOrMore("also", text: { GraderPlan(named: $0, reader) }, mapping: GraderPlan.init(reading:))
+        form = reader.choice("form", default: .code)
+        let names = tests.map(\.split)
+        for name in Set(names) where names.count(where: { $0 == name }) > 1 {
+            reader.refuse("tasks", "two test splits are named '\(name)'")
+        }
+    }
+}
+
+extension DomainPlan.TaskFile {
+    init(reading reader: RecipeReader) {
+        self.init(
+            file: reader.string("file"),
+            limit: reader.has("limit") ? reader.integer("limit", default: 1, in: 1...10_000_000) : nil,
+            grader: reader.either("grader", text: { GraderPlan(named: $0, reader) }, mapping: GraderPlan.init(reading:))
+        )
+    }
+
+    init(file: String) { self.init(file: file, limit: nil, grader: nil) }
+}
+
+extension DomainPlan.PythonTools {
+    init(reading reader: RecipeReader) {
+        self.init(file: reader.string("python"))
+        place = reader.choice("place", default: .session)
+        files = reader.strings("files") ?? []
+        functions = reader.strings("functions")
+        effects = .init(reading: reader)
+        interpreter = reader.optionalString("interpreter")
+        if place == .session {
+            if !effects.isEmpty {
+                reader.refuse(
+                    "effect", "'effect' is for tools with 'place: host'; what a session's tools do is its own")
+            }
+            if interpreter != nil { reader.refuse("interpreter", "'interpreter' is for tools with 'place: host'") }
+        } else if !files.isEmpty {
+            reader.refuse("files", "'files' is for tools in the session; those on the host read what you may")
+        }
+    }
+}
+
+extension DomainPlan.MCPServer {
+    init(reading reader: RecipeReader) {
+        self.init(command: reader.has("mcp") ? reader.oneOrMore("mcp", text: { $0 }, mapping: { _ in "" }) : [])
+        url = reader.optionalString("url")
+        lifetime = reader.choice("lifetime", default: .run)
+        tools = reader.strings("functions")
+        effects = .init(reading: reader)
+        if command.isEmpty == (url == nil) {
+            reader.refuse("mcp", "a server is either a command ('mcp: [COMMAND, …]') or an address ('url')")
+        }
+    }
+}
+
+extension [String: ToolSpecification.Effect] {
+    /// One effect for all functions, or a table of them.
+    init(reading reader: RecipeReader) {
+        self = [:]
+        func effect(_ text: String) -> ToolSpecification.Effect {
+            if let effect = ToolSpecification.Effect(rawValue: text) { return effect }
+            reader.refuse("effect", "'effect' must be pure or external, not '\(text)'")
+            return .external
+        }
+        guard reader.has("effect") else { return }
+        if let one = reader.either("effect", text: effect, mapping: { _ in nil as ToolSpecification.Effect? }), let one
+        {
+            self["*"] = one
+        } else {
+            for (name, value) in reader.named("effect", text: effect, mapping: { _ in .external }) {
+                self[name] = value
+            }
+        }
+    }
+}
+
+extension DomainPlan.Documents {
+    init(reading reader: RecipeReader) {
+        self.init(path: reader.string("path"))
+        tool = reader.string("tool", default: tool)
+        description = reader.string("description", default: description)
+        results = reader.integer("results", default: results, in: 1...100)
+        if tool.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) == nil {
+            reader.refuse("tool", "'tool' must be a Python name, not '\(tool)'")
+        }
+    }
+}
+
+extension GraderPlan {
+    /// One by its name alone.
+    init(named name: String, _ reader: RecipeReader) {
+        guard let kind = Kind(rawValue: name) else {
+            let known = Kind.allCases.map(\.rawValue)
+            let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+            reader.refuse("grader", "there is no grader '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
+            self.init(.exact)
+            return
+        }
+        self.init(kind)
+    }
+
+    init(reading reader: RecipeReader) {
+        self.init(reader.choice("kind", default: .exact))
+        if reader.has("threshold") { threshold = reader.number("threshold", default: 0.5, in: 0...1) }
+        if reader.has("tolerance") { tolerance = reader.number("tolerance", default: 0, in: 0...1e9) }
+        if reader.has("ordered") { ordered = reader.flag("ordered", default: false) }
+        rubric = reader.optionalString("rubric")
+        let fits: [(String, Bool, Bool)] = [
+            ("threshold", threshold != nil, kind == .overlap),
+            ("tolerance", tolerance != nil, [.number, .rows, .json].contains(kind)),
+            ("ordered", ordered != nil, kind == .rows), ("rubric", rubric != nil, kind == .judge),
+        ]
+        for (key, isGiven, isKnown) in fits where isGiven && !isKnown {
+            reader.refuse(key, "the grader '\(kind.rawValue)' has no '\(key)'")
+        }
+        if kind == .judge, rubric == nil { reader.refuse("kind", "the grader 'judge' needs a 'rubric'") }
+    }
+}

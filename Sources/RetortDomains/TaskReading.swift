@@ -1,0 +1,88 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortStore
+
+extension DomainPlan {
+    /// The tasks of a file, in its order.
+    ///
+    /// A record is a JSON object: its question, its reference answer where it has one, and whatever else `setup` and
+    /// `grade` want to know, which is kept with the task.
+    /// - Throws: `DomainError` that names the file and the record; `JSONFileError`, `JSONLinesError`.
+    func tasks(_ plan: TaskFile, split: String, taken: inout [String: String]) throws -> [AgentTask] {
+        let file = url(plan.file)
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            throw DomainError.noFile(what: "tasks '\(split)'", path: file.path)
+        }
+        var tasks: [AgentTask] = []
+        let grader = plan.grader ?? grader
+        let prefix = file.deletingPathExtension().lastPathComponent
+        func add(_ record: JSONValue, _ number: Int) throws {
+            guard tasks.count < plan.limit ?? .max else { return }
+            let parts = fields.question.compactMap { record[$0]?.string }
+            guard let members = record.object, parts.count == fields.question.count else {
+                throw DomainError.noQuestion(
+                    file: file.path, record: number, field: fields.question.joined(separator: "' and '"))
+            }
+            let question = parts.joined(separator: " ").trimmingCharacters(in: .whitespacesAndNewlines)
+            guard !question.isEmpty else {
+                throw DomainError.noQuestion(
+                    file: file.path, record: number, field: fields.question.joined(separator: "' and '"))
+            }
+            let id = members[fields.id]?.text ?? "\(prefix)-\(number)"
+            if let other = taken.updateValue(file.lastPathComponent, forKey: id) {
+                throw DomainError.repeatedID(file: file.path, record: number, id: id, other: other)
+            }
+            var metadata = members
+            for key in fields.question + [fields.id] { metadata[key] = nil }
+            let answer = members[fields.answer] ?? .null
+            // What says no more than the accepted answers do is not kept twice.
+            if case .string = answer { metadata[fields.answer] = nil }
+            if answer == .null { metadata[fields.answer] = nil }
+            tasks.append(
+                AgentTask(
+                    id: id, question: question, answers: Self.references(answer, grader), family: grader.family,
+                    split: split, metadata: metadata))
+        }
+        if file.pathExtension == "json" {
+            let content = try JSONFile.value(file)
+            guard let records = content.array ?? content["tasks"]?.array ?? content["examples"]?.array else {
+                throw DomainError.noTasks(file: file.path)
+            }
+            for (index, record) in records.enumerated() { try add(record, index + 1) }
+        } else {
+            _ = try JSONLinesFile(file).forEach(JSONValue.self, add)
+        }
+        guard !tasks.isEmpty else { throw DomainError.noTasks(file: file.path) }
+        return tasks
+    }
+
+    /// Accepted answers as texts: of graders of whole values the one value, of others each of a list.
+    private static func references(_ answer: JSONValue, _ grader: GraderPlan) -> [String] {
+        switch answer {
+        case .null: []
+        case _ where grader.takesWholeValues: [answer.jsonText]
+        case .array(let values): values.map(\.text)
+        case .string(let text):
+            // GSM8K's solutions end in their answer.
+            text.ranges(of: "####").last.map {
+                [text[$0.upperBound...].trimmingCharacters(in: .whitespacesAndNewlines)]
+            }
+                ?? (text.isEmpty ? [] : [text])
+        default: [answer.text]
+        }
+    }
+
+    /// A task as `setup` and `grade` are given it: its record, with id, question and split.
+    static func record(_ task: AgentTask, answer field: String) -> JSONValue {
+        var members = task.metadata
+        members["id"] = .string(task.id)
+        members["question"] = .string(task.question)
+        members["split"] = .string(task.split)
+        if members[field] == nil, !task.answers.isEmpty {
+            members[field] =
+                task.answers.count == 1 ? .string(task.answers[0]) : .array(task.answers.map(JSONValue.string))
+        }
+        return .object(members)
+    }
+}

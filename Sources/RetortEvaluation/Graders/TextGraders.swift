@@ -1,0 +1,115 @@
+import Foundation
+import RetortCore
+
+extension AgentTask {
+    /// The verdict that needs no comparison; nil where answer and reference are both there.
+    func verdictWithout(_ answer: String?) -> Verdict? {
+        guard let answer, !answer.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty else {
+            return Verdict(isCorrect: false, reason: "no answer")
+        }
+        return answers.isEmpty ? Verdict(isCorrect: false, reason: "no reference answer") : nil
+    }
+}
+
+/// Enough of the same words: F1 in SQuAD's sense (arXiv 1606.05250) against the best reference.
+public struct OverlapGrader: Grader {
+    private let threshold: Double
+
+    /// - Parameter threshold: the least F1 that counts as right, in 0…1.
+    public init(threshold: Double) { self.threshold = threshold }
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        if let verdict = task.verdictWithout(answer) { return verdict }
+        let f1 = ExactGrader.f1(answer ?? "", task.answers)
+        return Verdict(isCorrect: f1 >= threshold && f1 > 0, reason: String(format: "word overlap %.2f", f1))
+    }
+}
+
+/// The same number, or nearly: the number that the answer comes to, whatever stands around it.
+public struct NumberGrader: Grader {
+    private let tolerance: Double
+
+    /// - Parameter tolerance: how far off the answer may be, as a part of the reference, or of 1 where that is more.
+    public init(tolerance: Double) { self.tolerance = tolerance }
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        if let verdict = task.verdictWithout(answer) { return verdict }
+        guard let given = Self.value(answer ?? "") else {
+            return Verdict(isCorrect: false, reason: "the answer is no number")
+        }
+        for reference in task.answers {
+            guard let wanted = Self.value(reference) else { continue }
+            // An answer that was rounded to a float's digits is the same number.
+            let allowed = max(tolerance * max(abs(wanted), 1), abs(wanted) * 1e-9)
+            if abs(given - wanted) <= allowed { return Verdict(isCorrect: true, reason: "equal numbers") }
+        }
+        return Verdict(isCorrect: false, reason: "another number")
+    }
+
+    static func value(_ text: String) -> Double? {
+        let plain = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if let value = Double(plain), value.isFinite { return value }
+        guard let node = MathGrader.readings(AnswerText.extract(plain).text).nodes.first,
+            let value = try? NumericValue.of(MathComparison.simplified(node)), value.isFinite, value.imaginary == 0
+        else { return nil }
+        return value.real
+    }
+}
+
+/// The same letter of a choice: `B`, `(B)`, `B. 12`, `The answer is B`.
+public struct ChoiceGrader: Grader {
+    public init() {}
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        if let verdict = task.verdictWithout(answer) { return verdict }
+        guard let given = Self.letter(answer ?? "") else {
+            return Verdict(isCorrect: false, reason: "the answer names no choice")
+        }
+        let isRight = task.answers.contains { Self.letter($0) == given }
+        return Verdict(isCorrect: isRight, reason: isRight ? "the same choice" : "another choice")
+    }
+
+    private static func letter(_ text: String) -> String? {
+        let plain = AnswerText.extract(text).text.trimmingCharacters(in: .whitespacesAndNewlines)
+        for candidate in [plain, text.trimmingCharacters(in: .whitespacesAndNewlines)] {
+            if let label = ChoiceLabel(candidate) { return label.letter }
+            let bare = candidate.filter { !"()[].*\"'".contains($0) }
+            if bare.count == 1, bare.first?.isASCII == true, bare.first?.isLetter == true { return bare.uppercased() }
+        }
+        return nil
+    }
+}
+
+/// An accepted answer stands in the answer, as words of its own.
+public struct ContainsGrader: Grader {
+    public init() {}
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        if let verdict = task.verdictWithout(answer) { return verdict }
+        let words = " \(ExactGrader.normalised(answer ?? "")) "
+        let isRight = task.answers.contains { reference in
+            let wanted = ExactGrader.normalised(reference)
+            return !wanted.isEmpty && words.contains(" \(wanted) ")
+        }
+        return Verdict(isCorrect: isRight, reason: isRight ? "holds the reference" : "does not hold the reference")
+    }
+}
+
+/// The reference is a regular expression that stands somewhere in the answer.
+public struct PatternGrader: Grader {
+    public init() {}
+
+    public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
+        if let verdict = task.verdictWithout(answer) { return verdict }
+        for pattern in task.answers {
+            guard let expression = try? NSRegularExpression(pattern: pattern) else {
+                return Verdict(isCorrect: false, reason: "the reference is no regular expression: \(pattern)")
+            }
+            let text = answer ?? ""
+            if expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil {
+                return Verdict(isCorrect: true, reason: "fits the pattern")
+            }
+        }
+        return Verdict(isCorrect: false, reason: "does not fit the pattern")
+    }
+}

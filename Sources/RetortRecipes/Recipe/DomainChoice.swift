@@ -1,0 +1,116 @@
+import Foundation
+import RetortCore
+import RetortDomains
+import RetortPython
+import RetortWorld
+
+/// The domain that a recipe names: a built-in one, or a user's.
+public enum DomainChoice: Codable, Sendable, Hashable {
+    case world(WorldPlan)
+    case apis(APIWorldPlan)
+    case folder(DomainPlan)
+
+    /// Reads a recipe's `domain`: a folder, or a mapping of `world`, `apis`, or a domain's own keys.
+    /// - Parameter folder: the recipe's, to which a domain's paths are relative.
+    init(_ reader: RecipeReader, folder: URL) {
+        for (key, new) in Self.formerKeys where reader.has(key) {
+            reader.refuse(key, "'\(key)' is now written as \(new)")
+        }
+        let named: DomainChoice? =
+            reader.either("domain") { path -> DomainChoice? in
+                Self.folder(path, beside: folder, reader)
+            } mapping: { keys in
+                Self.keys(keys, folder: folder)
+            } ?? nil
+        if !reader.has("domain"), !Self.formerKeys.contains(where: { reader.has($0.key) }) {
+            reader.refuse(
+                "domain",
+                "'domain' is missing: a folder with a domain.yaml, or {world: {…}}, {apis: {…}}, or a domain's own keys"
+            )
+        }
+        self = named ?? .world(WorldPlan())
+    }
+
+    private static let formerKeys: [(key: String, new: String)] = [
+        ("world", "domain: {world: {…}}"), ("apis", "domain: {apis: {…}}"),
+        (
+            "recorded",
+            "domain: {tasks: {test: {SPLIT: FILE}}, grader: math} and teacher: {trajectories: FILE, format: tora, train: N}"
+        ),
+    ]
+
+    private static func folder(_ path: String, beside folder: URL, _ reader: RecipeReader) -> DomainChoice? {
+        let place = URL(fileURLWithPath: path, relativeTo: folder.appendingPathComponent("")).standardizedFileURL
+        do {
+            return .folder(try DomainPlan(place))
+        } catch {
+            reader.refuse("domain", "\(error)")
+            return nil
+        }
+    }
+
+    private static func keys(_ reader: RecipeReader, folder: URL) -> DomainChoice {
+        if let world = reader.mapping("world", world) { return .world(world) }
+        if let apis = reader.mapping("apis", apis) { return .apis(apis) }
+        return .folder(DomainPlan(reader, folder: folder.path))
+    }
+
+    private static func apis(_ reader: RecipeReader) -> APIWorldPlan {
+        APIWorldPlan(
+            seed: UInt64(reader.integer("seed", default: 1)),
+            people: reader.integer("people", default: 1000, in: 20...200_000),
+            train: reader.integer("train", default: 1000, in: 1...1_000_000))
+    }
+
+    private static func world(_ reader: RecipeReader) -> WorldPlan {
+        let train = reader.mapping("train") { train in
+            (train.integer("factual", default: 0), train.integer("math", default: 0))
+        }
+        return WorldPlan(
+            seed: UInt64(reader.integer("seed", default: 1)),
+            people: reader.integer("people", default: 1000, in: 20...200_000),
+            trainFactual: train?.0 ?? 500, trainMath: train?.1 ?? 500,
+            passages: reader.integer("passages", default: 2, in: 1...20),
+            noise: reader.mapping("noise") { noise in
+                ScriptedTeacherModel.Noise(
+                    agentSlip: noise.number("agentSlip", default: 0, in: 0...1),
+                    reasoningSlip: noise.number("reasoningSlip", default: 0, in: 0...1),
+                    unreadable: noise.number("unreadable", default: 0, in: 0...1))
+            })
+    }
+
+    /// Why a style has no meaning here; nil where it has one.
+    func refusal(of style: Recipe.Style) -> String? {
+        switch (self, style) {
+        case (.apis, .toolAgent): nil
+        case (.apis, _): "its tasks are solved by calls of APIs; train a 'tool-agent', or 'curricula'"
+        case (.world, .toolAgent): "its tasks are solved by programs; train an 'agent'"
+        case (.folder(let plan), .cotWithRetrieval) where plan.documents == nil: "it has no 'documents' to search"
+        default: nil
+        }
+    }
+
+    /// How agents act when a curriculum trains their roles.
+    var form: ActionForm {
+        switch self {
+        case .world: .code
+        case .apis: .json
+        case .folder(let plan): plan.form
+        }
+    }
+
+    /// Opens the domain.
+    /// - Parameters:
+    ///   - tests: tasks for each split (and, in the world, each family).
+    ///   - folder: where what it makes of its documents is kept.
+    func open(
+        tests: Int, keepingIn folder: URL, limits: PythonLimits, requiring sandbox: SandboxLevel
+    ) async throws -> any Domain {
+        switch self {
+        case .world(let plan): try WorldDomain(plan, tests: tests, folder: folder)
+        case .apis(let plan): try APIWorldDomain(plan, tests: tests)
+        case .folder(let plan):
+            try await FolderDomain(plan, keepingIndexIn: folder, limits: limits, requiring: sandbox)
+        }
+    }
+}

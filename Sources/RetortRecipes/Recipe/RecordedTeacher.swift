@@ -1,0 +1,22 @@
+import Foundation
+import RetortCore
+import RetortDomains
+import RetortStore
+
+/// A teacher whose trajectories exist already.
+public struct RecordedTeacher: Codable, Sendable, Hashable {
+    public var file: String
+    /// What the file is; `auto` finds out.
+    public var format: String
+    /// Where the trajectories bring the tasks: how many train, the others being the test split `in`. Nil trains on all.
+    public var train: Int?
+
+    /// Reads a recipe's `teacher`, when it is one of recorded trajectories.
+    /// - Parameter folder: the recipe's.
+    init?(_ reader: RecipeReader, folder: URL) {
+        guard case .some = reader.textIfAny("trajectories") else { return nil }
+        file = Recipe.place(reader.string("trajectories"), beside: folder)
+        format = reader.string("format", default: "auto")
+        train = reader.has("train") ? reader.integer("train", default: 1, in: 1...10_000_000) : nil
+    }
+}

@@ -1,0 +1,2 @@
+@testable import RetortDomains
+import Testing
