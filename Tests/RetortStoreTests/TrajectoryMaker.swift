@@ -18,7 +18,7 @@ struct TrajectoryMaker {
         var trajectory = Trajectory(
             task: AgentTask(
                 id: "task-\(index)", question: text(), answers: index.isMultiple(of: 3) ? [] : [text(), text()],
-                family: pick(AgentTask.Family.allCases), split: pick(["", "train", "out"]),
+                family: pick([AgentTask.Family.factual, .math]), split: pick(["", "train", "out"]),
                 metadata: ["a": value(), "b": value()]),
             provenance: Provenance(
                 policy: pick(["agent", "cot"]), model: "m", seed: generator.next(), attempt: index,
