@@ -35,7 +35,7 @@ def programs():
         packed.extractall(FOLDER, filter="data")
     source = FOLDER / archive.name.removesuffix(".tar.gz") / "vendor/llama.cpp"
     run("cmake", "-G", "Ninja", "-S", str(source), "-B", str(FOLDER / "build"), "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON",
-        "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF")
+        "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF")
     run("cmake", "--build", str(FOLDER / "build"), "--target", *PROGRAMS)
     return target
 
