@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo test build bench bench-grading bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo test build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -27,6 +27,15 @@ bench: build .retort/bench/.ready
 	$(SWIFT) build -c release --product sandbox-bench
 	.retort/bench/bin/python Benchmarks/training.py
 	.retort/bench/bin/python Benchmarks/sandbox.py
+
+bench-serve: build .retort/bench/.ready
+	.retort/bench/bin/python Benchmarks/serving.py
+
+bench-cache: build .retort/bench/.ready
+	.retort/bench/bin/python Benchmarks/shared_beginning.py
+
+bench-evaluate: build .retort/bench/.ready
+	.retort/bench/bin/python Benchmarks/evaluation.py
 
 bench-train: build .retort/bench/.ready
 	.retort/bench/bin/python Benchmarks/train.py

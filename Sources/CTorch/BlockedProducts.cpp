@@ -1,13 +1,15 @@
 #include "BlockedProducts.h"
 
+#include "LargePages.h"
+#include "NibbleTiles.h"
 #include "ScaledRows.h"
 #include "Threads.h"
-#include "Tiles.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
 #include <cstring>
+#include <type_traits>
 
 #if defined(__x86_64__)
 
@@ -22,25 +24,33 @@ constexpr int64_t far_ahead = 1024;
 template <typename Kind>
 struct Product {
     const typename Kind::Input *x;
-    // Of bytes, each row's scale; else null.
+    // Of integers, each row's scale; else null.
     const float *row_scales;
+    // Of nibbles, the sums of each row's groups; else null.
+    const float *x_sums;
     const typename Kind::Weight *weight;
-    // Of bytes, each output's scale; else null.
+    // Of bytes, each output's scale; of nibbles, the groups' factors; else null.
     const c10::BFloat16 *scales;
     // May be null.
     const c10::BFloat16 *bias;
     c10::BFloat16 *y;
     int64_t rows, outputs, inputs;
 
+    static constexpr bool has_groups = std::is_same_v<Kind, Nibbles>;
+
     int64_t blocks() const { return outputs / places; }
 
-    const typename Kind::Weight *block(int64_t number) const { return weight + number * places * inputs; }
+    const typename Kind::Weight *block(int64_t number) const {
+        return weight + number * places * inputs / (has_groups ? 4 : 1);
+    }
 
     // A register of sums to y: scaled, with bias, in bfloat16.
-    INLINE void write(typename Kind::Sum sum, int64_t row, int64_t output) const {
-        __m512 values = Kind::floats(sum);
-        if (scales)
+    INLINE void write(__m512 values, int64_t row, int64_t output) const {
+        if constexpr (has_groups) {
+            values = _mm512_mul_ps(values, _mm512_set1_ps(row_scales[row]));
+        } else if (scales) {
             values = _mm512_mul_ps(values, _mm512_mul_ps(floats(0xffff, scales + output), _mm512_set1_ps(row_scales[row])));
+        }
         if (bias) values = _mm512_add_ps(values, floats(0xffff, bias + output));
         _mm256_storeu_epi16(y + row * outputs + output, (__m256i)_mm512_cvtneps_pbh(values));
     }
@@ -49,13 +59,29 @@ struct Product {
     AVX512 void tile(int64_t row, int64_t first) const {
         const typename Kind::Weight *weights[Blocks];
         for (int b = 0; b < Blocks; ++b) weights[b] = block(first + b);
-        typename Kind::Sum sums[Rows][Blocks];
-        clear<Kind>(sums);
-        accumulate<Kind>(sums, x + row * inputs, inputs, weights, places * pair, inputs / pair, Rows <= 2 ? far_ahead : 0);
+        constexpr int64_t ahead = Rows <= 2 ? far_ahead : 0;
+        if constexpr (has_groups) {
+            const int64_t groups = inputs / FourBits::group;
+            const c10::BFloat16 *factors[Blocks];
+            for (int b = 0; b < Blocks; ++b) factors[b] = scales + (first + b) * groups * Nibbles::factors;
+            __m512 totals[Rows][Blocks];
+            clear<Wide>(totals);
+            accumulate(totals, x + row * inputs, x_sums + row * groups, inputs, weights, factors, ahead);
+            write_all<Wide>(totals, row, first);
+        } else {
+            typename Kind::Sum sums[Rows][Blocks];
+            clear<Kind>(sums);
+            accumulate<Kind>(sums, x + row * inputs, inputs, weights, places * pair, inputs / pair, ahead);
+            write_all<Kind>(sums, row, first);
+        }
+    }
+
+    template <typename Sums, int Rows, int Blocks>
+    INLINE void write_all(const typename Sums::Sum (&sums)[Rows][Blocks], int64_t row, int64_t first) const {
 #pragma clang loop unroll(full)
         for (int r = 0; r < Rows; ++r)
 #pragma clang loop unroll(full)
-            for (int b = 0; b < Blocks; ++b) write(sums[r][b], row + r, (first + b) * places);
+            for (int b = 0; b < Blocks; ++b) write(Sums::floats(sums[r][b]), row + r, (first + b) * places);
     }
 
     // All rows with some blocks, which stay in the cache meanwhile.
@@ -69,9 +95,11 @@ struct Product {
         // One or two rows have few sums: more blocks side by side keep more of them under way.
         if (rows == 1)
             for (; block + 8 <= end; block += 8) tile<1, 8>(0, block);
+        // Of nibbles, registers hold integers and totals: half as many blocks.
         if (rows == 2)
-            for (; block + 8 <= end; block += 8) tile<2, 8>(0, block);
-        for (; block + 4 <= end; block += 4) stripe<4>(block);
+            for (constexpr int wide = has_groups ? 4 : 8; block + wide <= end; block += wide) tile<2, wide>(0, block);
+        if constexpr (!has_groups)
+            for (; block + 4 <= end; block += 4) stripe<4>(block);
         for (; block + 2 <= end; block += 2) stripe<2>(block);
         for (; block < end; ++block) stripe<1>(block);
     }
@@ -105,7 +133,26 @@ bool fits(const at::Tensor &weight) {
 
 // `[out, in] → [out / 16, in / 2, 16, 2]`.
 at::Tensor in_blocks(const at::Tensor &weight) {
-    return weight.view({weight.size(0) / places, places, weight.size(1) / pair, pair}).transpose(1, 2).contiguous();
+    const auto source = weight.view({weight.size(0) / places, places, weight.size(1) / pair, pair}).transpose(1, 2);
+    const at::Tensor blocks = at::empty(source.sizes(), source.options());
+    enlarge_pages(blocks);
+    blocks.copy_(source);
+    return blocks;
+}
+
+// How many inputs an element of some kind and its neighbour hold.
+int64_t inputs_of(const at::Tensor &values) {
+    return values.size(1) * (values.scalar_type() == at::kShort ? Nibbles::inputs_at_once : pair);
+}
+
+// Whether a matrix in blocks has the scales that its kind wants.
+bool has_scales(const at::Tensor &values, const at::Tensor &scales) {
+    const int64_t blocks = values.size(0);
+    if (values.scalar_type() == at::kBFloat16) return !scales.defined();
+    if (!scales.defined() || scales.scalar_type() != at::kBFloat16 || !scales.is_contiguous()) return false;
+    if (values.scalar_type() == at::kChar) return scales.numel() == blocks * places;
+    return values.scalar_type() == at::kShort &&
+           scales.sizes() == at::IntArrayRef({blocks, inputs_of(values) / FourBits::group, 2, places});
 }
 
 void check(const at::Tensor &x, const std::vector<blocked_products::Weights> &weights) {
@@ -117,24 +164,21 @@ void check(const at::Tensor &x, const std::vector<blocked_products::Weights> &we
         TORCH_CHECK(blocked_products::is_blocked(values) && values.is_contiguous() && values.scalar_type() == kind,
                     "the matrices of one input are not of one kind");
         const int64_t outputs = values.size(0) * places;
-        TORCH_CHECK(values.size(1) * pair == x.size(-1), "a matrix with ", values.size(1) * pair, " inputs does not take ",
-                    x.size(-1));
+        TORCH_CHECK(inputs_of(values) == x.size(-1), "a matrix with ", inputs_of(values), " inputs does not take ", x.size(-1));
         TORCH_CHECK(!bias.defined() || (bias.scalar_type() == at::kBFloat16 && bias.is_contiguous() && bias.numel() == outputs),
                     "the bias of a matrix in blocks must be ", outputs, " bfloat16 numbers");
-        TORCH_CHECK((kind == at::kBFloat16 && !scales.defined()) ||
-                        (kind == at::kChar && scales.defined() && scales.scalar_type() == at::kBFloat16 &&
-                         scales.is_contiguous() && scales.numel() == outputs),
-                    "a matrix in blocks is bfloat16, or int8 with ", outputs, " bfloat16 scales");
+        TORCH_CHECK(has_scales(values, scales), "a matrix in blocks of ", kind, " has no such scales");
     }
 }
 
 }
 
 bool blocked_products::has_kernels() { return cpu_fits(); }
+bool blocked_products::multiplies_in_floats() { return cpu_fits() && prefers_wide(); }
 
-std::optional<at::Tensor> blocked_products::pack(const at::Tensor &weight) {
+std::optional<blocked_products::Weights> blocked_products::pack(const at::Tensor &weight) {
     if (!fits(weight)) return std::nullopt;
-    return in_blocks(weight.to(at::kBFloat16));
+    return Weights{in_blocks(weight.to(at::kBFloat16)), {}, {}};
 }
 
 std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::Tensor &weight) {
@@ -142,6 +186,18 @@ std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::T
     const auto whole = weight.to(at::kFloat), scale = (whole.abs().amax(1) / 127).clamp_min(1e-10).to(at::kBFloat16);
     const auto bytes = (whole / scale.to(at::kFloat).unsqueeze(1)).round().clamp(-127, 127).to(at::kChar);
     return Weights{in_blocks(bytes), scale, {}};
+}
+
+std::optional<blocked_products::Weights> blocked_products::pack_int4(const at::Tensor &weight) {
+    if (!fits(weight)) return std::nullopt;
+    const FourBits bits(weight.to(at::kFloat));
+    const int64_t blocks = weight.size(0) / places, words = weight.size(1) / Nibbles::inputs_at_once;
+    // [out, groups, 32] as blocks, columns, words, pairs, and the two of a pair.
+    const auto numbers = bits.numbers.view({blocks, places, words, Nibbles::inputs_at_once / pair, pair});
+    const auto factors = at::tensor({1, 16, 256, 4096}, at::kInt).view({-1, 1});
+    const auto values = (numbers * factors).sum(3, false, at::kInt).to(at::kShort);
+    const auto scales = at::stack({bits.scale, bits.low}, 2).view({blocks, places, -1, 2}).permute({0, 2, 3, 1});
+    return Weights{in_blocks(values.view({weight.size(0), -1})), scales.to(at::kBFloat16).contiguous(), {}};
 }
 
 std::vector<at::Tensor> blocked_products::linears(const at::Tensor &x, const std::vector<Weights> &weights) {
@@ -155,24 +211,29 @@ std::vector<at::Tensor> blocked_products::linears(const at::Tensor &x, const std
         results.push_back(at::empty(shape, x.options()));
     }
     if (rows == 0) return results;
-    auto all = [&](auto kind, const auto *from, const float *row_scales) {
+    auto all = [&](auto kind, const auto *from, const float *row_scales, const float *x_sums) {
         using Kind = decltype(kind);
         std::vector<Product<Kind>> products;
         for (size_t i = 0; i < weights.size(); ++i) {
             const auto &[values, scales, bias] = weights[i];
-            products.push_back({from, row_scales, values.template const_data_ptr<typename Kind::Weight>(), data(scales),
+            products.push_back({from, row_scales, x_sums, values.template const_data_ptr<typename Kind::Weight>(), data(scales),
                                 data(bias), results[i].mutable_data_ptr<c10::BFloat16>(), rows, results[i].size(-1), inputs});
         }
         multiply(products);
     };
-    if (weights.front().values.scalar_type() == at::kChar) {
-        const ScaledRows scaled(data(input), rows, inputs);
-        all(Bytes(), scaled.values.get(), scaled.scales.data());
+    const auto kind = weights.front().values.scalar_type();
+    if (kind == at::kChar) {
+        const ScaledRows scaled(data(input), rows, inputs, 127 * (inputs + 1));
+        all(Bytes(), scaled.values.get(), scaled.scales.data(), nullptr);
+    } else if (kind == at::kShort) {
+        const ScaledRows scaled(data(input), rows, inputs, 15 * (FourBits::group + 1));
+        const auto sums = group_sums(scaled.values.get(), rows, inputs);
+        all(Nibbles(), scaled.values.get(), scaled.scales.data(), sums.data());
     } else if (prefers_wide()) {
         const at::Tensor wide = input.to(at::kFloat);
-        all(Wide(), wide.const_data_ptr<float>(), nullptr);
+        all(Wide(), wide.const_data_ptr<float>(), nullptr, nullptr);
     } else {
-        all(Halves(), data(input), nullptr);
+        all(Halves(), data(input), nullptr, nullptr);
     }
     return results;
 }
@@ -203,8 +264,10 @@ at::Tensor blocked_products::rows(const at::Tensor &values, const at::Tensor &in
 #else
 
 bool blocked_products::has_kernels() { return false; }
-std::optional<at::Tensor> blocked_products::pack(const at::Tensor &) { return std::nullopt; }
+bool blocked_products::multiplies_in_floats() { return false; }
+std::optional<blocked_products::Weights> blocked_products::pack(const at::Tensor &) { return std::nullopt; }
 std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::Tensor &) { return std::nullopt; }
+std::optional<blocked_products::Weights> blocked_products::pack_int4(const at::Tensor &) { return std::nullopt; }
 std::vector<at::Tensor> blocked_products::linears(const at::Tensor &, const std::vector<Weights> &) {
     TORCH_CHECK(false, "no matrix is laid out in blocks on this CPU");
 }

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 // A float32 matrix `[out, in]` rounded to four bits: each group of 32 inputs is whole numbers from 0 to 15, times the group's
-// scale, above its lowest value. Kernels differ in how they want the three laid out.
+// scale, above its lowest value. Both are bfloat16 numbers. Kernels differ in how they want the three laid out.
 struct FourBits {
     static constexpr int64_t group = 32;
     // `[out, groups, 32]` in int32, and `[out, groups, 1]` twice in float32.
@@ -11,8 +11,9 @@ struct FourBits {
 
     explicit FourBits(const at::Tensor &weight) {
         const auto grouped = weight.reshape({weight.size(0), weight.size(1) / group, group});
-        low = grouped.amin(2, true);
-        scale = ((grouped.amax(2, true) - low) / 15).clamp_min(1e-8);
+        auto rounded = [](const at::Tensor &x) { return x.to(at::kBFloat16).to(at::kFloat); };
+        low = rounded(grouped.amin(2, true));
+        scale = rounded(((grouped.amax(2, true) - low) / 15).clamp_min(1e-8));
         numbers = ((grouped - low) / scale).round().clamp(0, 15).to(at::kInt);
     }
 };

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "BlockedProducts.h"
-#include "FewRows.h"
 #include "FourBits.h"
 
 #include <ATen/ATen.h>
@@ -9,20 +8,19 @@
 #include <algorithm>
 #include <vector>
 
-// Products with matrices that are whole or in few bits: by the kernels for few rows where they fit, else by libtorch.
+// Products with matrices that are whole, in blocks, or in few bits as libtorch has them, where this CPU has no kernels of ours.
 namespace projections {
 
-using few_rows::Weights;
+using blocked_products::Weights;
 
-// Signed bytes with a scale a row.
+// Signed bytes with a scale a row, in libtorch's layout.
 inline Weights pack_int8(const at::Tensor &weight) {
     const auto whole = weight.to(at::kFloat), scale = (whole.abs().amax(1) / 127).clamp_min(1e-10);
     return {(whole / scale.unsqueeze(1)).round().clamp(-127, 127).to(at::kChar), scale.to(at::kBFloat16), {}};
 }
 
-// Four bits, in the layout of the kernel that this CPU has.
+// Four bits, in libtorch's layout.
 inline Weights pack_int4(const at::Tensor &weight) {
-    if (auto packed = few_rows::pack_int4(weight)) return *packed;
     const FourBits bits(weight.to(at::kFloat));
     // libtorch's kernel reads (number - 8) * scale + zero.
     const auto pair = at::cat({bits.scale, bits.low + bits.scale * 8}, 2).transpose(0, 1);
@@ -39,9 +37,7 @@ inline at::Tensor packed(const at::Tensor &rows, const at::Tensor &values, const
 // x · weightᵀ, with a bias when there is one.
 inline at::Tensor linear(const at::Tensor &x, const Weights &weights) {
     const auto &[values, scales, bias] = weights;
-    if (blocked_products::is_blocked(values)) return blocked_products::linears(x, {{values, scales, bias}}).front();
-    if (auto products = few_rows::linears(x, {weights})) return products->front();
-    if (values.scalar_type() == at::kShort) return linear(x, {few_rows::restored(weights, x.size(-1)), {}, bias});
+    if (blocked_products::is_blocked(values)) return blocked_products::linears(x, {weights}).front();
     if (!scales.defined()) return bias.defined() ? at::linear(x, values, bias) : at::linear(x, values);
     auto product = packed(x.reshape({-1, x.size(-1)}).contiguous(), values, scales);
     auto shape = x.sizes().vec();
@@ -50,14 +46,12 @@ inline at::Tensor linear(const at::Tensor &x, const Weights &weights) {
     return bias.defined() ? product + bias : product;
 }
 
-// Several of them, with few rows together.
+// Several of them; those in blocks together.
 inline std::vector<at::Tensor> linears(const at::Tensor &x, const std::vector<Weights> &weights) {
-    if (!weights.empty() && std::ranges::all_of(weights, [](const auto &each) { return blocked_products::is_blocked(each.values); })) {
-        std::vector<blocked_products::Weights> blocks;
-        for (const auto &[values, scales, bias] : weights) blocks.push_back({values, scales, bias});
-        return blocked_products::linears(x, blocks);
-    }
-    if (auto products = few_rows::linears(x, weights)) return *products;
+    const bool are_blocked = std::ranges::all_of(weights, [&](const auto &each) {
+        return blocked_products::is_blocked(each.values) && each.values.scalar_type() == weights.front().values.scalar_type();
+    });
+    if (are_blocked && !weights.empty()) return blocked_products::linears(x, weights);
     std::vector<at::Tensor> products;
     for (const auto &each : weights) products.push_back(linear(x, each));
     return products;

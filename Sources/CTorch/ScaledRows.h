@@ -10,23 +10,24 @@
 
 // Rows of bfloat16 numbers as 16-bit integers, and what each row's are to be multiplied by.
 //
-// The more inputs, the smaller the integers, so that no sum of all products leaves 32 bits: with 1,536 inputs rounding is at
+// They are so small that no sum of products leaves 32 bits. With bytes that depends on the number of inputs: with 1,536 rounding is at
 // most 2^-14 of a row's largest value, with 4,864 2^-12. A weight's own rounding to a byte is 2^-8 of its row's largest.
 struct ScaledRows {
     std::unique_ptr<int16_t[]> values;
     std::vector<float> scales;
 
-    ScaledRows(const c10::BFloat16 *from, int64_t rows, int64_t inputs)
+    // `most`: the largest sum of weights, without their signs, that one sum of products has.
+    ScaledRows(const c10::BFloat16 *from, int64_t rows, int64_t inputs, int64_t most)
         : values(std::make_unique_for_overwrite<int16_t[]>(rows * inputs)), scales(rows) {
+        const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / most - 1);
         Threads::run(rows * inputs / 65536, [&](int64_t number, int64_t count) {
             for (int64_t row = rows * number / count; row < rows * (number + 1) / count; ++row)
-                scales[row] = scaled(from + row * inputs, values.get() + row * inputs, inputs);
+                scales[row] = scaled(from + row * inputs, values.get() + row * inputs, inputs, largest);
         });
     }
 
 private:
-    AVX512 static float scaled(const c10::BFloat16 *from, int16_t *into, int64_t inputs) {
-        const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / (127 * (inputs + 1)) - 1);
+    AVX512 static float scaled(const c10::BFloat16 *from, int16_t *into, int64_t inputs, float largest) {
         // As integers, since among these what is no number is the largest and so makes all products of the row none.
         __m512i most = _mm512_setzero_si512();
         for (int64_t k = 0; k < inputs; k += 16)

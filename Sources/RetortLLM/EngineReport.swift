@@ -9,6 +9,8 @@ public struct EngineReport: Sendable, Codable {
     public var threads: Int
     /// What a GPU adds.
     public var parts: [Finding]
+    /// What multiplies weights on the CPU, by how they are held.
+    public var kernels: [WeightPrecision: String]
 
     /// Looks for a GPU, and tries the kernels that rest on it.
     public static func inspect() -> Self {
@@ -23,6 +25,6 @@ public struct EngineReport: Sendable, Codable {
                     "fused attention over packed rows", FusedAttention.refusalHere,
                     instead: "rows are computed a segment at a time"),
                 part("recorded decoding steps", DeviceGraph.refusal, instead: "each kernel is launched by itself"),
-            ])
+            ], kernels: Dictionary(uniqueKeysWithValues: WeightPrecision.allCases.map { ($0, $0.kernels) }))
     }
 }

@@ -22,13 +22,15 @@ public struct RetortServer: Service {
 
     /// - Parameters:
     ///   - catalogue: what is served.
+    ///   - gauges: what `/metrics` tells besides, asked for each time; those of one name one behind the other.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ catalogue: ModelCatalogue, options: ServerOptions = ServerOptions(),
         logger: Logger = Logger(label: "retort.server"),
+        gauges: @escaping @Sendable () -> [Gauge] = { [] },
         onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
-        core = ServerCore(catalogue, options, logger)
+        core = ServerCore(catalogue, options, logger, gauges: gauges)
         self.onStart = onStart
     }
 

@@ -10,6 +10,8 @@ final class ServerCore: Sendable {
     let catalogue: ModelCatalogue
     let options: ServerOptions
     let logger: Logger
+    /// What `/metrics` tells besides.
+    let gauges: @Sendable () -> [Gauge]
     let metrics = Metrics()
     let generations: Admission
     let agents: Admission
@@ -17,8 +19,12 @@ final class ServerCore: Sendable {
     private let register = WorkRegister()
     private let draining = Atomic(false)
 
-    init(_ catalogue: ModelCatalogue, _ options: ServerOptions, _ logger: Logger) {
+    init(
+        _ catalogue: ModelCatalogue, _ options: ServerOptions, _ logger: Logger,
+        gauges: @escaping @Sendable () -> [Gauge] = { [] }
+    ) {
         self.catalogue = catalogue
+        self.gauges = gauges
         self.options = options
         self.logger = logger
         let patience = Duration.seconds(options.waitSeconds)

@@ -62,4 +62,7 @@ public enum Engine {
         get { Int(ct_threads()) }
         set { ct_set_threads(Int32(newValue)) }
     }
+
+    /// Whether bfloat16 weights laid out in blocks are multiplied in float32, which some CPUs do faster.
+    public static var multipliesHalvesInFloats: Bool { ct_blocks_multiply_in_floats() }
 }

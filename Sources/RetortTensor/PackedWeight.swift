@@ -10,13 +10,23 @@ public struct PackedWeight {
         case int8
         /// Half bytes, a scale and an offset for every 32 inputs: about a third.
         case int4
+
+        fileprivate var count: Int32 {
+            switch self {
+            case .bfloat16: 16
+            case .int8: 8
+            case .int4: 4
+            }
+        }
     }
 
     let values: Tensor
     let scales: Tensor?
+    /// How much memory it takes, in bytes.
+    public let bytes: Int
     private static let group = 32
 
-    /// Whether this CPU has kernels of ours for bfloat16 and bytes (AVX512-BF16, AVX512-VNNI).
+    /// Whether this CPU has kernels of ours, of all three kinds (AVX512-BF16, AVX512-VNNI).
     public static var hasKernels: Bool { ct_has_blocks() }
 
     /// Packs a weight `[out, in]`.
@@ -26,16 +36,26 @@ public struct PackedWeight {
         else { return nil }
         var values: OpaquePointer?
         var scales: OpaquePointer?
-        switch bits {
-        case .bfloat16:
-            guard Self.hasKernels else { return nil }
-            values = ct_pack_blocks(weight.handle)
-        case .int8 where Self.hasKernels: try Tensor.checked(ct_pack_int8_blocks(weight.handle, &values, &scales))
-        case .int8: try Tensor.checked(ct_pack_int8(weight.handle, &values, &scales))
-        case .int4: try Tensor.checked(ct_pack_int4(weight.handle, &values, &scales))
+        if Self.hasKernels {
+            try Tensor.checked(ct_pack_blocks(weight.handle, bits.count, &values, &scales))
+        } else if bits != .bfloat16 {
+            try Tensor.checked(ct_pack(weight.handle, bits.count, &values, &scales))
         }
+        guard values != nil, let bytes = Self.bytes(weight.shape, bits: bits) else { return nil }
+        self.bytes = bytes
         self.values = try Tensor.wrap(values)
         self.scales = try scales.map { try Tensor.wrap($0) }
+    }
+
+    /// How much memory a weight `[out, in]` takes so, in bytes; nil when its extents do not fit.
+    public static func bytes(_ shape: [Int], bits: Bits) -> Int? {
+        guard shape.count == 2, shape[0] % 16 == 0, shape[1] % Self.group == 0 else { return nil }
+        let count = shape[0] * shape[1]
+        switch bits {
+        case .bfloat16: return hasKernels ? 2 * count : nil
+        case .int8: return count + 2 * shape[0]
+        case .int4: return count / 2 + 4 * count / Self.group
+        }
     }
 
     /// What `Tensor.linears` takes; the bias is bfloat16.

@@ -28,6 +28,8 @@ public final class Tensor {
     public var shape: [Int] { (0..<rank).map { Int(ct_extent(handle, Int32($0))) } }
     /// The number of elements.
     public var count: Int { Int(ct_count(handle)) }
+    /// What the elements take, in bytes.
+    public var byteCount: Int { count * dtype.bytes }
 }
 
 // MARK: - Making tensors

@@ -15,11 +15,13 @@ struct DoctorCommand: AsyncParsableCommand {
         discussion: """
             Without a checkpoint: each layer of the sandbox is looked at from outside, and hostile programs are run to \
             see it hold. The exit code is 1 when one gets through or the sandbox is weaker than --require-sandbox. Then \
-            what computes: whether a GPU is found, and whether the kernels that rest on it pass a trial.
+            what computes: whether a GPU is found, whether the kernels that rest on it pass a trial, and what multiplies \
+            weights on the CPU.
 
             With a checkpoint's folder: a sample trajectory is shown token by token, each with its role and with ● where \
             the student learns, and training, acting and serving are checked to see the same tokens. The exit code is 1 \
-            when they do not. Last, whether a GPU's fused attention is for this model.
+            when they do not. Last, what its weights would take in memory in each precision, what would multiply them here, \
+            and what a token of the cache takes; and whether a GPU's fused attention is for this model.
 
               retort doctor
               retort doctor seedlings/3m
@@ -50,6 +52,10 @@ struct DoctorCommand: AsyncParsableCommand {
             for line in report.trials { show(line.name, line.detail, as: line.holds ? "is stopped" : "GETS THROUGH") }
             print("\nEngine: libtorch \(engine.libtorch), \(engine.threads) threads")
             for part in engine.parts { show(part.name, part.detail, as: part.holds ? "on " : "off") }
+            print("\nWeights on the CPU")
+            for precision in WeightPrecision.allCases {
+                show(precision.rawValue, precision.kernels, as: precision == .usual(on: .cpu) ? "usual" : "     ")
+            }
         }
         guard report.isSound, report.level >= sandbox.required else { throw ExitCode.failure }
     }
@@ -69,6 +75,12 @@ struct DoctorCommand: AsyncParsableCommand {
             }
             print("")
             for finding in audit.findings { show(finding.name, finding.detail, as: finding.holds ? "holds" : "FAILS") }
+            print("\nIn memory")
+            for line in try PrecisionReport(checkpoint).lines {
+                let size = String(
+                    format: "%.1f MB of weights, %d bytes of cache a token", Double(line.bytes) / 1e6, line.cacheBytes)
+                show(line.weights.rawValue, "\(size); \(line.kernels)", as: line.isUsual ? "usual" : "     ")
+            }
             let refusal = FusedAttention.refusal(checkpoint.configuration, dtype: .bfloat16, device: .cuda)
             show(
                 "attention over packed rows on CUDA", refusal.map { "\($0)" } ?? "",

@@ -77,10 +77,10 @@ struct ServeCommand: AsyncParsableCommand {
         let logger = logger
         let served = try await served()
         let catalogue = served.catalogue
-        let server = RetortServer(catalogue, options: try options(), logger: logger) {
-            [question = served.sampleQuestion] in
-            greet(catalogue, question, port: $0)
-        }
+        let (question, checkpoints) = (served.sampleQuestion, served.checkpoints)
+        let server = RetortServer(
+            catalogue, options: try options(), logger: logger, gauges: { ModelGauges.of(checkpoints) },
+            onStart: { greet(catalogue, question, port: $0) })
         let group = ServiceGroup(services: [server], logger: logger)
         // A signal cancels the command; the server is told to stop in good order instead.
         InterruptHandler.shared.allow(seconds: drainSeconds + Self.lastSeconds)

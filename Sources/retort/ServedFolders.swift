@@ -29,6 +29,8 @@ struct ServedFolders {
     private let sandbox: SandboxLevel
     /// Models by the names they are served under, for agents over them.
     private var models: [String: any LanguageModel] = [:]
+    /// The checkpoints among them, each once, in the order they were opened.
+    private(set) var checkpoints: [(name: String, model: LocalModel)] = []
     private var agents: [String: ServedAgent] = [:]
 
     init(_ options: LocalModel.Options, requiring sandbox: SandboxLevel) {
@@ -119,6 +121,7 @@ struct ServedFolders {
 
     private mutating func add(_ name: String, _ model: LocalModel, adapter: String? = nil) throws {
         try catalogue.add(name, model, adapter: adapter)
+        if !checkpoints.contains(where: { $0.model === model }) { checkpoints.append((name, model)) }
         models[name] = adapter.map { AdaptedModel(model, adapter: $0) } ?? model
     }
 

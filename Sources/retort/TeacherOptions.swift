@@ -38,6 +38,7 @@ struct TeacherOptions: ParsableArguments {
         if !addresses.isEmpty {
             var given = plan ?? TeacherPlan(places: [])
             given.places = addresses.map(TeacherPlan.Place.init(url:))
+            (given.folder, given.weights) = (nil, nil)
             plan = given
         }
         guard var plan else {

@@ -1,8 +1,9 @@
 import Foundation
 import RetortCore
-import RetortLLM
 import RetortTensor
 import Testing
+
+@testable import RetortLLM
 
 @Suite("Adapters side by side")
 struct AdapterTests {
@@ -38,6 +39,27 @@ struct AdapterTests {
 
     private func request(_ text: String, _ adapter: String?) -> GenerationRequest {
         GenerationRequest(messages: [Message(.user, text)], maximumTokens: 12, adapter: adapter)
+    }
+
+    @Test(
+        "laid out for serving, it adds the same to a row whatever the others are, of any rank",
+        .enabled(if: PackedWeight.hasKernels), arguments: [1, 8, 16, 32, 40])
+    func independent(rank: Int) throws {
+        let adapter = LowRankAdapter(
+            down: try Tensor.normal([rank, 64], deviation: 0.3, seed: 1).to(.bfloat16),
+            up: try Tensor.normal([48, rank], deviation: 0.3, seed: 2).to(.bfloat16), scale: 2)
+        let x = try Tensor.normal([23, 64], deviation: 1, seed: 3).to(.bfloat16)
+        try withoutGradients {
+            let plain = try adapter(x).floats()
+            try adapter.pack()
+            let together = try adapter(x)
+            let most = plain.map(abs).max() ?? 0
+            #expect(zip(plain, try together.floats()).allSatisfy { abs($0 - $1) <= 0.02 * most })
+            for rows in [0..<1, 1..<4, 4..<23] {
+                let alone = try adapter(x.narrowed(0, rows))
+                #expect(try alone.bytes() == together.narrowed(0, rows).bytes())
+            }
+        }
     }
 
     @Test("mixed in one batch, each answers as it does merged into its own model")

@@ -29,7 +29,7 @@ struct PagedBatchTests {
 
     @Test(
         "an answer does not depend on what else is asked, was asked before, or is drafted",
-        .enabled(if: PackedWeight.hasKernels), arguments: [WeightPrecision.bfloat16, .int8])
+        .enabled(if: PackedWeight.hasKernels), arguments: [WeightPrecision.bfloat16, .int8, .int4])
     func independent(weights: WeightPrecision) async throws {
         let beginning = String(repeating: "seven plus four is eleven, and then ", count: 12)
         let requests = (0..<12).map { number in

@@ -70,6 +70,34 @@ struct EndpointTeacherTests {
         }
     }
 
+    @Test("a checkpoint in this process teaches in an endpoint's place, in the precision that is asked for")
+    func local() async throws {
+        let base = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("seedlings/1m").path
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let plan = "folder: '\(base)', weights: float32, instructions: brief, maxTokens: 32, maxSteps: 1"
+        try await RecipeRun(recipe(plan, factual: 1, math: 2), folder: folder).run(until: .teach)
+        let entries = try await entries(folder)
+        #expect(entries.count == 3)
+        #expect(
+            entries.allSatisfy { $0.trajectory.provenance.model == "1m" && $0.trajectory.usage.completionTokens > 0 })
+    }
+
+    @Test(
+        "what an endpoint would need is refused where a checkpoint teaches, and the other way round",
+        arguments: [
+            ("folder: f, endpoint: 'http://127.0.0.1:1'", "'endpoint' is for endpoints"),
+            ("folder: f, key: K", "'key' is for endpoints"), ("folder: f, seconds: {idle: 1}", "'seconds' is for"),
+            ("folder: f, api: completions", "'api' is for endpoints"),
+            ("endpoint: 'http://127.0.0.1:1', weights: int8", "name its 'folder'"),
+            ("folder: f, weights: int9", "must be one of float32, bfloat16, int8, int4"),
+            ("model: m", "or the 'folder'"),
+        ])
+    func contradictions(teacher: String, message: String) {
+        let error = #expect(throws: RecipeError.self) { try recipe(teacher) }
+        #expect("\(error as Any)".contains(message), "\(error as Any)")
+    }
+
     @Test("a run that was recorded repeats without the endpoint, byte for byte, and a hole in the tape is named")
     func cassette() async throws {
         let tape = FileManager.default.temporaryDirectory.appendingPathComponent("tape-\(UUID().uuidString).sqlite")

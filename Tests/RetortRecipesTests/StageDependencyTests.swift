@@ -140,6 +140,25 @@ struct StageDependencyTests {
         #expect(try await changed(moved) == teaching.union(Self.trained))
     }
 
+    @Test("a checkpoint that teaches counts by its content and by how its weights are held, not by its place")
+    func localTeacher() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        func teacher(_ more: String = "", in place: URL? = nil) throws -> Recipe {
+            try world(more: "teacher: {folder: '\((place ?? base).path)', maxTokens: 8, maxSteps: 1\(more)}")
+        }
+        let usual = WeightPrecision.usual(on: .cpu)
+        try await finish(teacher())
+        #expect(try await changed(teacher(", weights: \(usual.rawValue)")).isEmpty)
+        let teaching = Self.trained.union(["teach/cot", "teach/agent"])
+        #expect(try await changed(teacher(", weights: \(usual == .float32 ? "bfloat16" : "float32")")) == teaching)
+        let copy = folder.appendingPathComponent("copy")
+        try FileManager.default.copyItem(at: base, to: copy)
+        #expect(try await changed(teacher(in: copy)).isEmpty)
+        try flip(copy.appendingPathComponent("model.safetensors"))
+        #expect(try await changed(teacher(in: copy)) == teaching)
+    }
+
     @Test("a byte of a document changes what searches; a byte of a test file, what is measured on it")
     func files() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }

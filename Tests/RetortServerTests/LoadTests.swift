@@ -1,5 +1,6 @@
 import Foundation
 import RetortCore
+import Synchronization
 import Testing
 
 @testable import RetortServer
@@ -193,6 +194,26 @@ struct LoadTests {
             #expect(!text.contains("secret"))
             for line in text.split(separator: "\n") where !line.hasPrefix("#") {
                 #expect(line.wholeMatch(of: /[a-z_]+(\{[^}]*\})? [-+0-9.e]+/) != nil, "\(line)")
+            }
+        }
+    }
+
+    @Test("what the program measures itself is told beside, with its labels, and asked for each time")
+    func gauges() async throws {
+        let asked = Mutex(0)
+        let gauges: @Sendable () -> [Gauge] = {
+            let times = asked.withLock { count in
+                count += 1
+                return count
+            }
+            return ["a", #"b"c"#].map { Gauge("retort_test_bytes", "A test.", labels: [("model", $0)], Double(times)) }
+        }
+        try await TestServer.run(try TestServer.seedlingCatalogue(), gauges: gauges) { server in
+            for times in 1...2 {
+                let lines = try await server.get("/metrics").text.split(separator: "\n").map(String.init)
+                #expect(lines.count { $0.contains("HELP retort_test_bytes A test.") } == 1)
+                #expect(lines.contains(#"retort_test_bytes{model="a"} \#(Double(times))"#))
+                #expect(lines.contains(#"retort_test_bytes{model="b\"c"} \#(Double(times))"#))
             }
         }
     }

@@ -42,6 +42,7 @@ struct TestServer: Sendable {
     static func run(
         _ catalogue: ModelCatalogue, options change: (inout ServerOptions) -> Void = { _ in },
         logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+        gauges: @escaping @Sendable () -> [Gauge] = { [] },
         _ body: @Sendable (TestServer) async throws -> Void
     ) async throws {
         var options = ServerOptions()
@@ -49,7 +50,8 @@ struct TestServer: Sendable {
         options.drainSeconds = 5
         change(&options)
         let (ports, continuation) = AsyncStream<Int>.makeStream()
-        let server = RetortServer(catalogue, options: options, logger: logger) { continuation.yield($0) }
+        let server = RetortServer(
+            catalogue, options: options, logger: logger, gauges: gauges, onStart: { continuation.yield($0) })
         let group = ServiceGroup(services: [server], logger: logger)
         let running = Task { try await group.run() }
         var iterator = ports.makeAsyncIterator()

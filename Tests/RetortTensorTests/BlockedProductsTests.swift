@@ -25,7 +25,7 @@ struct BlockedProductsTests {
         try expectClose(withoutGradients { try packed.linear(x, bias: bias) }, exact, within: 0.005)
     }
 
-    @Test("a row's product is the same to the bit among any others", arguments: [PackedWeight.Bits.bfloat16, .int8])
+    @Test("a row's product is the same to the bit among any others", arguments: PackedWeight.Bits.allCases)
     func independent(bits: PackedWeight.Bits) throws {
         let (x, weight, bias) = try inputs(41, 576, 208)
         let packed = try #require(try PackedWeight(weight, bits: bits))

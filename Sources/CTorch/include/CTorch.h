@@ -102,7 +102,7 @@ int ct_split(const ct_tensor *_Nonnull x, const int64_t *_Nonnull sizes, int cou
 // Layers.
 ct_tensor *_Nullable ct_linear(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight,
                                const ct_tensor *_Nullable scales, const ct_tensor *_Nullable bias);
-// Several products of one x, which with few rows cost less together.
+// Several products of one x, which cost less together where their weights are laid out in blocks.
 int ct_linears(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull const *_Nonnull weights,
                const ct_tensor *_Nullable const *_Nonnull scales, const ct_tensor *_Nullable const *_Nonnull biases,
                int count, ct_tensor *_Nullable *_Nonnull products);
@@ -147,20 +147,18 @@ ct_tensor *_Nullable ct_repeat_rows(const ct_tensor *_Nonnull x, const ct_tensor
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
 
-// Weights in few bits, on the CPU. A weight [out, in] becomes signed bytes with a scale a row, or packed halves of bytes with
-// a scale and an offset for every 32 inputs; `ct_linear` takes them with inputs in bfloat16.
-int ct_pack_int8(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
-                 ct_tensor *_Nullable *_Nonnull scales);
-int ct_pack_int4(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
-                 ct_tensor *_Nullable *_Nonnull scales);
-
-// A weight [out, in] laid out in blocks, in bfloat16 or in signed bytes with scales: what `ct_linear` and `ct_embedding` take for
-// inference on the CPU. NULL with an empty ct_error() where this CPU or the extents do not suit.
-ct_tensor *_Nullable ct_pack_blocks(const ct_tensor *_Nonnull weight);
-int ct_pack_int8_blocks(const ct_tensor *_Nonnull weight, ct_tensor *_Nullable *_Nonnull values,
-                        ct_tensor *_Nullable *_Nonnull scales);
+// A weight [out, in] laid out for inference on the CPU, which `ct_linear` takes with inputs in bfloat16. In blocks, as this CPU's own
+// kernels want it: in bfloat16 (16 bits, no scales; `ct_embedding` looks rows up in it), in signed bytes with a scale a row, or in four
+// bits with a scale and a lowest value for every 32 inputs. Both stay NULL where this CPU or the extents do not suit.
+int ct_pack_blocks(const ct_tensor *_Nonnull weight, int bits, ct_tensor *_Nullable *_Nonnull values,
+                   ct_tensor *_Nullable *_Nonnull scales);
+// The same in eight or four bits as libtorch's kernels want it, on any CPU.
+int ct_pack(const ct_tensor *_Nonnull weight, int bits, ct_tensor *_Nullable *_Nonnull values,
+            ct_tensor *_Nullable *_Nonnull scales);
 // Whether this CPU has kernels of ours for bfloat16 (AVX512-BF16).
 bool ct_has_blocks(void);
+// Whether their products of bfloat16 are in float32, which is faster on some CPUs.
+bool ct_blocks_multiply_in_floats(void);
 
 // Attention over keys and values in pages (PagedAttention.h). q [tokens, heads · dim], k and v [tokens, key heads · dim]; angles
 // [tokens, turned]; pages [pages, key heads, 2, 16 · dim], written to; tables [sequences, pages], starts [sequences + 1] and firsts

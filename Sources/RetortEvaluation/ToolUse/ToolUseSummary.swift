@@ -43,6 +43,8 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
     public var cells: [Cell] = []
     /// The stages of which something failed; nil when nothing did.
     public var partial: [PartialStage]?
+    /// How the weights of the models that answered in this process were held; nil in summaries from before that was noted.
+    public var models: [ModelPrecision]?
 
     public init() {}
 

@@ -19,8 +19,9 @@ public enum ToolUseTable {
             lines += ["", "| system | training tasks | seen APIs | unseen APIs |", "| --- | ---: | ---: | ---: |"]
             lines += scaled.map { "| \($0.joined(separator: " | ")) |" }
         }
-        let failed = PartialStage.table(summary.partial ?? []).markdown
-        return lines.joined(separator: "\n") + "\n" + (failed.isEmpty ? "" : "\n" + failed)
+        let others = [PartialStage.table(summary.partial ?? []), ModelPrecision.table(summary.models ?? [])]
+        return ([lines.joined(separator: "\n") + "\n"] + others.map(\.markdown).filter { !$0.isEmpty })
+            .joined(separator: "\n")
     }
 
     static func rows(_ summary: ToolUseSummary) -> [[String]] {

@@ -13,8 +13,14 @@ final class KeyValuePages {
     /// What a page takes, in bytes, over all layers.
     let pageBytes: Int
     private var owners: [Int32]
+    /// Whether one of a page's owners is the store of prompts that begin alike.
+    private var isKept: [Bool]
     private var free: [Int32] = []
     private var untouched: Int32 = 0
+    /// Pages that only that store owns, in the order that everybody else gave them up.
+    private(set) var spare: PageQueue
+    /// Pages that several sequences own.
+    private(set) var sharedCount = 0
 
     /// - Parameter bytes: how much memory the pages may take, at most; there are at least enough for one page.
     init(_ configuration: DecoderConfiguration, dtype: DType, bytes: Int, mostTokens: Int) throws {
@@ -28,6 +34,8 @@ final class KeyValuePages {
             try Tensor.keyValuePages(count, heads: heads, dimension: dimension, dtype: dtype)
         }
         owners = Array(repeating: 0, count: count)
+        isKept = Array(repeating: false, count: count)
+        spare = PageQueue(pages: count)
     }
 
     static func bytes(ofPage configuration: DecoderConfiguration, _ dtype: DType) -> Int {
@@ -59,13 +67,46 @@ final class KeyValuePages {
         return page
     }
 
-    /// One owner more.
-    func retain(_ page: Int32) { owners[Int(page)] += 1 }
+    /// One owner more: a sequence.
+    func retain(_ page: Int32) {
+        owners[Int(page)] += 1
+        if users(of: page) == 2 { sharedCount += 1 }
+        spare.remove(page)
+    }
 
-    /// One owner less; without any, the page is free.
+    /// One owner less: a sequence. Without any, the page is free.
     func release(_ page: Int32) {
+        if users(of: page) == 2 { sharedCount -= 1 }
         owners[Int(page)] -= 1
-        if owners[Int(page)] == 0 { free.append(page) }
+        if owners[Int(page)] == 0 {
+            free.append(page)
+        } else if isKept[Int(page)], owners[Int(page)] == 1 {
+            spare.append(page)
+        }
+    }
+
+    /// How many sequences own a page.
+    private func users(of page: Int32) -> Int32 { owners[Int(page)] - (isKept[Int(page)] ? 1 : 0) }
+
+    /// One owner more: the store of prompts that begin alike, which has a page once.
+    func keep(_ page: Int32) {
+        owners[Int(page)] += 1
+        isKept[Int(page)] = true
+    }
+
+    /// That store gives up a page that nobody else owns.
+    func giveUp(_ page: Int32) {
+        spare.remove(page)
+        isKept[Int(page)] = false
+        owners[Int(page)] = 0
+        free.append(page)
+    }
+
+    /// A spare page was of use: of those it is to go last.
+    func touch(_ page: Int32) {
+        guard spare.contains(page) else { return }
+        spare.remove(page)
+        spare.append(page)
     }
 
     /// A page of one's own with the same contents.
@@ -120,7 +161,8 @@ struct PagedSequence {
 
     /// Gives the pages back.
     mutating func release(in memory: KeyValuePages) {
-        for page in pages { memory.release(page) }
+        // The last ones first: of pages that are only kept, a text's end is to go before its beginning.
+        for page in pages.reversed() { memory.release(page) }
         pages = []
         length = 0
     }

@@ -69,6 +69,8 @@ public actor LocalModel: LanguageModel {
     public nonisolated let parameterCount: Int
     /// How its weights are held.
     public nonisolated let weights: WeightPrecision
+    /// What they take in memory, without adapters, in bytes.
+    public nonisolated let weightBytes: Int
     /// Longest prompt and completion together, in tokens.
     public nonisolated let contextLength: Int
     private nonisolated let executor: EngineExecutor
@@ -80,7 +82,7 @@ public actor LocalModel: LanguageModel {
     private nonisolated let adapterNumbers: [String: Int]
     private let batch: any SampleBatch
     private let dense: DenseBatch?
-    private let use = Mutex(CacheUse())
+    private let use: Mutex<CacheUse>
     /// For requests with a grammar, by whose voice; each made for the first of them.
     private var vocabularies: [Int?: TokenTrie] = [:]
     private var isLooping = false
@@ -107,6 +109,7 @@ public actor LocalModel: LanguageModel {
         adapterVoices = voices
         adapterNumbers = Dictionary(uniqueKeysWithValues: zip(names, names.indices))
         if options.device == .cpu, let bits = weights.packing { try network.pack(bits) }
+        weightBytes = network.weightBytes
         contextLength = network.configuration.maximumPositions
         vocabularySize = network.configuration.vocabularySize
         voice = checkpoint.voice
@@ -118,6 +121,8 @@ public actor LocalModel: LanguageModel {
             dense = nil
             batch = try PagedBatch(network, options: options)
         }
+        let unused = batch.cacheUse
+        use = Mutex(unused)
         executor = EngineExecutor(name: "retort.model")
     }
 

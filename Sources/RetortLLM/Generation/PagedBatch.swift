@@ -89,7 +89,11 @@ final class PagedBatch: SampleBatch {
         let kept = prefixes.spare
         return CacheUse(
             budget: memory.count * memory.pageBytes,
-            running: (memory.count - memory.freeCount - kept) * memory.pageBytes, kept: kept * memory.pageBytes)
+            running: (memory.count - memory.freeCount - kept) * memory.pageBytes, kept: kept * memory.pageBytes,
+            reserved: promised * memory.pageBytes, token: memory.pageBytes / KeyValuePages.pageTokens,
+            sequences: reading.count + writing.count,
+            tokens: reading.reduce(0) { $0 + $1.sequence.length } + writing.reduce(0) { $0 + $1.sequence.length },
+            sharedPages: memory.sharedCount)
     }
 
     func add(_ request: PendingRequest) throws {

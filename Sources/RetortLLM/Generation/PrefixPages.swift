@@ -4,14 +4,13 @@ import RetortTensor
 /// another sample, or another task with the same instructions.
 ///
 /// A tree of pages: a page's children are what went on from it. Pages that nobody else owns any more stay until room is needed, those
-/// unused the longest going first.
+/// unused the longest going first. What a round costs does not depend on how many are kept.
 final class PrefixPages {
     private final class Node {
         let page: Int32
         let tokens: [Int32]
         weak var parent: Node?
         var children: [[Int32]: Node] = [:]
-        var lastUse = 0
 
         init(page: Int32, tokens: [Int32], parent: Node?) {
             self.page = page
@@ -22,31 +21,29 @@ final class PrefixPages {
 
     private let memory: KeyValuePages
     private var roots: [Int?: Node] = [:]
-    private var clock = 0
+    private var nodes: [Int32: Node] = [:]
     /// How many pages the tree owns.
-    private(set) var count = 0
+    var count: Int { nodes.count }
 
     init(_ memory: KeyValuePages) { self.memory = memory }
 
     /// The pages of the longest known beginning of a prompt, but for its last token, which must be read to be gone on from.
     func match(_ prompt: [Int32], adapter: Int?) -> [Int32] {
-        clock += 1
         var pages: [Int32] = []
         guard var node = roots[adapter] else { return [] }
         let size = KeyValuePages.pageTokens
         while (pages.count + 1) * size < prompt.count,
             let child = node.children[Array(prompt[pages.count * size..<(pages.count + 1) * size])]
         {
-            child.lastUse = clock
             pages.append(child.page)
             node = child
         }
+        for page in pages.reversed() { memory.touch(page) }
         return pages
     }
 
     /// Keeps a text's full pages.
     func keep(_ tokens: [Int32], _ pages: [Int32], adapter: Int?) {
-        clock += 1
         let size = KeyValuePages.pageTokens
         var node = roots[adapter] ?? Node(page: -1, tokens: [], parent: nil)
         roots[adapter] = node
@@ -56,54 +53,38 @@ final class PrefixPages {
                 node = known
             } else {
                 let new = Node(page: page, tokens: part, parent: node)
-                memory.retain(page)
+                memory.keep(page)
+                nodes[page] = new
                 node.children[part] = new
                 node = new
-                count += 1
             }
-            node.lastUse = clock
         }
     }
 
     /// How many pages could be freed.
-    var spare: Int { leavesFirst().count { memory.owners(of: $0.page) == 1 } }
+    var spare: Int { memory.spare.count }
 
     /// Frees pages that nobody else owns until so many are free, or none is left; those unused the longest first.
-    func free(_ wanted: Int) {
-        guard memory.freeCount < wanted else { return }
-        drop { memory.freeCount >= wanted }
-    }
+    func free(_ wanted: Int) { drop { memory.freeCount >= wanted } }
 
     /// Keeps so many pages at most, of those that nobody else owns.
-    func limit(to most: Int) {
-        guard count > most, spare > most else { return }
-        var left = spare
-        drop {
-            defer { left -= 1 }
-            return left <= most
-        }
-    }
+    func limit(to most: Int) { drop { memory.spare.count <= most } }
 
+    /// Of a text that went as it came, the end stands before the beginning. Where others own a page behind a spare one, that one stays
+    /// until they are through; so one that was passed by may come to be free, and is looked for again.
     private func drop(until isEnough: () -> Bool) {
-        // A page was used when those behind it were, so by use, and then from the leaves on, no page goes before its children.
-        let candidates = leavesFirst().enumerated().filter { memory.owners(of: $0.element.page) == 1 }
-            .sorted { ($0.element.lastUse, $0.offset) < ($1.element.lastUse, $1.offset) }
-        for (_, node) in candidates where node.children.isEmpty {
-            if isEnough() { return }
-            node.parent?.children[node.tokens] = nil
-            memory.release(node.page)
-            count -= 1
+        var hasDropped = true
+        while hasDropped, !isEnough() {
+            hasDropped = false
+            var next = memory.spare.first
+            while let page = next, !isEnough() {
+                next = memory.spare.next(page)
+                guard let node = nodes[page], node.children.isEmpty else { continue }
+                node.parent?.children[node.tokens] = nil
+                nodes[page] = nil
+                memory.giveUp(page)
+                hasDropped = true
+            }
         }
-    }
-
-    /// All nodes, children before their parents.
-    private func leavesFirst() -> [Node] {
-        var nodes = roots.values.flatMap { Array($0.children.values) }
-        var next = 0
-        while next < nodes.count {
-            nodes += nodes[next].children.values
-            next += 1
-        }
-        return nodes.reversed()
     }
 }

@@ -26,4 +26,14 @@ public struct CacheUse: Sendable, Hashable {
     public var running = 0
     /// What is kept of earlier ones besides, and given up when room is needed.
     public var kept = 0
+    /// What requests under way may still come to need: it is reserved for them.
+    public var reserved = 0
+    /// What one token takes.
+    public var token = 0
+    /// Texts under way: prompts that are being read, and answers.
+    public var sequences = 0
+    /// Their tokens; those of a beginning that several have in common count in each.
+    public var tokens = 0
+    /// Pages that several of them share.
+    public var sharedPages = 0
 }

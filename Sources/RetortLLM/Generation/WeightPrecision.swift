@@ -1,7 +1,7 @@
 import RetortTensor
 
 /// How a model's weights are held and computed with.
-public enum WeightPrecision: String, Sendable, Codable, CaseIterable, Hashable {
+public enum WeightPrecision: String, Sendable, Codable, CaseIterable, Hashable, CodingKeyRepresentable {
     /// Four bytes a weight, on every CPU and GPU.
     case float32
     /// Two bytes a weight, as nearly all checkpoints are published.

@@ -128,6 +128,16 @@ public final class DecoderNetwork {
         }
     }
 
+    /// What all weights take now, in bytes; a tied head that is held once counts once.
+    var weightBytes: Int {
+        let layers = projections.reduce(0) { $0 + $1.linear.bytes } + norms.reduce(0) { $0 + $1.weight.byteCount }
+        // A tied head is the embedding, unless it is packed in another precision.
+        let isHeldOnce = configuration.tiesWordEmbeddings && (packedHead == nil || packedHead?.table != nil)
+        return layers + embedTokens.byteCount + (isHeldOnce ? 0 : packedHead?.bytes ?? head.byteCount)
+    }
+
+    private var norms: [Norm] { layers.flatMap(\.allNorms) + [norm] }
+
     /// The scores `[positions, vocabulary]`, in float32, behind some positions of one text, computed whole and without a cache.
     public func scores(of ids: [Int32], at places: Range<Int>) throws -> Tensor {
         try withoutGradients {
@@ -200,8 +210,11 @@ final class DecoderBlock {
         let linears = projections.flatMap { name, linear in
             [("\(name).weight", linear.weight)] + (linear.bias.map { [("\(name).bias", $0)] } ?? [])
         }
-        let norms = [inputNorm, feedForwardNorm] + (outputNorms.map { [$0.attention, $0.feedForward] } ?? [])
-        return (norms + attention.norms).map { ($0.name, $0.weight) } + linears
+        return allNorms.map { ($0.name, $0.weight) } + linears
+    }
+
+    var allNorms: [Norm] {
+        [inputNorm, feedForwardNorm] + (outputNorms.map { [$0.attention, $0.feedForward] } ?? []) + attention.norms
     }
 }
 

@@ -27,7 +27,11 @@ public final class Linear {
         guard let packed = try PackedWeight(weight, bits: bits) else { return }
         self.packed = packed
         weight = try Tensor.zeros([0], dtype: weight.dtype)
+        for adapter in served.values { try adapter.pack() }
     }
+
+    /// What the weight and the bias take, in bytes.
+    var bytes: Int { (packed?.bytes ?? weight.byteCount) + (bias?.byteCount ?? 0) }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         if let products = try Self.withAdapters([self], of: x) { return products[0] }
@@ -121,6 +125,8 @@ public final class LowRankAdapter {
     public let scale: Double
     /// What each output is multiplied by, its bias aside (DoRA, arXiv 2402.09353): `[out]`; nil is 1.
     let gain: Tensor?
+    /// Both matrices laid out for inference, where this CPU has kernels for them.
+    private var packed: (down: PackedWeight, up: PackedWeight)?
     /// The share of inputs dropped; only while training.
     public var dropout: Double
     /// Decides which inputs the next call drops; moves on with each call.
@@ -145,7 +151,20 @@ public final class LowRankAdapter {
         return AdaptedProjection.Update(down: down, up: up, scale: scale, dropout: dropout, seed: dropoutSeed)
     }
 
+    /// Lays both matrices out in blocks, for inference only: then what a row becomes does not depend on the others. Ranks that do not
+    /// fill a block are filled up with zeros.
+    func pack() throws {
+        let (rank, block) = (down.shape[0], 32)
+        let more = (block - rank % block) % block
+        let wide = try Tensor.concatenated([down, Tensor.zeros([more, down.shape[1]], dtype: down.dtype)], axis: 0)
+        let tall = try Tensor.concatenated([up, Tensor.zeros([up.shape[0], more], dtype: up.dtype)], axis: 1)
+        guard let first = try PackedWeight(wide, bits: .bfloat16), let second = try PackedWeight(tall, bits: .bfloat16)
+        else { return }
+        packed = (first, second)
+    }
+
     func callAsFunction(_ x: Tensor) throws -> Tensor {
+        if let packed { return try packed.up.linear(packed.down.linear(x)) * scale }
         defer { dropoutSeed &+= 1 }
         return try x.dropout(dropout, seed: dropoutSeed).linear(down.to(x.dtype)).linear(up.to(x.dtype)) * scale
     }

@@ -2,10 +2,11 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortDomains
+import RetortLLM
 import RetortRemote
 import RetortStore
 
-/// A teacher behind endpoints: where it is, how it is asked, and what it may cost.
+/// A teacher behind endpoints, or a checkpoint in this process: where it is, how it is asked, and what it may cost.
 public struct TeacherPlan: Codable, Sendable, Hashable {
     /// What the trajectories depend on: a change makes the stage anew.
     public struct Asking: Codable, Sendable, Hashable {
@@ -63,6 +64,10 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
 
     public var asking = Asking()
     public var places: [Place]
+    /// In place of endpoints, the folder of a checkpoint that answers in this process.
+    public var folder: String?
+    /// How that checkpoint's weights are held; nil takes what is usual on the machine that asks it.
+    public var weights: WeightPrecision?
     public var operation = Operation.chat
     /// With completions: the folder of the checkpoint whose chat template the prompts are written with.
     public var template: String?
@@ -98,6 +103,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         template = reader.optionalString("template")
         tokenIDs = reader.has("tokenIDs") ? reader.flag("tokenIDs", default: true) : nil
         tries = reader.integer("tries", default: tries, in: 1...100)
+        if folder != nil { Self.refuse(["api", "template", "tokenIDs"], reader) }
         prices = reader.table("prices") { price in
             for key in ["input", "output"] where !price.has(key) {
                 price.refuse(key, "a price needs '\(key)', in money for a million tokens")
@@ -109,7 +115,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
                 tokens: budget.has("tokens") ? budget.integer("tokens", default: 0, in: 1...Int.max) : nil,
                 money: budget.has("money") ? budget.number("money", default: 0) : nil)
         }
-        if operation == .completions, template == nil {
+        if operation == .completions, template == nil, folder == nil {
             reader.refuse(
                 "api", "'api: completions' needs 'template', the folder whose chat template writes the prompts")
         }
@@ -122,6 +128,13 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     static func access(_ reader: RecipeReader) -> TeacherPlan {
         var plan = TeacherPlan(
             places: reader.oneOrMore("endpoint", text: Place.init(url:), mapping: Place.init(reading:)))
+        plan.folder = reader.optionalString("folder")
+        plan.weights = reader.choice("weights")
+        if plan.folder != nil {
+            refuse(["endpoint", "key", "keyFile", "attempts", "seconds"], reader)
+        } else if plan.weights != nil {
+            reader.refuse("weights", "'weights' is for a checkpoint in this process; name its 'folder'")
+        }
         plan.asking.model = reader.optionalString("model")
         if let key = reader.optionalString("key") {
             for index in plan.places.indices { plan.places[index].key = plan.places[index].key ?? key }
@@ -141,6 +154,14 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         return plan
     }
 
+    /// Refuses what is for endpoints where a checkpoint answers.
+    private static func refuse(_ keys: [String], _ reader: RecipeReader) {
+        for key in keys where reader.has(key) {
+            reader.refuse(
+                key, "'\(key)' is for endpoints, and 'folder' names a checkpoint that answers in this process")
+        }
+    }
+
     private mutating func readTimes(_ seconds: RecipeReader) {
         connectSeconds = seconds.number("connect", default: connectSeconds)
         firstByteSeconds = seconds.number("firstByte", default: firstByteSeconds)
@@ -151,8 +172,10 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     }
 
     private func refuseContradictions(_ reader: RecipeReader) {
-        if places.isEmpty, cassette?.mode != .replay {
-            reader.refuse("endpoint", "this needs an 'endpoint', such as http://127.0.0.1:8000/v1")
+        if places.isEmpty, folder == nil, cassette?.mode != .replay {
+            reader.refuse(
+                "endpoint",
+                "this needs an 'endpoint', such as http://127.0.0.1:8000/v1, or the 'folder' of a checkpoint")
         }
         for place in places {
             do {
@@ -161,7 +184,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
                 reader.refuse("endpoint", "\(error)")
             }
         }
-        if cassette?.mode == .replay, asking.model == nil {
+        if cassette?.mode == .replay, asking.model == nil, folder == nil {
             reader.refuse("cassette", "a replayed cassette needs 'model', for no endpoint is asked which it is")
         }
     }

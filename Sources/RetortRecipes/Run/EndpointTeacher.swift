@@ -5,13 +5,13 @@ import RetortLLM
 import RetortRemote
 import RetortStore
 
-/// A recipe's teacher behind endpoints, ready to be asked: through its tape and within its budget.
+/// A recipe's teacher behind endpoints or in this process, ready to be asked: through its tape and within its budget.
 struct EndpointTeacher: Sendable {
     let model: any LanguageModel
     let budget: Budget
     /// The tools, through the tape.
     let tools: [any Tool]
-    /// Nil when all replies come from a tape.
+    /// Nil when all replies come from a tape, or from a checkpoint in this process.
     let remote: RemoteModel?
 
     /// - Parameters:
@@ -28,22 +28,25 @@ struct EndpointTeacher: Sendable {
             record: record)
         self.budget = budget
         let isReplayed = plan.cassette?.mode == .replay
-        remote = isReplayed ? nil : try Self.remote(plan, name)
+        remote = isReplayed || plan.folder != nil ? nil : try Self.remote(plan, name)
+        let local = isReplayed ? nil : try plan.localModel(name)
+        let inner = (remote.map { $0 as any LanguageModel } ?? local).map {
+            BudgetedModel($0, budget) as any LanguageModel
+        }
         guard let tape = plan.cassette else {
-            guard let remote else { throw RemoteError.configuration("the teacher has no endpoint") }
-            model = BudgetedModel(remote, budget)
+            guard let inner else { throw RemoteError.configuration("the teacher has no endpoint") }
+            model = inner
             self.tools = tools
             return
         }
         let cassette = try Cassette(URL(fileURLWithPath: tape.file), tape.mode)
-        let inner = remote.map { BudgetedModel($0, budget) as any LanguageModel }
         model = cassette.model(name, inner)
         self.tools = tools.map { cassette.tool($0) }
     }
 
     /// The model that the plan names, or the only one that its first endpoint has.
     private static func modelName(_ plan: TeacherPlan) async throws -> String {
-        if let model = plan.asking.model { return model }
+        if let name = plan.name { return name }
         guard let place = plan.places.first else {
             throw RemoteError.configuration("the teacher has no endpoint and no 'model'")
         }
@@ -73,6 +76,18 @@ struct EndpointTeacher: Sendable {
 }
 
 extension TeacherPlan {
+    /// What the model is called, where the plan says so.
+    var name: String? { asking.model ?? folder.map { URL(fileURLWithPath: $0).lastPathComponent } }
+
+    /// The checkpoint that answers in this process; nil for endpoints.
+    fileprivate func localModel(_ name: String) throws -> (any LanguageModel)? {
+        try folder.map {
+            try LocalModel(
+                folder: URL(fileURLWithPath: $0), identity: name,
+                options: .evaluation(samples: concurrency, weights: precision))
+        }
+    }
+
     /// The model behind the endpoints alone, within the budget: for other work than teaching.
     /// - Parameter tape: keeps the replies, and answers what it holds already; nil takes the plan's own tape, if any.
     /// - Throws: `RemoteError`, `BudgetError`, `CassetteError`.

@@ -45,6 +45,12 @@ struct RecipeCheck {
         } else {
             for place in plan.places { faults += fault(name) { _ = try place.endpoint(model: "") } }
         }
+        if let folder = plan.folder, plan.cassette?.mode != .replay {
+            faults += fault(name) {
+                let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
+                _ = try CheckpointWeights(folder: checkpoint.folder, dtype: .bfloat16, device: .cpu)
+            }
+        }
         if plan.operation == .completions, let template = plan.template {
             faults += fault("\(name)'s template") { _ = try Checkpoint(folder: URL(fileURLWithPath: template)) }
         }

@@ -103,11 +103,13 @@ public struct RecipeRun: Sendable {
         if let curricula = stages.curricula {
             var summary = try await curricula.summary(of: context.source.train)
             summary.partial = partial.isEmpty ? nil : partial
+            summary.models = context.localModels()
             try context.report(summary)
             return .toolUse(summary)
         }
         var summary = try await figures(stages.systems)
         summary.partial = partial.isEmpty ? nil : partial
+        summary.models = context.localModels()
         try await context.report(summary)
         return .answers(summary)
     }

@@ -71,11 +71,13 @@ actor Workshop {
         return opened
     }
 
-    /// What judges factual answers. Its replies are kept on a tape, so a question is paid once.
+    /// What judges factual answers. Endpoints' replies are kept on a tape, so a question is paid once.
     func judge(_ plan: JudgePlan) async throws -> ModelJudge {
         if let openJudge { return openJudge }
         var access = plan.access
-        if access.cassette == nil { access.cassette = .init(file: folder.judgeFile.path, mode: .record) }
+        if access.cassette == nil, access.folder == nil {
+            access.cassette = .init(file: folder.judgeFile.path, mode: .record)
+        }
         let ledger = try spending()
         let model = try await EndpointTeacher(access, tools: [], spent: ledger.spent(for: "judge")) {
             try ledger.add($0, for: "judge")

@@ -21,6 +21,7 @@ struct JudgeStage: Stage {
         asking.model = nil
         return try context.common() + StageInput.settings("judge", asking)
             + [.text("judge's model", plan.access.identities.joined(separator: ", "))]
+            + plan.access.checkpoint("judge's weights", context)
     }
 
     func output() async throws -> String? { try await context.content(of: set, .judged) }

@@ -1,6 +1,7 @@
 import Foundation
 import RetortCore
 import RetortEvaluation
+import RetortLLM
 import RetortStore
 
 extension RunContext {
@@ -13,6 +14,7 @@ extension RunContext {
         let tables = [
             JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()),
             BenchmarkTable.section(benchmarkAudits()), TestOverlap(self).table,
+            ModelPrecision.table(summary.models ?? []),
         ]
         let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }
         try AtomicFile.write(Data(text.joined(separator: "\n").utf8), to: folder.tableFile)
@@ -48,6 +50,15 @@ extension RunContext {
         try AtomicFile.write(Data(ToolUseTable.render(summary).utf8), to: folder.tableFile)
         try AtomicFile.write(
             Data(ToolUseReport(title: recipe.name, summary: summary).render().utf8), to: folder.reportFile)
+    }
+
+    /// Every model that answers in this process, with how its weights are held.
+    func localModels() -> [ModelPrecision] {
+        let others = [("teacher", recipe.teacher), ("judge", recipe.judge?.access)].compactMap { name, plan in
+            plan.flatMap { $0.folder == nil ? nil : ModelPrecision(model: name, weights: $0.precision.rawValue) }
+        }
+        let students = (recipe.evaluation.weights ?? .usual(on: .cpu)).rawValue
+        return others + recipe.students.map { ModelPrecision(model: $0.name, weights: students) }
     }
 
     /// All entries, or of a very long list evenly chosen ones: a page must still open.

@@ -3,6 +3,7 @@ import RetortAgents
 import RetortCore
 import RetortDomains
 import RetortEvaluation
+import RetortLLM
 
 /// What stages have in common to depend on.
 extension RunContext {
@@ -71,10 +72,20 @@ extension StageInput {
 }
 
 extension TeacherPlan {
-    /// Who answers behind the endpoints: the model, or the address where nobody says which it is.
+    /// Who answers behind the endpoints: the model, or the address where nobody says which it is. Of a checkpoint, how its weights are
+    /// held; its content is an input of its own.
     var identities: [String] {
+        if folder != nil { return ["a checkpoint in \(precision.rawValue)"] }
         let named = places.map { $0.model ?? asking.model ?? $0.url }
         return Set(named.isEmpty ? [asking.model ?? ""] : named).sorted()
+    }
+
+    /// How a checkpoint's weights are held, here.
+    var precision: WeightPrecision { weights ?? .usual(on: .cpu) }
+
+    /// The content of a checkpoint that answers in this process.
+    func checkpoint(_ name: String, _ context: RunContext) throws -> [StageInput] {
+        try folder.map { [try context.weights(name, $0)] } ?? []
     }
 
     /// What a teacher's trajectories depend on, but for the tasks.
@@ -91,6 +102,7 @@ extension TeacherPlan {
                 "teacher.prefill",
                 Set(places.map(\.prefill)).subtracting([.automatic]).map(\.rawValue).sorted().joined(separator: ", ")),
         ]
+        inputs += try checkpoint("teacher's weights", context)
         if operation == .completions, let template {
             inputs.append(try context.weights("teacher's template", template))
         }

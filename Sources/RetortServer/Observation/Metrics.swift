@@ -27,12 +27,6 @@ final class Metrics: Sendable {
         "retort_tokens_total": "Tokens read and written, by model and kind.",
         "retort_request_seconds": "From a request's arrival to the end of its answer, in seconds.",
         "retort_first_token_seconds": "From a request's arrival to the first piece of its answer, in seconds.",
-        "retort_generations_running": "Generations under way.",
-        "retort_generations_waiting": "Requests that wait for a place.",
-        "retort_agents_running": "Agents at work.",
-        "retort_agents_waiting": "Requests that wait for an agent.",
-        "retort_resident_memory_bytes": "Memory of the process.",
-        "retort_uptime_seconds": "Since the server started, in seconds.",
     ]
 
     private let state = Mutex(State())
@@ -52,12 +46,12 @@ final class Metrics: Sendable {
     }
 
     /// Everything as text.
-    /// - Parameter gauges: what is measured now.
-    func text(gauges: [(name: String, value: Double)]) -> String {
+    /// - Parameter gauges: what is measured now; those of one name one behind the other.
+    func text(gauges: [Gauge]) -> String {
         let state = state.withLock { $0 }
         var lines: [String] = []
-        func head(_ name: String, _ type: String) {
-            lines += ["# HELP \(name) \(Self.help[name] ?? name)", "# TYPE \(name) \(type)"]
+        func head(_ name: String, _ type: String, _ help: String? = nil) {
+            lines += ["# HELP \(name) \(help ?? Self.help[name] ?? name)", "# TYPE \(name) \(type)"]
         }
         for (name, series) in state.counters.sorted(by: { $0.key < $1.key }) {
             head(name, "counter")
@@ -76,9 +70,12 @@ final class Metrics: Sendable {
                 lines.append("\(name)_count{\(labels)} \(histogram.count)")
             }
         }
-        for (name, value) in gauges {
-            head(name, "gauge")
-            lines.append("\(name) \(value)")
+        var last = ""
+        for gauge in gauges {
+            if gauge.name != last { head(gauge.name, "gauge", gauge.help) }
+            last = gauge.name
+            let labels = gauge.labels.isEmpty ? "" : "{\(Self.text(gauge.labels.map { ($0.name, $0.value) }))}"
+            lines.append("\(gauge.name)\(labels) \(gauge.value)")
         }
         return lines.joined(separator: "\n") + "\n"
     }

@@ -41,13 +41,17 @@ struct InformationRoutes {
 
     private var metrics: Response {
         let (generations, agents) = (core.generations.load, core.agents.load)
-        let text = core.metrics.text(gauges: [
-            ("retort_generations_running", Double(generations.running)),
-            ("retort_generations_waiting", Double(generations.waiting)),
-            ("retort_agents_running", Double(agents.running)), ("retort_agents_waiting", Double(agents.waiting)),
-            ("retort_resident_memory_bytes", Double(Self.residentBytes)),
-            ("retort_uptime_seconds", Date().timeIntervalSince(core.started)),
-        ])
+        let own = [
+            Gauge("retort_generations_running", "Generations under way.", Double(generations.running)),
+            Gauge("retort_generations_waiting", "Requests that wait for a place.", Double(generations.waiting)),
+            Gauge("retort_agents_running", "Agents at work.", Double(agents.running)),
+            Gauge("retort_agents_waiting", "Requests that wait for an agent.", Double(agents.waiting)),
+            Gauge("retort_resident_memory_bytes", "Memory of the process.", Double(Self.residentBytes)),
+            Gauge(
+                "retort_uptime_seconds", "Since the server started, in seconds.",
+                Date().timeIntervalSince(core.started)),
+        ]
+        let text = core.metrics.text(gauges: own + core.gauges())
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))

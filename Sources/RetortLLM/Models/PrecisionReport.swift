@@ -1,0 +1,72 @@
+import Foundation
+import RetortTensor
+
+/// What a checkpoint's weights would take on the CPU in each precision, and what would multiply them, without loading them.
+public struct PrecisionReport: Sendable, Codable {
+    /// One precision.
+    public struct Line: Sendable, Codable {
+        public var weights: WeightPrecision
+        /// Of all weights, in bytes.
+        public var bytes: Int
+        /// What one token of the cache takes, in bytes.
+        public var cacheBytes: Int
+        /// What would multiply.
+        public var kernels: String
+        /// Whether it is taken when nobody says otherwise.
+        public var isUsual: Bool
+    }
+
+    public var lines: [Line]
+
+    /// - Throws: where the shape is one that no network can have.
+    public init(_ checkpoint: Checkpoint) throws { try self.init(checkpoint.configuration) }
+
+    init(_ configuration: DecoderConfiguration) throws {
+        let network = try DecoderNetwork(configuration, weights: Shapes())
+        lines = WeightPrecision.allCases.map { precision in
+            Line(
+                weights: precision, bytes: network.weightBytes(in: precision),
+                cacheBytes: KeyValuePages.bytes(ofPage: configuration, precision.dtype) / KeyValuePages.pageTokens,
+                kernels: precision.kernels, isUsual: precision == .usual(on: .cpu))
+        }
+    }
+
+    /// Tensors of the right shapes that take no memory: one zero, seen everywhere.
+    private struct Shapes: WeightSource {
+        func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+            try Tensor.zeros(shape.map { _ in 1 }).expanded(shape)
+        }
+    }
+}
+
+extension WeightPrecision {
+    /// What multiplies weights held so on this CPU.
+    public var kernels: String {
+        let own = PackedWeight.hasKernels
+        let products = Engine.multipliesHalvesInFloats ? "products in float32" : "products in bfloat16"
+        return switch self {
+        case .float32: "libtorch's"
+        case .bfloat16: own ? "Retort's over blocks (AVX-512), \(products)" : "libtorch's"
+        case .int8: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, eight bits"
+        case .int4: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, four bits"
+        }
+    }
+}
+
+extension DecoderNetwork {
+    /// What the weights would take on the CPU, in bytes: the sum that `weightBytes` is once they are loaded and packed so.
+    fileprivate func weightBytes(in precision: WeightPrecision) -> Int {
+        let element = precision.dtype.bytes
+        func matrix(_ tensor: Tensor, _ bits: PackedWeight.Bits?) -> Int {
+            bits.flatMap { PackedWeight.bytes(tensor.shape, bits: $0) } ?? tensor.count * element
+        }
+        let matrices = projections.reduce(0) { sum, projection in
+            sum + matrix(projection.linear.weight, precision.packing) + (projection.linear.bias?.count ?? 0) * element
+        }
+        let others = parameters.filter { $0.name.hasSuffix("norm.weight") }.reduce(0) { $0 + $1.tensor.count * element }
+        let embedding = embedTokens.count * element
+        let headBits = precision.packing.map { $0 == .int4 ? .int8 : $0 }
+        let isHeldOnce = configuration.tiesWordEmbeddings && (headBits == nil || headBits == .bfloat16)
+        return matrices + others + embedding + (isHeldOnce ? 0 : matrix(head, headBits))
+    }
+}
