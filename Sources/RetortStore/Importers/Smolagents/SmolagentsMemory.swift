@@ -128,7 +128,7 @@ struct SmolagentsMemory: RecordReader {
 
         /// The instructions, as the first prompt of the model has them.
         private var firstPrompt: String? {
-            let prompt = steps.compactMap { $0["model_input_messages"]?.array }.first
+            let prompt = steps.compactMap { $0["model_input_messages"]?.array }.first { !$0.isEmpty }
             return prompt?.first { $0["role"] == "system" }.flatMap { message in
                 message["content"]?.words ?? message["content"]?.array?.compactMap { $0["text"]?.string }.joined()
             }
