@@ -22,8 +22,9 @@ struct ImportCommand: AsyncParsableCommand {
             asking the teacher.
             """)
 
-    @Argument(help: "The file, or a folder of ToolBench's answers or of a coding agent's sessions.") var source: [String]
-    @Option(help: ArgumentHelp("The format: \(TrajectoryFormat.allCases.map(\.rawValue).joined(separator: ", ")).")) 
+    @Argument(help: "The file, or a folder of ToolBench's answers or of a coding agent's sessions.") var source:
+        [String]
+    @Option(help: ArgumentHelp("The format: \(TrajectoryFormat.allCases.map(\.rawValue).joined(separator: ", "))."))
     var format: TrajectoryFormat = .auto
     @Option(help: "The questions that were worked on, to give records back their ids, references and levels.")
     var questions: String?
@@ -40,7 +41,8 @@ struct ImportCommand: AsyncParsableCommand {
         guard source.count > 1 else { return }
         if TrajectoryFormat(rawValue: source[0]) != nil {
             throw ValidationError(
-                "the format is an option now: retort import \(source.dropFirst().joined(separator: " ")) --format \(source[0])")
+                "the format is an option now: retort import \(source.dropFirst().joined(separator: " ")) --format \(source[0])"
+            )
         }
         throw ValidationError("one file or folder at a time; \(source.count) were named")
     }

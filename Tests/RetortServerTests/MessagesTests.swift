@@ -4,7 +4,8 @@ import Testing
 
 @Suite("Anthropic's Messages")
 struct MessagesTests {
-    private let short = #""model":"1m","max_tokens":6,"temperature":0,"messages":[{"role":"user","content":"What is 3 + 4?"}]"#
+    private let short =
+        #""model":"1m","max_tokens":6,"temperature":0,"messages":[{"role":"user","content":"What is 3 + 4?"}]"#
 
     @Test("an answer says the same as that of a chat, in Anthropic's form")
     func whole() async throws {
@@ -13,7 +14,9 @@ struct MessagesTests {
             let reply = try await server.send(server.request("POST", "/v1/messages", "{\(short)}"))
             #expect(reply.status == 200)
             #expect(reply.json["type"] == "message")
-            #expect(reply.json["content"]?.array?.first?["text"] == chat.json["choices"]?.array?.first?["message"]?["content"])
+            #expect(
+                reply.json["content"]?.array?.first?["text"]
+                    == chat.json["choices"]?.array?.first?["message"]?["content"])
             #expect(reply.json["usage"]?["input_tokens"] == chat.json["usage"]?["prompt_tokens"])
             #expect(reply.json["usage"]?["output_tokens"] == chat.json["usage"]?["completion_tokens"])
             let length = chat.json["choices"]?.array?.first?["finish_reason"] == "length"
@@ -66,13 +69,21 @@ struct MessagesTests {
         }
     }
 
-    @Test("errors have Anthropic's form and status", arguments: [
-        (#"{"model":"1m","messages":[{"role":"user","content":"x"}]}"#, 400, "invalid_request_error"),
-        (#"{"model":"no","max_tokens":1,"messages":[{"role":"user","content":"x"}]}"#, 404, "not_found_error"),
-        (#"{"model":"1m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]}"#, 400, "invalid_request_error"),
-        (#"{"model":"1m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"spell":1}"#, 400, "invalid_request_error"),
-        ("{", 400, "invalid_request_error"),
-    ])
+    @Test(
+        "errors have Anthropic's form and status",
+        arguments: [
+            (#"{"model":"1m","messages":[{"role":"user","content":"x"}]}"#, 400, "invalid_request_error"),
+            (#"{"model":"no","max_tokens":1,"messages":[{"role":"user","content":"x"}]}"#, 404, "not_found_error"),
+            (
+                #"{"model":"1m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]}"#, 400,
+                "invalid_request_error"
+            ),
+            (
+                #"{"model":"1m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"spell":1}"#, 400,
+                "invalid_request_error"
+            ),
+            ("{", 400, "invalid_request_error"),
+        ])
     func errors(body: String, status: Int, type: String) async throws {
         try await TestServer.run(TestServer.seedlingCatalogue()) { server in
             let reply = try await server.send(server.request("POST", "/v1/messages", body))

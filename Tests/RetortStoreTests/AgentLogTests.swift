@@ -89,7 +89,10 @@ struct AgentLogTests {
     private func line(
         _ type: String, _ uuid: String, after parent: String?, _ content: String, id: String = "", more: String = ""
     ) -> String {
-        let reply = id.isEmpty ? "" : #""id":"\#(id)","model":"claude-x","usage":{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":2},"#
+        let reply =
+            id.isEmpty
+            ? ""
+            : #""id":"\#(id)","model":"claude-x","usage":{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":2},"#
         return """
             {"parentUuid":\(parent.map { "\"\($0)\"" } ?? "null"),"isSidechain":false,"sessionId":"s1","version":"2.1.1","cwd":"/w",\
             "type":"\(type)","message":{\(reply)"role":"\(type)","content":\(content)},"uuid":"\(uuid)"\(more)}
@@ -102,10 +105,18 @@ struct AgentLogTests {
             line("user", "u1", after: nil, #""Fix the test""#),
             line("assistant", "a1", after: "u1", #"[{"type":"thinking","thinking":"Hm.","signature":"zz"}]"#, id: "m1"),
             line("assistant", "a2", after: "a1", #"[{"type":"text","text":"I look."}]"#, id: "m1"),
-            line("assistant", "a3", after: "a2", #"[{"type":"tool_use","id":"t1","name":"Read","input":{"file_path":"a"}}]"#, id: "m1"),
-            line("assistant", "a4", after: "a3", #"[{"type":"tool_use","id":"t2","name":"Bash","input":{"command":"ls"}}]"#, id: "m1"),
-            line("user", "r1", after: "a3", #"[{"type":"tool_result","tool_use_id":"t1","content":"text"}]"#, more: #","toolUseResult":{"x":1}"#),
-            line("user", "r2", after: "a4", #"[{"type":"tool_result","tool_use_id":"t2","content":[{"type":"text","text":"no"}],"is_error":true}]"#),
+            line(
+                "assistant", "a3", after: "a2",
+                #"[{"type":"tool_use","id":"t1","name":"Read","input":{"file_path":"a"}}]"#, id: "m1"),
+            line(
+                "assistant", "a4", after: "a3",
+                #"[{"type":"tool_use","id":"t2","name":"Bash","input":{"command":"ls"}}]"#, id: "m1"),
+            line(
+                "user", "r1", after: "a3", #"[{"type":"tool_result","tool_use_id":"t1","content":"text"}]"#,
+                more: #","toolUseResult":{"x":1}"#),
+            line(
+                "user", "r2", after: "a4",
+                #"[{"type":"tool_result","tool_use_id":"t2","content":[{"type":"text","text":"no"}],"is_error":true}]"#),
             line("assistant", "b1", after: "r2", #"[{"type":"text","text":"Done."}]"#, id: "m2"),
         ]
     }
@@ -136,8 +147,10 @@ struct AgentLogTests {
             line("assistant", "c1", after: "u2", #"[{"type":"text","text":"Left."}]"#, id: "m3"),
             line("user", "u3", after: "b1", #""And then?""#),
             line("assistant", "d1", after: "u3", #"[{"type":"text","text":"Right."}]"#, id: "m4"),
-            line("user", "s1", after: nil, #""Look it up""#).replacing("\"isSidechain\":false", with: "\"isSidechain\":true"),
-            line("assistant", "s2", after: "s1", #"[{"type":"text","text":"Found."}]"#, id: "m5").replacing("\"isSidechain\":false", with: "\"isSidechain\":true"),
+            line("user", "s1", after: nil, #""Look it up""#).replacing(
+                "\"isSidechain\":false", with: "\"isSidechain\":true"),
+            line("assistant", "s2", after: "s1", #"[{"type":"text","text":"Found."}]"#, id: "m5").replacing(
+                "\"isSidechain\":false", with: "\"isSidechain\":true"),
             #"{"type":"system","subtype":"compact_boundary","uuid":"k","parentUuid":null,"logicalParentUuid":"d1"}"#,
             line("user", "k1", after: "k", #""Summary: all well""#, more: #","isCompactSummary":true"#),
             line("assistant", "k2", after: "k1", #"[{"type":"text","text":"On."}]"#, id: "m6"),
@@ -145,8 +158,12 @@ struct AgentLogTests {
         ]
         let (trajectories, account) = try read((session + more).joined(separator: "\n"))
         #expect(trajectories.map(\.answer) == ["Left.", "Right.", "Found.", "On."])
-        #expect(trajectories.map(\.task.question) == ["Fix the test", "Fix the test", "Look it up", "Summary: all well"])
-        #expect(trajectories.map(\.provenance.policy) == ["claude-code", "claude-code", "claude-code-subagent", "claude-code"])
+        #expect(
+            trajectories.map(\.task.question) == ["Fix the test", "Fix the test", "Look it up", "Summary: all well"])
+        #expect(
+            trajectories.map(\.provenance.policy) == [
+                "claude-code", "claude-code", "claude-code-subagent", "claude-code",
+            ])
         #expect(Set(trajectories.map(\.id)).count == 4)
         #expect(account.unread["a line of type 'novelty'"] == [19])
     }
@@ -156,8 +173,12 @@ struct AgentLogTests {
         let (trajectories, account) = try read(
             [
                 line("user", "u1", after: nil, #""Look""#),
-                line("assistant", "a1", after: "u1", #"[{"type":"tool_use","id":"t1","name":"See","input":{}}]"#, id: "m1"),
-                line("user", "r1", after: "a1", #"[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"image","source":{}}]}]"#),
+                line(
+                    "assistant", "a1", after: "u1", #"[{"type":"tool_use","id":"t1","name":"See","input":{}}]"#,
+                    id: "m1"),
+                line(
+                    "user", "r1", after: "a1",
+                    #"[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"image","source":{}}]}]"#),
             ].joined(separator: "\n"))
         #expect(trajectories.isEmpty)
         #expect(account.rejections.first?.reason.contains("'image'") == true)
@@ -171,17 +192,35 @@ struct AgentLogTests {
 
     private var rollout: [String] {
         [
-            item(#"{"id":"th1","timestamp":"t","cwd":"/w","originator":"codex_exec","cli_version":"0.46.0","instructions":null,"source":"exec","git":{}}"#, "session_meta"),
-            item(#"{"type":"message","role":"user","content":[{"type":"input_text","text":"<environment_context>x</environment_context>"}]}"#),
+            item(
+                #"{"id":"th1","timestamp":"t","cwd":"/w","originator":"codex_exec","cli_version":"0.46.0","instructions":null,"source":"exec","git":{}}"#,
+                "session_meta"),
+            item(
+                #"{"type":"message","role":"user","content":[{"type":"input_text","text":"<environment_context>x</environment_context>"}]}"#
+            ),
             item(#"{"type":"message","role":"user","content":[{"type":"input_text","text":"what is 2+2?"}]}"#),
             item(#"{"type":"user_message","message":"what is 2+2?","kind":"plain"}"#, "event_msg"),
-            item(#"{"cwd":"/w","approval_policy":"never","model":"gpt-5-codex","effort":"high","summary":"auto"}"#, "turn_context"),
-            item(#"{"type":"reasoning","summary":[{"type":"summary_text","text":"I try."}],"content":null,"encrypted_content":"abc"}"#),
-            item(#"{"type":"function_call","name":"shell","arguments":"{\"command\":[\"bash\",\"-lc\",\"expr 2 + 2\"]}","call_id":"c1"}"#),
-            item(#"{"type":"token_count","info":{"total_token_usage":{"input_tokens":9},"last_token_usage":{"input_tokens":9,"output_tokens":3}},"rate_limits":null}"#, "event_msg"),
-            item(#"{"type":"function_call_output","call_id":"c1","output":"{\"output\":\"4\\n\",\"metadata\":{\"exit_code\":0,\"duration_seconds\":0.1}}"}"#),
-            item(#"{"type":"custom_tool_call","status":"completed","call_id":"c2","name":"apply_patch","input":"*** Begin"}"#),
-            item(#"{"type":"custom_tool_call_output","call_id":"c2","output":"Exit code: 1\nWall time: 0 seconds\nOutput:\nno"}"#),
+            item(
+                #"{"cwd":"/w","approval_policy":"never","model":"gpt-5-codex","effort":"high","summary":"auto"}"#,
+                "turn_context"),
+            item(
+                #"{"type":"reasoning","summary":[{"type":"summary_text","text":"I try."}],"content":null,"encrypted_content":"abc"}"#
+            ),
+            item(
+                #"{"type":"function_call","name":"shell","arguments":"{\"command\":[\"bash\",\"-lc\",\"expr 2 + 2\"]}","call_id":"c1"}"#
+            ),
+            item(
+                #"{"type":"token_count","info":{"total_token_usage":{"input_tokens":9},"last_token_usage":{"input_tokens":9,"output_tokens":3}},"rate_limits":null}"#,
+                "event_msg"),
+            item(
+                #"{"type":"function_call_output","call_id":"c1","output":"{\"output\":\"4\\n\",\"metadata\":{\"exit_code\":0,\"duration_seconds\":0.1}}"}"#
+            ),
+            item(
+                #"{"type":"custom_tool_call","status":"completed","call_id":"c2","name":"apply_patch","input":"*** Begin"}"#
+            ),
+            item(
+                #"{"type":"custom_tool_call_output","call_id":"c2","output":"Exit code: 1\nWall time: 0 seconds\nOutput:\nno"}"#
+            ),
             item(#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"4"}]}"#),
             item(#"{"type":"agent_message","message":"4"}"#, "event_msg"),
         ]

@@ -117,10 +117,12 @@ struct RecordedTrajectoriesTests {
         #expect(account.repairs["the arguments of a call are no JSON"] == [1])
     }
 
-    @Test("prompts and completions, as texts and as messages", arguments: [
-        #"{"prompt":"Q","completion":"<think>T</think>A"}"#,
-        #"{"prompt":[{"role":"user","content":"Q"}],"completion":[{"role":"assistant","reasoning_content":"T","content":"A"}]}"#,
-    ])
+    @Test(
+        "prompts and completions, as texts and as messages",
+        arguments: [
+            #"{"prompt":"Q","completion":"<think>T</think>A"}"#,
+            #"{"prompt":[{"role":"user","content":"Q"}],"completion":[{"role":"assistant","reasoning_content":"T","content":"A"}]}"#,
+        ])
     func promptCompletion(line: String) throws {
         let (trajectories, account) = try read(line)
         #expect(account.format == .promptCompletion)
@@ -129,10 +131,12 @@ struct RecordedTrajectoriesTests {
         #expect(trajectories.first?.answer == "A")
     }
 
-    @Test("ShareGPT's turns, calls in LLaMA-Factory's form and in Hermes'", arguments: [
-        #"{"from":"function_call","value":"{\"name\": \"f\", \"arguments\": {\"x\": 1}}"},{"from":"observation","value":"2"}"#,
-        #"{"from":"gpt","value":"<tool_call>\n{'name': 'f', 'arguments': {'x': 1}}\n</tool_call>"},{"from":"tool","value":"<tool_response>\n2\n</tool_response>"}"#,
-    ])
+    @Test(
+        "ShareGPT's turns, calls in LLaMA-Factory's form and in Hermes'",
+        arguments: [
+            #"{"from":"function_call","value":"{\"name\": \"f\", \"arguments\": {\"x\": 1}}"},{"from":"observation","value":"2"}"#,
+            #"{"from":"gpt","value":"<tool_call>\n{'name': 'f', 'arguments': {'x': 1}}\n</tool_call>"},{"from":"tool","value":"<tool_response>\n2\n</tool_response>"}"#,
+        ])
     func shareGPT(turns: String) throws {
         let (trajectories, account) = try read(
             #"{"conversations":[{"from":"human","value":"Q"},\#(turns),{"from":"gpt","value":"A"}],"system":"S"}"#)

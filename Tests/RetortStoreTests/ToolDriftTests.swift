@@ -28,7 +28,8 @@ struct ToolDriftTests {
         let one = trajectory(
             "a",
             [
-                .toolCall(name: "search", arguments: ["query": "x", "limit": 3]), .toolCall(name: "find", arguments: [:]),
+                .toolCall(name: "search", arguments: ["query": "x", "limit": 3]),
+                .toolCall(name: "find", arguments: [:]),
                 .toolCall(name: "search", arguments: ["q": "x"]), .toolCall(name: "find", arguments: [:]),
             ])
         let drift = ToolDrift([one], tools: tools)
@@ -76,9 +77,11 @@ struct ToolDriftTests {
         #expect(left.collisions == ["a/teacher/0"])
     }
 
-    @Test("a mapping that has no meaning is refused", arguments: [
-        ["find": "search.query"], ["find.q": "other.query"], ["a.x": "z", "a.y": "z"], ["find": ""],
-    ])
+    @Test(
+        "a mapping that has no meaning is refused",
+        arguments: [
+            ["find": "search.query"], ["find.q": "other.query"], ["a.x": "z", "a.y": "z"], ["find": ""],
+        ])
     func refused(names: [String: String]) {
         #expect(throws: ToolMappingError.self) { try ToolMapping(names) }
     }

@@ -146,53 +146,55 @@ struct TrajectoryRecorderTests {
         #expect(try await stored.map(\.answer) == ["x", "z"])
     }
 
-    @Test("streams are put together: text, thoughts, calls in pieces, costs", arguments: [
-        (
-            RecordedAPI.chatCompletions,
-            """
-            data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}
+    @Test(
+        "streams are put together: text, thoughts, calls in pieces, costs",
+        arguments: [
+            (
+                RecordedAPI.chatCompletions,
+                """
+                data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}
 
-            data: {"choices":[{"index":0,"delta":{"content":"I "}}]}\r
-            \r
-            data: {"choices":[{"index":0,"delta":{"content":"look."}}]}
+                data: {"choices":[{"index":0,"delta":{"content":"I "}}]}\r
+                \r
+                data: {"choices":[{"index":0,"delta":{"content":"look."}}]}
 
-            data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"find","arguments":""}}]}}]}
+                data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"find","arguments":""}}]}}]}
 
-            data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"q\\""}}]}}]}
+                data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\\"q\\""}}]}}]}
 
-            data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":": 1}"}}]}}]}
+                data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":": 1}"}}]}}]}
 
-            data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}
+                data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}
 
-            data: [DONE]
-
-
-            """
-        ),
-        (
-            RecordedAPI.messages,
-            """
-            event: message_start
-            data: {"type":"message_start","message":{"role":"assistant","usage":{"input_tokens":9,"output_tokens":1}}}
-
-            data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
-
-            data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"I look."}}
-
-            data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"c1","name":"find","input":{}}}
-
-            data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\\"q\\""}}
-
-            data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":": 1}"}}
-
-            data: {"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":4}}
-
-            data: {"type":"message_stop"}
+                data: [DONE]
 
 
-            """
-        ),
-    ])
+                """
+            ),
+            (
+                RecordedAPI.messages,
+                """
+                event: message_start
+                data: {"type":"message_start","message":{"role":"assistant","usage":{"input_tokens":9,"output_tokens":1}}}
+
+                data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+                data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"I look."}}
+
+                data: {"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"c1","name":"find","input":{}}}
+
+                data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\\"q\\""}}
+
+                data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":": 1}"}}
+
+                data: {"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":4}}
+
+                data: {"type":"message_stop"}
+
+
+                """
+            ),
+        ])
     func stream(api: RecordedAPI, text: String) throws {
         let replies = try RecordedReply.replies(events: text.utf8, api)
         #expect(

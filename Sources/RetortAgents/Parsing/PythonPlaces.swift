@@ -4,7 +4,9 @@ public enum PythonPlaces {
     public static func isCode(_ program: String) -> [Bool] {
         var scanner = PythonScanner()
         var places: [Bool] = []
-        for (index, line) in program.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in program.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+            .enumerated()
+        {
             if index > 0 { places.append(!scanner.isInString) }
             places += scanner.places(in: Array(line)).map { $0 == .code }
         }

@@ -51,7 +51,8 @@ struct MessagesAnswer<Chat: Answer>: Answer {
 
     private func message(_ content: [JSONValue], reason: JSONValue, stop: JSONValue, usage: Usage) -> JSONValue {
         [
-            "id": .string(id), "type": "message", "role": "assistant", "model": .string(model), "content": .array(content),
+            "id": .string(id), "type": "message", "role": "assistant", "model": .string(model),
+            "content": .array(content),
             "stop_reason": reason, "stop_sequence": stop, "usage": Self.json(usage),
         ]
     }
@@ -70,8 +71,13 @@ struct MessagesAnswer<Chat: Answer>: Answer {
         case "tool_calls": "tool_use"
         case "length": "max_tokens"
         default:
-            if case .string = choice?["stop_reason"] { "stop_sequence" } else if choice?["message"]?["refusal"]?.string != nil
-            { "refusal" } else { "end_turn" }
+            if case .string = choice?["stop_reason"] {
+                "stop_sequence"
+            } else if choice?["message"]?["refusal"]?.string != nil {
+                "refusal"
+            } else {
+                "end_turn"
+            }
         }
     }
 

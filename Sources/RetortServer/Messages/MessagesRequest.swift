@@ -12,7 +12,9 @@ struct MessagesRequest {
     init(body: [UInt8]) throws(APIError) {
         var fields = try RequestFields(body: body)
         model = try fields.requiredString("model")
-        guard let limit = fields.tree("max_tokens") else { throw .invalid("'max_tokens' is missing", param: "max_tokens") }
+        guard let limit = fields.tree("max_tokens") else {
+            throw .invalid("'max_tokens' is missing", param: "max_tokens")
+        }
         var chat: [(String, JSONTree)] = [("model", Self.text(model)), ("max_tokens", limit)]
         for (name, other) in [
             ("temperature", "temperature"), ("top_p", "top_p"), ("top_k", "top_k"), ("stream", "stream"),
@@ -22,7 +24,8 @@ struct MessagesRequest {
         }
         var messages: [JSONTree] = []
         if let system = fields.tree("system") {
-            messages.append(Self.object([("role", Self.text("system")), ("content", try Self.words(system, at: "system"))]))
+            messages.append(
+                Self.object([("role", Self.text("system")), ("content", try Self.words(system, at: "system"))]))
         }
         guard let elements = try fields.array("messages"), !elements.isEmpty else {
             throw .invalid("'messages' must be an array of at least one message", param: "messages")
@@ -55,18 +58,24 @@ struct MessagesRequest {
     private static func tool(_ tree: JSONTree, at place: String) throws(APIError) -> JSONTree {
         var fields = try RequestFields(tree, at: place)
         let type = try fields.string("type") ?? "custom"
-        guard type == "custom" else { throw .unsupported("\(place).type", "there is no tool '\(type)' here; describe your own") }
+        guard type == "custom" else {
+            throw .unsupported("\(place).type", "there is no tool '\(type)' here; describe your own")
+        }
         var function: [(String, JSONTree)] = [("name", text(try fields.requiredString("name")))]
         if let description = fields.tree("description") { function.append(("description", description)) }
         if let schema = fields.tree("input_schema") { function.append(("parameters", schema)) }
-        try fields.refuseOthers(harmless: ["cache_control", "strict", "eager_input_streaming", "defer_loading", "input_examples"])
+        try fields.refuseOthers(harmless: [
+            "cache_control", "strict", "eager_input_streaming", "defer_loading", "input_examples",
+        ])
         return object([("type", text("function")), ("function", object(function))])
     }
 
     private static func choice(_ tree: JSONTree) throws(APIError) -> [(String, JSONTree)] {
         var fields = try RequestFields(tree, at: "tool_choice")
         var members: [(String, JSONTree)] = []
-        if try fields.flag("disable_parallel_tool_use") == true { members.append(("parallel_tool_calls", .bool(false))) }
+        if try fields.flag("disable_parallel_tool_use") == true {
+            members.append(("parallel_tool_calls", .bool(false)))
+        }
         switch try fields.requiredString("type") {
         case "auto": members.append(("tool_choice", text("auto")))
         case "any": members.append(("tool_choice", text("required")))
@@ -75,7 +84,8 @@ struct MessagesRequest {
             let name = object([("name", text(try fields.requiredString("name")))])
             members.append(("tool_choice", object([("type", text("function")), ("function", name)])))
         case let type:
-            throw .invalid("'tool_choice.type' must be auto, any, tool or none, not '\(type)'", param: "tool_choice.type")
+            throw .invalid(
+                "'tool_choice.type' must be auto, any, tool or none, not '\(type)'", param: "tool_choice.type")
         }
         try fields.refuseOthers(harmless: [])
         return members
@@ -87,7 +97,8 @@ struct MessagesRequest {
         var words: [String] = []
         for (index, block) in blocks.enumerated() {
             guard block["type"]?.string == "text", let bytes = block["text"] else {
-                throw .unsupported("\(place)[\(index)].type", "the model reads text, not '\(block["type"]?.string ?? "")'")
+                throw .unsupported(
+                    "\(place)[\(index)].type", "the model reads text, not '\(block["type"]?.string ?? "")'")
             }
             words.append(try RequestFields.string(bytes, at: "\(place)[\(index)].text"))
         }
@@ -166,7 +177,8 @@ enum MessagesBlocks {
                 ])
                 calls.append(
                     MessagesRequest.object([
-                        ("id", MessagesRequest.text(id)), ("type", MessagesRequest.text("function")), ("function", function),
+                        ("id", MessagesRequest.text(id)), ("type", MessagesRequest.text("function")),
+                        ("function", function),
                     ]))
             default: words.append(block)
             }

@@ -64,16 +64,19 @@ public struct RecorderServer: Service {
             router: router,
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()], idleTimeout: .nanoseconds(Int64(options.seconds * 1e9)))),
+                    additionalChannelHandlers: [ClientPresence()],
+                    idleTimeout: .nanoseconds(Int64(options.seconds * 1e9)))),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: nil,
                 availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
-            onServerRunning: { [onStart, options] channel in await onStart(channel.localAddress?.port ?? options.port) },
+            onServerRunning: { [onStart, options] channel in await onStart(channel.localAddress?.port ?? options.port)
+            },
             logger: quiet)
         do {
             try await application.run()
         } catch let error as IOError {
-            throw ServerError.cannotListen(host: options.host, port: options.port, String(cString: strerror(error.errnoCode)))
+            throw ServerError.cannotListen(
+                host: options.host, port: options.port, String(cString: strerror(error.errnoCode)))
         }
     }
 

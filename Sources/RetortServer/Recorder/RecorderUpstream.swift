@@ -27,7 +27,8 @@ struct RecorderUpstream: Sendable {
     /// Headers that belong to a connection (RFC 9110, section 7.6.1), and those that the client library writes itself.
     static func isHop(_ name: String) -> Bool {
         [
-            "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+            "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+            "trailer",
             "transfer-encoding", "upgrade",
         ].contains(name.lowercased())
     }

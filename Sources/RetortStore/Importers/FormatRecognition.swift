@@ -24,7 +24,8 @@ enum FormatRecognition {
 
     /// Whether the elements of a list are the steps of one memory.
     static func isMemory(_ records: [JSONValue]) -> Bool {
-        SmolagentsMemory.steps(.array(records)) != nil && records.contains { $0["step_number"] != nil || $0["plan"] != nil }
+        SmolagentsMemory.steps(.array(records)) != nil
+            && records.contains { $0["step_number"] != nil || $0["plan"] != nil }
     }
 
     private static func names(_ record: JSONValue) -> [String] { record.object?.keys.sorted() ?? [] }
@@ -43,26 +44,30 @@ enum FormatRecognition {
             return when(has("instruction", "output") && output.contains("Thought:") && output.contains("Action:"))
         case .toolbench:
             let isStage = record["tools"]?.array?.contains { $0["Name"] != nil } ?? false
-            return when(has("answer_generation") || (has("instruction") && isStage && (has("chains") || has("conversations"))))
+            return when(
+                has("answer_generation") || (has("instruction") && isStage && (has("chains") || has("conversations"))))
         case .atif: return when(record["schema_version"]?.string?.hasPrefix("ATIF-") ?? false)
         case .distillationLog:
             // A record that became one text is known by its neighbours.
             if record.string != nil { return .maybe }
             return when(has("question") && (has("log_data") || has("generated_answer") || has("response", "model_id")))
-        case .messages: return when(record["messages"]?.array?.contains { $0["role"] != nil } ?? false && !has("state", "steps"))
+        case .messages:
+            return when(record["messages"]?.array?.contains { $0["role"] != nil } ?? false && !has("state", "steps"))
         case .promptCompletion: return when(has("prompt", "completion"))
         case .shareGPT:
             guard record["tools"]?.array?.contains(where: { $0["Name"] != nil }) != true else { return .no }
             return when(record["conversations"]?.array?.contains { $0["from"] != nil || $0["role"] != nil } ?? false)
-        case .smolagents: return when(SmolagentsMemory.steps(record) != nil && !has("provenance") && !has("schema_version"))
+        case .smolagents:
+            return when(SmolagentsMemory.steps(record) != nil && !has("provenance") && !has("schema_version"))
         case .claudeCode:
             guard let type = record["type"]?.string, record["payload"] == nil else { return .no }
             if ["user", "assistant"].contains(type) { return when(has("uuid", "message")) }
             return record["role"] == nil && record["call_id"] == nil ? .maybe : .no
         case .codex:
             if has("payload", "type") {
-                return when(["session_meta", "response_item", "event_msg", "turn_context", "compacted"]
-                    .contains(record["type"]?.string ?? ""))
+                return when(
+                    ["session_meta", "response_item", "event_msg", "turn_context", "compacted"]
+                        .contains(record["type"]?.string ?? ""))
             }
             if record["record_type"] != nil || (has("id", "timestamp") && record["type"] == nil) { return .maybe }
             let items = ["message", "reasoning", "function_call", "function_call_output", "local_shell_call"]

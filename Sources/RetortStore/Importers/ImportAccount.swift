@@ -44,7 +44,9 @@ public struct ImportAccount: Codable, Sendable, Hashable {
 extension ImportAccount: CustomStringConvertible {
     /// A line for each fault, with its first few places.
     public var description: String {
-        var lines = ["\(imported) trajectories of \(records) records" + (format.map { ", read as \($0.rawValue)" } ?? "")]
+        var lines = [
+            "\(imported) trajectories of \(records) records" + (format.map { ", read as \($0.rawValue)" } ?? "")
+        ]
         for (fault, places) in repairs.sorted(by: { $0.key < $1.key }) {
             lines.append("  put right, \(places.count) times: \(fault) (\(Self.places(places)))")
         }

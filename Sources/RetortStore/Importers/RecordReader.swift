@@ -4,7 +4,8 @@ import RetortCore
 protocol RecordReader: Sendable {
     /// The trajectories of a record; several where a log holds several runs.
     /// - Throws: `RecordRejection` for a record that cannot be taken.
-    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection) -> [ReadTrajectory]
+    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection)
+        -> [ReadTrajectory]
 }
 
 /// A trajectory, and what is to be said of its record.

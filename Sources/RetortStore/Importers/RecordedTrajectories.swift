@@ -214,7 +214,9 @@ private struct Attempts {
 
 /// Retort's own trajectories. A member that this version does not know is told.
 private struct OwnRecords: RecordReader {
-    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection) -> [ReadTrajectory] {
+    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection)
+        -> [ReadTrajectory]
+    {
         var notes = RecordNotes()
         do {
             let trajectory = try ExactJSON.decode(Trajectory.self, from: record)

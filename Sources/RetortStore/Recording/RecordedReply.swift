@@ -23,7 +23,8 @@ public enum RecordedReply {
     public static func replies(events bytes: some Sequence<UInt8>, _ api: RecordedAPI) throws -> [Dialogue.Reply] {
         var assembly = StreamAssembly(api)
         let text = String(decoding: Array(bytes), as: UTF8.self)
-        for line in text.split(whereSeparator: { $0 == "\n" || $0 == "\r\n" || $0 == "\r" }) where line.hasPrefix("data:") {
+        for line in text.split(whereSeparator: { $0 == "\n" || $0 == "\r\n" || $0 == "\r" })
+        where line.hasPrefix("data:") {
             let data = line.dropFirst("data:".count).trimmingBlanks
             if data == "[DONE]" {
                 assembly.isComplete = true
@@ -61,7 +62,8 @@ public enum RecordedReply {
             do throws(RecordRejection) {
                 entries =
                     try api == .messages
-                    ? AnthropicMessages.entries(of: message, &notes) : OpenAIMessages.entries([message], &notes).flatMap(\.self)
+                    ? AnthropicMessages.entries(of: message, &notes)
+                    : OpenAIMessages.entries([message], &notes).flatMap(\.self)
             } catch {
                 throw RecordingError.unreadable(error.reason)
             }

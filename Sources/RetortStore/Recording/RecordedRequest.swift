@@ -14,7 +14,9 @@ public struct RecordedRequest: Sendable {
 
     /// - Throws: `RecordingError.unreadable` for a request whose messages no trajectory has room for.
     public init(json bytes: some Sequence<UInt8>, _ api: RecordedAPI) throws {
-        guard let value = try? ExactJSON.value(of: bytes) else { throw RecordingError.unreadable("the request is no JSON") }
+        guard let value = try? ExactJSON.value(of: bytes) else {
+            throw RecordingError.unreadable("the request is no JSON")
+        }
         guard let list = value["messages"]?.array, !list.isEmpty else {
             throw RecordingError.unreadable("the request has no messages")
         }
@@ -47,9 +49,13 @@ public struct RecordedRequest: Sendable {
             case .context(let text): .context(text.trimmingBlanks)
             case .user(let text): .user(text.trimmingBlanks)
             case .result(var result):
-                { result.text = result.text.trimmingBlanks; return .result(result) }()
+                {
+                    result.text = result.text.trimmingBlanks; return .result(result)
+                }()
             case .reply(var reply):
-                { reply.text = reply.text.trimmingBlanks; reply.thought = ""; return .reply(reply) }()
+                {
+                    reply.text = reply.text.trimmingBlanks; reply.thought = ""; return .reply(reply)
+                }()
             }
         }
         let hash = SHA256.hash(data: try ExactJSON.encode(plain))

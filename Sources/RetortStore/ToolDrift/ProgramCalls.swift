@@ -87,7 +87,9 @@ enum ProgramCalls {
     }
 
     private static func isNameStart(_ scalar: Unicode.Scalar) -> Bool { scalar == "_" || scalar.properties.isXIDStart }
-    private static func isNamePart(_ scalar: Unicode.Scalar) -> Bool { scalar == "_" || scalar.properties.isXIDContinue }
+    private static func isNamePart(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "_" || scalar.properties.isXIDContinue
+    }
 
     private static let keywords: Set = [
         "and", "as", "assert", "await", "case", "class", "def", "del", "elif", "else", "except", "for", "from", "if",
@@ -96,14 +98,18 @@ enum ProgramCalls {
 
     /// Python's built-in functions and exceptions (docs.python.org, "Built-in Functions", "Built-in Exceptions").
     private static let builtIns: Set = [
-        "abs", "aiter", "all", "anext", "any", "ascii", "bin", "bool", "breakpoint", "bytearray", "bytes", "callable", "chr",
+        "abs", "aiter", "all", "anext", "any", "ascii", "bin", "bool", "breakpoint", "bytearray", "bytes", "callable",
+        "chr",
         "classmethod", "compile", "complex", "delattr", "dict", "dir", "divmod", "enumerate", "eval", "exec", "filter",
         "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash", "help", "hex", "id", "input", "int",
-        "isinstance", "issubclass", "iter", "len", "list", "locals", "map", "max", "memoryview", "min", "next", "object",
-        "oct", "open", "ord", "pow", "print", "property", "range", "repr", "reversed", "round", "set", "setattr", "slice",
+        "isinstance", "issubclass", "iter", "len", "list", "locals", "map", "max", "memoryview", "min", "next",
+        "object",
+        "oct", "open", "ord", "pow", "print", "property", "range", "repr", "reversed", "round", "set", "setattr",
+        "slice",
         "sorted", "staticmethod", "str", "sum", "super", "tuple", "type", "vars", "zip", "__import__", "exit", "quit",
         "BaseException", "Exception", "ArithmeticError", "AssertionError", "AttributeError", "EOFError", "ImportError",
-        "IndexError", "KeyError", "LookupError", "MemoryError", "ModuleNotFoundError", "NameError", "NotImplementedError",
+        "IndexError", "KeyError", "LookupError", "MemoryError", "ModuleNotFoundError", "NameError",
+        "NotImplementedError",
         "OSError", "OverflowError", "RecursionError", "RuntimeError", "StopIteration", "SyntaxError", "TimeoutError",
         "TypeError", "UnicodeError", "ValueError", "ZeroDivisionError",
     ]

@@ -126,7 +126,8 @@ public struct ToolMapping: Sendable, Hashable {
         func renamed(_ value: JSONValue?) -> JSONValue? {
             guard let members = value?.object else { return value }
             return .object(
-                Dictionary(members.map { (names[$0.key] ?? $0.key, $0.value) }, uniquingKeysWith: { first, _ in first }))
+                Dictionary(members.map { (names[$0.key] ?? $0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+            )
         }
         copy.input = renamed(document.input) ?? document.input
         if var schema = document.schema?.object {
@@ -160,7 +161,8 @@ public enum ToolMappingError: Error, Equatable, CustomStringConvertible {
         case .notATool(let old, let new): "'\(old): \(new)' maps a tool to an argument; write 'tool.argument: new'"
         case .otherTool(let old, let new):
             "'\(old): \(new)' would move an argument to another tool; map the tool too, or name one of its own arguments"
-        case .doubled(let tool, let argument): "two arguments of '\(tool)' are mapped to '\(argument)'; keep one of them"
+        case .doubled(let tool, let argument):
+            "two arguments of '\(tool)' are mapped to '\(argument)'; keep one of them"
         }
     }
 }

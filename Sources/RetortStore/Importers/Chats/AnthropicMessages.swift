@@ -9,7 +9,8 @@ public enum AnthropicMessages {
         ])
     private static let blockKeys: [String: RecordKeys] = [
         "text": RecordKeys("a text block", read: ["type", "text"], harmless: ["cache_control", "citations"]),
-        "thinking": RecordKeys("a thinking block", read: ["type", "thinking"], harmless: ["signature", "cache_control"]),
+        "thinking": RecordKeys(
+            "a thinking block", read: ["type", "thinking"], harmless: ["signature", "cache_control"]),
         "tool_use": RecordKeys(
             "a tool_use block", read: ["type", "id", "name", "input"], harmless: ["cache_control", "caller"]),
         "tool_result": RecordKeys(
@@ -34,7 +35,8 @@ public enum AnthropicMessages {
         }
     }
 
-    private static func user(_ content: JSONValue?, _ notes: inout RecordNotes) throws(RecordRejection) -> [Dialogue.Entry]
+    private static func user(_ content: JSONValue?, _ notes: inout RecordNotes) throws(RecordRejection) -> [Dialogue
+        .Entry]
     {
         if let text = content?.string { return [.user(text)] }
         var entries: [Dialogue.Entry] = []
@@ -52,7 +54,9 @@ public enum AnthropicMessages {
         return entries
     }
 
-    private static func result(_ block: JSONValue, _ notes: inout RecordNotes) throws(RecordRejection) -> Dialogue.Result {
+    private static func result(_ block: JSONValue, _ notes: inout RecordNotes) throws(RecordRejection)
+        -> Dialogue.Result
+    {
         guard let id = block["tool_use_id"]?.string else { throw RecordRejection("a tool_result names no call") }
         var texts: [String] = []
         switch block["content"] {
@@ -107,7 +111,8 @@ public enum AnthropicMessages {
     static func usage(_ value: JSONValue?) -> Usage {
         func count(_ name: String) -> Int { value?[name]?.count ?? 0 }
         return Usage(
-            promptTokens: count("input_tokens") + count("cache_creation_input_tokens") + count("cache_read_input_tokens"),
+            promptTokens: count("input_tokens") + count("cache_creation_input_tokens")
+                + count("cache_read_input_tokens"),
             completionTokens: count("output_tokens"))
     }
 }

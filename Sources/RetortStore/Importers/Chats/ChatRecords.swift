@@ -16,7 +16,9 @@ struct ChatRecords: RecordReader {
         ("chosen", "rejected"), ("preferred_output", "non_preferred_output"), ("chosen", "rejected_response"),
     ]
 
-    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection) -> [ReadTrajectory] {
+    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection)
+        -> [ReadTrajectory]
+    {
         guard let members = record.object else { throw RecordRejection("the record is no object") }
         for (left, right) in Self.preferences where members[left] != nil && members[right] != nil {
             throw RecordRejection("the record is a preference ('\(left)' and '\(right)'); give one side as 'messages'")

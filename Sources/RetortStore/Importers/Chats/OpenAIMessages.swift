@@ -5,13 +5,15 @@ public enum OpenAIMessages {
     private static let keys = RecordKeys(
         "a message",
         read: [
-            "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content", "reasoning",
+            "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content",
+            "reasoning",
             "thinking",
         ],
         harmless: ["id", "annotations", "index", "created_at", "timestamp", "cache_control", "status", "object"])
     private static let callKeys = RecordKeys(
         "a call", read: ["id", "type", "function", "custom", "name", "arguments"], harmless: ["index", "status"])
-    private static let functionKeys = RecordKeys("a call's function", read: ["name", "arguments"], harmless: ["description"])
+    private static let functionKeys = RecordKeys(
+        "a call's function", read: ["name", "arguments"], harmless: ["description"])
 
     /// The entries of messages, each message's in its place.
     /// - Returns: one list a message.
@@ -78,9 +80,13 @@ public enum OpenAIMessages {
         let type = part["type"]?.string ?? (part["text"] == nil ? "unknown" : "text")
         switch type {
         case "text", "input_text", "output_text":
-            RecordKeys("a part of a message", read: ["type", "text"], harmless: ["annotations", "cache_control", "logprobs"])
-                .check(part, &notes)
-            guard let text = part["text"]?.string else { throw RecordRejection("\(owner) has a text part without text") }
+            RecordKeys(
+                "a part of a message", read: ["type", "text"], harmless: ["annotations", "cache_control", "logprobs"]
+            )
+            .check(part, &notes)
+            guard let text = part["text"]?.string else {
+                throw RecordRejection("\(owner) has a text part without text")
+            }
             return text
         case "refusal": return part["refusal"]?.string ?? ""
         default: throw .multimodal(type.shown(upTo: 40), in: owner)

@@ -31,9 +31,12 @@ struct ClaudeCodeLog: SessionLog {
             "subtype", "sessionId", "agentId", "version",
         ],
         harmless: [
-            "timestamp", "cwd", "gitBranch", "userType", "requestId", "slug", "toolUseResult", "sourceToolAssistantUUID",
-            "sourceToolUseID", "thinkingMetadata", "todos", "permissionMode", "isVisibleInTranscriptOnly", "imagePasteIds",
-            "logicalParentUuid", "error", "errorDetails", "apiErrorStatus", "promptId", "entrypoint", "origin", "teamName",
+            "timestamp", "cwd", "gitBranch", "userType", "requestId", "slug", "toolUseResult",
+            "sourceToolAssistantUUID",
+            "sourceToolUseID", "thinkingMetadata", "todos", "permissionMode", "isVisibleInTranscriptOnly",
+            "imagePasteIds",
+            "logicalParentUuid", "error", "errorDetails", "apiErrorStatus", "promptId", "entrypoint", "origin",
+            "teamName",
             "agentName", "forkedFrom", "mcpMeta", "planContent", "interruptedMessageId", "isReplay",
             "attributionAgent", "attributionSkill", "attributionPlugin", "promptSource", "queuePriority", "session_id",
         ])
@@ -77,7 +80,9 @@ struct ClaudeCodeLog: SessionLog {
             version = version ?? line["version"]?.words
             add(line, uuid ?? "line \(number)", isReply: type == "assistant", number)
         case "system":
-            if line["subtype"] == "compact_boundary" { notes.repair(number, "the context was compacted; a new run begins") }
+            if line["subtype"] == "compact_boundary" {
+                notes.repair(number, "the context was compacted; a new run begins")
+            }
         case "attachment":
             let kind = line["attachment"]?["type"]?.string ?? "unknown"
             notes.leaveUnread(number, "an attachment of type '\(kind.shown(upTo: 40))'")
@@ -103,7 +108,8 @@ struct ClaudeCodeLog: SessionLog {
             return
         }
         var node = Node(
-            line: number, isReply: isReply, parent: owner ?? line["parentUuid"]?.string, message: message, blocks: blocks)
+            line: number, isReply: isReply, parent: owner ?? line["parentUuid"]?.string, message: message,
+            blocks: blocks)
         node.isResult = owner != nil
         node.model = message["model"]?.words
         node.usage = message["usage"]
@@ -193,7 +199,8 @@ struct ClaudeCodeLog: SessionLog {
         let isSidechain = chain.first.flatMap { nodes[$0]?.isSidechain } ?? false
         let name = session ?? source
         var task = DialogueTask(
-            id: place == 0 ? name : "\(name)-\(place + 1)", policy: isSidechain ? "claude-code-subagent" : "claude-code",
+            id: place == 0 ? name : "\(name)-\(place + 1)",
+            policy: isSidechain ? "claude-code-subagent" : "claude-code",
             model: model ?? "unknown", family: options.family, split: options.split, known: options.known)
         task.metadata["log"] = .object(["agent": "claude-code", "version": version.map(JSONValue.string) ?? .null])
         let (trajectory, told) = try task.trajectory(dialogue, failure: failure)

@@ -12,21 +12,26 @@ struct CodexLog: SessionLog {
         "user_message", "agent_message", "agent_message_delta", "agent_reasoning", "agent_reasoning_raw_content",
         "agent_reasoning_section_break", "task_started", "task_complete", "turn_started", "turn_complete",
         "exec_command_begin", "exec_command_end", "exec_command_output_delta", "exec_approval_request",
-        "mcp_tool_call_begin", "mcp_tool_call_end", "patch_apply_begin", "patch_apply_end", "apply_patch_approval_request",
+        "mcp_tool_call_begin", "mcp_tool_call_end", "patch_apply_begin", "patch_apply_end",
+        "apply_patch_approval_request",
         "web_search_begin", "web_search_end", "view_image_tool_call", "context_compacted", "plan_update", "turn_diff",
         "background_event", "warning", "stream_error", "entered_review_mode", "exited_review_mode", "undo_started",
         "undo_completed", "item_started", "item_completed", "session_configured", "thread_name_updated",
-        "thread_settings_applied", "mcp_startup_update", "mcp_startup_complete", "deprecation_notice", "raw_response_item",
+        "thread_settings_applied", "mcp_startup_update", "mcp_startup_complete", "deprecation_notice",
+        "raw_response_item",
         "terminal_interaction", "collab_agent_spawn_begin", "collab_agent_spawn_end", "collab_waiting_begin",
         "collab_waiting_end", "collab_close_begin", "collab_close_end", "collab_agent_interaction_begin",
-        "collab_agent_interaction_end", "dynamic_tool_call_request", "dynamic_tool_call_response", "skills_update_available",
+        "collab_agent_interaction_end", "dynamic_tool_call_request", "dynamic_tool_call_response",
+        "skills_update_available",
         "model_reroute", "hook_started", "hook_completed", "request_user_input", "guardian_assessment",
     ]
     private static let metaKeys = RecordKeys(
-        "the session", read: ["id", "instructions", "base_instructions", "cli_version", "dynamic_tools", "type", "payload"],
+        "the session",
+        read: ["id", "instructions", "base_instructions", "cli_version", "dynamic_tools", "type", "payload"],
         harmless: [
             "timestamp", "cwd", "originator", "source", "model_provider", "git", "forked_from_id", "agent_nickname",
-            "agent_role", "agent_path", "memory_mode", "thread_source", "context_window", "session_id", "parent_thread_id",
+            "agent_role", "agent_path", "memory_mode", "thread_source", "context_window", "session_id",
+            "parent_thread_id",
             "multi_agent_version", "history_mode",
         ])
     static let rolledBack = "the user took turns back; they are a run of their own"
@@ -87,7 +92,9 @@ struct CodexLog: SessionLog {
         version = meta["cli_version"]?.words
         tools = RecordedTools.documents(meta["dynamic_tools"], &keyNotes)
         notes.add(number, keyNotes)
-        for text in [meta["base_instructions"]?["text"]?.words ?? meta["base_instructions"]?.words, meta["instructions"]?.words] {
+        for text in [
+            meta["base_instructions"]?["text"]?.words ?? meta["base_instructions"]?.words, meta["instructions"]?.words,
+        ] {
             if let text { entries.append(.system(text)) }
         }
     }
@@ -108,7 +115,9 @@ struct CodexLog: SessionLog {
             call(Dialogue.Call(id: item["call_id"]?.words, name: name, arguments: ["input": item["input"] ?? ""]))
         case "local_shell_call":
             let action = (item["action"]?.object ?? [:]).filter { $0.key != "type" && $0.value != .null }
-            call(Dialogue.Call(id: item["call_id"]?.words ?? item["id"]?.words, name: "shell", arguments: .object(action)))
+            call(
+                Dialogue.Call(
+                    id: item["call_id"]?.words ?? item["id"]?.words, name: "shell", arguments: .object(action)))
         case "web_search_call":
             call(Dialogue.Call(id: item["id"]?.words, name: "web_search", arguments: item["action"] ?? [:]))
         case "tool_search_call":
@@ -116,7 +125,8 @@ struct CodexLog: SessionLog {
         case "function_call_output", "custom_tool_call_output", "tool_search_output", "mcp_tool_call_output":
             try take(output: item)
         case "image_generation_call": throw .multimodal(type, in: "the session")
-        case "compaction", "compaction_summary", "context_compaction": notes.leaveUnread(number, "a compaction that is encrypted")
+        case "compaction", "compaction_summary", "context_compaction":
+            notes.leaveUnread(number, "a compaction that is encrypted")
         case _ where Self.harmlessItems.contains(type): break
         default: notes.leaveUnread(number, "an item of type '\(type.shown(upTo: 40))'")
         }

@@ -87,7 +87,8 @@ struct MemoryStep {
                     result: error == nil ? .string(observation.text) : nil, error: error)
             ]
             return Step(
-                thought: thought, action: .toolCall(name: call.name, arguments: call.arguments), observation: observation)
+                thought: thought, action: .toolCall(name: call.name, arguments: call.arguments),
+                observation: observation)
         }
     }
 

@@ -21,7 +21,8 @@ struct SmolagentsMemory: RecordReader {
 
     /// The steps of a record; nil for what is no memory.
     static func steps(_ record: JSONValue) -> [JSONValue]? {
-        let steps = record.array ?? record["steps"]?.array ?? record["memory"]?["steps"]?.array
+        let steps =
+            record.array ?? record["steps"]?.array ?? record["memory"]?["steps"]?.array
             ?? record["memory"]?.array ?? (record["state"] == nil ? nil : record["messages"]?.array)
         guard let steps, !steps.isEmpty, steps.allSatisfy(isStep) else { return nil }
         return steps
@@ -34,7 +35,9 @@ struct SmolagentsMemory: RecordReader {
             || value["model_input_messages"] != nil || (value.object?.keys.elementsEqual(["output"]) ?? false)
     }
 
-    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection) -> [ReadTrajectory] {
+    mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection)
+        -> [ReadTrajectory]
+    {
         guard let steps = Self.steps(record) else {
             throw RecordRejection("the record holds no steps as smolagents' memory has them")
         }
@@ -119,7 +122,9 @@ struct SmolagentsMemory: RecordReader {
         private func close(_ trajectory: inout Trajectory, _ step: JSONValue) {
             if step["error"]?["type"] == "AgentMaxStepsError" {
                 if case .answer(let value)? = trajectory.steps.last?.action { trajectory.end(.forced(value)) }
-            } else if step["is_final_answer"] == true, case .final(let value)? = trajectory.steps.last?.observation.outcome {
+            } else if step["is_final_answer"] == true,
+                case .final(let value)? = trajectory.steps.last?.observation.outcome
+            {
                 trajectory.end(.answered(value))
             } else if case .answer(let value)? = trajectory.steps.last?.action {
                 trajectory.end(.answered(value))
