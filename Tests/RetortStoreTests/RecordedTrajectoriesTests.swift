@@ -196,4 +196,20 @@ struct RecordedTrajectoriesTests {
         text = text.replacing("{\"", with: "{\"mood\":\"new\",\"", maxReplacements: 1)
         #expect(try self.read(text).account.unread.keys.contains { $0.hasPrefix("'mood' of") })
     }
+
+    @Test("published sets are recognised, and members that their readers do not know are told")
+    func published() throws {
+        let (trajectories, account) = try read(
+            ##"{"idx":1,"question":"Q","gt":"2","code":["```python\n1+1\n```\n```output\n2\n```\nIt is \\boxed{2}."],"pred":["2"],"mood":"fine"}"##
+        )
+        #expect(account.format == .tora)
+        #expect(trajectories.first?.answer == "2")
+        #expect(account.unread == ["'mood' of a record": [1]])
+        let fireact = try read(
+            #"[{"instruction":"Q","input":"","output":"Thought: I know.\nAction: finish[A]\nObservation: Episode finished, reward = True"}]"#,
+            "f.json")
+        #expect(fireact.account.format == .fireact)
+        #expect(fireact.trajectories.first?.answer == "A")
+        #expect(fireact.account.unread.isEmpty)
+    }
 }

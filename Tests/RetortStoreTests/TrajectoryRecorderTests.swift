@@ -126,6 +126,25 @@ struct TrajectoryRecorderTests {
         #expect(all[0].ending == .answered(1))
     }
 
+    @Test("a reply that the client leaves out, telling what came of it in the message before, stays in the run")
+    func leftOut() async throws {
+        let start = [Self.user("Q")]
+        _ = try await say(start, Self.call("a", "find", "{}"))
+        let told =
+            start + [Self.assistant("Calling tools:\n[{'id': 'a', 'function': {'name': 'find', 'arguments': {}}}]")]
+        _ = try await say(told + [Self.user("Observation:\n1")], Self.call("b", "find", #"{"x": 1}"#))
+        let longer = told + [Self.user("Observation:\n1\nError:\nValueError: no\nNow let's retry: x")]
+        _ = try await say(longer, Self.call("c", "final_answer", #"{"answer": 2}"#))
+        let all = try await stored
+        #expect(all.count == 1)
+        #expect(
+            all[0].steps.map(\.action) == [
+                .toolCall(name: "find", arguments: [:]), .toolCall(name: "find", arguments: ["x": 1]), .answer(2),
+            ])
+        #expect(all[0].steps.map(\.observation.text) == ["1", "ValueError: no", ""])
+        #expect(all[0].steps[1].observation.outcome == .executionError(type: "ValueError", message: "no"))
+    }
+
     @Test("a call that failed ends its run as failed, until the same call is made again")
     func failure() async throws {
         let messages = try await say([Self.user("Q")], Self.call("a", "find", "{}")) + [Self.result("a", "1")]

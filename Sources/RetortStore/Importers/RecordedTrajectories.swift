@@ -59,6 +59,7 @@ public enum RecordedTrajectories {
         case .tora, .fireact, .toolbench, .atif, .distillationLog:
             let (stored, told) = try published(url, format, options)
             account = told
+            if files == [url] { try PublishedKeys.check(url, format, &account) }
             for trajectory in stored { try body(trajectory) }
         case .claudeCode: try logs(files, ClaudeCodeLog.self, options, &account, give)
         case .codex: try logs(files, CodexLog.self, options, &account, give)
@@ -82,7 +83,9 @@ public enum RecordedTrajectories {
         }
         guard isFolder.boolValue else { return [url] }
         let paths = FileManager.default.enumerator(atPath: url.path)?.compactMap { $0 as? String } ?? []
-        let files = paths.filter { $0.hasSuffix(".jsonl") || $0.hasSuffix(".json") }.sorted()
+        // Beside their logs agents keep indexes and settings in other files.
+        let lines = paths.filter { $0.hasSuffix(".jsonl") }
+        let files = (lines.isEmpty ? paths.filter { $0.hasSuffix(".json") } : lines).sorted()
             .map(url.appendingPathComponent)
         guard !files.isEmpty else { throw RecordedTrajectoriesError.empty(file: url.path) }
         return files

@@ -62,6 +62,15 @@ public struct RecordedRequest: Sendable {
         return hash.prefix(12).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
+    /// What the user says in a message that is words alone; nil for any other.
+    func words(_ index: Int) -> String? {
+        guard messages.indices.contains(index), messages[index].count == 1, case .user(let text) = messages[index][0]
+        else {
+            return nil
+        }
+        return text
+    }
+
     /// How many messages at the beginning are instructions.
     var instructions: Int {
         messages.prefix { $0.allSatisfy { if case .system = $0 { true } else { false } } }.count

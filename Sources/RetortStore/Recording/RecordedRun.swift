@@ -7,6 +7,8 @@ struct RecordedRun: Codable {
         /// How many messages were sent.
         var messages: Int
         var reply: Dialogue.Reply
+        /// How long the last of them was, in bytes of UTF-8, where it is the user's words.
+        var length: Int?
     }
 
     /// Where a run's history came from that the client changed.
@@ -21,6 +23,8 @@ struct RecordedRun: Codable {
     var id: String
     var digests: [String]
     var instructions: Int
+    /// The last message, where it is the user's words.
+    var words: String?
     var calls: [Call] = []
     /// Why calls failed, in order; the last is the run's end while `isFailed`.
     var failures: [String] = []
@@ -29,6 +33,8 @@ struct RecordedRun: Codable {
 
     /// How a request goes on with a run.
     enum Match: Int, Comparable {
+        /// The reply is left out, and what came of it is joined to the last message.
+        case leftOut
         /// The reply stands in the history in other words, as some clients tell it again.
         case told
         /// The reply stands in the history as it was.
@@ -41,15 +47,27 @@ struct RecordedRun: Codable {
 
     /// Whether a request goes on with this run; nil when it does not.
     func match(_ request: RecordedRequest) -> Match? {
-        guard request.digests.starts(with: digests) else { return nil }
+        guard request.digests.starts(with: digests) else { return isLeftOut(request) ? .leftOut : nil }
         if isFailed { return request.digests.count == digests.count ? .again : nil }
         guard request.digests.count > digests.count, let reply = calls.last?.reply,
             case .reply(let told)? = request.messages[digests.count].first
         else { return nil }
-        return Self.match(reply, told)
+        // smolagents leaves out a call that failed, and tells of the failure.
+        let isReported = request.words(digests.count + 1).map(AgentObservation.isOne) ?? false
+        return Self.match(reply, told, isReported: isReported)
     }
 
-    private static func match(_ reply: Dialogue.Reply, _ told: Dialogue.Reply) -> Match? {
+    /// Whether the request leaves the reply out and goes on in the last message with what came of it, as smolagents does
+    /// where a call without words failed.
+    private func isLeftOut(_ request: RecordedRequest) -> Bool {
+        guard !isFailed, !calls.isEmpty, request.digests.count == digests.count,
+            request.digests.dropLast() == digests.dropLast(), let words, let longer = request.words(digests.count - 1),
+            longer.hasPrefix(words), longer.utf8.count > words.utf8.count
+        else { return false }
+        return AgentObservation.isOne(String(longer.dropFirst(words.count)))
+    }
+
+    private static func match(_ reply: Dialogue.Reply, _ told: Dialogue.Reply, isReported: Bool) -> Match? {
         let (text, words) = (reply.text.trimmingBlanks, told.text.trimmingBlanks)
         func isTold(_ call: Dialogue.Call) -> Bool {
             told.calls.contains {
@@ -59,6 +77,7 @@ struct RecordedRun: Codable {
         }
         let hasCalls = reply.calls.allSatisfy(isTold)
         if text == words, hasCalls, told.calls.count == reply.calls.count { return .exact }
+        if isReported, told.calls.isEmpty, !text.isEmpty, words.contains(text) { return .told }
         return hasCalls && words.contains(text) && !(text.isEmpty && reply.calls.isEmpty) ? .told : nil
     }
 
@@ -87,18 +106,40 @@ struct RecordedRun: Codable {
             return true
         }
         while index < request.messages.count {
+            if let words = request.words(index) {
+                entries += split(words, calls.filter { $0.messages == index + 1 })
+                index += 1
+                continue
+            }
             guard isReply(index), let call = calls.first(where: { $0.messages == index }) else {
                 entries += request.messages[index]
                 index += 1
                 continue
             }
-            entries.append(.reply(call.reply))
+            // After the user's words the reply was put there with them.
+            if index == 0 || request.words(index - 1) == nil { entries.append(.reply(call.reply)) }
             // Results of the provider's own tools stand in the same message.
             entries += request.messages[index].dropFirst()
             index += 1
             while index < request.messages.count, isReply(index) { index += 1 }
         }
-        if let last = calls.last, last.messages == request.messages.count { entries.append(.reply(last.reply)) }
+        if let last = calls.last, last.messages == request.messages.count, request.words(index - 1) == nil {
+            entries.append(.reply(last.reply))
+        }
         return Dialogue(entries)
+    }
+
+    /// A message of the user's, with the replies to what of it was there when they were given.
+    private func split(_ words: String, _ replies: [Call]) -> [Dialogue.Entry] {
+        var entries: [Dialogue.Entry] = []
+        var start = words.startIndex
+        for call in replies {
+            let end = words.utf8.index(words.startIndex, offsetBy: min(call.length ?? .max, words.utf8.count))
+            if end > start { entries.append(.user(String(words[start..<end]))) }
+            entries.append(.reply(call.reply))
+            start = max(start, end)
+        }
+        if start < words.endIndex || replies.isEmpty { entries.append(.user(String(words[start...]))) }
+        return entries
     }
 }

@@ -63,7 +63,8 @@ public actor TrajectoryRecorder {
                 var reply = reply
                 if index == 0 { reply.usage.seconds = seconds }
                 run.isFailed = false
-                run.calls.append(RecordedRun.Call(messages: request.messages.count, reply: reply))
+                run.calls.append(
+                    RecordedRun.Call(messages: request.messages.count, reply: reply, length: run.words?.utf8.count))
                 try await keep(run, request)
             }
         }
@@ -79,6 +80,7 @@ public actor TrajectoryRecorder {
         if let best {
             var run = runs.remove(at: best.0)
             (run.digests, run.instructions) = (request.digests, request.instructions)
+            run.words = request.words(request.messages.count - 1)
             return run
         }
         let origin = runs.compactMap { $0.divergence(request) }.max { $0.messages < $1.messages }
@@ -86,7 +88,9 @@ public actor TrajectoryRecorder {
     }
 
     private func begin(_ request: RecordedRequest, from origin: RecordedRun.Origin?) -> RecordedRun {
-        RecordedRun(id: "", digests: request.digests, instructions: request.instructions, from: origin)
+        RecordedRun(
+            id: "", digests: request.digests, instructions: request.instructions,
+            words: request.words(request.messages.count - 1), from: origin)
     }
 
     private func keep(_ given: RecordedRun, _ request: RecordedRequest) async throws {
