@@ -444,7 +444,54 @@ def served(folder_of_model, folder):
             fresh = newest(file, before)
             check("retort serve: one trajectory", len(fresh), 1)
             check("retort serve: the last answer", (plain(fresh[0])[1] or "").strip(), said[-1].strip())
+        messages_of_anthropic(server.address, name, client)
         recorder.stop()
+
+
+def messages_of_anthropic(address, name, chat):
+    """`retort serve` asked by the `anthropic` package: the same as by the `openai` package, and errors as it knows them."""
+    import anthropic
+    client = anthropic.Anthropic(base_url=address, api_key="none", max_retries=0)
+    messages = [{"role": "user", "content": "What is 3 + 4?"}]
+    asked = dict(model=name, max_tokens=24, temperature=0, messages=messages)
+    wanted = chat.chat.completions.create(**asked)
+    found = client.messages.create(**asked)
+    text = "".join(block.text for block in found.content if block.type == "text")
+    check("anthropic on retort serve: the text", text, wanted.choices[0].message.content)
+    check("anthropic on retort serve: the usage", (found.usage.input_tokens, found.usage.output_tokens),
+          (wanted.usage.prompt_tokens, wanted.usage.completion_tokens))
+    check("anthropic on retort serve: why it stopped", found.stop_reason,
+          {"length": "max_tokens", "stop": "end_turn"}[wanted.choices[0].finish_reason])
+    with client.messages.stream(**asked) as stream:
+        pieces = "".join(stream.text_stream)
+        whole = stream.get_final_message()
+    check("anthropic on retort serve, streamed: the text", pieces, text)
+    check("anthropic on retort serve, streamed: the usage", (whole.usage.input_tokens, whole.usage.output_tokens),
+          (found.usage.input_tokens, found.usage.output_tokens))
+    tool = {"name": "pick", "input_schema": {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"],
+                                             "additionalProperties": False}}
+    for streamed in (False, True):
+        forced = dict(asked, max_tokens=60, tools=[tool], tool_choice={"type": "tool", "name": "pick"})
+        if streamed:
+            with client.messages.stream(**forced) as stream:
+                reply = stream.get_final_message()
+        else:
+            reply = client.messages.create(**forced)
+        uses = [(block.name, block.input.get("n") in (1, 2)) for block in reply.content if block.type == "tool_use"]
+        check("anthropic on retort serve: a call that is demanded", (uses, reply.stop_reason), ([("pick", True)], "tool_use"))
+        use = next(block for block in reply.content if block.type == "tool_use")
+        more = messages + [{"role": "assistant", "content": [use.model_dump(include={"type", "id", "name", "input"})]}, {
+            "role": "user", "content": [{"type": "tool_result", "tool_use_id": use.id, "content": "good"}]}]
+        client.messages.create(**dict(asked, messages=more, tools=[tool], system="Be brief."))
+    for what, change, error in [
+            ("an unknown model", {"model": "none"}, anthropic.NotFoundError),
+            ("an image", {"messages": [{"role": "user", "content": [{"type": "image", "source": {
+                "type": "base64", "media_type": "image/png", "data": ""}}]}]}, anthropic.BadRequestError)]:
+        try:
+            client.messages.create(**dict(asked, **change))
+            check(f"anthropic on retort serve: {what}", "no error", error.__name__)
+        except anthropic.APIStatusError as told:
+            check(f"anthropic on retort serve: {what}", (type(told), told.body["type"]), (error, "error"))
 
 
 if __name__ == "__main__":
