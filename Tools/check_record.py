@@ -80,6 +80,8 @@ class Model(http.server.BaseHTTPRequestHandler):
         body = json.loads(raw)
         Model.seen.append((self.path, dict(self.headers), raw))
         text = json.dumps(body["messages"], ensure_ascii=False)
+        if body["model"] == "echo":
+            return self.send({"error": {"message": f"no such key: {self.headers['Authorization']}"}}, 401)
         name = next(name for name in SCRIPTS if name in text)
         turn = sum(message["role"] == "assistant" for message in body["messages"])
         # smolagents leaves a call that failed out of its history.
@@ -89,9 +91,9 @@ class Model(http.server.BaseHTTPRequestHandler):
         form = self.anthropic if self.path.endswith("/messages") else self.openai
         form(body, words, calls, f"{name.replace(' ', '_')}_{turn}")
 
-    def send(self, value):
+    def send(self, value, status=200):
         data = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -401,6 +403,14 @@ def scripted(recorder, folder, file):
     check("a changed history is a trajectory of its own", len(fresh), 2)
     origin = fresh[-1]["task"]["metadata"]["recorded"].get("from") or {}
     check("it says where it came from", (origin.get("trajectory"), origin.get("messages")), (fresh[0]["id"], 3))
+
+    import openai
+    try:
+        openai.OpenAI(base_url=recorder.address + "/v1", api_key=KEY, max_retries=0).chat.completions.create(
+            model="echo", messages=[{"role": "user", "content": "Let me in."}])
+        check("a key that is refused", "no error", "an error")
+    except openai.AuthenticationError as error:
+        check("an error's text passes as it came", KEY in str(error), True)
 
     before = len(stored(file))
     Model.broken.set()

@@ -166,6 +166,13 @@ struct RecordedTrajectoriesTests {
         #expect(trajectory.ending == .answered(42))
     }
 
+    @Test("a list is read whatever its lines and its file's ending are", arguments: ["a.json", "a.jsonl"])
+    func list(name: String) throws {
+        for text in ["[\n\(shop)\n]", "[\(shop),\n\(shop)]", "  [ \(shop) ]"] {
+            #expect(try read(text, name).trajectories.first?.answer == "It was sent.")
+        }
+    }
+
     // MARK: Recognition
 
     @Test("a record that two formats fit is an error that names them; a stranger's names the formats")

@@ -12,26 +12,33 @@ final class RecordedExchange: Sendable {
     private let request: RecordedRequest
     private let recorder: TrajectoryRecorder
     private let logger: Logger
+    /// What no failure's text may tell, should a server say it again.
+    private let secrets: [String]
     private let started = ContinuousClock.now
     private let isOver = Mutex(false)
 
     /// Nil for requests of which no trajectory is made. One of a model whose messages cannot be read is told in the log.
-    init?(_ request: Request, _ body: ByteBuffer, _ recorder: TrajectoryRecorder, limit: Int, _ logger: Logger) {
-        guard request.method == .post else { return nil }
-        switch request.uri.path {
+    init?(_ asked: Request, _ body: ByteBuffer, _ recorder: TrajectoryRecorder, _ logger: Logger) {
+        guard asked.method == .post else { return nil }
+        switch asked.uri.path {
         case let path where path.hasSuffix("/chat/completions"): api = .chatCompletions
         case let path where path.hasSuffix("/messages"): api = .messages
         default: return nil
         }
         do {
-            self.request = try RecordedRequest(json: body.readableBytesView, api)
+            request = try RecordedRequest(json: body.readableBytesView, api)
         } catch {
             logger.warning("a call passed that cannot be recorded", metadata: ["reason": "\(error)"])
             return nil
         }
         self.recorder = recorder
         self.logger = logger
+        secrets = asked.headers.filter { Self.secretHeaders.contains($0.name.canonicalName) }.flatMap { field in
+            [field.value] + field.value.split(separator: " ").map(String.init).suffix(1)
+        }.filter { $0.count >= 4 }
     }
+
+    private static let secretHeaders: Set = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"]
 
     /// Records what came of the call.
     func end(_ kept: KeptBytes, _ status: HTTPResponse.Status, isStream: Bool) async {
@@ -60,6 +67,7 @@ final class RecordedExchange: Sendable {
             return !isOver
         }
         guard isFirst else { return }
+        let replies = replies.mapError(withoutSecrets)
         let seconds = started.duration(to: .now) / .seconds(1)
         do {
             // A client that leaves must not take its call's record along.
@@ -68,6 +76,16 @@ final class RecordedExchange: Sendable {
             }.value
         } catch {
             logger.error("a call could not be recorded", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func withoutSecrets(_ error: RecordingError) -> RecordingError {
+        func plain(_ text: String) -> String {
+            secrets.reduce(text) { $0.replacingOccurrences(of: $1, with: "[key]") }
+        }
+        return switch error {
+        case .unreadable(let reason): .unreadable(plain(reason))
+        case .broken(let reason): .broken(plain(reason))
         }
     }
 }

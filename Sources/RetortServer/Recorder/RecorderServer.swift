@@ -92,7 +92,7 @@ public struct RecorderServer: Service {
                 throw APIError.tooLarge(limit: limit)
             }
         }
-        let call = RecordedExchange(request, body, recorder, limit: limit, logger)
+        let call = RecordedExchange(request, body, recorder, logger)
         let answer: HTTPClientResponse
         do {
             answer = try await upstream.send(request, body)

@@ -40,7 +40,8 @@ struct RecordFile {
         } catch is Enough {}
         guard let first = lines.first else { return .lines }
         guard let value = try? ExactJSON.value(of: first) else {
-            // A spoilt first line of a file of lines, or a value that goes on.
+            // A list that goes on, a spoilt first line of a file of lines, or a value that goes on.
+            if first.first(where: { !" \t\r".utf8.contains($0) }) == UInt8(ascii: "[") { return .whole }
             let second = lines.dropFirst().first.flatMap { try? ExactJSON.value(of: $0) }
             return second?.object == nil ? .whole : .lines
         }
