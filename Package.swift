@@ -55,7 +55,9 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ),
     (
         "RetortServer",
-        ["RetortCore", "RetortAgents", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log], []
+        [
+            "RetortCore", "RetortAgents", "RetortStore", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log,
+        ] + sockets, []
     ),
 ]
 

@@ -26,7 +26,8 @@ struct RetortCommand: AsyncParsableCommand {
             RunCommand.self, PlanCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self,
             GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
-            ServeAPIsCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self, SplitCommand.self,
+            ServeAPIsCommand.self, RecordCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self,
+            SplitCommand.self,
             ExportCommand.self,
             PretrainCommand.self, TokenizeCommand.self, RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])

@@ -20,6 +20,22 @@ protocol Answer: Sendable {
 
     /// What it cost so far.
     var usage: Usage { get }
+
+    /// A chunk as an event of the stream.
+    static func event(_ chunk: JSONValue) -> String
+
+    /// An error as the stream's last event.
+    static func event(_ error: APIError) -> String
+
+    /// What a stream that ended well closes with; nil for nothing.
+    static var lastEvent: String? { get }
+}
+
+/// OpenAI's streams.
+extension Answer {
+    static func event(_ chunk: JSONValue) -> String { "data: \(ExactJSON.text(chunk))\n\n" }
+    static func event(_ error: APIError) -> String { event(error.body) }
+    static var lastEvent: String? { "data: [DONE]\n\n" }
 }
 
 /// What all objects of an answer begin with.

@@ -3,8 +3,8 @@ import NIOCore
 import RetortCore
 import Synchronization
 
-/// Sends an answer as server-sent events (WHATWG HTML, section 9.2) in OpenAI's manner: a `data:` line for each chunk,
-/// `[DONE]` in the end, or an error object in place of the rest.
+/// Sends an answer as server-sent events (WHATWG HTML, section 9.2) as its form writes them: in OpenAI's manner a
+/// `data:` line for each chunk and `[DONE]` in the end, or an error object in place of the rest.
 struct EventStream<Form: Answer>: Sendable {
     let answer: Form
     let first: Form.Event
@@ -32,18 +32,18 @@ struct EventStream<Form: Answer>: Sendable {
         do {
             var next: Form.Event? = first
             while let event = next {
-                for chunk in try answer.take(event) { try await reader.write(chunk, to: &writer) }
+                for chunk in try answer.take(event) { try await reader.write(Form.event(chunk), to: &writer) }
                 next = try await events.next()
             }
             context.notes.spend(answer.usage)
-            if includesUsage { try await reader.write(answer.closing(answer.usage.json), to: &writer) }
-            try await reader.write("[DONE]", to: &writer)
+            if includesUsage { try await reader.write(Form.event(answer.closing(answer.usage.json)), to: &writer) }
+            if let last = Form.lastEvent { try await reader.write(last, to: &writer) }
         } catch {
             // Nobody is there to be told of an error when the client has gone.
             guard try await !context.presence().isGone, !reader.isTooSlow else { throw error }
             let told = APIError(error)
             context.notes.fail(told)
-            try await reader.write(told.body, to: &writer)
+            try await reader.write(Form.event(told), to: &writer)
         }
     }
 }
@@ -83,13 +83,9 @@ private final class SlowReader: Sendable {
 
     func stop() { watch.cancel() }
 
-    func write(_ chunk: JSONValue, to writer: inout any ResponseBodyWriter) async throws {
-        try await write(ExactJSON.text(chunk), to: &writer)
-    }
-
-    func write(_ data: String, to writer: inout any ResponseBodyWriter) async throws {
+    func write(_ event: String, to writer: inout any ResponseBodyWriter) async throws {
         state.state.withLock { $0.writingSince = .now }
         defer { state.state.withLock { $0.writingSince = nil } }
-        try await writer.write(ByteBuffer(string: "data: \(data)\n\n"))
+        try await writer.write(ByteBuffer(string: event))
     }
 }

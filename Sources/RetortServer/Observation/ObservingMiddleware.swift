@@ -9,7 +9,8 @@ struct ObservingMiddleware: RouterMiddleware {
 
     let core: ServerCore
 
-    private static let generating: Set<String> = ["/v1/chat/completions", "/v1/completions"]
+    private static let generating: Set<String> = ["/v1/chat/completions", "/v1/completions", messages]
+    private static let messages = "/v1/messages"
 
     func handle(
         _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
@@ -62,7 +63,7 @@ struct ObservingMiddleware: RouterMiddleware {
             context.logger.error("request failed", metadata: ["error": "\(error)", "request": "\(context.notes.id)"])
         }
         context.notes.fail(told)
-        var response = told.response
+        var response = request.uri.path == Self.messages ? told.messagesResponse : told.response
         // What is left of a body that was not read is read for a while, so that the client can see the answer.
         if [.contentTooLarge, .requestTimeout, .unsupportedMediaType, .unauthorized].contains(told.status) {
             response.headers[.connection] = "close"
@@ -111,9 +112,9 @@ struct KeyMiddleware: RouterMiddleware {
     ) async throws -> Response {
         guard keys.isRequired, request.uri.path != "/health" else { return try await next(request, context) }
         let words = (request.headers[.authorization] ?? "").split(separator: " ", maxSplits: 1)
-        guard words.count == 2, words[0].lowercased() == "bearer", keys.accept(String(words[1])) else {
-            throw APIError.wrongKey
-        }
+        let isBearer = words.count == 2 && words[0].lowercased() == "bearer" && keys.accept(String(words[1]))
+        // Anthropic's clients send it so.
+        guard isBearer || (request.headers[.apiKey].map(keys.accept) ?? false) else { throw APIError.wrongKey }
         return try await next(request, context)
     }
 }
@@ -121,4 +122,6 @@ struct KeyMiddleware: RouterMiddleware {
 extension HTTPField.Name {
     /// `x-request-id`
     fileprivate static var requestID: HTTPField.Name { HTTPField.Name("x-request-id") ?? .eTag }
+    /// `x-api-key`
+    fileprivate static var apiKey: HTTPField.Name { HTTPField.Name("x-api-key") ?? .authorization }
 }

@@ -2,33 +2,57 @@ import Foundation
 import Hummingbird
 import RetortCore
 
-/// `POST /v1/chat/completions` and `POST /v1/completions`.
+/// `POST /v1/chat/completions`, `POST /v1/completions`, and Anthropic's `POST /v1/messages`.
 struct GenerationRoutes {
     let core: ServerCore
 
     func add(to router: Router<ServerContext>) {
         router.post("/v1/chat/completions") { try await chat($0, $1) }
         router.post("/v1/completions") { try await complete($0, $1) }
+        router.post("/v1/messages") { try await messages($0, $1) }
     }
 
     private func chat(_ request: Request, _ context: ServerContext) async throws -> Response {
         let chat = try ChatRequest(body: await context.body(of: request, core.options), core.options)
+        let head = core.head("chatcmpl", model: chat.model)
+        return try await respond(to: chat, context) {
+            try await core.answer(ChatAnswer(head, chat), $0, chat.settings, context)
+        } agent: {
+            try await core.answer(AgentAnswer(head, chat), $0, chat.settings, context)
+        }
+    }
+
+    private func messages(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let asked = try MessagesRequest(body: await context.body(of: request, core.options))
+        let isForAgent = if case .agent = try core.catalogue.entry(asked.model) { true } else { false }
+        let chat = try ChatRequest(body: asked.body(isForAgent: isForAgent), core.options)
+        let head = core.head("msg", model: chat.model)
+        return try await respond(to: chat, context) {
+            try await core.answer(MessagesAnswer(ChatAnswer(head, chat), head), $0, chat.settings, context)
+        } agent: {
+            try await core.answer(MessagesAnswer(AgentAnswer(head, chat), head), $0, chat.settings, context)
+        }
+    }
+
+    /// Has a model or an agent work on a chat.
+    private func respond(
+        to chat: ChatRequest, _ context: ServerContext,
+        model: (EventCursor<GenerationEvent>) async throws -> Response,
+        agent: (EventCursor<AgentAnswer.Event>) async throws -> Response
+    ) async throws -> Response {
         let entry = try core.catalogue.entry(chat.model)
         context.notes.model(chat.model)
-        let head = core.head("chatcmpl", model: chat.model)
         switch entry {
-        case .model(let model, let adapter):
+        case .model(let served, let adapter):
             try chat.refuse(["votes", "return_trajectory"], "'\(chat.model)' is a model; these are for agents")
-            let events = core.generate([chat.generation(adapter: adapter)], on: model, context)
-            return try await core.answer(ChatAnswer(head, chat), events, chat.settings, context)
-        case .agent(let agent):
+            return try await model(core.generate([chat.generation(adapter: adapter)], on: served, context))
+        case .agent(let served):
             let question = try chat.question
-            let rollout = agent.rollout(
-                chat.names("temperature") ? chat.settings.sampling : .greedy, chat.agent.votes ?? agent.votes)
+            let rollout = served.rollout(
+                chat.names("temperature") ? chat.settings.sampling : .greedy, chat.agent.votes ?? served.votes)
             let task = AgentTask(
                 id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
-            let events = core.work(on: task, attempts: chat.settings.choices, with: rollout, context)
-            return try await core.answer(AgentAnswer(head, chat), events, chat.settings, context)
+            return try await agent(core.work(on: task, attempts: chat.settings.choices, with: rollout, context))
         }
     }
 

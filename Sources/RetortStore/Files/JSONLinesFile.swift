@@ -98,7 +98,7 @@ public struct JSONLinesFile: Sendable {
     }
 
     /// Calls `body` with each line's bytes, its number, and whether a line break ended it.
-    private func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
+    func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
         guard let handle = FileHandle(forReadingAtPath: file.path) else {
             throw JSONLinesError.missing(file: file.path)
         }
@@ -131,7 +131,7 @@ public struct JSONLinesFile: Sendable {
         (try? ExactJSON.value(of: line)) != nil
     }
 
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         func place(_ context: DecodingError.Context) -> String {
             let path = context.codingPath.map(\.stringValue).joined(separator: ".")
             return path.isEmpty ? "the record" : "'\(path)'"

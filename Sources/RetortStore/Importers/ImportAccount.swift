@@ -16,6 +16,10 @@ public struct ImportAccount: Codable, Sendable, Hashable {
     public var rejections: [Rejection] = []
     /// Faults that were put right, by name, with the records that had them.
     public var repairs: [String: [Int]] = [:]
+    /// What stands in the records and became no part of a trajectory, by name, with the records that have it.
+    public var unread: [String: [Int]] = [:]
+    /// The format that the file was read as; nil where there was no choice.
+    public var format: TrajectoryFormat?
 
     public init() {}
 
@@ -27,14 +31,27 @@ public struct ImportAccount: Codable, Sendable, Hashable {
     }
 
     mutating func repair(_ record: Int, _ fault: String) { repairs[fault, default: []].append(record) }
+
+    mutating func leaveUnread(_ record: Int, _ what: String) { unread[what, default: []].append(record) }
+
+    /// - Parameter place: the file, where there are several.
+    mutating func add(_ record: Int, _ notes: RecordNotes, _ place: String = "") {
+        for fault in notes.repairs { repair(record, place + fault) }
+        for what in notes.unread { leaveUnread(record, place + what) }
+    }
 }
 
 extension ImportAccount: CustomStringConvertible {
     /// A line for each fault, with its first few places.
     public var description: String {
-        var lines = ["\(imported) trajectories of \(records) records"]
+        var lines = [
+            "\(imported) trajectories of \(records) records" + (format.map { ", read as \($0.rawValue)" } ?? "")
+        ]
         for (fault, places) in repairs.sorted(by: { $0.key < $1.key }) {
             lines.append("  put right, \(places.count) times: \(fault) (\(Self.places(places)))")
+        }
+        for (what, places) in unread.sorted(by: { $0.key < $1.key }) {
+            lines.append("  not read, \(places.count) times: \(what) (\(Self.places(places)))")
         }
         for (reason, rejected) in Dictionary(grouping: rejections, by: \.reason).sorted(by: { $0.key < $1.key }) {
             lines.append("  left out, \(rejected.count) times: \(reason) (\(Self.places(rejected.map(\.record))))")

@@ -1,0 +1,91 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import RetortStore
+import Synchronization
+
+/// A call that passes a recorder: what was asked, until it is known what came of it. It is recorded once.
+final class RecordedExchange: Sendable {
+    private let api: RecordedAPI
+    private let request: RecordedRequest
+    private let recorder: TrajectoryRecorder
+    private let logger: Logger
+    /// What no failure's text may tell, should a server say it again.
+    private let secrets: [String]
+    private let started = ContinuousClock.now
+    private let isOver = Mutex(false)
+
+    /// Nil for requests of which no trajectory is made. One of a model whose messages cannot be read is told in the log.
+    init?(_ asked: Request, _ body: ByteBuffer, _ recorder: TrajectoryRecorder, _ logger: Logger) {
+        guard asked.method == .post else { return nil }
+        switch asked.uri.path {
+        case let path where path.hasSuffix("/chat/completions"): api = .chatCompletions
+        case let path where path.hasSuffix("/messages"): api = .messages
+        default: return nil
+        }
+        do {
+            request = try RecordedRequest(json: body.readableBytesView, api)
+        } catch {
+            logger.warning("a call passed that cannot be recorded", metadata: ["reason": "\(error)"])
+            return nil
+        }
+        self.recorder = recorder
+        self.logger = logger
+        secrets = asked.headers.filter { Self.secretHeaders.contains($0.name.canonicalName) }.flatMap { field in
+            [field.value] + field.value.split(separator: " ").map(String.init).suffix(1)
+        }.filter { $0.count >= 4 }
+    }
+
+    private static let secretHeaders: Set = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"]
+
+    /// Records what came of the call.
+    func end(_ kept: KeptBytes, _ status: HTTPResponse.Status, isStream: Bool) async {
+        guard !kept.isTooLong else { return await record(.failure(.unreadable("it is too long to be recorded"))) }
+        guard status.kind == .successful else {
+            let text = String(decoding: kept.bytes.prefix(500), as: UTF8.self)
+            return await record(.failure(.broken("the model's server answered \(status.code): \(text)")))
+        }
+        do {
+            let replies =
+                try isStream
+                ? RecordedReply.replies(events: kept.bytes, api) : RecordedReply.replies(json: kept.bytes, api)
+            await record(.success(replies))
+        } catch let error as RecordingError {
+            await record(.failure(error))
+        } catch {
+            await record(.failure(.unreadable("\(error)")))
+        }
+    }
+
+    func fail(_ reason: String) async { await record(.failure(.broken(reason))) }
+
+    private func record(_ replies: Result<[Dialogue.Reply], RecordingError>) async {
+        let isFirst = isOver.withLock { isOver in
+            defer { isOver = true }
+            return !isOver
+        }
+        guard isFirst else { return }
+        let replies = replies.mapError(withoutSecrets)
+        let seconds = started.duration(to: .now) / .seconds(1)
+        do {
+            // A client that leaves must not take its call's record along.
+            try await Task { [recorder, request] in
+                try await recorder.record(request, replies, seconds: seconds)
+            }.value
+        } catch {
+            logger.error("a call could not be recorded", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func withoutSecrets(_ error: RecordingError) -> RecordingError {
+        func plain(_ text: String) -> String {
+            secrets.reduce(text) { $0.replacingOccurrences(of: $1, with: "[key]") }
+        }
+        return switch error {
+        case .unreadable(let reason): .unreadable(plain(reason))
+        case .broken(let reason): .broken(plain(reason))
+        }
+    }
+}

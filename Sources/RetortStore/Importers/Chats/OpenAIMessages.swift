@@ -1,0 +1,129 @@
+import RetortCore
+
+/// Chat messages in OpenAI's form, with the variations that trainers and agents write of it, as what happened.
+public enum OpenAIMessages {
+    private static let keys = RecordKeys(
+        "a message",
+        read: [
+            "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content",
+            "reasoning",
+            "thinking",
+        ],
+        harmless: ["id", "annotations", "index", "created_at", "timestamp", "cache_control", "status", "object"])
+    private static let callKeys = RecordKeys(
+        "a call", read: ["id", "type", "function", "custom", "name", "arguments"], harmless: ["index", "status"])
+    private static let functionKeys = RecordKeys(
+        "a call's function", read: ["name", "arguments"], harmless: ["description"])
+
+    /// The entries of messages, each message's in its place.
+    /// - Returns: one list a message.
+    static func entries(
+        _ messages: [JSONValue], _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> [[Dialogue.Entry]] {
+        var entries: [[Dialogue.Entry]] = []
+        for message in messages { entries.append(try self.entries(of: message, &notes)) }
+        return entries
+    }
+
+    private static func entries(
+        of message: JSONValue, _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> [Dialogue.Entry] {
+        guard message.object != nil else { throw RecordRejection("a message is no object") }
+        let role = role(of: message)
+        keys.check(without(message, ["name"], when: ["tool", "function"].contains(role)), &notes)
+        let content = try text(message["content"], of: "a message", &notes)
+        switch role {
+        case "system", "developer": return [.system(content)]
+        case "user", "human": return [.user(content)]
+        case "assistant", "model", "gpt", "bot": return [.reply(try reply(message, content, &notes))]
+        case "tool-call", "function-call": return [.reply(try calls(told: content))]
+        case "tool", "function", "tool-response", "function-response", "observation", "ipython", "environment":
+            return ReplyText.results(content).map {
+                .result(Dialogue.Result(call: message["tool_call_id"]?.words, name: message["name"]?.words, text: $0))
+            }
+        default: throw RecordRejection("a message has the role '\(role.shown(upTo: 40))', which no chat has")
+        }
+    }
+
+    private static func role(of message: JSONValue) -> String {
+        var role = message["role"]?.string ?? ""
+        if role.hasPrefix("MessageRole.") { role = String(role.dropFirst("MessageRole.".count)) }
+        return role.lowercased().replacing("_", with: "-")
+    }
+
+    private static func without(_ message: JSONValue, _ names: [String], when condition: Bool) -> JSONValue {
+        guard condition, let members = message.object else { return message }
+        return .object(members.filter { !names.contains($0.key) })
+    }
+
+    /// The text of a message's content: a text, nothing, or a list of parts that are text.
+    static func text(
+        _ content: JSONValue?, of owner: String, _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> String {
+        switch content {
+        case nil, .null: return ""
+        case .string(let text): return text
+        case .array(let parts):
+            var texts: [String] = []
+            for part in parts { texts.append(try text(ofPart: part, of: owner, &notes)) }
+            return texts.joined()
+        case .bool, .integer, .number, .object:
+            // Tools' results are written as JSON by some.
+            return content?.jsonText ?? ""
+        }
+    }
+
+    private static func text(
+        ofPart part: JSONValue, of owner: String, _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> String {
+        if let text = part.string { return text }
+        let type = part["type"]?.string ?? (part["text"] == nil ? "unknown" : "text")
+        switch type {
+        case "text", "input_text", "output_text":
+            RecordKeys(
+                "a part of a message", read: ["type", "text"], harmless: ["annotations", "cache_control", "logprobs"]
+            )
+            .check(part, &notes)
+            guard let text = part["text"]?.string else {
+                throw RecordRejection("\(owner) has a text part without text")
+            }
+            return text
+        case "refusal": return part["refusal"]?.string ?? ""
+        default: throw .multimodal(type.shown(upTo: 40), in: owner)
+        }
+    }
+
+    private static func reply(
+        _ message: JSONValue, _ content: String, _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> Dialogue.Reply {
+        var reply = try ReplyText.reply(content)
+        let thought = message["reasoning_content"]?.words ?? message["reasoning"]?.words ?? message["thinking"]?.words
+        if let thought { reply.thought = [thought, reply.thought].filter { !$0.isEmpty }.joined(separator: "\n") }
+        reply.refusal = message["refusal"]?.words
+        for call in message["tool_calls"]?.array ?? [] { reply.calls.append(try self.call(call, &notes)) }
+        if let call = message["function_call"], call.object != nil { reply.calls.append(try self.call(call, &notes)) }
+        return reply
+    }
+
+    static func call(_ call: JSONValue, _ notes: inout RecordNotes) throws(RecordRejection) -> Dialogue.Call {
+        callKeys.check(call, &notes)
+        if let custom = call["custom"], let name = custom["name"]?.words {
+            return Dialogue.Call(id: call["id"]?.string, name: name, arguments: ["input": custom["input"] ?? ""])
+        }
+        let function = call["function"] ?? call
+        if call["function"] != nil { functionKeys.check(function, &notes) }
+        guard var made = ReplyText.call(function) else { throw RecordRejection("a call has no name") }
+        made.id = call["id"]?.words
+        return made
+    }
+
+    /// ms-swift's and smolagents' turns that hold a call alone.
+    private static func calls(told content: String) throws(RecordRejection) -> Dialogue.Reply {
+        let reply = try ReplyText.reply(content)
+        if !reply.calls.isEmpty { return reply }
+        guard let call = ReplyText.call(content) else {
+            throw RecordRejection("a turn that is a call holds no object with a name and arguments")
+        }
+        return Dialogue.Reply(calls: [call])
+    }
+}

@@ -1,0 +1,78 @@
+import RetortCore
+
+/// What smolagents, and Retort's own code agent, tell a model of a program or a call: `Observation:` or `Error:`, after the
+/// call's id in some versions.
+enum AgentObservation {
+    /// Whether a text in the user's place is such a report.
+    static func isOne(_ text: String) -> Bool {
+        text.prefixMatch(of: /\s*(?:Call id: [^\n]*\n)?(?:Observation:|Error:\n)/) != nil
+    }
+
+    /// What some texts report of an action.
+    /// - Returns: the observation, and whether an output and an error stood glued together.
+    static func read(_ texts: [String], of action: Action) -> (observation: Observation, isGlued: Bool) {
+        var isGlued = false
+        var shown: [String] = []
+        var outcome = Observation.Outcome.success
+        if case .unparsable(_, let reason) = action { outcome = .parseError(reason) }
+        for part in texts.flatMap({ split($0, &isGlued) }) {
+            switch part {
+            case .output(let text): shown.append(text)
+            case .error(let message):
+                shown.append(message)
+                outcome = Self.outcome(message)
+            }
+        }
+        let text = shown.filter { !$0.isEmpty }.joined(separator: "\n")
+        return (Observation(text: text, outcome: outcome), isGlued)
+    }
+
+    private enum Part {
+        case output(String)
+        case error(String)
+    }
+
+    /// Cuts a text at the calls' ids: the output of what was printed before a failure, then the error.
+    private static func split(_ text: String, _ isGlued: inout Bool) -> [Part] {
+        let cuts = text.ranges(of: /Call id: [^\n]*\n(?=Error:|Observation:)/).map(\.lowerBound)
+        if cuts.contains(where: { $0 != text.startIndex && !text[..<$0].hasSuffix("\n") }) { isGlued = true }
+        let starts = [text.startIndex] + cuts.filter { $0 != text.startIndex }
+        return zip(starts, starts.dropFirst() + [text.endIndex]).map { part(text[$0..<$1]) }
+    }
+
+    private static func part(_ text: Substring) -> Part {
+        var rest = text
+        if let id = rest.prefixMatch(of: /\s*Call id: [^\n]*\n/) { rest = rest[id.range.upperBound...] }
+        if let mark = rest.prefixMatch(of: /\s*Error:\s*/) {
+            let message = rest[mark.range.upperBound...]
+            // What follows is advice of the agent's own.
+            return .error(
+                (message.firstRange(of: "\nNow let's retry").map { message[..<$0.lowerBound] } ?? message)
+                    .trimmingBlanks)
+        }
+        if let mark = rest.prefixMatch(of: /\s*Observation:\n?/) { rest = rest[mark.range.upperBound...] }
+        return .output(output(rest))
+    }
+
+    /// What was printed, and the last value when there is one.
+    static func output(_ text: Substring) -> String {
+        var printed = text
+        if let mark = printed.prefixMatch(of: /Execution logs:\n?/) { printed = printed[mark.range.upperBound...] }
+        guard let mark = printed.ranges(of: "Last output from code snippet:\n").last else {
+            return printed.trimmingBlanks
+        }
+        let value = printed[mark.upperBound...].trimmingBlanks
+        let logs = printed[..<mark.lowerBound].trimmingBlanks
+        return value == "None" ? logs : logs.isEmpty ? value : "\(logs)\n\(value)"
+    }
+
+    /// How an action ended of which an error is told.
+    static func outcome(_ message: String) -> Observation.Outcome {
+        if message.contains(/[Cc]ode parsing|code snippet is invalid|regex pattern/) { return .parseError(message) }
+        if let error = message.firstMatch(of: /([A-Za-z_][\w.]*(?:Error|Exception|Interrupt)):?\s*([\s\S]*)/) {
+            let type = error.output.1.split(separator: ".").last.map(String.init) ?? String(error.output.1)
+            return .executionError(type: type, message: String(error.output.2))
+        }
+        return .executionError(type: "ExecutionError", message: message)
+    }
+}

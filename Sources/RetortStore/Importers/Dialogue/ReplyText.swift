@@ -1,0 +1,111 @@
+import RetortCore
+
+/// Finds what a model thought and called in its text: `<think>`, Hermes' `<tool_call>`, and the calls that smolagents tells
+/// again as `Calling tools:`.
+enum ReplyText {
+    /// The reply of a text.
+    /// - Throws: `RecordRejection` for marks of calls that hold none.
+    static func reply(_ text: String) throws(RecordRejection) -> Dialogue.Reply {
+        var reply = Dialogue.Reply()
+        let (thought, rest) = thinking(text)
+        reply.thought = thought
+        let (said, retold) = withoutRetelling(rest)
+        let (words, marked) = try withoutMarks(said)
+        reply.text = words
+        reply.calls = marked + retold
+        return reply
+    }
+
+    /// What stands in `<think>` at the beginning, and the rest.
+    static func thinking(_ text: String) -> (thought: String, rest: String) {
+        let start = text.drop { $0.isWhitespace }
+        guard start.hasPrefix("<think>"), let end = start.firstRange(of: "</think>") else { return ("", text) }
+        let thought = start[..<end.lowerBound].dropFirst("<think>".count).trimmingBlanks
+        return (thought, String(start[end.upperBound...].drop { $0.isWhitespace }))
+    }
+
+    // MARK: smolagents
+
+    /// The name under which smolagents tells a program as a call.
+    static let interpreter = "python_interpreter"
+
+    /// A text without the calls that smolagents writes behind it. A program that is told so once more stays what the text
+    /// says.
+    private static func withoutRetelling(_ text: String) -> (text: String, calls: [Dialogue.Call]) {
+        guard let mark = text.ranges(of: "Calling tools:\n[").last,
+            mark.lowerBound == text.startIndex || text[..<mark.lowerBound].hasSuffix("\n"),
+            let calls = calls(retold: String(text[mark.lowerBound...].dropFirst("Calling tools:\n".count)))
+        else { return (text, []) }
+        let words = text[..<mark.lowerBound].trimmingBlanks
+        guard !calls.isEmpty, calls.allSatisfy({ $0.name == interpreter }) else { return (words, calls) }
+        if !words.isEmpty { return (words, []) }
+        let programs = calls.compactMap { $0.arguments.string ?? $0.arguments["code"]?.string }
+        return ("<code>\n\(programs.joined(separator: "\n\n"))\n</code>", [])
+    }
+
+    private static func calls(retold text: String) -> [Dialogue.Call]? {
+        guard let list = PythonText.value(of: text.trimmingBlanks)?.array else { return nil }
+        let calls = list.compactMap { entry -> Dialogue.Call? in
+            guard let name = entry["function"]?["name"]?.string else { return nil }
+            return Dialogue.Call(
+                id: entry["id"]?.string, name: name, arguments: entry["function"]?["arguments"] ?? [:])
+        }
+        return calls.count == list.count ? calls : nil
+    }
+
+    // MARK: Hermes
+
+    private static func withoutMarks(_ text: String) throws(RecordRejection) -> (String, [Dialogue.Call]) {
+        guard text.contains("<tool_call>") else { return (text, []) }
+        var calls: [Dialogue.Call] = []
+        var words = ""
+        var rest = text[...]
+        while let open = rest.firstRange(of: "<tool_call>") {
+            words += rest[..<open.lowerBound]
+            let body = rest[open.upperBound...]
+            let close = body.firstRange(of: "</tool_call>")
+            let inner = body[..<(close?.lowerBound ?? body.endIndex)].trimmingBlanks
+            guard let call = call(inner) else {
+                throw RecordRejection("what stands in <tool_call> is no object with a name and arguments")
+            }
+            calls.append(call)
+            rest = close.map { body[$0.upperBound...] } ?? ""
+        }
+        return ((words + rest).trimmingBlanks, calls)
+    }
+
+    /// A call as JSON or as Python writes it: `{"name", "arguments"}`.
+    static func call(_ text: String) -> Dialogue.Call? {
+        guard let value = (try? ExactJSON.value(of: text)) ?? PythonText.value(of: text) else { return nil }
+        return call(value)
+    }
+
+    static func call(_ value: JSONValue) -> Dialogue.Call? {
+        guard let name = value["name"]?.words else { return nil }
+        switch value["arguments"] ?? value["parameters"] {
+        case .string(let text): return Dialogue.Call(id: value["id"]?.string, name: name, text: text)
+        case let arguments: return Dialogue.Call(id: value["id"]?.string, name: name, arguments: arguments ?? [:])
+        }
+    }
+
+    /// The results in a text: each of Hermes' `<tool_response>`, or the text as a whole.
+    static func results(_ text: String) -> [String] {
+        let pieces = text.components(between: "<tool_response>", and: "</tool_response>")
+        return pieces.isEmpty ? [text] : pieces.map(\.trimmingBlanks)
+    }
+}
+
+extension String {
+    /// What stands between marks, in order.
+    fileprivate func components(between opening: String, and closing: String) -> [Substring] {
+        var found: [Substring] = []
+        var rest = self[...]
+        while let open = rest.firstRange(of: opening),
+            let close = rest[open.upperBound...].firstRange(of: closing)
+        {
+            found.append(rest[open.upperBound..<close.lowerBound])
+            rest = rest[close.upperBound...]
+        }
+        return found
+    }
+}
