@@ -12,7 +12,7 @@ extension RunContext {
         let failed = PartialStage.table(summary.partial ?? [])
         let tables = [
             JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()),
-            BenchmarkTable.section(benchmarkAudits()), TestOverlap(self).table,
+            BenchmarkTable.section(benchmarkAudits()), try await TestOverlap(self).table,
         ]
         let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }
         try AtomicFile.write(Data(text.joined(separator: "\n").utf8), to: folder.tableFile)

@@ -19,12 +19,13 @@ struct GenerationRoutes {
         switch entry {
         case .model(let model, let adapter):
             try chat.refuse(["votes", "return_trajectory"], "'\(chat.model)' is a model; these are for agents")
-            let events = core.generate([chat.generation(adapter: adapter)], on: model, context)
-            return try await core.answer(ChatAnswer(head, chat), events, chat.settings, context)
+            let (generation, profile) = chat.generation(of: model, adapter: adapter)
+            let events = core.generate([generation], on: model, context)
+            return try await core.answer(ChatAnswer(head, chat, profile), events, chat.settings, context)
         case .agent(let agent):
             let question = try chat.question
             let rollout = agent.rollout(
-                chat.names("temperature") ? chat.settings.sampling : .greedy, chat.agent.votes ?? agent.votes)
+                chat.names("temperature") ? chat.settings.sampling(SamplingDefaults()) : .greedy, chat.agent.votes ?? agent.votes)
             let task = AgentTask(
                 id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
             let events = core.work(on: task, attempts: chat.settings.choices, with: rollout, context)
@@ -38,7 +39,7 @@ struct GenerationRoutes {
             throw APIError.invalid("'\(completion.model)' is an agent; ask it by /v1/chat/completions", param: "model")
         }
         context.notes.model(completion.model)
-        let events = core.generate(completion.generations(adapter: adapter), on: model, context)
+        let events = core.generate(completion.generations(of: model, adapter: adapter), on: model, context)
         let head = core.head("cmpl", model: completion.model)
         return try await core.answer(CompletionAnswer(head, completion), events, completion.settings, context)
     }
@@ -49,7 +50,7 @@ extension ChatRequest {
     fileprivate var question: String {
         get throws(APIError) {
             try refuse(
-                ["tools", "logprobs", "return_token_ids", "stop", "max_tokens", "max_completion_tokens"],
+                ["tools", "chat_template_kwargs", "enable_thinking", "logprobs", "return_token_ids", "stop", "max_tokens", "max_completion_tokens"],
                 "'\(model)' is an agent with tools, limits and a form of its own")
             guard settings.grammar == nil else {
                 throw .unsupported("response_format", "'\(model)' is an agent, whose answers are as it gives them")
