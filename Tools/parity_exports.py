@@ -39,11 +39,15 @@ def compare_one(name, source, target, texts, file, check):
     check(f"export of {name}: golden fixture", done.returncode, 0)
     if done.returncode:
         print(done.stdout[-500:], done.stderr[-500:])
+    compare_tokens(f"export of {name}", source, target, texts, file, check)
+
+
+def compare_tokens(name, source, target, texts, file, check):
     tokenizer = AutoTokenizer.from_pretrained(target)
     found = [json.loads(line) for line in retort("tokenize", source, "--lines", file)[0].splitlines()]
     right = tokenizer(texts, add_special_tokens=False)["input_ids"]
     differing = [text for text, a, b in zip(texts, found, right) if a != b]
-    check(f"export of {name}: AutoTokenizer, {len(texts)} texts that differ", len(differing), 0)
+    check(f"{name}: AutoTokenizer, {len(texts)} texts that differ", len(differing), 0)
     for text in differing[:2]:
         print("     ", json.dumps(text))
 
@@ -56,6 +60,8 @@ def compare(folder, check):
     file = folder / "texts.jsonl"
     file.write_text("".join(json.dumps(text) + "\n" for text in texts))
     for name in ("1m", "3m"):
+        seedling = ROOT / "seedlings" / name
+        compare_tokens(f"seedling {name} itself", seedling, seedling, texts, file, check)
         compare_one(f"seedling {name}", ROOT / "seedlings" / name, folder / name, texts, file, check)
     for kind, own in KINDS.items():
         made(folder / f"{kind}-source", kind, own)

@@ -55,6 +55,13 @@ struct ForkPatience {
 }
 
 extension ProcessFacts {
+    /// How long the process has been ready to run without a processor, in seconds; 0 where the kernel does not tell.
+    var waited: Double {
+        let text = try? String(contentsOfFile: "/proc/\(pid)/schedstat", encoding: .utf8)
+        let nanoseconds = text?.split(separator: " ").dropFirst().first.flatMap { Double($0) }
+        return (nanoseconds ?? 0) / 1e9
+    }
+
     /// Whether the process runs or waits for the processor or a disk, and its processor time; nil when it is gone.
     var times: (isAtWork: Bool, seconds: Double)? {
         guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
