@@ -29,16 +29,21 @@ struct CallFormTests {
     private static let all = "{% for c in m.tool_calls %}"
     private static let forms: [(String, ToolCallForm?)] = [
         (
-            all + #"<tool_call>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}</tool_call>{% endfor %}"#,
+            all
+                + #"<tool_call>{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}</tool_call>{% endfor %}"#,
             .tagged
         ),
         (
             #"{"name": "{{ m.tool_calls[0].function.name }}", "parameters": {{ m.tool_calls[0].function.arguments | tojson }}}"#,
             .parameters
         ),
-        (#"<|python_tag|>{{ {"name": m.tool_calls[0].function.name, "parameters": {"k6": "v7w"}} | tojson }}"#, .parameters),
         (
-            all + #"<function={{ c.function.name }}>{{ c.function.arguments | tojson }}</function>{% endfor %}"#, .function
+            #"<|python_tag|>{{ {"name": m.tool_calls[0].function.name, "parameters": {"k6": "v7w"}} | tojson }}"#,
+            .parameters
+        ),
+        (
+            all + #"<function={{ c.function.name }}>{{ c.function.arguments | tojson }}</function>{% endfor %}"#,
+            .function
         ),
         (
             #"[TOOL_CALLS][{% for c in m.tool_calls %}{% if c.id | length != 9 %}{{ raise_exception('9') }}{% endif %}"#
@@ -47,7 +52,8 @@ struct CallFormTests {
         ),
         (all + "[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ c.function.arguments | tojson }}{% endfor %}", .named),
         (
-            all + #"<|tool_call|>[{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}]<|/tool_call|>{% endfor %}"#,
+            all
+                + #"<|tool_call|>[{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}]<|/tool_call|>{% endfor %}"#,
             .piped
         ),
         (
@@ -55,7 +61,8 @@ struct CallFormTests {
             .object
         ),
         (
-            all + "```json\n{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}\n```{% endfor %}",
+            all
+                + "```json\n{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}\n```{% endfor %}",
             .fenced
         ),
         (all + "call {{ c.function.name }} with {{ c.function.arguments.k6 }}{% endfor %}", nil),
@@ -113,7 +120,9 @@ struct CallFormTests {
         }
         _ = try qwen.told(#"{"reasoning_effort": "", "other": false, "more": null}"#)
         let turns = try TurnTemplate(tokenizer)
-        #expect(throws: ChatTemplateError.arguments("enable_thinking")) { try turns.told(#"{"enable_thinking": true}"#) }
+        #expect(throws: ChatTemplateError.arguments("enable_thinking")) {
+            try turns.told(#"{"enable_thinking": true}"#)
+        }
         _ = try turns.told(#"{"enable_thinking": false}"#)
         #expect(throws: ChatTemplateError.self) { try turns.told("[1]") }
         // With tools, too.

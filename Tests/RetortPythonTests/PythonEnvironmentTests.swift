@@ -1,7 +1,8 @@
 import Foundation
 import RetortCore
-@testable import RetortPython
 import Testing
+
+@testable import RetortPython
 
 /// Answers with its query in capitals, and refuses the query `bad`.
 private struct ShoutTool: Tool {

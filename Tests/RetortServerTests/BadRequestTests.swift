@@ -120,7 +120,9 @@ struct BadRequestTests {
             // Values that change nothing are taken.
             let fine: [String: JSONValue] = [
                 "n": 1, "presence_penalty": 0, "logit_bias": [:], "response_format": ["type": "text"], "user": "me",
-                "stop": .null, "tools": [], "enable_thinking": false, "chat_template_kwargs": ["enable_thinking": false], "tool_choice": "auto", "max_completion_tokens": 4, "seed": -3,
+                "stop": .null, "tools": [], "enable_thinking": false,
+                "chat_template_kwargs": ["enable_thinking": false], "tool_choice": "auto", "max_completion_tokens": 4,
+                "seed": -3,
             ]
             #expect(try await server.chat("hi", fine).status == 200)
         }

@@ -101,7 +101,8 @@ struct ReplyProfileTests {
     func arguments() async throws {
         try await serve("x", ReplyProfile()) { server, model in
             _ = try await ask(
-                server, ["chat_template_kwargs": ["enable_thinking": false, "style": "short"], "enable_thinking": true])
+                server,
+                ["chat_template_kwargs": ["enable_thinking": false, "style": "short"], "enable_thinking": true])
             let told = try JSONTree.parse(Array(try #require(model.requests.first?.templateArguments).utf8))
             #expect(told["style"]?.string == "short")
             let call: JSONValue = [

@@ -14,7 +14,8 @@ struct ToolCallTests {
         let (text, read) = reader.read(written)
         #expect(text == "I look.")
         #expect(read == [.init(name: "search", arguments: #"{"z": 1, "a": [true]}"#)])
-        let calls = #"[{"id": "1", "type": "function", "function": {"name": "search", "arguments": {"z": 1, "a": [true]}}}]"#
+        let calls =
+            #"[{"id": "1", "type": "function", "function": {"name": "search", "arguments": {"z": 1, "a": [true]}}}]"#
         let sent = Message(role: .assistant, spans: [.init("I look.")], details: .init(calls: calls))
         #expect(sent.withCallsAsText.text == written)
     }

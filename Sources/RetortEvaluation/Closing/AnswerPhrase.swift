@@ -65,7 +65,8 @@ struct AnswerPhrase {
 
     private static let nouns: [(word: [Character], isFinal: Bool)] = [
         (Array("final result"), true), (Array("final value"), true), (Array("final total"), true),
-        (Array("correct option"), false), (Array("correct choice"), false), (Array("answers"), false), (Array("answer"), false), (Array("ans"), false),
+        (Array("correct option"), false), (Array("correct choice"), false), (Array("answers"), false),
+        (Array("answer"), false), (Array("ans"), false),
     ]
     private static let verbs: Set<String> = ["is", "are", "was", "equals", "becomes", "be"]
     /// Before `answer`, these make it a verb, or another's answer.

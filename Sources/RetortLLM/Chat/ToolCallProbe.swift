@@ -27,7 +27,8 @@ struct ToolCallProbe {
                 text[start.upperBound...].contains(Self.argument)
             else { continue }
             let prompt = try? render([question], true, tools)
-            let turn = prompt.flatMap { text.hasPrefix($0) ? text.dropFirst($0.count) : nil } ?? text[start.upperBound...]
+            let turn =
+                prompt.flatMap { text.hasPrefix($0) ? text.dropFirst($0.count) : nil } ?? text[start.upperBound...]
             (writesCalls, form) = (true, Self.form(of: turn))
             return
         }
@@ -37,7 +38,8 @@ struct ToolCallProbe {
     private static func form(of turn: Substring) -> ToolCallForm? {
         let isJSON = turn.contains("\"name\"") && turn.contains("\"\(name)\"")
         let key: ToolCallForm? =
-            !isJSON ? nil : turn.contains("\"arguments\"") ? .object : turn.contains("\"parameters\"") ? .parameters : nil
+            !isJSON
+            ? nil : turn.contains("\"arguments\"") ? .object : turn.contains("\"parameters\"") ? .parameters : nil
         if turn.contains(ToolCallText.opening) { return key == .object ? .tagged : nil }
         if turn.contains("<|tool_call|>") { return key == nil ? nil : .piped }
         if turn.contains("[TOOL_CALLS]") {

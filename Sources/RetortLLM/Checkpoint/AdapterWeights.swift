@@ -263,7 +263,8 @@ struct AdapterWeights {
         let name = stray.hasPrefix(Self.prefix) ? String(stray.dropFirst(Self.prefix.count)) : stray
         switch true {
         case name.hasSuffix("lora_B.bias"):
-            throw CheckpointError.unsupported(file: file.path, "'\(stray)', which belongs to no bias of the base model,")
+            throw CheckpointError.unsupported(
+                file: file.path, "'\(stray)', which belongs to no bias of the base model,")
         case name.contains("lora_"):
             throw CheckpointError.malformed(file: file.path, "'\(stray)' fits no projection of the base model")
         case name.contains("trainable_tokens_delta"):

@@ -30,7 +30,8 @@ final class ProgramClock: Sendable {
     ///   - waited: how long the program has been waiting for a processor, since it was born, in seconds.
     init(
         seconds: Double, unless isUnheard: @escaping @Sendable () -> Bool,
-        waited: @escaping @Sendable () -> Double = { 0 }, longest: Double? = nil, _ expire: @escaping @Sendable () -> Void
+        waited: @escaping @Sendable () -> Double = { 0 }, longest: Double? = nil,
+        _ expire: @escaping @Sendable () -> Void
     ) {
         state = Mutex(State(left: seconds))
         self.isUnheard = isUnheard

@@ -56,8 +56,10 @@ struct ToolCallReader: Sendable {
     private func starts(in text: String) -> [String.Index] {
         let first = text.firstIndex { !$0.isWhitespace }
         var found = marks.flatMap { mark in
-            text.ranges(of: mark).filter { mark != Self.fence || mayHoldCall(text, $0, isFirst: $0.lowerBound == first) }
-                .map(\.lowerBound)
+            text.ranges(of: mark).filter {
+                mark != Self.fence || mayHoldCall(text, $0, isFirst: $0.lowerBound == first)
+            }
+            .map(\.lowerBound)
         }
         if let first, "{[".contains(text[first]),
             !text[first...].hasPrefix(Self.mistral)

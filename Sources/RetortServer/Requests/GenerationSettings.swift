@@ -94,7 +94,8 @@ struct GenerationSettings {
     /// A request of the model with these settings.
     func request(report: TokenReport) -> GenerationRequest {
         GenerationRequest(
-            messages: [], samples: choices, sampling: sampling(SamplingDefaults()), stops: stops, maximumTokens: maximumTokens,
+            messages: [], samples: choices, sampling: sampling(SamplingDefaults()), stops: stops,
+            maximumTokens: maximumTokens,
             report: report == .none && returnsTokens ? .ids : report, grammar: grammar)
     }
 }

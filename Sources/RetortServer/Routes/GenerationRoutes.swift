@@ -25,7 +25,8 @@ struct GenerationRoutes {
         case .agent(let agent):
             let question = try chat.question
             let rollout = agent.rollout(
-                chat.names("temperature") ? chat.settings.sampling(SamplingDefaults()) : .greedy, chat.agent.votes ?? agent.votes)
+                chat.names("temperature") ? chat.settings.sampling(SamplingDefaults()) : .greedy,
+                chat.agent.votes ?? agent.votes)
             let task = AgentTask(
                 id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
             let events = core.work(on: task, attempts: chat.settings.choices, with: rollout, context)
@@ -50,7 +51,10 @@ extension ChatRequest {
     fileprivate var question: String {
         get throws(APIError) {
             try refuse(
-                ["tools", "chat_template_kwargs", "enable_thinking", "logprobs", "return_token_ids", "stop", "max_tokens", "max_completion_tokens"],
+                [
+                    "tools", "chat_template_kwargs", "enable_thinking", "logprobs", "return_token_ids", "stop",
+                    "max_tokens", "max_completion_tokens",
+                ],
                 "'\(model)' is an agent with tools, limits and a form of its own")
             guard settings.grammar == nil else {
                 throw .unsupported("response_format", "'\(model)' is an agent, whose answers are as it gives them")
