@@ -93,7 +93,7 @@ let package = Package(
         + modules.map {
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
-                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"]][$0.name] ?? [])
+                exclude: ["RetortLLM": ["Templates", "Configurations"], "RetortCore": ["Fixtures"]][$0.name] ?? [])
         } + [
             .executableTarget(
                 name: "retort",

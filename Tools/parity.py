@@ -13,39 +13,22 @@ what llama.cpp makes of exported files. Ends with code 1 when anything differs.
 """
 import json
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, CONFIG_MAPPING, Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 import parity_adapters
+import parity_checks
 import parity_configurations
 import parity_exports
 import parity_gguf
 import parity_templates
 import parity_tokenizers
+from parity_checks import retort
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RETORT = ROOT / ".build/release/retort"
-TOKENIZER = ROOT / "seedlings/tokenizer"
-failures = []
-
-
-def check(name, value, limit):
-    good = value <= limit
-    print(f"{'ok  ' if good else 'FAIL'}  {name}: {value:.3g} (limit {limit:g})")
-    if not good:
-        failures.append(name)
-
-
-def retort(*arguments):
-    done = subprocess.run([str(RETORT), *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"retort {' '.join(map(str, arguments))}\n{done.stderr}")
-    return done.stdout
+check = parity_checks.Checks()
 
 
 def checkpoint(folder, seed, tied, heads, key_heads, dtype):
@@ -61,8 +44,7 @@ def checkpoint(folder, seed, tied, heads, key_heads, dtype):
             if name.endswith("bias"):
                 parameter.normal_(0, 0.2)
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / name).write_bytes((TOKENIZER / name).read_bytes())
+    parity_checks.save_tokenizer(folder)
     return model
 
 
@@ -79,7 +61,7 @@ def compare_models(folder):
                     expected = model(ids).logits[0].float()
                     greedy = model.generate(ids, max_new_tokens=24, do_sample=False, eos_token_id=None, pad_token_id=0)
                 found = json.loads(
-                    retort("logits", target, "--ids", text, "--tokens", 24, "--dtype", str(dtype)[6:])
+                    retort("logits", target, "--ids", text, "--tokens", 24, "--dtype", str(dtype)[6:])[0]
                 )
                 logits = torch.tensor(found["logits"])
                 if dtype == torch.float32:
@@ -94,11 +76,6 @@ def compare_models(folder):
                     check(f"rounding error against transformers', {name}", ours / theirs, 1.25)
 
 
-SMALL = dict(
-    vocab_size=3072, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4,
-    num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.2, attn_implementation="eager",
-    pad_token_id=0, bos_token_id=1, eos_token_id=2,
-)
 LLAMA3 = dict(
     rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=32,
@@ -141,23 +118,15 @@ FAMILIES = {
 
 
 def compare_families(folder):
-    ids = torch.randint(3, 3000, (1, 40), generator=torch.Generator().manual_seed(4))
+    ids = parity_checks.random_ids(40)
     text = ",".join(map(str, ids[0].tolist()))
     for name, (kind, own) in FAMILIES.items():
-        torch.manual_seed(13)
-        model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**{**SMALL, **own})).float().eval()
-        with torch.no_grad():
-            for key, parameter in model.named_parameters():
-                if key.endswith(("bias", "norm.weight")):
-                    parameter.add_(torch.randn_like(parameter) * 0.2)
         target = folder / name.replace(" ", "-")
-        model.save_pretrained(target)
-        for file in ("tokenizer.json", "tokenizer_config.json"):
-            (target / file).write_bytes((TOKENIZER / file).read_bytes())
+        model = parity_checks.random_checkpoint(target, kind, own)
         with torch.no_grad():
             expected = model(ids).logits[0]
             greedy = model.generate(ids, max_new_tokens=24, do_sample=False, eos_token_id=None, pad_token_id=0)
-        found = json.loads(retort("logits", target, "--ids", text, "--tokens", 24))
+        found = json.loads(retort("logits", target, "--ids", text, "--tokens", 24)[0])
         logits = torch.tensor(found["logits"])
         check(f"logits, {name}", (logits - expected).abs().max().item() / expected.abs().max().item(), 1e-4)
         if "dynamic" in name:
@@ -183,7 +152,7 @@ def compare_lora(folder):
     loss = adapted(ids, labels=ids).loss
     loss.backward()
     found = json.loads(
-        retort("logits", base, "--ids", ",".join(map(str, ids[0].tolist())), "--lora", folder / "lora")
+        retort("logits", base, "--ids", ",".join(map(str, ids[0].tolist())), "--lora", folder / "lora")[0]
     )
     check("LoRA loss", abs(found["loss"] - loss.item()), 1e-4)
     worst = 0.0
@@ -196,6 +165,7 @@ def compare_lora(folder):
     check("LoRA gradients, largest difference", worst, 1e-4)
 
 
+parity_checks.quiet()
 with tempfile.TemporaryDirectory() as scratch:
     scratch = pathlib.Path(scratch)
     compare_models(scratch)
@@ -207,4 +177,4 @@ with tempfile.TemporaryDirectory() as scratch:
     parity_tokenizers.compare(scratch, check)
     parity_templates.compare(scratch, check)
     parity_gguf.compare(scratch, check)
-sys.exit(f"{len(failures)} comparisons failed" if failures else 0)
+check.end()

@@ -5,25 +5,15 @@ Each adapter is trained a little, saved by PEFT and opened again by PEFT over th
 same scores, or refuse the folder by name: none may load as something else.
 """
 import json
-import pathlib
-import subprocess
-import sys
-import tempfile
-import warnings
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, CONFIG_MAPPING
+from transformers import AutoModelForCausalLM
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RETORT = ROOT / ".build/release/retort"
-TOKENIZER = ROOT / "seedlings/tokenizer"
-IDS = torch.randint(3, 3000, (1, 32), generator=torch.Generator().manual_seed(4))
-SMALL = dict(
-    vocab_size=3072, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
-    num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.2, attn_implementation="eager",
-    pad_token_id=0, bos_token_id=1, eos_token_id=2,
-)
+import parity_checks
+from parity_checks import difference, scores
+
+IDS = parity_checks.random_ids(32)
 ATTENTION = ["q_proj", "v_proj"]
 # What Retort must load; anything else may be refused, by name.
 LOADED = {
@@ -70,18 +60,6 @@ OTHERS = {
 }
 
 
-def base_model(folder, kind, **own):
-    torch.manual_seed(11)
-    model = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**{**SMALL, **own})).float().eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(("bias", "norm.weight")):
-                parameter.add_(torch.randn_like(parameter) * 0.2)
-    model.save_pretrained(folder)
-    for file in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / file).write_bytes((TOKENIZER / file).read_bytes())
-
-
 def opened(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
@@ -103,28 +81,19 @@ def expected(base, adapter):
         return PeftModel.from_pretrained(opened(base), adapter).eval()(IDS).logits[0]
 
 
-def outcome(adapter):
-    """Retort's scores, or its refusal."""
-    done = subprocess.run(
-        [str(RETORT), "logits", str(adapter), "--ids", ",".join(map(str, IDS[0].tolist()))], capture_output=True, text=True)
-    if done.returncode:
-        return None, done.stderr.strip().splitlines()[-1]
-    return torch.tensor(json.loads(done.stdout)["logits"]), None
-
-
 def compare_one(name, base, target, settings, must_load, check):
     try:
         trained(base, target, settings)
-        scores = expected(base, target)
+        right = expected(base, target)
     except Exception as error:  # PEFT itself cannot do it
         print(f"      {name}: not in PEFT ({str(error)[:90]})")
         return
-    found, refusal = outcome(target)
+    found, refusal = scores(target, IDS)
     if refusal is not None:
         named = "not supported" in refusal or "not known" in refusal
         check(f"adapter {name}: refused ({refusal.split(': ', 1)[-1][:90]})", 0 if named and not must_load else 1, 0)
         return
-    check(f"adapter {name}: scores", (found - scores).abs().max().item() / scores.abs().max().item(), 1e-4)
+    check(f"adapter {name}: scores", difference(found, right), 1e-4)
 
 
 def narrowed(base, target, check):
@@ -134,7 +103,7 @@ def narrowed(base, target, check):
     fields = json.loads(file.read_text())
     fields["target_modules"] = ["q_proj"]
     file.write_text(json.dumps(fields))
-    _, refusal = outcome(target)
+    _, refusal = scores(target, IDS)
     check("adapter with target_modules narrower than what is stored: refused", 0 if refusal and "v_proj" in refusal else 1, 0)
 
 
@@ -150,7 +119,7 @@ def keys(base, target, check):
             if fields.get(key) == value:
                 continue
             file.write_text(json.dumps({**fields, key: value}))
-            found, refusal = outcome(target)
+            found, refusal = scores(target, IDS)
             if refusal is not None:
                 continue
             try:
@@ -158,7 +127,7 @@ def keys(base, target, check):
             except Exception:
                 # PEFT refuses it; to go on as if it were not there is right only where it changes nothing.
                 right = plain
-            if (found - right).abs().max().item() / right.abs().max().item() > 1e-4:
+            if difference(found, right) > 1e-4:
                 silent.append(f"{key}={value}")
     file.write_text(json.dumps(fields))
     print("     ", *silent)
@@ -166,14 +135,14 @@ def keys(base, target, check):
 
 
 def compare(folder, check):
-    warnings.filterwarnings("ignore")
+    parity_checks.quiet()
     folder = folder / "adapters"
     for kind, own in (
         ("qwen2", dict(tie_word_embeddings=True)), ("llama", dict(tie_word_embeddings=False, attention_bias=True)),
         ("gemma3_text", dict(head_dim=16, sliding_window=16)),
     ):
         base = folder / kind
-        base_model(base, kind, **own)
+        parity_checks.random_checkpoint(base, kind, {"num_hidden_layers": 3, **own}, seed=11)
         for must_load, group in ((True, LOADED), (False, OTHERS)):
             for name, settings in group.items():
                 target = folder / f"{kind} {name}".replace(" ", "-").replace(":", "")
@@ -183,13 +152,4 @@ def compare(folder, check):
 
 
 if __name__ == "__main__":
-    failed = []
-
-    def check(name, value, limit):
-        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value:.3g}", flush=True)
-        if not value <= limit:
-            failed.append(name)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        compare(pathlib.Path(scratch), check)
-    sys.exit(f"{len(failed)} comparisons failed: {failed}" if failed else 0)
+    parity_checks.main(compare)

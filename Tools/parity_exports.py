@@ -1,24 +1,16 @@
 #!/usr/bin/env python3
 """Exports checkpoints as folders and opens them with transformers' Auto classes: tokens, chats, scores, ends of texts."""
 import json
-import pathlib
 import subprocess
 import sys
-import tempfile
 
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, CONFIG_MAPPING
+from transformers import AutoTokenizer
 
+import parity_checks
 import parity_tokenizers
+from parity_checks import ROOT, TOKENIZER, retort
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RETORT = ROOT / ".build/release/retort"
-TOKENIZER = ROOT / "seedlings/tokenizer"
-SMALL = dict(
-    vocab_size=3080, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-    num_key_value_heads=2, max_position_embeddings=512, initializer_range=0.2, pad_token_id=0, bos_token_id=1,
-    eos_token_id=2,
-)
+SETTINGS = dict(vocab_size=3080, num_hidden_layers=2, max_position_embeddings=512)
 KINDS = {
     "qwen2": {}, "qwen3": dict(head_dim=16), "llama": {}, "mistral": {}, "gemma2": dict(head_dim=16),
     "gemma3_text": dict(head_dim=16), "phi3": {},
@@ -29,17 +21,9 @@ CLASSES = {
 }
 
 
-def retort(*arguments):
-    done = subprocess.run([str(RETORT), *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"retort {' '.join(map(str, arguments))}\n{done.stderr}")
-    return done.stdout
-
-
 def made(folder, kind, own):
     """A family's checkpoint whose tokenizer files name the class that its published ones do, and declare more tokens."""
-    torch.manual_seed(3)
-    AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**{**SMALL, **own})).float().save_pretrained(folder)
+    parity_checks.random_model(kind, {**SETTINGS, **own}, seed=3).save_pretrained(folder)
     (folder / "tokenizer.json").write_bytes((TOKENIZER / "tokenizer.json").read_bytes())
     config = json.loads((TOKENIZER / "tokenizer_config.json").read_text())
     config["tokenizer_class"] = CLASSES[kind]
@@ -55,22 +39,29 @@ def compare_one(name, source, target, texts, file, check):
     check(f"export of {name}: golden fixture", done.returncode, 0)
     if done.returncode:
         print(done.stdout[-500:], done.stderr[-500:])
+    compare_tokens(f"export of {name}", source, target, texts, file, check)
+
+
+def compare_tokens(name, source, target, texts, file, check):
     tokenizer = AutoTokenizer.from_pretrained(target)
-    found = [json.loads(line) for line in retort("tokenize", source, "--lines", file).splitlines()]
+    found = [json.loads(line) for line in retort("tokenize", source, "--lines", file)[0].splitlines()]
     right = tokenizer(texts, add_special_tokens=False)["input_ids"]
     differing = [text for text, a, b in zip(texts, found, right) if a != b]
-    check(f"export of {name}: AutoTokenizer, {len(texts)} texts that differ", len(differing), 0)
+    check(f"{name}: AutoTokenizer, {len(texts)} texts that differ", len(differing), 0)
     for text in differing[:2]:
         print("     ", json.dumps(text))
 
 
 def compare(folder, check):
+    parity_checks.quiet()
     folder = folder / "exports"
     folder.mkdir()
     texts = ["1234 x", "a<tool> b<plain>c", *parity_tokenizers.lines(1000)]
     file = folder / "texts.jsonl"
     file.write_text("".join(json.dumps(text) + "\n" for text in texts))
     for name in ("1m", "3m"):
+        seedling = ROOT / "seedlings" / name
+        compare_tokens(f"seedling {name} itself", seedling, seedling, texts, file, check)
         compare_one(f"seedling {name}", ROOT / "seedlings" / name, folder / name, texts, file, check)
     for kind, own in KINDS.items():
         made(folder / f"{kind}-source", kind, own)
@@ -78,13 +69,4 @@ def compare(folder, check):
 
 
 if __name__ == "__main__":
-    failed = []
-
-    def check(name, value, limit):
-        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value}", flush=True)
-        if value > limit:
-            failed.append(name)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        compare(pathlib.Path(scratch), check)
-    sys.exit(f"{len(failed)} comparisons failed" if failed else 0)
+    parity_checks.main(compare)

@@ -24,7 +24,6 @@ import random
 import re
 import subprocess
 import sys
-import tempfile
 import unicodedata
 
 import llama_cpp
@@ -35,7 +34,9 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processo
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from transformers.convert_slow_tokenizer import generate_merges
 
+import parity_checks
 import parity_tokenizers
+from parity_checks import retort
 
 # The largest difference of a score, as a share of the scores' range at that place.
 LIMITS = {"f32": 0.003, "f16": 0.005, "bf16": 0.02, "q8_0": 0.08}
@@ -205,13 +206,6 @@ def checkpoint(folder, name):
     return made, model
 
 
-def retort(*arguments):
-    done = subprocess.run([str(parity_tokenizers.RETORT), *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"retort {' '.join(map(str, arguments))}\n{done.stderr}")
-    return done.stdout, done.stderr
-
-
 # Comparisons
 
 @llama_cpp.llama_log_callback
@@ -315,7 +309,7 @@ def compare_family(folder, name, check):
             print(remarks, end="")
             compare_tokens(name, FAMILIES[name][2], folder, loaded, check)
         compare_scores(name, precision, loaded, ids, expected, answer["continuation"], check)
-        verify = parity_tokenizers.ROOT / "Tools/verify_export.py"
+        verify = parity_checks.ROOT / "Tools/verify_export.py"
         done = subprocess.run([sys.executable, str(verify), str(file)], capture_output=True, text=True)
         check(f"GGUF {name} {precision}: golden fixture, that is refused", done.returncode, 0)
         if done.returncode:
@@ -330,13 +324,4 @@ def compare(folder, check, only=None):
 
 
 if __name__ == "__main__":
-    failed = []
-
-    def report(name, value, limit):
-        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value:.3g} (limit {limit:g})")
-        if not value <= limit:
-            failed.append(name)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        compare(pathlib.Path(scratch), report, sys.argv[1:])
-    sys.exit(f"{len(failed)} comparisons failed" if failed else 0)
+    parity_checks.main(compare, sys.argv[1:])

@@ -2,18 +2,16 @@
 """Compares Retort's chat templates with transformers': text and token ids of many chats through every template in
 Tests/RetortLLMTests/Templates."""
 import json
-import pathlib
 import subprocess
-import sys
-import tempfile
 
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RETORT = ROOT / ".build/release/retort"
+import parity_checks
+from parity_checks import RETORT, ROOT
+
 TEMPLATES = ROOT / "Tests/RetortLLMTests/Templates"
-TOKENIZER = ROOT / "seedlings/tokenizer/tokenizer.json"
+TOKENIZER = parity_checks.TOKENIZER / "tokenizer.json"
 # Text tokens and the tokens that end a text; only what a template itself writes may be one.
 SPECIALS = {
     "like-llama-2": ["<s>", "</s>"],
@@ -122,13 +120,4 @@ def compare(scratch, check):
 
 
 if __name__ == "__main__":
-    failed = []
-
-    def check(name, value, limit):
-        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value}")
-        if value > limit:
-            failed.append(name)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        compare(pathlib.Path(scratch), check)
-    sys.exit(f"{len(failed)} comparisons failed" if failed else 0)
+    parity_checks.main(compare)

@@ -5,17 +5,12 @@ The definitions are trained here in the way of each family: GPT-2, Qwen2, Llama 
 Llama 2 (both ways of writing it), Gemma and Phi-3 in SentencePiece's manner, BERT in pieces of words.
 """
 import json
-import pathlib
 import random
-import subprocess
-import sys
-import tempfile
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-RETORT = ROOT / ".build/release/retort"
-TOKENIZER = ROOT / "seedlings/tokenizer"
+import parity_checks
+from parity_checks import TOKENIZER
 
 WORDS = (
     "the river café naïve Zürich 北京市 東京都 你好世界 مرحبا ١٢٣ हिन्दी १२३ Привет 안녕하세요 👩‍👩‍👧 😀🎉 I'm you're WE'LL "
@@ -115,10 +110,7 @@ def frame(name, tokenizer):
 
 
 def retort(*arguments):
-    done = subprocess.run([str(RETORT), *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"retort {' '.join(map(str, arguments))}\n{done.stderr}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in parity_checks.retort(*arguments)[0].splitlines()]
 
 
 def compare(folder, check):
@@ -153,13 +145,4 @@ def report(name, found, expected, texts, check):
 
 
 if __name__ == "__main__":
-    failed = []
-
-    def check(name, value, limit):
-        print(f"{'ok  ' if value <= limit else 'FAIL'}  {name}: {value}")
-        if value > limit:
-            failed.append(name)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        compare(pathlib.Path(scratch), check)
-    sys.exit(f"{len(failed)} comparisons failed" if failed else 0)
+    parity_checks.main(compare)

@@ -29,6 +29,7 @@ public final class Budget: Sendable {
     /// What the model asks; nil when nobody said.
     public let price: Price?
     private let usage: Mutex<Usage>
+    private let guessed = Mutex(Usage())
     private let record: @Sendable (Usage) throws -> Void
 
     /// - Parameters:
@@ -50,6 +51,9 @@ public final class Budget: Sendable {
     /// All that was spent.
     public var spent: Usage { usage.withLock { $0 } }
 
+    /// What of that is an estimate by length, because nobody told the figures.
+    public var estimated: Usage { guessed.withLock { $0 } }
+
     /// What was spent, in money; nil when the price is not known.
     public var cost: Double? { price?.cost(spent) }
 
@@ -63,13 +67,25 @@ public final class Budget: Sendable {
         }
     }
 
-    func add(_ completions: [Completion], from model: String) throws {
-        let total = completions.reduce(Usage()) { $0 + $1.usage }
+    /// Counts what a request took. Where the server does not tell, lengths do, rather too much than too little.
+    /// - Parameter unfinished: text of samples that came and did not end.
+    func add(_ completions: [Completion], unfinished: String = "", of request: GenerationRequest) throws {
+        let told = completions.reduce(Usage()) { $0 + $1.usage }
+        var total = told
+        let written = completions.map(\.text.utf8.count).reduce(0, +)
+        if told.promptTokens == 0 { total.promptTokens = Self.tokens(request.promptBytes) }
+        if told.completionTokens == 0 { total.completionTokens = Self.tokens(written) }
+        total.completionTokens += Self.tokens(unfinished.utf8.count)
+        let guess = Usage(
+            promptTokens: total.promptTokens - told.promptTokens,
+            completionTokens: total.completionTokens - told.completionTokens)
+        guessed.withLock { $0 = $0 + guess }
         usage.withLock { $0 = $0 + total }
         try record(total)
-        let isLimited = tokens != nil || money != nil
-        guard !isLimited || total.promptTokens > 0 else { throw BudgetError.unmetered(model: model) }
     }
+
+    /// A token has three bytes or more in the texts of most tokenizers and languages.
+    private static func tokens(_ bytes: Int) -> Int { (bytes + 2) / 3 }
 
     /// Two decimals, more for small amounts.
     public static func amount(_ value: Double) -> String {
@@ -98,17 +114,30 @@ public struct BudgetedModel: LanguageModel {
         AsyncThrowingStream { continuation in
             let work = Task {
                 var completions: [Completion] = []
+                // By sample, of those that have not ended.
+                var texts: [Int: String] = [:]
                 do {
                     try budget.check()
                     for try await event in inner.stream(request) {
-                        if case .finished(_, let completion) = event { completions.append(completion) }
+                        switch event {
+                        case .text(let sample, let text): texts[sample, default: ""] += text
+                        case .token: break
+                        case .finished(let sample, let completion):
+                            texts[sample] = nil
+                            completions.append(completion)
+                        }
                         continuation.yield(event)
                     }
-                    try budget.add(completions, from: identity)
+                    // A stream whose reader is cancelled just ends.
+                    try Task.checkCancellation()
+                    try budget.add(completions, of: request)
                     continuation.finish()
                 } catch {
-                    // Samples that came before others failed, or before the request was cancelled, are paid.
-                    if !completions.isEmpty { try? budget.add(completions, from: identity) }
+                    // What came before others failed, or before the request was cancelled, is paid.
+                    let unfinished = texts.sorted { $0.key < $1.key }.map(\.value).joined()
+                    if !completions.isEmpty || !unfinished.isEmpty {
+                        try? budget.add(completions, unfinished: unfinished, of: request)
+                    }
                     continuation.finish(throwing: error)
                 }
             }
@@ -120,8 +149,21 @@ public struct BudgetedModel: LanguageModel {
     public func complete(_ request: GenerationRequest) async throws -> [Completion] {
         try budget.check()
         let completions = try await inner.complete(request)
-        try budget.add(completions, from: identity)
+        try budget.add(completions, of: request)
         return completions
+    }
+}
+
+extension GenerationRequest {
+    /// The length of what the model reads, without the chat template's own words.
+    fileprivate var promptBytes: Int {
+        switch plain {
+        case .text(let text): return text.utf8.count
+        case .tokens(let ids): return ids.count * 3
+        case nil: break
+        }
+        let said = messages.map { $0.withCallsAsText.text.utf8.count }.reduce(0, +)
+        return said + prefill.utf8.count + (tools?.utf8.count ?? 0)
     }
 }
 
@@ -131,8 +173,6 @@ public enum BudgetError: RunHalting, CustomStringConvertible, Equatable {
     case spent(String)
     /// Money is limited and nobody said what the model asks.
     case unknownPrice(model: String)
-    /// A limit is set and the server counts no tokens.
-    case unmetered(model: String)
 
     /// Every task would meet it.
     public var haltsRun: Bool { true }
@@ -144,9 +184,6 @@ public enum BudgetError: RunHalting, CustomStringConvertible, Equatable {
         case .unknownPrice(let model):
             "money is limited but the price of '\(model)' is not known; "
                 + "add it to 'teacher.prices' as {input: …, output: …} for a million tokens"
-        case .unmetered(let model):
-            "the server of '\(model)' does not tell how many tokens it used, so no budget can be kept; "
-                + "take 'teacher.budget' away or use another server"
         }
     }
 }

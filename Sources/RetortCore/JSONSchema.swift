@@ -29,12 +29,16 @@ public indirect enum JSONSchema: Sendable, Hashable {
 
     /// Bounds of a number.
     public struct NumberRange: Sendable, Hashable {
+        /// The smallest number; nil is no limit.
         public var minimum: Double?
+        /// The largest number; nil is no limit.
         public var maximum: Double?
         /// Whether the minimum itself is left out.
         public var excludesMinimum = false
+        /// Whether the maximum itself is left out.
         public var excludesMaximum = false
 
+        /// All numbers between two limits. A limit that is not there leaves nothing out.
         public init(
             minimum: Double? = nil, maximum: Double? = nil, excludesMinimum: Bool = false, excludesMaximum: Bool = false
         ) {
@@ -47,11 +51,14 @@ public indirect enum JSONSchema: Sendable, Hashable {
 
     /// How long a text is, in Unicode scalars, and what it looks like.
     public struct TextRange: Sendable, Hashable {
+        /// The fewest scalars.
         public var minimumLength = 0
+        /// The most scalars; nil is no limit.
         public var maximumLength: Int?
         /// All of them hold.
         public var patterns: [TextPattern] = []
 
+        /// Texts of these lengths in which every pattern is found. The order of the patterns does not matter.
         public init(minimumLength: Int = 0, maximumLength: Int? = nil, patterns: [TextPattern] = []) {
             self.minimumLength = minimumLength
             self.maximumLength = maximumLength

@@ -7,9 +7,15 @@ public protocol LanguageModel: Sendable {
     ///
     /// Every sample ends with exactly one `.finished`; an error ends the whole stream.
     func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error>
+
+    /// What is known of the reply to a request: of its form, and of how tokens are drawn where the request does not say.
+    func profile(of request: GenerationRequest) -> ReplyProfile
 }
 
 extension LanguageModel {
+    /// Nothing is known of most models.
+    public func profile(of request: GenerationRequest) -> ReplyProfile { ReplyProfile() }
+
     /// Continues a chat and waits for all samples, in sample order.
     public func complete(_ request: GenerationRequest) async throws -> [Completion] {
         var finished: [Int: Completion] = [:]
@@ -42,6 +48,13 @@ public struct AdaptedModel: LanguageModel {
         request.adapter = adapter
         return model.stream(request)
     }
+
+    /// The adapter's.
+    public func profile(of request: GenerationRequest) -> ReplyProfile {
+        var request = request
+        request.adapter = adapter
+        return model.profile(of: request)
+    }
 }
 
 /// A model whose completions are held to one grammar, whatever the request says.
@@ -64,6 +77,9 @@ public struct ConstrainedModel: LanguageModel {
         request.grammar = grammar
         return model.stream(request)
     }
+
+    /// The model's own.
+    public func profile(of request: GenerationRequest) -> ReplyProfile { model.profile(of: request) }
 }
 
 /// What went wrong between a request and its completions.
@@ -108,6 +124,8 @@ public struct GenerationRequest: Sendable {
     /// Functions that the chat template describes to the model: a JSON array in OpenAI's form, whose members are written
     /// in the order they have here.
     public var tools: String?
+    /// What else the chat template is told, such as `{"enable_thinking": false}`: a JSON object.
+    public var templateArguments: String?
     /// What is reported of the tokens, by `.token` events and in the completions.
     public var report: TokenReport
     /// What the completion may be; nil for anything. A model that cannot honour it throws.
@@ -117,9 +135,11 @@ public struct GenerationRequest: Sendable {
     public init(
         messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
         stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil,
-        plain: PlainPrompt? = nil, tools: String? = nil, report: TokenReport = .none, grammar: OutputGrammar? = nil
+        plain: PlainPrompt? = nil, tools: String? = nil, templateArguments: String? = nil, report: TokenReport = .none,
+        grammar: OutputGrammar? = nil
     ) {
         self.grammar = grammar
+        self.templateArguments = templateArguments
         self.adapter = adapter
         self.plain = plain
         self.tools = tools

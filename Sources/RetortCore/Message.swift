@@ -15,9 +15,33 @@ public struct Message: Codable, Sendable, Hashable {
         /// Whether a student learns to write this text.
         public var trainable: Bool
 
+        /// A text that nobody learns to write, unless said otherwise.
         public init(_ text: String, trainable: Bool = false) {
             self.text = text
             self.trainable = trainable
+        }
+    }
+
+    /// What a chat of OpenAI's form says of a message besides its text. Chat templates write it in their own way.
+    public struct Details: Codable, Sendable, Hashable {
+        /// Functions that the message calls: a JSON array in OpenAI's form, whose members are written in the order they
+        /// have here.
+        public var calls: String?
+        /// Which call a tool answers.
+        public var callID: String?
+        /// Who speaks, by name: of a tool, which one.
+        public var name: String?
+        /// What was thought before the text.
+        public var reasoning: String?
+
+        /// Nothing but what is said here.
+        public init(
+            calls: String? = nil, callID: String? = nil, name: String? = nil, reasoning: String? = nil
+        ) {
+            self.calls = calls
+            self.callID = callID
+            self.name = name
+            self.reasoning = reasoning
         }
     }
 
@@ -25,10 +49,14 @@ public struct Message: Codable, Sendable, Hashable {
     public var role: Role
     /// The text, in order.
     public var spans: [Span]
+    /// What is said besides; nil for nothing.
+    public var details: Details?
 
-    public init(role: Role, spans: [Span]) {
+    /// A message of several spans.
+    public init(role: Role, spans: [Span], details: Details? = nil) {
         self.role = role
         self.spans = spans
+        self.details = details
     }
 
     /// A message of one span.

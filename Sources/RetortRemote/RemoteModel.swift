@@ -160,7 +160,7 @@ public final class RemoteModel: LanguageModel {
         let form = support.form(lease.endpoint, for: request, options)
         let body = try RequestBody(
             request, samples: samples, to: lease.endpoint, form: form, options: options
-        ).json(tools: request.tools)
+        ).json(tools: request.tools, templateArguments: request.templateArguments)
         var result = try await connection.ask(
             lease.endpoint, for: request, samples: samples.count, body: body
         ) { choice, text in

@@ -45,11 +45,13 @@ struct RequestBody: Encodable {
     /// SGLang's.
     var regex: String?
 
-    /// As JSON. The tools stand as the request has them, in their order.
-    func json(tools: String?) throws -> Data {
+    /// As JSON. The tools, and what the chat template is told, stand as the request has them, in their order.
+    func json(tools: String?, templateArguments: String?) throws -> Data {
         let body = try JSONEncoder().encode(self)
-        guard let tools, messages != nil else { return body }
-        return body.dropLast() + Data(",\"tools\":\(tools)}".utf8)
+        guard messages != nil else { return body }
+        let more = [("tools", tools), ("chat_template_kwargs", templateArguments)]
+            .compactMap { name, value in value.map { ",\"\(name)\":\($0)" } }
+        return more.isEmpty ? body : body.dropLast() + Data((more.joined() + "}").utf8)
     }
 
     /// Some servers hold seeds in 32 bits, and OpenAI's in a signed number.
@@ -96,7 +98,7 @@ extension RequestBody {
     }
 
     private static func messages(_ request: GenerationRequest, _ form: Endpoint.Prefill?) -> [ChatMessage] {
-        var messages = request.messages.map { ChatMessage(role: $0.role.rawValue, content: $0.text) }
+        var messages = request.messages.map { ChatMessage(role: $0.role.rawValue, content: $0.withCallsAsText.text) }
         switch form {
         case nil: break
         case .automatic, .continueFinal, .trailing:

@@ -30,8 +30,8 @@ public struct ServerOptions: Sendable {
     public var maximumChoices = 64
     /// The most tokens of an answer, whatever a request asks for, and what one that does not say gets in a chat.
     public var maximumTokens = 4096
-    /// The temperature of requests that name none; 1 is OpenAI's.
-    public var temperature = 1.0
+    /// The temperature of requests that name none; nil is the model's own (`generation_config.json`), else OpenAI's 1.
+    public var temperature: Double?
 
     /// OpenAI's defaults on this machine.
     public init() {}

@@ -18,7 +18,7 @@ struct PlanCommand: AsyncParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func run() async throws {
-        let plan = try await options.open().run.plan()
+        let plan = try await options.preview { try await $0.plan() }
         print(json ? String(decoding: try JSONCoding.prettyEncoder.encode(plan), as: UTF8.self) : plan.text)
     }
 }

@@ -20,10 +20,20 @@ struct RecipeOptions: ParsableArguments {
     /// Opens the run.
     /// - Parameter samples: whether trainings write their samples.
     func open(keepingSamples samples: Bool = false) async throws -> (folder: URL, run: RecipeRun) {
+        let (recipe, url) = try place()
+        return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
+    }
+
+    /// Opens the run to look at it, which leaves nothing behind.
+    func preview<Answer>(_ body: (RecipeRun) async throws -> Answer) async throws -> Answer {
+        let (recipe, url) = try place()
+        return try await RecipeRun.preview(recipe, folder: url, requiring: sandbox.required, body)
+    }
+
+    private func place() throws -> (Recipe, URL) {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
-        let url = URL(fileURLWithPath: folder ?? "runs/\(recipe.name)")
-        return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
+        return (recipe, URL(fileURLWithPath: folder ?? "runs/\(recipe.name)"))
     }
 
     /// Works up to a goal.
@@ -31,11 +41,11 @@ struct RecipeOptions: ParsableArguments {
     func run(
         until goal: RecipeRun.Goal, keepingSamples samples: Bool = false
     ) async throws -> (folder: URL, run: RecipeRun, outcome: RecipeRun.Outcome?)? {
-        let (url, run) = try await open(keepingSamples: samples)
         if isDryRun {
-            print(try await run.estimate().text)
+            print(try await preview { try await $0.estimate() }.text)
             return nil
         }
+        let (url, run) = try await open(keepingSamples: samples)
         return (url, run, try await run.run(until: goal))
     }
 }

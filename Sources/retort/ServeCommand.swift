@@ -45,7 +45,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The most requests that wait; further ones get status 503.") var maximumWaiting = 256
     @Option(help: "The most agents at work.") var maximumAgents = 8
     @Option(help: "The most tokens of an answer.") var maximumTokens = 4096
-    @Option(help: "The temperature of requests that name none.") var temperature = 1.0
+    @Option(help: "The temperature of requests that name none (default: the model's own, else 1).")
+    var temperature: Double?
     @Option(help: "The longest a request may run, in seconds.") var requestSeconds = 600.0
     @Option(help: "How long requests under way may go on after a signal to stop, in seconds.") var drainSeconds = 30.0
     @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 15
@@ -58,7 +59,7 @@ struct ServeCommand: AsyncParsableCommand {
     func validate() throws {
         guard !folders.isEmpty else { throw ValidationError("name a folder to serve") }
         guard (0...65535).contains(port) else { throw ValidationError("--port must be 0 to 65535") }
-        guard (0...2).contains(temperature) else { throw ValidationError("--temperature must be 0 to 2") }
+        guard temperature.map((0...2).contains) != false else { throw ValidationError("--temperature must be 0 to 2") }
         for (name, value) in [
             ("maximum-running", maximumRunning), ("maximum-agents", maximumAgents), ("maximum-tokens", maximumTokens),
         ] where value < 1 { throw ValidationError("--\(name) must be at least 1") }

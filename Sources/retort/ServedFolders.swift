@@ -116,7 +116,9 @@ struct ServedFolders {
     private func load(_ folder: URL, identity: String? = nil, adapters: [String: URL] = [:]) throws -> LocalModel {
         var options = options
         options.adapters = adapters
-        return try LocalModel(folder: folder, identity: identity, options: options)
+        let model = try LocalModel(folder: folder, identity: identity, options: options)
+        for note in model.samplingNotes { FileHandle.standardError.write(Data("note: \(note)\n".utf8)) }
+        return model
     }
 
     private mutating func add(_ name: String, _ model: LocalModel, adapter: String? = nil) throws {

@@ -453,3 +453,45 @@ struct MixedNumberTests {
         #expect(verdict.isCorrect, "\(verdict.reason)")
     }
 }
+
+@Suite("What stands beside the closing value")
+struct BesideTheAnswerTests {
+    typealias Case = ClosingAnswerTests.Case
+
+    private func verdict(_ row: Case) async -> Verdict {
+        await MathGrader().verdict(row.text, reference: row.reference)
+    }
+
+    @Test(
+        "years that only say when, options, lengths, chances and solutions of equations",
+        arguments: [
+            Case("There were 15 wolves in 2021.", "15"), Case("In 2021 there were 15 wolves.", "15"),
+            Case("The farm had 1,200 sheep by 1999.", "1200"), Case("He was born in 1985.", "1985"),
+            Case("He was 20 in 1985, so he was born in 1965.", "1965"),
+            Case("It sold 2000 copies in May 2019.", "2000"),
+            Case("It took 30 years, and it was done in 1889.", "1889"),
+            Case("The correct option is B.", "B"), Case("So the correct choice is (D).", "D"), Case("Option (B)", "B"),
+            Case("option C.", "C"), Case("The correct option is (A) 14.", "14"),
+            Case("5'10\"", "70 inches"), Case("He is 6'2\" tall.", "74 inches"),
+            Case("The probability is 3 in 8.", "3/8"), Case("The chance is 1 in 20.", "0.05"),
+            Case("Let $x$ be the price. Then $3x = \\$27$ and $x = \\$9$.", "9"),
+            Case("We get 2y + 1 = 7 and y = 3.", "3"),
+            Case("$x = 2$ and $y = 3$", "x = 2, y = 3"),
+        ])
+    func accepted(row: Case) async {
+        let verdict = await verdict(row)
+        #expect(verdict.isCorrect, "\(verdict.reason)")
+    }
+
+    @Test(
+        "and none of them is the answer in its place",
+        arguments: [
+            Case("There were 15 wolves in 2021.", "2021"), Case("5'10\"", "10"), Case("5'10\"", "5"),
+            Case("The probability is 3 in 8.", "8"), Case("The probability is 3 in 8.", "3"),
+            Case("$x = 2$ and $y = 3$", "3"), Case("The correct option is B.", "C"),
+        ])
+    func rejected(row: Case) async {
+        let verdict = await verdict(row)
+        #expect(!verdict.isCorrect, "\(verdict.reason)")
+    }
+}

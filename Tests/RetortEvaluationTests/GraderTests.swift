@@ -95,7 +95,7 @@ struct StatisticsTests {
         #expect(abs(interval.high * 100 - high) < 0.01)
     }
 
-    /// The larger ones are from exact arithmetic on whole numbers.
+    /// Twice the smaller tail of the binomial distribution, at most 1; summed with 60 digits (mpmath) and rounded to doubles.
     private static let splits: [(first: Int, second: Int, p: Double)] = [
         (0, 0, 1), (1, 9, 0.021484375), (5, 5, 1), (0, 1, 1), (0, 10, 0.001953125), (4, 5, 1), (538, 538, 1),
         (500, 575, 0.023964605849013637), (500, 600, 0.0028195449914364275), (1000, 1200, 2.1817026407914712e-05),

@@ -265,6 +265,27 @@ struct AdapterFormTests {
         #expect(isClose(try scene.loaded()["\(Self.query).weight"], try expected.floats()))
     }
 
+    @Test("a bias of the second matrix is added to the projection's own, and refused where there is none")
+    func biasOfItsOwn() throws {
+        let scene = try Scene()
+        var tensors = try scene.matrices(Self.query, 10)
+        tensors["\(Self.query).lora_B.bias"] = try Tensor.normal([32], deviation: 0.3, seed: 30)
+        try scene.write(["lora_bias": true, "target_modules": [.string(Self.query)]], tensors)
+        let own = try #require(scene.network.parameters.first { $0.name == "\(Self.query).bias" }).tensor
+        let expected = try own + #require(tensors["\(Self.query).lora_B.bias"]) * 3
+        let loaded = try scene.loaded()
+        #expect(isClose(loaded["\(Self.query).bias"], try expected.floats()))
+        let weight = try scene.weight(Self.query) + product(tensors, Self.query, 3)
+        #expect(isClose(loaded["\(Self.query).weight"], try weight.floats()))
+        #expect(throws: CheckpointError.self) { try AdapterFile.attach(scene.adapter, to: scene.network, servedAs: 0) }
+
+        let other = try Scene()
+        tensors = try other.matrices(Self.down, 20)
+        tensors["\(Self.down).lora_B.bias"] = try Tensor.zeros([32])
+        try other.write(["lora_bias": true, "target_modules": [.string(Self.down)]], tensors)
+        #expect(try other.refusal().contains("belongs to no bias of the base model"))
+    }
+
     // MARK: Refused by name
 
     @Test(
@@ -275,7 +296,9 @@ struct AdapterFormTests {
             (["init_lora_weights": "corda"], "init_lora_weights 'corda'"),
             (["init_lora_weights": "loftq"], "init_lora_weights 'loftq'"),
             (["init_lora_weights": "lora_ga"], "init_lora_weights 'lora_ga'"),
-            (["layer_replication": [[0, 1], [0, 2]]], "'layer_replication'"), (["lora_bias": true], "'lora_bias'"),
+            (["layer_replication": [[0, 1], [0, 2]]], "'layer_replication'"),
+            (["lora_bias": true], "it has no lora_B.bias"),
+            (["lora_bias": true, "use_dora": true], "'lora_bias' together with DoRA"),
             (["use_qalora": true], "'use_qalora'"), (["peft_type": "IA3"], "of the type IA3"),
             (["task_type": "SEQ_CLS"], "for the task SEQ_CLS"), (["use_mora": true], "the setting 'use_mora'"),
             (["target_modules": ["q_proj", "down_proj"]], "it holds nothing for"),

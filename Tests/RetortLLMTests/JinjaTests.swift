@@ -45,6 +45,7 @@ struct JinjaTests {
             ("{{ range(0, 9223372036854775807, 9223372036854775806) | list | length }} {{ 2 ** -1 }}", "2 0.5"),
             ("{{ 'abc'[0:9223372036854775807:9223372036854775807] }}", "a"),
             ("{# nothing #}{{ 'l' ~ 1 ~ 2.0 }}", "l12.0"),
+            ("{{ {'a': {'b': [1]}} }}{% set d = {'a': {'b': 2}} %}{{ d.a.b }}", "{'a': {'b': [1]}}2"),
         ])
     func language(template: String, expected: String) throws {
         #expect(try written(template) == expected)

@@ -1,7 +1,8 @@
 import Foundation
 import RetortCore
-import RetortPython
 import Testing
+
+@testable import RetortPython
 
 /// Answers with its query in capitals, and refuses the query `bad`.
 private struct ShoutTool: Tool {
@@ -480,6 +481,40 @@ struct PythonEnvironmentTests {
         #expect(next.text.hasSuffix("Out: 2"))
         #expect(try await session.perform(.code("1 + 1")).text == "Out: 2")
         await session.close()
+    }
+
+    @Test(
+        "however it was damaged, the next step waits no longer than a fork may take",
+        .timeLimit(.minutes(1)),
+        arguments: [
+            "import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(10**6))",
+            "import os, time\nos.register_at_fork(before=lambda: time.sleep(10**6))",
+            "import sys, time\nsys.modules['__main__'].Channel.receive = lambda self: time.sleep(10**6)",
+            "import sys\nsys.modules['__main__'].Channel.receive = lambda self: exec('while True: pass')",
+            "import os\nos.register_at_fork(after_in_child=lambda: [os.write(n, b'garbage') for n in range(3, 12)])",
+            "import os\nos.fork = lambda: 10**6",
+        ])
+    func damagedForks(program: String) async throws {
+        let session = try await session()
+        _ = try await session.perform(.code(program))
+        let next = try await session.perform(.code("1 + 1"))
+        #expect(next.text.hasSuffix("Out: 2"), "\(next.text)")
+        await session.close()
+    }
+
+    @Test("a fork is given up when all sleep or one works in vain, and never while it waits for the processor")
+    func patience() {
+        func spentAfter(_ looks: [(Bool, Double)]) -> Int? {
+            var patience = ForkPatience()
+            return looks.firstIndex { patience.isSpent(after: .init(isAtWork: $0.0, seconds: $0.1)) }
+        }
+        #expect(spentAfter(Array(repeating: (false, 0.1), count: 40)) == 11)
+        // Waiting for the processor on a machine that is busy with something else, for ever so long.
+        #expect(spentAfter(Array(repeating: (true, 0.1), count: 1000)) == nil)
+        // Asleep in between, as while the host is asked.
+        #expect(spentAfter((0..<1000).map { ($0 % 10 == 0, 0.1) }) == nil)
+        // A loop.
+        #expect(spentAfter((0..<100).map { (true, Double($0) * 0.25) }) == 21)
     }
 
     @Test("a tool's function has a signature and a docstring")

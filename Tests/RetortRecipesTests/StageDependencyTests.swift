@@ -235,6 +235,45 @@ struct StageDependencyTests {
         }
     }
 
+    @Test("test questions that stand in an imported set are reported, as they are and with other numbers")
+    func importedOverlap() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        let opened = try RecipeRun(try world(), folder: run)
+        #expect(try await TestOverlap(opened.context).table.rows.isEmpty)
+        let test = try #require(opened.context.source.tests.first)
+        let others = ["Ann has 3 apples.", test.question]
+        let given = others.enumerated().map { number, question in
+            var given = Trajectory(
+                task: AgentTask(id: "theirs-\(number)", question: question, answers: ["4"], family: .math),
+                provenance: Provenance(policy: "theirs", model: "m"))
+            given.end(.answered(4))
+            return StoredTrajectory(trajectory: given, verdict: nil)
+        }
+        try await opened.context.store.importing([given[0]], in: "teach/agent")
+        #expect(try await TestOverlap(opened.context).table.rows.isEmpty)
+        try await opened.context.store.importing([given[1]], in: "teach/agent")
+        let rows = try await TestOverlap(opened.context).table.rows
+        #expect(rows.contains { $0[0] == test.split && $0[2] != "0" })
+        #expect(try await TestOverlap.imported(opened.context.store) == others.sorted())
+    }
+
+    @Test("looking at a plan leaves nothing behind where nothing was, and sees what is there")
+    func preview() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        let recipe = try world()
+        let plan = try await RecipeRun.preview(recipe, folder: run) { try await $0.plan() }
+        #expect(plan.entries.contains { $0.action != .keep })
+        #expect(!FileManager.default.fileExists(atPath: run.path))
+        try FileManager.default.createDirectory(at: run, withIntermediateDirectories: true)
+        _ = try await RecipeRun.preview(recipe, folder: run) { try await $0.plan() }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: run.path).isEmpty)
+        try await finish(recipe)
+        let again = try await RecipeRun.preview(recipe, folder: run) { try await $0.plan() }
+        #expect(again.entries.allSatisfy { $0.action == .keep })
+    }
+
     @Test("what a recipe names and is not there is told before anything is done, all at once")
     func check() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }

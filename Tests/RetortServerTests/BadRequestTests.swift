@@ -39,6 +39,11 @@ struct BadRequestTests {
         (["tools": [["type": "function"]]], "tools[0]", "must be"),
         (["tools": [["type": "function", "function": ["name": "f"]]]], "messages", "no place for them"),
         (["tool_choice": "required"], "tool_choice", "there are no 'tools'"),
+        (["chat_template_kwargs": ["enable_thinking": true]], "messages", "does not know 'enable_thinking'"),
+        (["enable_thinking": true], "messages", "does not know 'enable_thinking'"),
+        (["chat_template_kwargs": ["messages": []]], "chat_template_kwargs.messages", "cannot be set"),
+        (["chat_template_kwargs": [1]], "chat_template_kwargs", "must be an object"),
+        (["enable_thinking": "no"], "enable_thinking", "true or false"),
         (["tool_choice": "any"], "tool_choice", "\"required\""),
         (
             [
@@ -115,7 +120,9 @@ struct BadRequestTests {
             // Values that change nothing are taken.
             let fine: [String: JSONValue] = [
                 "n": 1, "presence_penalty": 0, "logit_bias": [:], "response_format": ["type": "text"], "user": "me",
-                "stop": .null, "tools": [], "tool_choice": "auto", "max_completion_tokens": 4, "seed": -3,
+                "stop": .null, "tools": [], "enable_thinking": false,
+                "chat_template_kwargs": ["enable_thinking": false], "tool_choice": "auto", "max_completion_tokens": 4,
+                "seed": -3,
             ]
             #expect(try await server.chat("hi", fine).status == 200)
         }

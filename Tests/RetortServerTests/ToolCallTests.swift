@@ -11,14 +11,13 @@ struct ToolCallTests {
 
     @Test("what is written is read back, members in their order")
     func roundTrip() throws {
-        let (text, calls) = reader.read(written)
+        let (text, read) = reader.read(written)
         #expect(text == "I look.")
-        #expect(calls == [.init(name: "search", arguments: #"{"z": 1, "a": [true]}"#)])
-        let sent = try JSONTree.parse(
-            Array(
-                ##"[{"id": "1", "type": "function", "function": {"name": "search", "arguments": "{\"z\": 1, \"a\": [true]}"}}]"##
-                    .utf8))
-        #expect("I look.\n" + (try ToolCallText.write(sent.array ?? [], at: "")) == written)
+        #expect(read == [.init(name: "search", arguments: #"{"z": 1, "a": [true]}"#)])
+        let calls =
+            #"[{"id": "1", "type": "function", "function": {"name": "search", "arguments": {"z": 1, "a": [true]}}}]"#
+        let sent = Message(role: .assistant, spans: [.init("I look.")], details: .init(calls: calls))
+        #expect(sent.withCallsAsText.text == written)
     }
 
     @Test(
@@ -103,7 +102,7 @@ struct ToolCallTests {
             "type": "object", "properties": ["n": ["type": "integer"]], "required": ["n"],
             "additionalProperties": false,
         ])
-        let grammar = ToolCallText.grammar([("search", schema), ("a\"b", .anyObject)])
+        let grammar = ToolCallText.grammar([("search", schema), ("a\"b", .anyObject)], as: .tagged)
         func accepts(_ text: String) throws -> Bool {
             var matcher = try GrammarMatcher(grammar)
             return matcher.advance(text.utf8) && matcher.isExhausted
@@ -112,6 +111,90 @@ struct ToolCallTests {
         #expect(try accepts("<tool_call>\n{\"name\": \"a\\\"b\", \"arguments\": {}}\n</tool_call>"))
         #expect(try !accepts("<tool_call>\n{\"name\": \"search\", \"arguments\": {}}\n</tool_call>"))
         #expect(try !accepts("<tool_call>\n{\"name\": \"sum\", \"arguments\": {}}\n</tool_call>"))
+    }
+}
+
+/// The model's chat template decides which marks begin a call.
+@Suite("Calls in the form of the chat template")
+struct ToolCallFormTests {
+    static let forms: [(form: ToolCallForm, written: String)] = [
+        (.tagged, "<tool_call>\n{\"name\": \"search\", \"arguments\": {\"q\": \"x\"}}\n</tool_call>"),
+        (.parameters, #"{"name": "search", "parameters": {"q": "x"}}"#),
+        (.parameters, #"<|python_tag|>{"name": "search", "parameters": {"q": "x"}}"#),
+        (.function, #"<function=search>{"q": "x"}</function>"#),
+        (.list, #"[TOOL_CALLS][{"name": "search", "arguments": {"q": "x"}}]"#),
+        (.named, #"[TOOL_CALLS]search[ARGS]{"q": "x"}"#),
+        (.piped, #"<|tool_call|>[{"name": "search", "arguments": {"q": "x"}}]<|/tool_call|>"#),
+        (.object, #"{"name": "search", "arguments": {"q": "x"}}"#),
+        (.fenced, "```json\n{\"name\": \"search\", \"arguments\": {\"q\": \"x\"}}\n```"),
+    ]
+
+    private func streamed(_ text: String, _ reader: ToolCallReader, _ size: Int) -> (String, [ToolCallText.Call]) {
+        var hold = ToolCallHold(reader)
+        var (shown, rest) = ("", text[...])
+        while !rest.isEmpty {
+            shown += hold.push(String(rest.prefix(size)))
+            rest = rest.dropFirst(size)
+        }
+        let end = hold.finish()
+        return (shown + end.text, end.calls)
+    }
+
+    @Test("a template's own form is read, whole and however it comes", arguments: forms)
+    func own(form: ToolCallForm, written: String) {
+        let reader = ToolCallReader(names: ["search"], form: form)
+        let call = ToolCallText.Call(name: "search", arguments: #"{"q": "x"}"#)
+        #expect(reader.read(written).calls == [call])
+        for size in [1, 2, 7, 1000] { #expect(streamed(written, reader, size) == ("", [call])) }
+    }
+
+    @Test("behind a sentence the marks of another family are text")
+    func others() {
+        for (form, _) in Self.forms {
+            let reader = ToolCallReader(names: ["search"], form: form)
+            for (other, written) in Self.forms where other != form {
+                let isKin = [form, other].allSatisfy { [.list, .named].contains($0) }
+                let isLlama = form == .parameters && other == .function
+                let text = "As in " + written
+                guard !isKin, !isLlama, !written.hasPrefix("{") else { continue }
+                #expect(reader.read(text) == (text, []), "\(form) reads \(other)")
+                for size in [1, 5] { #expect(streamed(text, reader, size) == (text, []), "\(form) reads \(other)") }
+            }
+        }
+    }
+
+    @Test("whatever the form, an object or a fence is a call as the whole reply, and only of an offered tool")
+    func bare() {
+        for form in ToolCallForm.allCases {
+            let reader = ToolCallReader(names: ["search"], form: form)
+            for text in [
+                #"{"name": "search", "arguments": {}}"#, "```json\n{\"name\": \"search\", \"arguments\": {}}\n```",
+            ] {
+                #expect(reader.read(text).calls.map(\.name) == ["search"], "\(form)")
+                let other = text.replacing("search", with: "sum")
+                #expect(reader.read(other) == (other, []), "\(form)")
+            }
+        }
+    }
+
+    @Test("a call that must be made is held to the template's form, and read again", arguments: ToolCallForm.allCases)
+    func forced(form: ToolCallForm) throws {
+        let schema = try JSONSchema(["type": "object", "properties": ["n": ["type": "integer"]], "required": ["n"]])
+        var matcher = try GrammarMatcher(ToolCallText.grammar([("search", schema), ("sum", .anyObject)], as: form))
+        let texts = [
+            ToolCallForm.tagged: "<tool_call>\n{\"name\": \"search\", \"arguments\": {\"n\": 3}}\n</tool_call>",
+            .parameters: #"{"name": "search", "parameters": {"n": 3}}"#,
+            .function: #"<function=search>{"n": 3}</function>"#,
+            .list: #"[{"name": "search", "arguments": {"n": 3}}]"#,
+            .named: #"[{"name": "search", "arguments": {"n": 3}}]"#,
+            .piped: #"[{"name": "search", "arguments": {"n": 3}}]"#,
+            .object: #"{"name": "search", "arguments": {"n": 3}}"#,
+            .fenced: "```json\n{\"name\": \"search\", \"arguments\": {\"n\": 3}}\n```",
+        ]
+        let text = try #require(texts[form])
+        #expect(matcher.advance(text.utf8) && matcher.isExhausted)
+        let read = ToolCallReader(names: ["search", "sum"], form: form).read(text)
+        #expect(read.calls == [.init(name: "search", arguments: #"{"n": 3}"#)])
     }
 }
 
@@ -147,6 +230,10 @@ struct ThoughtTests {
         var open = ThoughtSplitter(prefill: "<think>\nFirst")
         let first = open.push(" then</think>x")
         #expect(first == (" then", "x"))
+        // The prompt itself may open the thought.
+        var begun = ThoughtSplitter(prefill: "<think>")
+        let thought = begun.push("\nHm.</think>\n\nx")
+        #expect(thought == ("Hm.", "x"))
         var closed = ThoughtSplitter(prefill: "<think>a</think> So")
         let second = closed.push(" <think>")
         #expect(second == ("", " <think>"))

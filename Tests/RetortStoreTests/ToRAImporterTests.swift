@@ -99,7 +99,9 @@ struct ToRAImporterTests {
         arguments: [
             ("a \"b\" \\ \r\n", #"final_answer("a \"b\" \\ \r\n")"#), (.null, "final_answer(None)"),
             (true, "final_answer(True)"), (2.0, "final_answer(2.0)"), ([1, "x"], "final_answer([1, \"x\"])"),
-            (["k": ["v"]], "final_answer({\"k\": [\"v\"]})"), (.number(.infinity), "final_answer(float(\"inf\"))"),
+            (["k": ["v"]], "final_answer({\"k\": [\"v\"]})"), (.number(.infinity), "final_answer(float('inf'))"),
+            (["$int": "123456789012345678901234567890"], "final_answer(123456789012345678901234567890)"),
+            ("a\tb\u{1}", #"final_answer("a\tb\x01")"#),
         ] as [(JSONValue, String)])
     func literals(value: JSONValue, program: String) {
         var trajectory = record("").trajectory

@@ -76,10 +76,7 @@ public enum ActionParser {
     private typealias Answer = (thought: String, answer: String)
 
     private static func taggedAnswer(_ text: String) -> Answer? {
-        guard let open = text.ranges(of: "<answer>").last else { return nil }
-        let rest = text[open.upperBound...]
-        let answer = rest.firstRange(of: "</answer>").map { rest[..<$0.lowerBound] } ?? rest
-        return (text[..<open.lowerBound].trimmed, bare(answer))
+        AnswerTag.last(in: text).map { (text[..<$0.start].trimmed, bare($0.content[...])) }
     }
 
     /// A mark at the start of a line counts before one within a line; the answer ends with the line.

@@ -1,9 +1,9 @@
 import RetortCore
 
 /// JSON values as Python source, and simple Python literals as JSON values.
-enum PythonLiteral {
+package enum PythonLiteral {
     /// The source of a value.
-    static func of(_ value: JSONValue) -> String {
+    package static func of(_ value: JSONValue) -> String {
         switch value {
         case .null: return "None"
         case .bool(let value): return value ? "True" : "False"

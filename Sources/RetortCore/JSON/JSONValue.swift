@@ -7,12 +7,19 @@ import Foundation
 /// JSON itself has no lossless form for them. `ExactJSON` reads and writes texts without loss; Foundation's coders write
 /// `2.0` as `2`.
 public enum JSONValue: Sendable, Hashable {
+    /// Python's `None`.
     case null
+    /// True or false.
     case bool(Bool)
+    /// A whole number of 64 bits.
     case integer(Int)
+    /// A floating-point number.
     case number(Double)
+    /// A text.
     case string(String)
+    /// A list.
     case array([JSONValue])
+    /// Members by name, without order.
     case object([String: JSONValue])
 
     /// The string inside, when this is a string.
@@ -55,6 +62,8 @@ public enum JSONValue: Sendable, Hashable {
 }
 
 extension JSONValue: Codable {
+    /// Reads whatever value is there; a number without fraction and exponent that fits 64 bits is an integer.
+    /// - Throws: `DecodingError` of the decoder.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
@@ -74,6 +83,8 @@ extension JSONValue: Codable {
         }
     }
 
+    /// Writes the value as plain JSON; numbers that JSON does not have become `{"$float": …}`.
+    /// - Throws: `EncodingError` of the encoder.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
@@ -96,11 +107,17 @@ extension JSONValue: Codable {
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
     ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+    /// `"text"` is a string.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// `1` is an integer.
     public init(integerLiteral value: Int) { self = .integer(value) }
+    /// `true` is a truth value.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// `1.0` is a number that is no integer.
     public init(floatLiteral value: Double) { self = .number(value) }
+    /// `[1, "a"]` is an array.
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+    /// `["name": 1]` is an object; of two members with one name the last counts.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(Dictionary(elements, uniquingKeysWith: { _, last in last }))
     }

@@ -9,13 +9,13 @@ struct AnswerPhrase {
 
     /// The last one in a text.
     static func last(in text: String) -> AnswerPhrase? {
-        guard text.utf8.contains(where: { "AaFf".utf8.contains($0) }) else { return nil }
+        guard text.utf8.contains(where: { "AaFfCc".utf8.contains($0) }) else { return nil }
         let characters = Array(text)
         if let short = shortForm(characters) { return short.phrase(text, characters) }
         let small = characters.map(small)
         var index = small.count - 1
         while index >= 0 {
-            if small[index] == "a" || small[index] == "f", let found = phrase(small, at: index) {
+            if "afc".contains(small[index]), let found = phrase(small, at: index) {
                 return found.phrase(text, characters)
             }
             index -= 1
@@ -65,7 +65,8 @@ struct AnswerPhrase {
 
     private static let nouns: [(word: [Character], isFinal: Bool)] = [
         (Array("final result"), true), (Array("final value"), true), (Array("final total"), true),
-        (Array("answers"), false), (Array("answer"), false), (Array("ans"), false),
+        (Array("correct option"), false), (Array("correct choice"), false), (Array("answers"), false),
+        (Array("answer"), false), (Array("ans"), false),
     ]
     private static let verbs: Set<String> = ["is", "are", "was", "equals", "becomes", "be"]
     /// Before `answer`, these make it a verb, or another's answer.

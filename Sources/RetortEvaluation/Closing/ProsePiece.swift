@@ -111,6 +111,20 @@ struct ProseLexer {
             index += 1 + places
         }
         text += takeExponent()
+        if let inches = inches() {
+            // `5'10"` is one length.
+            add(.number, text)
+            isSpaced = true
+            add(.word, "feet")
+            index += 1
+            isSpaced = true
+            add(.number, length: inches)
+            isSpaced = true
+            add(.word, "inches")
+            if let mark = peek(0), "\"”″'".contains(mark) { index += 1 }
+            if peek(0) == "'" { index += 1 }
+            return
+        }
         if let suffix = ordinalSuffix() {
             index += suffix
             return add(.ordinal, text)
@@ -143,6 +157,14 @@ struct ProseLexer {
         let text = String(characters[index..<(index + 1 + sign + count)])
         index += 1 + sign + count
         return text
+    }
+
+    /// How many digits behind the mark of feet here tell inches.
+    private func inches() -> Int? {
+        guard let mark = peek(0), "'’′".contains(mark) else { return nil }
+        let count = digits(from: index + 1)
+        guard (1...2).contains(count), let end = peek(1 + count), "\"”″'".contains(end) else { return nil }
+        return count
     }
 
     /// The length of `st`, `nd`, `rd` or `th` here.

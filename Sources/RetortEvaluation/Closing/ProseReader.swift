@@ -33,7 +33,7 @@ struct ProseReader {
                 let before = stated.filter { $0.range.upperBound <= cause }
                 if before.contains(where: { !$0.isWeak }) { stated = before }
             }
-            let strong = stated.filter { !$0.isWeak }
+            let strong = withoutDate(stated.filter { !$0.isWeak })
             guard let last = strong.last else { return stated.last }
             // `There are 12, so each gets three.`
             if let word = stated.last, word.isNumeral, !last.isResult, !isCircumstance(word) { return word }
@@ -41,6 +41,23 @@ struct ProseReader {
             return concludes(from: result.range.upperBound, to: last.range.lowerBound) ? last : result
         }
         return nil
+    }
+
+    /// Values without a year at their end that only says when: `15 wolves in 2021`.
+    private func withoutDate(_ runs: [ProseRun]) -> [ProseRun] {
+        guard runs.count > 1, let last = runs.last, isYear(last), runs.dropLast().allSatisfy({ !isYear($0) }),
+            !concludes(from: runs[runs.count - 2].range.upperBound, to: last.range.lowerBound)
+        else { return runs }
+        return runs.dropLast()
+    }
+
+    private func isYear(_ run: ProseRun) -> Bool {
+        guard run.range.count == 1, run.text.count == 4, let year = Int(run.text), (1500..<2100).contains(year) else {
+            return false
+        }
+        let before = runs.piece(run.range.lowerBound - 1)?.word ?? ""
+        return ProseWords.prepositions.contains(before) || ["since", "year"].contains(before)
+            || ProseWords.months.contains(before)
     }
 
     /// Where a sentence turns from what is to why, unless it comes back to what is.

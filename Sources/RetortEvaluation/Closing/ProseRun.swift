@@ -62,7 +62,8 @@ struct ProseRuns {
                 index += 1
             }
         }
-        return runs.map { outOf($0, runs) }
+        let isChance = sentence.contains { pieces[$0].word.map(ProseWords.chances.contains) == true }
+        return runs.map { outOf($0, runs, isChance: isChance) }
     }
 
     /// Where the text goes on behind a unit and its power, which are no value: `m^2`, `cm²`.
@@ -192,9 +193,14 @@ struct ProseRuns {
         return (value, unit, run.range.upperBound + 1)
     }
 
-    /// `18 out of 20` is 18, or nine tenths, and never 20.
-    private func outOf(_ run: ProseRun, _ runs: [ProseRun]) -> ProseRun {
+    /// `18 out of 20` is 18, or nine tenths, and never 20; a chance of `3 in 8` is three eighths.
+    private func outOf(_ run: ProseRun, _ runs: [ProseRun], isChance: Bool) -> ProseRun {
         let start = run.range.lowerBound
+        if isChance, piece(start - 1)?.word == "in", let part = runs.last(where: { $0.range.upperBound == start - 1 }),
+            let top = Int(part.text), let bottom = Int(run.text), top <= bottom
+        {
+            return ProseRun(range: part.range.lowerBound..<run.range.upperBound, text: "\(top)/\(bottom)")
+        }
         guard piece(start - 1)?.word == "of", piece(start - 2)?.word == "out",
             let whole = runs.last(where: { $0.range.upperBound <= start - 2 && start - $0.range.upperBound <= 5 }),
             !whole.isWeak

@@ -36,7 +36,12 @@ struct ProseRunReader {
     func finished(from start: Int) -> ProseRun {
         var parts = members + [text]
         // In `3*2=6, 6+5=11` only the last result closes; `x = 2, y = 3` is an answer of two parts.
-        if parts.count > 1, let last = parts.last, last.contains("="), last.first?.isLetter == false { parts = [last] }
+        // So does the solution behind its equation: `3x = 27 and x = 9`.
+        if parts.count > 1, let last = parts.last, last.contains("="),
+            last.first?.isLetter == false || Self.isSolution(last) && !parts.allSatisfy(Self.isSolution)
+        {
+            parts = [last]
+        }
         var run = ProseRun(range: start..<index, text: parts.joined(separator: ", "))
         run.isFormula = isFormula
         run.isResult = run.text.contains("=")
@@ -45,6 +50,14 @@ struct ProseRunReader {
             run.alternatives.append(String(run.text.dropLast(3)))
         }
         return run
+    }
+
+    /// Whether a part says what one variable is.
+    private static func isSolution(_ part: String) -> Bool {
+        let sides = part.split(separator: "=", maxSplits: 1)
+        guard sides.count == 2 else { return false }
+        let name = sides[0].filter { !$0.isWhitespace }
+        return name.first?.isLetter == true && (name.count == 1 || name.dropFirst().first == "_")
     }
 
     /// A known unit behind a number.

@@ -101,6 +101,14 @@ enum ProseWords {
         "until", "across", "among", "between", "make", "through", "throughout",
     ]
 
+    static let months: Set<String> = [
+        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "december",
+    ]
+
+    /// In a sentence with one of these, `3 in 8` is a share.
+    static let chances: Set<String> = ["probability", "chance", "chances", "odds", "likelihood"]
+
     /// Behind these a point ends no sentence.
     static let abbreviations: Set<String> = [
         "approx", "ca", "rs", "no", "mr", "mrs", "ms", "dr", "st", "vs", "eq", "fig", "ans", "e", "g", "i", "cf",

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// Finds the answer in what a model wrote, and compares texts as texts.
 enum AnswerText {
@@ -29,7 +30,7 @@ enum AnswerText {
     static func extract(_ text: String) -> Extract {
         if isNumber(text) { return Extract(text, nil) }
         let text = CleanText.of(text.utf8.count > MathLimits.text ? String(text.suffix(MathLimits.text)) : text)
-        let tagged = tagged(text)
+        let tagged = AnswerTag.last(in: text)?.content
         let body = tagged ?? text
         let box = AnswerBox.last(in: body)
         if let hash = HashMark.last(in: body), box.map({ $0.end < hash.start }) != false {
@@ -45,17 +46,6 @@ enum AnswerText {
     /// Digits with what belongs to a plain number or a fraction.
     private static func isNumber(_ text: String) -> Bool {
         text.utf8.count < 64 && text.utf8.allSatisfy { (48...57).contains($0) || ".,-+/%".utf8.contains($0) }
-    }
-
-    private static func tagged(_ text: String) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "<")) else { return nil }
-        guard let open = text.ranges(of: "<answer>").last ?? text.ranges(of: "<Answer>").last else { return nil }
-        let rest = text[open.upperBound...]
-        // A generation that stops at the closing tag leaves it out.
-        guard let close = rest.firstRange(of: "</answer>") ?? rest.firstRange(of: "</Answer>") else {
-            return String(rest)
-        }
-        return String(rest[..<close.lowerBound])
     }
 
     /// A text that goes on behind its box may name another answer as the final one.
@@ -171,9 +161,14 @@ enum AnswerText {
     /// The value that closes a text without any marks, or all of a text that is no sentence.
     private static func closing(_ text: String) -> Extract {
         let isSentence = ProseWords.arePresent(in: text) || hasLines(text)
-        if !isSentence, let answer = choice(text, nil) ?? formula(text, nil) { return answer }
+        if !isSentence || isChoice(text), let answer = choice(text, nil) ?? formula(text, nil) { return answer }
         guard let run = ProseReader(text).closing() else { return Extract(text, nil) }
         return Extract(run, nil, statement: text)
+    }
+
+    /// `Option (B)` and nothing else.
+    private static func isChoice(_ text: String) -> Bool {
+        text.wholeMatch(of: /\s*(?i:option|choice)\s+(?:[A-Z]|\([A-Z]\))\s*\.?\s*/) != nil
     }
 
     /// Whether its lines stand for themselves, as the steps of a calculation do.

@@ -13,6 +13,17 @@ public protocol ChatTemplate: Sendable {
     /// - Parameter tools: a JSON array in OpenAI's form.
     /// - Throws: `ChatTemplateError.tools` when it has no place for them.
     func offering(_ tools: String) throws -> any ChatTemplate
+
+    /// The same template told something else that it asks for, such as `{"enable_thinking": false}`.
+    /// - Parameter arguments: a JSON object.
+    /// - Throws: `ChatTemplateError.arguments` when it pays no heed to one of them.
+    func told(_ arguments: String) throws -> any ChatTemplate
+
+    /// How it writes calls of functions; nil where it does not, or in no form that is known.
+    var callForm: ToolCallForm? { get }
+
+    /// Whether a prompt ends inside of `<think>`.
+    var opensThought: Bool { get }
 }
 
 extension ChatTemplate {
@@ -20,6 +31,18 @@ extension ChatTemplate {
     public func offering(_ tools: String) throws -> any ChatTemplate {
         throw ChatTemplateError.tools("the chat format has no place for them; describe them in a message")
     }
+
+    /// Most formats ask for nothing.
+    public func told(_ arguments: String) throws -> any ChatTemplate {
+        if let name = try TemplateArguments(arguments).names.first { throw ChatTemplateError.arguments(name) }
+        return self
+    }
+
+    /// Most formats do not write any.
+    public var callForm: ToolCallForm? { nil }
+
+    /// Most formats leave it to the model.
+    public var opensThought: Bool { false }
 }
 
 /// How a rendered chat ends.

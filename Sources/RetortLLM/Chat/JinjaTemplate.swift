@@ -17,7 +17,13 @@ public struct JinjaTemplate: ChatTemplate {
     /// Whether the template takes system and tool messages.
     private let takesSystem: Bool
     private let takesTool: Bool
+    /// Whether it writes calls of functions itself, and how.
+    private let writesCalls: Bool
+    public let callForm: ToolCallForm?
+    /// Names that it mentions.
+    private let names: Set<String>
     private var tools: JSONTree?
+    private var arguments: [String: JSONTree] = [:]
     /// The template that counts where functions are offered, when it is another one; at most one.
     private let forTools: [JinjaTemplate]
 
@@ -42,13 +48,20 @@ public struct JinjaTemplate: ChatTemplate {
         nodes = try JinjaParser.parse(source)
         self.variables = variables
         self.date = date
-        let render = { [nodes] (messages: [Message]) throws -> MarkedText in
-            try Self.text(nodes, variables, date, messages, isPrompt: false)
+        let program = nodes
+        let render = { (messages: [Message]) throws -> MarkedText in
+            try Self.text(program, variables, date, messages, isPrompt: false)
         }
         let (question, answer) = (Message(.user, "a1"), Message(.assistant, "b2"))
         takesSystem = (try? render([Message(.system, "s3"), question]))?.string.contains("s3") ?? false
         takesTool =
             (try? render([question, answer, Message(.tool, "t4"), answer]))?.string.contains("t4") ?? false
+        names = Set(source.matches(of: /[A-Za-z_]\w*/).map { String($0.output) })
+        let calls = ToolCallProbe { messages, isPrompt, tools in
+            try Self.text(program, variables, date, messages, isPrompt: isPrompt, tools: tools).string
+        }
+        // Functions are offered in the other template's words.
+        (writesCalls, callForm) = (calls.writesCalls, self.forTools.first?.callForm ?? calls.form)
         let probe = try render([question, answer])
         guard let content = probe.ranges(of: MarkedText("b2")).last else {
             throw ChatTemplateError.altered(message: 1, "b2")
@@ -95,7 +108,7 @@ public struct JinjaTemplate: ChatTemplate {
     /// Messages with every span's characters marked by the span's number, from 1.
     private static func text(
         _ nodes: [JinjaNode], _ variables: [String: String], _ date: Date, _ messages: [Message], isPrompt: Bool,
-        tools: JSONTree? = nil
+        tools: JSONTree? = nil, arguments: [String: JSONTree] = [:]
     ) throws(JinjaError) -> MarkedText {
         var number: Int32 = 0
         let values = messages.map { message in
@@ -104,23 +117,38 @@ public struct JinjaTemplate: ChatTemplate {
                 number += 1
                 content += MarkedText(span.text, source: number)
             }
-            return JinjaValue.dictionary([
+            let text: [(key: String, value: JinjaValue)] = [
                 (key: "role", value: .text(message.role.rawValue)), (key: "content", value: .text(content)),
-            ])
+            ]
+            return JinjaValue.dictionary(text + (message.details.map(Self.members) ?? []))
         }
         return try text(
-            nodes, variables, date, .list(values), isPrompt: isPrompt, tools.map { ["tools": JinjaValue($0)] } ?? [:])
+            nodes, variables, date, .list(values), isPrompt: isPrompt,
+            arguments.merging(tools.map { ["tools": $0] } ?? [:]) { $1 }.mapValues { JinjaValue($0) })
+    }
+
+    /// What a message says besides its text, by the names that templates know.
+    private static func members(_ details: Message.Details) -> [(key: String, value: JinjaValue)] {
+        let texts = [
+            ("tool_call_id", details.callID), ("name", details.name), ("reasoning_content", details.reasoning),
+        ]
+        let calls = details.calls.flatMap { try? JSONTree.parse(Array($0.utf8)) }
+        return (calls.map { [(key: "tool_calls", value: JinjaValue($0))] } ?? [])
+            + texts.compactMap { name, text in text.map { (key: name, value: .text($0)) } }
     }
 
     private func text(_ messages: [Message], isPrompt: Bool) throws(JinjaError) -> MarkedText {
-        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt, tools: tools)
+        try Self.text(nodes, variables, date, messages, isPrompt: isPrompt, tools: tools, arguments: arguments)
     }
 
     /// The same template with functions that it describes to the model, each written as it stands in `tools`.
     /// - Parameter tools: a JSON array in OpenAI's form.
     /// - Throws: `ChatTemplateError.tools` when that is no such array, or when the template pays no heed to it.
     public func offering(_ tools: String) throws -> any ChatTemplate {
-        if let template = forTools.first { return try template.offering(tools) }
+        if var template = forTools.first {
+            template.arguments = arguments
+            return try template.offering(tools)
+        }
         var template = self
         do {
             template.tools = try JSONTree.parse(Array(tools.utf8))
@@ -132,6 +160,25 @@ public struct JinjaTemplate: ChatTemplate {
         guard try list.isEmpty || template.text(probe, isPrompt: true).string != text(probe, isPrompt: true).string
         else { throw ChatTemplateError.tools("the model's chat template has no place for them") }
         return template
+    }
+
+    /// The same template told something else that it asks for.
+    /// - Throws: `ChatTemplateError.arguments` for a name that it does not mention, unless the value is false or empty.
+    public func told(_ arguments: String) throws -> any ChatTemplate {
+        let told = try TemplateArguments(arguments)
+        let known = forTools.first.map { names.union($0.names) } ?? names
+        if let stranger = told.names.first(where: { !known.contains($0) }) {
+            throw ChatTemplateError.arguments(stranger)
+        }
+        var template = self
+        template.arguments.merge(told.all) { $1 }
+        return template
+    }
+
+    public var opensThought: Bool {
+        guard names.contains("think") else { return false }
+        let prompt = try? text([Message(.user, "a1")], isPrompt: true).string
+        return prompt?.reversed().drop(while: \.isWhitespace).starts(with: "<think>".reversed()) ?? false
     }
 
     // MARK: Tokens
@@ -240,7 +287,7 @@ public struct JinjaTemplate: ChatTemplate {
     /// The messages with the roles that the template takes: a system text it refuses opens the first user message, and
     /// what a tool said is the user's.
     private func turns(of messages: [Message]) -> [Message] {
-        var turns = messages
+        var turns = writesCalls ? messages : messages.map(\.withCallsAsText)
         if !takesTool { for index in turns.indices where turns[index].role == .tool { turns[index].role = .user } }
         guard !takesSystem, let system = turns.firstIndex(where: { $0.role == .system }) else { return turns }
         let preface = turns.remove(at: system).spans + [Message.Span("\n\n")]
@@ -257,6 +304,8 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
     case altered(message: Int, String)
     case reordered
     case tools(String)
+    /// Something that the template is told and does not ask for.
+    case arguments(String)
 
     public var description: String {
         switch self {
@@ -266,6 +315,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
         case .unstable(let message):
             "the chat template writes what comes before message \(message + 1) otherwise when that message is there, so "
                 + "training and acting would see different prompts"
+        case .arguments(let name): "the model's chat template does not know '\(name)'"
         case .tools(let reason): "tools cannot be offered: \(reason)"
         case .reordered: "the chat template writes messages in another order than they were said"
         case .altered(let message, let text):

@@ -66,7 +66,7 @@ public struct TurnTemplate: ChatTemplate {
             chat.append(tokenizer.encode(text, specials: .recognised), role, trainable: false)
         }
         mark(format.opening, .system)
-        for message in turns(of: messages) {
+        for message in turns(of: messages.map(\.withCallsAsText)) {
             mark(head(message.role), message.role)
             for span in message.spans {
                 chat.append(

@@ -19,6 +19,8 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
     var usesRankStabilisation = false
     /// Weights split into size and direction (DoRA, arXiv 2402.09353).
     var usesDirections = false
+    /// The second matrix has a bias, which is added to the projection's own (`lora_bias`).
+    var addsBias = false
     /// What the base's weights became before training began.
     var start = Start.unchanged
     /// Which modules the adapter is for.

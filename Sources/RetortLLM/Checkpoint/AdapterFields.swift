@@ -15,13 +15,13 @@ extension AdapterConfiguration {
         "target_modules",
         "exclude_modules", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "modules_to_save",
         "trainable_token_indices", "ensure_weight_tying", "use_rslora", "use_dora", "init_lora_weights",
+        "lora_bias",
     ]
 
     /// Other ways of computing, by what they are called; off as long as they have one of these values.
     private static let fixed: [String: [JSONValue]] = [
         "alora_invocation_tokens": [], "layer_replication": [[]], "target_parameters": [[]], "use_qalora": [false],
         "use_bdlora": [false], "arrow_config": [], "monteclora_config": [], "kasa_config": [], "megatron_config": [],
-        "lora_bias": [false],
     ]
 
     /// Reads a file.
@@ -47,6 +47,10 @@ extension AdapterConfiguration {
         usesRankStabilisation = try fields.flag("use_rslora")
         usesDirections = try fields.flag("use_dora")
         start = try Self.start(fields)
+        addsBias = try fields.flag("lora_bias")
+        guard !addsBias || (start == .unchanged && !usesDirections) else {
+            throw fields.unsupported("'lora_bias' together with DoRA, PiSSA or OLoRA")
+        }
         scope = try Scope(fields)
         targets = if case .names(let names) = scope.targets { names } else { [] }
         ranks = try Self.numbers("rank_pattern", fields)

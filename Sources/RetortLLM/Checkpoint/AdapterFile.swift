@@ -71,6 +71,7 @@ public enum AdapterFile {
             ),
             ("an adapter with trainable_token_indices", !configuration.rows.isEmpty),
             ("an adapter with modules_to_save, or with a whole embedding,", weights.holdsWhole),
+            ("an adapter with lora_bias", configuration.addsBias),
             ("an adapter with the bias '\(configuration.bias)'", configuration.bias != "none"),
         ]
         if let (what, _) = more.first(where: \.1) {

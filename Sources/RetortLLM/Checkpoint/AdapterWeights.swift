@@ -68,6 +68,10 @@ struct AdapterWeights {
         guard let up = key("\(module).\(names.1)") else {
             throw CheckpointError.malformed(file: file.path, "it has '\(down)' without its other half")
         }
+        if configuration.addsBias, key("\(module).lora_B.bias") == nil {
+            throw CheckpointError.malformed(
+                file: file.path, "it has no lora_B.bias for '\(module)', which lora_bias calls for")
+        }
         let (rank, scale) = try configuration.size(of: module)
         var magnitude: Tensor?
         if configuration.usesDirections {
@@ -165,7 +169,7 @@ struct AdapterWeights {
     /// - Returns: nil where the adapter leaves it as it is.
     func applied(_ name: String, _ shape: [Int], to base: () throws -> Tensor) throws -> Tensor? {
         let stored = try whole(name, shape)
-        guard name.hasSuffix(".weight") else { return stored }
+        guard name.hasSuffix(".weight") else { return try bias(name, shape, stored: stored, to: base) }
         let module = String(name.dropLast(".weight".count))
         guard shape.count == 2 else { return stored }
         let isEmbedding = module == Self.embedding
@@ -194,6 +198,16 @@ struct AdapterWeights {
             weight = try weight.replacing(rows.places, by: rows.values)
         }
         return weight
+    }
+
+    /// A projection's bias with what the adapter adds to it.
+    private func bias(_ name: String, _ shape: [Int], stored: Tensor?, to base: () throws -> Tensor) throws -> Tensor? {
+        let module = String(name.dropLast(".bias".count))
+        guard configuration.addsBias, name.hasSuffix(".bias"), let key = key("\(module).lora_B.bias") else {
+            return stored
+        }
+        let added = try tensor(key, shape) * configuration.size(of: module).scale
+        return try (stored ?? base().to(.float32)) + added
     }
 
     /// What was taken out of the base's weight before training, as two factors `[out, rank]` and `[rank, in]`.
@@ -248,6 +262,9 @@ struct AdapterWeights {
         guard let stray = file.entries.keys.filter({ !tracker.used.contains($0) }).min() else { return }
         let name = stray.hasPrefix(Self.prefix) ? String(stray.dropFirst(Self.prefix.count)) : stray
         switch true {
+        case name.hasSuffix("lora_B.bias"):
+            throw CheckpointError.unsupported(
+                file: file.path, "'\(stray)', which belongs to no bias of the base model,")
         case name.contains("lora_"):
             throw CheckpointError.malformed(file: file.path, "'\(stray)' fits no projection of the base model")
         case name.contains("trainable_tokens_delta"):

@@ -7,11 +7,25 @@ struct Voice: Sendable {
     let tokenizer: Tokenizer
     let template: any ChatTemplate
     let endTokens: Set<Int>
+    /// How its makers draw tokens.
+    let drawing: DrawingSettings
 
     init(_ folders: CheckpointFolders) throws {
         tokenizer = try Tokenizer(folders.tokenizer)
         template = try folders.template(for: tokenizer)
+        drawing = try DrawingSettings(folders)
         endTokens = try Self.endTokens(folders, tokenizer).union([Int(template.endOfTurn)])
+    }
+
+    /// What is known of the reply to a request.
+    func profile(of request: GenerationRequest) -> ReplyProfile {
+        var template = template
+        // What cannot be offered or told is refused when the request is admitted.
+        if let arguments = request.templateArguments, let told = try? template.told(arguments) { template = told }
+        if let tools = request.tools, let offering = try? template.offering(tools) { template = offering }
+        let isChat = request.plain == nil
+        return ReplyProfile(
+            calls: template.callForm, opensThought: isChat && template.opensThought, sampling: drawing.sampling)
     }
 
     /// The voice that an adapter brings itself; nil when it goes by its base's.

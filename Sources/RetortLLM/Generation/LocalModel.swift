@@ -134,12 +134,21 @@ public actor LocalModel: LanguageModel {
     }
 
     public nonisolated func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
-        AsyncThrowingStream { continuation in
+        AsyncThrowingStream(bufferingPolicy: .bufferingOldest(PendingRequest.longestBacklog)) { continuation in
             let voice = voice(of: request.adapter.flatMap { adapterNumbers[$0] })
             let pending = PendingRequest(request, voice, continuation)
             continuation.onTermination = { _ in pending.cancel() }
             Task { await self.admit(pending) }
         }
+    }
+
+    public nonisolated func profile(of request: GenerationRequest) -> ReplyProfile {
+        voice(of: request.adapter.flatMap { adapterNumbers[$0] }).profile(of: request)
+    }
+
+    /// What `generation_config.json` says of how tokens are drawn that is not followed here, in words.
+    public nonisolated var samplingNotes: [String] {
+        ([voice] + adapterVoices.sorted { $0.key < $1.key }.map(\.value)).compactMap(\.drawing.note)
     }
 
     /// Templates are rendered and texts made tokens here, beside the thread that decodes.
@@ -197,7 +206,8 @@ public actor LocalModel: LanguageModel {
         case .tokens(let ids): tokens = ids
         case nil:
             do {
-                let template = try request.tools.map(voice.template.offering) ?? voice.template
+                var template = try request.templateArguments.map(voice.template.told) ?? voice.template
+                if let tools = request.tools { template = try template.offering(tools) }
                 tokens = try template.render(
                     request.messages, then: .generation(prefill: request.prefill), with: voice.tokenizer
                 ).tokens
@@ -233,6 +243,8 @@ public enum LocalModelError: Error, CustomStringConvertible {
     case tooManyRequests(limit: Int)
     case sampleCount(Int, limit: Int)
     case tooLarge(tokens: Int, limit: Int)
+    /// So many events waited to be read.
+    case slowReader(events: Int)
 
     public var description: String {
         switch self {
@@ -240,6 +252,8 @@ public enum LocalModelError: Error, CustomStringConvertible {
             "\(limit) requests are already waiting for the model; wait for some to finish, or raise maximumWaiting"
         case .sampleCount(let count, let limit):
             "a request for \(count) samples cannot be served; ask for 1 to \(limit)"
+        case .slowReader(let events):
+            "\(events) events of the answer wait to be read, and no more are kept; read them as they come"
         case .tooLarge(let tokens, let limit):
             "the prompt and the longest answers are \(tokens) tokens, and the cache holds \(limit); ask for fewer samples or "
                 + "tokens, or give the cache more memory"

@@ -50,8 +50,13 @@ final class PendingRequest: Sendable {
 
     func cancel() { state.withLock { $0.isCancelled = true } }
 
+    /// The most events that wait for a reader: what a batch of full answers has.
+    static let longestBacklog = 1 << 18
+
     func yield(_ event: GenerationEvent) {
-        continuation.yield(event)
+        if case .dropped = continuation.yield(event) {
+            return finish(throwing: LocalModelError.slowReader(events: Self.longestBacklog))
+        }
         guard case .finished = event else { return }
         let left = state.withLock { state in
             let left = (state.unfinished ?? request.samples) - 1

@@ -22,7 +22,12 @@ extension ConfigurationFields {
         "experts_implementation", "_experts_implementation_internal", "id2label", "label2id", "num_labels",
         "problem_type", "finetuning_task", "task_specific_params", "tokenizer_class", "prefix", "tf_legacy_loss",
         "bos_token_id", "pad_token_id", "sep_token_id", "cls_token_id", "unk_token_id", "mask_token_id",
-        "decoder_start_token_id", "transformers.js_config", "unsloth_version", "unsloth_fixed", "is_llama_config",
+        "decoder_start_token_id", "model_max_length", "max_sequence_length", "max_seq_len", "seq_length",
+        "tokenizer_model_max_length", "tokenizer_padding_side", "use_flash_attention", "use_flash_attn",
+        "flash_attention",
+        "use_flash_attention_2", "_flash_attn_2_enabled", "_pre_quantization_dtype", "neftune_noise_alpha",
+        "trust_remote_code", "custom_pipelines", "license", "model_revision", "unsloth_tiled_mlp", "is_composition",
+        "static_kv_cache", "transformers.js_config", "unsloth_version", "unsloth_fixed", "is_llama_config",
     ]
 
     /// How tokens are drawn is a request's to say; transformers passes over these here, too.

@@ -142,7 +142,9 @@ public struct DecoderConfiguration: Sendable, Hashable {
         guard let family = family(fields.architecture) else {
             throw CheckpointError.unknownArchitecture(file: fields.path, fields.architecture)
         }
-        guard let type = fields["model_type"]?.string, !family.architectures.contains(type) else { return family }
+        guard let named = fields["model_type"] else { return family }
+        guard let type = named.string else { throw fields.malformed("'model_type' is no text") }
+        guard !family.architectures.contains(type) else { return family }
         throw fields.unsupported("the architecture '\(fields.architecture)' with the model_type '\(type)'")
     }
 

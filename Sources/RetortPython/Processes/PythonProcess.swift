@@ -46,6 +46,13 @@ final class PythonProcess: Sendable {
             defer { Glibc.close(peer) }
             try await self.channel.send(operation, passing: peer)
         }
+        // A program may have left this process unable to fork; the wait for a new session is far too long for that.
+        let watch =
+            operation["op"] == "fork"
+            ? Task { [pid] in
+                if await ForkPatience.isSpent(on: pid) { channel.close() }
+            } : nil
+        defer { watch?.cancel() }
         return try await Self.greeted(channel)
     }
 

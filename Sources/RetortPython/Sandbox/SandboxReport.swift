@@ -68,7 +68,7 @@ struct HostileTrial {
 
 /// What the kernel says of a process in `/proc`, seen from outside.
 struct ProcessFacts {
-    private let pid: pid_t
+    let pid: pid_t
 
     init(_ pid: pid_t) { self.pid = pid }
 

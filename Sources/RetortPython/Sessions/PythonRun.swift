@@ -38,7 +38,10 @@ struct PythonRun {
         self.parent = parent
         self.tools = tools
         self.limits = limits
-        clock = ProgramClock(seconds: limits.seconds, unless: { process.channel.hasUnread }) { process.kill() }
+        clock = ProgramClock(
+            seconds: limits.seconds, unless: { process.channel.hasUnread },
+            waited: { ProcessFacts(process.pid).waited }
+        ) { process.kill() }
     }
 
     /// Starts the program and follows it to its first stop.

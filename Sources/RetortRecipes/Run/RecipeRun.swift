@@ -41,10 +41,11 @@ public struct RecipeRun: Sendable {
         let previous =
             FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: url) : nil
         let source = try await TaskSource(recipe, folder: folder.url, requiring: sandbox)
+        let store = try TrajectoryStore(folder.storeFile)
         context = RunContext(
-            recipe: recipe, folder: folder, store: try TrajectoryStore(folder.storeFile), source: source,
+            recipe: recipe, folder: folder, store: store, source: source,
             digests: FileDigests(folder.digestsFile),
-            workshop: Workshop(recipe, folder, source, requiring: sandbox), keepsSamples: samples)
+            workshop: Workshop(recipe, folder, source, store, requiring: sandbox), keepsSamples: samples)
         scheduler = Scheduler(
             previous?.stages ?? [:], failureLimit: recipe.maximumFailures ?? Recipe.usualMaximumFailures
         ) { records in

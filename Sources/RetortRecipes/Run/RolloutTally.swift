@@ -39,6 +39,8 @@ struct RolloutTally: Sendable {
             let spent = budget.spent
             let used = spent.promptTokens + spent.completionTokens
             parts.append(budget.tokens.map { "\(used) of \($0) tokens" } ?? "\(used) tokens")
+            let guessed = budget.estimated.promptTokens + budget.estimated.completionTokens
+            if guessed > 0 { parts.append("of these \(guessed) by estimate, as the server does not tell") }
             // A cost nobody can know is not shown as nothing.
             if let cost = budget.cost {
                 parts.append("cost \(Budget.amount(cost))" + (budget.money.map { " of \(Budget.amount($0))" } ?? ""))

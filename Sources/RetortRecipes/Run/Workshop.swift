@@ -4,6 +4,7 @@ import RetortCore
 import RetortDomains
 import RetortEvaluation
 import RetortPython
+import RetortStore
 
 /// What stages work with, opened when it is first needed and then shared. Stages run one after the other, so nothing is
 /// opened twice.
@@ -11,6 +12,7 @@ actor Workshop {
     private let recipe: Recipe
     private let folder: RunFolder
     private let source: TaskSource
+    private let store: TrajectoryStore
     private let sandbox: SandboxLevel
     private var interpreter: PythonInterpreter?
     private var openTeacher: EndpointTeacher?
@@ -21,8 +23,11 @@ actor Workshop {
     private var ledger: SpendingLedger?
 
     /// - Parameter sandbox: the weakest one to run model-written programs in.
-    init(_ recipe: Recipe, _ folder: RunFolder, _ source: TaskSource, requiring sandbox: SandboxLevel) {
-        (self.recipe, self.folder, self.source, self.sandbox) = (recipe, folder, source, sandbox)
+    init(
+        _ recipe: Recipe, _ folder: RunFolder, _ source: TaskSource, _ store: TrajectoryStore,
+        requiring sandbox: SandboxLevel
+    ) {
+        (self.recipe, self.folder, self.source, self.store, self.sandbox) = (recipe, folder, source, store, sandbox)
     }
 
     /// The interpreter.
@@ -100,7 +105,8 @@ actor Workshop {
         guard let plan = recipe.benchmarks else { return source.tests }
         if let benchmarkTasks { return source.tests + benchmarkTasks }
         let progress = ProgressLine("benchmarks")
-        let training = TrainingText(source.train.map(\.question))
+        let imported = try await TestOverlap.imported(store)
+        let training = TrainingText(source.train.map(\.question) + imported)
         let grader = try await benchmarkGrader()
         var tasks: [AgentTask] = []
         var audits: [BenchmarkAudit] = []

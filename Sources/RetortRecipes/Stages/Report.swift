@@ -13,7 +13,7 @@ extension RunContext {
         let failed = PartialStage.table(summary.partial ?? [])
         let tables = [
             JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()),
-            BenchmarkTable.section(benchmarkAudits()), TestOverlap(self).table,
+            BenchmarkTable.section(benchmarkAudits()), try await TestOverlap(self).table,
             ModelPrecision.table(summary.models ?? []),
         ]
         let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }

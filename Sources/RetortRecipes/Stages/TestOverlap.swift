@@ -1,5 +1,6 @@
 import RetortCore
 import RetortEvaluation
+import RetortStore
 
 /// What of a recipe's test questions stands in its training questions: as it is, nearly, or with other numbers.
 struct TestOverlap {
@@ -7,13 +8,15 @@ struct TestOverlap {
     private let notes: [String]
 
     /// The world draws its tests so that no training question is among them, and makes questions of one kind from one
-    /// text: only data that came from elsewhere are looked through.
-    init(_ context: RunContext) {
-        guard !context.source.domain.dealsTests else {
+    /// text: only data that came from elsewhere are looked through, recorded or imported.
+    init(_ context: RunContext) async throws {
+        var questions = try await Self.imported(context.store)
+        if !context.source.domain.dealsTests { questions += context.source.train.map(\.question) }
+        guard !questions.isEmpty else {
             (rows, notes) = ([], [])
             return
         }
-        let training = TrainingText(context.source.train.map(\.question))
+        let training = TrainingText(questions)
         let groups = Dictionary(grouping: context.source.tests, by: \.split).sorted { $0.key < $1.key }
         var (rows, notes): ([[String]], [String]) = ([], [])
         for (split, tasks) in groups {
@@ -26,6 +29,16 @@ struct TestOverlap {
             notes.append("\(split): such as \(found.examples.joined(separator: ", "))")
         }
         (self.rows, self.notes) = (rows, notes)
+    }
+
+    /// The questions of sets that were imported to be learned from.
+    static func imported(_ store: TrajectoryStore) async throws -> [String] {
+        var questions: Set<String> = []
+        for set in try await store.sets() {
+            guard try await store.isImported(set.name) else { continue }
+            for try await entry in store.trajectories(in: set.name) { questions.insert(entry.trajectory.task.question) }
+        }
+        return questions.sorted()
     }
 
     var table: ReportTable {

@@ -15,18 +15,19 @@ struct ChatAnswer: Answer {
     private let settings: (returnsTokens: Bool, includesUsage: Bool)
     private let reportsLogprobs: Bool
     private let reader: ToolCallReader?
-    private let prefill: String
+    /// What the reply goes on from, a thought that the prompt opens included.
+    private let beginning: String
     private let isSingle: Bool
     private var choices: [Choice]
 
-    init(_ head: AnswerHead, _ request: ChatRequest) {
+    init(_ head: AnswerHead, _ request: ChatRequest, _ profile: ReplyProfile) {
         self.head = head
         settings = (request.settings.returnsTokens, request.settings.includesUsage)
         reportsLogprobs = request.logprobs != nil
-        reader = request.tools == nil ? nil : ToolCallReader(names: request.toolNames)
-        prefill = request.prefill
+        reader = request.tools == nil ? nil : ToolCallReader(names: request.toolNames, form: profile.calls)
+        beginning = (profile.opensThought ? ThoughtSplitter.opening : "") + request.prefill
         isSingle = !request.callsInParallel
-        let choice = Choice(thoughts: ThoughtSplitter(prefill: prefill), hold: reader.map { ToolCallHold($0) })
+        let choice = Choice(thoughts: ThoughtSplitter(prefill: beginning), hold: reader.map { ToolCallHold($0) })
         choices = Array(repeating: choice, count: request.settings.choices)
     }
 
@@ -76,7 +77,7 @@ struct ChatAnswer: Answer {
 
     private func wholeChoice(_ index: Int) throws -> JSONValue {
         guard let completion = choices[index].completion else { throw LanguageModelError.sampleMissing(index) }
-        var splitter = ThoughtSplitter(prefill: prefill)
+        var splitter = ThoughtSplitter(prefill: beginning)
         let (first, last) = (splitter.push(completion.text), splitter.finish())
         let (thought, said) = (first.thought + last.thought, first.said + last.said)
         var (text, calls) = reader?.read(said) ?? (said, [])

@@ -2,7 +2,7 @@
 struct ThoughtSplitter: Sendable {
     private enum Place { case beginning, opened, thinking, behind, saying }
 
-    private static let opening = "<think>"
+    static let opening = "<think>"
     private static let closing = "</think>"
     private var place = Place.beginning
     private var held = ""
@@ -11,7 +11,8 @@ struct ThoughtSplitter: Sendable {
     init(prefill: String) {
         if prefill.isEmpty { return }
         let isOpen = prefill.drop(while: \.isWhitespace).hasPrefix(Self.opening) && !prefill.contains(Self.closing)
-        place = isOpen ? .thinking : .saying
+        // Behind the mark itself a line end belongs to it.
+        place = isOpen ? prefill.hasSuffix(Self.opening) ? .opened : .thinking : .saying
     }
 
     /// Takes new text.

@@ -1,25 +1,44 @@
 import RetortCore
 
-/// Reads calls from what a model writes, in the forms that models of several families have:
+/// Reads calls from what a model writes: in the form of its chat template where that tells, else in the forms that models of
+/// several families have:
 ///
 /// | family | form |
 /// | --- | --- |
 /// | Hermes, Qwen | `<tool_call>{"name", "arguments"}</tool_call>`, as often as it calls |
 /// | Llama 3 | `{"name", "parameters"}`, several apart by `;`, with or without `<|python_tag|>`; `<function=NAME>{…}</function>` |
 /// | Mistral | `[TOOL_CALLS][{"name", "arguments"}, …]`, `[TOOL_CALLS]NAME[ARGS]{…}`; the mark is a special token and may be missing |
+/// | Phi-4-mini | `<|tool_call|>[{"name", "arguments"}, …]<|/tool_call|>`, with or without the marks |
 /// | others | the same objects or a list of them, as the whole reply or in a code fence |
 ///
-/// Where no mark says that a call comes, only names of tools that were offered are calls.
+/// Where no mark says that a call comes, only names of tools that were offered are calls. Of a model whose form is known,
+/// the marks of other families are text, and a code fence is a call only as the whole reply.
 struct ToolCallReader: Sendable {
     /// The tools that were offered.
     let names: Set<String>
+    /// How the model's chat template writes calls; nil where it does not tell.
+    var form: ToolCallForm?
 
     private static let mistral = "[TOOL_CALLS]"
     private static let arguments = "[ARGS]"
     private static let python = "<|python_tag|>"
     private static let function = "<function="
-    private static let fence = "```"
-    private static let marks = [ToolCallText.opening, mistral, python, function, fence]
+    private static let piped = "<|tool_call|>"
+    private static let pipedEnd = "<|/tool_call|>"
+    private static let fence = ToolCallText.fence
+
+    /// Marks that calls may begin with.
+    private var marks: [String] {
+        switch form {
+        case nil: [ToolCallText.opening, Self.mistral, Self.python, Self.function, Self.piped, Self.fence]
+        case .tagged: [ToolCallText.opening, Self.fence]
+        case .parameters: [Self.python, Self.function, Self.fence]
+        case .function: [Self.function, Self.fence]
+        case .list, .named: [Self.mistral, Self.fence]
+        case .piped: [Self.piped, Self.fence]
+        case .object, .fenced: [Self.fence]
+        }
+    }
 
     /// Reads a reply.
     /// - Returns: the text before the first call, and the calls; all of the text and none when they cannot be read.
@@ -35,11 +54,14 @@ struct ToolCallReader: Sendable {
 
     /// Where calls may begin in a reply, first to last.
     private func starts(in text: String) -> [String.Index] {
-        var found = Self.marks.flatMap { mark in
-            text.ranges(of: mark).filter { mark != Self.fence || Self.mayHoldCall(text[$0.upperBound...]) }
-                .map(\.lowerBound)
+        let first = text.firstIndex { !$0.isWhitespace }
+        var found = marks.flatMap { mark in
+            text.ranges(of: mark).filter {
+                mark != Self.fence || mayHoldCall(text, $0, isFirst: $0.lowerBound == first)
+            }
+            .map(\.lowerBound)
         }
-        if let first = text.firstIndex(where: { !$0.isWhitespace }), "{[".contains(text[first]),
+        if let first, "{[".contains(text[first]),
             !text[first...].hasPrefix(Self.mistral)
         {
             found.append(first)
@@ -49,16 +71,17 @@ struct ToolCallReader: Sendable {
 
     /// Where calls may begin in a reply so far, whose end may be the beginning of a mark; nil where they cannot.
     func start(in text: String) -> String.Index? {
-        let cut = Self.marks.compactMap { mark in
+        let cut = marks.compactMap { mark in
             (1..<mark.count).reversed().first { text.hasSuffix(mark.prefix($0)) }
                 .map { text.index(text.endIndex, offsetBy: -$0) }
         }
         return (starts(in: text).prefix(1) + cut).min()
     }
 
-    /// Whether what follows a code fence is JSON, or may become it.
-    private static func mayHoldCall(_ text: Substring) -> Bool {
-        let rest = text.drop { $0.isLetter || $0 == "_" }.drop(while: \.isWhitespace)
+    /// Whether what follows a code fence is JSON, or may become it, in a place where such a fence may be a call.
+    private func mayHoldCall(_ text: String, _ fence: Range<String.Index>, isFirst: Bool) -> Bool {
+        guard isFirst || form == nil || form == .fenced else { return false }
+        let rest = text[fence.upperBound...].drop { $0.isLetter || $0 == "_" }.drop(while: \.isWhitespace)
         return rest.first.map { "{[".contains($0) } ?? true
     }
 
@@ -67,6 +90,10 @@ struct ToolCallReader: Sendable {
         if text.hasPrefix(Self.mistral) { return mistral(text) }
         if text.hasPrefix(Self.function) { return functions(text) }
         if text.hasPrefix(Self.python) { return objects(text.dropFirst(Self.python.count)) }
+        if text.hasPrefix(Self.piped) {
+            let inner = text.dropFirst(Self.piped.count)
+            return objects(inner.firstRange(of: Self.pipedEnd).map { inner[..<$0.lowerBound] } ?? inner)
+        }
         if text.hasPrefix(Self.fence) { return fenced(text) }
         return objects(text)?.offered(names)
     }

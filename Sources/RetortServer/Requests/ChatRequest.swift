@@ -14,8 +14,10 @@ struct ChatRequest {
     let tools: String?
     /// The names of the tools.
     let toolNames: Set<String>
-    /// What an answer must be that must call a tool; nil where it need not.
-    let callGrammar: OutputGrammar?
+    /// What an answer must call, one of these; nil where it need not call anything.
+    let requiredCalls: [(name: String, arguments: JSONSchema)]?
+    /// What else the chat template is told: a JSON object.
+    let templateArguments: String?
     /// Whether an answer may have several calls.
     let callsInParallel: Bool
     /// How an agent works on it.
@@ -31,7 +33,8 @@ struct ChatRequest {
         settings = try GenerationSettings(&fields, options, tokens: options.maximumTokens)
         logprobs = try Self.logprobs(&fields)
         let offer = try ToolOffer(&fields)
-        (tools, toolNames, callGrammar) = (offer.text, offer.names, offer.grammar)
+        (tools, toolNames, requiredCalls) = (offer.text, offer.names, offer.required)
+        templateArguments = try Self.templateArguments(&fields)
         callsInParallel = try fields.flag("parallel_tool_calls") ?? true
         if tools != nil, settings.grammar != nil {
             throw .unsupported("response_format", "an answer held to a grammar could not call 'tools'")
@@ -54,16 +57,39 @@ struct ChatRequest {
     /// Whether the body names a parameter.
     func names(_ parameter: String) -> Bool { members.contains(parameter) }
 
-    /// What the model is asked.
-    func generation(adapter: String?) -> GenerationRequest {
+    /// What the model is asked, and what is known of its reply.
+    func generation(of model: any LanguageModel, adapter: String?) -> (GenerationRequest, ReplyProfile) {
         var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)
-        request.grammar = callGrammar ?? request.grammar
-        if tools != nil, !callsInParallel { request.stops.append(ToolCallText.closing) }
         request.messages = messages
         request.prefill = prefill
         request.tools = tools
+        request.templateArguments = templateArguments
         request.adapter = adapter
-        return request
+        let profile = model.profile(of: request)
+        request.sampling = settings.sampling(profile.sampling)
+        let form = profile.calls ?? .tagged
+        if let requiredCalls { request.grammar = ToolCallText.grammar(requiredCalls, as: form) }
+        if tools != nil, !callsInParallel, form == .tagged { request.stops.append(ToolCallText.closing) }
+        return (request, profile)
+    }
+
+    /// vLLM's `chat_template_kwargs`, and `enable_thinking` as hosts of Qwen3 take it beside them.
+    private static func templateArguments(_ fields: inout RequestFields) throws(APIError) -> String? {
+        let name = "chat_template_kwargs"
+        var members: [(name: [UInt8], value: JSONTree)] = []
+        if let tree = fields.tree(name) {
+            guard case .object(let given) = tree else { throw .invalid("'\(name)' must be an object", param: name) }
+            members = given
+        }
+        // They are the request's own members.
+        let own = ["messages", "tools", "add_generation_prompt", "continue_final_message", "chat_template"]
+        if let taken = own.first(where: { name in members.contains { $0.name == Array(name.utf8) } }) {
+            throw .invalid("'\(name).\(taken)' cannot be set there", param: "\(name).\(taken)")
+        }
+        if let thinks = try fields.flag("enable_thinking") {
+            members.append((Array("enable_thinking".utf8), .bool(thinks)))
+        }
+        return members.isEmpty ? nil : JSONTree.object(members).text
     }
 
     private static func logprobs(_ fields: inout RequestFields) throws(APIError) -> Int? {
@@ -83,20 +109,44 @@ struct ChatRequest {
                 "'\(place).role' must be system, developer, user, assistant or tool, not '\(name)'",
                 param: "\(place).role")
         }
-        var text = try content(fields.tree("content"), at: "\(place).content")
+        let text = try content(fields.tree("content"), at: "\(place).content")
+        var details = Message.Details()
         if let calls = try fields.array("tool_calls"), !calls.isEmpty {
             guard role == .assistant else {
                 throw .invalid("'\(place).tool_calls' is only for assistants", param: "\(place).tool_calls")
             }
-            let written = try ToolCallText.write(calls, at: "\(place).tool_calls")
-            text = [text, written].compactMap { $0?.isEmpty == true ? nil : $0 }.joined(separator: "\n")
+            details.calls = try Self.calls(calls, at: "\(place).tool_calls").text
         }
-        guard let text else { throw .invalid("'\(place).content' is missing", param: "\(place).content") }
-        try fields.refuseOthers(harmless: [
-            "name", "tool_call_id", "refusal", "annotations", "audio", "function_call", "reasoning_content",
-            "reasoning",
-        ])
-        return Message(role, text)
+        guard text != nil || details.calls != nil else {
+            throw .invalid("'\(place).content' is missing", param: "\(place).content")
+        }
+        details.callID = try fields.string("tool_call_id")
+        details.name = try fields.string("name")
+        let thought = try fields.string("reasoning_content")
+        details.reasoning = try fields.string("reasoning") ?? thought
+        try fields.refuseOthers(harmless: ["refusal", "annotations", "audio", "function_call"])
+        var message = Message(role, text ?? "")
+        message.details = details == Message.Details() ? nil : details
+        return message
+    }
+
+    /// The calls of an assistant's message, with their arguments as objects, as chat templates take them.
+    private static func calls(_ calls: [JSONTree], at place: String) throws(APIError) -> JSONTree {
+        var written: [JSONTree] = []
+        for (index, call) in calls.enumerated() {
+            guard let name = call["function"]?["name"]?.bytes, let text = call["function"]?["arguments"]?.bytes,
+                let arguments = try? JSONTree.parse(text.isEmpty ? Array("{}".utf8) : text)
+            else {
+                throw .invalid(
+                    "'\(place)[\(index)]' must have a function with a name and arguments as JSON text",
+                    param: "\(place)[\(index)]")
+            }
+            let function = JSONTree.object(named: [("name", .string(name)), ("arguments", arguments)])
+            let id = call["id"].map { [("id", $0)] } ?? []
+            written.append(
+                .object(named: id + [("type", .string(Array("function".utf8))), ("function", function)]))
+        }
+        return .array(written)
     }
 
     /// A text, or the texts of parts, joined.

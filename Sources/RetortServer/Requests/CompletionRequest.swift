@@ -34,11 +34,12 @@ struct CompletionRequest {
     }
 
     /// What the model is asked, prompt by prompt.
-    func generations(adapter: String?) -> [GenerationRequest] {
+    func generations(of model: any LanguageModel, adapter: String?) -> [GenerationRequest] {
         prompts.map { prompt in
             var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)
             request.plain = prompt
             request.adapter = adapter
+            request.sampling = settings.sampling(model.profile(of: request).sampling)
             return request
         }
     }

@@ -3,7 +3,12 @@ import RetortCore
 /// What chats and completions say alike: how many choices, how they are sampled, where they end, how they are sent.
 struct GenerationSettings {
     let choices: Int
-    let sampling: Sampling
+    private let temperature: Double?
+    private let topP: Double?
+    private let topK: Int?
+    private let seed: UInt64
+    /// The temperature of requests that name none, whatever the model's own is.
+    private let usualTemperature: Double?
     let stops: [String]
     let maximumTokens: Int
     let isStreamed: Bool
@@ -28,17 +33,13 @@ struct GenerationSettings {
         let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
         // Clients send what their own models can write at most; an answer that is cut says so by its `finish_reason`.
         maximumTokens = min(newer ?? older ?? tokens, options.maximumTokens)
-        let temperature = try fields.number("temperature", in: 0...2) ?? options.temperature
-        let topP = try fields.number("top_p", in: 0...1) ?? 1
-        // vLLM's sign for all tokens is -1.
-        let topK = max(try fields.integer("top_k", in: -1...Int(Int32.max)) ?? 0, 0)
-        let seed = try fields.integer("seed", in: Int.min...Int.max)
-        sampling =
-            topP == 0
-            ? .greedy
-            : Sampling(
-                temperature: temperature, topP: topP, topK: topK,
-                seed: seed.map { UInt64(bitPattern: Int64($0)) } ?? UInt64.random(in: .min ... .max))
+        temperature = try fields.number("temperature", in: 0...2)
+        topP = try fields.number("top_p", in: 0...1)
+        topK = try fields.integer("top_k", in: -1...Int(Int32.max))
+        usualTemperature = options.temperature
+        seed =
+            try fields.integer("seed", in: Int.min...Int.max).map { UInt64(bitPattern: Int64($0)) }
+            ?? UInt64.random(in: .min ... .max)
         isStreamed = try fields.flag("stream") ?? false
         includesUsage = try Self.includesUsage(&fields, isStreamed: isStreamed)
         returnsTokens = try fields.flag("return_token_ids") ?? false
@@ -48,6 +49,17 @@ struct GenerationSettings {
         }
         try fields.refuse("repetition_penalty", "penalties are not applied", unless: { $0.isNumber(1) })
         try fields.refuse("logit_bias", "scores are not biased", unless: \.isEmpty)
+    }
+
+    /// How tokens are drawn: as the request says, else as the server was told, else as the model's makers do, else as OpenAI
+    /// does.
+    func sampling(_ usual: SamplingDefaults) -> Sampling {
+        let topP = topP ?? usual.topP ?? 1
+        guard topP > 0 else { return .greedy }
+        // vLLM's sign for all tokens is -1.
+        return Sampling(
+            temperature: temperature ?? usualTemperature ?? usual.temperature ?? 1, topP: topP,
+            topK: max(topK ?? usual.topK ?? 0, 0), seed: seed)
     }
 
     private static func stops(_ fields: inout RequestFields) throws(APIError) -> [String] {
@@ -82,7 +94,8 @@ struct GenerationSettings {
     /// A request of the model with these settings.
     func request(report: TokenReport) -> GenerationRequest {
         GenerationRequest(
-            messages: [], samples: choices, sampling: sampling, stops: stops, maximumTokens: maximumTokens,
+            messages: [], samples: choices, sampling: sampling(SamplingDefaults()), stops: stops,
+            maximumTokens: maximumTokens,
             report: report == .none && returnsTokens ? .ids : report, grammar: grammar)
     }
 }

@@ -5,8 +5,8 @@ struct ToolOffer {
     /// As they were sent, for the chat template; nil when none may be called.
     let text: String?
     let names: Set<String>
-    /// What the answer must be when it must be a call.
-    let grammar: OutputGrammar?
+    /// What must be called, one of these, with such arguments; nil when nothing must.
+    let required: [(name: String, arguments: JSONSchema)]?
 
     private struct Function {
         let name: String
@@ -34,7 +34,7 @@ struct ToolOffer {
         case nil: wanted = nil
         case .string(let word) where word == Array("auto".utf8): wanted = nil
         case .string(let word) where word == Array("none".utf8):
-            (text, grammar) = (nil, nil)
+            (text, required) = (nil, nil)
             return
         case .string(let word) where word == Array("required".utf8): wanted = functions
         case .some(let tree):
@@ -42,13 +42,13 @@ struct ToolOffer {
         }
         text = tools.isEmpty ? nil : JSONTree.array(tools).text
         guard let wanted else {
-            grammar = nil
+            required = nil
             return
         }
         guard !wanted.isEmpty else {
             throw .invalid("'tool_choice' asks for a call, and there are no 'tools'", param: "tool_choice")
         }
-        grammar = try Self.grammar(wanted)
+        required = try Self.schemas(wanted)
     }
 
     /// The function of `{"type": "function", "function": {"name"}}`.
@@ -64,7 +64,9 @@ struct ToolOffer {
         return function
     }
 
-    private static func grammar(_ functions: [Function]) throws(APIError) -> OutputGrammar {
+    private static func schemas(
+        _ functions: [Function]
+    ) throws(APIError) -> [(name: String, arguments: JSONSchema)] {
         var calls: [(name: String, arguments: JSONSchema)] = []
         for function in functions {
             let schema = try schema(function)
@@ -75,7 +77,7 @@ struct ToolOffer {
             }
             calls.append((function.name, schema))
         }
-        return ToolCallText.grammar(calls)
+        return calls
     }
 
     /// The arguments' schema: an object, whatever else it says.

@@ -16,7 +16,7 @@ struct GenerationRoutes {
         let chat = try ChatRequest(body: await context.body(of: request, core.options), core.options)
         let head = core.head("chatcmpl", model: chat.model)
         return try await respond(to: chat, context) {
-            try await core.answer(ChatAnswer(head, chat), $0, chat.settings, context)
+            try await core.answer(ChatAnswer(head, chat, $1), $0, chat.settings, context)
         } agent: {
             try await core.answer(AgentAnswer(head, chat), $0, chat.settings, context)
         }
@@ -28,7 +28,7 @@ struct GenerationRoutes {
         let chat = try ChatRequest(body: asked.body(isForAgent: isForAgent), core.options)
         let head = core.head("msg", model: chat.model)
         return try await respond(to: chat, context) {
-            try await core.answer(MessagesAnswer(ChatAnswer(head, chat), head), $0, chat.settings, context)
+            try await core.answer(MessagesAnswer(ChatAnswer(head, chat, $1), head), $0, chat.settings, context)
         } agent: {
             try await core.answer(MessagesAnswer(AgentAnswer(head, chat), head), $0, chat.settings, context)
         }
@@ -37,7 +37,7 @@ struct GenerationRoutes {
     /// Has a model or an agent work on a chat.
     private func respond(
         to chat: ChatRequest, _ context: ServerContext,
-        model: (EventCursor<GenerationEvent>) async throws -> Response,
+        model: (EventCursor<GenerationEvent>, ReplyProfile) async throws -> Response,
         agent: (EventCursor<AgentAnswer.Event>) async throws -> Response
     ) async throws -> Response {
         let entry = try core.catalogue.entry(chat.model)
@@ -45,11 +45,13 @@ struct GenerationRoutes {
         switch entry {
         case .model(let served, let adapter):
             try chat.refuse(["votes", "return_trajectory"], "'\(chat.model)' is a model; these are for agents")
-            return try await model(core.generate([chat.generation(adapter: adapter)], on: served, context))
+            let (generation, profile) = chat.generation(of: served, adapter: adapter)
+            return try await model(core.generate([generation], on: served, context), profile)
         case .agent(let served):
             let question = try chat.question
             let rollout = served.rollout(
-                chat.names("temperature") ? chat.settings.sampling : .greedy, chat.agent.votes ?? served.votes)
+                chat.names("temperature") ? chat.settings.sampling(SamplingDefaults()) : .greedy,
+                chat.agent.votes ?? served.votes)
             let task = AgentTask(
                 id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
             return try await agent(core.work(on: task, attempts: chat.settings.choices, with: rollout, context))
@@ -62,7 +64,7 @@ struct GenerationRoutes {
             throw APIError.invalid("'\(completion.model)' is an agent; ask it by /v1/chat/completions", param: "model")
         }
         context.notes.model(completion.model)
-        let events = core.generate(completion.generations(adapter: adapter), on: model, context)
+        let events = core.generate(completion.generations(of: model, adapter: adapter), on: model, context)
         let head = core.head("cmpl", model: completion.model)
         return try await core.answer(CompletionAnswer(head, completion), events, completion.settings, context)
     }
@@ -73,7 +75,10 @@ extension ChatRequest {
     fileprivate var question: String {
         get throws(APIError) {
             try refuse(
-                ["tools", "logprobs", "return_token_ids", "stop", "max_tokens", "max_completion_tokens"],
+                [
+                    "tools", "chat_template_kwargs", "enable_thinking", "logprobs", "return_token_ids", "stop",
+                    "max_tokens", "max_completion_tokens",
+                ],
                 "'\(model)' is an agent with tools, limits and a form of its own")
             guard settings.grammar == nil else {
                 throw .unsupported("response_format", "'\(model)' is an agent, whose answers are as it gives them")

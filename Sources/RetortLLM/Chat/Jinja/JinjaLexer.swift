@@ -94,14 +94,21 @@ struct JinjaLexer {
         }
         let closing: Unicode.Scalar = kind == "{" ? "}" : "%"
         var tokens: [JinjaToken] = []
+        // Brackets that are open: `{{ {'a': {'b': 1}} }}` ends behind the last of them.
+        var depth = 0
         while true {
             skipBlanks()
             guard position < scalars.count else { throw .syntax(line: opened, "a tag does not end") }
-            if let control = takeEnd(closing) {
+            if depth == 0, let control = takeEnd(closing) {
                 finish(control, trimsNewline: kind == "%")
                 break
             }
-            tokens.append(JinjaToken(kind: try token(), line: line))
+            let token = JinjaToken(kind: try token(), line: line)
+            if case .sign(let sign) = token.kind {
+                if "([{".contains(sign) { depth += 1 }
+                if ")]}".contains(sign) { depth = max(depth - 1, 0) }
+            }
+            tokens.append(token)
             if tokens.count > Self.longestTag { throw .unsupported(line: opened, "a tag this long") }
         }
         pieces.append(kind == "{" ? .output(tokens, line: opened) : .statement(tokens, line: opened))

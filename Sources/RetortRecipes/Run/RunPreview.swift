@@ -1,0 +1,20 @@
+import Foundation
+import RetortPython
+
+extension RecipeRun {
+    /// Opens a run only to look at it. Where its folder is not there, or empty, another stands in for it and is removed again, so
+    /// that looking leaves nothing behind.
+    /// - Parameter body: asks the run for its plan or its estimate.
+    /// - Throws: what opening and `body` throw.
+    public static func preview<Answer>(
+        _ recipe: Recipe, folder: URL, requiring sandbox: SandboxLevel = .restricted,
+        _ body: (RecipeRun) async throws -> Answer
+    ) async throws -> Answer {
+        let files = FileManager.default
+        let isThere = (try? files.contentsOfDirectory(atPath: folder.path))?.isEmpty == false
+        guard !isThere else { return try await body(RecipeRun(recipe, folder: folder, requiring: sandbox)) }
+        let other = files.temporaryDirectory.appendingPathComponent("retort-preview-\(UUID().uuidString)")
+        defer { try? files.removeItem(at: other) }
+        return try await body(RecipeRun(recipe, folder: other, requiring: sandbox))
+    }
+}
