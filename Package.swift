@@ -27,9 +27,11 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortCore", [log], []),
     ("RetortAgents", ["RetortCore"], []),
     ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
-    ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
+    ("RetortProcesses", ["CWorker"], []),
+    ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
+    ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
@@ -84,7 +86,7 @@ let package = Package(
         + modules.map {
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
-                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"]][$0.name] ?? [])
+                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"], "RetortMCP": ["Servers"]][$0.name] ?? [])
         } + [
             .executableTarget(
                 name: "retort",
