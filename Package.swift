@@ -50,7 +50,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ),
     (
         "RetortServer",
-        ["RetortCore", "RetortAgents", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log], []
+        ["RetortCore", "RetortAgents", "RetortMCP", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log], []
     ),
 ]
 
@@ -93,7 +93,7 @@ let package = Package(
                 dependencies: [
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", lifecycle, log,
-                    "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],

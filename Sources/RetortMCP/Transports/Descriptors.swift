@@ -33,7 +33,7 @@ final class DescriptorReader: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isClosed = state.withLock { state in
-                    guard !state.isClosed else { return true }
+                    guard !state.isClosed, state.waiting == nil else { return true }
                     state.waiting = continuation
                     state.isRunning = true
                     source.resume()

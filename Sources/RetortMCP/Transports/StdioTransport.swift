@@ -95,15 +95,13 @@ final class StdioTransport: MCPTransport {
     /// Closes the server's input, waits for its end, asks for it, and at last ends it (2025-11-25, Lifecycle, Shutdown).
     func close() async {
         input.finish()
-        // A server that writes until its output is full does not see that its input has ended.
-        let drain = Task { [output] in while !(await output.read()).isEmpty {} }
+        // A server that waits for room in its output would not see that its input has ended.
+        output.close()
         if await group.end(within: options.closeSeconds) == nil {
             group.signal(SIGTERM)
             if await group.end(within: 1) == nil { group.signal(SIGKILL) }
         }
-        drain.cancel()
         input.close()
-        output.close()
         errors.close()
     }
 }
