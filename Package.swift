@@ -50,7 +50,10 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ),
     (
         "RetortServer",
-        ["RetortCore", "RetortAgents", "RetortMCP", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log], []
+        [
+            "RetortCore", "RetortAgents", "RetortMCP", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio,
+            log,
+        ], []
     ),
 ]
 
@@ -86,7 +89,8 @@ let package = Package(
         + modules.map {
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
-                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"], "RetortMCP": ["Servers"]][$0.name] ?? [])
+                exclude: ["RetortLLM": ["Templates"], "RetortCore": ["Fixtures"], "RetortMCP": ["Servers"]][$0.name]
+                    ?? [])
         } + [
             .executableTarget(
                 name: "retort",

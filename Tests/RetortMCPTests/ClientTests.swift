@@ -249,7 +249,10 @@ struct ClientTests {
         arguments: [
             ("circle", "one page over and over"), ("twins", "two tools are called 'a'"), ("nameless", "has no name"),
             ("toolless", "offers no tools"),
-            ("strange", "the tool 'odd' of the MCP server 'strange' cannot be used: the JSON schema at #/properties/x: 'uniqueItems'"),
+            (
+                "strange",
+                "the tool 'odd' of the MCP server 'strange' cannot be used: the JSON schema at #/properties/x: 'uniqueItems'"
+            ),
         ])
     func badLists(mode: String, text: String) async throws {
         try await ScriptedServer.with(mode) { client in
@@ -298,7 +301,8 @@ struct ClientTests {
         #expect(!variables.contains("RETORT_TEST_SECRET"))
     }
 
-    @Test("closing ends the server and what it started, also one that does not want to", arguments: ["good", "stubborn"])
+    @Test(
+        "closing ends the server and what it started, also one that does not want to", arguments: ["good", "stubborn"])
     func closing(mode: String) async throws {
         let client = ScriptedServer.client(mode) { $0.closeSeconds = 0.2 }
         let child = try #require(pid_t(try await client.call("child", [:]).text))

@@ -33,7 +33,9 @@ struct NameTests {
 
     @Test("what has no form as a function's head is refused")
     func refusals() {
-        for schema in [["type": "array"], ["type": "object", "anyOf": [["required": ["a"]], ["required": ["b"]]]]] as [JSONValue] {
+        for schema in [["type": "array"], ["type": "object", "anyOf": [["required": ["a"]], ["required": ["b"]]]]]
+            as [JSONValue]
+        {
             #expect(throws: MCPError.self) { try parameters(schema) }
         }
     }

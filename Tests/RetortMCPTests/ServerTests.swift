@@ -62,7 +62,8 @@ struct ServerTests {
         let server = try MCPServer(name: "shop", instructions: "Be kind.", tools: [echo])
         let client = ScriptedTransport.client(of: server)
         let information = try await client.start()
-        #expect(information.name == "shop" && information.instructions == "Be kind." && information.version == "2025-11-25")
+        #expect(
+            information.name == "shop" && information.instructions == "Be kind." && information.version == "2025-11-25")
         let words = Words()
         let tool = try await client.tool("echo")
         let value = try await tool.call(["x": 7]) { words.add($0) }
@@ -211,10 +212,13 @@ struct ServerTests {
         let told = await ask(handler, "POST", headers, #"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
         #expect(told.status == 202 && told.body.isEmpty)
         let plain = await ask(handler, "POST", headers, Self.call)
-        #expect(plain.headers["content-type"] == "application/json" && plain.body.contains(#""structuredContent":{"x":1}"#))
+        #expect(
+            plain.headers["content-type"] == "application/json" && plain.body.contains(#""structuredContent":{"x":1}"#))
         let accepting = headers.merging(["accept": "application/json, text/event-stream"]) { $1 }
         let events = await ask(handler, "POST", accepting, Self.call).body.split(separator: "\n")
-        #expect(events.count == 4 && events[0].contains("notifications/progress") && events[3].contains("structuredContent"))
+        #expect(
+            events.count == 4 && events[0].contains("notifications/progress") && events[3].contains("structuredContent")
+        )
         let listening = await ask(handler, "GET", headers)
         #expect(listening.status == 405)
         let ended = await ask(handler, "DELETE", headers)
@@ -227,7 +231,8 @@ struct ServerTests {
         "over HTTP: strangers and nonsense are refused",
         arguments: [
             (["origin": "https://evil.example"], 403), (["origin": "http://localhost.evil.example"], 403),
-            (["origin": "null"], 403), (["origin": "http://[::1]evil"], 403), (["origin": "http://localhost:3000"], 200),
+            (["origin": "null"], 403), (["origin": "http://[::1]evil"], 403),
+            (["origin": "http://localhost:3000"], 200),
             (["origin": "http://[::1]:80"], 200), (["content-type": "text/plain"], 415),
             (["mcp-protocol-version": "1999-01-01"], 400), ([:], 200),
         ] as [([String: String], Int)])

@@ -48,7 +48,9 @@ struct ChildGroupTests {
     @Test("a program gets its folder and its environment, and nothing else")
     func surroundings() async throws {
         setenv("RETORT_TEST_SECRET", "x", 1)
-        #expect(try await output(of: "pwd; echo $A$RETORT_TEST_SECRET", folder: "/usr", environment: ["A=b"]) == "/usr\nb\n")
+        #expect(
+            try await output(of: "pwd; echo $A$RETORT_TEST_SECRET", folder: "/usr", environment: ["A=b"]) == "/usr\nb\n"
+        )
     }
 
     @Test("a signal that is ignored here has its usual effect in a program")

@@ -126,7 +126,9 @@ public actor MCPClient {
             }
         } while cursor != nil
         let names = Dictionary(grouping: listings, by: \.name)
-        if let twice = names.first(where: { $0.value.count > 1 }) { throw broken("two tools are called '\(twice.key)'") }
+        if let twice = names.first(where: { $0.value.count > 1 }) {
+            throw broken("two tools are called '\(twice.key)'")
+        }
         return listings
     }
 
@@ -185,9 +187,10 @@ public actor MCPClient {
         let task = Task { [changes, name, place, options] in
             let result: Result<(MCPConnection, MCPServerInformation), any Error>
             do {
-                result = .success(try await Self.connect(name, place, options) {
-                    changes.count.add(1, ordering: .relaxed)
-                })
+                result = .success(
+                    try await Self.connect(name, place, options) {
+                        changes.count.add(1, ordering: .relaxed)
+                    })
             } catch {
                 result = .failure(error)
             }

@@ -16,7 +16,8 @@ struct MCPParameters {
         }
         // What chooses between sets of parameters has no form as a function's head.
         for key in ["anyOf", "oneOf", "allOf", "$ref"] where input[key] != nil {
-            throw unusable("the JSON schema at #: '\(key)' stands beside the parameters; a function has one list of them")
+            throw unusable(
+                "the JSON schema at #: '\(key)' stands beside the parameters; a function has one list of them")
         }
         let properties = input["properties"]?.object ?? [:]
         let required = Set((input["required"]?.array ?? []).compactMap(\.string))
@@ -59,7 +60,9 @@ struct MCPParameters {
             let sets = choices.map { types(of: $0, in: root, depth: depth + 1) }
             return sets.contains([]) ? [] : sets.reduce([]) { $0.union($1) }
         }
-        if let all = schema["allOf"]?.array, let first = all.first { return types(of: first, in: root, depth: depth + 1) }
+        if let all = schema["allOf"]?.array, let first = all.first {
+            return types(of: first, in: root, depth: depth + 1)
+        }
         if let reference = schema["$ref"]?.string, reference.hasPrefix("#/") {
             let target = reference.dropFirst(2).split(separator: "/").reduce(root as JSONValue?) { $0?[String($1)] }
             return target.map { types(of: $0, in: root, depth: depth + 1) } ?? []

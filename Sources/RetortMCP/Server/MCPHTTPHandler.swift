@@ -82,7 +82,8 @@ public final class MCPHTTPHandler: Sendable {
     private func introduce(_ message: JSONRPCMessage) async -> Reply {
         let session = MCPServerSession(server)
         guard let work = session.take(message) else { return refuse(400, "an introduction must be a request") }
-        let id = String(UInt128.random(in: .min ... .max), radix: 16) + String(UInt128.random(in: .min ... .max), radix: 16)
+        let id =
+            String(UInt128.random(in: .min ... .max), radix: 16) + String(UInt128.random(in: .min ... .max), radix: 16)
         let limits = server.limits
         let hasRoom = sessions.withLock { sessions in
             sessions = sessions.filter { !$0.value.isIdle(for: limits.idleSeconds) }
@@ -121,7 +122,8 @@ public final class MCPHTTPHandler: Sendable {
         if authority.hasPrefix("[") {
             guard let end = authority.firstIndex(of: "]") else { return false }
             host = authority[...end]
-            guard authority[authority.index(after: end)...].isEmpty || authority[authority.index(after: end)] == ":" else {
+            guard authority[authority.index(after: end)...].isEmpty || authority[authority.index(after: end)] == ":"
+            else {
                 return false
             }
         } else {

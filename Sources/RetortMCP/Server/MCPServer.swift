@@ -89,7 +89,9 @@ public struct MCPServer: Sendable {
                 throw MCPServerError.badName(tool.name)
             }
             let check: JSONSchema
-            do { check = try JSONSchema(tool.inputSchema) } catch { throw MCPServerError.badSchema(tool.name, "\(error)") }
+            do { check = try JSONSchema(tool.inputSchema) } catch {
+                throw MCPServerError.badSchema(tool.name, "\(error)")
+            }
             guard entries.updateValue(Entry(tool: tool, check: check), forKey: tool.name) == nil else {
                 throw MCPServerError.twice(tool.name)
             }

@@ -71,7 +71,9 @@ public struct MCPStdioServer: Sendable {
         on line: [UInt8], _ session: MCPServerSession
     ) -> [@Sendable (_ send: @escaping MCPServerSession.Send) async -> Void] {
         let messages: [Result<JSONRPCMessage, JSONRPCFault>]
-        do throws(JSONRPCFault) { messages = try JSONRPCMessage.messages(of: line) } catch { messages = [.failure(error)] }
+        do throws(JSONRPCFault) { messages = try JSONRPCMessage.messages(of: line) } catch {
+            messages = [.failure(error)]
+        }
         return messages.compactMap { message in
             switch message {
             case .success(let message): return session.take(message)

@@ -286,7 +286,8 @@ final class HTTPTransport: MCPTransport {
         let status = Int(response.status.code)
         if status == 404, state.withLock({ $0.session }) != nil { return .sessionLost(server: name) }
         let json = try? ExactJSON.value(of: bytes, marks: .asTheyAre)
-        let message = json?["error"]?["message"]?.string ?? json?["error"]?.string ?? String(decoding: bytes, as: UTF8.self)
+        let message =
+            json?["error"]?["message"]?.string ?? json?["error"]?.string ?? String(decoding: bytes, as: UTF8.self)
         let shown = String(message.prefix(300)).trimmingCharacters(in: .whitespacesAndNewlines)
         switch status {
         case 401, 403:
