@@ -85,7 +85,7 @@ struct ServerTests {
         let sent = Mutex<[String]>([])
         func take(_ text: String) async throws {
             let message = try JSONRPCMessage(try ExactJSON.value(of: text))
-            await session.take(message)? { message in sent.withLock { $0.append(message.line) } }
+            if let work = session.take(message) { await work { message in sent.withLock { $0.append(message.line) } } }
         }
         try await take(#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2024-11-05"}}"#)
         let call = try JSONRPCMessage(

@@ -12,7 +12,7 @@ import Synchronization
 ///
 /// The server is started when it is first needed. One that died is started again for the next call, a bounded number of
 /// times in a row; the call that it died in is an error, for nobody knows what it had done. Each wait has a limit.
-/// A client that is let go of without `close` ends its server, too, at once.
+/// A client that is let go of without `close` ends its server, too.
 public actor MCPClient {
     /// As its user calls the server; errors name it.
     public nonisolated let name: String
@@ -40,6 +40,11 @@ public actor MCPClient {
         self.name = name
         self.place = place
         self.options = options
+    }
+
+    deinit {
+        guard let connection else { return }
+        Task { await connection.close() }
     }
 
     /// Starts the server, unless it runs.

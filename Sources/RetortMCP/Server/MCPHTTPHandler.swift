@@ -99,7 +99,7 @@ public final class MCPHTTPHandler: Sendable {
     /// The last message that a work sends.
     private static func answer(of work: @Sendable (@escaping MCPServerSession.Send) async -> Void) async -> String? {
         let last = Last()
-        await work { last.message.withLock { [line = $0.line] in $0 = line } }
+        await work { message in last.message.withLock { $0 = message.line } }
         return last.message.withLock { $0 }
     }
 
