@@ -59,7 +59,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortServer": ["RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortMCP": ["RetortProcesses", http, nio],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
 ]

@@ -73,9 +73,18 @@ struct MCPServeCommand: AsyncParsableCommand {
         return try wanted.map { student in
             let model = try LocalModel(
                 folder: student.folder, identity: student.student, options: engine.options(prefixTokens: 1 << 15))
-            let name = wanted.count == 1 ? "ask" : "ask_\(student.student)"
+            let name = wanted.count == 1 ? "ask" : Self.name(of: student, among: wanted)
             return (name, student.student, run.agent(model, votes: votes))
         }
+    }
+
+    /// Of a student that learned to be an agent in several ways, each has a tool.
+    private static func name(
+        of agent: DistilledRun.Checkpoint, among all: [DistilledRun.Checkpoint]
+    ) -> String {
+        let isAlone = all.filter { $0.student == agent.student }.count == 1
+        let name = "ask_\(agent.student)\(isAlone ? "" : "_\(agent.style.rawValue)")"
+        return String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) ? $0 : "_" })
     }
 
     private static func tool(_ name: String, _ student: String, _ rollout: Rollout) -> MCPServerTool {
