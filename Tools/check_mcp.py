@@ -26,7 +26,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RETORT = os.environ.get("RETORT", str(ROOT / ".build/release/retort"))
 SCRIPTED = ROOT / "Tests/RetortMCPTests/Servers/scripted.py"
-PACKAGES = ["mcp", "mcp-server-time", "mcp-server-git", "mcp-server-sqlite", "mcp-server-fetch"]
+PACKAGES = ["mcp>=2", "mcp-server-time", "mcp-server-git", "mcp-server-fetch"]
+# Written for the first SDK, which is tried this way, too.
+OLD_PACKAGES = ["mcp<2", "mcp-server-sqlite"]
 failures = []
 
 
@@ -36,6 +38,8 @@ def environment(folder):
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([folder / "bin/pip", "install", "-q", *PACKAGES], check=True)
+        subprocess.run([sys.executable, "-m", "venv", folder / "old"], check=True)
+        subprocess.run([folder / "old/bin/pip", "install", "-q", *OLD_PACKAGES], check=True)
         (folder / "ready").touch()
     if pathlib.Path(sys.prefix).resolve() != folder.resolve():
         os.execv(python, [str(python), *sys.argv])
@@ -99,7 +103,7 @@ def real_servers(bin, scratch):
     }
     every([bin / "mcp-server-git", "--repository", repository], calls)
 
-    database = [bin / "mcp-server-sqlite", "--db-path", scratch / "shop.db"]
+    database = [bin.parent / "old/bin/mcp-server-sqlite", "--db-path", scratch / "shop.db"]
     calls = {
         "create_table": [({"query": "CREATE TABLE t (a INTEGER, b TEXT)"}, "success")],
         "write_query": [({"query": "INSERT INTO t VALUES (1, 'é')"}, "1")],
