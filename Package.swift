@@ -27,9 +27,11 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortCore", [log], []),
     ("RetortAgents", ["RetortCore"], []),
     ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
-    ("RetortPython", ["RetortCore", "CWorker"], [.copy("Resources/worker")]),
+    ("RetortProcesses", ["CWorker"], []),
+    ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
+    ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
@@ -56,14 +58,16 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     (
         "RetortServer",
         [
-            "RetortCore", "RetortAgents", "RetortStore", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, nio, log,
+            "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", hummingbird, hummingbirdCore, httpTypes, http,
+            lifecycle, nio, log,
         ] + sockets, []
     ),
 ]
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortServer": ["RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortMCP": ["RetortProcesses", http, nio],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
 ]
@@ -93,14 +97,16 @@ let package = Package(
         + modules.map {
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
-                exclude: ["RetortLLM": ["Templates", "Configurations"], "RetortCore": ["Fixtures"]][$0.name] ?? [])
+                exclude: [
+                    "RetortLLM": ["Templates", "Configurations"], "RetortCore": ["Fixtures"], "RetortMCP": ["Servers"],
+                ][$0.name] ?? [])
         } + [
             .executableTarget(
                 name: "retort",
                 dependencies: [
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", lifecycle, log,
-                    "RetortTraining", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],

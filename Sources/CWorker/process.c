@@ -27,8 +27,8 @@ int cw_memory_file(void) {
     return file >= 0 ? file : -errno;
 }
 
-int cw_spawn(const char *path, char *const *arguments, char *const *environment, const int *descriptors, int count,
-             pid_t *pid) {
+int cw_spawn(const char *path, char *const *arguments, char *const *environment, const char *folder,
+             const int *descriptors, int count, pid_t *pid) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int status = posix_spawn_file_actions_init(&actions);
@@ -43,9 +43,17 @@ int cw_spawn(const char *path, char *const *arguments, char *const *environment,
                      ? posix_spawn_file_actions_addopen(&actions, number, "/dev/null", number ? O_WRONLY : O_RDONLY, 0)
                      : posix_spawn_file_actions_adddup2(&actions, descriptors[number], number);
     }
+    if (status == 0 && folder) status = posix_spawn_file_actions_addchdir_np(&actions, folder);
     // A server's socket that lived on in a child would never close for the other side.
     if (status == 0) status = posix_spawn_file_actions_addclosefrom_np(&actions, count);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    sigset_t usual, none;
+    sigemptyset(&usual);
+    sigemptyset(&none);
+    // Libraries here ignore it and programs there count on it.
+    sigaddset(&usual, SIGPIPE);
+    posix_spawnattr_setsigdefault(&attributes, &usual);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     if (status == 0) status = posix_spawn(pid, path, &actions, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);

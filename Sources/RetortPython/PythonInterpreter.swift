@@ -2,6 +2,7 @@ import CWorker
 import Foundation
 import Glibc
 import RetortCore
+import RetortProcesses
 
 /// A warmed CPython from which sessions are forked in milliseconds: numpy, sympy and the usual modules are imported
 /// once.

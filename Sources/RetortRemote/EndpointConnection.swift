@@ -102,10 +102,20 @@ struct EndpointConnection: Sendable {
                 throw RemoteError.malformed(
                     endpoint: endpoint.name, reason: "the reply is longer than \(Self.longestReply) bytes")
             }
-            for event in try events.add(bytes.readableBytesView, endpoint: endpoint.name) {
-                if event.elementsEqual("[DONE]".utf8) { return }
-                take(try Self.decode(event, endpoint))
+            for event in try Self.add(bytes, to: &events, endpoint) {
+                if event.data.elementsEqual("[DONE]".utf8) { return }
+                take(try Self.decode(event.data, endpoint))
             }
+        }
+    }
+
+    private static func add(
+        _ bytes: ByteBuffer, to events: inout ServerSentEvents, _ endpoint: Endpoint
+    ) throws -> [ServerSentEvent] {
+        do {
+            return try events.add(bytes.readableBytesView)
+        } catch {
+            throw RemoteError.malformed(endpoint: endpoint.name, reason: error.description)
         }
     }
 

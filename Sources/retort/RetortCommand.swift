@@ -18,6 +18,7 @@ struct RetortCommand: AsyncParsableCommand {
               retort ask "Who wrote …?"              watch the distilled student work
               retort inspect runs/quickstart         what a run holds
               retort serve runs/quickstart           its models and agents, for OpenAI's clients
+              retort mcp runs/quickstart             its agents as tools, for MCP clients
 
             A run that was killed goes on where it stood when it is started again.
             """,
@@ -26,9 +27,8 @@ struct RetortCommand: AsyncParsableCommand {
             RunCommand.self, PlanCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self,
             GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
-            ServeAPIsCommand.self, RecordCommand.self, ImportCommand.self, ExportTrajectoriesCommand.self,
-            SplitCommand.self,
-            ExportCommand.self,
+            ServeAPIsCommand.self, RecordCommand.self, MCPCommand.self, ImportCommand.self,
+            ExportTrajectoriesCommand.self, SplitCommand.self, ExportCommand.self,
             PretrainCommand.self, TokenizeCommand.self, RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])
 

@@ -14,11 +14,12 @@ int cw_socket_pair(int *_Nonnull first, int *_Nonnull second);
 int cw_memory_file(void);
 
 // Starts a program in a session of its own with exactly the given environment and descriptors: the child's number `i` is
-// `descriptors[i]`, or /dev/null where that is negative, and every other one is closed. `arguments` and `environment` end
-// with NULL.
+// `descriptors[i]`, or /dev/null where that is negative, and every other one is closed. Signals that are ignored here have
+// their usual effect there. It starts in `folder`, or in ours where that is NULL. `arguments` and `environment` end with
+// NULL.
 int cw_spawn(const char *_Nonnull path, char *_Nullable const *_Nonnull arguments,
-             char *_Nullable const *_Nonnull environment, const int *_Nonnull descriptors, int count,
-             pid_t *_Nonnull pid);
+             char *_Nullable const *_Nonnull environment, const char *_Nullable folder,
+             const int *_Nonnull descriptors, int count, pid_t *_Nonnull pid);
 
 // Writes all bytes, the first of them together with a descriptor when `descriptor` is not negative.
 int cw_send(int socket, const void *_Nonnull bytes, size_t count, int descriptor);

@@ -12,10 +12,17 @@ public enum ExactJSON {
     /// - Throws: `ExactJSONError` with the reason and the byte's offset.
     public static func value(of bytes: some Sequence<UInt8>) throws -> JSONValue { try value(of: bytes, marks: .read) }
 
-    /// Whether `{"$float": …}` is a number that is not finite.
-    enum Marks { case read, asTheyAre }
+    /// Whose JSON a text is.
+    public enum Marks: Sendable {
+        /// The project's own: `{"$float": …}` is a number that is not finite.
+        case read
+        /// A stranger's: an object is what it is, and there is no number that is not finite.
+        case asTheyAre
+    }
 
-    static func value(of bytes: some Sequence<UInt8>, marks: Marks) throws -> JSONValue {
+    /// The value of a text.
+    /// - Throws: `ExactJSONError` with the reason and the byte's offset.
+    public static func value(of bytes: some Sequence<UInt8>, marks: Marks) throws -> JSONValue {
         do {
             return try value(JSONTree.parse(Array(bytes)), marks)
         } catch let error as JSONTree.SyntaxError {
@@ -27,9 +34,10 @@ public enum ExactJSON {
     public static func value(of text: String) throws -> JSONValue { try value(of: text.utf8) }
 
     /// Compact text with names in byte order.
-    public static func text(_ value: JSONValue) -> String {
+    /// - Parameter marks: for strangers, who know no marks, a number that is not finite is written as `null`.
+    public static func text(_ value: JSONValue, marks: Marks = .read) -> String {
         var text = ""
-        write(value, to: &text)
+        write(value, marks, to: &text)
         return text
     }
 
@@ -99,34 +107,35 @@ public enum ExactJSON {
         }
     }
 
-    private static func write(_ value: JSONValue, to text: inout String) {
+    private static func write(_ value: JSONValue, _ marks: Marks, to text: inout String) {
         switch value {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value): text += String(value)
         case .number(let value) where value.isFinite: text += "\(value)"
+        case .number where marks == .asTheyAre: text += "null"
         case .number(let value): text += "{\"\(float)\":\"\(value.isNaN ? "nan" : value < 0 ? "-inf" : "inf")\"}"
         case .string(let value): write(value, to: &text)
         case .array(let elements):
             text += "["
             for (index, element) in elements.enumerated() {
                 if index > 0 { text += "," }
-                write(element, to: &text)
+                write(element, marks, to: &text)
             }
             text += "]"
-        case .object(let members): write(members, to: &text)
+        case .object(let members): write(members, marks, to: &text)
         }
     }
 
-    private static func write(_ members: [String: JSONValue], to text: inout String) {
+    private static func write(_ members: [String: JSONValue], _ marks: Marks, to text: inout String) {
         if members.count == 1, let digits = members["$int"]?.string, isBeyond64Bits(digits) { return text += digits }
-        let isWrapped = members.count == 1 && members[float] != nil
+        let isWrapped = marks == .read && members.count == 1 && members[float] != nil
         text += "{"
         for (index, member) in members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }).enumerated() {
             if index > 0 { text += "," }
             write(member.key, to: &text)
             text += ":"
-            write(isWrapped ? [member.value] : member.value, to: &text)
+            write(isWrapped ? [member.value] : member.value, marks, to: &text)
         }
         text += "}"
     }

@@ -1,6 +1,7 @@
 import CWorker
 import Foundation
 import Glibc
+import RetortProcesses
 
 /// Runs a short command of the system to its end.
 package enum Command {

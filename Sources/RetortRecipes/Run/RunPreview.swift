@@ -12,9 +12,9 @@ extension RecipeRun {
     ) async throws -> Answer {
         let files = FileManager.default
         let isThere = (try? files.contentsOfDirectory(atPath: folder.path))?.isEmpty == false
-        guard !isThere else { return try await body(RecipeRun(recipe, folder: folder, requiring: sandbox)) }
+        guard !isThere else { return try await body(await RecipeRun(recipe, folder: folder, requiring: sandbox)) }
         let other = files.temporaryDirectory.appendingPathComponent("retort-preview-\(UUID().uuidString)")
         defer { try? files.removeItem(at: other) }
-        return try await body(RecipeRun(recipe, folder: other, requiring: sandbox))
+        return try await body(await RecipeRun(recipe, folder: other, requiring: sandbox))
     }
 }

@@ -1,0 +1,108 @@
+import RetortCore
+
+/// A tool's parameters, read from its JSON schema.
+struct MCPParameters {
+    /// The schema with Python's names of the parameters.
+    private(set) var schema: JSONValue
+    /// The server's names of those that were renamed.
+    private(set) var originals: [String: String] = [:]
+    /// Required ones first, as Python has them, else by name.
+    private(set) var parameters: [ToolSpecification.Parameter] = []
+
+    /// - Parameter unusable: makes an error of a reason.
+    init(_ input: JSONValue, _ unusable: (String) -> MCPError) throws {
+        guard input["type"] == nil || input["type"] == "object" else {
+            throw unusable("its arguments are no object but \(input["type"]?.jsonText ?? "")")
+        }
+        // What chooses between sets of parameters has no form as a function's head.
+        for key in ["anyOf", "oneOf", "allOf", "$ref"] where input[key] != nil {
+            throw unusable(
+                "the JSON schema at #: '\(key)' stands beside the parameters; a function has one list of them")
+        }
+        let properties = input["properties"]?.object ?? [:]
+        let required = Set((input["required"]?.array ?? []).compactMap(\.string))
+        let names = properties.keys.sorted { (required.contains($0) ? 0 : 1, $0) < (required.contains($1) ? 0 : 1, $1) }
+        let renamed = Dictionary(zip(names, PythonNames.names(for: names)), uniquingKeysWith: { first, _ in first })
+        for (name, python) in renamed where name != python { originals[python] = name }
+        var members = input.object ?? [:]
+        members["type"] = "object"
+        members["properties"] = .object(
+            Dictionary(properties.map { (renamed[$0.key] ?? $0.key, $0.value) }, uniquingKeysWith: { $1 }))
+        if !required.isEmpty {
+            members["required"] = .array(required.sorted().map { .string(renamed[$0] ?? $0) })
+        }
+        // A function has no parameters without names.
+        if members["additionalProperties"] == nil || members["additionalProperties"] == true {
+            members["additionalProperties"] = false
+        }
+        schema = .object(members)
+        parameters = names.map { name in
+            let property = properties[name] ?? [:]
+            return ToolSpecification.Parameter(
+                renamed[name] ?? name, type: Self.type(of: property, in: input), summary: Self.summary(property),
+                isRequired: required.contains(name))
+        }
+    }
+
+    /// The one type that a value has besides null; `any` where there are several.
+    static func type(of schema: JSONValue, in root: JSONValue, depth: Int = 0) -> String {
+        let types = types(of: schema, in: root, depth: depth).subtracting(["null"])
+        if types == ["integer", "number"] { return "number" }
+        return types.count == 1 ? types.first ?? "any" : "any"
+    }
+
+    private static func types(of schema: JSONValue, in root: JSONValue, depth: Int) -> Set<String> {
+        guard depth < 16 else { return [] }
+        if let type = schema["type"]?.string { return [type] }
+        if let types = schema["type"]?.array { return Set(types.compactMap(\.string)) }
+        if let values = schema["enum"]?.array ?? schema["const"].map({ [$0] }) { return Set(values.map(\.typeName)) }
+        if let choices = schema["anyOf"]?.array ?? schema["oneOf"]?.array {
+            let sets = choices.map { types(of: $0, in: root, depth: depth + 1) }
+            return sets.contains([]) ? [] : sets.reduce([]) { $0.union($1) }
+        }
+        if let all = schema["allOf"]?.array, let first = all.first {
+            return types(of: first, in: root, depth: depth + 1)
+        }
+        if let reference = schema["$ref"]?.string, reference.hasPrefix("#/") {
+            let target = reference.dropFirst(2).split(separator: "/").reduce(root as JSONValue?) { $0?[String($1)] }
+            return target.map { types(of: $0, in: root, depth: depth + 1) } ?? []
+        }
+        return []
+    }
+
+    /// What to pass: the description, the values to choose from, the default.
+    private static func summary(_ schema: JSONValue) -> String {
+        var parts = [schema["description"]?.string ?? schema["title"]?.string ?? ""]
+        if let values = schema["enum"]?.array, values.count <= 32 {
+            parts.append("one of \(values.map(\.jsonText).joined(separator: ", "))")
+        }
+        if let value = schema["default"], value != .null { parts.append("default \(value.jsonText)") }
+        return parts.filter { !$0.isEmpty }.joined(separator: "; ")
+    }
+
+    /// The type of the result: of structured ones as their schema says, else a text.
+    static func returns(_ output: JSONValue?) -> String {
+        guard let output else { return "string" }
+        guard isWrapped(output), let inner = output["properties"]?["result"] else { return "object" }
+        return type(of: inner, in: output)
+    }
+
+    /// Whether a result is `{"result": x}`, in which servers wrap values that are no objects.
+    static func isWrapped(_ output: JSONValue?) -> Bool {
+        output?["properties"]?.object.map { Array($0.keys) } == ["result"] && output?["required"] == ["result"]
+    }
+}
+
+extension JSONValue {
+    fileprivate var typeName: String {
+        switch self {
+        case .null: "null"
+        case .bool: "boolean"
+        case .integer: "integer"
+        case .number: "number"
+        case .string: "string"
+        case .array: "array"
+        case .object: "object"
+        }
+    }
+}
