@@ -195,14 +195,16 @@ def step(thought, action, seen):
     }
 
 
-def trajectory(task, steps, model, policy="agent", family="factual", state=None):
+def trajectory(task, steps, model, policy="agent", family="factual", state=None, references=None):
     """A finished trajectory; its last step's observation holds the final answer.
 
     Args:
         task: the record of the task file.
         model: who taught.
+        references: the accepted answers; the task's `answer` unless said, which is one or a list of them.
     """
-    references = task.get("answer", [])
+    if references is None:
+        references = task.get("answer", [])
     if not isinstance(references, list):
         references = [references]
     known = {"id", "question", "answer"}
