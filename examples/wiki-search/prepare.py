@@ -20,6 +20,10 @@ import harness  # noqa: E402
 import passages  # noqa: E402
 
 
+# Relations that are no nouns, in the words of a thought; searches keep the annotation's.
+NOUNS = {"educated at": "place of education", "award received": "award", "has part": "part"}
+
+
 class Unfit(Exception):
     """Why a record is left out."""
 
@@ -93,13 +97,14 @@ def teach(record, task, index):
         if query in asked:
             raise Unfit("a triple that is there twice")
         asked.add(query)
+        noun = NOUNS.get(relation, relation)
         action = harness.code(f"print(search_wikipedia(query={quoted(query)}))")
         seen = session.perform(action)
-        steps.append(harness.step(f"{learned}I need the {relation} of {subject}.", action, seen))
+        steps.append(harness.step(f"{learned}I need the {noun} of {subject}.", action, seen))
         shown = set(re.findall(r"\w+", seen["text"].lower()))
         if not set(re.findall(r"\w+", value.lower())) <= shown:
             raise Unfit("a search that does not show the fact")
-        learned = f"The {relation} of {subject} is {value}. "
+        learned = f"The {noun} of {subject} is {value}. "
     last = record["evidences"][-1][2]
     close = "That is the answer." if task["answer"] == last else "With what was found before, this gives the answer."
     action = harness.code(f"final_answer({quoted(task['answer'])})")
