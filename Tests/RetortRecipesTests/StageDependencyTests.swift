@@ -239,7 +239,7 @@ struct StageDependencyTests {
     func importedOverlap() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         try prepare()
-        let opened = try RecipeRun(try world(), folder: run)
+        let opened = try await RecipeRun(try world(), folder: run)
         #expect(try await TestOverlap(opened.context).table.rows.isEmpty)
         let test = try #require(opened.context.source.tests.first)
         let others = ["Ann has 3 apples.", test.question]

@@ -1,0 +1,127 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortEvaluation
+
+/// Looks through a domain before a token is spent on it.
+public struct DomainCheck: Sendable {
+    /// What was found, in order.
+    public private(set) var findings: [Finding] = []
+
+    /// Whether everything holds.
+    public var holds: Bool { findings.allSatisfy(\.holds) }
+
+    /// - Parameter domain: opened; its tools were imported, its tasks and documents read.
+    public init(_ domain: FolderDomain) async throws {
+        let plan = domain.plan
+        note("tasks", true, Self.counts(domain))
+        for tool in domain.tools {
+            let parameters = tool.parameters.map { "\($0.name): \($0.typeText)\($0.isRequired ? "" : " (optional)")" }
+            note("tool \(tool.name)", true, "(\(parameters.joined(separator: ", "))) -> \(tool.returns): \(tool.summary)")
+        }
+        if domain.tools.isEmpty { note("tools", true, "none: agents compute in Python and nothing else") }
+        await searches(domain)
+        await references(domain)
+        try await firstTask(domain)
+        if domain.tests.isEmpty {
+            note("tests", false, "there are no test tasks; without them no student can be measured ('tasks: {test: …}')")
+        }
+        if plan.grader.kind == .judge { note("judge", true, "answers are judged by the recipe's 'judge'") }
+    }
+
+    private mutating func note(_ name: String, _ holds: Bool, _ detail: String) {
+        findings.append(Finding(name: name, holds: holds, detail: detail))
+    }
+
+    private static func counts(_ domain: FolderDomain) -> String {
+        let tests = Dictionary(grouping: domain.tests, by: \.split).sorted { $0.key < $1.key }.map {
+            "\($0.value.count) test '\($0.key)'"
+        }
+        let train = domain.train.isEmpty ? "train: those of the recorded trajectories" : "\(domain.train.count) train"
+        return ([train] + (domain.validation.isEmpty ? [] : ["\(domain.validation.count) validation"]) + tests).joined(
+            separator: ", ")
+    }
+
+    private mutating func searches(_ domain: FolderDomain) async {
+        guard let retriever = domain.retriever, let task = (domain.train + domain.tests).first else { return }
+        do {
+            let found = try await retriever.call(["query": .string(task.question)]).text
+            let title = found.split(separator: "\n").first.map(String.init) ?? found
+            note("documents", true, "\(retriever.specification.name)(\"\(task.question.prefix(60))\") finds \(title)")
+        } catch {
+            note("documents", false, "\(error)")
+        }
+    }
+
+    /// The grader accepts every reference, and refuses another task's where that is another answer.
+    private mutating func references(_ domain: FolderDomain) async {
+        let grader = DomainGrader(domain, symbolic: nil)
+        let tasks = (domain.train + domain.validation + domain.tests).filter { !$0.answers.isEmpty }
+        let graded = tasks.filter { domain.plan.plan(for: $0.family)?.grader() != nil }
+        guard !graded.isEmpty else { return }
+        var refused: [String] = []
+        var deceived: [String] = []
+        for (index, task) in graded.enumerated() {
+            do {
+                if try await !grader.grade(Self.answered(task, task.answers[0])).isCorrect { refused.append(task.id) }
+                let other = graded[(index + 1) % graded.count].answers[0]
+                if !task.answers.contains(other), other.lowercased() != task.answers[0].lowercased(),
+                    try await grader.grade(Self.answered(task, other + " and no more 99731")).isCorrect
+                {
+                    deceived.append(task.id)
+                }
+            } catch {
+                refused.append("\(task.id) (\(error))")
+            }
+        }
+        note(
+            "references", refused.isEmpty,
+            refused.isEmpty
+                ? "the grader accepts all \(graded.count) reference answers"
+                : "the grader refuses \(refused.count) of \(graded.count) reference answers: \(refused.prefix(5).joined(separator: ", ")); "
+                    + "choose another 'grader', or correct them")
+        if !deceived.isEmpty {
+            note(
+                "other answers", domain.plan.grader.kind == .contains || domain.plan.grader.kind == .regex,
+                "the grader accepts another task's answer for \(deceived.count) of \(graded.count) tasks: "
+                    + deceived.prefix(5).joined(separator: ", "))
+        }
+    }
+
+    private static func answered(_ task: AgentTask, _ answer: String) -> Trajectory {
+        var trajectory = Trajectory(task: task, provenance: Provenance(policy: "check", model: "reference"))
+        trajectory.end(.answered((try? ExactJSON.value(of: answer)) ?? .string(answer)))
+        return trajectory
+    }
+
+    /// A session for the first task is made, looked at and, where the domain grades by itself, graded as if nothing had been
+    /// done.
+    private mutating func firstTask(_ domain: FolderDomain) async throws {
+        guard let task = (domain.train + domain.tests).first, domain.interpreter != nil else { return }
+        do {
+            let session = try await domain.session(for: task, form: .code, tools: domain.hostTools) {
+                throw DomainError.cannotStart("Python", reason: "there is none")
+            }
+            let state = try await session.state()
+            await session.close()
+            let told = state.map { "; its state has \($0.jsonText.utf8.count) bytes" } ?? ""
+            note("session", true, "a session for '\(task.id)' is set up\(told)")
+            guard domain.has("grade") else { return }
+            var idle = Self.answered(task, "")
+            idle.state = state
+            let verdict = try await DomainGrader(domain, symbolic: nil).grade(idle)
+            note(
+                "grade", true, "an agent that does nothing on '\(task.id)' is graded \(verdict.isCorrect ? "right" : "wrong")"
+                    + " (\(verdict.reason))")
+        } catch {
+            note("session", false, "\(error)")
+        }
+    }
+}
+
+extension DomainPlan {
+    /// The grader of a kind of task.
+    func plan(for family: AgentTask.Family) -> GraderPlan? {
+        ([grader] + tests.compactMap(\.tasks.grader)).first { $0.family == family }
+    }
+}
