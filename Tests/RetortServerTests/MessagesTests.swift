@@ -1,5 +1,6 @@
 import RetortCore
 import RetortServer
+import Synchronization
 import Testing
 
 @Suite("Anthropic's Messages")
@@ -47,26 +48,64 @@ struct MessagesTests {
         }
     }
 
-    @Test("tools, results and a call that is demanded")
-    func tools() async throws {
+    /// Says a text, and keeps what it was asked.
+    private final class Calling: LanguageModel {
+        let identity = "calling"
+        private let asked = Mutex<GenerationRequest?>(nil)
+        private let text: String
+
+        init(_ text: String) { self.text = text }
+
+        var request: GenerationRequest? { asked.withLock { $0 } }
+
+        func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+            asked.withLock { $0 = request }
+            return AsyncThrowingStream { [text] continuation in
+                let usage = Usage(promptTokens: 10, completionTokens: 5)
+                continuation.yield(.text(sample: 0, text))
+                continuation.yield(.finished(sample: 0, Completion(text: text, finish: .endOfTurn, usage: usage)))
+                continuation.finish()
+            }
+        }
+    }
+
+    @Test("tools, results and calls", arguments: [false, true])
+    func tools(isStreamed: Bool) async throws {
         let body = """
-            {"model":"1m","max_tokens":60,"temperature":0,"system":[{"type":"text","text":"Be brief."}],"messages":[
+            {"model":"m","max_tokens":60,"stream":\(isStreamed),"system":[{"type":"text","text":"Be brief."}],"messages":[
             {"role":"user","content":"Where?"},{"role":"assistant","content":[{"type":"text","text":"I look."},
             {"type":"tool_use","id":"toolu_1","name":"find","input":{"q":"x"}}]},{"role":"user","content":[
             {"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"text","text":"no"}],"is_error":true},
             {"type":"text","text":"Again."}]}],"tools":[{"name":"find","description":"Finds.","input_schema":
-            {"type":"object","properties":{"n":{"enum":[1,2]}},"required":["n"],"additionalProperties":false}}],
-            "tool_choice":{"type":"tool","name":"find"}}
+            {"type":"object","properties":{"n":{"enum":[1,2]}},"required":["n"]}}],"tool_choice":{"type":"auto"}}
             """
-        try await TestServer.run(TestServer.seedlingCatalogue()) { server in
+        let call = "<tool_call>\n{\"name\": \"find\", \"arguments\": {\"n\": 1}}\n</tool_call>"
+        let model = Calling("<think>Hm.</think>I call.\n\(call)")
+        var catalogue = ModelCatalogue()
+        try catalogue.add("m", model)
+        try await TestServer.run(catalogue) { server in
             let reply = try await server.send(server.request("POST", "/v1/messages", body))
             #expect(reply.status == 200, "\(reply.text)")
-            let use = reply.json["content"]?.array?.last
-            #expect(use?["type"] == "tool_use")
-            #expect(use?["name"] == "find")
-            #expect([1, 2].contains(use?["input"]?["n"]))
-            #expect(reply.json["stop_reason"] == "tool_use")
+            if isStreamed {
+                #expect(reply.text.contains(#""thinking":"Hm.""#))
+                #expect(reply.text.contains(#""partial_json":"{\"n\": 1}""#))
+                #expect(reply.text.contains(#""stop_reason":"tool_use""#))
+            } else {
+                let content = reply.json["content"]?.array ?? []
+                #expect(content.map { $0["type"] } == ["thinking", "text", "tool_use"])
+                #expect(content.last?["name"] == "find")
+                #expect(content.last?["input"] == ["n": 1])
+                #expect(content.last?["id"]?.string?.hasPrefix("toolu_") == true)
+                #expect(reply.json["stop_reason"] == "tool_use")
+                #expect(reply.json["usage"] == ["input_tokens": 10, "output_tokens": 5])
+            }
         }
+        let asked = try #require(model.request)
+        #expect(asked.messages.map(\.role) == [.system, .user, .assistant, .tool, .user])
+        #expect(asked.messages.dropFirst(3).map(\.text) == ["no", "Again."])
+        let told = "<tool_call>\n{\"name\": \"find\", \"arguments\": {\"q\": \"x\"}}\n</tool_call>"
+        #expect(asked.messages[2].text == "I look.\n\(told)")
+        #expect(asked.tools?.contains(#""parameters": {"type": "object", "properties""#) == true)
     }
 
     @Test(

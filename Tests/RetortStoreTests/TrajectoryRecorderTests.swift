@@ -145,6 +145,23 @@ struct TrajectoryRecorderTests {
         #expect(all[0].steps[1].observation.outcome == .executionError(type: "ValueError", message: "no"))
     }
 
+    @Test(
+        "a reply that the client tells without its call, because that failed, stays in the run",
+        arguments: ["", "I try."])
+    func withoutCall(words: String) async throws {
+        var answer = Self.call("b", "find", #"{"x": 1}"#).object ?? [:]
+        answer["content"] = .string(words)
+        let start = [Self.user("Q")]
+        _ = try await say(start, .object(answer))
+        _ = try await say(
+            start + [Self.assistant(words), Self.user("Error:\nValueError: no\nNow let's retry: x")],
+            Self.assistant("A"))
+        let all = try await stored
+        #expect(all.map(\.answer) == ["A"])
+        #expect(all[0].steps[0].action == .toolCall(name: "find", arguments: ["x": 1]))
+        #expect(all[0].steps[0].observation.outcome == .executionError(type: "ValueError", message: "no"))
+    }
+
     @Test("a call that failed ends its run as failed, until the same call is made again")
     func failure() async throws {
         let messages = try await say([Self.user("Q")], Self.call("a", "find", "{}")) + [Self.result("a", "1")]

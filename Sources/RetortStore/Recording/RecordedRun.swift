@@ -77,7 +77,7 @@ struct RecordedRun: Codable {
         }
         let hasCalls = reply.calls.allSatisfy(isTold)
         if text == words, hasCalls, told.calls.count == reply.calls.count { return .exact }
-        if isReported, told.calls.isEmpty, !text.isEmpty, words.contains(text) { return .told }
+        if isReported, told.calls.isEmpty, text.isEmpty ? words.isEmpty : words.contains(text) { return .told }
         return hasCalls && words.contains(text) && !(text.isEmpty && reply.calls.isEmpty) ? .told : nil
     }
 
