@@ -476,6 +476,9 @@ struct BesideTheAnswerTests {
             Case("The probability is 3 in 8.", "3/8"), Case("The chance is 1 in 20.", "0.05"),
             Case("Let $x$ be the price. Then $3x = \\$27$ and $x = \\$9$.", "9"),
             Case("We get 2y + 1 = 7 and y = 3.", "3"),
+            Case("-6 2/3%", "-20/3\\%"), Case("-6\\frac{2}{3} \\%", "-20/3\\%"), Case("20/3%", "6 2/3%"),
+            Case("2 and 3/4 cups", "2.75"), Case("She used 1 and 1/2 cups.", "1.5"), Case("answer: (a) 5", "5"),
+            Case("The answer is (c) 1/2.", "c"), Case("7 L", "7"),
             Case("$x = 2$ and $y = 3$", "x = 2, y = 3"),
         ])
     func accepted(row: Case) async {
@@ -487,7 +490,8 @@ struct BesideTheAnswerTests {
         "and none of them is the answer in its place",
         arguments: [
             Case("There were 15 wolves in 2021.", "2021"), Case("5'10\"", "10"), Case("5'10\"", "5"),
-            Case("The probability is 3 in 8.", "8"), Case("The probability is 3 in 8.", "3"),
+            Case("2 and 3/4 cups", "3/4"), Case("The answers are 2 and 3/4.", "2.75"), Case("20/3%", "20/0.03"),
+            Case("(a)(b)", "b"), Case("The probability is 3 in 8.", "8"), Case("The probability is 3 in 8.", "3"),
             Case("$x = 2$ and $y = 3$", "3"), Case("The correct option is B.", "C"),
         ])
     func rejected(row: Case) async {

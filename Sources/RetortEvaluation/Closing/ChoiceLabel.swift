@@ -17,7 +17,10 @@ struct ChoiceLabel: Hashable {
         }
         let isBracketed = rest.first == "("
         if isBracketed { rest = rest.dropFirst() }
-        guard let letter = rest.first, letter.isASCII, letter.isLetter, letter.isUppercase else { return nil }
+        guard let letter = rest.first, letter.isASCII, letter.isLetter else { return nil }
+        // `(a) 5`, and not `(a)(b)`, which multiplies.
+        let isSmall = letter.isLowercase && "abcde".contains(letter) && isBracketed && rest.hasPrefix("\(letter)) ")
+        guard letter.isUppercase || isSmall else { return nil }
         rest = rest.dropFirst().drop { $0 == "}" }
         if isBracketed {
             guard rest.first == ")" else { return nil }

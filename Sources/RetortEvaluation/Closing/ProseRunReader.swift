@@ -185,6 +185,14 @@ struct ProseRunReader {
                 return "(\(text)+\(fraction))"
             }
         }
+        // `2 and 3/4 cups`; without a word behind it, `2 and 3/4` are two numbers.
+        if current?.word == "and", text.allSatisfy(\.isNumber), let top = Int(peek()?.text ?? ""),
+            peek(2)?.isMark("/") == true, peek(2)?.isSpaced == false, let bottom = Int(peek(3)?.text ?? ""),
+            0 < top, top < bottom, peek(4)?.kind == .word
+        {
+            index += 4
+            return "(\(text)+\(top)/\(bottom))"
+        }
         return text
     }
 

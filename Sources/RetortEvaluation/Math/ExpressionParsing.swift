@@ -34,7 +34,7 @@ extension MathParser {
                 value = Self.times(value, try signed())
             } else if token.isMark("/") || token.isMark("∖") {
                 index += 1
-                value = .quotient(value, try signed())
+                value = Self.quotient(value, try signed())
             } else if startsFactor(token), !isUnit() {
                 if case .text = value { throw MathSyntaxError("words stand before '\(token.display)'") }
                 value = try juxtaposed(value)
@@ -43,6 +43,15 @@ extension MathParser {
             }
         }
         return value
+    }
+
+    /// Of `20/3%` the whole fraction is so many hundredths: nobody divides by a percentage of a whole number.
+    private static func quotient(_ a: MathNode, _ b: MathNode) -> MathNode {
+        func isWhole(_ node: MathNode) -> Bool {
+            if case .number(let value, _) = node { value.isInteger } else { false }
+        }
+        if case .percent(let bottom) = b, isWhole(a), isWhole(bottom) { return .percent(.quotient(a, bottom)) }
+        return .quotient(a, b)
     }
 
     static func times(_ a: MathNode, _ b: MathNode) -> MathNode {

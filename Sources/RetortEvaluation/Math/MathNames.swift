@@ -106,7 +106,7 @@ enum MathNames {
         add("mass", Rational(45_359_237, 100_000_000), "pound pounds lb lbs")
         add("mass", Rational(45_359_237, 1_600_000_000), "ounce ounces oz")
         add("mass", Rational(1, 1_000_000), "mg milligram milligrams")
-        add("volume", 1, "liter liters litre litres")
+        add("volume", 1, "liter liters litre litres L")
         add("volume", Rational(1, 1000), "ml mL milliliter milliliters millilitre millilitres")
         add("volume", Rational(3_785_411_784, 1_000_000_000), "gallon gallons gal")
         add("volume", Rational(946_352_946, 1_000_000_000), "quart quarts")
