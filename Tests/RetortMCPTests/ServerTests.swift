@@ -55,6 +55,13 @@ private func hang(_ ended: @escaping @Sendable () -> Void) -> MCPServerTool {
     }
 }
 
+/// Messages as they are sent.
+private final class Sent: Sendable {
+    private let messages = Mutex<[JSONRPCMessage]>([])
+    func add(_ message: JSONRPCMessage) { messages.withLock { $0.append(message) } }
+    var all: [JSONRPCMessage] { messages.withLock { $0 } }
+}
+
 @Suite("MCP server")
 struct ServerTests {
     @Test("our client and our server understand each other")
@@ -82,20 +89,20 @@ struct ServerTests {
     func cancellation() async throws {
         let (ends, end) = AsyncStream.makeStream(of: Void.self)
         let session = MCPServerSession(try MCPServer(name: "x", tools: [hang { end.yield() }]))
-        let sent = Mutex<[String]>([])
+        let sent = Sent()
         func take(_ text: String) async throws {
             let message = try JSONRPCMessage(try ExactJSON.value(of: text))
-            if let work = session.take(message) { await work { message in sent.withLock { $0.append(message.line) } } }
+            if let work = session.take(message) { await work { sent.add($0) } }
         }
         try await take(#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2024-11-05"}}"#)
         let call = try JSONRPCMessage(
             try ExactJSON.value(of: #"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"hang"}}"#))
         let work = try #require(session.take(call))
-        let running = Task { await work { message in sent.withLock { $0.append(message.line) } } }
+        let running = Task { await work { sent.add($0) } }
         try await take(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"a"}}"#)
         await running.value
         _ = ends
-        #expect(sent.withLock { $0.count } == 1)
+        #expect(sent.all.count == 1)
     }
 
     @Test(
@@ -110,9 +117,9 @@ struct ServerTests {
         members["jsonrpc"] = "2.0"
         members["id"] = 1
         let work = try #require(session.take(try JSONRPCMessage(.object(members))))
-        let answer = Mutex<JSONRPCMessage?>(nil)
-        await work { message in answer.withLock { $0 = message } }
-        guard case .failure(_, let error) = answer.withLock({ $0 }) else {
+        let sent = Sent()
+        await work { sent.add($0) }
+        guard case .failure(_, let error) = sent.all.first else {
             Issue.record("no failure")
             return
         }

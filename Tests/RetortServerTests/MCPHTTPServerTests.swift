@@ -7,6 +7,13 @@ import RetortServer
 import Synchronization
 import Testing
 
+/// Counts words of progress.
+private final class Words: Sendable {
+    private let number = Mutex(0)
+    func add() { number.withLock { $0 += 1 } }
+    var count: Int { number.withLock { $0 } }
+}
+
 @Suite("MCP over HTTP")
 struct MCPHTTPServerTests {
     private static let double = MCPServerTool(
@@ -38,9 +45,9 @@ struct MCPHTTPServerTests {
     func both() async throws {
         try await serving { address in
             let client = MCPClient("near", .http(MCPAddress(address)))
-            let words = Mutex(0)
-            let result = try await client.call("double", ["x": 21]) { _ in words.withLock { $0 += 1 } }
-            #expect(result.structured == ["result": 42] && words.withLock { $0 } == 3)
+            let words = Words()
+            let result = try await client.call("double", ["x": 21]) { _ in words.add() }
+            #expect(result.structured == ["result": 42] && words.count == 3)
             await client.close()
         }
     }
