@@ -104,6 +104,7 @@ let package = Package(
             .executableTarget(
                 name: "retort",
                 dependencies: [
+                    "RetortDomains",
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", lifecycle, log,
                     "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -61,6 +61,28 @@ def ask(port, messages, tokens):
     return found["choices"][0]["message"]["content"] or "", found["usage"]
 
 
+class Quiet:
+    """What part of the processors others had while something was measured: the bench's servers and clients are not others."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def __enter__(self):
+        self.start = self.ticks()
+        return self
+
+    def __exit__(self, *_):
+        busy, own, idle = (after - before for after, before in zip(self.ticks(), self.start))
+        self.others = max(0, busy - own) / max(1, busy + idle)
+
+    def ticks(self):
+        user, nice, system, idle, waiting, *rest = (int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+        def of(pid):
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+        return user + nice + system + sum(rest), of(self.server.process.pid) + of("self"), idle + waiting
+
+
 def chat(text):
     return [{"role": "user", "content": text}]
 
@@ -191,6 +213,13 @@ def measure(name, weights, turn, questions, found):
         "llama": ([llama.programs() / "llama-server", "-m", gguf(name, GGUF[weights]), "--port", "18102", "-np", "32", "-c", "131072",
                    "-t", "2", "-ctk", "bf16", "-ctv", "bf16", "-fa", "on", "--timeout", "3600"], 18102),
     }
+    def take(what, engine, server, body):
+        with Quiet(server) as quiet:
+            rate = body()
+        found.setdefault(f"{engine} {what}", []).append(rate)
+        found["others"] = max(found.get("others", 0), quiet.others)
+        print(f"{name} {weights} {engine} {what}: {rate:.0f} tokens/s, others had {quiet.others:.0%} of the processors", flush=True)
+
     # Its own drafts from the text are for agents' chats alone: with several clients they slow it down.
     drafting = engines["llama"][0] + ["--spec-type", "ngram-simple"]
     for engine, (command, port) in engines.items():
@@ -198,19 +227,14 @@ def measure(name, weights, turn, questions, found):
             ask(port, chat("Hello"), 4)
             for clients, count in QUESTIONS[name].items():
                 part = questions[turn * 64:turn * 64 + count]
-                found.setdefault(f"{engine} {clients}", []).append(rate(port, part, clients))
-                print(f"{name} {weights} {engine} {clients}: {found[f'{engine} {clients}'][-1]:.0f}", flush=True)
-            found.setdefault(f"{engine} prompt", []).append(reading(port, questions, turn))
-            found.setdefault(f"{engine} agents", []).append(agents(port, programs(2 * turn + 2)[2 * turn:]))
-            for what in ("prompt", "agents"):
-                print(f"{name} {weights} {engine} {what}: {found[f'{engine} {what}'][-1]:.0f}", flush=True)
+                take(clients, engine, server, lambda: rate(port, part, clients))
+            take("prompt", engine, server, lambda: reading(port, questions, turn))
+            take("agents", engine, server, lambda: agents(port, programs(2 * turn + 2)[2 * turn:]))
             if engine == "retort":
                 found["weightBytes"] = server.metric("retort_weights_bytes")
-    with Server(drafting, 18102):
+    with Server(drafting, 18102) as server:
         ask(18102, chat("Hello"), 4)
-        drafted = agents(18102, programs(2 * turn + 2)[2 * turn:])
-        print(f"{name} {weights} llama agents, drafting: {drafted:.0f}", flush=True)
-        found.setdefault("llama agents, drafting", []).append(drafted)
+        take("agents, drafting", "llama", server, lambda: agents(18102, programs(2 * turn + 2)[2 * turn:]))
 
 
 def parameters(name):
@@ -226,6 +250,8 @@ def table(results):
     lines = ["| model, weights | what | retort serve | llama-server | ratio | of the machine's limit |", "| --- | --- | ---: | ---: | ---: | ---: |"]
     for part, found in results.items():
         name = part.split(",")[0]
+        if found["others"] > 0.05:
+            lines.append(f"| {part} | not to be trusted: others had {found['others']:.0%} of the processors | | | | |")
         read = statistics.median(turn["read"] for turn in found["machine"])
         speed = statistics.median(max(turn["products"].values()) for turn in found["machine"])
         layers, head = parameters(name)

@@ -24,7 +24,7 @@ struct RetortCommand: AsyncParsableCommand {
             """,
         version: Retort.version,
         subcommands: [
-            RunCommand.self, PlanCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self,
+            RunCommand.self, CheckCommand.self, PlanCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self,
             GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
             ServeAPIsCommand.self, RecordCommand.self, MCPCommand.self, ImportCommand.self,

@@ -7,7 +7,9 @@ import RetortStore
 public struct RecordedTeacher: Codable, Sendable, Hashable {
     public var file: String
     /// What the file is; `auto` finds out.
-    public var format: String
+    public var format: TrajectoryFormat
+    /// Names of tools and of their arguments as the domain has them, by those of the file: `find: search`, `find.q: query`.
+    public var map: [String: String]
     /// Where the trajectories bring the tasks: how many train, the others being the test split `in`. Nil trains on all.
     public var train: Int?
 
@@ -16,7 +18,10 @@ public struct RecordedTeacher: Codable, Sendable, Hashable {
     init?(_ reader: RecipeReader, folder: URL) {
         guard case .some = reader.textIfAny("trajectories") else { return nil }
         file = Recipe.place(reader.string("trajectories"), beside: folder)
-        format = reader.string("format", default: "auto")
+        format = reader.choice("format", default: .auto)
+        map = Dictionary(
+            reader.named("map", text: { $0 }, mapping: { _ in "" }).map { ($0.name, $0.value) },
+            uniquingKeysWith: { first, _ in first })
         train = reader.has("train") ? reader.integer("train", default: 1, in: 1...10_000_000) : nil
     }
 }

@@ -97,13 +97,13 @@ extension Trajectory {
 }
 
 extension RecordedTeacher {
-    /// All trajectories of the file.
+    /// All trajectories of the file; what was put right or left out is told.
+    /// - Throws: what the reader of the format throws.
     func trajectories() throws -> [Trajectory] {
-        let url = URL(fileURLWithPath: file)
-        return switch format {
-        case "tora": try ToRAImporter().trajectories(from: url)
-        default: try JSONLines.read(Trajectory.self, from: url)
-        }
+        let (trajectories, account) = try RecordedTrajectories.read(URL(fileURLWithPath: file), format: format)
+        if !account.rejections.isEmpty || !account.repairs.isEmpty { ProgressLine("teacher").note("\(file): \(account)") }
+        guard !map.isEmpty else { return trajectories }
+        return try ToolMapping(map).applied(to: trajectories).trajectories
     }
 }
 

@@ -14,7 +14,8 @@ extension RunContext {
     func trainingTasks() throws -> [StageInput] {
         var inputs = try content(.train)
         guard let plan = recipe.recorded else { return inputs }
-        inputs += [try file("recorded trajectories", plan.file), .text("teacher.format", plan.format)]
+        inputs += [try file("recorded trajectories", plan.file), .text("teacher.format", plan.format.rawValue)]
+        if !plan.map.isEmpty { inputs.append(try .setting("teacher.map", plan.map)) }
         if let train = plan.train { inputs.append(try .setting("teacher.train", train)) }
         return inputs
     }
