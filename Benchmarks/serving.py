@@ -112,11 +112,6 @@ class Server:
         self.process.terminate()
         self.process.wait(timeout=120)
 
-    def metric(self, name):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("GET", "/metrics")
-        return float(re.search(rf"^{name}(?:\{{.*\}})? (\S+)$", connection.getresponse().read().decode(), re.M).group(1))
-
 
 def rate(port, questions, clients):
     """Completion tokens a second of `clients` that ask one question after the other."""
@@ -230,8 +225,6 @@ def measure(name, weights, turn, questions, found):
                 take(clients, engine, server, lambda: rate(port, part, clients))
             take("prompt", engine, server, lambda: reading(port, questions, turn))
             take("agents", engine, server, lambda: agents(port, programs(2 * turn + 2)[2 * turn:]))
-            if engine == "retort":
-                found["weightBytes"] = server.metric("retort_weights_bytes")
     with Server(drafting, 18102) as server:
         ask(18102, chat("Hello"), 4)
         take("agents, drafting", "llama", server, lambda: agents(18102, programs(2 * turn + 2)[2 * turn:]))
@@ -249,7 +242,7 @@ def parameters(name):
 def table(results):
     lines = ["| model, weights | what | retort serve | llama-server | ratio | of the machine's limit |", "| --- | --- | ---: | ---: | ---: | ---: |"]
     for part, found in results.items():
-        name = part.split(",")[0]
+        name, weights = part.split(", ")
         if found["others"] > 0.05:
             lines.append(f"| {part} | not to be trusted: others had {found['others']:.0%} of the processors | | | | |")
         read = statistics.median(turn["read"] for turn in found["machine"])
@@ -264,7 +257,8 @@ def table(results):
             ratio = statistics.median(a / b for a, b in zip(ours, theirs))
             clients = 1 if what == "agents" else int(what) if what.isdigit() else None
             # Of a prompt only the last token meets the head.
-            limit = min(clients * read / found["weightBytes"], products) if clients else speed / (2 * layers)
+            # A step reads all matrices; of an embedding that is none of them it looks up rows.
+            limit = min(clients * read / ((layers + head) * {"bfloat16": 2, "int8": 1}[weights]), products) if clients else speed / (2 * layers)
             rate = statistics.median(ours)
             lines.append(
                 f"| {part} | {label} | {rate:.0f} | {statistics.median(theirs):.0f} | {ratio:.2f} × | {rate / limit:.0%} of {limit:.0f} |")
