@@ -46,7 +46,10 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
             .product(name: "Yams", package: "Yams"),
         ], []
     ),
-    ("RetortWorld", ["RetortCore", "RetortAgents", "RetortDomains", "RetortRetrieval", "RetortPython", "RetortEvaluation"], []),
+    (
+        "RetortWorld",
+        ["RetortCore", "RetortAgents", "RetortDomains", "RetortRetrieval", "RetortPython", "RetortEvaluation"], []
+    ),
     (
         "RetortRecipes",
         [

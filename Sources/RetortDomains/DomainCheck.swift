@@ -13,20 +13,20 @@ public struct DomainCheck: Sendable {
 
     /// - Parameter domain: opened; its tools were imported, its tasks and documents read.
     public init(_ domain: FolderDomain) async throws {
-        let plan = domain.plan
         note("tasks", true, Self.counts(domain))
         for tool in domain.tools {
             let parameters = tool.parameters.map { "\($0.name): \($0.typeText)\($0.isRequired ? "" : " (optional)")" }
-            note("tool \(tool.name)", true, "(\(parameters.joined(separator: ", "))) -> \(tool.returns): \(tool.summary)")
+            let signature = "(\(parameters.joined(separator: ", "))) -> \(tool.returns)"
+            note("tool \(tool.name)", true, "\(signature): \(tool.summary)")
         }
         if domain.tools.isEmpty { note("tools", true, "none: agents compute in Python and nothing else") }
         await searches(domain)
         await references(domain)
         try await firstTask(domain)
         if domain.tests.isEmpty {
-            note("tests", false, "there are no test tasks; without them no student can be measured ('tasks: {test: …}')")
+            note(
+                "tests", false, "there are no test tasks; without them no student can be measured ('tasks: {test: …}')")
         }
-        if plan.grader.kind == .judge { note("judge", true, "answers are judged by the recipe's 'judge'") }
     }
 
     private mutating func note(_ name: String, _ holds: Bool, _ detail: String) {
@@ -78,8 +78,8 @@ public struct DomainCheck: Sendable {
             "references", refused.isEmpty,
             refused.isEmpty
                 ? "the grader accepts all \(graded.count) reference answers"
-                : "the grader refuses \(refused.count) of \(graded.count) reference answers: \(refused.prefix(5).joined(separator: ", ")); "
-                    + "choose another 'grader', or correct them")
+                : "the grader refuses \(refused.count) of \(graded.count) reference answers: "
+                    + refused.prefix(5).joined(separator: ", ") + "; choose another 'grader', or correct them")
         if !deceived.isEmpty {
             note(
                 "other answers", domain.plan.grader.kind == .contains || domain.plan.grader.kind == .regex,
@@ -111,8 +111,9 @@ public struct DomainCheck: Sendable {
             idle.state = state
             let verdict = try await DomainGrader(domain, symbolic: nil).grade(idle)
             note(
-                "grade", true, "an agent that does nothing on '\(task.id)' is graded \(verdict.isCorrect ? "right" : "wrong")"
-                    + " (\(verdict.reason))")
+                "grade", true,
+                "an agent that does nothing on '\(task.id)' is graded \(verdict.isCorrect ? "right" : "wrong") "
+                    + "(\(verdict.reason))")
         } catch {
             note("session", false, "\(error)")
         }

@@ -24,6 +24,10 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
     case badDocument(file: String, reason: String)
     /// A form of agent that has no meaning here.
     case noForm(String, domain: String, reason: String)
+    /// A folder for a new domain that is there already.
+    case exists(String)
+    /// What can be written down and is not connected.
+    case notYet(String)
     /// A tool's place that is not to be had.
     case cannotStart(String, reason: String)
 
@@ -48,6 +52,8 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
         case .repeatedTool(let name): "two tools are named '\(name)'; rename one of them, or choose with 'functions'"
         case .badDocument(let file, let reason): "\(file): \(reason)"
         case .noForm(let form, let domain, let reason): "'\(form)' has no meaning in the domain '\(domain)': \(reason)"
+        case .exists(let path): "\(path) is there already; name a folder that is not"
+        case .notYet(let what): "\(what) cannot be used in a domain yet; remove the key"
         case .cannotStart(let what, let reason): "\(what) cannot be started: \(reason)"
         }
     }

@@ -35,6 +35,7 @@ public struct FolderDomain: Domain {
         requiring sandbox: SandboxLevel = .restricted
     ) async throws {
         self.plan = plan
+        try Self.refuseUnconnected(plan)
         var taken: [String: String] = [:]
         train = try plan.train.map { try plan.tasks($0, split: "train", taken: &taken) } ?? []
         validation = try plan.validation.map { try plan.tasks($0, split: "validation", taken: &taken) } ?? []
@@ -82,6 +83,16 @@ public struct FolderDomain: Domain {
                 throw DomainError.cannotGrade(
                     grader: "state", needs: "a function state() in a 'python' file of the session")
             }
+        }
+    }
+
+    /// What a plan may say and this version does not do yet is refused, not passed over.
+    private static func refuseUnconnected(_ plan: DomainPlan) throws {
+        if plan.python.contains(where: { $0.place == .host }) { throw DomainError.notYet("tools with 'place: host'") }
+        if !plan.servers.isEmpty { throw DomainError.notYet("MCP servers in 'tools'") }
+        if !plan.also.isEmpty { throw DomainError.notYet("'also'") }
+        if ([plan.grader] + plan.tests.compactMap(\.tasks.grader)).contains(where: { $0.kind == .judge }) {
+            throw DomainError.notYet("the grader 'judge'")
         }
     }
 

@@ -13,6 +13,8 @@ struct RetortCommand: AsyncParsableCommand {
         discussion: """
             A recipe says who teaches, which students learn, and what is measured:
 
+              retort new shop                        a small domain of your own that works at once
+              retort check shop                      whether it is ready, before a token is spent
               retort run recipes/quickstart.yaml     collect, train, evaluate, report
               retort plan recipes/quickstart.yaml    what a run would do, and why
               retort ask "Who wrote …?"              watch the distilled student work
@@ -24,8 +26,8 @@ struct RetortCommand: AsyncParsableCommand {
             """,
         version: Retort.version,
         subcommands: [
-            RunCommand.self, CheckCommand.self, PlanCommand.self, RolloutCommand.self, TrainCommand.self, EvaluateCommand.self,
-            GradeCommand.self,
+            NewCommand.self, CheckCommand.self, RunCommand.self, PlanCommand.self, RolloutCommand.self,
+            TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
             ServeAPIsCommand.self, RecordCommand.self, MCPCommand.self, ImportCommand.self,
             ExportTrajectoriesCommand.self, SplitCommand.self, ExportCommand.self,

@@ -7,7 +7,8 @@ import Testing
 struct DocumentTests {
     @Test("Markdown is cut at its headings, and a passage names all of them")
     func markdown() {
-        let sections = DocumentSection.markdown("Intro.\n\n# Trips\n\nBy train.\n\n## Rome\n\n```\n# no heading\n```\n# End\nBye.")
+        let sections = DocumentSection.markdown(
+            "Intro.\n\n# Trips\n\nBy train.\n\n## Rome\n\n```\n# no heading\n```\n# End\nBye.")
         #expect(sections.map(\.heading) == [nil, "Trips", "Trips › Rome", "End"])
         #expect(sections[2].text.contains("# no heading"))
         #expect(DocumentSection.passages(sections, title: "guide").first == "guide\nIntro.")

@@ -55,14 +55,14 @@ struct DomainFolder {
     static func shop(_ extra: String = "") -> [String: String] {
         [
             "domain.yaml": """
-                name: desk
-                instructions: You lend books.
-                tasks: {train: train.jsonl, test: {in: test.jsonl}}
-                tools: [{python: desk.py}]
-                documents: {path: rules, tool: rules, results: 1}
-                grader: python
-                \(extra)
-                """,
+            name: desk
+            instructions: You lend books.
+            tasks: {train: train.jsonl, test: {in: test.jsonl}}
+            tools: [{python: desk.py}]
+            documents: {path: rules, tool: rules, results: 1}
+            grader: python
+            \(extra)
+            """,
             "desk.py": desk,
             "train.jsonl": #"{"id": "a", "question": "Lend B1.", "wanted": "out for 1"}"#,
             "test.jsonl": #"{"id": "b", "question": "Lend B1 for two weeks.", "wanted": "out for 2", "out": ["B2"]}"#,
@@ -126,7 +126,9 @@ struct DomainTests {
         let folder = try DomainFolder(DomainFolder.shop())
         defer { folder.remove() }
         let domain = try await folder.open()
-        let session = try await domain.session(for: domain.tests[0], form: .json, tools: []) { throw PythonError.closed }
+        let session = try await domain.session(for: domain.tests[0], form: .json, tools: []) {
+            throw PythonError.closed
+        }
         for arguments: JSONValue in [["book": "B1", "weeks": 3], ["weeks": 1], ["book": 1], ["book": "B1", "x": 1]] {
             let observation = try await session.perform(.toolCall(name: "lend", arguments: arguments))
             #expect(observation.outcome.isFailure)
@@ -150,7 +152,8 @@ struct DomainTests {
             return trajectory
         }
         #expect(try await grader.grade(trajectory("ok", ["B1": "out for 2"])).isCorrect)
-        #expect(try await grader.grade(trajectory("ok", ["B1": "in"])) == Verdict(isCorrect: false, reason: "as it stands"))
+        #expect(
+            try await grader.grade(trajectory("ok", ["B1": "in"])) == Verdict(isCorrect: false, reason: "as it stands"))
         await #expect(throws: PythonError.self) { _ = try await grader.grade(trajectory("crash", ["B1": "in"])) }
         await domain.close()
     }
@@ -158,10 +161,12 @@ struct DomainTests {
     @Test(
         "what cannot be a tool is named with its file and line",
         arguments: [
-            ("def f(x) -> int:\n    \"\"\"F.\"\"\"\n", "has no annotation"), ("def f(x: int): return x\n", "no docstring"),
+            ("def f(x) -> int:\n    \"\"\"F.\"\"\"\n", "has no annotation"),
+            ("def f(x: int): return x\n", "no docstring"),
             ("def f(*x: int):\n    \"\"\"F.\"\"\"\n", "name every parameter"),
             ("class C: pass\ndef f(x: C):\n    \"\"\"F.\"\"\"\n", "make it a dataclass"),
-            ("def f(x: dict[int, str]):\n    \"\"\"F.\"\"\"\n", "keys must be str"), ("import nothing_of_the_kind\n", "ModuleNotFoundError"),
+            ("def f(x: dict[int, str]):\n    \"\"\"F.\"\"\"\n", "keys must be str"),
+            ("import nothing_of_the_kind\n", "ModuleNotFoundError"),
             ("def f(:\n", "SyntaxError"), ("raise SystemExit(3)\n", "SystemExit"),
         ])
     func faults(source: String, words: String) async throws {
@@ -191,7 +196,9 @@ struct DomainTests {
         files["test.jsonl"] = #"{"id": "b", "question": "Lend B1.", "wanted": "x"}"#
         let folder = try DomainFolder(files)
         defer { folder.remove() }
-        await #expect(throws: DomainError.taughtTests(split: "in", count: 1, example: "Lend B1.")) { _ = try await folder.open() }
+        await #expect(throws: DomainError.taughtTests(split: "in", count: 1, example: "Lend B1.")) {
+            _ = try await folder.open()
+        }
     }
 }
 
@@ -200,16 +207,20 @@ struct DomainGraderTests {
     @Test(
         "each grader accepts its own and refuses others",
         arguments: [
-            (GraderPlan(.number), "The total is 1,250 dollars.", ["1250"], true), (GraderPlan(.number), "12.5", ["12"], false),
+            (GraderPlan(.number), "The total is 1,250 dollars.", ["1250"], true),
+            (GraderPlan(.number), "12.5", ["12"], false),
             (GraderPlan(.number, tolerance: 0.1), "105", ["100"], true), (GraderPlan(.choice), "(B) 12", ["B"], true),
-            (GraderPlan(.choice), "The answer is C", ["B"], false), (GraderPlan(.overlap, threshold: 0.6), "the red house", ["red house"], true),
+            (GraderPlan(.choice), "The answer is C", ["B"], false),
+            (GraderPlan(.overlap, threshold: 0.6), "the red house", ["red house"], true),
             (GraderPlan(.json), #"{"b": 1.0, "a": [1, 2]}"#, [#"{"a": [1, 2], "b": 1}"#], true),
             (GraderPlan(.json), #"{"a": [2, 1]}"#, [#"{"a": [1, 2]}"#], false),
             (GraderPlan(.rows), #"[["x", 1], ["y", 2.0000001]]"#, [#"[["y", 2], ["x", 1]]"#], true),
             (GraderPlan(.rows, ordered: true), #"[["x", 1], ["y", 2]]"#, [#"[["y", 2], ["x", 1]]"#], false),
             (GraderPlan(.rows), "3", ["[[3]]"], true), (GraderPlan(.rows), "[[1], [1]]", ["[[1]]"], false),
-            (GraderPlan(.contains), "It is Paris, of course.", ["paris"], true), (GraderPlan(.contains), "Parisian", ["paris"], false),
-            (GraderPlan(.regex), "order A-17 sent", [#"A-\d+"#], true), (GraderPlan(.regex), "order sent", [#"A-\d+"#], false),
+            (GraderPlan(.contains), "It is Paris, of course.", ["paris"], true),
+            (GraderPlan(.contains), "Parisian", ["paris"], false),
+            (GraderPlan(.regex), "order A-17 sent", [#"A-\d+"#], true),
+            (GraderPlan(.regex), "order sent", [#"A-\d+"#], false),
         ])
     func verdicts(plan: GraderPlan, answer: String, references: [String], isRight: Bool) async throws {
         let task = AgentTask(id: "t", question: "", answers: references, family: plan.family)

@@ -13,7 +13,7 @@ struct HTTPTests {
     /// Runs the Python server for as long as `body` lasts.
     private func serving(_ body: (String) async throws -> Void) async throws {
         let script = URL(fileURLWithPath: ScriptedServer.script).deletingLastPathComponent()
-            .appendingPathComponent("http.py").path
+            .appendingPathComponent("streamable.py").path
         let pipe = Pipe()
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin"
         let group = try ChildGroup(

@@ -58,7 +58,7 @@ struct CurriculumTests {
             ("roles: [caller]", "roles: [callr]", "'roles' must list at least one of planner"),
             ("name: umi", "name: single", "two curricula are named 'single'"),
             ("{from: 0.5}", "{from: 1}", "'tasks' must end behind where it begins"),
-            ("apis: {seed: 1, people: 60, train: 6}", "world: {people: 60}", "'curricula' needs 'apis' or 'recorded'"),
+            ("apis: {seed: 1, people: 60, train: 6}", "wolrd: {people: 60}", "unknown key 'wolrd'"),
         ])
     func faults(original: String, broken: String, message: String) {
         let error = #expect(throws: RecipeError.self) {

@@ -1,5 +1,5 @@
-import RetortDomains
 import Foundation
+import RetortDomains
 import RetortRecipes
 import Testing
 
@@ -43,13 +43,13 @@ struct RecipeTests {
     }
 
     @Test("a run whose manifest cannot be read is refused, and left as it is")
-    func damagedManifest() throws {
+    func damagedManifest() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-run-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let manifest = folder.appendingPathComponent("manifest.json")
         try Data("{\"stages\":".utf8).write(to: manifest)
-        let error = #expect(throws: RunError.self) {
+        let error = await #expect(throws: RunError.self) {
             try await RecipeRun(Recipe(yaml: sound, file: "r.yaml"), folder: folder)
         }
         #expect("\(error.map(String.init(describing:)) ?? "")".contains("manifest.json cannot be read"))

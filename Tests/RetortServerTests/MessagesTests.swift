@@ -103,8 +103,9 @@ struct MessagesTests {
         let asked = try #require(model.request)
         #expect(asked.messages.map(\.role) == [.system, .user, .assistant, .tool, .user])
         #expect(asked.messages.dropFirst(3).map(\.text) == ["no", "Again."])
-        let told = "<tool_call>\n{\"name\": \"find\", \"arguments\": {\"q\": \"x\"}}\n</tool_call>"
-        #expect(asked.messages[2].text == "I look.\n\(told)")
+        // Chat templates write calls in their own way.
+        #expect(asked.messages[2].text == "I look.")
+        #expect(asked.messages[2].details?.calls?.contains(#""name": "find""#) == true)
         #expect(asked.tools?.contains(#""parameters": {"type": "object", "properties""#) == true)
     }
 

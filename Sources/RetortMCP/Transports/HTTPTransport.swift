@@ -95,12 +95,19 @@ final class HTTPTransport: MCPTransport {
         request.headers.replaceOrAdd(name: Self.sessionHeader, value: session)
         // Whoever cancelled the rest still says goodbye.
         let goodbye = Task { [request, options] in
-            _ = try? await HTTPClient.shared.execute(request, timeout: .seconds(Int64(max(options.closeSeconds, 1))))
+            _ = try? await Self.client.execute(request, timeout: .seconds(Int64(max(options.closeSeconds, 1))))
         }
         await goodbye.value
     }
 
     // MARK: Exchanges
+
+    /// A server that cannot be reached is told at once, and not tried again until the time is over.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
 
     private func request(_ method: HTTPMethod) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: url)
@@ -117,7 +124,7 @@ final class HTTPTransport: MCPTransport {
         request.headers.replaceOrAdd(name: "content-type", value: "application/json")
         request.headers.replaceOrAdd(name: "accept", value: "application/json, text/event-stream")
         request.body = .bytes(ByteBuffer(string: message.line))
-        return try await HTTPClient.shared.execute(request, deadline: deadline)
+        return try await Self.client.execute(request, deadline: deadline)
     }
 
     /// Requests have limits of their own; this bounds what a lost one could leave behind.
@@ -229,7 +236,7 @@ final class HTTPTransport: MCPTransport {
         var request = request(.GET)
         request.headers.replaceOrAdd(name: "accept", value: "text/event-stream")
         if let id = place.id { request.headers.replaceOrAdd(name: "last-event-id", value: id) }
-        let response = try await HTTPClient.shared.execute(request, deadline: .distantFuture)
+        let response = try await Self.client.execute(request, deadline: .distantFuture)
         let type = response.headers.first(name: "content-type")?.lowercased() ?? ""
         guard response.status == .ok, type.hasPrefix("text/event-stream") else { throw try await refusal(response) }
         return response

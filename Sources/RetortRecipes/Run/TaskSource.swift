@@ -101,7 +101,9 @@ extension RecordedTeacher {
     /// - Throws: what the reader of the format throws.
     func trajectories() throws -> [Trajectory] {
         let (trajectories, account) = try RecordedTrajectories.read(URL(fileURLWithPath: file), format: format)
-        if !account.rejections.isEmpty || !account.repairs.isEmpty { ProgressLine("teacher").note("\(file): \(account)") }
+        if !account.rejections.isEmpty || !account.repairs.isEmpty {
+            ProgressLine("teacher").note("\(file): \(account)")
+        }
         guard !map.isEmpty else { return trajectories }
         return try ToolMapping(map).applied(to: trajectories).trajectories
     }

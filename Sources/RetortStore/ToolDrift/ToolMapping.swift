@@ -55,6 +55,7 @@ public struct ToolMapping: Sendable, Hashable {
 
     private func applied(to trajectory: Trajectory, _ left: inout Remainder) -> Trajectory {
         var copy = Trajectory(task: trajectory.task, provenance: trajectory.provenance, id: trajectory.id)
+        copy.state = trajectory.state
         let documents = trajectory.task.tools
         if !documents.isEmpty { copy.task.tools = documents.map(renamed) }
         for step in trajectory.steps {
