@@ -87,7 +87,7 @@ struct HTTPTests {
         try await serving { address in
             let client = client("\(address)/tells")
             _ = try await client.tools()
-            for _ in 0..<500 where await !client.hasChanged { try await Task.sleep(for: .milliseconds(10)) }
+            for _ in 0..<3000 where await !client.hasChanged { try await Task.sleep(for: .milliseconds(10)) }
             #expect(await client.hasChanged)
             await client.close()
         }

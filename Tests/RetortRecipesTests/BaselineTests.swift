@@ -105,7 +105,10 @@ struct BaselineTests {
     @Test(
         "contradictions are refused",
         arguments: [
-            ("", "agent", "'training' needs at least one of cot, cot+rag, agent, agent+ftp, unless only prompted"),
+            (
+                "", "agent",
+                "'training' needs at least one of cot, cot+rag, agent, agent+ftp, tool-agent, unless only prompted"
+            ),
             ("training: {agent: {}}", "agent+ftp+sag", "'agent+ftp+sag' needs 'training.agent+ftp'"),
             ("training: {agent: {}}", "agent+sc", "did you mean 'agent+sag'?"),
         ])

@@ -30,7 +30,9 @@ final class DescriptorReader: Sendable {
 
     /// What is there, once there is something; empty at the end. One reader at a time.
     func read() async -> [UInt8] {
-        await withTaskCancellationHandler {
+        // What is there already, the end included, is not waited for: a source that was paused may not tell of it again.
+        if let bytes = state.withLock({ $0.isClosed ? [] : self.available() }) { return bytes }
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isClosed = state.withLock { state in
                     guard !state.isClosed, state.waiting == nil else { return true }
@@ -44,6 +46,14 @@ final class DescriptorReader: Sendable {
         } onCancel: {
             close()
         }
+    }
+
+    /// What can be read now, empty at the end; nil when there is nothing yet.
+    private func available() -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: Self.chunk)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        if count < 0 { return errno == EAGAIN || errno == EINTR ? nil : [] }
+        return Array(bytes[..<count])
     }
 
     /// Ends reading; whoever reads gets the end.
@@ -62,14 +72,11 @@ final class DescriptorReader: Sendable {
 
     private func isReady() {
         let (waiting, bytes) = state.withLock { state -> (CheckedContinuation<[UInt8], Never>?, [UInt8]) in
-            guard !state.isClosed, state.waiting != nil else { return (nil, []) }
-            var bytes = [UInt8](repeating: 0, count: Self.chunk)
-            let count = Glibc.read(descriptor, &bytes, bytes.count)
-            if count < 0, errno == EAGAIN || errno == EINTR { return (nil, []) }
+            guard !state.isClosed, state.waiting != nil, let bytes = available() else { return (nil, []) }
             source.suspend()
             state.isRunning = false
             defer { state.waiting = nil }
-            return (state.waiting, Array(bytes.prefix(max(count, 0))))
+            return (state.waiting, bytes)
         }
         waiting?.resume(returning: bytes)
     }
