@@ -68,7 +68,7 @@ public struct DomainTemplate: Sendable {
         students:
           - {name: 3m, base: \(base)}
         training:
-          cot: &plan {epochs: 6, learningRate: 2e-3, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024}
+          cot: &plan {epochs: 24, learningRate: 2e-3, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024}
           agent: *plan
         evaluation: {systems: [cot, agent], tasks: 40, maxSteps: 4, maxTokens: 200}
 
