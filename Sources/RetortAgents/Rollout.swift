@@ -60,7 +60,8 @@ public struct Rollout: Sendable {
             try await search.pursue(
                 &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
             if trajectory.ending == nil { try await conclude(&trajectory, emit) }
-            trajectory.state = try await current.state()
+            // A state of nothing is none.
+            if let state = try await current.state(), state != .null { trajectory.state = state }
         } catch {
             // A cancelled model may end its stream in its own way; that is no failure to record. One that says it was
             // cancelled while nobody did so has failed.

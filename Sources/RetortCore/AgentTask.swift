@@ -6,6 +6,7 @@ public struct AgentTask: Codable, Sendable, Hashable, Identifiable {
     public struct Family: RawRepresentable, Codable, Sendable, Hashable {
         public var rawValue: String
 
+        /// Any name of a kind.
         public init(rawValue: String) { self.rawValue = rawValue }
 
         /// A name, a date, yes or no: found by looking things up.
@@ -27,6 +28,9 @@ public struct AgentTask: Codable, Sendable, Hashable, Identifiable {
     /// Anything else worth keeping: level, type, source.
     public var metadata: [String: JSONValue]
 
+    /// - Parameters:
+    ///   - answers: accepted ones, the canonical one first; empty when unknown.
+    ///   - metadata: anything else worth keeping.
     public init(
         id: String, question: String, answers: [String], family: Family, split: String = "",
         metadata: [String: JSONValue] = [:]

@@ -75,6 +75,11 @@ public indirect enum JSONSchema: Sendable, Hashable {
         public var minimum = 0
         public var maximum: Int?
 
+        /// - Parameters:
+        ///   - items: of each element behind the prefix.
+        ///   - prefix: of the first elements, one each.
+        ///   - minimum: the fewest elements.
+        ///   - maximum: the most; nil for any number.
         public init(of items: JSONSchema, prefix: [JSONSchema] = [], minimum: Int = 0, maximum: Int? = nil) {
             self.items = items
             self.prefix = prefix
@@ -93,6 +98,7 @@ public indirect enum JSONSchema: Sendable, Hashable {
         /// What members that are not named may be; nil when there must be none.
         public var others: JSONSchema?
 
+        /// - Parameter others: of members that are not named; nil allows none.
         public init(properties: [String: JSONSchema], required: Set<String>, others: JSONSchema? = nil) {
             self.properties = properties
             self.required = required

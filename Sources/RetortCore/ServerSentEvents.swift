@@ -7,6 +7,7 @@ public struct ServerSentEvent: Sendable, Hashable {
     /// The `event` field; nil stands for `message`.
     public var name: String?
 
+    /// - Parameter name: of its kind; nil for an ordinary message.
     public init(data: Data, name: String? = nil) {
         self.data = data
         self.name = name

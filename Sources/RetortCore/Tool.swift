@@ -32,6 +32,10 @@ public struct ToolSpecification: Codable, Sendable, Hashable {
         /// All that is known of its values, as a JSON schema; nil where the type says it all.
         public var schema: JSONValue?
 
+        /// - Parameters:
+        ///   - type: a JSON schema type, or `any`.
+        ///   - summary: what to pass.
+        ///   - schema: all that is known of its values; nil where the type says it all.
         public init(
             _ name: String, type: String, summary: String, isRequired: Bool = true, schema: JSONValue? = nil
         ) {
@@ -107,11 +111,11 @@ extension ToolSpecification {
             throw ToolError.unexpectedArgument(tool: name, name: argument)
         }
         for parameter in parameters {
-            guard let value = arguments[parameter.name], value != .null else {
+            guard let value = arguments[parameter.name], value != .null || parameter.takesNull else {
                 if parameter.isRequired { throw ToolError.missingArgument(tool: name, name: parameter.name) }
                 continue
             }
-            guard value.matches(parameter.type) else {
+            guard value == .null || value.matches(parameter.type) else {
                 throw ToolError.wrongType(tool: name, name: parameter.name, expected: parameter.typeText)
             }
             // What a schema says that cannot be read is left to the tool.
@@ -122,6 +126,13 @@ extension ToolSpecification {
             }
         }
         return arguments
+    }
+}
+
+extension ToolSpecification.Parameter {
+    /// Whether `null` is a value of its own, rather than none given.
+    fileprivate var takesNull: Bool {
+        schema?["type"]?.array?.contains("null") == true || schema?["enum"]?.array?.contains(.null) == true
     }
 }
 

@@ -28,6 +28,14 @@ public struct Trajectory: Codable, Sendable, Hashable, Identifiable {
         if self.ending == nil { self.ending = ending }
     }
 
+    /// The same trajectory with other steps, and another ending where one is given; all else that is known of it stays.
+    public func with(steps: [Step], ending: Ending? = nil) -> Trajectory {
+        var copy = self
+        copy.steps = steps
+        copy.ending = ending ?? self.ending
+        return copy
+    }
+
     /// Notes that the run broke after it had ended: nothing that it answered counts.
     public mutating func fail(_ reason: String) { ending = .failed(reason) }
 

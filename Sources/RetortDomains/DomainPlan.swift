@@ -104,9 +104,9 @@ extension DomainPlan {
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
         let file = exists && isFolder.boolValue ? place.appendingPathComponent("domain.yaml") : place
-        let root = try RecipeFile.root(RecipeFile.text(file), file: file.path)
-        let faults = RecipeReader.Faults()
-        let reader = RecipeReader(root, faults: faults)
+        let root = try YAMLFile.root(YAMLFile.text(file), file: file.path)
+        let faults = YAMLReader.Faults()
+        let reader = YAMLReader(root, faults: faults)
         self.init(reader, folder: file.deletingLastPathComponent().standardizedFileURL.path)
         reader.finish()
         guard faults.list.isEmpty else {
@@ -117,7 +117,7 @@ extension DomainPlan {
 
     /// Reads the keys of a domain.
     /// - Parameter folder: what its paths are relative to.
-    package init(_ reader: RecipeReader, folder: String) {
+    package init(_ reader: YAMLReader, folder: String) {
         self.folder = folder
         name = reader.string("name", default: URL(fileURLWithPath: folder).lastPathComponent)
         guidance = reader.optionalString("instructions")?.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -169,7 +169,7 @@ extension DomainPlan {
 }
 
 extension DomainPlan.TaskFile {
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init(
             file: reader.string("file"),
             limit: reader.has("limit") ? reader.integer("limit", default: 1, in: 1...10_000_000) : nil,
@@ -181,7 +181,7 @@ extension DomainPlan.TaskFile {
 }
 
 extension DomainPlan.PythonTools {
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init(file: reader.string("python"))
         place = reader.choice("place", default: .session)
         files = reader.strings("files") ?? []
@@ -201,7 +201,7 @@ extension DomainPlan.PythonTools {
 }
 
 extension DomainPlan.MCPServer {
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init(command: reader.has("mcp") ? reader.oneOrMore("mcp", text: { $0 }, mapping: { _ in "" }) : [])
         url = reader.optionalString("url")
         lifetime = reader.choice("lifetime", default: .run)
@@ -215,7 +215,7 @@ extension DomainPlan.MCPServer {
 
 extension [String: ToolSpecification.Effect] {
     /// One effect for all functions, or a table of them.
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self = [:]
         func effect(_ text: String) -> ToolSpecification.Effect {
             if let effect = ToolSpecification.Effect(rawValue: text) { return effect }
@@ -235,7 +235,7 @@ extension [String: ToolSpecification.Effect] {
 }
 
 extension DomainPlan.Documents {
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init(path: reader.string("path"))
         tool = reader.string("tool", default: tool)
         description = reader.string("description", default: description)
@@ -248,10 +248,10 @@ extension DomainPlan.Documents {
 
 extension GraderPlan {
     /// One by its name alone.
-    init(named name: String, _ reader: RecipeReader) {
+    init(named name: String, _ reader: YAMLReader) {
         guard let kind = Kind(rawValue: name) else {
             let known = Kind.allCases.map(\.rawValue)
-            let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+            let hint = YAMLReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
             reader.refuse("grader", "there is no grader '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
             self.init(.exact)
             return
@@ -259,7 +259,7 @@ extension GraderPlan {
         self.init(kind)
     }
 
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init(reader.choice("kind", default: .exact))
         if reader.has("threshold") { threshold = reader.number("threshold", default: 0.5, in: 0...1) }
         if reader.has("tolerance") { tolerance = reader.number("tolerance", default: 0, in: 0...1e9) }

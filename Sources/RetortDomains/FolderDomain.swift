@@ -98,7 +98,7 @@ public struct FolderDomain: Domain {
 
     private static func refuseTaught(_ tests: [AgentTask], _ train: [AgentTask]) throws {
         let questions = Set(train.map(\.question))
-        let taught = tests.filter { questions.contains($0.question) && $0.metadata["state"] == nil }
+        let taught = tests.filter { questions.contains($0.question) }
         for (split, tasks) in Dictionary(grouping: taught, by: \.split).sorted(by: { $0.key < $1.key }) {
             throw DomainError.taughtTests(split: split, count: tasks.count, example: tasks[0].question)
         }
@@ -138,8 +138,8 @@ public struct FolderDomain: Domain {
     ) throws -> [(name: String, value: String)] {
         func file(_ name: String, _ task: DomainPlan.TaskFile) throws -> [(String, String)] {
             var parts = [(name, "sha256:\(try digest(plan.url(task.file)))")]
-            if let limit = task.limit { parts.append(("\(name)' limit", "\(limit)")) }
-            return parts
+            if let limit = task.limit { parts.append(("limit of the \(name)", "\(limit)")) }
+            return parts + [("fields", try ExactJSON.tree(plan.fields).jsonText)]
         }
         switch part {
         case .train: return try plan.train.map { try file("training tasks", $0) } ?? []
@@ -155,6 +155,7 @@ public struct FolderDomain: Domain {
             }
             for server in plan.servers { parts.append(("server", server.url ?? server.command.joined(separator: " "))) }
             if let documents { parts.append(("documents", "sha256:\(try digest(documents))")) }
+            if let results = plan.documents?.results { parts.append(("documents.results", "\(results)")) }
             return parts
         case .grading:
             let graders = [plan.grader] + plan.tests.compactMap(\.tasks.grader)

@@ -36,12 +36,12 @@ extension DomainPlan {
             var metadata = members
             for key in fields.question + [fields.id] { metadata[key] = nil }
             let answer = members[fields.answer] ?? .null
+            let references = Self.references(answer, grader)
             // What says no more than the accepted answers do is not kept twice.
-            if case .string = answer { metadata[fields.answer] = nil }
-            if answer == .null { metadata[fields.answer] = nil }
+            if answer == .null || answer.string.map({ [$0] == references }) == true { metadata[fields.answer] = nil }
             tasks.append(
                 AgentTask(
-                    id: id, question: question, answers: Self.references(answer, grader), family: grader.family,
+                    id: id, question: question, answers: references, family: grader.family,
                     split: split, metadata: metadata))
         }
         if file.pathExtension == "json" {

@@ -40,9 +40,9 @@ public struct Pretraining: Codable, Sendable, Hashable {
     /// Reads a pretraining recipe.
     /// - Throws: `RecipeError` with every fault and its line.
     public init(_ file: URL) throws {
-        let root = try RecipeFile.root(RecipeFile.text(file), file: file.path)
-        let faults = RecipeReader.Faults()
-        let reader = RecipeReader(root, faults: faults)
+        let root = try YAMLFile.root(YAMLFile.text(file), file: file.path)
+        let faults = YAMLReader.Faults()
+        let reader = YAMLReader(root, faults: faults)
         name = reader.string("name")
         seed = UInt64(reader.integer("seed", default: 1))
         tokenizer = reader.string("tokenizer")

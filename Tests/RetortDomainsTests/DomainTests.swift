@@ -190,6 +190,46 @@ struct DomainTests {
         #expect(error?.description.contains("tolerance") == true)
     }
 
+    @Test("what its tasks and its search are made of is known by content")
+    func content() async throws {
+        func parts(_ change: (inout [String: String]) -> Void) async throws -> [String] {
+            var files = DomainFolder.shop()
+            change(&files)
+            let folder = try DomainFolder(files)
+            defer { folder.remove() }
+            let domain = try await folder.open()
+            defer { Task { await domain.close() } }
+            let parts = try [DomainPart.train, .tests, .tools, .grading].flatMap { part in
+                try domain.content(of: part) { String(try String(contentsOf: $0, encoding: .utf8).hashValue) }
+            }
+            return parts.map { "\($0.name) \($0.value)" }
+        }
+        let before = try await parts { _ in }
+        #expect(try await parts { _ in } == before)
+        for (file, old, new) in [
+            ("domain.yaml", "results: 1", "results: 2"),
+            ("domain.yaml", "grader: python", "grader: python\nfields: {id: number}"),
+            ("desk.py", "is out", "is away"), ("train.jsonl", "Lend B1.", "Lend B1!"), ("rules/hours.md", "9", "8"),
+        ] {
+            #expect(try await parts { $0[file] = $0[file]?.replacing(old, with: new) } != before, "\(file): \(new)")
+        }
+    }
+
+    @Test("a record's own answer reaches setup and grade as it is")
+    func records() throws {
+        let folder = try DomainFolder([
+            "domain.yaml": "tasks: {train: t.jsonl}\ngrader: json\n",
+            "t.jsonl": #"{"id": "a", "question": "q", "answer": "Paris"}"# + "\n"
+                + #"{"id": "b", "question": "r", "answer": [1, "x"]}"#,
+        ])
+        defer { folder.remove() }
+        let plan = try DomainPlan(folder.url)
+        var taken: [String: String] = [:]
+        let tasks = try plan.tasks(#require(plan.train), split: "train", taken: &taken)
+        #expect(tasks.map { DomainPlan.record($0, answer: "answer")["answer"] } == ["Paris", [1, "x"]])
+        #expect(tasks.map(\.answers) == [[#""Paris""#], [#"[1,"x"]"#]])
+    }
+
     @Test("a question that is trained on and tested is refused")
     func overlap() async throws {
         var files = DomainFolder.shop()

@@ -1,7 +1,10 @@
 import Foundation
+import RetortAgents
+import RetortCore
 import RetortDomains
-import RetortRecipes
 import Testing
+
+@testable import RetortRecipes
 
 @Suite("Recipes")
 struct RecipeTests {
@@ -12,6 +15,50 @@ struct RecipeTests {
         training: {agent: {epochs: 1}}
         evaluation: {systems: [agent]}
         """
+
+    @Test("a domain that cannot be read is the only fault that is told of it")
+    func unreadDomain() {
+        let text = Self.recorded.replacing("domain: {tasks: {test: {out: t.jsonl}}}", with: "domain: nowhere-at-all")
+        let error = #expect(throws: RecipeError.self) { try Recipe(yaml: text, file: "/r/r.yaml") }
+        #expect(error?.faults.count == 1 && error?.description.contains("nowhere-at-all") == true, "\(error as Any)")
+    }
+
+    @Test("a choice among trajectories has no meaning where the domain has training tasks")
+    func chosen() throws {
+        #expect(try Recipe(yaml: Self.recorded, file: "/r/r.yaml").recorded?.train == 3)
+        let text = Self.recorded.replacing("tasks: {test:", with: "tasks: {train: u.jsonl, test:")
+        let error = #expect(throws: RecipeError.self) { try Recipe(yaml: text, file: "/r/r.yaml") }
+        #expect(error?.description.contains("'train' chooses among trajectories") == true)
+    }
+
+    private static let recorded = """
+        name: r
+        domain: {tasks: {test: {out: t.jsonl}}}
+        teacher: {trajectories: a.jsonl, train: 3}
+        students: [{name: s, base: b}]
+        training: {tool-agent: {}, cot: {}}
+        evaluation: {systems: [cot]}
+        """
+
+    @Test("work that a program ended is told as prose with its answer")
+    func prose() {
+        var trajectory = Trajectory(
+            task: AgentTask(id: "t", question: "q", answers: ["95"], family: .math),
+            provenance: Provenance(policy: "agent", model: "m"))
+        trajectory.append(
+            Step(thought: "I look.", action: .code("print(1)"), observation: Observation(text: "95", outcome: .success))
+        )
+        trajectory.append(
+            Step(
+                thought: "It costs 95.", action: .code("final_answer(95)"),
+                observation: Observation(text: "", outcome: .final(95))))
+        trajectory.end(.answered(95))
+        trajectory.state = ["kept": true]
+        let told = trajectory.asReasoning
+        #expect(told.steps.map(\.action) == [.answer(95)] && told.steps[0].thought == "I look.\n95\nIt costs 95.")
+        #expect(told.ending == .answered(95) && told.state == ["kept": true])
+        #expect(ChainOfThoughtView.turn(told.steps[0].thought, told.steps[0].action).hasSuffix("Answer: 95"))
+    }
 
     @Test("a short recipe has sensible defaults")
     func defaults() throws {

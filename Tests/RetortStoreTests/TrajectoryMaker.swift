@@ -25,6 +25,7 @@ struct TrajectoryMaker {
                 prompt: pick([nil, "0123"]), version: pick([nil, "0.1.0"])))
         for _ in 0..<pick([0, 1, 4]) { trajectory.append(step()) }
         if let ending = ending() { trajectory.end(ending) }
+        if index.isMultiple(of: 2) { trajectory.state = ["left": value()] }
         return trajectory
     }
 

@@ -12,11 +12,13 @@ public struct ChainOfThoughtView: View {
     /// What the model is told about its job, before anything else; nil for nothing.
     public let guidance: String?
 
+    /// - Parameter guidance: what the model is told about its job; nil for nothing.
     public init(instructions: Instructions, guidance: String? = nil) {
         self.instructions = instructions
         self.guidance = guidance
     }
 
+    /// The passages and the question as one message of the user, then what was written.
     public func messages(for trajectory: Trajectory) -> [Message] {
         let passages = trajectory.steps
             .filter { $0.speaker == Self.retriever && !$0.observation.outcome.isFailure }

@@ -19,6 +19,9 @@ public struct CodeAgentView: View {
     /// What becomes of forced answers in training.
     public let forcedAnswers: ForcedAnswers
 
+    /// - Parameters:
+    ///   - tools: the functions the agent may call, `final_answer` aside.
+    ///   - guidance: what it is told about its job; nil for nothing.
     public init(
         instructions: Instructions, tools: [ToolSpecification], guidance: String? = nil,
         forcedAnswers: ForcedAnswers = .leftOut
@@ -31,6 +34,7 @@ public struct CodeAgentView: View {
 
     public var lastCall: Message { Message(.user, "No steps are left. Call final_answer now.") }
 
+    /// A message for each turn and each observation, behind the system prompt and the question.
     public func messages(for trajectory: Trajectory) -> [Message] {
         guard trajectory.endsForced, let answer = trajectory.steps.last else {
             return chat(trajectory, trajectory.steps[...], isOpen: trajectory.ending == nil)
@@ -38,6 +42,7 @@ public struct CodeAgentView: View {
         return chat(trajectory, trajectory.steps.dropLast(), isOpen: true) + [lastCall, Self.message(answer)]
     }
 
+    /// The whole chat; of a forced answer only the turns before it, or also the answer by itself (`forcedAnswers`).
     public func examples(for trajectory: Trajectory) -> [[Message]] {
         guard trajectory.endsForced else { return [messages(for: trajectory)] }
         let own = trajectory.steps.dropLast()

@@ -53,6 +53,7 @@ public struct TextPattern: Sendable, Hashable, Comparable {
         (left.keyword.rawValue, left.value) < (right.keyword.rawValue, right.value)
     }
 
+    /// By the pattern's text.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(keyword)
         hasher.combine(value)

@@ -16,7 +16,7 @@ extension Curriculum {
             warmup: isSummarizer ? 0.4 : 0.2, weightDecay: 0.01, seed: seed)
     }
 
-    init(_ reader: RecipeReader, seed: UInt64) {
+    init(_ reader: YAMLReader, seed: UInt64) {
         name = reader.string("name")
         if name.contains(where: { "/@+".contains($0) }) || name.hasPrefix(".") {
             reader.refuse("name", "'name' names a folder and must not hold '/', '@' or '+', or begin with '.'")
@@ -42,7 +42,7 @@ extension Curriculum {
 }
 
 extension Curriculum.Stage {
-    fileprivate init(_ reader: RecipeReader, seed: UInt64) {
+    fileprivate init(_ reader: YAMLReader, seed: UInt64) {
         name = reader.string("name")
         from = reader.optionalString("from")
         let words = reader.strings("roles") ?? []
@@ -66,7 +66,7 @@ extension Curriculum.Stage {
 
 extension RoleEvaluation {
     /// Reads the keys of `evaluation` that are about agents of roles.
-    init(_ reader: RecipeReader) {
+    init(_ reader: YAMLReader) {
         let words = reader.strings("searches") ?? SearchKind.allCases.map(\.rawValue)
         searches = words.compactMap(SearchKind.init(rawValue:))
         if searches.count < words.count {

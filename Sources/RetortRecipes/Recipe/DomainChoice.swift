@@ -12,7 +12,8 @@ public enum DomainChoice: Codable, Sendable, Hashable {
 
     /// Reads a recipe's `domain`: a folder, or a mapping of `world`, `apis`, or a domain's own keys.
     /// - Parameter folder: the recipe's, to which a domain's paths are relative.
-    init(_ reader: RecipeReader, folder: URL) {
+    /// - Returns: nil for one that cannot be read; the reader then has the faults.
+    init?(_ reader: YAMLReader, folder: URL) {
         for (key, new) in Self.formerKeys where reader.has(key) {
             reader.refuse(key, "'\(key)' is now written as \(new)")
         }
@@ -28,7 +29,8 @@ public enum DomainChoice: Codable, Sendable, Hashable {
                 "'domain' is missing: a folder with a domain.yaml, or {world: {…}}, {apis: {…}}, or a domain's own keys"
             )
         }
-        self = named ?? .world(WorldPlan())
+        guard let named else { return nil }
+        self = named
     }
 
     private static let formerKeys: [(key: String, new: String)] = [
@@ -39,7 +41,7 @@ public enum DomainChoice: Codable, Sendable, Hashable {
         ),
     ]
 
-    private static func folder(_ path: String, beside folder: URL, _ reader: RecipeReader) -> DomainChoice? {
+    private static func folder(_ path: String, beside folder: URL, _ reader: YAMLReader) -> DomainChoice? {
         let place = URL(fileURLWithPath: path, relativeTo: folder.appendingPathComponent("")).standardizedFileURL
         do {
             return .folder(try DomainPlan(place))
@@ -49,20 +51,20 @@ public enum DomainChoice: Codable, Sendable, Hashable {
         }
     }
 
-    private static func keys(_ reader: RecipeReader, folder: URL) -> DomainChoice {
+    private static func keys(_ reader: YAMLReader, folder: URL) -> DomainChoice {
         if let world = reader.mapping("world", world) { return .world(world) }
         if let apis = reader.mapping("apis", apis) { return .apis(apis) }
         return .folder(DomainPlan(reader, folder: folder.path))
     }
 
-    private static func apis(_ reader: RecipeReader) -> APIWorldPlan {
+    private static func apis(_ reader: YAMLReader) -> APIWorldPlan {
         APIWorldPlan(
             seed: UInt64(reader.integer("seed", default: 1)),
             people: reader.integer("people", default: 1000, in: 20...200_000),
             train: reader.integer("train", default: 1000, in: 1...1_000_000))
     }
 
-    private static func world(_ reader: RecipeReader) -> WorldPlan {
+    private static func world(_ reader: YAMLReader) -> WorldPlan {
         let train = reader.mapping("train") { train in
             (train.integer("factual", default: 0), train.integer("math", default: 0))
         }
@@ -98,6 +100,9 @@ public enum DomainChoice: Codable, Sendable, Hashable {
         case .folder(let plan): plan.form
         }
     }
+
+    /// Whether it has tasks to train on, besides those that recorded trajectories bring.
+    var hasTrainingTasks: Bool { if case .folder(let plan) = self { plan.train != nil } else { true } }
 
     /// Opens the domain.
     /// - Parameters:

@@ -18,7 +18,7 @@ public struct FilterPlan: Codable, Sendable, Hashable {
     public init() {}
 
     /// Reads the recipe's `filter`.
-    init(_ reader: RecipeReader) {
+    init(_ reader: YAMLReader) {
         maximumSteps = reader.has("maxSteps") ? reader.integer("maxSteps", default: 5, in: 1...1000) : nil
         maximumCharacters =
             reader.has("maxCharacters") ? reader.integer("maxCharacters", default: 4000, in: 1...10_000_000) : nil

@@ -24,7 +24,7 @@ public struct JudgePlan: Codable, Sendable, Hashable {
     public var access: TeacherPlan
 
     /// Reads the recipe's `judge`.
-    init(_ reader: RecipeReader) {
+    init(_ reader: YAMLReader) {
         access = TeacherPlan.access(reader)
         access.tokenIDs = false
         asking.model = access.asking.model

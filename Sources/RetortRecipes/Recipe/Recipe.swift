@@ -89,11 +89,11 @@ public struct Recipe: Codable, Sendable, Hashable {
         /// Whose verdicts mathematical answers get.
         public var compatibility: FamilyGrader.Compatibility
 
-        init(_ reader: RecipeReader) {
+        init(_ reader: YAMLReader) {
             names = reader.strings("names") ?? Benchmark.paper.map(\.name)
             for name in names where !Benchmark.all.contains(where: { $0.name == name }) {
                 let known = Benchmark.all.map(\.name)
-                let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+                let hint = YAMLReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
                 reader.refuse(
                     "names", "there is no benchmark '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
             }
@@ -185,14 +185,14 @@ extension Recipe {
     /// Reads a recipe.
     /// - Throws: `RecipeError` with every fault and its line.
     public init(_ file: URL) throws {
-        try self.init(yaml: RecipeFile.text(file), file: file.path)
+        try self.init(yaml: YAMLFile.text(file), file: file.path)
     }
 
     /// Reads a recipe's text; `file` is for messages.
     public init(yaml: String, file: String) throws {
-        let root = try RecipeFile.root(yaml, file: file)
-        let faults = RecipeReader.Faults()
-        let reader = RecipeReader(root, faults: faults)
+        let root = try YAMLFile.root(yaml, file: file)
+        let faults = YAMLReader.Faults()
+        let reader = YAMLReader(root, faults: faults)
         self.init(reader, folder: URL(fileURLWithPath: file).deletingLastPathComponent().standardizedFileURL)
         reader.finish()
         guard faults.list.isEmpty else {
@@ -202,13 +202,14 @@ extension Recipe {
     }
 
     /// - Parameter folder: the recipe's.
-    private init(_ reader: RecipeReader, folder: URL) {
+    private init(_ reader: YAMLReader, folder: URL) {
         name = reader.string("name")
         if name.contains("/") || name.hasPrefix(".") {
             reader.refuse("name", "'name' names a folder and must not hold '/' or begin with '.'")
         }
         seed = UInt64(reader.integer("seed", default: 42))
-        domain = DomainChoice(reader, folder: folder)
+        let choice = DomainChoice(reader, folder: folder)
+        domain = choice ?? .world(WorldPlan())
         (teacher, recorded) =
             reader.mapping("teacher") { teacher -> (TeacherPlan?, RecordedTeacher?) in
                 if let recorded = RecordedTeacher(teacher, folder: folder) { return (nil, recorded) }
@@ -248,7 +249,8 @@ extension Recipe {
         maximumFailures =
             reader.has("maxFailures")
             ? reader.number("maxFailures", default: Self.usualMaximumFailures, in: 0...1) : nil
-        check(list, reader)
+        // What has no meaning in a domain is not known of one that could not be read.
+        if choice != nil { check(list, reader) }
         let untrained = evaluation.systems.filter { $0.isTrained && training[$0.style] == nil }
         if training.isEmpty, curricula == nil, !untrained.isEmpty || evaluation.systems.isEmpty {
             let styles = Style.allCases.map(\.rawValue).joined(separator: ", ")
@@ -269,7 +271,7 @@ extension Recipe {
     }
 
     /// What has no meaning together.
-    private func check(_ curricula: [Curriculum], _ reader: RecipeReader) {
+    private func check(_ curricula: [Curriculum], _ reader: YAMLReader) {
         let styles = Set(training.keys)
         if teacher == nil, recorded != nil, styles.contains(.agentWithFirstThought) {
             reader.refuse(
@@ -278,6 +280,11 @@ extension Recipe {
         if teacher == nil, recorded == nil, case .folder = domain, !styles.isEmpty || !curricula.isEmpty {
             reader.refuse(
                 "teacher", "this domain has no teacher of its own: name an 'endpoint', or recorded 'trajectories'")
+        }
+        if recorded?.train != nil, domain.hasTrainingTasks {
+            reader.refuse(
+                "teacher",
+                "'train' chooses among trajectories that bring the tasks; this domain has training tasks of its own")
         }
         for style in Style.allCases where styles.contains(style) {
             if let reason = domain.refusal(of: style) {
@@ -293,13 +300,13 @@ extension Recipe {
         }
     }
 
-    private static func training(_ reader: RecipeReader, seed: UInt64) -> TrainingPlan {
+    private static func training(_ reader: YAMLReader, seed: UInt64) -> TrainingPlan {
         training(reader, usual: TrainingConfiguration(seed: seed))
     }
 
     /// Reads a training plan.
     /// - Parameter usual: what the recipe need not say.
-    static func training(_ reader: RecipeReader, usual: TrainingConfiguration) -> TrainingPlan {
+    static func training(_ reader: YAMLReader, usual: TrainingConfiguration) -> TrainingPlan {
         let lora = reader.mapping("lora") { lora in
             LoRAConfiguration(
                 rank: lora.integer("rank", default: 64, in: 1...4096), alpha: lora.number("alpha", default: 128),
@@ -324,11 +331,11 @@ extension Recipe {
             overlong: reader.choice("overlong", default: .drop))
     }
 
-    private static func evaluation(_ reader: RecipeReader, hasRoles: Bool) -> EvaluationPlan {
+    private static func evaluation(_ reader: YAMLReader, hasRoles: Bool) -> EvaluationPlan {
         let names = reader.strings("systems") ?? (hasRoles ? [] : System.usual.map(\.rawValue))
         for name in names where System(rawValue: name) == nil {
             let known = System.allCases.map(\.rawValue)
-            let hint = RecipeReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+            let hint = YAMLReader.nearest(name, among: known).map { "; did you mean '\($0)'?" } ?? ""
             reader.refuse("systems", "there is no system '\(name)'; known are \(known.joined(separator: ", "))\(hint)")
         }
         let usual = VotePlan()

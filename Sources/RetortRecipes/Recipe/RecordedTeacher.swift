@@ -15,7 +15,7 @@ public struct RecordedTeacher: Codable, Sendable, Hashable {
 
     /// Reads a recipe's `teacher`, when it is one of recorded trajectories.
     /// - Parameter folder: the recipe's.
-    init?(_ reader: RecipeReader, folder: URL) {
+    init?(_ reader: YAMLReader, folder: URL) {
         guard case .some = reader.textIfAny("trajectories") else { return nil }
         file = Recipe.place(reader.string("trajectories"), beside: folder)
         format = reader.choice("format", default: .auto)

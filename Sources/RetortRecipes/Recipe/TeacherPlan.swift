@@ -96,7 +96,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     public init(places: [Place]) { self.places = places }
 
     /// Reads the recipe's `teacher`.
-    init(_ reader: RecipeReader) {
+    init(_ reader: YAMLReader) {
         self = Self.access(reader)
         asking = Asking(reading: reader)
         operation = reader.choice("api", default: operation)
@@ -125,7 +125,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     }
 
     /// Reads where a model is and how it is reached: what a teacher and a judge have in common.
-    static func access(_ reader: RecipeReader) -> TeacherPlan {
+    static func access(_ reader: YAMLReader) -> TeacherPlan {
         var plan = TeacherPlan(
             places: reader.oneOrMore("endpoint", text: Place.init(url:), mapping: Place.init(reading:)))
         plan.folder = reader.optionalString("folder")
@@ -155,14 +155,14 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     }
 
     /// Refuses what is for endpoints where a checkpoint answers.
-    private static func refuse(_ keys: [String], _ reader: RecipeReader) {
+    private static func refuse(_ keys: [String], _ reader: YAMLReader) {
         for key in keys where reader.has(key) {
             reader.refuse(
                 key, "'\(key)' is for endpoints, and 'folder' names a checkpoint that answers in this process")
         }
     }
 
-    private mutating func readTimes(_ seconds: RecipeReader) {
+    private mutating func readTimes(_ seconds: YAMLReader) {
         connectSeconds = seconds.number("connect", default: connectSeconds)
         firstByteSeconds = seconds.number("firstByte", default: firstByteSeconds)
         idleSeconds = seconds.number("idle", default: idleSeconds)
@@ -171,7 +171,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         backoffSeconds = seconds.has("backoff") ? seconds.number("backoff", default: 0.5, in: 0...3600) : nil
     }
 
-    private func refuseContradictions(_ reader: RecipeReader) {
+    private func refuseContradictions(_ reader: YAMLReader) {
         if places.isEmpty, folder == nil, cassette?.mode != .replay {
             reader.refuse(
                 "endpoint",
@@ -191,7 +191,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
 }
 
 extension TeacherPlan.Asking {
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init()
         model = reader.optionalString("model")
         instructions = reader.choice("instructions", default: instructions)
@@ -206,7 +206,7 @@ extension TeacherPlan.Asking {
 }
 
 extension TeacherPlan.Place {
-    init(reading reader: RecipeReader) {
+    init(reading reader: YAMLReader) {
         self.init(url: reader.string("url"))
         model = reader.optionalString("model")
         key = reader.optionalString("key")

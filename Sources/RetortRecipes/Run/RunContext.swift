@@ -66,7 +66,8 @@ struct RunContext: Sendable {
         let grader = try await workshop.grader()
         let store = store
         try await rollout.run(left, concurrency: concurrency, tries: tries) { finished in
-            let entries = try await finished.asyncMap { try await grader.graded($0) }
+            var entries: [StoredTrajectory] = []
+            for trajectory in finished { entries.append(try await grader.graded(trajectory)) }
             try await store.save(entries, in: set)
             progress.show(entries, of: left.count, budget)
         }
@@ -107,14 +108,6 @@ extension TrajectoryGrader {
             return StoredTrajectory(
                 trajectory: failed, verdict: Verdict(isCorrect: false, reason: "the run failed"))
         }
-    }
-}
-
-extension [Trajectory] {
-    func asyncMap<Result>(_ transform: (Trajectory) async throws -> Result) async rethrows -> [Result] {
-        var results: [Result] = []
-        for element in self { results.append(try await transform(element)) }
-        return results
     }
 }
 

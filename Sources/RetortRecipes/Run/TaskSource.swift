@@ -1,9 +1,7 @@
 import Foundation
-import RetortAgents
 import RetortCore
 import RetortDomains
 import RetortPython
-import RetortRetrieval
 import RetortStore
 
 /// A run's domain, opened, with the tasks that the recipe takes of it and the recorded trajectories that teach.
@@ -43,7 +41,7 @@ struct TaskSource: Sendable {
             (train, recorded, self.tests) = (domain.train, nil, tests)
             return
         }
-        let all = try plan.trajectories()
+        let all = try plan.trajectories(fitting: domain.tools)
         guard domain.train.isEmpty else {
             (train, self.tests) = (domain.train, tests)
             recorded = Self.matched(all, to: domain.train)
@@ -97,15 +95,26 @@ extension Trajectory {
 }
 
 extension RecordedTeacher {
-    /// All trajectories of the file; what was put right or left out is told.
-    /// - Throws: what the reader of the format throws.
-    func trajectories() throws -> [Trajectory] {
-        let (trajectories, account) = try RecordedTrajectories.read(URL(fileURLWithPath: file), format: format)
-        if !account.rejections.isEmpty || !account.repairs.isEmpty {
-            ProgressLine("teacher").note("\(file): \(account)")
+    /// All trajectories of the file. What was put right, left out or not read is told, and so are calls that do not fit the
+    /// tools.
+    /// - Throws: what the reader of the format throws; `ToolMappingError`.
+    func trajectories(fitting tools: [ToolSpecification]) throws -> [Trajectory] {
+        let progress = ProgressLine("teacher")
+        var (trajectories, account) = try RecordedTrajectories.read(URL(fileURLWithPath: file), format: format)
+        if !account.rejections.isEmpty || !account.repairs.isEmpty || !account.unread.isEmpty {
+            progress.note("\(file): \(account)")
         }
-        guard !map.isEmpty else { return trajectories }
-        return try ToolMapping(map).applied(to: trajectories).trajectories
+        if !map.isEmpty {
+            let (renamed, left) = try ToolMapping(map).applied(to: trajectories)
+            trajectories = renamed
+            let untouched = left.programs + left.collisions
+            if !untouched.isEmpty {
+                progress.note("names of 'map' are left in \(untouched.count) trajectories, such as \(untouched[0])")
+            }
+        }
+        let drift = ToolDrift(trajectories, tools: tools)
+        if !drift.isEmpty { progress.note("\(file): \(drift)") }
+        return trajectories
     }
 }
 

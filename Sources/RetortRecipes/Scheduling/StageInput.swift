@@ -19,7 +19,7 @@ struct StageInput: Sendable, Hashable {
 
     /// What computes. Raised when the same inputs would give other results than before: another prompt, another search,
     /// another order of training. Stages that an earlier version made are then made anew.
-    static let computation = StageInput(name: "retort's computation", value: "1")
+    static let computation = StageInput(name: "retort's computation", value: "2")
 
     /// A text, such as a prompt.
     static func text(_ name: String, _ text: String) -> StageInput {

@@ -208,16 +208,16 @@ extension Recipe.Style {
 }
 
 extension Trajectory {
-    /// The same work as prose: the recorded texts and outputs without the programs, then the answer.
+    /// The same work as prose: the recorded texts and outputs without the programs, then the answer, also where a program
+    /// gave it.
     var asReasoning: Trajectory {
-        var copy = Trajectory(task: task, provenance: provenance, id: id)
-        if var last = steps.last {
-            let before = steps.dropLast().flatMap { [$0.thought, $0.observation.text] }
-            last.thought = (before + [last.thought]).filter { !$0.isEmpty }.joined(separator: "\n")
-            copy.append(last)
+        guard var last = steps.last else { return self }
+        let before = steps.dropLast().flatMap { [$0.thought, $0.observation.text] }
+        last.thought = (before + [last.thought]).filter { !$0.isEmpty }.joined(separator: "\n")
+        switch ending {
+        case .answered(let value), .forced(let value): last.action = .answer(value)
+        case .gaveUp, .failed, nil: break
         }
-        if let ending { copy.end(ending) }
-        copy.state = state
-        return copy
+        return with(steps: [last])
     }
 }

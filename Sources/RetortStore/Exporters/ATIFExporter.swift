@@ -20,7 +20,8 @@ public enum ATIFExporter {
         let tools = ToolSchemas.openAI(for: trajectory)
         if !tools.isEmpty { agent["tool_definitions"] = .array(tools) }
         let facts = ATIF.Facts(
-            task: trajectory.task, provenance: trajectory.provenance, ending: trajectory.ending)
+            task: trajectory.task, provenance: trajectory.provenance, ending: trajectory.ending,
+            state: trajectory.state)
         return [
             "schema_version": .string(ATIF.version), "session_id": .string(trajectory.id),
             "trajectory_id": .string(trajectory.id), "agent": .object(agent),

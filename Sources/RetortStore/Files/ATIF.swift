@@ -30,6 +30,7 @@ enum ATIF {
         var task: AgentTask
         var provenance: Provenance
         var ending: Ending?
+        var state: JSONValue?
     }
 
     /// Whether the format's own call tells the action.

@@ -74,6 +74,7 @@ public struct ATIFImporter: Sendable {
             trajectory.append(try own(step, ExactJSON.decode(ATIF.StepFacts.self, from: extra)))
         }
         if let ending = facts.ending { trajectory.end(ending) }
+        trajectory.state = facts.state
         return trajectory
     }
 

@@ -8,13 +8,8 @@ extension Trajectory {
     /// Steps before the last, the outcome and the ending stay as they are, and so does a trajectory without an answer.
     public func asAgentTrajectory() -> Trajectory {
         guard let last = steps.last, case .answer(let value) = last.action else { return self }
-        var copy = Trajectory(task: task, provenance: provenance, id: id)
-        for step in steps.dropLast() { copy.append(step) }
         var final = last
         final.action = .code("final_answer(\(PythonLiteral.of(value)))")
-        copy.append(final)
-        if let ending { copy.end(ending) }
-        copy.state = state
-        return copy
+        return with(steps: steps.dropLast() + [final])
     }
 }

@@ -45,10 +45,10 @@ enum ExactValues {
 extension Trajectory {
     /// The same trajectory with each JSON value in it replaced.
     fileprivate func mapValues(_ change: (JSONValue) -> JSONValue) -> Trajectory {
-        var task = task
-        task.metadata = task.metadata.mapValues(change)
-        var copy = Trajectory(task: task, provenance: provenance, id: id)
-        for step in steps {
+        var copy = self
+        copy.task.metadata = task.metadata.mapValues(change)
+        copy.state = state.map(change)
+        let steps = steps.map { step in
             var step = step
             step.action = step.action.mapValues(change)
             step.observation = step.observation.mapValues(change)
@@ -56,15 +56,15 @@ extension Trajectory {
                 step.candidates[index].action = step.candidates[index].action.mapValues(change)
                 step.candidates[index].observation = step.candidates[index].observation?.mapValues(change)
             }
-            copy.append(step)
+            return step
         }
-        switch ending {
-        case .answered(let value): copy.end(.answered(change(value)))
-        case .forced(let value): copy.end(.forced(change(value)))
-        case .gaveUp, .failed: if let ending { copy.end(ending) }
-        case nil: break
-        }
-        return copy
+        let ending: Ending? =
+            switch ending {
+            case .answered(let value): .answered(change(value))
+            case .forced(let value): .forced(change(value))
+            case .gaveUp, .failed, nil: ending
+            }
+        return copy.with(steps: steps, ending: ending)
     }
 }
 

@@ -54,8 +54,8 @@ public struct ToolMapping: Sendable, Hashable {
     }
 
     private func applied(to trajectory: Trajectory, _ left: inout Remainder) -> Trajectory {
-        var copy = Trajectory(task: trajectory.task, provenance: trajectory.provenance, id: trajectory.id)
-        copy.state = trajectory.state
+        var copy = trajectory
+        var steps: [Step] = []
         let documents = trajectory.task.tools
         if !documents.isEmpty { copy.task.tools = documents.map(renamed) }
         for step in trajectory.steps {
@@ -78,10 +78,9 @@ public struct ToolMapping: Sendable, Hashable {
                 changed.transcript = step.transcript == nil ? nil : .same
                 changed.wording = nil
             }
-            copy.append(changed)
+            steps.append(changed)
         }
-        if let ending = trajectory.ending { copy.end(ending) }
-        return copy
+        return copy.with(steps: steps)
     }
 
     private func renamed(_ action: Action, _ hasCollision: inout Bool) -> Action {

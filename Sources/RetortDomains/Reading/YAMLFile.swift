@@ -2,7 +2,7 @@ import Foundation
 import Yams
 
 /// A YAML file on its way to a recipe: as text, then as nodes.
-package enum RecipeFile {
+package enum YAMLFile {
     /// The file's text, without a byte order mark.
     /// - Throws: `RecipeError` for a file that is not there, or that is not UTF-8.
     package static func text(_ file: URL) throws -> String {

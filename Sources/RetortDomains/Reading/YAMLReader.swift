@@ -4,7 +4,7 @@ import Yams
 /// Reads a YAML mapping key by key, and remembers what is wrong with it, and where.
 ///
 /// Every fault is collected, so that a recipe is corrected in one go; a faulty value reads as its default meanwhile.
-package final class RecipeReader {
+package final class YAMLReader {
     /// Where all readers of a file put the faults they find.
     package final class Faults {
         package var list: [RecipeError.Fault] = []
@@ -123,12 +123,12 @@ package final class RecipeReader {
     }
 
     /// A nested mapping, or nil when it is not there.
-    package func mapping<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> Result? {
+    package func mapping<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> Result? {
         value(key).map { nested($0, read) }
     }
 
     /// A list of mappings; empty when it is not there.
-    package func list<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [Result] {
+    package func list<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> [Result] {
         guard let found = value(key) else { return [] }
         guard let elements = found.sequence else {
             fault("'\(key)' must be a list", at: found)
@@ -138,7 +138,7 @@ package final class RecipeReader {
     }
 
     /// A text, a mapping, or a list of these.
-    package func oneOrMore<Result>(_ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result)
+    package func oneOrMore<Result>(_ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result)
         -> [Result]
     {
         guard let found = value(key) else { return [] }
@@ -148,7 +148,7 @@ package final class RecipeReader {
     }
 
     /// A mapping whose keys are names of the user's own.
-    package func table<Result>(_ key: String, _ read: (RecipeReader) -> Result) -> [String: Result] {
+    package func table<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> [String: Result] {
         guard let found = value(key) else { return [:] }
         guard let mapping = found.mapping else {
             fault("'\(key)' must be a mapping", at: found)
@@ -161,7 +161,7 @@ package final class RecipeReader {
 
     /// A mapping whose keys are names of the user's own, in the file's order, of texts or mappings.
     package func named<Result>(
-        _ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result
+        _ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result
     ) -> [(name: String, value: Result)] {
         guard let found = value(key) else { return [] }
         guard let members = found.mapping else {
@@ -179,14 +179,14 @@ package final class RecipeReader {
     }
 
     /// A text or a mapping, or nil when it is not there.
-    package func either<Result>(_ key: String, text: (String) -> Result, mapping: (RecipeReader) -> Result) -> Result? {
+    package func either<Result>(_ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result) -> Result? {
         guard let found = value(key) else { return nil }
         if found.mapping != nil { return nested(found, mapping) }
         return scalar(found, key, "a text or a mapping") { $0.string }.map(text)
     }
 
-    private func nested<Result>(_ node: Node, _ read: (RecipeReader) -> Result) -> Result {
-        let reader = RecipeReader(node, faults: faults)
+    private func nested<Result>(_ node: Node, _ read: (YAMLReader) -> Result) -> Result {
+        let reader = YAMLReader(node, faults: faults)
         let result = read(reader)
         reader.finish()
         return result
