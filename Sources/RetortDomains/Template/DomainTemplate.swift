@@ -68,9 +68,9 @@ public struct DomainTemplate: Sendable {
         students:
           - {name: 3m, base: \(base)}
         training:
-          cot: &plan {epochs: 24, learningRate: 2e-3, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024}
+          cot: &plan {epochs: 5, learningRate: 1.5e-3, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024}
           agent: *plan
-        evaluation: {systems: [cot, agent], tasks: 40, maxSteps: 4, maxTokens: 200}
+        evaluation: {systems: [cot, agent], tasks: 240, maxSteps: 4, maxTokens: 200}
 
         """
     }
@@ -95,7 +95,7 @@ public struct DomainTemplate: Sendable {
     private static let tools = """
         \"\"\"The front desk of a small hotel.\"\"\"
 
-        PRICES = {101: 80, 102: 95, 103: 95, 104: 120, 105: 120, 106: 150, 107: 150, 108: 210}
+        PRICES = {room: 60 + room * 7 % 31 * 5 for room in range(101, 1000)}
         GUESTS: dict[int, str] = {}
 
 

@@ -12,22 +12,25 @@ struct HotelWish {
 
     private static let names = [
         "Ann", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gwen", "Hugo", "Iris", "Jack", "Kate", "Liam", "Mona", "Nils",
+        "Olga", "Paul", "Quinn", "Rosa", "Sam", "Tina", "Uma", "Vera", "Will", "Yara", "Zoe",
     ]
-    private static let prices = [80, 95, 95, 120, 120, 150, 150, 210]
+    private static let rooms = 899
+    /// Enough for a model of three million parameters to learn to copy what it is told, rather than to remember it.
+    private static let each = 600
 
-    /// All of them, in the same order every time. Every fifth is kept for testing.
+    /// All of them, in the same order every time. Every tenth is kept for testing.
     static let all: [HotelWish] = Kind.allCases.flatMap { kind in
-        (0..<60).map { index in
+        (0..<each).map { index in
             HotelWish(
-                kind: kind, room: 101 + (index * 5 + kind.rawValue) % prices.count,
-                guest: names[(index * 3 + kind.rawValue) % names.count], nights: 2 + index % 6,
-                number: kind.rawValue * 60 + index)
+                kind: kind, room: 101 + (index * 137 + kind.rawValue * 31) % rooms,
+                guest: names[(index * 3 + index / names.count) % names.count], nights: 2 + index % 9,
+                number: kind.rawValue * each + index)
         }
     }.uniqued
 
-    var isTest: Bool { number % 5 == 0 }
+    var isTest: Bool { number % 10 == 0 }
     private var id: String { "wish-\(number)" }
-    private var price: Int { Self.prices[room - 101] }
+    private var price: Int { 60 + room * 7 % 31 * 5 }
 
     var question: String {
         switch kind {
