@@ -13,13 +13,13 @@ struct RetortCommand: AsyncParsableCommand {
         discussion: """
             A recipe says who teaches, which students learn, and what is measured:
 
-              retort new shop                        a small domain of your own that works at once
-              retort check shop                      whether it is ready, before a token is spent
+              retort new shop                        a small domain that works at once
+              retort check shop                      whether it is ready to be run
               retort run recipes/quickstart.yaml     collect, train, evaluate, report
               retort plan recipes/quickstart.yaml    what a run would do, and why
               retort ask "Who wrote …?"              watch the distilled student work
               retort inspect runs/quickstart         what a run holds
-              retort serve runs/quickstart           its models and agents, for OpenAI's clients
+              retort serve runs/quickstart           its models and agents, as a server
               retort mcp runs/quickstart             its agents as tools, for MCP clients
 
             A run that was killed goes on where it stood when it is started again.
