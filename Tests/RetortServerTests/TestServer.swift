@@ -39,12 +39,13 @@ struct TestServer: Sendable {
     }
 
     /// Runs `body` against a server, and stops it.
-    static func run(
+    @discardableResult
+    static func run<Result: Sendable>(
         _ catalogue: ModelCatalogue, options change: (inout ServerOptions) -> Void = { _ in },
         logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
         gauges: @escaping @Sendable () -> [Gauge] = { [] },
-        _ body: @Sendable (TestServer) async throws -> Void
-    ) async throws {
+        _ body: @Sendable (TestServer) async throws -> Result
+    ) async throws -> Result {
         var options = ServerOptions()
         options.port = 0
         options.drainSeconds = 5
@@ -60,8 +61,9 @@ struct TestServer: Sendable {
         var configuration = HTTPClient.Configuration(timeout: .init(connect: .seconds(60)))
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        let result: Result
         do {
-            try await body(TestServer(port: port, group: group, client: client))
+            result = try await body(TestServer(port: port, group: group, client: client))
         } catch {
             await group.triggerGracefulShutdown()
             _ = await running.result
@@ -71,6 +73,7 @@ struct TestServer: Sendable {
         await group.triggerGracefulShutdown()
         try await running.value
         try await client.shutdown()
+        return result
     }
 
     /// A catalogue with the smallest seedling as `1m`.
