@@ -32,6 +32,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
     ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
+    ("RetortHub", ["RetortCore", "RetortPython", http, nio, crypto] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
@@ -53,8 +54,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     (
         "RetortRecipes",
         [
-            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortLLM",
-            "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortDomains", "RetortWorld", crypto,
+            "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortHub",
+            "RetortLLM", "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortDomains", "RetortWorld", crypto,
             .product(name: "Yams", package: "Yams"),
         ], []
     ),
@@ -73,6 +74,7 @@ let testDependencies: [String: [Target.Dependency]] = [
     "RetortMCP": ["RetortProcesses", http, nio],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
+    "RetortHub": ["RetortCore", crypto, hummingbird, log, nio],
 ]
 
 let package = Package(
@@ -109,7 +111,7 @@ let package = Package(
                 dependencies: [
                     "RetortDomains",
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-                    "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", lifecycle, log,
+                    "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub", lifecycle, log,
                     "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(

@@ -11,15 +11,7 @@ extension ScriptedTeacher {
             task: task,
             provenance: Provenance(policy: passages == nil ? "cot" : "cot+rag", model: modelIdentity))
         if let passages {
-            let arguments: [String: JSONValue] = ["query": .string(passages.query)]
-            trajectory.append(
-                Step(
-                    speaker: "retriever", thought: "",
-                    action: .toolCall(name: "web_search", arguments: .object(arguments)),
-                    observation: Observation(
-                        text: passages.text, outcome: .success,
-                        toolCalls: [ToolCall(name: "web_search", arguments: arguments, result: .string(passages.text))])
-                ))
+            trajectory.append(.retrieval("web_search", query: passages.query, passages: passages.text))
         }
         trajectory.append(
             Step(

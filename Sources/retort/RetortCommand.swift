@@ -29,7 +29,8 @@ struct RetortCommand: AsyncParsableCommand {
             NewCommand.self, CheckCommand.self, RunCommand.self, PlanCommand.self, RolloutCommand.self,
             TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
-            ServeAPIsCommand.self, RecordCommand.self, MCPCommand.self, ImportCommand.self,
+            ServeAPIsCommand.self, FetchCommand.self, ModelsCommand.self, RecordCommand.self, MCPCommand.self,
+            ImportCommand.self,
             ExportTrajectoriesCommand.self, SplitCommand.self, ExportCommand.self,
             PretrainCommand.self, TokenizeCommand.self, RenderCommand.self, WorldCommand.self, LogitsCommand.self,
         ])

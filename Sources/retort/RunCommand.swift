@@ -20,13 +20,15 @@ struct RecipeOptions: ParsableArguments {
     /// Opens the run.
     /// - Parameter samples: whether trainings write their samples.
     func open(keepingSamples samples: Bool = false) async throws -> (folder: URL, run: RecipeRun) {
-        let (recipe, url) = try place()
+        let (named, url) = try place()
+        let recipe = try await named.locatingModels(fetching: true)
         return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
     }
 
     /// Opens the run to look at it, which leaves nothing behind.
     func preview<Answer>(_ body: (RecipeRun) async throws -> Answer) async throws -> Answer {
-        let (recipe, url) = try place()
+        let (named, url) = try place()
+        let recipe = try await named.locatingModels(fetching: false)
         return try await RecipeRun.preview(recipe, folder: url, requiring: sandbox.required, body)
     }
 

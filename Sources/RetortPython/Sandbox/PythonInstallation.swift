@@ -24,7 +24,7 @@ struct PythonInstallation: Sendable {
     /// - Parameter python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the
     ///   current folder and from the program's.
     init(_ python: URL?) async throws {
-        executable = try python ?? Self.locate()
+        executable = try python ?? PythonExecutable.find()
         let result = try await Command.run(executable.path, ["-s", "-P", "-c", Self.question], seconds: 20)
         guard result.status == 0, let answer = try? JSONCoding.decoder.decode(Answer.self, from: result.output) else {
             throw PythonError.cannotStart(path: executable.path, reason: result.errorText)
@@ -47,21 +47,5 @@ struct PythonInstallation: Sendable {
         let link = folders.contains { path.hasPrefix("\($0)/") } ? [] : [path]
         readable = (folders + link + ["/lib64", "/usr/lib64", "/usr/share/zoneinfo"])
             .filter { FileManager.default.fileExists(atPath: $0) }
-    }
-
-    private static func locate() throws -> URL {
-        if let path = ProcessInfo.processInfo.environment["RETORT_PYTHON"] { return URL(fileURLWithPath: path) }
-        var looked: [String] = []
-        let starts = [FileManager.default.currentDirectoryPath, Bundle.main.bundlePath]
-        for start in starts {
-            var folder = URL(fileURLWithPath: start).standardizedFileURL
-            while folder.path != "/" {
-                let candidate = folder.appendingPathComponent(".retort/python/bin/python")
-                if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
-                looked.append(candidate.path)
-                folder.deleteLastPathComponent()
-            }
-        }
-        throw PythonError.notFound(looked: Array(looked.prefix(2)))
     }
 }

@@ -41,7 +41,7 @@ public struct Recipe: Codable, Sendable, Hashable {
     /// A base checkpoint.
     public struct Student: Codable, Sendable, Hashable {
         public var name: String
-        /// Its folder.
+        /// Its folder or GGUF file, or a name that `locatingModels` turns into one.
         public var base: String
     }
 

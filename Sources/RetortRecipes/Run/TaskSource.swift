@@ -13,6 +13,8 @@ struct TaskSource: Sendable {
     let tests: [AgentTask]
     /// Trajectories that exist already, of the training tasks; nil when no recorded ones teach.
     let recorded: [Trajectory]?
+    /// Chains of thought that exist already, of the training tasks; nil when the recorded trajectories have none beside them.
+    let reasoned: [Trajectory]?
 
     /// The tools that the host answers.
     var tools: [any Tool] { domain.hostTools }
@@ -38,13 +40,16 @@ struct TaskSource: Sendable {
             }
         }
         guard let plan = recipe.recorded else {
-            (train, recorded, self.tests) = (domain.train, nil, tests)
+            (train, recorded, reasoned, self.tests) = (domain.train, nil, nil, tests)
             return
         }
         let all = try plan.trajectories(fitting: domain.tools)
+        let reasoning = try plan.chainsOfThought()
         guard domain.train.isEmpty else {
-            (train, self.tests) = (domain.train, tests)
-            recorded = Self.matched(all, to: domain.train)
+            let own = domain.train
+            (train, self.tests) = (own, tests)
+            recorded = Self.matched(all, to: own)
+            reasoned = reasoning.map { Self.matched($0, to: own) }
             return
         }
         // The trajectories bring the tasks.
@@ -53,6 +58,7 @@ struct TaskSource: Sendable {
         let training = Array(own.prefix(plan.train ?? .max))
         train = training.map(\.task).uniqued
         recorded = training
+        reasoned = reasoning.map { Self.matched($0, to: training.map(\.task).uniqued) }
         let rest = own.dropFirst(training.count).map { trajectory in
             trajectory.with { $0.split = "in" }.task
         }
@@ -100,10 +106,7 @@ extension RecordedTeacher {
     /// - Throws: what the reader of the format throws; `ToolMappingError`.
     func trajectories(fitting tools: [ToolSpecification]) throws -> [Trajectory] {
         let progress = ProgressLine("teacher")
-        var (trajectories, account) = try RecordedTrajectories.read(URL(fileURLWithPath: file), format: format)
-        if !account.rejections.isEmpty || !account.repairs.isEmpty || !account.unread.isEmpty {
-            progress.note("\(file): \(account)")
-        }
+        var trajectories = try read(file)
         if !map.isEmpty {
             let (renamed, left) = try ToolMapping(map).applied(to: trajectories)
             trajectories = renamed
@@ -114,6 +117,18 @@ extension RecordedTeacher {
         }
         let drift = ToolDrift(trajectories, tools: tools)
         if !drift.isEmpty { progress.note("\(file): \(drift)") }
+        return trajectories
+    }
+
+    /// The chains of thought that the recipe names; nil where it names none.
+    /// - Throws: what the reader of the format throws.
+    func chainsOfThought() throws -> [Trajectory]? { try reasoning.map(read) }
+
+    private func read(_ file: String) throws -> [Trajectory] {
+        let (trajectories, account) = try RecordedTrajectories.read(URL(fileURLWithPath: file), format: format)
+        if !account.rejections.isEmpty || !account.repairs.isEmpty || !account.unread.isEmpty {
+            ProgressLine("teacher").note("\(file): \(account)")
+        }
         return trajectories
     }
 }

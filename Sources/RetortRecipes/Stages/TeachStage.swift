@@ -27,6 +27,9 @@ struct TeachStage: Stage {
         if style.isAgent || style == .cotWithRetrieval { inputs += try context.tools() }
         guard let plan = recipe.teacher else {
             // Recorded turns are as they are.
+            if !style.isAgent, let file = recipe.recorded?.reasoning {
+                inputs.append(try context.file("recorded chains of thought", file))
+            }
             guard source.recorded == nil, let teacher = source.domain.teacher else { return inputs }
             inputs += teacher.content.map { .text($0.name, $0.value) }
             if style.isAgent { inputs.append(try .setting("evaluation.maxSteps", steps(teacher))) }
@@ -45,7 +48,9 @@ struct TeachStage: Stage {
 
     func run() async throws -> StageOutcome {
         if let plan = recipe.teacher { return try await rollOut(plan) }
-        if let recorded = source.recorded { return try await keep(recorded) }
+        if let recorded = source.recorded {
+            return try await keep(style.isAgent ? recorded : source.reasoned ?? recorded)
+        }
         guard let teacher = source.domain.teacher else { throw RunError.noTeacher }
         if teacher.slips || style == .agentWithFirstThought, let model = teacher.model(for: source.train) {
             return try await rollOut(slipping: model)
@@ -88,24 +93,29 @@ struct TeachStage: Stage {
         let done = try await store.taskIDs(in: name)
         for task in source.train where !done.contains(task.id) {
             try Task.checkCancellation()
-            var passages: (query: String, text: String)?
-            if style == .cotWithRetrieval, let search = source.domain.retriever {
-                passages = (task.question, try await search.call(["query": .string(task.question)]).text)
-            }
-            guard let trajectory = teacher.reasoned(task, passages: passages) else { continue }
+            let found = try await passages(for: task)
+            guard let trajectory = teacher.reasoned(task, passages: found) else { continue }
             try await store.save([grader.graded(trajectory)], in: name)
         }
         return .complete
     }
+
+    /// What the domain's search finds for a question, where the style reads passages.
+    private func passages(for task: AgentTask) async throws -> (query: String, text: String)? {
+        guard style == .cotWithRetrieval, let search = source.domain.retriever else { return nil }
+        return (task.question, try await search.call(["query": .string(task.question)]).text)
+    }
+
+    // MARK: Recorded trajectories
 
     private func keep(_ trajectories: [Trajectory]) async throws -> StageOutcome {
         let grader = try await context.workshop.grader()
         let done = try await store.ids(in: name)
         let progress = ProgressLine(name)
         var kept = 0
-        for trajectory in trajectories {
+        for trajectory in trajectories where !done.contains(trajectory.id) {
             try Task.checkCancellation()
-            guard let adapted = adapted(trajectory), !done.contains(adapted.id) else { continue }
+            guard let adapted = try await adapted(trajectory) else { continue }
             try await store.save([grader.graded(adapted)], in: name)
             kept += 1
             progress.show(kept, of: trajectories.count)
@@ -114,11 +124,19 @@ struct TeachStage: Stage {
     }
 
     /// A recorded trajectory as the style would have worked; nil where it cannot be told so.
-    private func adapted(_ trajectory: Trajectory) -> Trajectory? {
+    private func adapted(_ trajectory: Trajectory) async throws -> Trajectory? {
         switch style {
-        case .cot, .cotWithRetrieval: trajectory.asReasoning
-        case .agent, .agentWithFirstThought: trajectory.asAgentTrajectory()
-        case .toolAgent: trajectory.steps.contains { $0.action.code != nil } ? nil : trajectory
+        case .cot: return trajectory.asReasoning
+        case .cotWithRetrieval:
+            // The student will read passages before it reasons, so its samples have them, too.
+            let reasoned = trajectory.asReasoning
+            guard let found = try await passages(for: trajectory.task), let search = source.domain.retriever else {
+                return reasoned
+            }
+            let retrieval = Step.retrieval(search.specification.name, query: found.query, passages: found.text)
+            return reasoned.with(steps: [retrieval] + reasoned.steps)
+        case .agent, .agentWithFirstThought: return trajectory.asAgentTrajectory()
+        case .toolAgent: return trajectory.steps.contains { $0.action.code != nil } ? nil : trajectory
         }
     }
 

