@@ -111,7 +111,8 @@ let package = Package(
                 dependencies: [
                     "RetortDomains",
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-                    "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub", lifecycle, log,
+                    "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub",
+                    lifecycle, log,
                     "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(
