@@ -105,13 +105,13 @@ public struct RecipeRun: Sendable {
             var summary = try await curricula.summary(of: context.source.train)
             summary.partial = partial.isEmpty ? nil : partial
             summary.models = context.localModels()
-            try context.report(summary)
+            try context.report(summary, stages.training)
             return .toolUse(summary)
         }
         var summary = try await figures(stages.systems)
         summary.partial = partial.isEmpty ? nil : partial
         summary.models = context.localModels()
-        try await context.report(summary)
+        try await context.report(summary, stages.training)
         return .answers(summary)
     }
 

@@ -9,10 +9,14 @@ struct TaskSource: Sendable {
     let domain: any Domain
     /// What the teacher works on.
     let train: [AgentTask]
+    /// The domain's own tasks that choose among a training's updates; the teacher works on them, too.
+    let validation: [AgentTask]
     /// What the students are measured on.
     let tests: [AgentTask]
     /// Trajectories that exist already, of the training tasks; nil when no recorded ones teach.
     let recorded: [Trajectory]?
+    /// Those of the validation tasks.
+    let recordedValidation: [Trajectory]
 
     /// The tools that the host answers.
     var tools: [any Tool] { domain.hostTools }
@@ -37,19 +41,29 @@ struct TaskSource: Sendable {
                 tests.append(task)
             }
         }
+        validation = domain.validation
         guard let plan = recipe.recorded else {
-            (train, recorded, self.tests) = (domain.train, nil, tests)
+            (train, recorded, recordedValidation, self.tests) = (domain.train, nil, [], tests)
             return
         }
         let all = try plan.trajectories(fitting: domain.tools)
         guard domain.train.isEmpty else {
             (train, self.tests) = (domain.train, tests)
-            recorded = Self.matched(all, to: domain.train)
+            let matched = Self.matched(all, to: domain.train + validation)
+            let held = Set(validation.map(\.id))
+            recordedValidation = matched.filter { held.contains($0.task.id) }
+            recorded = matched.filter { !held.contains($0.task.id) }
             return
         }
-        // The trajectories bring the tasks.
+        // The trajectories bring the tasks, but for those of the validation tasks. Ids of different makers may be alike.
+        let held = Dictionary(validation.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
+        recordedValidation = all.compactMap { trajectory in
+            held[trajectory.task.question].map { task in trajectory.with { $0 = task } }
+        }
         let family = recipe.domain.family
-        let own = all.map { trajectory in trajectory.with { $0.family = family ?? $0.family } }
+        let own = all.filter { held[$0.task.question] == nil }.map { trajectory in
+            trajectory.with { $0.family = family ?? $0.family }
+        }
         let training = Array(own.prefix(plan.train ?? .max))
         train = training.map(\.task).uniqued
         recorded = training
