@@ -85,7 +85,7 @@ extension Trainer {
                     return result
                 } catch {
                     try parameters.restart(from: start)
-                    throw error
+                    throw Task.isCancelled ? CancellationError() : error
                 }
             }
         }

@@ -43,7 +43,7 @@ private func scratch() -> URL { FileManager.default.temporaryDirectory.appending
 struct ValidationTests {
     /// Six updates an epoch; learns the training samples by heart, which helps nobody else.
     private func plan(
-        _ method: TrainingConfiguration.Method = .full, epochs: Int = 2, _ validation: ValidationPlan?
+        _ method: TrainingConfiguration.Method = .full, epochs: Int = 2, looking validation: ValidationPlan? = nil
     ) -> TrainingConfiguration {
         TrainingConfiguration(
             method: method, epochs: epochs, rowTokens: 32, learningRate: 3e-2, schedule: .constant,
@@ -56,7 +56,7 @@ struct ValidationTests {
         "the held-out loss is the mean over the targets of the samples one by one, nothing dropped and nothing changed")
     func loss() throws {
         let trained = try network()
-        _ = try Trainer(trained, configuration: plan(methods[1], nil)).run(rows(plan(nil)))
+        _ = try Trainer(trained, configuration: plan(methods[1])).run(rows(plan()))
         let before = try weights(trained)
         let samples = echoes(7, seed: 5)
         let single = try samples.map { try HeldOutSamples([$0], rowTokens: 24).loss(trained) }
@@ -72,14 +72,14 @@ struct ValidationTests {
     @Test("samples without a target are not looked at, and the run goes to its end")
     func nothing() throws {
         let empty = HeldOutSamples([TrainingExample(id: "a", tokens: [1, 2], trainable: [true, false])], rowTokens: 8)
-        let plan = plan(ValidationPlan(every: 1, patience: 1))
+        let plan = plan(looking: ValidationPlan(every: 1, patience: 1))
         let outcome = try Trainer(network(), configuration: plan).train(rows(plan), heldOut: empty)
         #expect(outcome.curve.points.isEmpty && outcome.losses.count == 12 && outcome.kept == 12)
     }
 
     @Test("a look changes nothing of the training", arguments: methods)
     func silent(method: TrainingConfiguration.Method) throws {
-        let (plain, watched) = (plan(method, nil), plan(method, ValidationPlan(every: 1, keeps: .last)))
+        let (plain, watched) = (plan(method), plan(method, looking: ValidationPlan(every: 1, keeps: .last)))
         let (first, second) = (try network(), try network())
         let losses = try Trainer(first, configuration: plain).run(rows(plain))
         let outcome = try Trainer(second, configuration: watched).train(rows(watched), heldOut: held)
@@ -92,7 +92,7 @@ struct ValidationTests {
         "the run ends with the weights of the smallest held-out loss, and early when no look is better",
         arguments: methods)
     func best(method: TrainingConfiguration.Method) throws {
-        let plan = plan(method, epochs: 12, ValidationPlan(every: 3, patience: 2))
+        let plan = plan(method, epochs: 12, looking: ValidationPlan(every: 3, patience: 2))
         let trained = try network()
         let outcome = try Trainer(trained, configuration: plan).train(rows(plan), heldOut: held)
         let best = try #require(outcome.curve.points.map(\.loss).min())
@@ -105,7 +105,7 @@ struct ValidationTests {
 
     @Test("without patience a run goes to its end, and still ends with its best weights")
     func patience() throws {
-        let plan = plan(epochs: 6, ValidationPlan(every: 5))
+        let plan = plan(epochs: 6, looking: ValidationPlan(every: 5))
         let trained = try network()
         let outcome = try Trainer(trained, configuration: plan).train(rows(plan), heldOut: held)
         #expect(outcome.losses.count == 36 && outcome.kept < 36)
@@ -142,7 +142,7 @@ struct ValidationTests {
         "a run that was broken off makes the same choice, wherever that was and however old its checkpoint is",
         arguments: methods, [0, 1000.0])
     func resume(method: TrainingConfiguration.Method, minutes: Double) throws {
-        var plan = plan(method, epochs: 12, ValidationPlan(every: 3, patience: 2))
+        var plan = plan(method, epochs: 12, looking: ValidationPlan(every: 3, patience: 2))
         plan.checkpointMinutes = minutes
         let undisturbed = try network()
         let expected = try Trainer(undisturbed, configuration: plan).train(rows(plan), heldOut: held)
@@ -159,7 +159,7 @@ struct ValidationTests {
 
     @Test("a run that is cancelled in a look keeps its updates, and looks again", arguments: [0, 3])
     func cancelled(look: Int) async throws {
-        let plan = plan(ValidationPlan(every: 3))
+        let plan = plan(looking: ValidationPlan(every: 3))
         let folder = scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
         let undisturbed = try network()
@@ -180,18 +180,20 @@ struct ValidationTests {
             first = first ?? $0.update
         }
         #expect(first == look + 1)
-        #expect(outcome.losses == expected.losses && outcome.curve == expected.curve && outcome.kept == expected.kept)
+        #expect(outcome.losses == expected.losses)
+        #expect(outcome.curve == expected.curve)
+        #expect(outcome.kept == expected.kept)
         #expect(try weights(resumed) == weights(undisturbed))
     }
 
     @Test("a run keeps one file, at most four times as large as what it trains")
     func disk() throws {
-        var plan = plan(epochs: 4, ValidationPlan(every: 1))
+        var plan = plan(epochs: 4, looking: ValidationPlan(every: 1))
         plan.checkpointMinutes = 0
         let folder = scratch()
         defer { try? FileManager.default.removeItem(at: folder) }
         let trained = try network()
-        let bytes = try trained.parameters.reduce(0) { $0 + (try $1.tensor.floats().count) * 4 }
+        let bytes = try trained.parameters.map { try $0.tensor.floats().count * 4 }.reduce(0, +)
         var largest = 0
         _ = try Trainer(trained, configuration: plan, checkpoints: folder).train(rows(plan), heldOut: held) { _ in
             let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
@@ -258,10 +260,11 @@ struct RateRangeTestTests {
     @Test("a loss that never falls shows nothing, and one that is no number ends the curve")
     func shapeless() {
         var flat = RateRangeTest()
-        for index in 1...20 { #expect(!flat.add(rate: Double(index), ratio: 1)) }
-        #expect(flat.rate == nil && flat.points.count == 20)
+        let turns = (1...20).map { flat.add(rate: Double($0), ratio: 1) }
+        #expect(!turns.contains(true) && flat.rate == nil && flat.points.count == 20)
         var test = RateRangeTest()
-        #expect(!test.add(rate: 0.1, ratio: 0.9) && test.add(rate: 0.2, ratio: .nan))
+        let ended = [test.add(rate: 0.1, ratio: 0.9), test.add(rate: 0.2, ratio: .nan)]
+        #expect(ended == [false, true])
         #expect(test.points.count == 1)
     }
 

@@ -93,7 +93,7 @@ public struct RecipeRun: Sendable {
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
         let stages = try await RecipeStages(context)
-        try await RecipeCheck(context).run(until: goal)
+        try RecipeCheck(context).run(until: goal)
         let folder = context.folder
         if let documents = context.source.documents { try folder.link(documents) }
         try await scheduler.run(stages.upTo(goal)) { plan in

@@ -23,6 +23,11 @@ struct RateTrial: Codable {
         rate = min(max(found, usual / Self.mostFactor), usual * Self.mostFactor)
     }
 
+    /// Whether it was made under a configuration. How often checkpoints come is no part of that.
+    func isOf(_ other: TrainingConfiguration) throws -> Bool {
+        try JSONCoding.encoder.encode(configuration) == JSONCoding.encoder.encode(other)
+    }
+
     /// The training's own samples, in rows that are so short that the test takes a small part of the training.
     static func rows(_ set: TrainingSet, _ configuration: TrainingConfiguration, updates: Int) -> [PackedRow] {
         let budget = effort * Double(set.tokenCount * configuration.epochs) / Double(updates)

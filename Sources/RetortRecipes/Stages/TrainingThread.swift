@@ -139,7 +139,7 @@ actor TrainingThread {
             try? JSONCoding.decoder.decode(RateTrial.self, from: $0)
         }
         let trial: RateTrial
-        if let kept, kept.configuration == trainer.configuration {
+        if let kept, try kept.isOf(trainer.configuration) {
             trial = kept
         } else {
             let plan = RateRangeTest.Plan(from: usual / 100, to: usual * 100)
