@@ -5,7 +5,8 @@ comes out with an undisturbed run. Needs `make build`; takes three minutes.
     Tools/kill_training.py [BINARY] [TIMES]
 
 After SIGTERM the checkpoint has to hold every update that was done; after SIGKILL at most what was done since the last checkpoint
-is lost, and those come every 1.2 seconds here. Ends with code 1 when a checkpoint holds less, or weights or losses differ.
+is lost, and those come every 1.2 seconds here. The
+training looks for its rate and holds tasks out. Ends with code 1 when a checkpoint holds less, or weights, losses or a choice differ.
 """
 import json
 import os
@@ -29,7 +30,7 @@ seed: 7
 domain: {world: {seed: 1, people: 100, passages: 1, train: {factual: 0, math: 60}}}
 students: [{name: small, base: seedlings/1m}]
 training:
-  cot: {epochs: 12, learningRate: 1e-3, rowTokens: 256, checkpointMinutes: 0.02}
+  cot: {epochs: 12, learningRate: auto, rowTokens: 256, checkpointMinutes: 0.02, validation: {share: 0.15, every: 5, patience: none}}
 evaluation: {systems: [cot], tasks: 1}
 """
 
@@ -83,6 +84,10 @@ def checkpoint(folder):
 def difference(folder, other):
     """What two finished runs differ in; empty when in nothing."""
     losses = [json.loads((place / "results/loss-small-cot.json").read_text()) for place in (folder, other)]
+    records = [json.loads((place / "results/training-small-cot.json").read_text()) for place in (folder, other)]
+    for key in ("plan", "rangeTest", "planned", "updates", "kept", "validation"):
+        if records[0].get(key) != records[1].get(key) or key != "rangeTest" and key not in records[0]:
+            return f"'{key}' is {records[0].get(key)} and {records[1].get(key)}"
     weights = [(place / "checkpoints/small/cot/model.safetensors").read_bytes() for place in (folder, other)]
     first = next((number for number, (a, b) in enumerate(zip(*losses), 1) if a != b), None)
     if first or len(losses[0]) != len(losses[1]):

@@ -14,6 +14,8 @@ public protocol Domain: Sendable {
     var name: String { get }
     /// What a teacher works on; empty where its recorded trajectories bring the tasks.
     var train: [AgentTask] { get }
+    /// Tasks that choose among a training's updates: taught as training tasks are, and never trained on. Empty where there are none.
+    var validation: [AgentTask] { get }
     /// What students are measured on, by split.
     var tests: [AgentTask] { get }
     /// What every agent is told about its job; nil for nothing.
@@ -58,6 +60,8 @@ public protocol Domain: Sendable {
 public enum DomainPart: Sendable {
     /// The training tasks.
     case train
+    /// The validation tasks.
+    case validation
     /// The test tasks.
     case tests
     /// Tools, documents and instructions.
@@ -95,6 +99,7 @@ extension DomainTeacher {
 }
 
 extension Domain {
+    public var validation: [AgentTask] { [] }
     public var guidance: String? { nil }
     public var retriever: (any Tool)? { nil }
     public var documents: URL? { nil }

@@ -14,6 +14,8 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
     case noTasks(file: String)
     /// A split whose tasks are also trained on.
     case taughtTests(split: String, count: Int, example: String)
+    /// Validation tasks that are also trained on or measured on.
+    case seenValidation(others: String, count: Int, example: String)
     /// A file that a session's module cannot be shown.
     case outside(file: String, folder: String)
     /// A grader that needs what the domain does not have.
@@ -46,6 +48,9 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
         case .taughtTests(let split, let count, let example):
             "\(count) questions of the test split '\(split)' are training tasks, too, such as '\(example)'; take them out of "
                 + "one of the files"
+        case .seenValidation(let others, let count, let example):
+            "\(count) questions of the validation tasks are \(others) tasks, too, such as '\(example)'; take them out of one of "
+                + "the files: what chooses a checkpoint is neither trained on nor measured on"
         case .outside(let file, let folder):
             "\(file) is not in \(folder); what a session may read must lie beside the tools' file or in a folder there"
         case .cannotGrade(let grader, let needs): "the grader '\(grader)' needs \(needs)"

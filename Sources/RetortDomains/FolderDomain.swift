@@ -9,7 +9,6 @@ import RetortRetrieval
 public struct FolderDomain: Domain {
     public let plan: DomainPlan
     public let train: [AgentTask]
-    /// Tasks that choose between checkpoints.
     public let validation: [AgentTask]
     public let tests: [AgentTask]
     public let hostTools: [any Tool]
@@ -43,6 +42,7 @@ public struct FolderDomain: Domain {
         for test in plan.tests { tests += try plan.tasks(test.tasks, split: test.split, taken: &taken) }
         self.tests = tests
         try Self.refuseTaught(tests, train)
+        try Self.refuseSeen(validation, train: train, tests: tests)
 
         var host: [any Tool] = []
         (retriever, documents) = try await Self.retriever(plan, folder)
@@ -104,6 +104,17 @@ public struct FolderDomain: Domain {
         }
     }
 
+    /// Tasks that choose among updates are neither trained on nor measured on.
+    private static func refuseSeen(_ validation: [AgentTask], train: [AgentTask], tests: [AgentTask]) throws {
+        for (others, name) in [(train, "training"), (tests, "test")] {
+            let questions = Set(others.map(\.question))
+            let seen = validation.filter { questions.contains($0.question) }
+            if let first = seen.first {
+                throw DomainError.seenValidation(others: name, count: seen.count, example: first.question)
+            }
+        }
+    }
+
     private static func retriever(_ plan: DomainPlan, _ folder: URL) async throws -> ((any Tool)?, URL?) {
         guard let documents = plan.documents else { return (nil, nil) }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -143,6 +154,7 @@ public struct FolderDomain: Domain {
         }
         switch part {
         case .train: return try plan.train.map { try file("training tasks", $0) } ?? []
+        case .validation: return try plan.validation.map { try file("validation tasks", $0) } ?? []
         case .tests: return try plan.tests.flatMap { try file("test tasks '\($0.split)'", $0.tasks) }
         case .tools:
             var parts: [(String, String)] = []

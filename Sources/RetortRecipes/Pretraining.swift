@@ -52,6 +52,17 @@ public struct Pretraining: Codable, Sendable, Hashable {
         layers = reader.integer("layers", default: 4, in: 1...200)
         heads = reader.integer("heads", default: 4, in: 1...256)
         rows = reader.integer("rows", default: 1000, in: 1...100_000_000)
+        if reader.has("validation") {
+            reader.refuse(
+                "validation",
+                "pretraining reads every text once, so a loss of its own is that of unseen text; there is nothing to hold out"
+            )
+        }
+        if reader.textIfAny("learningRate") == "auto" {
+            reader.refuse(
+                "learningRate",
+                "a range test needs weights that know something, and pretraining begins with none; give a number")
+        }
         configuration = TrainingConfiguration(
             rowTokens: reader.integer("rowTokens", default: 2048, in: 64...1_000_000),
             learningRate: reader.number("learningRate", default: 2e-3, in: 1e-9...1), schedule: .cosine, warmup: 0.03,

@@ -41,6 +41,19 @@ enum RowLoss {
         return loss
     }
 
+    /// The row's summed cross-entropy, in nats, without gradients.
+    static func value(_ row: PackedRow, _ network: DecoderNetwork, way: PackedAttention.Way = .fastest) throws -> Double
+    {
+        try withoutGradients {
+            let hidden = try RowPass(row, network, way).hidden()
+            let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
+            return try stride(from: 0, to: row.targets.count, by: chunk).reduce(0) { total, start in
+                let places = start..<min(start + chunk, row.targets.count)
+                return total + Double(try sum(rows, row, places, network).item())
+            }
+        }
+    }
+
     /// The loss of the last states, and its gradient there.
     private static func head(
         _ hidden: Tensor, _ row: PackedRow, _ network: DecoderNetwork, _ scale: Double
@@ -65,6 +78,20 @@ enum RowLoss {
         let predicting = try Tensor(integers: Array(row.predicting[places])).to(device: network.device)
         let targets = try Tensor(integers: row.targets[places].map(Int.init)).to(device: network.device)
         return try network.logits(hidden.rows(predicting)).crossEntropySum(targets)
+    }
+}
+
+extension HeldOutSamples {
+    /// The mean cross-entropy of all targets, in nats, with the network as it answers: nothing is dropped.
+    func loss(_ network: DecoderNetwork) throws -> Double { try Self.loss(of: rows, network) }
+
+    static func loss(of rows: [PackedRow], _ network: DecoderNetwork) throws -> Double {
+        let adapters = network.projections.compactMap(\.linear.adapter)
+        let usual = adapters.map(\.dropout)
+        defer { for (adapter, dropout) in zip(adapters, usual) { adapter.dropout = dropout } }
+        for adapter in adapters { adapter.dropout = 0 }
+        let total = try rows.reduce(0) { $0 + (try RowLoss.value($1, network)) }
+        return total / Double(max(rows.reduce(0) { $0 + $1.targets.count }, 1))
     }
 }
 

@@ -41,6 +41,32 @@ final class TrainableParameters {
         return list
     }
 
+    /// The weights as they are now, in tensors of their own.
+    func copies() throws -> [Tensor] {
+        try named.map { _, state in
+            let weights = state.parameter
+            let copy = try Tensor.zeros(weights.shape, dtype: weights.dtype, device: weights.device)
+            try copy.assign(weights.detached())
+            return copy
+        }
+    }
+
+    /// Puts copies back.
+    func assign(_ copies: [Tensor]) throws {
+        for ((_, state), copy) in zip(named, copies) { try state.parameter.assign(copy) }
+    }
+
+    /// Puts copies back, with moments of zero: as if nothing had been trained.
+    func restart(from copies: [Tensor]) throws {
+        clearGradients()
+        try assign(copies)
+        for (_, state) in named {
+            for moment in [state.mean, state.variance] {
+                try moment.assign(Tensor.zeros(moment.shape, dtype: moment.dtype, device: moment.device))
+            }
+        }
+    }
+
     /// Forgets what gradients there are.
     func clearGradients() { for (_, state) in named { state.parameter.clearGradient() } }
 

@@ -31,9 +31,22 @@ public final class Trainer {
         public var rate: Double { seconds > 0 ? Double(tokens) / seconds : 0 }
     }
 
-    private let network: DecoderNetwork
-    private let configuration: TrainingConfiguration
-    private let parameters: TrainableParameters
+    /// What a run came to.
+    public struct Outcome: Sendable {
+        /// The loss of every update that was done.
+        public var losses: [Double]
+        /// How many were planned; fewer were done where held-out samples showed no more to be gained.
+        public var planned: Int
+        /// What the held-out samples showed; no points without any.
+        public var curve: ValidationCurve
+        /// The update whose weights the network has now: 0 are those it began with.
+        public var kept: Int
+    }
+
+    let network: DecoderNetwork
+    /// How it trains.
+    public private(set) var configuration: TrainingConfiguration
+    let parameters: TrainableParameters
     private let checkpoints: TrainingCheckpoint?
 
     /// Prepares the network: freezes what does not learn, adds adapters.
@@ -46,59 +59,133 @@ public final class Trainer {
         self.checkpoints = checkpoints.map(TrainingCheckpoint.init)
     }
 
-    /// Trains to the end of the rows.
+    /// Trains at another peak rate than the configuration's: what a range test found.
+    public func use(learningRate: Double) { configuration.learningRate = learningRate }
+
+    /// Trains to the end of the rows; see `train`.
+    /// - Returns: the loss of every update.
+    @discardableResult
+    public func run(_ source: some RowSource, report: (Progress) throws -> Void = { _ in }) throws -> [Double] {
+        try train(source, report: report).losses
+    }
+
+    /// Trains to the end of the rows, or until the held-out samples show no more to be gained.
     ///
     /// A checkpoint of the same run is taken up where it stood. One is written every `checkpointMinutes`, and when the task is
     /// cancelled: the update at hand is then given up within a layer's time, and none that was finished is lost. An error leaves
     /// the last checkpoint in place. Memory is kept between the steps and given back at the end.
-    /// - Returns: the loss of every update.
+    ///
+    /// With held-out samples, their loss is taken as the configuration's `validation` says, and the network ends with the weights
+    /// that it asks for. These are kept in memory, once more what is trained, and in the checkpoint.
+    /// - Parameters:
+    ///   - heldOut: samples that are not trained on; looked at only where the configuration has a `validation`.
+    ///   - looked: called after each look with the curve so far.
     /// - Throws: `CancellationError`, once the checkpoint is written; `TrainerError`.
-    @discardableResult
-    public func run(_ source: some RowSource, report: (Progress) throws -> Void = { _ in }) throws -> [Double] {
-        try ComputeMemory.kept { try interruptible { try train(source, report) } }
+    public func train(
+        _ source: some RowSource, heldOut: HeldOutSamples? = nil, report: (Progress) throws -> Void = { _ in },
+        looked: (ValidationCurve) throws -> Void = { _ in }
+    ) throws -> Outcome {
+        try ComputeMemory.kept {
+            try interruptible {
+                let watch = heldOut.flatMap { samples in
+                    samples.targets > 0 ? configuration.validation.map { (plan: $0, samples: samples) } : nil
+                }
+                return try train(source, watch, report, looked)
+            }
+        }
     }
 
-    private func train(_ source: some RowSource, _ report: (Progress) throws -> Void) throws -> [Double] {
+    private typealias Watch = (plan: ValidationPlan, samples: HeldOutSamples)
+
+    private func train(
+        _ source: some RowSource, _ watch: Watch?, _ report: (Progress) throws -> Void,
+        _ looked: (ValidationCurve) throws -> Void
+    ) throws -> Outcome {
         var source = source
         guard let rows = source.rowCount, rows > 0 else { throw Preflight.Refusal.noExamples }
         let updates = (rows + configuration.accumulation - 1) / configuration.accumulation
-        var losses = try checkpoints?.restore(parameters, configuration) ?? []
-        for _ in 0..<losses.count * configuration.accumulation { _ = try source.next() }
-        let start = ContinuousClock.now
-        var saved = (at: start, updates: losses.count)
-        var (tokens, targets, computed) = (0, 0, 0)
-        for update in losses.count + 1..<max(updates + 1, losses.count + 1) {
-            var batch: [PackedRow] = []
-            while batch.count < configuration.accumulation, let row = try source.next() { batch.append(row) }
-            let rate = configuration.rate(at: update, of: updates)
-            let done: (loss: Double, norm: Double)
-            do {
-                done = try step(batch, number: update, rate: rate)
-            } catch is CancellationError {
-                if losses.count > saved.updates { try save(losses) }
-                throw CancellationError()
+        var state = try checkpoints?.restore(parameters, configuration) ?? TrainingState()
+        for _ in 0..<state.losses.count * configuration.accumulation { _ = try source.next() }
+        var meter = Meter(saved: state.losses.count)
+        do {
+            while true {
+                if try look(watch, &state, of: updates) { try looked(state.curve) }
+                if state.losses.count >= updates || Self.isOver(watch?.plan, state.curve) { break }
+                try report(advance(&source, &state, &meter, of: updates))
             }
-            losses.append(done.loss)
-            if checkpoints != nil { UnsavedWork.begin(self) }
+        } catch is CancellationError {
+            if state.losses.count > meter.saved { try save(state) }
+            throw CancellationError()
+        }
+        let kept = watch?.plan.keeps == .best ? state.curve.best?.update ?? state.losses.count : state.losses.count
+        if kept != state.losses.count, let best = state.best { try parameters.assign(best) }
+        return Outcome(losses: state.losses, planned: updates, curve: state.curve, kept: kept)
+    }
+
+    private static func isOver(_ plan: ValidationPlan?, _ curve: ValidationCurve) -> Bool {
+        plan?.patience.map { curve.looksSinceBest >= $0 } ?? false
+    }
+
+    /// Does the next update, and writes a checkpoint when it is time.
+    private func advance(
+        _ source: inout some RowSource, _ state: inout TrainingState, _ meter: inout Meter, of updates: Int
+    ) throws -> Progress {
+        let update = state.losses.count + 1
+        var batch: [PackedRow] = []
+        while batch.count < configuration.accumulation, let row = try source.next() { batch.append(row) }
+        let rate = configuration.rate(at: update, of: updates)
+        let done = try step(batch, number: update, rate: rate)
+        state.losses.append(done.loss)
+        if checkpoints != nil { UnsavedWork.begin(self) }
+        meter.count(batch)
+        if update < updates, meter.savedAt.duration(to: .now) >= .seconds(configuration.checkpointMinutes * 60) {
+            try save(state)
+            (meter.savedAt, meter.saved) = (.now, update)
+        }
+        return Progress(
+            update: update, updates: updates, loss: done.loss, gradientNorm: done.norm, learningRate: rate,
+            tokens: meter.tokens, targets: meter.targets, computed: meter.computed,
+            seconds: meter.start.duration(to: .now) / .seconds(1))
+    }
+
+    /// Takes the loss of the held-out samples, when it is time and that was not done before.
+    /// - Returns: whether it did.
+    private func look(_ watch: Watch?, _ state: inout TrainingState, of updates: Int) throws -> Bool {
+        let update = state.losses.count
+        guard let watch, watch.plan.isDue(after: update, of: updates), state.curve.points.last?.update != update else {
+            return false
+        }
+        let loss: Double
+        do {
+            loss = try watch.samples.loss(network)
+        } catch {
+            throw Task.isCancelled ? CancellationError() : error
+        }
+        guard loss.isFinite else { throw TrainerError.heldOutLossNotFinite(update: update) }
+        let isBest = state.curve.add(ValidationCurve.Point(update: update, loss: loss))
+        if isBest, watch.plan.keeps == .best { state.best = try parameters.copies() }
+        return true
+    }
+
+    /// What was done since this process began training, and how much of it a file holds.
+    private struct Meter {
+        let start = ContinuousClock.now
+        var savedAt = ContinuousClock.now
+        var saved: Int
+        var (tokens, targets, computed) = (0, 0, 0)
+
+        init(saved: Int) { self.saved = saved }
+
+        mutating func count(_ batch: [PackedRow]) {
             tokens += batch.reduce(0) { $0 + $1.sampleTokens }
             targets += batch.reduce(0) { $0 + $1.targets.count }
             computed += batch.reduce(0) { $0 + $1.tokens.count }
-            if update < updates, saved.at.duration(to: .now) >= .seconds(configuration.checkpointMinutes * 60) {
-                try save(losses)
-                saved = (.now, update)
-            }
-            let seconds = start.duration(to: .now) / .seconds(1)
-            try report(
-                Progress(
-                    update: update, updates: updates, loss: done.loss, gradientNorm: done.norm, learningRate: rate,
-                    tokens: tokens, targets: targets, computed: computed, seconds: seconds))
         }
-        return losses
     }
 
-    private func save(_ losses: [Double]) throws {
+    private func save(_ state: TrainingState) throws {
         guard let checkpoints else { return }
-        try checkpoints.save(parameters, configuration, losses: losses)
+        try checkpoints.save(parameters, configuration, state)
         UnsavedWork.end(self)
     }
 
@@ -154,8 +241,17 @@ private enum UnsavedWork {
 public enum TrainerError: Error, CustomStringConvertible {
     case lossNotFinite(update: Int)
     case gradientNotFinite(update: Int, norm: Double)
+    case heldOutLossNotFinite(update: Int)
     case noTarget(names: [String])
     case otherRun(path: String)
+
+    /// Whether the weights have gone astray.
+    var isNotFinite: Bool {
+        switch self {
+        case .lossNotFinite, .gradientNotFinite, .heldOutLossNotFinite: true
+        case .noTarget, .otherRun: false
+        }
+    }
 
     public var description: String {
         switch self {
@@ -164,6 +260,8 @@ public enum TrainerError: Error, CustomStringConvertible {
         case .gradientNotFinite(let update, let norm):
             "the gradient norm of update \(update) is \(norm); the weights stay as they were before it. "
                 + "Lower the learning rate or raise the warm-up"
+        case .heldOutLossNotFinite(let update):
+            "the loss on the held-out samples after update \(update) is not a finite number; lower the learning rate"
         case .noTarget(let names): "no projection of the model is named \(names.joined(separator: ", "))"
         case .otherRun(let path):
             "\(path) holds a checkpoint of another training run; remove it, or train into another folder"

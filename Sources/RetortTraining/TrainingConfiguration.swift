@@ -47,6 +47,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     public var recomputesActivations: Bool
     /// The seed of order, dropout and adapters.
     public var seed: UInt64
+    /// When held-out samples are looked at, and what follows; nil trains to the end and looks at none.
+    public var validation: ValidationPlan?
     /// How many minutes lie between checkpoints, at least; 0 writes one after each update. It changes nothing of the result, so
     /// plans that differ in it alone are encoded alike.
     public var checkpointMinutes: Double
@@ -55,7 +57,8 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         method: Method = .full, epochs: Int = 2, rowTokens: Int = 4096, accumulation: Int = 1,
         learningRate: Double = 2e-4, schedule: Schedule = .linear, warmup: Double = 0, weightDecay: Double = 0,
         clip: Double = 1, beta2: Double = 0.999, precision: Precision = .bfloat16,
-        recomputesActivations: Bool = false, seed: UInt64 = 42, checkpointMinutes: Double = 2
+        recomputesActivations: Bool = false, seed: UInt64 = 42, validation: ValidationPlan? = nil,
+        checkpointMinutes: Double = 2
     ) {
         self.method = method
         self.epochs = epochs
@@ -70,6 +73,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         self.precision = precision
         self.recomputesActivations = recomputesActivations
         self.seed = seed
+        self.validation = validation
         self.checkpointMinutes = checkpointMinutes
     }
 
@@ -88,14 +92,15 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
             clip: try fields.decode(Double.self, forKey: .clip), beta2: try fields.decode(Double.self, forKey: .beta2),
             precision: try fields.decode(Precision.self, forKey: .precision),
             recomputesActivations: try fields.decodeIfPresent(Bool.self, forKey: .recomputesActivations) ?? false,
-            seed: try fields.decode(UInt64.self, forKey: .seed))
+            seed: try fields.decode(UInt64.self, forKey: .seed),
+            validation: try fields.decodeIfPresent(ValidationPlan.self, forKey: .validation))
     }
 
     /// All but `checkpointMinutes`.
     private enum CodingKeys: String, CodingKey {
         case method, epochs, rowTokens, accumulation, learningRate, schedule, warmup, weightDecay, clip, beta2,
             precision
-        case recomputesActivations, seed
+        case recomputesActivations, seed, validation
     }
 
     /// How the base's weights are held: frozen ones as the products need them, learning ones in full.

@@ -62,6 +62,11 @@ struct InspectCommand: AsyncParsableCommand {
         print("\(manifest.recipe.name), by retort \(manifest.version)\n\nStages")
         for (name, stage) in manifest.stages.sorted(by: { $0.value.finished < $1.value.finished }) {
             print("  \(String(format: "%8.1f", stage.seconds)) s  \(name)\(Self.state(stage))")
+            guard stage.state == .complete else { continue }
+            let record = TrainingRecord.of(stage: name, in: URL(fileURLWithPath: run))
+            for line in [record?.choice, record?.rangeTest, record?.ending] {
+                if let line { print("              \(line)") }
+            }
         }
         print("\nSets")
         for (name, count) in try await store.sets() { print("  \(count)  \(name)") }

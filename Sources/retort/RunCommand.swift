@@ -101,7 +101,8 @@ struct TrainCommand: AsyncParsableCommand {
         commandName: "train", abstract: "Collect and train as a recipe says, without evaluating.",
         discussion: """
             A checkpoint is written every two minutes, or as the plan's 'checkpointMinutes' says, and on SIGINT and SIGTERM: \
-            the same command then goes on with the next update. results/training-STUDENT-KIND.json tells what a training took.
+            the same command then goes on with the next update. results/training-STUDENT-KIND.json tells what a training took, \
+            by what plan it went, which update it kept and why it ended.
             """)
 
     @OptionGroup var options: RecipeOptions

@@ -4,10 +4,13 @@ import Foundation
 public struct ToolUseReport: Sendable {
     private let title: String
     private let summary: ToolUseSummary
+    private let tables: [ReportTable]
 
-    public init(title: String, summary: ToolUseSummary) {
+    /// - Parameter tables: more to show, below the figures.
+    public init(title: String, summary: ToolUseSummary, tables: [ReportTable] = []) {
         self.title = title
         self.summary = summary
+        self.tables = tables
     }
 
     /// The page.
@@ -26,6 +29,7 @@ public struct ToolUseReport: Sendable {
         <p class="note">Percent of tasks solved, or rightly given up, with 95 % Wilson intervals. Invented names and refused
         inputs are percent of calls, unreadable turns percent of turns; calls, tokens and seconds are means for each
         task.</p></section>
+        \(tables.map(\.html).joined())
         \(ModelPrecision.table(summary.models ?? []).html)
         </main></body></html>
         """

@@ -4,7 +4,8 @@ import RetortDomains
 import RetortTraining
 
 extension Curriculum {
-    /// The hyper-parameters of the paper (arXiv 2401.07324, appendix; batch 48 there), for what a recipe leaves out.
+    /// The hyper-parameters of the paper (arXiv 2401.07324, appendix; batch 48 there), for what a recipe leaves out of
+    /// a training of all weights.
     static func paperPlan(_ roles: [AgentRole], seed: UInt64) -> TrainingConfiguration {
         if roles.contains(.backbone) {
             return TrainingConfiguration(
@@ -16,12 +17,12 @@ extension Curriculum {
             warmup: isSummarizer ? 0.4 : 0.2, weightDecay: 0.01, seed: seed)
     }
 
-    init(_ reader: YAMLReader, seed: UInt64) {
+    init(_ reader: YAMLReader, seed: UInt64, validation: ValidationChoice?) {
         name = reader.string("name")
         if name.contains(where: { "/@+".contains($0) }) || name.hasPrefix(".") {
             reader.refuse("name", "'name' names a folder and must not hold '/', '@' or '+', or begin with '.'")
         }
-        stages = reader.list("stages") { Stage($0, seed: seed) }
+        stages = reader.list("stages") { Stage($0, seed: seed, validation: validation) }
         if stages.isEmpty { reader.refuse("stages", "'stages' needs at least one stage") }
         var earlier: Set<String> = []
         for stage in stages {
@@ -42,7 +43,7 @@ extension Curriculum {
 }
 
 extension Curriculum.Stage {
-    fileprivate init(_ reader: YAMLReader, seed: UInt64) {
+    fileprivate init(_ reader: YAMLReader, seed: UInt64, validation: ValidationChoice?) {
         name = reader.string("name")
         from = reader.optionalString("from")
         let words = reader.strings("roles") ?? []
@@ -58,9 +59,13 @@ extension Curriculum.Stage {
             } ?? .all
         if tasks.from >= tasks.to { reader.refuse("tasks", "'tasks' must end behind where it begins") }
         let usual = Curriculum.paperPlan(roles, seed: seed)
+        let goesOn = from != nil
         plan =
-            reader.mapping("training") { Recipe.training($0, usual: usual) }
-            ?? Recipe.TrainingPlan(configuration: usual, maximumTokens: 4096, overlong: .drop)
+            reader.mapping("training") {
+                Recipe.TrainingPlan(
+                    $0, usual: usual, published: true, goesOn: goesOn,
+                    validation: ValidationChoice.read($0, inherited: validation, sharesTasks: true))
+            } ?? Recipe.TrainingPlan(usual: usual, validation: validation)
     }
 }
 

@@ -95,7 +95,4 @@ extension RunContext {
 
     /// Whose trajectories the roles learn from.
     var roleStyle: Recipe.Style { recipe.domain.form == .json ? .toolAgent : .agent }
-
-    /// Where these are stored.
-    var roleTeachSet: String { TeachStage.set(roleStyle) }
 }

@@ -14,7 +14,9 @@ struct TrainRolesStage: Stage {
     let parent: TrainedStage?
 
     var name: String { "train/\(student.name)/\(label)" }
-    var sources: [String] { [context.roleTeachSet] + (parent.map { [$0.name] } ?? []) }
+    var sources: [String] {
+        context.teachers(of: context.roleStyle, context.recipe.validation) + (parent.map { [$0.name] } ?? [])
+    }
     private var target: URL { context.folder.url.appendingPathComponent("checkpoints/\(student.name)/\(label)") }
     private var base: URL { parent?.whole ?? URL(fileURLWithPath: student.base) }
     private var views: [RoleView] {
@@ -31,23 +33,34 @@ struct TrainRolesStage: Stage {
         var inputs = try context.common() + context.training(stage.plan, from: student.base)
         inputs += zip(stage.roles, views).map { .view("prompt of the \($0.rawValue)", $1) }
         inputs.append(try .setting("tasks", stage.tasks))
+        // All stages hold out the same tasks.
+        inputs +=
+            try context.recipe.validation.map {
+                [try .setting("validation.share", $0.share), try .setting("validation.mostTasks", $0.mostTasks)]
+            } ?? [.text("validation", "none")]
         // Shares are of the tasks as they were made.
         return inputs + (try context.trainingTasks())
     }
 
     func output() async throws -> String? { try context.digests.modelIfThere(target) }
 
-    func clear() async throws { try context.folder.remove(target) }
+    func clear() async throws {
+        try context.folder.remove(target)
+        try context.folder.remove(results.rate)
+    }
+
+    private var results: TrainingFiles { TrainingFiles(context.folder.url, "\(student.name)-\(label)") }
 
     func run() async throws -> StageOutcome {
-        let entries = try await context.store.entries(in: context.roleTeachSet)
-        let kept = try context.filtered(entries, reportedAs: "roles")
-        let seen = Array(stage.tasks.of(inTaskOrder(kept)))
-        guard !seen.isEmpty else { throw RunError.nothingToTrainOn(style: "roles", of: entries.count) }
+        // What is held out of one stage is held out of all: they go on from one another.
+        var divided = try await context.divided(context.roleStyle, context.recipe.validation, reportedAs: "roles")
+        let all = divided.learned.count
+        divided.learned = Array(stage.tasks.of(inTaskOrder(divided.learned)))
+        guard !divided.learned.isEmpty else { throw RunError.nothingToTrainOn(style: "roles", of: all) }
+        if stage.plan.validation == nil { divided.held = [] }
         let job = TrainingJob(
-            name: name, base: base, trajectories: seen, views: views, plan: stage.plan, target: target,
-            lossFile: context.folder.result("loss-\(student.name)-\(label)"),
-            keepsSamples: context.keepsSamples)
+            name: name, key: "\(label).training", base: base, divided: divided, views: views, plan: stage.plan,
+            target: target, files: results, keepsSamples: context.keepsSamples)
         let thread = TrainingThread()
         // Another curriculum may have trained the parent, and gone on from it or not.
         if let parent, let below = parent.base {

@@ -25,6 +25,8 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var students: [Student]
     /// How each kind of student is trained; a system is evaluated only when its kind is here.
     public var training: [Style: TrainingPlan]
+    /// Which tasks trainings hold out, where they do not say otherwise; nil for none.
+    public var validation: ValidationChoice?
     /// Agents of roles, each made by a list of training stages; nil in recipes that have none.
     public var curricula: [Curriculum]?
     /// What is measured.
@@ -67,15 +69,6 @@ public struct Recipe: Codable, Sendable, Hashable {
             case .toolAgent: .json
             }
         }
-    }
-
-    /// One training stage.
-    public struct TrainingPlan: Codable, Sendable, Hashable {
-        public var configuration: TrainingConfiguration
-        /// The longest sample, in tokens.
-        public var maximumTokens: Int
-        /// What happens to longer ones.
-        public var overlong: OverlongPolicy
     }
 
     /// Which published test sets are measured, and how.
@@ -229,13 +222,19 @@ extension Recipe {
         }
         if students.isEmpty { reader.refuse("students", "'students' needs at least one base to distil into") }
         let seed = seed
+        let held = ValidationChoice.read(reader, inherited: ValidationChoice())
+        validation = held
         training =
             reader.mapping("training") { plans in
                 Style.allCases.reduce(into: [Style: TrainingPlan]()) { all, style in
-                    all[style] = plans.mapping(style.rawValue) { Self.training($0, seed: seed) }
+                    all[style] = plans.mapping(style.rawValue) {
+                        TrainingPlan(
+                            $0, usual: TrainingConfiguration(seed: seed),
+                            validation: ValidationChoice.read($0, inherited: held))
+                    }
                 }
             } ?? [:]
-        let list = reader.list("curricula") { Curriculum($0, seed: seed) }
+        let list = reader.list("curricula") { Curriculum($0, seed: seed, validation: held) }
         curricula = list.isEmpty ? nil : list
         let hasRoles = !list.isEmpty
         evaluation =
@@ -298,37 +297,6 @@ extension Recipe {
         for curriculum in curricula where !names.insert(curriculum.name).inserted {
             reader.refuse("curricula", "two curricula are named '\(curriculum.name)'")
         }
-    }
-
-    private static func training(_ reader: YAMLReader, seed: UInt64) -> TrainingPlan {
-        training(reader, usual: TrainingConfiguration(seed: seed))
-    }
-
-    /// Reads a training plan.
-    /// - Parameter usual: what the recipe need not say.
-    static func training(_ reader: YAMLReader, usual: TrainingConfiguration) -> TrainingPlan {
-        let lora = reader.mapping("lora") { lora in
-            LoRAConfiguration(
-                rank: lora.integer("rank", default: 64, in: 1...4096), alpha: lora.number("alpha", default: 128),
-                dropout: lora.number("dropout", default: 0.05, in: 0...0.99), targets: lora.strings("targets"))
-        }
-        let configuration = TrainingConfiguration(
-            method: lora.map(TrainingConfiguration.Method.lora) ?? .full,
-            epochs: reader.integer("epochs", default: usual.epochs, in: 1...1000),
-            rowTokens: reader.integer("rowTokens", default: 4096, in: 16...1_000_000),
-            accumulation: reader.integer("accumulation", default: usual.accumulation, in: 1...10_000),
-            learningRate: reader.number("learningRate", default: usual.learningRate, in: 1e-9...1),
-            schedule: reader.choice("schedule", default: usual.schedule),
-            warmup: reader.number("warmup", default: usual.warmup, in: 0...1),
-            weightDecay: reader.number("weightDecay", default: usual.weightDecay, in: 0...1),
-            clip: reader.number("clip", default: 1, in: 1e-6...1e6),
-            beta2: reader.number("beta2", default: 0.999, in: 0...0.999999),
-            precision: reader.choice("precision", default: .bfloat16),
-            recomputesActivations: reader.flag("recompute", default: false), seed: usual.seed,
-            checkpointMinutes: reader.number("checkpointMinutes", default: usual.checkpointMinutes, in: 0...1440))
-        return TrainingPlan(
-            configuration: configuration, maximumTokens: reader.integer("maxTokens", default: 1024, in: 16...1_000_000),
-            overlong: reader.choice("overlong", default: .drop))
     }
 
     private static func evaluation(_ reader: YAMLReader, hasRoles: Bool) -> EvaluationPlan {

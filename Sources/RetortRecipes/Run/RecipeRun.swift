@@ -93,7 +93,7 @@ public struct RecipeRun: Sendable {
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
         let stages = try await RecipeStages(context)
-        try await RecipeCheck(context).run(until: goal)
+        try RecipeCheck(context).run(until: goal)
         let folder = context.folder
         if let documents = context.source.documents { try folder.link(documents) }
         try await scheduler.run(stages.upTo(goal)) { plan in
@@ -105,13 +105,13 @@ public struct RecipeRun: Sendable {
             var summary = try await curricula.summary(of: context.source.train)
             summary.partial = partial.isEmpty ? nil : partial
             summary.models = context.localModels()
-            try context.report(summary)
+            try context.report(summary, stages.training)
             return .toolUse(summary)
         }
         var summary = try await figures(stages.systems)
         summary.partial = partial.isEmpty ? nil : partial
         summary.models = context.localModels()
-        try await context.report(summary)
+        try await context.report(summary, stages.training)
         return .answers(summary)
     }
 

@@ -14,7 +14,7 @@ struct RecipeStages: Sendable {
         let recipe = context.recipe
         guard recipe.curricula == nil else {
             let curricula = CurriculumStages(context)
-            teaching = [try await Self.given(TeachStage(context: context, style: context.roleStyle), context)]
+            teaching = try await Self.teaching(context.roleStyle, context)
             training = curricula.training
             evaluation = curricula.evaluation.map(\.stage)
             self.curricula = curricula
@@ -25,7 +25,7 @@ struct RecipeStages: Sendable {
         let styles = Recipe.Style.allCases.filter { recipe.training[$0] != nil }
         var teaching: [any Stage] = []
         for style in styles {
-            teaching.append(try await Self.given(TeachStage(context: context, style: style), context))
+            teaching += try await Self.teaching(style, context)
         }
         self.teaching = teaching
         training = recipe.students.flatMap { student in
@@ -51,6 +51,16 @@ struct RecipeStages: Sendable {
         case .train: teaching + training
         case .evaluate: teaching + training + evaluation
         }
+    }
+
+    /// The teacher's work on the training tasks, and on the domain's validation tasks where a training looks at them.
+    private static func teaching(_ style: Recipe.Style, _ context: RunContext) async throws -> [any Stage] {
+        let parts: [TeachStage.Part] = context.usesOwnValidation(style) ? [.training, .validation] : [.training]
+        var stages: [any Stage] = []
+        for part in parts {
+            stages.append(try await given(TeachStage(context: context, style: style, part: part), context))
+        }
+        return stages
     }
 
     /// What was imported into a teacher's set takes the teacher's place.

@@ -9,6 +9,8 @@ public enum RunError: Error, CustomStringConvertible {
     /// What the recipe names and is not there or cannot be used: all of it.
     case unusable([String])
     case nothingToTrainOn(style: String, of: Int)
+    /// Tasks that a training is to look at, of which no trajectory can be used, or too few to hold any out.
+    case nothingToLookAt(style: String, tasks: Int, why: String)
     case tooManyFailures(stage: String, failed: Int, of: Int, causes: [String], limit: Double)
     /// Somebody imported trajectories into a set that a stage would have to remove.
     case imported(set: String)
@@ -39,6 +41,9 @@ public enum RunError: Error, CustomStringConvertible {
         case .nothingToTrainOn(let style, let count):
             "none of the teacher's \(count) trajectories for '\(style)' passed the filters; "
                 + "see results/filter-\(style.fileName).json for the reasons"
+        case .nothingToLookAt(let style, let tasks, let why):
+            "'\(style)' has nothing to validate on: of \(tasks) tasks, \(why); 'validation: none' trains without, and "
+                + "'validation: 0.1' holds out a tenth of the training tasks"
         case .tooManyFailures(let stage, let failed, let total, let causes, let limit):
             "\(stage): \(failed) of \(total) failed (\(causes.joined(separator: ", "))), more than the share of \(limit) "
                 + "that the recipe allows; run again to try them again, or raise 'maxFailures'"

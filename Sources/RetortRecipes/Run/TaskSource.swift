@@ -9,11 +9,16 @@ struct TaskSource: Sendable {
     let domain: any Domain
     /// What the teacher works on.
     let train: [AgentTask]
+    /// The domain's own tasks that choose among a training's updates; the teacher works on them, too.
+    let validation: [AgentTask]
     /// What the students are measured on.
     let tests: [AgentTask]
     /// Trajectories that exist already, of the training tasks; nil when no recorded ones teach.
     let recorded: [Trajectory]?
-    /// Chains of thought that exist already, of the training tasks; nil when the recorded trajectories have none beside them.
+    /// Those of the validation tasks.
+    let recordedValidation: [Trajectory]
+    /// Chains of thought that exist already, of training and validation tasks; nil when the recorded trajectories have none beside
+    /// them.
     let reasoned: [Trajectory]?
 
     /// The tools that the host answers.
@@ -39,8 +44,9 @@ struct TaskSource: Sendable {
                 tests.append(task)
             }
         }
+        validation = domain.validation
         guard let plan = recipe.recorded else {
-            (train, recorded, reasoned, self.tests) = (domain.train, nil, nil, tests)
+            (train, recorded, recordedValidation, reasoned, self.tests) = (domain.train, nil, [], nil, tests)
             return
         }
         let all = try plan.trajectories(fitting: domain.tools)
@@ -48,17 +54,27 @@ struct TaskSource: Sendable {
         guard domain.train.isEmpty else {
             let own = domain.train
             (train, self.tests) = (own, tests)
-            recorded = Self.matched(all, to: own)
-            reasoned = reasoning.map { Self.matched($0, to: own) }
+            let matched = Self.matched(all, to: own + domain.validation)
+            let held = Set(domain.validation.map(\.id))
+            recordedValidation = matched.filter { held.contains($0.task.id) }
+            recorded = matched.filter { !held.contains($0.task.id) }
+            reasoned = reasoning.map { Self.matched($0, to: own + domain.validation) }
             return
         }
-        // The trajectories bring the tasks.
+        // The trajectories bring the tasks, but for those of the validation tasks. Ids of different makers may be alike.
+        let held = Dictionary(validation.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
+        recordedValidation = all.compactMap { trajectory in
+            held[trajectory.task.question].map { task in trajectory.with { $0 = task } }
+        }
         let family = recipe.domain.family
-        let own = all.map { trajectory in trajectory.with { $0.family = family ?? $0.family } }
+        let own = all.filter { held[$0.task.question] == nil }.map { trajectory in
+            trajectory.with { $0.family = family ?? $0.family }
+        }
         let training = Array(own.prefix(plan.train ?? .max))
         train = training.map(\.task).uniqued
         recorded = training
-        reasoned = reasoning.map { Self.matched($0, to: training.map(\.task).uniqued) }
+        let brought = training.map(\.task).uniqued + domain.validation
+        reasoned = reasoning.map { Self.matched($0, to: brought) }
         let rest = own.dropFirst(training.count).map { trajectory in
             trajectory.with { $0.split = "in" }.task
         }

@@ -73,12 +73,16 @@ extension RunContext {
 
     private func estimate(_ plan: TeacherPlan, _ style: Recipe.Style) async throws -> TeacherEstimate.Stage {
         let asking = plan.asking
-        let all = source.train.count * asking.trajectories
+        let parts: [TeachStage.Part] = usesOwnValidation(style) ? [.training, .validation] : [.training]
+        let all =
+            parts.reduce(0) { $0 + ($1 == .training ? source.train : source.validation).count } * asking.trajectories
         var (done, measured) = (0, Usage())
-        for try await entry in store.trajectories(in: TeachStage.set(style)) {
-            if case .failed = entry.trajectory.ending { continue }
-            done += 1
-            measured = measured + entry.trajectory.usage
+        for part in parts {
+            for try await entry in store.trajectories(in: TeachStage.set(style, part)) {
+                if case .failed = entry.trajectory.ending { continue }
+                done += 1
+                measured = measured + entry.trajectory.usage
+            }
         }
         let left = max(all - done, 0)
         let (prompt, turns) = try await firstPrompt(plan, style)

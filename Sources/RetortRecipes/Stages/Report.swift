@@ -6,13 +6,13 @@ import RetortStore
 
 extension RunContext {
     /// Writes the figures: `summary.json`, `summary.csv`, `report.md` and `report.html`.
-    func report(_ summary: EvaluationSummary) async throws {
+    func report(_ summary: EvaluationSummary, _ training: [any Stage]) async throws {
         try summary.write(to: folder.summaryFile)
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
         // The Markdown table tells of failures by itself.
         let failed = PartialStage.table(summary.partial ?? [])
         let tables = [
-            JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()),
+            JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()), trainings(training),
             BenchmarkTable.section(benchmarkAudits()), try await TestOverlap(self).table,
             ModelPrecision.table(summary.models ?? []),
         ]
@@ -30,12 +30,18 @@ extension RunContext {
                 }
             }
             for style in Recipe.Style.allCases where recipe.training[style] != nil {
-                let file = folder.result("loss-\(student.name)-\(style.rawValue.fileName)")
-                guard let data = try? Data(contentsOf: file) else { continue }
+                let stage = TrainStage.name(student, style)
+                guard let file = TrainingFiles(folder.url, stage: stage)?.loss, let data = try? Data(contentsOf: file)
+                else { continue }
                 losses.append(
                     HTMLReport.Curve(
                         name: "\(student.name) \(style.rawValue)",
                         values: try JSONCoding.decoder.decode([Double].self, from: data)))
+                let looks = TrainingRecord.of(stage: stage, in: folder.url)?.validation?.points ?? []
+                guard looks.count > 1 else { continue }
+                losses.append(
+                    HTMLReport.Curve(
+                        name: "\(student.name) \(style.rawValue), held out", values: looks.map(\.loss)))
             }
         }
         let page = HTMLReport(
@@ -45,11 +51,17 @@ extension RunContext {
     }
 
     /// Writes the figures of agents of roles: `summary.json`, `report.md` and `report.html`.
-    func report(_ summary: ToolUseSummary) throws {
+    func report(_ summary: ToolUseSummary, _ training: [any Stage]) throws {
+        let tables = [trainings(training)]
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(summary), to: folder.summaryFile)
-        try AtomicFile.write(Data(ToolUseTable.render(summary).utf8), to: folder.tableFile)
         try AtomicFile.write(
-            Data(ToolUseReport(title: recipe.name, summary: summary).render().utf8), to: folder.reportFile)
+            Data(
+                ([ToolUseTable.render(summary)] + tables.map(\.markdown)).filter { !$0.isEmpty }.joined(separator: "\n")
+                    .utf8),
+            to: folder.tableFile)
+        try AtomicFile.write(
+            Data(ToolUseReport(title: recipe.name, summary: summary, tables: tables).render().utf8),
+            to: folder.reportFile)
     }
 
     /// Every model that answers in this process, with how its weights are held.

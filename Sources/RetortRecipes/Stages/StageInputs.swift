@@ -11,8 +11,9 @@ extension RunContext {
     func common() throws -> [StageInput] { [.computation, try .setting("seed", recipe.seed)] }
 
     /// The tasks that a teacher works on, or has worked on.
-    func trainingTasks() throws -> [StageInput] {
-        var inputs = try content(.train)
+    /// - Parameter part: `.train` or `.validation`.
+    func trainingTasks(_ part: DomainPart = .train) throws -> [StageInput] {
+        var inputs = try content(part)
         guard let plan = recipe.recorded else { return inputs }
         inputs += [try file("recorded trajectories", plan.file), .text("teacher.format", plan.format.rawValue)]
         if !plan.map.isEmpty { inputs.append(try .setting("teacher.map", plan.map)) }

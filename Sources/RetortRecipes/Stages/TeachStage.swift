@@ -9,18 +9,34 @@ import RetortStore
 struct TeachStage: Stage {
     let context: RunContext
     let style: Recipe.Style
+    /// Which tasks it works on.
+    var part = Part.training
 
-    var name: String { Self.set(style) }
+    /// Tasks that are learned from, or tasks that choose among the updates of a training.
+    enum Part { case training, validation }
+
+    var name: String { Self.set(style, part) }
     var sources: [String] { [] }
     private var recipe: Recipe { context.recipe }
     private var source: TaskSource { context.source }
+    private var tasks: [AgentTask] { part == .training ? source.train : source.validation }
+    private var recorded: [Trajectory]? {
+        if !style.isAgent, let reasoned = source.reasoned {
+            let ids = Set(tasks.map(\.id))
+            return reasoned.filter { ids.contains($0.task.id) }
+        }
+        return part == .training || source.recorded == nil ? source.recorded : source.recordedValidation
+    }
     private var store: TrajectoryStore { context.store }
 
     /// Where the trajectories are stored.
-    static func set(_ style: Recipe.Style) -> String { "teach/\(style.rawValue)" }
+    static func set(_ style: Recipe.Style, _ part: Part = .training) -> String {
+        "teach/\(style.rawValue)\(part == .training ? "" : "/validation")"
+    }
 
     func inputs() async throws -> [StageInput] {
-        var inputs = try context.common() + context.trainingTasks() + [try context.grading()]
+        var inputs = try context.common() + context.trainingTasks(part == .training ? .train : .validation)
+        inputs.append(try context.grading())
         if style.isAgent {
             inputs.append(try .setting("evaluation.programSeconds", recipe.evaluation.programSeconds))
         }
@@ -30,7 +46,7 @@ struct TeachStage: Stage {
             if !style.isAgent, let file = recipe.recorded?.reasoning {
                 inputs.append(try context.file("recorded chains of thought", file))
             }
-            guard source.recorded == nil, let teacher = source.domain.teacher else { return inputs }
+            guard recorded == nil, let teacher = source.domain.teacher else { return inputs }
             inputs += teacher.content.map { .text($0.name, $0.value) }
             if style.isAgent { inputs.append(try .setting("evaluation.maxSteps", steps(teacher))) }
             return inputs
@@ -48,11 +64,9 @@ struct TeachStage: Stage {
 
     func run() async throws -> StageOutcome {
         if let plan = recipe.teacher { return try await rollOut(plan) }
-        if let recorded = source.recorded {
-            return try await keep(style.isAgent ? recorded : source.reasoned ?? recorded)
-        }
+        if let recorded { return try await keep(recorded) }
         guard let teacher = source.domain.teacher else { throw RunError.noTeacher }
-        if teacher.slips || style == .agentWithFirstThought, let model = teacher.model(for: source.train) {
+        if teacher.slips || style == .agentWithFirstThought, let model = teacher.model(for: tasks) {
             return try await rollOut(slipping: model)
         }
         guard let form = style.form else { return try await writeReasoning(teacher) }
@@ -68,7 +82,7 @@ struct TeachStage: Stage {
     private func rollOut(
         _ policy: any Policy, of teacher: any DomainTeacher, _ form: ActionForm
     ) async throws -> StageOutcome {
-        let groups = Dictionary(grouping: source.train) { teacher.search(for: $0).name }
+        let groups = Dictionary(grouping: tasks) { teacher.search(for: $0).name }
         for (_, tasks) in groups.sorted(by: { $0.key > $1.key }) {
             guard let first = tasks.first else { continue }
             let rollout = Rollout(
@@ -91,7 +105,7 @@ struct TeachStage: Stage {
     private func writeReasoning(_ teacher: any DomainTeacher) async throws -> StageOutcome {
         let grader = try await context.workshop.grader()
         let done = try await store.taskIDs(in: name)
-        for task in source.train where !done.contains(task.id) {
+        for task in tasks where !done.contains(task.id) {
             try Task.checkCancellation()
             let found = try await passages(for: task)
             guard let trajectory = teacher.reasoned(task, passages: found) else { continue }
@@ -146,8 +160,10 @@ struct TeachStage: Stage {
     private func rollOut(_ plan: TeacherPlan) async throws -> StageOutcome {
         var stored = Usage()
         for style in Recipe.Style.allCases {
-            for try await entry in store.trajectories(in: Self.set(style)) {
-                stored = stored + entry.trajectory.usage
+            for part in [Part.training, .validation] {
+                for try await entry in store.trajectories(in: Self.set(style, part)) {
+                    stored = stored + entry.trajectory.usage
+                }
             }
         }
         let teacher = try await context.workshop.teacher(plan, stored: stored)
@@ -175,7 +191,7 @@ struct TeachStage: Stage {
             policy: policy, search: search, maximumSteps: steps, seed: recipe.seed,
             environmentFor: sessions ?? { _ in ToolEnvironment(tools) })
         let jobs = (0..<asking.trajectories).flatMap { attempt in
-            source.train.map { RolloutJob($0, attempt: attempt) }
+            tasks.map { RolloutJob($0, attempt: attempt) }
         }
         let outcome = try await context.collect(
             rollout, jobs, in: name, concurrency: plan.concurrency, tries: plan.tries, budget: budget)

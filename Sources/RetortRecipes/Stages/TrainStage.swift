@@ -13,7 +13,7 @@ struct TrainStage: Stage {
     let plan: Recipe.TrainingPlan
 
     var name: String { Self.name(student, style) }
-    var sources: [String] { [TeachStage.set(style)] }
+    var sources: [String] { context.teachers(of: style, plan.validation) }
     private var target: URL { context.folder.checkpoint(student.name, style) }
 
     static func name(_ student: Recipe.Student, _ style: Recipe.Style) -> String {
@@ -26,15 +26,20 @@ struct TrainStage: Stage {
 
     func output() async throws -> String? { try context.digests.modelIfThere(target) }
 
-    func clear() async throws { try context.folder.remove(target) }
+    func clear() async throws {
+        try context.folder.remove(target)
+        try context.folder.remove(results.rate)
+    }
+
+    private var results: TrainingFiles {
+        TrainingFiles(context.folder.url, "\(student.name)-\(style.rawValue.fileName)")
+    }
 
     func run() async throws -> StageOutcome {
-        let entries = try await context.store.entries(in: TeachStage.set(style))
-        let kept = try context.filtered(entries, reportedAs: style.rawValue)
+        let divided = try await context.divided(style, plan.validation, reportedAs: style.rawValue)
         let job = TrainingJob(
-            name: name, base: URL(fileURLWithPath: student.base), trajectories: kept, views: [context.view(style)],
-            plan: plan, target: target,
-            lossFile: context.folder.result("loss-\(student.name)-\(style.rawValue.fileName)"),
+            name: name, key: "training.\(style.rawValue)", base: URL(fileURLWithPath: student.base), divided: divided,
+            views: [context.view(style)], plan: plan, target: target, files: results,
             keepsSamples: context.keepsSamples)
         try await TrainingThread().run(job)
         return .complete
@@ -45,7 +50,16 @@ extension RunContext {
     /// What training depends on, but for what is learned from.
     /// - Parameter base: the folder of the weights it starts from.
     func training(_ plan: Recipe.TrainingPlan, from base: String) throws -> [StageInput] {
-        var inputs = [try weights("base weights", base)] + (try StageInput.settings("training", plan.configuration))
+        let chosen = plan.open?.words ?? [:]
+        let said = try StageInput.settings("training", plan.configuration).filter { chosen[$0.name] == nil }
+        var inputs = [try weights("base weights", base)] + said
+        inputs += chosen.sorted { $0.key < $1.key }.map { .text($0.key, $0.value) }
+        if let factor = plan.open?.rateFactor, factor != 1 {
+            inputs.append(try .setting("training.rateFactor", factor))
+        }
+        inputs +=
+            try plan.validation.map { try StageInput.settings("training.validation", $0) }
+            ?? [.text("training.validation", "none")]
         inputs += [
             try .setting("training.maxTokens", plan.maximumTokens), .text("training.overlong", plan.overlong.rawValue),
         ]

@@ -1,0 +1,94 @@
+import Foundation
+import RetortAgents
+import RetortCore
+
+/// A teacher's trajectories, divided by task into those that are learned from and those that are looked at while training.
+///
+/// Trajectories of one question stay together, and with them all roles and turns that are made of one. Which tasks are held out
+/// depends on their questions and the seed alone: another order, or a few tasks more, moves no other task over.
+struct HeldOut: Sendable {
+    var learned: [Trajectory]
+    var held: [Trajectory] = []
+    /// How many tasks are held out.
+    var tasks = 0
+    /// What to say of it; nil for nothing.
+    var note: String?
+
+    /// Everything is learned from.
+    init(learning trajectories: [Trajectory]) { learned = trajectories }
+
+    /// - Throws: `RunError.nothingToLookAt` where a share was asked for and there is but one task.
+    init(_ trajectories: [Trajectory], _ choice: ValidationChoice, seed: UInt64, style: String) throws {
+        self.init(learning: trajectories)
+        let questions = Set(trajectories.map { Self.key($0.task) })
+        let count: Int
+        if let share = choice.share {
+            guard questions.count > 1 else {
+                throw RunError.nothingToLookAt(style: style, tasks: questions.count, why: "none can be spared")
+            }
+            count = min(Int((share * Double(questions.count)).rounded()), questions.count - 1)
+        } else if questions.count < ValidationChoice.fewestToHoldOut {
+            note =
+                "\(questions.count) tasks are too few to hold some out for validation unasked; 'validation: 0.1' does"
+            return
+        } else {
+            count = max(Int((ValidationChoice.usualShare * Double(questions.count)).rounded()), ValidationChoice.fewest)
+        }
+        let ranked = questions.map { (StableHash.of("\(seed) held out \($0)"), $0) }.sorted { $0 < $1 }
+        let chosen = Set(ranked.prefix(min(max(count, 1), choice.mostTasks)).map(\.1))
+        learned = trajectories.filter { !chosen.contains(Self.key($0.task)) }
+        held = trajectories.filter { chosen.contains(Self.key($0.task)) }
+        tasks = chosen.count
+        note = "\(tasks) of \(questions.count) tasks are held out for validation"
+    }
+
+    /// The domain's own validation tasks.
+    init(learning trajectories: [Trajectory], lookingAt own: [Trajectory]) {
+        self.init(learning: trajectories)
+        held = own
+        tasks = Set(own.map { Self.key($0.task) }).count
+        note = "\(tasks) validation tasks of the domain choose among the updates"
+    }
+
+    /// A question, whatever its case and blanks.
+    private static func key(_ task: AgentTask) -> String {
+        task.question.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    }
+}
+
+extension RunContext {
+    /// Whether a plan looks at the domain's own validation tasks.
+    func usesOwn(_ choice: ValidationChoice?) -> Bool {
+        !source.validation.isEmpty && choice.map { $0.share == nil } ?? false
+    }
+
+    /// Whether a training of this style does.
+    func usesOwnValidation(_ style: Recipe.Style) -> Bool {
+        usesOwn(recipe.curricula == nil ? recipe.training[style]?.validation : recipe.validation)
+    }
+
+    /// The stages whose trajectories a training of the style reads.
+    func teachers(of style: Recipe.Style, _ choice: ValidationChoice?) -> [String] {
+        [TeachStage.set(style)] + (usesOwn(choice) ? [TeachStage.set(style, .validation)] : [])
+    }
+
+    /// What of a style's trajectories is learned from and what is looked at.
+    /// - Parameters:
+    ///   - choice: which tasks are held out; nil for none.
+    ///   - name: what the style is called in `results/filter-NAME.json`.
+    func divided(_ style: Recipe.Style, _ choice: ValidationChoice?, reportedAs name: String) async throws -> HeldOut {
+        let kept = try filtered(await store.entries(in: TeachStage.set(style)), reportedAs: name)
+        guard let choice else { return HeldOut(learning: kept) }
+        guard usesOwn(choice) else { return try HeldOut(kept, choice, seed: recipe.seed, style: name) }
+        let entries = try await store.entries(in: TeachStage.set(style, .validation))
+        let (own, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
+        try AtomicFile.write(
+            JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(name.fileName)-validation"))
+        guard !own.isEmpty else {
+            throw RunError.nothingToLookAt(
+                style: name, tasks: source.validation.count,
+                why: "the domain's validation tasks, no trajectory passed the filters")
+        }
+        return HeldOut(learning: kept, lookingAt: own)
+    }
+}

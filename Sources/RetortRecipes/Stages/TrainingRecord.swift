@@ -1,0 +1,105 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortTraining
+
+/// What a training took, in the process that ended it, by what plan it went, and how it ended.
+public struct TrainingRecord: Codable, Sendable {
+    public let samples: Int
+    /// Tokens of samples, shared ones counted in each; those that went through the network, shared ones once; and targets.
+    public let tokens, computedTokens, targets: Int
+    public let seconds: Double
+    /// Tokens of samples a second.
+    public let tokensPerSecond: Double
+    /// The most memory that the process has had, in bytes.
+    public let peakMemory: Int?
+    /// How it was trained; nil in records of earlier versions, as is all that follows.
+    public var plan: TrainingConfiguration?
+    /// What of the plan was chosen, and why; nil where the recipe said everything.
+    public var choice: String?
+    /// What a range test found; nil without one.
+    public var rangeTest: String?
+    /// Updates that were planned, and done.
+    public var planned, updates: Int?
+    /// The update whose weights were kept.
+    public var kept: Int?
+    /// The samples that were held out, and of how many tasks; nil without validation.
+    public var heldOutSamples, heldOutTasks: Int?
+    /// Their losses.
+    public var validation: ValidationCurve?
+
+    init(_ progress: Trainer.Progress?, samples: Int) {
+        self.samples = samples
+        tokens = progress?.tokens ?? 0
+        computedTokens = progress?.computed ?? 0
+        targets = progress?.targets ?? 0
+        seconds = progress?.seconds ?? 0
+        tokensPerSecond = progress?.rate ?? 0
+        peakMemory = Self.peakMemory()
+    }
+
+    /// As Linux says it (`VmHWM`, proc(5)); nil elsewhere.
+    private static func peakMemory() -> Int? {
+        let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM") }
+        return line?.split(separator: " ").compactMap { Int($0) }.first.map { $0 * 1024 }
+    }
+
+    /// The record of a stage of a run, `train/STUDENT/KIND`; nil where there is none.
+    public static func of(stage: String, in run: URL) -> TrainingRecord? {
+        guard let file = TrainingFiles(run, stage: stage)?.record, let data = try? Data(contentsOf: file) else {
+            return nil
+        }
+        return try? JSONCoding.decoder.decode(Self.self, from: data)
+    }
+}
+
+extension TrainingRecord {
+    /// Which update won, and why the training ended; nil in records of earlier versions.
+    public var ending: String? {
+        guard let updates, let planned, let kept else { return nil }
+        let whole = updates == planned ? "all \(planned) updates" : "\(updates) of \(planned) updates"
+        guard let curve = validation, let first = curve.points.first, let best = curve.best,
+            let last = curve.points.last
+        else { return "\(whole), no validation; the last one kept" }
+        let loss = { (point: ValidationCurve.Point) in String(format: "%.4f", point.loss) }
+        let why =
+            updates < planned ? ", ended early: \(curve.looksSinceBest) looks without a smaller held-out loss" : ""
+        if kept == updates, best.update != kept {
+            return "\(whole)\(why); the last one kept, as the recipe says, at held-out loss \(loss(last)) "
+                + "(update \(best.update) had \(loss(best)))"
+        }
+        if kept == 0 { return "\(whole)\(why); none was better than no training, held-out loss \(loss(first))" }
+        return "\(whole)\(why); update \(kept) kept, held-out loss \(loss(first)) → \(loss(best))"
+            + (kept == updates ? "" : " (\(loss(last)) at the end)")
+    }
+
+    /// How the students were trained; empty without records that tell.
+    static func table(_ records: [(stage: String, record: TrainingRecord)]) -> ReportTable {
+        let rows = records.compactMap { stage, record -> [String]? in
+            guard let plan = record.plan, let ending = record.ending else { return nil }
+            let method = if case .lora(let lora) = plan.method { "rank \(lora.rank)" } else { "all weights" }
+            return [
+                String(stage.dropFirst("train/".count)), method, "\(plan.learningRate)", "\(plan.epochs)",
+                "\(record.samples)", record.heldOutTasks.map { "\($0)" } ?? "–", ending,
+            ]
+        }
+        return ReportTable(
+            "How the students were trained",
+            columns: ["Training", "Trained", "Rate", "Epochs", "Samples", "Tasks held out", "How it ended"], rows: rows,
+            note: records.compactMap { stage, record in
+                let words = [record.choice, record.rangeTest].compactMap { $0 }
+                return words.isEmpty ? nil : "\(stage.dropFirst("train/".count)): \(words.joined(separator: "; "))."
+            }.joined(separator: " "))
+    }
+}
+
+extension RunContext {
+    /// How the students were trained.
+    func trainings(_ stages: [any Stage]) -> ReportTable {
+        TrainingRecord.table(
+            stages.compactMap { stage in
+                TrainingRecord.of(stage: stage.name, in: folder.url).map { (stage.name, $0) }
+            })
+    }
+}

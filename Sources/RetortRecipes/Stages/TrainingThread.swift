@@ -1,0 +1,189 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortTensor
+import RetortTraining
+
+/// A sample as other trainers take it.
+private struct WrittenSample: Encodable {
+    let id: String
+    let tokens: [Int32]
+    let trainable: [Bool]
+}
+
+/// Trains on a thread of its own, so that Swift's few cooperative threads stay free.
+actor TrainingThread {
+    private nonisolated let executor = EngineExecutor(name: "retort.training")
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    deinit { executor.finish() }
+
+    func run(_ job: TrainingJob) throws {
+        let checkpoint = try Checkpoint(folder: job.base)
+        let progress = ProgressLine(job.name)
+        let set = try samples(job.divided.learned, job, checkpoint, progress)
+        guard let first = set.examples.first else {
+            throw Preflight.Refusal.overlong(
+                count: set.overlong, dropped: set.dropped, limit: job.plan.maximumTokens)
+        }
+        progress.note(
+            "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
+                + Preflight.display(first, tokenizer: checkpoint.tokenizer))
+        if job.keepsSamples { try write(set, to: job.files.samples) }
+        let settled = job.plan.settled(
+            job.key, width: checkpoint.configuration.hiddenSize, samples: set.examples.count)
+        if let choice = settled.choice { progress.note(choice) }
+        if let note = job.divided.note { progress.note(note) }
+        var configuration = settled.configuration
+        let rows = EpochRows(
+            set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+        let heldOut = try heldOut(job, checkpoint, progress, rowTokens: configuration.rowTokens)
+        if heldOut != nil {
+            let updates = ((rows.rowCount ?? 0) + configuration.accumulation - 1) / configuration.accumulation
+            configuration.validation = job.plan.validation?.plan(updates: updates)
+        }
+        let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
+        if case .lora(let lora) = configuration.method {
+            let strange = LoRATargets.unknown(lora.targets ?? [], among: network.projections.map(\.name))
+            guard strange.isEmpty else { throw LoRATargets.Refusal(training: job.name, targets: strange) }
+        }
+        let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
+        let found = try rate(job, trainer, set, progress)
+        var last: Trainer.Progress?
+        let outcome = try trainer.train(rows, heldOut: heldOut?.samples) { step in
+            progress.show(
+                step.update, of: step.updates,
+                String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate))
+            last = step
+        } looked: { curve in
+            progress.note(Self.words(curve))
+        }
+        try write(network, checkpoint, job, configuration.method)
+        try AtomicFile.write(JSONCoding.encoder.encode(outcome.losses), to: job.files.loss)
+        var record = TrainingRecord(last, samples: set.examples.count)
+        (record.plan, record.choice, record.rangeTest) = (trainer.configuration, settled.choice, found)
+        (record.planned, record.updates, record.kept) = (outcome.planned, outcome.losses.count, outcome.kept)
+        if let heldOut {
+            (record.heldOutSamples, record.heldOutTasks) = (heldOut.count, job.divided.tasks)
+            record.validation = outcome.curve
+        }
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.files.record)
+        if let ending = record.ending { progress.note(ending) }
+        trainer.discardCheckpoint()
+    }
+
+    // MARK: Before
+
+    private func samples(
+        _ trajectories: [Trajectory], _ job: TrainingJob, _ checkpoint: Checkpoint, _ progress: ProgressLine
+    ) throws -> TrainingSet {
+        var set = TrainingSet([])
+        for view in job.views {
+            set += try TrainingSet(
+                trajectories, view: view, template: checkpoint.template, tokenizer: checkpoint.tokenizer,
+                limit: job.plan.maximumTokens, overlong: job.plan.overlong)
+        }
+        if set.overlong > 0 {
+            progress.note(
+                "\(set.overlong) of \(set.examples.count + set.dropped) samples are longer than \(job.plan.maximumTokens) tokens: "
+                    + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn"
+            )
+        }
+        return set
+    }
+
+    private func write(_ set: TrainingSet, to file: URL) throws {
+        let lines = try set.examples.map { example in
+            let sample = WrittenSample(id: example.id, tokens: example.tokens, trainable: example.trainable)
+            return String(decoding: try JSONCoding.encoder.encode(sample), as: UTF8.self) + "\n"
+        }
+        try AtomicFile.write(Data(lines.joined().utf8), to: file)
+    }
+
+    /// The samples that are looked at; nil where the plan holds none out.
+    /// - Throws: `RunError.nothingToLookAt` where every one of them is too long.
+    private func heldOut(
+        _ job: TrainingJob, _ checkpoint: Checkpoint, _ progress: ProgressLine, rowTokens: Int
+    ) throws -> (samples: HeldOutSamples, count: Int)? {
+        guard job.plan.validation != nil, !job.divided.held.isEmpty else { return nil }
+        let set = try samples(job.divided.held, job, checkpoint, progress)
+        let samples = HeldOutSamples(set.examples, rowTokens: rowTokens)
+        guard samples.targets > 0 else {
+            throw RunError.nothingToLookAt(
+                style: job.name, tasks: job.divided.tasks,
+                why: "all samples are longer than \(job.plan.maximumTokens) tokens or teach nothing here")
+        }
+        return (samples, set.examples.count)
+    }
+
+    private static func words(_ curve: ValidationCurve) -> String {
+        guard let last = curve.points.last, let best = curve.best else { return "" }
+        let loss = String(format: "held-out loss %.4f after update %d", last.loss, last.update)
+        if best == last { return loss + (curve.points.count > 1 ? ", the smallest so far" : "") }
+        return loss + String(format: ", not below %.4f after update %d", best.loss, best.update)
+    }
+
+    // MARK: The rate
+
+    /// Lets the trainer use what a range test finds, where the plan asks for one. The curve is kept, and read again when the
+    /// training goes on.
+    /// - Returns: what was found, for people.
+    private func rate(
+        _ job: TrainingJob, _ trainer: Trainer, _ set: TrainingSet, _ progress: ProgressLine
+    ) throws -> String? {
+        guard job.plan.open?.learningRate == .byRangeTest else { return nil }
+        let usual = trainer.configuration.learningRate
+        let kept = (try? Data(contentsOf: job.files.rate)).flatMap {
+            try? JSONCoding.decoder.decode(RateTrial.self, from: $0)
+        }
+        let trial: RateTrial
+        if let kept, try kept.isOf(trainer.configuration) {
+            trial = kept
+        } else {
+            let plan = RateRangeTest.Plan(from: usual / 100, to: usual * 100)
+            progress.note("looks for a learning rate: \(plan.updates) updates at rates from \(plan.from) to \(plan.to)")
+            let rows = RateTrial.rows(set, trainer.configuration, updates: plan.updates)
+            trial = RateTrial(
+                configuration: trainer.configuration, test: try trainer.rangeTest(plan, rows: rows), usual: usual)
+            try AtomicFile.write(JSONCoding.prettyEncoder.encode(trial), to: job.files.rate)
+        }
+        trainer.use(learningRate: trial.rate)
+        progress.note(trial.words)
+        return trial.words
+    }
+
+    // MARK: After
+
+    private func write(
+        _ network: DecoderNetwork, _ checkpoint: Checkpoint, _ job: TrainingJob,
+        _ method: TrainingConfiguration.Method
+    ) throws {
+        switch method {
+        case .full:
+            try Checkpoint.write(network, dtype: .float32, tokenizerFrom: checkpoint.folder, to: job.target)
+        case .lora(let lora):
+            let adapter = AdapterConfiguration(
+                baseModel: checkpoint.folder.standardizedFileURL.path, rank: lora.rank, alpha: lora.alpha,
+                dropout: lora.dropout,
+                // What was trained, whatever the recipe calls it.
+                targets: Set(
+                    network.projections.filter { $0.linear.adapter != nil }
+                        .compactMap { $0.name.split(separator: ".").last.map(String.init) }
+                ).sorted())
+            try AdapterFile.write(network, adapter, to: job.target)
+        }
+    }
+
+    /// Writes an adapter merged into its base, for stages that go on from it, unless that was done before.
+    func merge(_ adapter: URL, into base: URL, to target: URL) throws {
+        guard !FileManager.default.fileExists(atPath: target.path) else { return }
+        // A kill in the middle leaves the unfinished name behind, which is written anew.
+        let unfinished = target.appendingPathExtension("unfinished")
+        try? FileManager.default.removeItem(at: unfinished)
+        try Checkpoint.write(
+            Checkpoint(folder: adapter).network(), dtype: .float32, tokenizerFrom: base, to: unfinished)
+        try FileManager.default.moveItem(at: unfinished, to: target)
+    }
+}
