@@ -52,13 +52,13 @@ struct TaskSource: Sendable {
         let all = try plan.trajectories(fitting: domain.tools)
         let reasoning = try plan.chainsOfThought()
         guard domain.train.isEmpty else {
-            let own = domain.train
-            (train, self.tests) = (own, tests)
-            let matched = Self.matched(all, to: own + domain.validation)
+            let known = domain.train + domain.validation
+            (train, self.tests) = (domain.train, tests)
+            let matched = Self.matched(all, to: known)
             let held = Set(domain.validation.map(\.id))
             recordedValidation = matched.filter { held.contains($0.task.id) }
             recorded = matched.filter { !held.contains($0.task.id) }
-            reasoned = reasoning.map { Self.matched($0, to: own + domain.validation) }
+            reasoned = reasoning.map { Self.matched($0, to: known) }
             return
         }
         // The trajectories bring the tasks, but for those of the validation tasks. Ids of different makers may be alike.
