@@ -34,7 +34,7 @@ struct HeldOut: Sendable {
         } else {
             count = max(Int((ValidationChoice.usualShare * Double(questions.count)).rounded()), ValidationChoice.fewest)
         }
-        let ranked = questions.map { (StableHash.of("\(seed) held out \($0)"), $0) }.sorted { $0 < $1 }
+        let ranked = questions.map { (ContentDigest.of(["held out", "\(seed)", $0]), $0) }.sorted { $0 < $1 }
         let chosen = Set(ranked.prefix(min(max(count, 1), choice.mostTasks)).map(\.1))
         learned = trajectories.filter { !chosen.contains(Self.key($0.task)) }
         held = trajectories.filter { chosen.contains(Self.key($0.task)) }

@@ -142,7 +142,8 @@ actor TrainingThread {
         if let kept, try kept.isOf(trainer.configuration) {
             trial = kept
         } else {
-            let plan = RateRangeTest.Plan(from: usual / 100, to: usual * 100)
+            let plan = RateRangeTest.Plan(
+                from: SizeDial.rounded(usual / 100), to: SizeDial.rounded(usual * 100))
             progress.note("looks for a learning rate: \(plan.updates) updates at rates from \(plan.from) to \(plan.to)")
             let rows = RateTrial.rows(set, trainer.configuration, updates: plan.updates)
             trial = RateTrial(
