@@ -23,6 +23,7 @@ import re
 import subprocess
 import tempfile
 
+import sympy
 from math_verify import parse, verify
 
 FILES = [
@@ -199,6 +200,16 @@ def describe(row):
     return f"{side}: {kind}, {made}"
 
 
+def by_arithmetic(row):
+    """Whether two plain numbers are the same one, exactly; None for anything else."""
+    def number(text):
+        values = [value for value in parse(text, parsing_timeout=10) if isinstance(value, sympy.Expr) and value.is_number]
+        return values[0] if values else None
+
+    sides = number(f"${row['reference']}$"), number(row["prediction"])
+    return None if None in sides else sympy.simplify(sides[0] - sides[1]) == 0
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--data", type=pathlib.Path, default=pathlib.Path("../shared/data"))
@@ -217,6 +228,11 @@ def main():
         row["theirs"] = math_verify(row["prediction"], row["reference"])
     apart = [row | {"class": describe(row)} for row in rows if row["ours"] != row["theirs"]]
     print(f"{len(rows)} pairs, {len(rows) - len(apart)} agree ({100 * (1 - len(apart) / len(rows)):.2f} %)")
+    settled = [(row, truth) for row in apart if (truth := by_arithmetic(row)) is not None]
+    if settled:
+        ours = sum(row["ours"] == truth for row, truth in settled)
+        print(f"exact arithmetic settles {len(settled)} of the {len(apart)} others: {ours} for Retort, "
+              f"{len(settled) - ours} for Math-Verify")
     for kind, count in collections.Counter(row["class"] for row in apart).most_common():
         example = next(row for row in apart if row["class"] == kind)
         print(f"{count:5}  {kind}: {example['prediction']} for {example['reference']} ({example['reason']})")

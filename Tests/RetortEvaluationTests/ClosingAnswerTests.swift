@@ -100,6 +100,60 @@ struct ClosingAnswerTests {
         ])
     func gsm8kOthers(row: Case) async { await expect(false, row) }
 
+    // MARK: What a value is of, for what it holds, and what it is not
+
+    @Test(
+        "a whole, a time or a purpose behind the value is not the answer",
+        arguments: [
+            Case("She has $5 left of the $20 she had.", "5"), Case("Only 6 eggs of the 24 broke.", "6"),
+            Case("The bill came to $64, of which the tip was $8.", "64"), Case("He drove 2.5 miles in 3 days", "2.5"),
+            Case("Ann will earn $350 in 4 weeks.", "350"), Case("They can paint 12 rooms within 5 hours.", "12"),
+            Case("He pays $45 for 3 shirts.", "45"), Case("It takes 45 minutes for the 3 laps.", "3"),
+            Case("He has 7 left instead of the 10.", "7"), Case("It is 5, not 6.", "5"),
+            Case("He gets 9 rather than 12.", "9"), Case("It isn't $8. It costs $9.", "9"),
+            Case("He reads the 120 pages in 5 hours.", "5"), Case("It will be full after 8 minutes.", "8"),
+            Case("All 12 rooms are painted in 5 hours.", "5"), Case("He runs 3 miles, so he needs 27 minutes.", "27"),
+            Case("He needs not 5 but 6.", "6"), Case("It would take 15 hours to clean 45 rooms.", "15"),
+            Case("Ann needed 132 grams of flour to bake 16 buns.", "132"),
+            Case("Five trucks are needed to move 80 stones.", "5"), Case("He managed to sell 12 of them.", "12"),
+            Case("7 cars went through the gate in the first 15 minutes.", "7"),
+            Case("She uses the 12 apples to make 3 pies.", "3"), Case("He needs to find 12 more.", "12"),
+        ])
+    func scopes(row: Case) async { await expect(true, row) }
+
+    @Test(
+        "and neither is what the sentence denies",
+        arguments: [
+            Case("She has $5 left of the $20 she had.", "20"), Case("Only 6 eggs of the 24 broke.", "24"),
+            Case("The bill came to $64, of which the tip was $8.", "8"), Case("He drove 2.5 miles in 3 days", "3"),
+            Case("He pays $45 for 3 shirts.", "3"), Case("It is 5, not 6.", "6"), Case("The answer is not 5.", "5"),
+            Case("It isn't 5.", "5"), Case("He reads the 120 pages in 5 hours.", "120"),
+            Case("He gets 9 rather than 12.", "12"), Case("It would take 15 hours to clean 45 rooms.", "45"),
+            Case("Five trucks are needed to move 80 stones.", "80"),
+        ])
+    func otherScopes(row: Case) async { await expect(false, row) }
+
+    @Test(
+        "dozens, cents, short labels and signs of units",
+        arguments: [
+            Case("12 dozen", "144"), Case("12 dozen", "12"), Case("She bought 3 dozen eggs.", "36"),
+            Case("half a dozen", "6"), Case("He ate two dozen of them.", "24"), Case("He pays 75¢.", "0.75"),
+            Case("He pays 75¢.", "75"), Case("$1.20", "120\\text{ cents}"), Case("Sum: 91", "91"), Case("Net: $5", "5"),
+            Case("Max: -3", "-3"), Case("250 mL", "0.25 L"), Case("2 h", "120 min"), Case("90 s", "1.5\\text{ min}"),
+            Case("0.5 L", "500\\text{ ml}"), Case("ab:cd", "ab:cd"), Case("It is \u{202A}42\u{202C}.", "42"),
+            Case("\u{2066}-7\u{2069}", "-7"),
+        ])
+    func dozens(row: Case) async { await expect(true, row) }
+
+    @Test(
+        "and what they are not",
+        arguments: [
+            Case("12 dozen", "24"), Case("She bought 3 dozen eggs.", "12"), Case("He pays 75¢.", "7.5"),
+            Case("250 mL", "0.25 mL"), Case("2 h", "2 min"), Case("75 dollars", "0.75"), Case("half a dozen", "12"),
+            Case("Sum: 91", "9"), Case("2h", "2"), Case("\u{202E}42", "42"), Case("It is \u{202E}42\u{202C}.", "42"),
+        ])
+    func noDozens(row: Case) async { await expect(false, row) }
+
     // MARK: Sentences
 
     @Test(

@@ -57,6 +57,16 @@ struct CheckpointTests {
         }
     }
 
+    @Test("a pointer of Git LFS in the place of the weights is told as what it is")
+    func pointer() throws {
+        let folder = try ScratchFolder()
+        _ = try write(to: folder.url)
+        try Data("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n".utf8)
+            .write(to: folder.url.appendingPathComponent("model.safetensors"))
+        let error = #expect(throws: CheckpointError.self) { try Checkpoint(folder: folder.url).network() }
+        #expect("\(error.map(String.init(describing:)) ?? "")".contains("'git lfs pull' fetches"))
+    }
+
     @Test("a tensor of another shape is named with both shapes")
     func wrongShape() throws {
         let folder = try ScratchFolder()

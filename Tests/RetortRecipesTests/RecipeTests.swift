@@ -81,6 +81,8 @@ struct RecipeTests {
             ("[agent]", "[agemt]", "there is no system 'agemt'"), ("[agent]", "[cot]", "needs 'training.cot'"),
             ("name: small", "nam: small", "unknown key 'nam'; did you mean 'name'?"),
             ("name: small", "name: [", "this is not YAML"),
+            ("name: small", "name: small\nname: large", "'name' stands more than once in one mapping; keep one"),
+            ("name: small", "name: \u{1}", "r.yaml:1:1: this is not YAML: control characters are not allowed"),
         ])
     func faults(original: String, broken: String, message: String) {
         let error = #expect(throws: RecipeError.self) {

@@ -34,9 +34,11 @@ struct AgentLogTests {
           "code_action": "final_answer(x)", "observations": "Execution logs:\\nLast output from code snippet:\\n12", "action_output": 12, "is_final_answer": true}]
         """
 
-    @Test("a CodeAgent's memory: programs, what they printed, errors, and the answer's value")
-    func codeAgent() throws {
-        let (trajectories, account) = try read(memory, "memory.json")
+    @Test(
+        "a CodeAgent's memory: programs, what they printed, errors, and the answer's value",
+        arguments: [#"\n"#, #"\r\n"#])
+    func codeAgent(lineEnd: String) throws {
+        let (trajectories, account) = try read(memory.replacing(#"\n"#, with: lineEnd), "memory.json")
         #expect(account.format == .smolagents)
         let trajectory = try #require(trajectories.first)
         #expect(trajectory.task.question == "What is the area?")

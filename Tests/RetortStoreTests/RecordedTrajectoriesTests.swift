@@ -166,6 +166,45 @@ struct RecordedTrajectoriesTests {
         #expect(trajectory.ending == .answered(42))
     }
 
+    /// A line of JSON whose texts end their lines as given.
+    private func record(_ turns: [(role: String, text: String)], lineEnd: String) throws -> String {
+        let messages = turns.map { turn in
+            JSONValue.object([
+                "role": .string(turn.role), "content": .string(turn.text.replacing("\n", with: lineEnd)),
+            ])
+        }
+        let record = JSONValue.object(["messages": .array(messages)])
+        return String(decoding: try JSONEncoder().encode(record), as: UTF8.self)
+    }
+
+    @Test(
+        "smolagents' own messages: a program told again as a call is one step, and an answer told again no result",
+        arguments: ["\n", "\r\n"])
+    func smolagentsMessages(lineEnd: String) throws {
+        let program = #"{'name': 'python_interpreter', 'arguments': 'x = 1\nprint(x)'}"#
+        let call = "{'id': 'c', 'type': 'function', 'function': \(program)}"
+        let code = try record(
+            [
+                ("user", "New task:\nWhat is it?"), ("assistant", "Thought: look\n<code>\nx = 1\nprint(x)\n</code>"),
+                ("tool-call", "Calling tools:\n[\(call)]"),
+                ("tool-response", "Observation:\nExecution logs:\n1\nLast output from code snippet:\nNone"),
+                ("tool-call", "Calling tools:\n[\(call)]"),
+                ("tool-response", "Observation:\nExecution logs:\n1\nLast output from code snippet:\n2"),
+            ], lineEnd: lineEnd)
+        let acted = try #require(try read(code).trajectories.first)
+        #expect(acted.task.question == "What is it?")
+        #expect(acted.steps.map(\.action.code) == ["x = 1\nprint(x)", "x = 1\nprint(x)"])
+        #expect(acted.steps.map(\.observation.text) == ["1", "1\n2"])
+        #expect(acted.steps.map(\.thought) == ["look", ""])
+
+        let answer = "{'id': 'c', 'type': 'function', 'function': {'name': 'final_answer', 'arguments': {'answer': 7}}}"
+        let called = try record(
+            [
+                ("user", "Q"), ("tool-call", "Calling tools:\n[\(answer)]"), ("tool-response", "Observation:\n7"),
+            ], lineEnd: lineEnd)
+        #expect(try read(called).trajectories.map(\.ending) == [.answered(7)])
+    }
+
     @Test("a list is read whatever its lines and its file's ending are", arguments: ["a.json", "a.jsonl"])
     func list(name: String) throws {
         for text in ["[\n\(shop)\n]", "[\(shop),\n\(shop)]", "  [ \(shop) ]"] {

@@ -51,6 +51,13 @@ package enum YAMLFile {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
             .init(line: mark.line, column: mark.column, message: "this is not YAML: \(problem)")
+        // The library's own words hold the whole file.
+        case .duplicatedKeysInMapping(let keys, let context):
+            .init(
+                line: context.mark.line, column: context.mark.column,
+                message: keys.map { "'\($0)'" }.joined(separator: ", ")
+                    + " stands more than once in one mapping; keep one")
+        case .reader(let problem, _, _, _): .init(line: 1, column: 1, message: "this is not YAML: \(problem)")
         default: .init(line: 1, column: 1, message: "this is not YAML: \(error)")
         }
     }

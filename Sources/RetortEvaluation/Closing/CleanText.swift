@@ -10,7 +10,9 @@ enum CleanText {
             case "\n" where previous == "\r": continue
             case "\r", "\u{85}", "\u{2028}", "\u{2029}": scalars.append("\n")
             case "\u{A0}", "\u{2007}", "\u{2009}", "\u{202F}": scalars.append(" ")
-            case "\u{200B}"..."\u{200F}", "\u{2060}", "\u{FEFF}", "\u{AD}": continue
+            case "\u{200B}"..."\u{200F}", "\u{202A}"..."\u{202D}", "\u{2060}", "\u{2066}"..."\u{2069}", "\u{FEFF}",
+                "\u{AD}":
+                continue
             case "\u{2212}", "\u{FF0D}", "\u{FE63}": scalars.append("-")
             case "\u{2019}": scalars.append("'")
             // A Python or JSON text turned the command's \b into a backspace.

@@ -5,6 +5,12 @@ enum NumberWords {
         let parts = words.flatMap { $0.lowercased().split(separator: "-").map(String.init) }
         guard !parts.isEmpty, parts.count <= 24 else { return nil }
         if parts == ["half"] || parts == ["a", "half"] { return Rational(1, 2) }
+        if let last = parts.last, last == "dozen" || last == "dozens" {
+            let count = Array(parts.dropLast())
+            if count == ["a"] { return 12 }
+            if count == ["half"] || count == ["half", "a"] { return 6 }
+            return integer(count).map { Rational($0 * 12) }
+        }
         if let last = parts.last, let bottom = denominators[last] {
             let top = parts.dropLast().last == "a" ? Array(parts.dropLast(2)) : Array(parts.dropLast())
             if let and = top.lastIndex(of: "and"), let whole = integer(Array(top[..<and])) {
@@ -24,6 +30,7 @@ enum NumberWords {
         word.lowercased().split(separator: "-").allSatisfy {
             let part = String($0)
             return MathNames.number(part) != nil || scales[part] != nil || denominators[part] != nil
+                || part == "dozen" || part == "dozens"
         }
     }
 

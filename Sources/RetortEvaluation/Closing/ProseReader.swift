@@ -1,6 +1,6 @@
 /// Finds the value that closes a text, or that a phrase such as "the answer is" leads to.
 struct ProseReader {
-    private let runs: ProseRuns
+    let runs: ProseRuns
 
     init(_ text: String) { runs = ProseRuns(ProseLexer.pieces(text)) }
 
@@ -28,13 +28,16 @@ struct ProseReader {
             guard !all.isEmpty else { continue }
             let asides = runs.asides(in: sentence)
             let outside = all.filter { run in !asides.contains { $0.contains(run.range.lowerBound) } }
-            var stated = outside.isEmpty ? all : outside
+            var stated = (outside.isEmpty ? all : outside).filter { !runs.isDenied($0) }
+            // `It is not 5` says of no value that it is the answer.
+            guard !stated.isEmpty else { continue }
             if let cause = cause(in: sentence) {
                 let before = stated.filter { $0.range.upperBound <= cause }
                 if before.contains(where: { !$0.isWeak }) { stated = before }
             }
-            let strong = withoutDate(stated.filter { !$0.isWeak })
+            let strong = withoutScope(withoutDate(stated.filter { !$0.isWeak }))
             guard let last = strong.last else { return stated.last }
+            if strong.count == 1, !last.isResult, let word = needed(stated, for: last) { return word }
             // `There are 12, so each gets three.`
             if let word = stated.last, word.isNumeral, !last.isResult, !isCircumstance(word) { return word }
             guard !last.isResult, let result = strong.last(where: \.isResult) else { return last }
@@ -70,7 +73,7 @@ struct ProseReader {
     }
 
     /// Whether a sentence goes on from a result to another value, and does not only say what for or of what it is.
-    private func concludes(from start: Int, to end: Int) -> Bool {
+    func concludes(from start: Int, to end: Int) -> Bool {
         guard start < end else { return true }
         return (start..<end).contains { index in
             let piece = pieces[index]

@@ -16,6 +16,8 @@ enum ProseWords {
                 rest = rest[word.endIndex...]
                 // `It's`, `don't`
                 if word.count > 1, rest.first == "'", rest.dropFirst().first?.isLetter == true { return true }
+                // `Sum: 42`, and not the ratio `ab:cd`
+                if word.count > 1, rest.hasPrefix(": "), before != "\\", isLabelled(rest.dropFirst(2)) { return true }
                 let isCode = rest.first == "(" || rest.first == "_" || before == "." || before == "_"
                 if !isCode, isProse(word) { return true }
                 before = word.last ?? " "
@@ -25,6 +27,11 @@ enum ProseWords {
             }
         }
         return false
+    }
+
+    /// Whether a value follows a label and its colon.
+    private static func isLabelled(_ rest: Substring) -> Bool {
+        rest.first { !$0.isWhitespace }.map { $0.isNumber || "$€£¥-−.\\".contains($0) } == true
     }
 
     /// `\text`, `\mathrm` and their like: what stands in the braces are words.

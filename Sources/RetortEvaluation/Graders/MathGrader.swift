@@ -27,6 +27,11 @@ public struct MathGrader: Grader {
 
     /// Grades an answer against one reference.
     public func verdict(_ answer: String, reference: String) async -> Verdict {
+        // U+202E shows what follows it from right to left: 42 is there for a reader 24.
+        guard !answer.unicodeScalars.contains("\u{202E}") else {
+            return Verdict(
+                isCorrect: false, reason: "a mark in it turns its characters round, so that it reads otherwise")
+        }
         let extract = AnswerText.extract(answer)
         var found = await compare(extract.text, reference)
         if !found.isCorrect, let verdict = sameWords(extract.statement, reference) { found = verdict }

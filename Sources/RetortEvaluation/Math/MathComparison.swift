@@ -119,8 +119,8 @@ struct MathComparison {
         case (.degrees(let x), _): return first(of: [x, a]) { $0.expressions($1, b) }
         case (_, .degrees(let y)): return first(of: [y, b]) { $0.expressions(a, $1) }
         case (.quantity(let x, let u), .quantity(let y, let v)): return quantities(x, u, y, v)
-        case (.quantity(let x, _), _): return values(x, b)
-        case (_, .quantity(let y, _)): return values(a, y)
+        case (.quantity(let x, let unit), _): return first(of: Self.bare(x, unit)) { $0.values($1, b) }
+        case (_, .quantity(let y, let unit)): return first(of: Self.bare(y, unit)) { $0.values(a, $1) }
         default: return expressions(a, b)
         }
     }
@@ -130,6 +130,15 @@ struct MathComparison {
         let isSame = "\(value.numerator)" == digits
         return isSame
             ? .equal(base == 10 ? "equal" : "the same digits, without their base") : .different("another numeral")
+    }
+
+    /// What a quantity may be called without its unit: its number, and of money and of things counted in dozens also what it
+    /// comes to in dollars and in things. `75 cents` is 75 or 0.75, `12 dozen` 12 or 144.
+    private static func bare(_ value: MathNode, _ unit: String) -> [MathNode] {
+        guard let known = MathNames.units[unit], ["count", "money"].contains(known.kind), known.factor != 1 else {
+            return [value]
+        }
+        return [value, .product([value, .number(known.factor, places: nil)])]
     }
 
     mutating func quantities(_ x: MathNode, _ u: String, _ y: MathNode, _ v: String) -> MathOutcome {

@@ -122,6 +122,7 @@ enum MathNames {
         add("euros", 1, "euro euros EUR")
         add("money", Rational(1, 100), "cent cents")
         add("money", 1, "dollar dollars USD usd")
+        add("count", 12, "dozen dozens")
         add("share", Rational(1, 100), "percent")
         add("angle", 1, "degree degrees deg")
         return all

@@ -6,9 +6,12 @@ extension MathParser {
     func isUnit() -> Bool {
         guard let token = current, token.isSpaced, case .name(let name) = token.kind else { return false }
         guard index > 0, case .number = tokens[index - 1].kind else { return false }
-        guard MathNames.units[name] != nil || name == "in" else { return false }
+        guard MathNames.units[name] != nil || Self.symbols[name] != nil else { return false }
         return name.count > 1 || ends(at: 1) || isPartOfUnit()
     }
+
+    /// Signs of units that are variables, or words, anywhere but at the end, behind a number and a blank.
+    private static let symbols = ["in": "inch", "h": "hour", "s": "second"]
 
     /// `m` in `m/s` and in `m^2`.
     private func isPartOfUnit() -> Bool {
@@ -42,7 +45,7 @@ extension MathParser {
             {
                 words.append(text)
             } else if words.isEmpty, isNamed, case .name(let name) = token.kind {
-                words.append(name == "in" ? "inch" : name)
+                words.append(ends(at: 1) ? Self.symbols[name] ?? name : name == "in" ? "inch" : name)
             } else if !words.isEmpty, token.isMark("^"), case .number(let digit)? = peek(1)?.kind {
                 words.append("^\(digit)")
                 index += 1
@@ -71,8 +74,11 @@ extension MathParser {
 
     static func quantity(_ value: MathNode, _ words: [String]) -> MathNode {
         let text = words.joined(separator: " ").replacing(" ^", with: "^")
-        let name = text.trimmingCharacters(in: CharacterSet(charactersIn: " ./'")).lowercased()
-        if let unit = MathNames.units[name] ?? MathNames.units[name.replacing("^2", with: "")], !name.contains("^") {
+        let written = text.trimmingCharacters(in: CharacterSet(charactersIn: " ./'"))
+        let name = written.lowercased()
+        let known =
+            MathNames.units[written] ?? MathNames.units[name] ?? MathNames.units[name.replacing("^2", with: "")]
+        if let unit = known, !name.contains("^") {
             switch unit.kind {
             case "share": return .percent(value)
             case "angle": return .degrees(value)

@@ -34,6 +34,10 @@ public struct SafetensorsFile: Sendable {
         guard data.count >= 8 else {
             throw CheckpointError.truncated(file: url.path, "it has \(data.count) bytes and no header")
         }
+        guard !data.starts(with: "version https://git-lfs".utf8) else {
+            throw CheckpointError.malformed(
+                file: url.path, "it is Git LFS's pointer to the weights, which 'git lfs pull' fetches")
+        }
         let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= Self.headerLimit else {
             throw CheckpointError.malformed(file: url.path, "its header claims \(length) bytes")

@@ -128,10 +128,28 @@ indirect enum JinjaValue {
             case "\n": "\\n"
             case "\t": "\\t"
             case "\r": "\\r"
-            default: String(scalar) == quote ? "\\\(quote)" : String(scalar)
+            case _ where String(scalar) == quote: "\\\(quote)"
+            default: isPrintable(scalar) ? String(scalar) : escaped(scalar)
             }
         }
         return MarkedText(quote) + body + MarkedText(quote)
+    }
+
+    /// Python's `str.isprintable` of one character: all but controls, marks of format, what is not assigned, and blanks other
+    /// than the space.
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+        case .spaceSeparator: scalar == " "
+        default: true
+        }
+    }
+
+    /// `\x07`, `\u2028`, `\U000e0001`.
+    private static func escaped(_ scalar: Unicode.Scalar) -> String {
+        let digits = String(scalar.value, radix: 16)
+        let (mark, width) = scalar.value < 0x100 ? ("x", 2) : scalar.value < 0x10000 ? ("u", 4) : ("U", 8)
+        return "\\" + mark + String(repeating: "0", count: width - digits.count) + digits
     }
 
     static func python(_ value: Double) -> String {

@@ -65,7 +65,8 @@ struct ChatRecords: RecordReader {
         _ messages: [JSONValue], _ notes: inout RecordNotes
     ) throws(RecordRejection) -> [Dialogue.Entry] {
         var entries: [Dialogue.Entry] = []
-        for message in messages {
+        for (index, message) in messages.enumerated() {
+            if index > 0, OpenAIMessages.isRetelling(message, of: messages[index - 1]) { continue }
             let types = (message["content"]?.array ?? []).compactMap { $0["type"]?.string }
             if types.contains(where: ["tool_use", "tool_result", "thinking", "redacted_thinking"].contains) {
                 entries += try AnthropicMessages.entries(of: message, &notes)

@@ -25,6 +25,17 @@ public enum OpenAIMessages {
         return entries
     }
 
+    /// Whether a turn of smolagents only tells as a call the program of the turn before it.
+    static func isRetelling(_ message: JSONValue, of turn: JSONValue) -> Bool {
+        var unread = RecordNotes()
+        guard role(of: message) == "tool-call", role(of: turn) == "assistant",
+            let said = try? text(turn["content"], of: "a message", &unread),
+            let told = try? text(message["content"], of: "a message", &unread),
+            let program = ReplyText.program(retold: told)
+        else { return false }
+        return said.replacing("\r\n", with: "\n").contains(program.trimmingBlanks)
+    }
+
     private static func entries(
         of message: JSONValue, _ notes: inout RecordNotes
     ) throws(RecordRejection) -> [Dialogue.Entry] {
@@ -120,7 +131,7 @@ public enum OpenAIMessages {
     /// ms-swift's and smolagents' turns that hold a call alone.
     private static func calls(told content: String) throws(RecordRejection) -> Dialogue.Reply {
         let reply = try ReplyText.reply(content)
-        if !reply.calls.isEmpty { return reply }
+        if !reply.calls.isEmpty || ReplyText.program(retold: content) != nil { return reply }
         guard let call = ReplyText.call(content) else {
             throw RecordRejection("a turn that is a call holds no object with a name and arguments")
         }

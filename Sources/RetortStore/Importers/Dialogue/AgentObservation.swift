@@ -5,7 +5,7 @@ import RetortCore
 enum AgentObservation {
     /// Whether a text in the user's place is such a report.
     static func isOne(_ text: String) -> Bool {
-        text.prefixMatch(of: /\s*(?:Call id: [^\n]*\n)?(?:Observation:|Error:\n)/) != nil
+        withUnixLines(text).prefixMatch(of: /\s*(?:Call id: [^\n]*\n)?(?:Observation:|Error:\n)/) != nil
     }
 
     /// What some texts report of an action.
@@ -15,7 +15,7 @@ enum AgentObservation {
         var shown: [String] = []
         var outcome = Observation.Outcome.success
         if case .unparsable(_, let reason) = action { outcome = .parseError(reason) }
-        for part in texts.flatMap({ split($0, &isGlued) }) {
+        for part in texts.flatMap({ split(withUnixLines($0), &isGlued) }) {
             switch part {
             case .output(let text): shown.append(text)
             case .error(let message):
@@ -26,6 +26,9 @@ enum AgentObservation {
         let text = shown.filter { !$0.isEmpty }.joined(separator: "\n")
         return (Observation(text: text, outcome: outcome), isGlued)
     }
+
+    /// To Swift, and so to the expressions here, a line end of Windows is one character and no line feed.
+    private static func withUnixLines(_ text: String) -> String { text.replacing("\r\n", with: "\n") }
 
     private enum Part {
         case output(String)
@@ -56,7 +59,7 @@ enum AgentObservation {
 
     /// What was printed, and the last value when there is one.
     static func output(_ text: Substring) -> String {
-        var printed = text
+        var printed = withUnixLines(String(text))[...]
         if let mark = printed.prefixMatch(of: /Execution logs:\n?/) { printed = printed[mark.range.upperBound...] }
         guard let mark = printed.ranges(of: "Last output from code snippet:\n").last else {
             return printed.trimmingBlanks

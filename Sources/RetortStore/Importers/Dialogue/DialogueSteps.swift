@@ -74,7 +74,9 @@ struct DialogueSteps {
         settle()
         if steps.isEmpty, remarks.isEmpty {
             // smolagents' words before a task.
-            let words = text.hasPrefix("New task:\n") ? String(text.dropFirst("New task:\n".count)) : text
+            let words =
+                ["New task:\n", "New task:\r\n"].first(where: text.hasPrefix)
+                .map { String(text.dropFirst($0.count)) } ?? text
             question += (question.isEmpty ? "" : "\n\n") + words
         } else {
             remarks.append(text)
@@ -189,6 +191,9 @@ struct DialogueSteps {
             if case .answer = steps[index].action { return }
             notes.repairs.insert(Self.repeated)
             steps[index].fill(text: steps[index].observation.text + "\n" + result.text, isError: result.isError)
+        } else if result.call == nil, case .answer? = steps.last?.action {
+            // What the answer was is told once more.
+            return
         } else {
             throw RecordRejection("a result belongs to no call")
         }

@@ -32,15 +32,29 @@ enum ReplyText {
     /// A text without the calls that smolagents writes behind it. A program that is told so once more stays what the text
     /// says.
     private static func withoutRetelling(_ text: String) -> (text: String, calls: [Dialogue.Call]) {
+        let text = text.contains("Calling tools:\r\n") ? text.replacing("\r\n", with: "\n") : text
         guard let mark = text.ranges(of: "Calling tools:\n[").last,
             mark.lowerBound == text.startIndex || text[..<mark.lowerBound].hasSuffix("\n"),
             let calls = calls(retold: String(text[mark.lowerBound...].dropFirst("Calling tools:\n".count)))
         else { return (text, []) }
         let words = text[..<mark.lowerBound].trimmingBlanks
-        guard !calls.isEmpty, calls.allSatisfy({ $0.name == interpreter }) else { return (words, calls) }
-        if !words.isEmpty { return (words, []) }
-        let programs = calls.compactMap { $0.arguments.string ?? $0.arguments["code"]?.string }
-        return ("<code>\n\(programs.joined(separator: "\n\n"))\n</code>", [])
+        guard let program = program(of: calls) else { return (words, calls) }
+        return words.isEmpty ? ("<code>\n\(program)\n</code>", []) : (words, [])
+    }
+
+    /// The program that a text tells as a call and beside which it says nothing.
+    static func program(retold text: String) -> String? {
+        let start = "Calling tools:\n"
+        let plain = text.replacing("\r\n", with: "\n").drop { $0.isWhitespace }
+        guard plain.hasPrefix(start), let calls = calls(retold: String(plain.dropFirst(start.count))) else {
+            return nil
+        }
+        return program(of: calls)
+    }
+
+    private static func program(of calls: [Dialogue.Call]) -> String? {
+        guard !calls.isEmpty, calls.allSatisfy({ $0.name == interpreter }) else { return nil }
+        return calls.compactMap { $0.arguments.string ?? $0.arguments["code"]?.string }.joined(separator: "\n\n")
     }
 
     private static func calls(retold text: String) -> [Dialogue.Call]? {

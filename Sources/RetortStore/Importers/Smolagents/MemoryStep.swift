@@ -39,6 +39,10 @@ struct MemoryStep {
     }
 
     private func program(_ calls: [Dialogue.Call]) -> String? {
+        written(calls)?.replacing("\r\n", with: "\n")
+    }
+
+    private func written(_ calls: [Dialogue.Call]) -> String? {
         if let code = step["code_action"]?.string { return code }
         guard calls.count == 1, calls[0].name == ReplyText.interpreter else { return nil }
         return calls[0].spoiltArguments ?? calls[0].arguments.string ?? calls[0].arguments["code"]?.string

@@ -1,0 +1,106 @@
+/// Values that a sentence mentions beside the one it states: what something is part of, for how long or for what it holds, and
+/// what it is not.
+extension ProseReader {
+    /// Values without those at the end that only say of what, for what or in what time the one before is: `$5 left of the
+    /// $20`, `135 meters in 5 minutes`, `$45 for 3 shirts`, `$64, of which $8 were the tip`.
+    ///
+    /// Where a sentence says of *the* 20 pages that they took 4 hours, the time is what it states.
+    func withoutScope(_ values: [ProseRun]) -> [ProseRun] {
+        var values = values
+        while values.count > 1, let last = values.last, !last.isResult, isScope(last, behind: values[values.count - 2])
+        {
+            values.removeLast()
+        }
+        return values
+    }
+
+    private func isScope(_ run: ProseRun, behind other: ProseRun) -> Bool {
+        // A share such as `18 out of 20` spans its whole.
+        guard other.range.upperBound < run.range.lowerBound else { return false }
+        let gap = other.range.upperBound..<run.range.lowerBound
+        let words = gap.map { runs.piece($0)?.word ?? runs.piece($0)?.text ?? "" }
+        if zip(words, words.dropFirst()).contains(where: { $0 == "of" && $1 == "which" }) { return true }
+        guard !concludes(from: gap.lowerBound, to: gap.upperBound), !other.text.contains("%") else { return false }
+        let spoken = words.filter { word in !word.isEmpty && !"$€£¥".contains(word) }
+        if isPurpose(spoken, of: run, behind: other) { return true }
+        let unit = runs.piece(run.range.upperBound)?.word.flatMap { MathNames.units[$0] }
+        let isTime = unit?.kind == "time" || unit?.kind == "months"
+        // `5 cars came in the first 15 minutes`
+        if isTime, spoken.count <= 12, let place = spoken.last, ["first", "last", "next", "past"].contains(place),
+            spoken.dropLast().last == "the"
+        {
+            return hasNoun(other)
+        }
+        guard let preposition = spoken.last, spoken.count <= 6 else { return false }
+        if ["the", "his", "her", "their", "its", "these", "those", "our", "my", "your"].contains(preposition) {
+            // A share of a whole that is known, `5 of the 20`, and no sum of it: `a total of the 20`.
+            return spoken.count > 1 && spoken[spoken.count - 2] == "of" && spoken.count <= 4
+        }
+        guard !isDefinite(other) else { return false }
+        if ["in", "within", "after", "during", "over"].contains(preposition) { return isTime && hasNoun(other) }
+        guard preposition == "for" else { return false }
+        return isTime ? hasNoun(other) : runs.piece(run.range.upperBound)?.kind == .word && isPrice(other)
+    }
+
+    /// `15 hours to clean 45 rooms`, of what is needed or taken: the rooms are what for.
+    private func isPurpose(_ spoken: [String], of run: ProseRun, behind other: ProseRun) -> Bool {
+        guard let verb = spoken.last, spoken.count <= 12, spoken.dropLast().last == "to", !isDefinite(other),
+            !ProseWords.prepositions.contains(verb), !["the", "a", "an"].contains(verb), MathNames.units[verb] == nil
+        else { return false }
+        var index = run.range.lowerBound - 1
+        while let piece = runs.piece(index), piece.kind != .end {
+            if let word = piece.word, Self.needs.contains(word) { return true }
+            index -= 1
+        }
+        return false
+    }
+
+    private static let needs: Set<String> = [
+        "need", "needs", "needed", "take", "takes", "took", "taken", "require", "requires", "required", "must",
+    ]
+
+    /// The number in words that a sentence states when its only other value says what for: `Three trucks are needed to move 80
+    /// stones`.
+    func needed(_ values: [ProseRun], for last: ProseRun) -> ProseRun? {
+        guard let first = values.first, first.isNumeral, first.range.upperBound < last.range.lowerBound else {
+            return nil
+        }
+        let words = (first.range.upperBound..<last.range.lowerBound).map { runs.piece($0)?.word ?? "" }
+        return isPurpose(words.filter { !$0.isEmpty }, of: last, behind: first) ? first : nil
+    }
+
+    /// Whether a value counts or measures something that is named behind it.
+    private func hasNoun(_ run: ProseRun) -> Bool {
+        guard let next = runs.piece(run.range.upperBound) else { return false }
+        return isPrice(run)
+            || next.kind == .word && !ProseWords.prepositions.contains(next.text.lowercased()) && next.word != "and"
+    }
+
+    private func isPrice(_ run: ProseRun) -> Bool {
+        run.range.contains { runs.piece($0)?.kind == .currency }
+            || ["dollars", "euros", "cents", "dollar"].contains(runs.piece(run.range.upperBound)?.word ?? "")
+    }
+
+    /// `the 20 pages`, `all 12 rooms`: known before, and not what the sentence tells.
+    private func isDefinite(_ run: ProseRun) -> Bool {
+        var index = run.range.lowerBound - 1
+        while runs.piece(index)?.kind == .currency { index -= 1 }
+        guard let before = runs.piece(index)?.word else { return false }
+        return [
+            "the", "all", "these", "those", "his", "her", "their", "its", "our", "my", "remaining", "other", "first",
+            "last", "next", "every", "each", "both", "another", "of",
+        ].contains(before)
+    }
+}
+
+extension ProseRuns {
+    /// Whether a sentence says of a value that it is not the one: `not 6`, `isn't 6`, `instead of the 10`, `rather than 10`.
+    func isDenied(_ run: ProseRun) -> Bool {
+        var index = run.range.lowerBound - 1
+        while let before = piece(index), before.kind == .currency || ["the", "a"].contains(before.word) { index -= 1 }
+        guard let word = piece(index)?.word else { return false }
+        if word == "not" || word.hasSuffix("n't") { return true }
+        let before = piece(index - 1)?.word
+        return word == "of" && before == "instead" || word == "than" && before == "rather"
+    }
+}
