@@ -21,9 +21,9 @@ struct TrainingKernelsTests {
     static let shapes = [[3, 64], [7, 37], [2, 5, 17], [1, 1], [130, 576]]
 
     /// Dropout, and in what products are made.
-    static let forms = [0, 0.3].flatMap { dropout in
-        [Tensor.Products.own, .float32, .blocks].map { (dropout: dropout, products: $0) }
-    }
+    static let forms: [(dropout: Double, products: Tensor.Products)] = [
+        (0, .own), (0, .float32), (0, .blocks), (0.3, .own), (0.3, .float32), (0.3, .blocks),
+    ]
 
     /// An input of what is compared, and whether it learns.
     typealias Computation = ([Tensor]) throws -> [Tensor]
