@@ -26,7 +26,7 @@ def evaluate(weights, scratch):
     recipe = scratch / "recipe.yaml"
     recipe.write_text(f"""name: bench
 seed: 7
-world: {{seed: 1, people: 400, passages: 2, train: {{factual: 1, math: 1}}}}
+domain: {{world: {{seed: 1, people: 400, passages: 2, train: {{factual: 1, math: 1}}}}}}
 students: [{{name: student, base: {students.checkpoint(MODEL)}}}]
 evaluation: {{systems: [agent-prompt], tasks: 16, maxSteps: 3, maxTokens: 128, concurrency: 64, weights: {weights}}}
 """)

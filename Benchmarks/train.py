@@ -59,9 +59,14 @@ def flops(config, record):
 
 
 def retort(model, scratch):
-    source = (
-        f"recorded: {{trajectories: {TORA}, train: {COUNT}}}" if TORA.exists()
-        else f"world: {{seed: 1, people: 400, passages: 2, train: {{factual: {COUNT // 2}, math: {COUNT - COUNT // 2}}}}}")
+    if TORA.exists():
+        # A test split is asked for, and not read by a training.
+        test = scratch / "test.json"
+        test.write_text('[{"question": "What is 2 + 4?", "answer": "6"}]')
+        source = (f"domain: {{tasks: {{test: {{out: {{file: {test}}}}}}}, grader: math, form: code}}\n"
+                  f"teacher: {{trajectories: {TORA}, format: tora, train: {COUNT}}}")
+    else:
+        source = f"domain: {{world: {{seed: 1, people: 400, passages: 2, train: {{factual: {COUNT // 2}, math: {COUNT - COUNT // 2}}}}}}}"
     recipe = scratch / "recipe.yaml"
     recipe.write_text(f"""name: bench
 seed: 7

@@ -54,7 +54,7 @@ INLINE void add_pairs(__m512i (&sums)[Rows][Blocks], const int16_t *x, int64_t s
         __builtin_memcpy(&both, x + r * stride, sizeof both);
         const __m512i inputs = _mm512_set1_epi32(both);
 #pragma clang loop unroll(full)
-        for (int b = 0; b < Blocks; ++b) sums[r][b] = _mm512_dpwssd_epi32(sums[r][b], weights[b], inputs);
+        for (int b = 0; b < Blocks; ++b) sums[r][b] = lanes::add_pairs(sums[r][b], weights[b], inputs);
     }
 }
 

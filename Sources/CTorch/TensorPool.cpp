@@ -20,6 +20,10 @@ constexpr size_t large_page = size_t{2} << 20;
 // Smaller tensors are left to the allocator of the program.
 constexpr size_t smallest = size_t{256} << 10;
 
+// What may lie idle beyond the most that was in use: what a layer computes and drops while what is in use still grows. Without it every
+// new tensor would send such memory back, to be cleared by the system the next time.
+constexpr size_t slack = size_t{128} << 20;
+
 // The next of eight sizes to a doubling.
 size_t rounded(size_t bytes) {
     size_t step = smallest / 8;
@@ -102,14 +106,14 @@ private:
         std::lock_guard lock(mutex);
         if (keepers == 0) return nullptr;
         // A quarter larger does as well, and twice as large rather than that others go back for it.
-        const bool is_full = used + resting + size > most;
+        const bool is_full = used + resting + size > most + slack;
         if (auto found = by_size.lower_bound(size);
             found != by_size.end() && found->first <= (is_full ? 2 * size : size + size / 4)) {
             const Block block = *found->second;
             remove(found);
             return count_in(block);
         }
-        while (!idle.empty() && used + resting + size > most) drop_oldest();
+        while (!idle.empty() && used + resting + size > most + slack) drop_oldest();
         void *memory = map(size);
         while (!memory && !idle.empty()) {
             drop_oldest();

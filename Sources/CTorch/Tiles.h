@@ -66,7 +66,7 @@ struct Bytes {
     INLINE static Sum add(Sum sum, const Values &weights, const Input *x) {
         int32_t both;
         __builtin_memcpy(&both, x, sizeof both);
-        return _mm512_dpwssd_epi32(sum, weights.pairs, _mm512_set1_epi32(both));
+        return add_pairs(sum, weights.pairs, _mm512_set1_epi32(both));
     }
     INLINE static __m512 floats(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 };

@@ -42,8 +42,11 @@ struct Adapted {
 // Several of one x `[…, in]`. Nothing but x and the adapters learns: nullopt where a weight or bias does.
 std::optional<std::vector<at::Tensor>> adapted(const at::Tensor &x, const std::vector<Adapted> &projections);
 
-// In which type the products of bfloat16 are computed: 1 float32, 0 their own, -1 what is faster on this CPU. For tests.
-void choose_products(int floats);
+// In what the products of bfloat16 are computed: their own type, float32, or block floating point (`BlockFloat.h`).
+enum Products { own = 0, floats = 1, blocks = 2 };
+
+// Chooses it, for tests; -1 leaves it to what is faster on this CPU.
+void choose_products(int products);
 
 // Called now and then in the course of `backward`; once it is true, that ends with an error.
 using Interruption = bool (*)();

@@ -1,6 +1,6 @@
 #include "TreeAttention.h"
 
-#include "Lanes.h"
+#include "PairTiles.h"
 #include "Threads.h"
 #include "TrainingLoopTable.h"
 
@@ -18,6 +18,7 @@
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using bf16 = c10::BFloat16;
+using pair_tiles::Left, pair_tiles::product;
 
 namespace {
 
@@ -94,59 +95,6 @@ inline __mmask16 seeing(const Block &block, int64_t vector, int64_t key, int64_t
 inline bool all_see(const Block &block, int64_t place, int64_t count, int64_t window) {
     return place + count - 1 <= block.place && block.count % 16 == 0 &&
            (window == 0 || place > block.place + block.count - 1 - window);
-}
-
-// c `[rows, 16 · V]` = or += a · b in float32, where numbers come in pairs along the axis that is summed over: a's pair `p` of row
-// `i` stands at `a[i · row + p · pair]`, b's of column `j` at `b[p · width + j]`.
-struct Left {
-    const uint32_t *pairs;
-    int64_t row, pair;
-};
-
-template <int R, int V>
-INLINE void tile(Left a, const uint32_t *b, int64_t width, int64_t pairs, float *c, int64_t line, bool adds) {
-    __m512 sums[R][V];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < R; ++i)
-#pragma clang loop unroll(full)
-        for (int j = 0; j < V; ++j) sums[i][j] = adds ? _mm512_loadu_ps(c + i * line + 16 * j) : _mm512_setzero_ps();
-    for (int64_t p = 0; p < pairs; ++p) {
-        __m512bh columns[V];
-#pragma clang loop unroll(full)
-        for (int j = 0; j < V; ++j) columns[j] = (__m512bh)_mm512_loadu_si512(b + p * width + 16 * j);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < R; ++i) {
-            const __m512bh both = (__m512bh)_mm512_set1_epi32(static_cast<int>(a.pairs[i * a.row + p * a.pair]));
-#pragma clang loop unroll(full)
-            for (int j = 0; j < V; ++j) sums[i][j] = _mm512_dpbf16_ps(sums[i][j], both, columns[j]);
-        }
-    }
-#pragma clang loop unroll(full)
-    for (int i = 0; i < R; ++i)
-#pragma clang loop unroll(full)
-        for (int j = 0; j < V; ++j) _mm512_storeu_ps(c + i * line + 16 * j, sums[i][j]);
-}
-
-template <int V>
-AVX512 void lines(int64_t rows, Left a, const uint32_t *b, int64_t width, int64_t pairs, float *c, int64_t line, bool adds) {
-    for (; rows >= 6; rows -= 6, a.pairs += 6 * a.row, c += 6 * line) tile<6, V>(a, b, width, pairs, c, line, adds);
-    switch (rows) {
-        case 5: return tile<5, V>(a, b, width, pairs, c, line, adds);
-        case 4: return tile<4, V>(a, b, width, pairs, c, line, adds);
-        case 3: return tile<3, V>(a, b, width, pairs, c, line, adds);
-        case 2: return tile<2, V>(a, b, width, pairs, c, line, adds);
-        case 1: return tile<1, V>(a, b, width, pairs, c, line, adds);
-        default: return;
-    }
-}
-
-// The same for any number of registers of columns.
-AVX512 void product(int64_t rows, int64_t vectors, Left a, const uint32_t *b, int64_t width, int64_t pairs, float *c, int64_t line,
-                    bool adds) {
-    for (; vectors >= 4; vectors -= 4, b += 64, c += 64) lines<4>(rows, a, b, width, pairs, c, line, adds);
-    if (vectors == 3) lines<3>(rows, a, b, width, pairs, c, line, adds);
-    if (vectors == 2) lines<2>(rows, a, b, width, pairs, c, line, adds);
-    if (vectors == 1) lines<1>(rows, a, b, width, pairs, c, line, adds);
 }
 
 // Rows of a head that stand `stride` elements apart.

@@ -4,7 +4,7 @@ import CTorch
 ///
 /// Left to itself the system gets it back after every step, and gives it again page by page, zeroed: two fifths of a training
 /// step. Within `kept`, freed memory serves the next tensors, on large pages. What is held, in use and idle, is never more than what
-/// was in use at once within `kept`, in blocks that are up to a quarter larger than their tensors, or twice where the alternative is
+/// was in use at once within `kept` and 128 MiB, in blocks that are up to a quarter larger than their tensors, or twice where the alternative is
 /// to give others back; at the end all of it goes back.
 public enum ComputeMemory {
     /// Keeps memory while `body` runs. Calls may be nested and overlap, on any threads; the last one to end gives it back.

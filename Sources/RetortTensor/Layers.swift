@@ -108,10 +108,17 @@ extension Tensor {
     /// Lets training's kernels take the path that every CPU has, on all threads: for tests of it.
     package static func usePortableKernels(_ areUsed: Bool) { ct_use_portable_training(areUsed) }
 
-    /// In which precision adapted projections of bfloat16 are multiplied: float32 or their own, or by nil what is faster on this CPU.
-    /// For tests of both.
-    package static func multiplyAdapted(inFloats: Bool?) {
-        ct_choose_training_products(inFloats.map { $0 ? 1 : 0 } ?? -1)
+    /// In what adapted projections of bfloat16 are multiplied: their own precision, float32, or blocks of whole numbers that share a
+    /// scale (which serve only where the CPU has the instructions).
+    package enum Products: Int32, Sendable {
+        case own = 0
+        case float32 = 1
+        case blocks = 2
+    }
+
+    /// Chooses how adapted projections are multiplied, for tests; nil takes what is faster on this CPU.
+    package static func multiplyAdapted(in products: Products?) {
+        ct_choose_training_products(products?.rawValue ?? -1)
     }
 
     /// Zeroes elements with a probability and scales the others to keep the mean; the same ones for the same seed.

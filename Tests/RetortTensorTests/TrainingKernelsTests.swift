@@ -20,6 +20,11 @@ struct TrainingKernelsTests {
     /// Rows and their width: whole registers, ragged ends, less than a register, one.
     static let shapes = [[3, 64], [7, 37], [2, 5, 17], [1, 1], [130, 576]]
 
+    /// Dropout, and in what products are made.
+    static let forms: [(dropout: Double, products: Tensor.Products)] = [
+        (0, .own), (0, .float32), (0, .blocks), (0.3, .own), (0.3, .float32), (0.3, .blocks),
+    ]
+
     /// An input of what is compared, and whether it learns.
     typealias Computation = ([Tensor]) throws -> [Tensor]
 
@@ -203,15 +208,15 @@ struct TrainingKernelsTests {
     }
 
     @Test(
-        "projections with adapters, with dropout and bias and without, products in float32 and in their own precision",
-        arguments: ways, [(0, true), (0, false), (0.3, true), (0.3, false)])
-    func adapted(way: Way, form: (dropout: Double, inFloats: Bool)) throws {
+        "projections with adapters, with dropout and bias and without, products in float32, in their own precision and in blocks",
+        arguments: ways, Self.forms)
+    func adapted(way: Way, form: (dropout: Double, products: Tensor.Products)) throws {
         let dropout = form.dropout
-        Tensor.multiplyAdapted(inFloats: form.inFloats)
-        defer { Tensor.multiplyAdapted(inFloats: nil) }
+        Tensor.multiplyAdapted(in: form.products)
+        defer { Tensor.multiplyAdapted(in: nil) }
         let (rows, width, rank) = (37, 24, 5)
-        // The first one is multiplied in several blocks.
-        let outputs = [4099, 8, 33]
+        // The first one is multiplied in several parts.
+        let outputs = [8209, 8, 33]
         var inputs = [try Tensor.normal([1, rows, width], deviation: 1, seed: 1)]
         for (number, out) in outputs.enumerated() {
             inputs.append(try Tensor.normal([rank, width], deviation: 0.3, seed: UInt64(10 + number)))
@@ -246,22 +251,81 @@ struct TrainingKernelsTests {
     }
 }
 
+/// Products in blocks of whole numbers beside those in float32; where this CPU has no such kernel both are the same.
+@Suite("Block floating point", .serialized)
+struct BlockFloatTests {
+    /// The product of x `[rows, inputs]` and a weight, and the gradient of x under `above`.
+    private func product(_ x: [Float], rows: Int, weight: Tensor, above: Tensor, _ products: Tensor.Products) throws
+        -> (
+            output: [Float], gradient: [Float]
+        )
+    {
+        Tensor.multiplyAdapted(in: products)
+        defer { Tensor.multiplyAdapted(in: nil) }
+        let leaf = try Tensor(x).reshaped([rows, x.count / rows]).to(.bfloat16).detached().requireGradient()
+        let output = try leaf.adapted([AdaptedProjection(weight: weight, bias: nil, adapter: nil)])[0]
+        try output.backward(above)
+        return (try output.detached().floats(), try leaf.gradient()?.floats() ?? [])
+    }
+
+    /// How far numbers are from others, as a part of the others' size.
+    private func distance(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Float {
+        let errors = zip(a, b).map { ($0 - $1) * ($0 - $1) }.reduce(0, +)
+        return (errors / max(b.map { $0 * $0 }.reduce(0, +), 1e-30)).squareRoot()
+    }
+
+    @Test(
+        "every row is as near to float32's as bfloat16 rounds, whatever its size",
+        arguments: [(1, 1, 1), (5, 63, 65), (50, 130, 64), (97, 64, 200), (200, 192, 70)])
+    func rows(rows: Int, inputs: Int, outputs: Int) throws {
+        // Rows of sizes from 2⁻²⁰ to 2²⁰, and one of zeros.
+        var x = try Tensor.normal([rows, inputs], deviation: 1, seed: 1).floats()
+        for place in x.indices {
+            let row = place / inputs
+            x[place] *= row % 5 == 3 ? 0 : Float(sign: .plus, exponent: row % 41 - 20, significand: 1)
+        }
+        let weight = try Tensor.normal([outputs, inputs], deviation: 0.1, seed: 2).to(.bfloat16)
+        let above = try Tensor.normal([rows, outputs], deviation: 1e-4, seed: 3).to(.bfloat16)
+        let blocks = try product(x, rows: rows, weight: weight, above: above, .blocks)
+        let floats = try product(x, rows: rows, weight: weight, above: above, .float32)
+        for row in 0..<rows {
+            let (out, width) = (row * outputs..<(row + 1) * outputs, row * inputs..<(row + 1) * inputs)
+            #expect(distance(blocks.output[out], floats.output[out]) < 0.006, "row \(row)")
+            #expect(distance(blocks.gradient[width], floats.gradient[width]) < 0.006, "gradient of row \(row)")
+        }
+    }
+
+    @Test("what is not finite spoils its own row alone", arguments: [Float.nan, .infinity, -.infinity])
+    func notFinite(value: Float) throws {
+        var x = try Tensor.normal([9, 70], deviation: 1, seed: 1).floats()
+        x[4 * 70 + 66] = value
+        let weight = try Tensor.normal([40, 70], deviation: 1, seed: 2).to(.bfloat16)
+        let above = try Tensor.normal([9, 40], deviation: 1, seed: 3).to(.bfloat16)
+        let found = try product(x, rows: 9, weight: weight, above: above, .blocks).output
+        for row in 0..<9 {
+            let values = found[row * 40..<(row + 1) * 40]
+            #expect(row == 4 ? values.allSatisfy { !$0.isFinite } : values.allSatisfy(\.isFinite), "row \(row)")
+        }
+    }
+}
+
 @Suite("Compute memory", .serialized)
 struct ComputeMemoryTests {
-    @Test("what is freed serves again, amounts to no more than was in use at once, and goes back at the end")
+    @Test("what is freed serves again, amounts to little more than was in use at once, and goes back at the end")
     func kept() async throws {
         let megabyte = 1 << 20
+        let slack = 128 * megabyte
         try ComputeMemory.kept {
-            for size in [8, 5, 8, 3, 13, 1] {
+            for size in [8, 5, 8, 3, 130, 13, 110, 1] {
                 let (a, b) = (try Tensor.zeros([size * megabyte / 4]), try Tensor.zeros([2 * megabyte / 4]))
                 #expect(a.count > b.count || size < 2)
                 let report = ComputeMemory.report
                 #expect(report.used >= (size + 2) * megabyte)
-                #expect(report.used + report.idle <= report.most)
+                #expect(report.used + report.idle <= report.most + slack)
             }
             let after = ComputeMemory.report
             #expect(after.idle > 0)
-            #expect(after.used + after.idle <= after.most)
+            #expect(after.used + after.idle <= after.most + slack)
         }
         // Trainings of other tests may keep it for a while yet.
         let end = ContinuousClock.now + .seconds(60)

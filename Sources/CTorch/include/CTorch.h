@@ -190,8 +190,9 @@ typedef bool (*ct_interruption)(void);
 void ct_set_interruption(ct_interruption _Nullable interruption);
 // Whether training's kernels take the path that every CPU has: for tests of it.
 void ct_use_portable_training(bool portable);
-// In which type training's products of bfloat16 are computed: 1 float32, 0 their own, -1 what is faster on this CPU. For tests.
-void ct_choose_training_products(int floats);
+// In what training's products of bfloat16 are computed: 0 their own type, 1 float32, 2 block floating point, -1 what is faster on this
+// CPU. For tests.
+void ct_choose_training_products(int products);
 // Memory of large tensors is kept for the next ones between these two, which may be nested; see TensorPool.h.
 void ct_keep_memory(void);
 void ct_release_memory(void);
