@@ -1,0 +1,63 @@
+import Foundation
+import RetortCore
+import RetortDomains
+import RetortStore
+import Testing
+
+@testable import RetortRecipes
+
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+/// The examples as they are committed, cut short: every part works, and little is learned.
+@Suite("Examples", .serialized, .timeLimit(.minutes(10)))
+struct ExampleTests {
+    private static let names = ["shop-support", "sql-analyst", "wiki-search", "word-problems"]
+
+    @Test("a domain is ready to be run", arguments: names)
+    func check(name: String) async throws {
+        let index = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: index) }
+        let domain = try await FolderDomain(
+            DomainPlan(root.appendingPathComponent("examples/\(name)")), keepingIndexIn: index, requiring: .restricted)
+        let check = try await DomainCheck(domain)
+        await domain.close()
+        #expect(check.findings.filter { !$0.holds }.isEmpty)
+        #expect(check.findings.count > 2)
+    }
+
+    @Test("its recipe runs from the teacher's trajectories to the report", arguments: names)
+    func run(name: String) async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        // A copy whose teacher has worked on six tasks only.
+        let example = folder.appendingPathComponent("example")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(at: root.appendingPathComponent("examples/\(name)"), to: example)
+        let trajectories = example.appendingPathComponent("trajectories.jsonl")
+        let lines = try String(contentsOf: trajectories, encoding: .utf8).split(separator: "\n").prefix(6)
+        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: trajectories)
+        let file = example.appendingPathComponent("recipe.yaml")
+        var text = try String(contentsOf: file, encoding: .utf8)
+        for (long, short) in [
+            (/seedlings\/3m/, "\(root.path)/seedlings/1m"), (/epochs: [0-9]+/, "epochs: 1"),
+            (/maxSteps: [0-9]+/, "maxSteps: 2"),
+            (/\ \ tasks: [0-9]+/, "  tasks: 2"), (/maxTokens: 160/, "maxTokens: 48"),
+        ] as [(Regex<Substring>, String)] {
+            #expect(text.contains(long))
+            text.replace(long, with: short)
+        }
+        let run = try await RecipeRun(
+            try Recipe(yaml: text, file: file.path), folder: folder.appendingPathComponent("run"))
+        let outcome = try #require(try await run.run(until: .evaluate))
+        #expect(outcome.table.contains("3m") || outcome.table.contains("1.0M"))
+        let store = try TrajectoryStore(folder.appendingPathComponent("run/trajectories.sqlite"))
+        let style = name == "shop-support" ? "tool-agent" : "agent"
+        var taught = 0
+        for try await entry in store.trajectories(in: "teach/\(style)") where entry.verdict?.isCorrect == true {
+            taught += 1
+        }
+        #expect(taught == 6)
+        #expect(FileManager.default.fileExists(atPath: folder.appendingPathComponent("run/report.html").path))
+    }
+}
