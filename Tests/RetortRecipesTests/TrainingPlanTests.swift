@@ -91,7 +91,7 @@ struct TrainingPlanTests {
                           - {name: planner, from: global, roles: [planner], training: {lora: {}}}
                           - {name: caller, from: global, roles: [caller], training: {epochs: bySize, learningRate: auto}}
                           - {name: summarizer, roles: [summarizer], training: {learningRate: bySize}}
-                evaluation: {searches: [greedy]}
+                    evaluation: {searches: [greedy]}
                     """, file: "r.yaml"
             ).curricula?[0].stages.map(\.plan) ?? []
         #expect(stages[0].open == nil && stages[0].configuration.learningRate == 5e-5)
