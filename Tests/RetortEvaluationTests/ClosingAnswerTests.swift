@@ -114,7 +114,7 @@ struct ClosingAnswerTests {
             Case("He reads the 120 pages in 5 hours.", "5"), Case("It will be full after 8 minutes.", "8"),
             Case("All 12 rooms are painted in 5 hours.", "5"), Case("He runs 3 miles, so he needs 27 minutes.", "27"),
             Case("He needs not 5 but 6.", "6"), Case("It would take 15 hours to clean 45 rooms.", "15"),
-            Case("Ann needed 132 grams of flour to bake 16 buns.", "132"),
+            Case("Ann needed 132 grams of flour to make 16 buns.", "132"),
             Case("Five trucks are needed to move 80 stones.", "5"), Case("He managed to sell 12 of them.", "12"),
             Case("7 cars went through the gate in the first 15 minutes.", "7"),
             Case("She uses the 12 apples to make 3 pies.", "3"), Case("He needs to find 12 more.", "12"),

@@ -45,7 +45,8 @@ extension ProseReader {
     /// `15 hours to clean 45 rooms`, of what is needed or taken: the rooms are what for.
     private func isPurpose(_ spoken: [String], of run: ProseRun, behind other: ProseRun) -> Bool {
         guard let verb = spoken.last, spoken.count <= 12, spoken.dropLast().last == "to", !isDefinite(other),
-            !ProseWords.prepositions.contains(verb), !["the", "a", "an"].contains(verb), MathNames.units[verb] == nil
+            verb == "make" || !ProseWords.prepositions.contains(verb), !["the", "a", "an"].contains(verb),
+            MathNames.units[verb] == nil
         else { return false }
         var index = run.range.lowerBound - 1
         while let piece = runs.piece(index), piece.kind != .end {
