@@ -43,8 +43,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortDomains",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortEvaluation",
-            .product(name: "Yams", package: "Yams"),
-        ], []
+            "RetortMCP", .product(name: "Yams", package: "Yams"),
+        ], [.copy("Resources/host")]
     ),
     (
         "RetortWorld",
@@ -71,6 +71,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 let testDependencies: [String: [Target.Dependency]] = [
     "RetortServer": ["RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
     "RetortMCP": ["RetortProcesses", http, nio],
+    "RetortDomains": ["RetortProcesses"],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
 ]
@@ -110,7 +111,8 @@ let package = Package(
                     "RetortDomains",
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", lifecycle, log,
-                    "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "RetortTraining", "RetortMCP", "RetortProcesses",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],

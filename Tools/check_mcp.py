@@ -119,6 +119,9 @@ def real_servers(bin, scratch):
     try:
         port = re.search(r"port (\d+)", web.stdout.readline())[1]
         fetch = [bin / "mcp-server-fetch", "--ignore-robots-txt"]
+        # Newer ones fetch nothing from this machine unless they are told that they may.
+        if "--allow-private-ips" in subprocess.run([fetch[0], "--help"], capture_output=True, text=True).stdout:
+            fetch.append("--allow-private-ips")
         every(fetch, {"fetch": [({"url": f"http://127.0.0.1:{port}/page.html"}, "retorts")]})
     finally:
         web.kill()

@@ -30,7 +30,7 @@ struct TrainRolesStage: Stage {
     func inputs() async throws -> [StageInput] {
         var inputs = try context.common() + context.training(stage.plan, from: student.base)
         inputs += zip(stage.roles, views).map { .view("prompt of the \($0.rawValue)", $1) }
-        inputs.append(try .setting("tasks", stage.tasks))
+        inputs += try [.setting("tasks", stage.tasks)] + context.shown()
         // Shares are of the tasks as they were made.
         return inputs + (try context.trainingTasks())
     }
