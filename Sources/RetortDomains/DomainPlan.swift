@@ -329,6 +329,9 @@ extension GraderPlan {
             return
         }
         self.init(kind)
+        if kind == .judge {
+            reader.refuse("grader", "the grader 'judge' needs a 'rubric': {kind: judge, rubric: …}")
+        }
     }
 
     init(reading reader: YAMLReader) {

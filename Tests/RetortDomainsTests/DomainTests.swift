@@ -144,7 +144,7 @@ struct DomainTests {
         let folder = try DomainFolder(DomainFolder.shop())
         defer { folder.remove() }
         let domain = try await folder.open()
-        let grader = try #require(domain.grader(symbolic: nil))
+        let grader = try #require(domain.grader(symbolic: nil, judge: nil))
         func trajectory(_ answer: JSONValue, _ state: JSONValue) -> Trajectory {
             var trajectory = Trajectory(task: domain.tests[0], provenance: Provenance(policy: "p", model: "m"))
             trajectory.end(.answered(answer))
