@@ -43,7 +43,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortDomains",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortEvaluation",
-            "RetortMCP", .product(name: "Yams", package: "Yams"),
+            "RetortMCP", "RetortProcesses", .product(name: "Yams", package: "Yams"),
         ], [.copy("Resources/host")]
     ),
     (

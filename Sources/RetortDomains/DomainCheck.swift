@@ -122,7 +122,9 @@ public struct DomainCheck: Sendable {
         guard let task = (domain.train + domain.tests).first, domain.interpreter != nil || !domain.hosts.isEmpty
         else { return }
         do {
-            let session = try await domain.session(for: task, form: domain.interpreter == nil ? .json : .code, tools: domain.hostTools) {
+            let session = try await domain.session(
+                for: task, form: domain.interpreter == nil ? .json : .code, tools: domain.hostTools
+            ) {
                 throw DomainError.cannotStart("Python", reason: "there is none")
             }
             let state = try await session.state()

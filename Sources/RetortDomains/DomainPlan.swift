@@ -295,9 +295,8 @@ extension [String: ToolSpecification.Effect] {
             return .external
         }
         guard reader.has("effect") else { return }
-        if let one = reader.either("effect", text: effect, mapping: { _ in nil as ToolSpecification.Effect? }), let one
-        {
-            self["*"] = one
+        if let one = reader.textIfAny("effect") {
+            self["*"] = effect(one)
         } else {
             for (name, value) in reader.named("effect", text: effect, mapping: { _ in .external }) {
                 self[name] = value

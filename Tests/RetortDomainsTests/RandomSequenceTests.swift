@@ -20,7 +20,8 @@ struct RandomSequenceTests {
         let arguments: JSONValue
     }
 
-    @Test("after attempts, discards, forks and commits, the winner's branch alone is left, as a plain interpreter has it")
+    @Test(
+        "after attempts, discards, forks and commits, the winner's branch alone is left, as a plain interpreter has it")
     func sequences() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-random-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -120,7 +120,8 @@ struct DomainGradingTests {
     @Test("other graders are stored beside, reported, and asked again where they broke")
     func also() async throws {
         try await withJudge { endpoint, asked in
-            let keys = "tools: [{python: tools.py}], also: [overlap, python, {kind: judge, rubric: The reply is polite.}]"
+            let keys =
+                "tools: [{python: tools.py}], also: [overlap, python, {kind: judge, rubric: The reply is polite.}]"
             let run = try await RecipeRun(
                 recipe(keys, judge: plan(endpoint)), folder: folder.appendingPathComponent("run"))
             let (context, store) = (run.context, run.context.store)

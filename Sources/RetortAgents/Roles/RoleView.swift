@@ -38,7 +38,8 @@ public struct RoleView: View {
     ///   - tools: of tasks that come with none of their own.
     ///   - observationLimit: in characters; what is longer ends with a mark that says how many are left out.
     public init(
-        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json, observationLimit: Int = usualObservationLimit,
+        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json,
+        observationLimit: Int = usualObservationLimit,
         tools: [ToolDocument] = [], guidance: String? = nil
     ) {
         self.tools = tools

@@ -65,7 +65,9 @@ public struct GraderPlan: Codable, Sendable, Hashable {
         if let threshold { parts.append("threshold \(threshold)") }
         if let tolerance { parts.append("tolerance \(tolerance)") }
         if ordered == true { parts.append("ordered") }
-        if let rubric { parts.append(rubric.split(whereSeparator: \.isWhitespace).joined(separator: " ").shown(upTo: 40)) }
+        if let rubric {
+            parts.append(rubric.split(whereSeparator: \.isWhitespace).joined(separator: " ").shown(upTo: 40))
+        }
         return kind.rawValue + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")
     }
 

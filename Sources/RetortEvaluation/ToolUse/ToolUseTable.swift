@@ -20,7 +20,8 @@ public enum ToolUseTable {
             lines += scaled.map { "| \($0.joined(separator: " | ")) |" }
         }
         let others = [
-            OtherGrades.table(summary.also ?? []), PartialStage.table(summary.partial ?? []), ModelPrecision.table(summary.models ?? []),
+            OtherGrades.table(summary.also ?? []), PartialStage.table(summary.partial ?? []),
+            ModelPrecision.table(summary.models ?? []),
         ]
         return ([lines.joined(separator: "\n") + "\n"] + others.map(\.markdown).filter { !$0.isEmpty })
             .joined(separator: "\n")

@@ -41,6 +41,7 @@ struct RoleTeam {
         }
         return RolePolicy(
             name: name, planner: planner, caller: caller, summarizer: summarizer, callForm: callForm,
-            observationLimit: observationLimit, tools: tools, guidance: guidance, constraint: constraint, maximumTokens: maximumTokens)
+            observationLimit: observationLimit, tools: tools, guidance: guidance, constraint: constraint,
+            maximumTokens: maximumTokens)
     }
 }

@@ -40,7 +40,8 @@ public struct JudgePlan: Codable, Sendable, Hashable {
         decides = reader.flag("decides", default: decides)
         guard hasRubrics else { return }
         for key in ["matches", "decides"] where reader.has(key) {
-            reader.refuse(key, "'\(key)' is for a judge of factual answers; the domain has this one judge by its rubrics")
+            reader.refuse(
+                key, "'\(key)' is for a judge of factual answers; the domain has this one judge by its rubrics")
         }
     }
 }

@@ -102,7 +102,8 @@ struct EvaluateStage: Stage {
             case .json:
                 ToolAgent(
                     name: system.rawValue, model: RoleModel(model), instructions: instructions,
-                    observationLimit: context.observationLimit, tools: source.toolDocuments, guidance: source.domain.guidance, maximumTokens: plan.maximumTokens)
+                    observationLimit: context.observationLimit, tools: source.toolDocuments,
+                    guidance: source.domain.guidance, maximumTokens: plan.maximumTokens)
             }
         return Rollout(
             policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed,

@@ -179,7 +179,8 @@ struct TeachStage: Stage {
         case .toolAgent:
             return ToolAgent(
                 name: "tool-agent", model: RoleModel(model), instructions: asking.instructions,
-                observationLimit: context.observationLimit, tools: source.toolDocuments, guidance: guidance, maximumTokens: asking.maximumTokens)
+                observationLimit: context.observationLimit, tools: source.toolDocuments, guidance: guidance,
+                maximumTokens: asking.maximumTokens)
         case .agent, .agentWithFirstThought:
             let view = context.view(style, instructions: asking.instructions)
             let agent = CodeAgent(model: model, view: view, maximumTokens: asking.maximumTokens)
