@@ -7,13 +7,13 @@ import Testing
 @testable import RetortDomains
 
 /// Random work on the shop of `examples/shop-support`: what is left in forks against a plain Python interpreter.
-@Suite("Random sequences of tools", .timeLimit(.minutes(10)))
+@Suite("Random sequences of tools", .timeLimit(.minutes(60)))
 struct RandomSequenceTests {
     private static let shop = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../examples/shop-support").standardizedFileURL
 
     /// So many sequences; RETORT_SEQUENCES asks for more.
-    private static let count = ProcessInfo.processInfo.environment["RETORT_SEQUENCES"].flatMap(Int.init) ?? 40
+    private static let count = ProcessInfo.processInfo.environment["RETORT_SEQUENCES"].flatMap(Int.init) ?? 20
 
     private struct Call {
         let name: String
