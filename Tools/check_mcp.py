@@ -122,7 +122,8 @@ def real_servers(bin, scratch):
         # Newer ones fetch nothing from this machine unless they are told that they may.
         if "--allow-private-ips" in subprocess.run([fetch[0], "--help"], capture_output=True, text=True).stdout:
             fetch.append("--allow-private-ips")
-        every(fetch, {"fetch": [({"url": f"http://127.0.0.1:{port}/page.html"}, "retorts")]})
+        # Raw: what makes a page readable asks a package registry for its parts first.
+        every(fetch, {"fetch": [({"url": f"http://127.0.0.1:{port}/page.html", "raw": True}, "retorts")]})
     finally:
         web.kill()
 
