@@ -44,8 +44,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortDomains",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortEvaluation",
-            .product(name: "Yams", package: "Yams"),
-        ], []
+            "RetortMCP", "RetortProcesses", .product(name: "Yams", package: "Yams"),
+        ], [.copy("Resources/host")]
     ),
     (
         "RetortWorld",
@@ -72,6 +72,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 let testDependencies: [String: [Target.Dependency]] = [
     "RetortServer": ["RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
     "RetortMCP": ["RetortProcesses", http, nio],
+    "RetortDomains": ["RetortProcesses"],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
     "RetortHub": ["RetortCore", crypto, hummingbird, log, nio],
@@ -113,7 +114,8 @@ let package = Package(
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub",
                     lifecycle, log,
-                    "RetortTraining", "RetortMCP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                    "RetortTraining", "RetortMCP", "RetortProcesses",
+                    .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(
                 name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],

@@ -119,7 +119,11 @@ def real_servers(bin, scratch):
     try:
         port = re.search(r"port (\d+)", web.stdout.readline())[1]
         fetch = [bin / "mcp-server-fetch", "--ignore-robots-txt"]
-        every(fetch, {"fetch": [({"url": f"http://127.0.0.1:{port}/page.html"}, "retorts")]})
+        # Newer ones fetch nothing from this machine unless they are told that they may.
+        if "--allow-private-ips" in subprocess.run([fetch[0], "--help"], capture_output=True, text=True).stdout:
+            fetch.append("--allow-private-ips")
+        # Raw: what makes a page readable asks a package registry for its parts first.
+        every(fetch, {"fetch": [({"url": f"http://127.0.0.1:{port}/page.html", "raw": True}, "retorts")]})
     finally:
         web.kill()
 

@@ -3,6 +3,9 @@ public protocol Tool: Sendable {
     /// What the model is told about it.
     var specification: ToolSpecification { get }
 
+    /// Whether a call ends in time by itself: one that waits for its turn may take longer than its caller would allow.
+    var keepsTime: Bool { get }
+
     /// Performs the call.
     /// - Parameter arguments: by parameter name, already checked against the specification.
     /// - Throws: any error; its text becomes the observation the model sees.
@@ -90,12 +93,16 @@ public enum ToolError: Error, CustomStringConvertible {
 }
 
 extension Tool {
+    /// No: whoever calls it sees to that.
+    public var keepsTime: Bool { false }
+
     /// The tool's result, or its failure when it gives none in time.
     /// - Parameters:
     ///   - arguments: already checked.
-    ///   - seconds: after which it is cancelled.
+    ///   - seconds: after which it is cancelled, unless it keeps its own time.
     /// - Throws: `ToolError.late`, and what the tool throws.
     public func call(_ arguments: [String: JSONValue], seconds: Double) async throws -> JSONValue {
+        if keepsTime { return try await call(arguments) }
         guard let result = try await withDeadline(seconds: seconds, { try await self.call(arguments) }) else {
             throw ToolError.late(tool: specification.name, seconds: seconds)
         }

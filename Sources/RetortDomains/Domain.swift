@@ -34,6 +34,8 @@ public protocol Domain: Sendable {
     var interpreter: PythonInterpreter? { get }
     /// Who teaches when a recipe names nobody.
     var teacher: (any DomainTeacher)? { get }
+    /// Characters of an observation that agents of JSON calls and of roles are shown; nil is what a view usually shows.
+    var observationLimit: Int? { get }
     /// Whether test questions are dealt so that none of them is a training question.
     var dealsTests: Bool { get }
 
@@ -47,7 +49,13 @@ public protocol Domain: Sendable {
     ) async throws -> any Environment
 
     /// What grades a run; nil leaves it to the usual graders of factual and mathematical answers.
-    func grader(symbolic: SymbolicJudge?) -> (any TrajectoryGrader)?
+    /// - Parameter judge: a model that judges by rubrics, where one was named.
+    func grader(symbolic: SymbolicJudge?, judge: RubricJudge?) -> (any TrajectoryGrader)?
+
+    /// Graders that are reported beside the one that decides, by name.
+    func otherGraders(
+        symbolic: SymbolicJudge?, judge: RubricJudge?
+    ) -> [(name: String, grader: any TrajectoryGrader)]
 
     /// What a part of it is made of, by name and content.
     func content(of part: DomainPart, digest: (URL) throws -> String) throws -> [(name: String, value: String)]
@@ -68,6 +76,8 @@ public enum DomainPart: Sendable {
     case tools
     /// What grades.
     case grading
+    /// What is reported beside.
+    case otherGrading
 }
 
 /// Who teaches in a domain by itself: a program that knows how its tasks are solved.
@@ -101,12 +111,16 @@ extension DomainTeacher {
 extension Domain {
     public var validation: [AgentTask] { [] }
     public var guidance: String? { nil }
+    public var observationLimit: Int? { nil }
     public var retriever: (any Tool)? { nil }
     public var documents: URL? { nil }
     public var interpreter: PythonInterpreter? { nil }
     public var teacher: (any DomainTeacher)? { nil }
     public var dealsTests: Bool { true }
     public var tools: [ToolSpecification] { hostTools.map(\.specification) }
-    public func grader(symbolic: SymbolicJudge?) -> (any TrajectoryGrader)? { nil }
+    public func grader(symbolic: SymbolicJudge?, judge: RubricJudge?) -> (any TrajectoryGrader)? { nil }
+    public func otherGraders(
+        symbolic: SymbolicJudge?, judge: RubricJudge?
+    ) -> [(name: String, grader: any TrajectoryGrader)] { [] }
     public func close() async {}
 }

@@ -14,6 +14,7 @@ public struct DomainCheck: Sendable {
     /// - Parameter domain: opened; its tools were imported, its tasks and documents read.
     public init(_ domain: FolderDomain) async throws {
         note("tasks", true, Self.counts(domain))
+        for service in domain.hosts.services { note(service.name, true, service.remark) }
         for tool in domain.tools {
             let parameters = tool.parameters.map { "\($0.name): \($0.typeText)\($0.isRequired ? "" : " (optional)")" }
             let signature = "(\(parameters.joined(separator: ", "))) -> \(tool.returns)"
@@ -21,6 +22,7 @@ public struct DomainCheck: Sendable {
         }
         if domain.tools.isEmpty { note("tools", true, "none: agents compute in Python and nothing else") }
         await searches(domain)
+        unreferenced(domain)
         await references(domain)
         try await firstTask(domain)
         if domain.tests.isEmpty {
@@ -53,11 +55,31 @@ public struct DomainCheck: Sendable {
         }
     }
 
+    /// Tasks that nothing can be right for, and graders that are not asked here.
+    private mutating func unreferenced(_ domain: FolderDomain) {
+        let all = domain.train + domain.validation + domain.tests
+        let open = all.filter { task in
+            guard let plan = domain.plan.grader(of: task), !plan.needsNoReference else { return false }
+            return task.answers.isEmpty && !(plan.kind == .state && task.metadata["state"] != nil)
+        }
+        if let first = open.first {
+            let kind = domain.plan.grader(of: first)?.kind.rawValue ?? ""
+            note(
+                "answers", false,
+                "\(open.count) of \(all.count) tasks have no reference answer, such as '\(first.id)', and the grader "
+                    + "'\(kind)' needs one: give them a member '\(domain.plan.fields.answer)', or choose the grader 'python' or "
+                    + "'judge'")
+        }
+        if domain.plan.needsJudge {
+            note("judge", true, "its rubric is put to the model that a recipe names with 'judge'; it is not asked here")
+        }
+    }
+
     /// The grader accepts every reference, and refuses another task's where that is another answer.
     private mutating func references(_ domain: FolderDomain) async {
         let grader = DomainGrader(domain, symbolic: nil)
         let tasks = (domain.train + domain.validation + domain.tests).filter { !$0.answers.isEmpty }
-        let graded = tasks.filter { domain.plan.plan(for: $0.family)?.grader() != nil }
+        let graded = tasks.filter { domain.plan.grader(of: $0)?.grader() != nil }
         guard !graded.isEmpty else { return }
         var refused: [String] = []
         var deceived: [String] = []
@@ -97,9 +119,12 @@ public struct DomainCheck: Sendable {
     /// A session for the first task is made, looked at and, where the domain grades by itself, graded as if nothing had been
     /// done.
     private mutating func firstTask(_ domain: FolderDomain) async throws {
-        guard let task = (domain.train + domain.tests).first, domain.interpreter != nil else { return }
+        guard let task = (domain.train + domain.tests).first, domain.interpreter != nil || !domain.hosts.isEmpty
+        else { return }
         do {
-            let session = try await domain.session(for: task, form: .code, tools: domain.hostTools) {
+            let session = try await domain.session(
+                for: task, form: domain.interpreter == nil ? .json : .code, tools: domain.hostTools
+            ) {
                 throw DomainError.cannotStart("Python", reason: "there is none")
             }
             let state = try await session.state()
@@ -117,12 +142,5 @@ public struct DomainCheck: Sendable {
         } catch {
             note("session", false, "\(error)")
         }
-    }
-}
-
-extension DomainPlan {
-    /// The grader of a kind of task.
-    func plan(for family: AgentTask.Family) -> GraderPlan? {
-        ([grader] + tests.compactMap(\.tasks.grader)).first { $0.family == family }
     }
 }

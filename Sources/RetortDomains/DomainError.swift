@@ -21,15 +21,15 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
     /// A grader that needs what the domain does not have.
     case cannotGrade(grader: String, needs: String)
     /// Two tools of one name.
-    case repeatedTool(String)
+    case repeatedTool(String, places: [String])
     /// A document that cannot be used.
     case badDocument(file: String, reason: String)
     /// A form of agent that has no meaning here.
     case noForm(String, domain: String, reason: String)
     /// A folder for a new domain that is there already.
     case exists(String)
-    /// What can be written down and is not connected.
-    case notYet(String)
+    /// A variable of the environment that a server is to be given.
+    case noVariable(String, server: String)
     /// A tool's place that is not to be had.
     case cannotStart(String, reason: String)
 
@@ -54,11 +54,17 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
         case .outside(let file, let folder):
             "\(file) is not in \(folder); what a session may read must lie beside the tools' file or in a folder there"
         case .cannotGrade(let grader, let needs): "the grader '\(grader)' needs \(needs)"
-        case .repeatedTool(let name): "two tools are named '\(name)'; rename one of them, or choose with 'functions'"
+        case .repeatedTool(let name, let places):
+            places.count == 1
+                ? "a tool of \(places[0]) is named '\(name)', which is the function that ends a task; rename it, or leave it out "
+                    + "with 'functions'"
+                : "two tools are named '\(name)' (\(places.joined(separator: " and "))); rename one of them, or leave it out "
+                    + "with 'functions'"
         case .badDocument(let file, let reason): "\(file): \(reason)"
         case .noForm(let form, let domain, let reason): "'\(form)' has no meaning in the domain '\(domain)': \(reason)"
         case .exists(let path): "\(path) is there already; name a folder that is not"
-        case .notYet(let what): "\(what) cannot be used in a domain yet; remove the key"
+        case .noVariable(let name, let server):
+            "the environment has no variable '\(name)', which the server '\(server)' is to be given; set it"
         case .cannotStart(let what, let reason): "\(what) cannot be started: \(reason)"
         }
     }

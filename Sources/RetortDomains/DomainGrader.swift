@@ -1,37 +1,47 @@
 import RetortCore
 import RetortEvaluation
 
-/// Grades runs of a domain's tasks: by a comparison of answers, by the state that is left, or by the domain's own function.
+/// Grades runs of a domain's tasks: by a comparison of answers, by the state that is left, by the domain's own function, or
+/// by a model with a rubric.
 struct DomainGrader: TrajectoryGrader {
     private let domain: FolderDomain
-    private let plans: [AgentTask.Family: GraderPlan]
-    private let graders: [AgentTask.Family: any Grader]
+    private let symbolic: SymbolicJudge?
+    private let judge: RubricJudge?
+    /// What grades whatever the task says; nil is the task's own grader.
+    private let fixed: GraderPlan?
 
-    init(_ domain: FolderDomain, symbolic: SymbolicJudge?) {
-        self.domain = domain
-        let all = [domain.plan.grader] + domain.plan.tests.compactMap(\.tasks.grader)
-        plans = Dictionary(all.map { ($0.family, $0) }, uniquingKeysWith: { first, _ in first })
-        graders = plans.compactMapValues { $0.grader(symbolic: symbolic) }
+    /// - Parameter fixed: grades every task; nil leaves each to the grader of its file.
+    init(_ domain: FolderDomain, symbolic: SymbolicJudge?, judge: RubricJudge? = nil, by fixed: GraderPlan? = nil) {
+        (self.domain, self.symbolic, self.judge, self.fixed) = (domain, symbolic, judge, fixed)
     }
 
     func grade(_ trajectory: Trajectory) async throws -> Verdict {
-        let task = trajectory.task
-        let kind = plans[task.family]?.kind
+        let plan = fixed ?? domain.plan.grader(of: trajectory.task)
         // An agent that changes a state may end without words; what it left is judged all the same.
-        let judgesState = kind == .python || kind == .state
+        let judgesState = plan?.kind == .python || plan?.kind == .state
         if let verdict = trajectory.verdictWithoutAnswer {
             guard judgesState, case .gaveUp = trajectory.ending else { return verdict }
         }
-        switch kind {
+        guard let plan else { return await FamilyGrader().grade(trajectory) }
+        switch plan.kind {
         case .python: return try await byFunction(trajectory)
         case .state: return byState(trajectory)
-        case .judge: return Verdict(isCorrect: false, reason: "not judged")
+        case .judge: return try await byRubric(trajectory, plan.rubric ?? "")
         default:
-            guard let grader = graders[task.family] else {
+            guard let grader = plan.grader(symbolic: symbolic) else {
                 return await FamilyGrader().grade(trajectory)
             }
+            let task = fixed == nil ? trajectory.task : domain.plan.task(trajectory.task, for: plan)
+            guard !task.answers.isEmpty else { return Verdict(isCorrect: false, reason: "no reference answer") }
             return await grader.grade(trajectory.answer, for: task)
         }
+    }
+
+    private func byRubric(_ trajectory: Trajectory, _ rubric: String) async throws -> Verdict {
+        guard let judge else {
+            throw DomainError.cannotGrade(grader: "judge", needs: "a model: name it with 'judge' in the recipe")
+        }
+        return try await judge.judge(trajectory, by: rubric)
     }
 
     private func byFunction(_ trajectory: Trajectory) async throws -> Verdict {
@@ -64,5 +74,53 @@ struct DomainGrader: TrajectoryGrader {
         }
         let isRight = (trajectory.state ?? .null).equals(wanted, tolerance: 0)
         return Verdict(isCorrect: isRight, reason: isRight ? "the state is as it should be" : "another state")
+    }
+}
+
+extension DomainPlan {
+    /// All graders that it names.
+    public var graders: [GraderPlan] {
+        let files = [train, validation].compactMap(\.self) + tests.map(\.tasks)
+        return [grader] + files.compactMap(\.grader) + also
+    }
+
+    /// Whether a model judges by a rubric what counts as right.
+    public var isJudged: Bool { graders.dropLast(also.count).contains { $0.kind == .judge } }
+
+    /// Whether a model is to judge by a rubric.
+    public var needsJudge: Bool { graders.contains { $0.kind == .judge } }
+
+    /// The grader of a task: that of its file, or the domain's. Nil for a task of another kind, which is no task of the
+    /// domain's files.
+    func grader(of task: AgentTask) -> GraderPlan? {
+        let file =
+            switch task.split {
+            case "train": train
+            case "validation": validation
+            case let split: tests.first { $0.split == split }?.tasks
+            }
+        let own = file?.grader ?? grader
+        return own.family == task.family ? own : graders.first { $0.family == task.family }
+    }
+
+    /// A task with its reference answers as another grader takes them.
+    func task(_ task: AgentTask, for plan: GraderPlan) -> AgentTask {
+        var task = task
+        let own = Self.record(task, answer: fields.answer)[fields.answer] ?? .null
+        task.answers = Self.references(own, plan)
+        task.family = plan.family
+        return task
+    }
+}
+
+extension FolderDomain {
+    public func grader(symbolic: SymbolicJudge?, judge: RubricJudge?) -> (any TrajectoryGrader)? {
+        DomainGrader(self, symbolic: symbolic, judge: judge)
+    }
+
+    public func otherGraders(
+        symbolic: SymbolicJudge?, judge: RubricJudge?
+    ) -> [(name: String, grader: any TrajectoryGrader)] {
+        plan.also.map { ($0.title, DomainGrader(self, symbolic: symbolic, judge: judge, by: $0)) }
     }
 }

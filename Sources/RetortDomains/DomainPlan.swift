@@ -47,22 +47,49 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         public var effects: [String: ToolSpecification.Effect] = [:]
         /// Of tools on the host: the Python that runs them.
         public var interpreter: String?
+        /// Of tools on the host: whether one process is for all tasks; nil is one for each.
+        public var lifetime: Lifetime?
+        /// Of tools on the host: the longest a call may take; nil is `usualSeconds`.
+        public var seconds: Double?
+
+        static let usualSeconds = 120.0
+    }
+
+    /// Whom something that runs beside the sessions is for.
+    public enum Lifetime: String, Codable, Sendable, CaseIterable {
+        /// One for all tasks.
+        case run
+        /// One for each task.
+        case task
+
+        /// In words.
+        var words: String { self == .run ? "one for all tasks" : "one for each task" }
     }
 
     /// A server of the Model Context Protocol.
     public struct MCPServer: Codable, Sendable, Hashable {
-        public enum Lifetime: String, Codable, Sendable, CaseIterable {
-            /// One for all tasks.
-            case run
-            /// One for each task.
-            case task
-        }
-
         public var command: [String]
         public var url: String?
         public var lifetime = Lifetime.run
         public var tools: [String]?
         public var effects: [String: ToolSpecification.Effect] = [:]
+        /// What errors call it; nil is its program or host.
+        public var name: String?
+        /// What a command gets of the environment beyond the usual; `${NAME}` is a variable of this process's.
+        public var environment: [String: String]?
+        /// What is sent with each request to an address; `${NAME}` likewise.
+        public var headers: [String: String]?
+        /// The longest a call may take without a word of progress; nil is 120.
+        public var seconds: Double?
+        /// The longest a start may take; nil is 30.
+        public var startSeconds: Double?
+
+        /// What errors call it.
+        var title: String {
+            if let name { return name }
+            if let url { return URL(string: url)?.host ?? url }
+            return URL(fileURLWithPath: command.first ?? "").lastPathComponent
+        }
     }
 
     /// Documents and the tool that searches them.
@@ -90,6 +117,8 @@ public struct DomainPlan: Codable, Sendable, Hashable {
     public var also: [GraderPlan]
     /// How agents act when nobody says otherwise.
     public var form: ActionForm
+    /// Characters of an observation that agents of JSON calls and of roles are shown; nil is what a view usually shows.
+    public var observationLimit: Int?
 
     /// A path of the plan's.
     public func url(_ path: String) -> URL {
@@ -160,11 +189,23 @@ extension DomainPlan {
             reader.either("grader", text: { GraderPlan(named: $0, reader) }, mapping: GraderPlan.init(reading:))
             ?? GraderPlan(.exact)
         also = reader.oneOrMore("also", text: { GraderPlan(named: $0, reader) }, mapping: GraderPlan.init(reading:))
+        for (index, one) in also.enumerated() where also[..<index].contains(one) || one == grader {
+            reader.refuse("also", "the grader '\(one.title)' is named twice")
+        }
         form = reader.choice("form", default: .code)
+        observationLimit = Self.observationLimit(reader)
         let names = tests.map(\.split)
         for name in Set(names) where names.count(where: { $0 == name }) > 1 {
             reader.refuse("tasks", "two test splits are named '\(name)'")
         }
+    }
+}
+
+extension DomainPlan {
+    /// How much of an observation is shown, where somebody says so.
+    package static func observationLimit(_ reader: YAMLReader) -> Int? {
+        guard reader.has("observationLimit") else { return nil }
+        return reader.integer("observationLimit", default: 1024, in: 16...10_000_000)
     }
 }
 
@@ -188,12 +229,16 @@ extension DomainPlan.PythonTools {
         functions = reader.strings("functions")
         effects = .init(reading: reader)
         interpreter = reader.optionalString("interpreter")
+        lifetime = reader.choice("lifetime")
+        if reader.has("seconds") { seconds = reader.number("seconds", default: Self.usualSeconds, in: 0.01...86_400) }
         if place == .session {
             if !effects.isEmpty {
                 reader.refuse(
                     "effect", "'effect' is for tools with 'place: host'; what a session's tools do is its own")
             }
-            if interpreter != nil { reader.refuse("interpreter", "'interpreter' is for tools with 'place: host'") }
+            for key in ["interpreter", "lifetime", "seconds"] where reader.has(key) {
+                reader.refuse(key, "'\(key)' is for tools with 'place: host'")
+            }
         } else if !files.isEmpty {
             reader.refuse("files", "'files' is for tools in the session; those on the host read what you may")
         }
@@ -202,14 +247,41 @@ extension DomainPlan.PythonTools {
 
 extension DomainPlan.MCPServer {
     init(reading reader: YAMLReader) {
-        self.init(command: reader.has("mcp") ? reader.oneOrMore("mcp", text: { $0 }, mapping: { _ in "" }) : [])
+        self.init(command: reader.has("mcp") ? Self.command(reader) : [])
         url = reader.optionalString("url")
+        name = reader.optionalString("name")
         lifetime = reader.choice("lifetime", default: .run)
         tools = reader.strings("functions")
         effects = .init(reading: reader)
+        environment = Self.texts("environment", reader)
+        headers = Self.texts("headers", reader)
+        if reader.has("seconds") { seconds = reader.number("seconds", default: 120, in: 0.01...86_400) }
+        if reader.has("startSeconds") { startSeconds = reader.number("startSeconds", default: 30, in: 0.01...3600) }
         if command.isEmpty == (url == nil) {
             reader.refuse("mcp", "a server is either a command ('mcp: [COMMAND, …]') or an address ('url')")
         }
+        if url != nil, environment != nil { reader.refuse("environment", "'environment' is for a server's command") }
+        if url == nil, headers != nil { reader.refuse("headers", "'headers' is for a server's address") }
+    }
+
+    private static func command(_ reader: YAMLReader) -> [String] {
+        let words = reader.oneOrMore("mcp", text: { $0 }) { keys in
+            for key in ["command", "args", "url"] where keys.has(key) {
+                keys.refuse(key, "a server's command is a list, 'mcp: [COMMAND, ARGUMENT, …]'; its address is 'url: …'")
+            }
+            return ""
+        }
+        if words.count == 1, words[0].contains(" ") {
+            let list = words[0].split(separator: " ").joined(separator: ", ")
+            reader.refuse("mcp", "a command is a list of its words: 'mcp: [\(list)]'")
+        }
+        return words
+    }
+
+    private static func texts(_ key: String, _ reader: YAMLReader) -> [String: String]? {
+        guard reader.has(key) else { return nil }
+        let pairs = reader.named(key, text: { $0 }) { _ in "" }
+        return Dictionary(pairs.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
     }
 }
 
@@ -223,9 +295,8 @@ extension [String: ToolSpecification.Effect] {
             return .external
         }
         guard reader.has("effect") else { return }
-        if let one = reader.either("effect", text: effect, mapping: { _ in nil as ToolSpecification.Effect? }), let one
-        {
-            self["*"] = one
+        if let one = reader.textIfAny("effect") {
+            self["*"] = effect(one)
         } else {
             for (name, value) in reader.named("effect", text: effect, mapping: { _ in .external }) {
                 self[name] = value
@@ -257,6 +328,9 @@ extension GraderPlan {
             return
         }
         self.init(kind)
+        if kind == .judge {
+            reader.refuse("grader", "the grader 'judge' needs a 'rubric': {kind: judge, rubric: …}")
+        }
     }
 
     init(reading reader: YAMLReader) {

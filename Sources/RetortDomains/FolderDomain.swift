@@ -17,11 +17,15 @@ public struct FolderDomain: Domain {
     public let documents: URL?
     public let interpreter: PythonInterpreter?
     private let hooks: Set<String>
+    private let descriptions: [PythonModule.Description]
+    /// What is answered outside the sessions, by processes of the user's own and by servers.
+    let hosts: HostTools
 
     public var name: String { plan.name }
     public var guidance: String? { plan.guidance }
     public var forms: Set<ActionForm> { [.code, .json] }
     public var dealsTests: Bool { false }
+    public var observationLimit: Int? { plan.observationLimit }
 
     /// Opens a domain.
     /// - Parameters:
@@ -34,7 +38,6 @@ public struct FolderDomain: Domain {
         requiring sandbox: SandboxLevel = .restricted
     ) async throws {
         self.plan = plan
-        try Self.refuseUnconnected(plan)
         var taken: [String: String] = [:]
         train = try plan.train.map { try plan.tasks($0, split: "train", taken: &taken) } ?? []
         validation = try plan.validation.map { try plan.tasks($0, split: "validation", taken: &taken) } ?? []
@@ -44,37 +47,50 @@ public struct FolderDomain: Domain {
         try Self.refuseTaught(tests, train)
         try Self.refuseSeen(validation, train: train, tests: tests)
 
-        var host: [any Tool] = []
-        (retriever, documents) = try await Self.retriever(plan, folder)
-        if let retriever { host.append(retriever) }
         let modules = try plan.python.filter { $0.place == .session }.map(plan.module)
-        var own: [ToolSpecification] = []
-        var hooks: Set<String> = []
-        if modules.isEmpty {
-            interpreter = nil
-        } else {
-            let interpreter = try await PythonInterpreter(limits: limits, requiring: sandbox, modules: modules)
-            do {
-                for description in try await interpreter.describeModules() {
-                    own += description.tools
-                    hooks.formUnion(description.hooks)
-                }
-            } catch {
-                await interpreter.close()
-                throw error
-            }
-            self.interpreter = interpreter
+        (retriever, documents) = try await Self.retriever(plan, folder)
+        let hosts = try await HostTools.opened(plan)
+        do {
+            (interpreter, descriptions) = try await Self.imported(modules, limits: limits, requiring: sandbox)
+        } catch {
+            await hosts.close()
+            throw error
         }
-        hostTools = host
-        tools = own + host.map(\.specification)
-        self.hooks = hooks
-        try Self.check(tools, plan, hooks)
+        self.hosts = hosts
+        hostTools = (retriever.map { [$0] } ?? []) + hosts.tools
+        tools = descriptions.flatMap(\.tools) + hostTools.map(\.specification)
+        hooks = descriptions.reduce(into: []) { $0.formUnion($1.hooks) }
+        do {
+            try check()
+        } catch {
+            await close()
+            throw error
+        }
     }
 
-    private static func check(_ tools: [ToolSpecification], _ plan: DomainPlan, _ hooks: Set<String>) throws {
-        var names: Set<String> = ["final_answer"]
-        for tool in tools where !names.insert(tool.name).inserted { throw DomainError.repeatedTool(tool.name) }
-        for grader in [plan.grader] + plan.also + plan.tests.compactMap(\.tasks.grader) {
+    /// The interpreter with the session's modules, and what they hold.
+    private static func imported(
+        _ modules: [PythonModule], limits: PythonLimits, requiring sandbox: SandboxLevel
+    ) async throws -> (PythonInterpreter?, [PythonModule.Description]) {
+        guard !modules.isEmpty else { return (nil, []) }
+        let interpreter = try await PythonInterpreter(limits: limits, requiring: sandbox, modules: modules)
+        do {
+            return (interpreter, try await interpreter.describeModules())
+        } catch {
+            await interpreter.close()
+            throw error
+        }
+    }
+
+    private func check() throws {
+        var places: [String: String] = [:]
+        for (place, tool) in placedTools {
+            guard tool.name != "final_answer" else { throw DomainError.repeatedTool(tool.name, places: [place]) }
+            if let other = places.updateValue(place, forKey: tool.name) {
+                throw DomainError.repeatedTool(tool.name, places: [other, place])
+            }
+        }
+        for grader in plan.graders {
             if grader.kind == .python, !hooks.contains("grade") {
                 throw DomainError.cannotGrade(
                     grader: "python", needs: "a function grade(task, answer, state) in a 'python' file of the session")
@@ -86,14 +102,13 @@ public struct FolderDomain: Domain {
         }
     }
 
-    /// What a plan may say and this version does not do yet is refused, not passed over.
-    private static func refuseUnconnected(_ plan: DomainPlan) throws {
-        if plan.python.contains(where: { $0.place == .host }) { throw DomainError.notYet("tools with 'place: host'") }
-        if !plan.servers.isEmpty { throw DomainError.notYet("MCP servers in 'tools'") }
-        if !plan.also.isEmpty { throw DomainError.notYet("'also'") }
-        if ([plan.grader] + plan.tests.compactMap(\.tasks.grader)).contains(where: { $0.kind == .judge }) {
-            throw DomainError.notYet("the grader 'judge'")
-        }
+    /// Every tool with the place that it comes from.
+    private var placedTools: [(place: String, tool: ToolSpecification)] {
+        let files = plan.python.filter { $0.place == .session }.map(\.file)
+        var all = zip(files, descriptions).flatMap { file, found in found.tools.map { (place: file, tool: $0) } }
+        if let retriever { all.append(("'documents'", retriever.specification)) }
+        for service in hosts.services { all += service.specifications.map { (service.name, $0) } }
+        return all
     }
 
     private static func refuseTaught(_ tests: [AgentTask], _ train: [AgentTask]) throws {
@@ -130,6 +145,16 @@ public struct FolderDomain: Domain {
         for task: AgentTask, form: ActionForm, tools: [any Tool],
         python: @Sendable () async throws -> PythonInterpreter
     ) async throws -> any Environment {
+        guard !hosts.isEmpty else { return try await ownSession(for: task, form: form, tools: tools, python: python) }
+        let services = try await hosts.begin(record(task))
+        return ServedEnvironment(
+            try await ownSession(for: task, form: form, tools: tools, python: python), services)
+    }
+
+    private func ownSession(
+        for task: AgentTask, form: ActionForm, tools: [any Tool],
+        python: @Sendable () async throws -> PythonInterpreter
+    ) async throws -> any Environment {
         if let interpreter {
             return try await interpreter.session(tools: tools, task: record(task))
         }
@@ -139,10 +164,6 @@ public struct FolderDomain: Domain {
 
     /// A task as the domain's own functions are given it.
     func record(_ task: AgentTask) -> JSONValue { DomainPlan.record(task, answer: plan.fields.answer) }
-
-    public func grader(symbolic: SymbolicJudge?) -> (any TrajectoryGrader)? {
-        DomainGrader(self, symbolic: symbolic)
-    }
 
     public func content(
         of part: DomainPart, digest: (URL) throws -> String
@@ -164,25 +185,58 @@ public struct FolderDomain: Domain {
                         parts.append((plan.relative(file), "sha256:\(try digest(file))"))
                     }
                 }
+                if let interpreter = tool.interpreter { parts.append(("interpreter of \(tool.file)", interpreter)) }
+                if tool.lifetime == .run { parts.append(("lifetime of \(tool.file)", "run")) }
             }
-            for server in plan.servers { parts.append(("server", server.url ?? server.command.joined(separator: " "))) }
+            for server in plan.servers { parts += try content(of: server, digest: digest) }
             if let documents { parts.append(("documents", "sha256:\(try digest(documents))")) }
             if let results = plan.documents?.results { parts.append(("documents.results", "\(results)")) }
             return parts
         case .grading:
-            let graders = [plan.grader] + plan.tests.compactMap(\.tasks.grader)
-            var parts = [("grader", try graders.map { try ExactJSON.tree($0).jsonText }.joined(separator: ", "))]
-            if graders.contains(where: { $0.kind == .python || $0.kind == .state }) {
-                parts += try content(of: .tools, digest: digest)
-            }
-            return parts
+            let files = [plan.train, plan.validation].compactMap(\.self) + plan.tests.map(\.tasks)
+            return try content(of: [plan.grader] + files.compactMap(\.grader), "grader", digest: digest)
+        case .otherGrading: return try content(of: plan.also, "also", digest: digest)
         }
+    }
+
+    private func content(
+        of graders: [GraderPlan], _ name: String, digest: (URL) throws -> String
+    ) throws -> [(name: String, value: String)] {
+        var parts = [(name, try graders.map { try ExactJSON.tree($0).jsonText }.joined(separator: ", "))]
+        if graders.contains(where: { $0.kind == .python || $0.kind == .state }) {
+            parts += try content(of: .tools, digest: digest)
+        }
+        return parts
+    }
+
+    /// A server by what is declared of it, and by those of its command's words that are files of the domain. What it offers
+    /// is in the tools' specifications.
+    private func content(
+        of server: DomainPlan.MCPServer, digest: (URL) throws -> String
+    ) throws -> [(String, String)] {
+        var parts = [("server", server.url ?? server.command.joined(separator: " "))]
+        for word in server.command {
+            let file = plan.url(word)
+            var isFolder: ObjCBool = false
+            let exists = FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder)
+            guard exists, !isFolder.boolValue, plan.relative(file) != file.path else { continue }
+            parts.append((plan.relative(file), "sha256:\(try digest(file))"))
+        }
+        // As declared: secrets of the environment are not in it.
+        if let environment = server.environment {
+            parts.append(("environment of \(server.title)", try ExactJSON.tree(environment).jsonText))
+        }
+        if server.lifetime == .task { parts.append(("lifetime of \(server.title)", "task")) }
+        return parts
     }
 
     /// Whether its module defines a function that is no tool.
     func has(_ hook: String) -> Bool { hooks.contains(hook) }
 
-    public func close() async { await interpreter?.close() }
+    public func close() async {
+        await hosts.close()
+        await interpreter?.close()
+    }
 }
 
 extension DomainPlan {

@@ -58,7 +58,7 @@ extension DomainPlan {
     }
 
     /// Accepted answers as texts: of graders of whole values the one value, of others each of a list.
-    private static func references(_ answer: JSONValue, _ grader: GraderPlan) -> [String] {
+    static func references(_ answer: JSONValue, _ grader: GraderPlan) -> [String] {
         switch answer {
         case .null: []
         case _ where grader.takesWholeValues: [answer.jsonText]

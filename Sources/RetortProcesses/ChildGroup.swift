@@ -48,6 +48,7 @@ public final class ChildGroup: Sendable {
             waitpid(pid, &status, 0)
             throw .cannotStart(path: path, reason: "pidfd_open: \(String(cString: strerror(-handle)))")
         }
+        LivingGroups.add(pid)
         let source = DispatchSource.makeReadSource(fileDescriptor: handle, queue: Self.queue)
         source.setCancelHandler { Glibc.close(handle) }
         // Holds the group until its program has ended: somebody must take the end, or it stays a zombie.
@@ -81,6 +82,7 @@ public final class ChildGroup: Sendable {
     private func takeEnd() {
         let (end, actions) = state.withLock { state in
             kill(-pid, SIGKILL)
+            LivingGroups.remove(pid)
             var status: Int32 = 0
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
             let end = ChildEnd(status: status)

@@ -38,5 +38,9 @@ public struct ModuleFault: Sendable, Hashable, CustomStringConvertible {
     public let line: Int?
     public let message: String
 
+    package init(function: String?, line: Int?, message: String) {
+        (self.function, self.line, self.message) = (function, line, message)
+    }
+
     public var description: String { function.map { "\($0)(): \(message)" } ?? message }
 }

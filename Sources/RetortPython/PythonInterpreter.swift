@@ -47,7 +47,7 @@ public actor PythonInterpreter {
         modules: [PythonModule] = []
     ) async throws {
         let installation = try await PythonInstallation(python)
-        guard let worker = Bundle.module.url(forResource: "worker", withExtension: nil) else {
+        guard let worker = PythonModule.scripts else {
             throw PythonError.cannotStart(
                 path: installation.executable.path, reason: "the worker's scripts are missing from the program")
         }

@@ -90,7 +90,8 @@ public struct DistilledRun: Sendable {
                     maximumTokens: plan.maximumTokens)
             case .json:
                 ToolAgent(
-                    name: "tool-agent", model: RoleModel(model), tools: source.toolDocuments,
+                    name: "tool-agent", model: RoleModel(model),
+                    observationLimit: recipe.observationLimit(in: domain), tools: source.toolDocuments,
                     guidance: domain.guidance, maximumTokens: plan.maximumTokens)
             }
         var vote = plan.vote
@@ -111,6 +112,9 @@ public struct DistilledRun: Sendable {
             })
     }
 
-    /// Ends the interpreter.
-    public func close() async { await python.close() }
+    /// Ends the interpreter, and what else runs for the domain's tools.
+    public func close() async {
+        if source.domain.interpreter == nil { await python.close() }
+        await source.domain.close()
+    }
 }

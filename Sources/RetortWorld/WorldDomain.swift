@@ -90,7 +90,7 @@ public struct WorldDomain: Domain {
         case .tools:
             try documents.map { [("documents", "sha256:\(try digest($0))"), ("world.passages", "\(plan.passages)")] }
                 ?? []
-        case .validation, .grading: []
+        case .validation, .grading, .otherGrading: []
         }
     }
 

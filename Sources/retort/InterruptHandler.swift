@@ -1,4 +1,5 @@
 import Foundation
+import RetortProcesses
 import RetortTraining
 import Synchronization
 
@@ -85,6 +86,8 @@ final class InterruptHandler: Sendable {
 
     /// Ends the process without the destructors of libraries: threads of theirs that still compute would crash in them.
     static func end(_ code: Int32 = code) -> Never {
+        // Servers and other processes of tools go with the command that started them, those that hang included.
+        LivingGroups.end(within: 1)
         fflush(nil)
         _exit(code)
     }

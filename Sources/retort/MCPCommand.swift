@@ -106,7 +106,7 @@ struct MCPListCommand: AsyncParsableCommand {
         for tool in tools {
             let specification = tool.specification
             let head = specification.parameters.map { parameter in
-                "\(parameter.name): \(parameter.type)\(parameter.isRequired ? "" : " = None")"
+                "\(parameter.name): \(parameter.typeText)\(parameter.isRequired ? "" : " = None")"
             }
             print("\n\(specification.name)(\(head.joined(separator: ", "))) -> \(specification.returns)")
             if !specification.summary.isEmpty { print("  \(specification.summary.replacing("\n", with: "\n  "))") }

@@ -48,7 +48,7 @@ struct RecipeOptions: ParsableArguments {
             return nil
         }
         let (url, run) = try await open(keepingSamples: samples)
-        return (url, run, try await run.run(until: goal))
+        return (url, run, try await run.closing { try await $0.run(until: goal) })
     }
 }
 

@@ -144,7 +144,7 @@ struct DomainTests {
         let folder = try DomainFolder(DomainFolder.shop())
         defer { folder.remove() }
         let domain = try await folder.open()
-        let grader = try #require(domain.grader(symbolic: nil))
+        let grader = try #require(domain.grader(symbolic: nil, judge: nil))
         func trajectory(_ answer: JSONValue, _ state: JSONValue) -> Trajectory {
             var trajectory = Trajectory(task: domain.tests[0], provenance: Provenance(policy: "p", model: "m"))
             trajectory.end(.answered(answer))
@@ -167,6 +167,10 @@ struct DomainTests {
             ("class C: pass\ndef f(x: C):\n    \"\"\"F.\"\"\"\n", "make it a dataclass"),
             ("def f(x: dict[int, str]):\n    \"\"\"F.\"\"\"\n", "keys must be str"),
             ("import nothing_of_the_kind\n", "ModuleNotFoundError"),
+            (
+                "def f(x: int):\n    \"\"\"F.\"\"\"\ndef f(y: int):\n    \"\"\"G.\"\"\"\n",
+                "desk.py:3: f(): it is defined twice"
+            ),
             ("def f(:\n", "SyntaxError"), ("raise SystemExit(3)\n", "SystemExit"),
         ])
     func faults(source: String, words: String) async throws {

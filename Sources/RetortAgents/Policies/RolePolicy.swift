@@ -48,7 +48,8 @@ public struct RolePolicy: Policy {
     ///   - maximumTokens: the most tokens of one role's turn.
     public init(
         name: String = "umi", planner: RoleModel, caller: RoleModel, summarizer: RoleModel,
-        instructions: Instructions = .brief, callForm: RoleView.CallForm = .json, observationLimit: Int = 1024,
+        instructions: Instructions = .brief, callForm: RoleView.CallForm = .json,
+        observationLimit: Int = RoleView.usualObservationLimit,
         tools: [ToolDocument] = [], guidance: String? = nil, constraint: OutputConstraint = .free,
         maximumTokens: Int = 512
     ) {

@@ -17,7 +17,8 @@ public struct ToolAgent: Policy {
     ///   - maximumTokens: the most tokens of one turn.
     public init(
         name: String = "single", model: RoleModel, instructions: Instructions = .brief,
-        callForm: RoleView.CallForm = .json, observationLimit: Int = 1024, tools: [ToolDocument] = [],
+        callForm: RoleView.CallForm = .json, observationLimit: Int = RoleView.usualObservationLimit,
+        tools: [ToolDocument] = [],
         guidance: String? = nil, constraint: OutputConstraint = .free, maximumTokens: Int = 512
     ) {
         self.name = name

@@ -14,6 +14,9 @@ public struct RoleView: View {
         case program
     }
 
+    /// Characters that observations show when nobody says otherwise.
+    public static let usualObservationLimit = 1024
+
     /// A turn that marks a call of a made-up function in ToolBench's data.
     public static let inventedName = "invalid_hallucination_function_name"
 
@@ -35,7 +38,8 @@ public struct RoleView: View {
     ///   - tools: of tasks that come with none of their own.
     ///   - observationLimit: in characters; what is longer ends with a mark that says how many are left out.
     public init(
-        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json, observationLimit: Int = 1024,
+        _ role: AgentRole, instructions: Instructions, callForm: CallForm = .json,
+        observationLimit: Int = usualObservationLimit,
         tools: [ToolDocument] = [], guidance: String? = nil
     ) {
         self.tools = tools

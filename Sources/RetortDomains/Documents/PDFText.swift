@@ -1,19 +1,22 @@
 import Foundation
+import RetortProcesses
 import RetortPython
 
 /// The text of a PDF, by poppler's `pdftotext`: a section for each page.
 enum PDFText {
     /// - Throws: `DomainError.badDocument` for a file that is no PDF, or holds pictures alone; where poppler is missing.
     static func sections(of file: URL) async throws -> [DocumentSection] {
-        let result = try await Command.run(
-            "/usr/bin/env", ["pdftotext", "-q", "-enc", "UTF-8", file.path, "-"], seconds: seconds)
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+        guard let program = try? ProgramSearch.find("pdftotext", path: path) else {
+            throw DomainError.badDocument(
+                file: file.path, reason: "pdftotext is not installed; install poppler-utils")
+        }
+        let result = try await Command.run(program, ["-q", "-enc", "UTF-8", file.path, "-"], seconds: seconds)
         guard result.status == 0 else {
             let reason = result.errorText.trimmingCharacters(in: .whitespacesAndNewlines)
             throw DomainError.badDocument(
                 file: file.path,
-                reason: result.status == 127
-                    ? "pdftotext is not installed; install poppler-utils"
-                    : "pdftotext cannot read it\(reason.isEmpty ? "" : ": \(reason)")")
+                reason: "pdftotext cannot read it\(reason.isEmpty ? "" : ": \(reason)")")
         }
         let pages = String(decoding: result.output, as: UTF8.self).split(
             separator: "\u{0C}", omittingEmptySubsequences: false)

@@ -59,6 +59,18 @@ public struct GraderPlan: Codable, Sendable, Hashable {
         }
     }
 
+    /// What tables call it: its kind, and what it is told where that is not the usual.
+    public var title: String {
+        var parts: [String] = []
+        if let threshold { parts.append("threshold \(threshold)") }
+        if let tolerance { parts.append("tolerance \(tolerance)") }
+        if ordered == true { parts.append("ordered") }
+        if let rubric {
+            parts.append(rubric.split(whereSeparator: \.isWhitespace).joined(separator: " ").shown(upTo: 40))
+        }
+        return kind.rawValue + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")
+    }
+
     /// Whether a reference is a whole JSON value, rather than a list of accepted answers.
     public var takesWholeValues: Bool { kind == .json || kind == .rows || kind == .state }
 

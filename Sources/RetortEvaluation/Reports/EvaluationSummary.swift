@@ -56,6 +56,8 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
     public var judged: [JudgedSystem]?
     /// Each system's mean over the kinds of task.
     public var averages: [SystemAverage]?
+    /// What graders beside the one that decides say; nil where there are none.
+    public var also: [OtherGrades]?
     /// The stages of which something failed; nil when nothing did.
     public var partial: [PartialStage]?
     /// How the weights of the models that answered in this process were held; nil in summaries from before that was noted.

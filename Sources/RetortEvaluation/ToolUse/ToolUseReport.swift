@@ -29,6 +29,7 @@ public struct ToolUseReport: Sendable {
         <p class="note">Percent of tasks solved, or rightly given up, with 95 % Wilson intervals. Invented names and refused
         inputs are percent of calls, unreadable turns percent of turns; calls, tokens and seconds are means for each
         task.</p></section>
+        \(OtherGrades.table(summary.also ?? []).html)
         \(tables.map(\.html).joined())
         \(ModelPrecision.table(summary.models ?? []).html)
         </main></body></html>

@@ -41,6 +41,8 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
 
     /// In the order of evaluation.
     public var cells: [Cell] = []
+    /// What graders beside the one that decides say; nil where there are none.
+    public var also: [OtherGrades]?
     /// The stages of which something failed; nil when nothing did.
     public var partial: [PartialStage]?
     /// How the weights of the models that answered in this process were held; nil in summaries from before that was noted.

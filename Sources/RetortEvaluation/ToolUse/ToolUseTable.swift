@@ -19,7 +19,10 @@ public enum ToolUseTable {
             lines += ["", "| system | training tasks | seen APIs | unseen APIs |", "| --- | ---: | ---: | ---: |"]
             lines += scaled.map { "| \($0.joined(separator: " | ")) |" }
         }
-        let others = [PartialStage.table(summary.partial ?? []), ModelPrecision.table(summary.models ?? [])]
+        let others = [
+            OtherGrades.table(summary.also ?? []), PartialStage.table(summary.partial ?? []),
+            ModelPrecision.table(summary.models ?? []),
+        ]
         return ([lines.joined(separator: "\n") + "\n"] + others.map(\.markdown).filter { !$0.isEmpty })
             .joined(separator: "\n")
     }

@@ -40,8 +40,37 @@ struct MCPParameters {
             let property = properties[name] ?? [:]
             return ToolSpecification.Parameter(
                 renamed[name] ?? name, type: Self.type(of: property, in: input), summary: Self.summary(property),
-                isRequired: required.contains(name))
+                isRequired: required.contains(name), schema: Self.resolved(property, in: input))
         }
+    }
+
+    /// A parameter's own schema, with what it refers to in its place; nil where it refers to itself, or to nothing.
+    private static func resolved(_ schema: JSONValue, in root: JSONValue, depth: Int = 0) -> JSONValue? {
+        guard depth < 16 else { return nil }
+        switch schema {
+        case .object(let members):
+            if let reference = members["$ref"]?.string {
+                guard let target = target(of: reference, in: root) else { return nil }
+                guard let found = resolved(target, in: root, depth: depth + 1)?.object else { return nil }
+                // What stands beside a reference is said besides.
+                return .object(found.merging(members.filter { $0.key != "$ref" }) { $1 })
+            }
+            var whole: [String: JSONValue] = [:]
+            for (key, value) in members {
+                guard let part = resolved(value, in: root, depth: depth + 1) else { return nil }
+                whole[key] = part
+            }
+            return .object(whole)
+        case .array(let values):
+            let parts = values.compactMap { resolved($0, in: root, depth: depth + 1) }
+            return parts.count == values.count ? .array(parts) : nil
+        default: return schema
+        }
+    }
+
+    private static func target(of reference: String, in root: JSONValue) -> JSONValue? {
+        guard reference.hasPrefix("#/") else { return nil }
+        return reference.dropFirst(2).split(separator: "/").reduce(root as JSONValue?) { $0?[String($1)] }
     }
 
     /// The one type that a value has besides null; `any` where there are several.
@@ -63,19 +92,15 @@ struct MCPParameters {
         if let all = schema["allOf"]?.array, let first = all.first {
             return types(of: first, in: root, depth: depth + 1)
         }
-        if let reference = schema["$ref"]?.string, reference.hasPrefix("#/") {
-            let target = reference.dropFirst(2).split(separator: "/").reduce(root as JSONValue?) { $0?[String($1)] }
-            return target.map { types(of: $0, in: root, depth: depth + 1) } ?? []
+        if let reference = schema["$ref"]?.string, let target = target(of: reference, in: root) {
+            return types(of: target, in: root, depth: depth + 1)
         }
         return []
     }
 
-    /// What to pass: the description, the values to choose from, the default.
+    /// What to pass: the description and the default; values to choose from are in the type.
     private static func summary(_ schema: JSONValue) -> String {
         var parts = [schema["description"]?.string ?? schema["title"]?.string ?? ""]
-        if let values = schema["enum"]?.array, values.count <= 32 {
-            parts.append("one of \(values.map(\.jsonText).joined(separator: ", "))")
-        }
         if let value = schema["default"], value != .null { parts.append("default \(value.jsonText)") }
         return parts.filter { !$0.isEmpty }.joined(separator: "; ")
     }

@@ -21,13 +21,9 @@ public struct MCPTool: Tool {
 
     /// The tool as a document for JSON tool agents.
     public var document: ToolDocument {
-        let input = specification.parameters.map { parameter in
-            let need = parameter.isRequired ? "" : "optional, "
-            return (parameter.name, JSONValue.string("\(need)\(parameter.type): \(parameter.summary)"))
-        }
-        return ToolDocument(
-            name: specification.name, function: specification.summary,
-            input: .object(Dictionary(input, uniquingKeysWith: { $1 })), schema: schema)
+        var document = ToolDocument(specification)
+        document.schema = schema
+        return document
     }
 
     /// - Parameter name: Python's.

@@ -1,12 +1,12 @@
 /// Lets a bounded number of tasks through at once; the others wait in order.
-actor Turnstile {
+package actor Turnstile {
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
-    init(width: Int) { free = width }
+    package init(width: Int) { free = width }
 
     /// Runs the body when there is room.
-    func pass<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
+    package func pass<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
         if free > 0 { free -= 1 } else { await withCheckedContinuation { waiting.append($0) } }
         defer { leave() }
         try Task.checkCancellation()

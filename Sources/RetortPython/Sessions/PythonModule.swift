@@ -24,7 +24,30 @@ public struct PythonModule: Sendable, Hashable {
         public let tools: [ToolSpecification]
         /// Which of `setup`, `state` and `grade` it defines.
         public let hooks: Set<String>
+
+        /// Reads what `functions.py` tells of a module.
+        /// - Throws: `PythonError.badModule` with every fault.
+        package init(_ reply: JSONValue, file: String) throws {
+            func line(_ value: JSONValue) -> Int? {
+                if case .integer(let line) = value["line"] { line } else { nil }
+            }
+            if let error = reply["error"] {
+                let message = "the module cannot be imported: \(PythonModule.words(error))"
+                throw PythonError.badModule(
+                    file: file, faults: [ModuleFault(function: nil, line: line(error), message: message)])
+            }
+            let faults = (reply["faults"]?.array ?? []).map { fault in
+                ModuleFault(
+                    function: fault["function"]?.string, line: line(fault), message: fault["message"]?.string ?? "")
+            }
+            guard faults.isEmpty else { throw PythonError.badModule(file: file, faults: faults) }
+            tools = (reply["tools"]?.array ?? []).map(ToolSpecification.init(described:))
+            hooks = Set((reply["hooks"]?.array ?? []).compactMap(\.string))
+        }
     }
+
+    /// The folder of the worker's own scripts, `functions.py` and `values.py` among them.
+    package static var scripts: URL? { Bundle.module.url(forResource: "worker", withExtension: nil) }
 
     private var folder: String { file.deletingLastPathComponent().path }
 
@@ -46,20 +69,7 @@ public struct PythonModule: Sendable, Hashable {
             throw failed(
                 "the module ended its interpreter, or was not imported within \(Int(Self.loadSeconds)) seconds")
         }
-        if let error = reply["error"] {
-            let line: Int? = if case .integer(let line) = error["line"] { line } else { nil }
-            throw failed("the module cannot be imported: \(Self.words(error))", line: line)
-        }
-        let faults = (reply["faults"]?.array ?? []).map { fault in
-            ModuleFault(
-                function: fault["function"]?.string,
-                line: { if case .integer(let line) = fault["line"] { line } else { nil } }(),
-                message: fault["message"]?.string ?? "")
-        }
-        guard faults.isEmpty else { throw PythonError.badModule(file: file.path, faults: faults) }
-        return Description(
-            tools: (reply["tools"]?.array ?? []).map(ToolSpecification.init(described:)),
-            hooks: Set((reply["hooks"]?.array ?? []).compactMap(\.string)))
+        return try Description(reply, file: file.path)
     }
 
     /// Calls a function of the module that is no tool.
@@ -85,11 +95,11 @@ public struct PythonModule: Sendable, Hashable {
 
     private static let loadSeconds = 120.0
 
-    private func failed(_ message: String, line: Int? = nil) -> PythonError {
-        .badModule(file: file.path, faults: [ModuleFault(function: nil, line: line, message: message)])
+    private func failed(_ message: String) -> PythonError {
+        .badModule(file: file.path, faults: [ModuleFault(function: nil, line: nil, message: message)])
     }
 
-    private static func words(_ error: JSONValue) -> String {
+    fileprivate static func words(_ error: JSONValue) -> String {
         "\(error["type"]?.string ?? "Error"): \(error["message"]?.string ?? "")"
     }
 }

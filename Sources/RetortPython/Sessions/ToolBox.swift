@@ -65,6 +65,8 @@ private actor PureResults {
     private let seconds: Double
     private static let mostResults = 4096
     private static let mostBytes = 64 << 20
+    /// For tools that see to their own time, in seconds.
+    private static let longest = 86_400.0
 
     init(seconds: Double) { self.seconds = seconds }
 
@@ -75,7 +77,7 @@ private actor PureResults {
         let result: Result<JSONValue, any Error>
         do {
             // The call outlives a candidate that no longer waits for it, but not the last of them.
-            let limit = seconds + 5
+            let limit = tool.keepsTime ? Self.longest : seconds + 5
             guard let value = try await withDeadline(seconds: limit, grace: 0, { try await task.value }) else {
                 throw ToolError.late(tool: tool.specification.name, seconds: seconds)
             }

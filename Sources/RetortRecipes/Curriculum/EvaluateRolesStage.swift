@@ -16,14 +16,16 @@ struct EvaluateRolesStage: Stage {
     let plan: RoleEvaluation
 
     var name: String {
-        "evaluate/\(student.name)/\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")"
+        "evaluate/\(student.name)/\(system)"
     }
+    /// The curriculum and how it is run.
+    var system: String { "\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")" }
     var sources: [String] { Set(players.values.map(\.name)).sorted() }
 
     func inputs() async throws -> [StageInput] {
         var inputs = try context.common() + context.testTasks() + [try context.grading()]
         inputs += try StageInput.settings("evaluation", own)
-        inputs += try context.tools()
+        inputs += try context.tools() + context.shown()
         for (role, player) in players.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             inputs += [
                 .text("\(role.rawValue)'s stage", player.name),
@@ -60,8 +62,8 @@ struct EvaluateRolesStage: Stage {
     func run() async throws -> StageOutcome {
         let evaluation = context.recipe.evaluation
         let policy = try RoleTeam(players, concurrency: evaluation.concurrency, weights: evaluation.weights).policy(
-            name: curriculum.name, callForm: context.callForm, constraint: constraint,
-            tools: context.source.toolDocuments, guidance: context.source.domain.guidance,
+            name: curriculum.name, callForm: context.callForm, observationLimit: context.observationLimit,
+            constraint: constraint, tools: context.source.toolDocuments, guidance: context.source.domain.guidance,
             maximumTokens: evaluation.maximumTokens)
         let rollout = Rollout(
             policy: policy, search: plan.search(kind), maximumSteps: evaluation.maximumSteps,

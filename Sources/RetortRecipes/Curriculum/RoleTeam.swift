@@ -28,20 +28,20 @@ struct RoleTeam {
 
     /// The three roles, or the one that does it all.
     func policy(
-        name: String, callForm: RoleView.CallForm, constraint: OutputConstraint, tools: [ToolDocument],
-        guidance: String?, maximumTokens: Int
+        name: String, callForm: RoleView.CallForm, observationLimit: Int = RoleView.usualObservationLimit,
+        constraint: OutputConstraint, tools: [ToolDocument], guidance: String?, maximumTokens: Int
     ) throws -> any Policy {
         if let backbone = models[.backbone] {
             return ToolAgent(
-                name: name, model: backbone, callForm: callForm, tools: tools, guidance: guidance,
-                constraint: constraint,
-                maximumTokens: maximumTokens)
+                name: name, model: backbone, callForm: callForm, observationLimit: observationLimit, tools: tools,
+                guidance: guidance, constraint: constraint, maximumTokens: maximumTokens)
         }
         guard let planner = models[.planner], let caller = models[.caller], let summarizer = models[.summarizer] else {
             throw RunError.noAgent(name)
         }
         return RolePolicy(
             name: name, planner: planner, caller: caller, summarizer: summarizer, callForm: callForm,
-            tools: tools, guidance: guidance, constraint: constraint, maximumTokens: maximumTokens)
+            observationLimit: observationLimit, tools: tools, guidance: guidance, constraint: constraint,
+            maximumTokens: maximumTokens)
     }
 }

@@ -32,7 +32,7 @@ struct TrainRolesStage: Stage {
     func inputs() async throws -> [StageInput] {
         var inputs = try context.common() + context.training(stage.plan, from: student.base)
         inputs += zip(stage.roles, views).map { .view("prompt of the \($0.rawValue)", $1) }
-        inputs.append(try .setting("tasks", stage.tasks))
+        inputs += try [.setting("tasks", stage.tasks)] + context.shown()
         // All stages hold out the same tasks.
         inputs +=
             try context.recipe.validation.map {

@@ -1,6 +1,7 @@
 import Foundation
 import RetortCore
 import RetortDomains
+import RetortEvaluation
 import RetortPython
 import RetortWorld
 
@@ -100,6 +101,15 @@ public enum DomainChoice: Codable, Sendable, Hashable {
         case .folder(let plan): plan.form
         }
     }
+
+    /// Whether one of its graders is a model with a rubric.
+    var needsJudge: Bool { if case .folder(let plan) = self { plan.needsJudge } else { false } }
+
+    /// Whether one of the graders that decide is a model with a rubric.
+    var isJudged: Bool { if case .folder(let plan) = self { plan.isJudged } else { false } }
+
+    /// What its graders beside the one that decides are called.
+    var otherGraders: [GraderPlan] { if case .folder(let plan) = self { plan.also } else { [] } }
 
     /// Whether it has tasks to train on, besides those that recorded trajectories bring.
     var hasTrainingTasks: Bool { if case .folder(let plan) = self { plan.train != nil } else { true } }

@@ -1,6 +1,6 @@
 import RetortDomains
 
-/// A model behind endpoints that judges factual answers, beside exact match and word overlap.
+/// A model that judges: factual answers beside exact match and word overlap, or by a domain's rubrics.
 public struct JudgePlan: Codable, Sendable, Hashable {
     /// What the verdicts depend on: a change has the answers judged anew.
     public struct Asking: Codable, Sendable, Hashable {
@@ -24,8 +24,10 @@ public struct JudgePlan: Codable, Sendable, Hashable {
     public var access: TeacherPlan
 
     /// Reads the recipe's `judge`.
-    init(_ reader: YAMLReader) {
+    /// - Parameter hasRubrics: whether it is for a domain's rubrics, instead of for factual answers.
+    init(_ reader: YAMLReader, hasRubrics: Bool) {
         access = TeacherPlan.access(reader)
+        access.readBudget(reader)
         access.tokenIDs = false
         asking.model = access.asking.model
         asking.votes = reader.integer("votes", default: asking.votes, in: 1...99)
@@ -36,5 +38,10 @@ public struct JudgePlan: Codable, Sendable, Hashable {
         asking.structured = reader.flag("structured", default: asking.structured)
         asking.matches = reader.flag("matches", default: asking.matches)
         decides = reader.flag("decides", default: decides)
+        guard hasRubrics else { return }
+        for key in ["matches", "decides"] where reader.has(key) {
+            reader.refuse(
+                key, "'\(key)' is for a judge of factual answers; the domain has this one judge by its rubrics")
+        }
     }
 }

@@ -31,12 +31,15 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var curricula: [Curriculum]?
     /// What is measured.
     public var evaluation: EvaluationPlan
-    /// A model that judges factual answers in the evaluation; nil when none does.
+    /// A model that judges: factual answers of the evaluation, or by the domain's rubrics. Nil when none does.
     public var judge: JudgePlan?
     /// Published test sets that are measured besides the source's own tests; nil when there are none.
     public var benchmarks: BenchmarkPlan?
     /// The share of a stage's things that may fail, in 0…1; nil is the usual one.
     public var maximumFailures: Double?
+
+    /// Characters of an observation that agents of JSON calls and of roles are shown; nil leaves it to the domain.
+    public var observationLimit: Int?
 
     static let usualMaximumFailures = 0.05
 
@@ -242,8 +245,15 @@ extension Recipe {
             ?? EvaluationPlan(
                 systems: System.usual, tasks: 100, maximumSteps: 5, maximumTokens: 256, concurrency: 48,
                 programSeconds: 5, vote: VotePlan())
-        judge = reader.mapping("judge", JudgePlan.init)
-        if judge != nil, hasRoles { reader.refuse("judge", "'curricula' has no factual answers to judge") }
+        let hasRubrics = domain.needsJudge
+        judge = reader.mapping("judge") { JudgePlan($0, hasRubrics: hasRubrics) }
+        if judge != nil, hasRoles, !hasRubrics {
+            reader.refuse("judge", "'curricula' has no factual answers to judge")
+        }
+        if judge == nil, hasRubrics {
+            reader.refuse("judge", "the domain's grader 'judge' needs a model that judges: judge: {endpoint: URL}")
+        }
+        observationLimit = DomainPlan.observationLimit(reader)
         benchmarks = reader.mapping("benchmarks", BenchmarkPlan.init)
         maximumFailures =
             reader.has("maxFailures")

@@ -104,6 +104,15 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         tokenIDs = reader.has("tokenIDs") ? reader.flag("tokenIDs", default: true) : nil
         tries = reader.integer("tries", default: tries, in: 1...100)
         if folder != nil { Self.refuse(["api", "template", "tokenIDs"], reader) }
+        readBudget(reader)
+        if operation == .completions, template == nil, folder == nil {
+            reader.refuse(
+                "api", "'api: completions' needs 'template', the folder whose chat template writes the prompts")
+        }
+    }
+
+    /// Reads what may be spent, and at which prices.
+    mutating func readBudget(_ reader: YAMLReader) {
         prices = reader.table("prices") { price in
             for key in ["input", "output"] where !price.has(key) {
                 price.refuse(key, "a price needs '\(key)', in money for a million tokens")
@@ -114,10 +123,6 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
             Limit(
                 tokens: budget.has("tokens") ? budget.integer("tokens", default: 0, in: 1...Int.max) : nil,
                 money: budget.has("money") ? budget.number("money", default: 0) : nil)
-        }
-        if operation == .completions, template == nil, folder == nil {
-            reader.refuse(
-                "api", "'api: completions' needs 'template', the folder whose chat template writes the prompts")
         }
         if budget?.money != nil, let model = asking.model, prices[model] == nil {
             reader.refuse("budget", "\(BudgetError.unknownPrice(model: model))")

@@ -17,11 +17,14 @@ struct RecipeCheck {
     /// - Throws: `RunError.unusable` with all that was found.
     func run(until goal: RecipeRun.Goal) throws {
         var faults = recipe.teacher.map { teacher($0, "teacher") } ?? []
+        // A domain's judge grades the teacher's work, too.
+        if let judge = recipe.judge, goal >= .evaluate || recipe.domain.isJudged {
+            faults += teacher(judge.access, "judge")
+        }
         if goal >= .train || recipe.training.isEmpty && recipe.curricula == nil {
             for student in recipe.students { faults += base(of: student) }
         }
         if goal >= .evaluate {
-            if let judge = recipe.judge { faults += teacher(judge.access, "judge") }
             if let plan = recipe.benchmarks { faults += benchmarks(plan) }
         }
         guard faults.isEmpty else { throw RunError.unusable(faults) }

@@ -103,6 +103,11 @@ public struct RecipeRun: Sendable {
         let partial = await partialStages(stages)
         if let curricula = stages.curricula {
             var summary = try await curricula.summary(of: context.source.train)
+            for measured in curricula.evaluation {
+                let stage = measured.stage
+                summary.also = try await context.otherGrades(
+                    of: stage.name, student: stage.student.name, system: stage.system, after: summary.also)
+            }
             summary.partial = partial.isEmpty ? nil : partial
             summary.models = context.localModels()
             try context.report(summary, stages.training)
@@ -114,6 +119,9 @@ public struct RecipeRun: Sendable {
         try await context.report(summary, stages.training)
         return .answers(summary)
     }
+
+    /// Ends what runs for the domain's tools. Stages that act cannot be carried out any more.
+    public func close() async { await context.source.domain.close() }
 
     /// What the recipe's teacher will take, without asking it.
     /// - Throws: `RunError.noTeacher` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
@@ -132,7 +140,11 @@ public struct RecipeRun: Sendable {
                 measured.append((stage.system.rawValue, records))
             }
             summary.compare(student.name, measured)
-            guard context.recipe.judge != nil else { continue }
+            for stage in systems where stage.student == student {
+                summary.also = try await context.otherGrades(
+                    of: stage.name, student: student.name, system: stage.system.rawValue, after: summary.also)
+            }
+            guard context.recipe.judgesAnswers else { continue }
             summary.judged = try await (summary.judged ?? []) + context.judgedSystems(student)
         }
         summary.average()

@@ -16,7 +16,7 @@ struct RecipeStages: Sendable {
             let curricula = CurriculumStages(context)
             teaching = try await Self.teaching(context.roleStyle, context)
             training = curricula.training
-            evaluation = curricula.evaluation.map(\.stage)
+            evaluation = curricula.evaluation.flatMap { Self.measuring($0.stage, context) }
             self.curricula = curricula
             systems = []
             return
@@ -38,10 +38,17 @@ struct RecipeStages: Sendable {
         systems = recipe.students.flatMap { student in
             recipe.evaluation.systems.map { EvaluateStage(context: context, student: student, system: $0) }
         }
-        evaluation = systems.flatMap { stage -> [any Stage] in
-            guard let plan = recipe.judge else { return [stage] }
-            return [stage, JudgeStage(context: context, plan: plan, set: stage.name)]
+        evaluation = systems.flatMap { Self.measuring($0, context) }
+    }
+
+    /// A stage that measures, with those that judge what it leaves.
+    private static func measuring(_ stage: any Stage, _ context: RunContext) -> [any Stage] {
+        var stages = [stage]
+        if context.recipe.judgesAnswers, let plan = context.recipe.judge {
+            stages.append(JudgeStage(context: context, plan: plan, set: stage.name))
         }
+        if !context.recipe.domain.otherGraders.isEmpty { stages.append(AlsoStage(context: context, set: stage.name)) }
+        return stages
     }
 
     /// Those that are needed to come so far, in order.

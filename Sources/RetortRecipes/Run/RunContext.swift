@@ -38,9 +38,12 @@ struct RunContext: Sendable {
         _ role: AgentRole, instructions: Instructions, callForm: RoleView.CallForm = .json
     ) -> RoleView {
         RoleView(
-            role, instructions: instructions, callForm: callForm, tools: source.toolDocuments,
-            guidance: source.domain.guidance)
+            role, instructions: instructions, callForm: callForm, observationLimit: observationLimit,
+            tools: source.toolDocuments, guidance: source.domain.guidance)
     }
+
+    /// Characters of an observation that agents of JSON calls and of roles are shown.
+    var observationLimit: Int { recipe.observationLimit(in: source.domain) }
 
     /// Makes sessions for tasks.
     /// - Parameter tools: what answers for the host's tools; nil is they themselves.
@@ -108,6 +111,14 @@ extension TrajectoryGrader {
             return StoredTrajectory(
                 trajectory: failed, verdict: Verdict(isCorrect: false, reason: "the run failed"))
         }
+    }
+}
+
+extension Recipe {
+    /// Characters of an observation that agents of JSON calls and of roles are shown: what the recipe says, or its domain, or
+    /// the usual.
+    func observationLimit(in domain: any Domain) -> Int {
+        observationLimit ?? domain.observationLimit ?? RoleView.usualObservationLimit
     }
 }
 

@@ -12,9 +12,23 @@ extension RecipeRun {
     ) async throws -> Answer {
         let files = FileManager.default
         let isThere = (try? files.contentsOfDirectory(atPath: folder.path))?.isEmpty == false
-        guard !isThere else { return try await body(await RecipeRun(recipe, folder: folder, requiring: sandbox)) }
+        guard !isThere else {
+            return try await RecipeRun(recipe, folder: folder, requiring: sandbox).closing(after: body)
+        }
         let other = files.temporaryDirectory.appendingPathComponent("retort-preview-\(UUID().uuidString)")
         defer { try? files.removeItem(at: other) }
-        return try await body(await RecipeRun(recipe, folder: other, requiring: sandbox))
+        return try await RecipeRun(recipe, folder: other, requiring: sandbox).closing(after: body)
+    }
+
+    /// Does something with the run and ends what runs for it.
+    public func closing<Answer>(after body: (RecipeRun) async throws -> Answer) async throws -> Answer {
+        do {
+            let answer = try await body(self)
+            await close()
+            return answer
+        } catch {
+            await close()
+            throw error
+        }
     }
 }

@@ -17,6 +17,8 @@ actor Workshop {
     private var interpreter: PythonInterpreter?
     private var openTeacher: EndpointTeacher?
     private var openJudge: ModelJudge?
+    private var openRubricJudge: RubricJudge?
+    private var openJudgingModel: (any LanguageModel)?
     private var openGrader: (any TrajectoryGrader)?
     private var openBenchmarkGrader: FamilyGrader?
     private var benchmarkTasks: [AgentTask]?
@@ -47,9 +49,16 @@ actor Workshop {
     func grader() async throws -> any TrajectoryGrader {
         if let openGrader { return openGrader }
         let usual = try await benchmarkGrader()
-        let grader = source.domain.grader(symbolic: nil) ?? usual
+        let judge = recipe.domain.isJudged ? try await rubricJudge() : nil
+        let grader = source.domain.grader(symbolic: nil, judge: judge) ?? usual
         openGrader = grader
         return grader
+    }
+
+    /// What is reported beside, by name.
+    func otherGraders() async throws -> [(name: String, grader: any TrajectoryGrader)] {
+        let asksModel = recipe.domain.otherGraders.contains { $0.kind == .judge }
+        return source.domain.otherGraders(symbolic: nil, judge: asksModel ? try await rubricJudge() : nil)
     }
 
     /// The usual graders: with SymPy in its sandbox when a recipe has benchmarks, whose answers may need algebra.
@@ -79,6 +88,27 @@ actor Workshop {
     /// What judges factual answers. Endpoints' replies are kept on a tape, so a question is paid once.
     func judge(_ plan: JudgePlan) async throws -> ModelJudge {
         if let openJudge { return openJudge }
+        let model = try await judgingModel(plan)
+        let judge = ModelJudge(
+            model, votes: plan.asking.votes, temperature: plan.asking.temperature,
+            asking: plan.asking.matches ? .all : .unmatched)
+        openJudge = judge
+        return judge
+    }
+
+    /// What judges by the domain's rubrics; nil when the recipe names no judge.
+    private func rubricJudge() async throws -> RubricJudge? {
+        if let openRubricJudge { return openRubricJudge }
+        guard let plan = recipe.judge else { return nil }
+        let judge = RubricJudge(
+            try await judgingModel(plan), votes: plan.asking.votes, temperature: plan.asking.temperature)
+        openRubricJudge = judge
+        return judge
+    }
+
+    /// The model that judges, through its tape and within its budget.
+    private func judgingModel(_ plan: JudgePlan) async throws -> any LanguageModel {
+        if let openJudgingModel { return openJudgingModel }
         var access = plan.access
         if access.cassette == nil, access.folder == nil {
             access.cassette = .init(file: folder.judgeFile.path, mode: .record)
@@ -90,11 +120,8 @@ actor Workshop {
         let held: any LanguageModel =
             plan.asking.structured
             ? ConstrainedModel(model, to: .json(try JSONSchema(ModelJudge.replySchema))) : model
-        let judge = ModelJudge(
-            held, votes: plan.asking.votes, temperature: plan.asking.temperature,
-            asking: plan.asking.matches ? .all : .unmatched)
-        openJudge = judge
-        return judge
+        openJudgingModel = held
+        return held
     }
 
     /// What students are measured on: the source's own tests and the recipe's benchmarks.

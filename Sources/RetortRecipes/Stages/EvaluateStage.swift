@@ -25,7 +25,7 @@ struct EvaluateStage: Stage {
 
     func inputs() async throws -> [StageInput] {
         var inputs = try context.common() + context.testTasks() + [try context.grading(), .view("prompt", view)]
-        inputs += try StageInput.settings("evaluation", own)
+        inputs += try StageInput.settings("evaluation", own) + context.shown(to: system.style)
         if !system.isTrained { inputs.append(try context.weights("base weights", student.base)) }
         if system.style.isAgent || system == .cotWithRetrieval { inputs += try context.tools() }
         return inputs
@@ -102,7 +102,8 @@ struct EvaluateStage: Stage {
             case .json:
                 ToolAgent(
                     name: system.rawValue, model: RoleModel(model), instructions: instructions,
-                    tools: source.toolDocuments, guidance: source.domain.guidance, maximumTokens: plan.maximumTokens)
+                    observationLimit: context.observationLimit, tools: source.toolDocuments,
+                    guidance: source.domain.guidance, maximumTokens: plan.maximumTokens)
             }
         return Rollout(
             policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed,

@@ -17,11 +17,7 @@ struct JudgeStage: Stage {
     var sources: [String] { [set] }
 
     func inputs() async throws -> [StageInput] {
-        var asking = plan.asking
-        asking.model = nil
-        return try context.common() + StageInput.settings("judge", asking)
-            + [.text("judge's model", plan.access.identities.joined(separator: ", "))]
-            + plan.access.checkpoint("judge's weights", context)
+        try context.common() + context.judging(plan)
     }
 
     func output() async throws -> String? { try await context.content(of: set, .judged) }
@@ -51,11 +47,20 @@ struct JudgeStage: Stage {
 }
 
 extension RunContext {
+    /// What a judge's verdicts depend on, but for what it judges.
+    func judging(_ plan: JudgePlan) throws -> [StageInput] {
+        var asking = plan.asking
+        asking.model = nil
+        return try StageInput.settings("judge", asking)
+            + [.text("judge's model", plan.access.identities.joined(separator: ", "))]
+            + plan.access.checkpoint("judge's weights", self)
+    }
+
     /// The verdict that counts; nil where the judge decides and was not to be had. Exact match is another measure, and
     /// does not stand in for it.
     func grade(of entry: StoredTrajectory) -> Verdict? {
         let own = entry.verdict ?? Verdict(isCorrect: false, reason: "not graded")
-        guard recipe.judge?.decides == true, entry.hasFactualAnswer else { return own }
+        guard !recipe.domain.needsJudge, recipe.judge?.decides == true, entry.hasFactualAnswer else { return own }
         return entry.judge
     }
 

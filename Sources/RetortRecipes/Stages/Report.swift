@@ -12,7 +12,8 @@ extension RunContext {
         // The Markdown table tells of failures by itself.
         let failed = PartialStage.table(summary.partial ?? [])
         let tables = [
-            JudgedSystem.table(summary.judged ?? []), TeacherYield.table(try await yields()), trainings(training),
+            JudgedSystem.table(summary.judged ?? []), OtherGrades.table(summary.also ?? []),
+            TeacherYield.table(try await yields()), trainings(training),
             BenchmarkTable.section(benchmarkAudits()), try await TestOverlap(self).table,
             ModelPrecision.table(summary.models ?? []),
         ]

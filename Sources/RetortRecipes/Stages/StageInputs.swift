@@ -47,9 +47,16 @@ extension RunContext {
 
     /// What grades.
     func grading() throws -> StageInput {
-        let own = try content(.grading).flatMap { [$0.name, $0.value] }
+        let judging = recipe.domain.isJudged ? try recipe.judge.map(judging) ?? [] : []
+        let own = try (content(.grading) + judging).flatMap { [$0.name, $0.value] }
         let usual = recipe.benchmarks?.compatibility.rawValue ?? "values"
         return .text("grading", own.isEmpty ? usual : "\(usual) \(ContentDigest.of(own))")
+    }
+
+    /// How much of an observation agents of JSON calls and of roles are shown, where that is not the usual.
+    func shown(to style: Recipe.Style = .toolAgent) throws -> [StageInput] {
+        guard style == .toolAgent, observationLimit != RoleView.usualObservationLimit else { return [] }
+        return [try .setting("observationLimit", observationLimit)]
     }
 
     /// A base's or a teacher's weights, tokenizer and template.

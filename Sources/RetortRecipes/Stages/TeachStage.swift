@@ -51,7 +51,7 @@ struct TeachStage: Stage {
             if style.isAgent { inputs.append(try .setting("evaluation.maxSteps", steps(teacher))) }
             return inputs
         }
-        inputs += try plan.inputs(context)
+        inputs += try plan.inputs(context) + context.shown(to: style)
         let reasoning = StageInput.view("reasoning prompt", context.view(.cot, instructions: plan.asking.instructions))
         guard style.isAgent else { return inputs + [reasoning] }
         inputs.append(.view("agent's prompt", context.view(style, instructions: plan.asking.instructions)))
@@ -213,7 +213,8 @@ struct TeachStage: Stage {
         case .toolAgent:
             return ToolAgent(
                 name: "tool-agent", model: RoleModel(model), instructions: asking.instructions,
-                tools: source.toolDocuments, guidance: guidance, maximumTokens: asking.maximumTokens)
+                observationLimit: context.observationLimit, tools: source.toolDocuments, guidance: guidance,
+                maximumTokens: asking.maximumTokens)
         case .agent, .agentWithFirstThought:
             let view = context.view(style, instructions: asking.instructions)
             let agent = CodeAgent(model: model, view: view, maximumTokens: asking.maximumTokens)

@@ -22,6 +22,7 @@ struct TrainStage: Stage {
 
     func inputs() async throws -> [StageInput] {
         try context.common() + context.training(plan, from: student.base) + [.view("prompt", context.view(style))]
+            + context.shown(to: style)
     }
 
     func output() async throws -> String? { try context.digests.modelIfThere(target) }

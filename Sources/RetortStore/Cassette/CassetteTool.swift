@@ -18,6 +18,7 @@ final class CassetteTool: Tool {
     }
 
     var specification: ToolSpecification { inner.specification }
+    var keepsTime: Bool { inner.keepsTime }
 
     func call(_ arguments: [String: JSONValue]) async throws -> JSONValue {
         let name = specification.name

@@ -11,6 +11,8 @@ extension TrajectoryStore {
         case graded = "trajectory || ifnull(verdict, '')"
         /// What a model that judges says of them.
         case judged = "ifnull(judge, '')"
+        /// What other graders say of them.
+        case others = "ifnull(also, '')"
     }
 
     /// The SHA-256 of a set's content, in hexadecimal digits, whatever order it was saved in; nil when there is no such
@@ -48,11 +50,16 @@ extension TrajectoryStore {
     }
 
     /// Takes what a judge said from all trajectories of a set.
-    public func removeJudgements(in set: String) async throws {
+    public func removeJudgements(in set: String) async throws { try await clear("judge", in: set) }
+
+    /// Takes what other graders said from all trajectories of a set.
+    public func removeOtherVerdicts(in set: String) async throws { try await clear("also", in: set) }
+
+    private func clear(_ column: String, in set: String) async throws {
         try await using { database in
             try await database.write { database in
                 try database.execute(
-                    sql: "UPDATE trajectory SET judge = NULL WHERE \"set\" = ?", arguments: [set])
+                    sql: "UPDATE trajectory SET \(column) = NULL WHERE \"set\" = ?", arguments: [set])
             }
         }
     }

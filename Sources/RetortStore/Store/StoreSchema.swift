@@ -36,6 +36,9 @@ enum StoreSchema {
                 table.primaryKey("set", .text)
             }
         }
+        migrator.registerMigration("also") { database in
+            try database.alter(table: "trajectory") { $0.add(column: "also", .text) }
+        }
         return migrator
     }
 }

@@ -50,7 +50,7 @@ public struct StoredTrajectories: AsyncSequence, Sendable {
                     try TrajectoryRow.fetchAll(
                         database,
                         sql: """
-                            SELECT sequence, "set", id, verdict, judge, trajectory FROM trajectory
+                            SELECT sequence, "set", id, verdict, judge, also, trajectory FROM trajectory
                             WHERE "set" = ? \(after) ORDER BY \(column) LIMIT \(Self.pageSize)
                             """, arguments: parameters)
                 }

@@ -8,10 +8,15 @@ public struct StoredTrajectory: Codable, Sendable, Hashable {
     public var verdict: Verdict?
     /// What a model that judges says of the answer, beside the grade; nil when none was asked.
     public var judge: Verdict?
+    /// What other graders say, beside the grade, by what they are called; nil when none was asked.
+    public var also: [String: Verdict]?
 
-    public init(trajectory: Trajectory, verdict: Verdict?, judge: Verdict? = nil) {
+    public init(
+        trajectory: Trajectory, verdict: Verdict?, judge: Verdict? = nil, also: [String: Verdict]? = nil
+    ) {
         self.trajectory = trajectory
         self.verdict = verdict
         self.judge = judge
+        self.also = also
     }
 }

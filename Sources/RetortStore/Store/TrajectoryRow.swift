@@ -11,6 +11,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
     private let columns: [(any DatabaseValueConvertible & Sendable)?]
     private let verdict: String?
     private let judge: String?
+    private let also: String?
     private let trajectory: String
 
     init(_ stored: StoredTrajectory, set: String) throws {
@@ -24,6 +25,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         ]
         verdict = try stored.verdict.map(Self.json)
         judge = try stored.judge.map(Self.json)
+        also = try stored.also.map(Self.json)
         self.trajectory = try Self.json(ExactValues.marked(trajectory))
     }
 
@@ -34,21 +36,22 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         columns = []
         verdict = row["verdict"]
         judge = row["judge"]
+        also = row["also"]
         trajectory = row["trajectory"]
     }
 
     /// Saves the row; one with the same set and id keeps its place.
     func upsert(_ database: Database) throws {
-        let values: [(any DatabaseValueConvertible)?] = [set, id] + columns + [verdict, judge, trajectory]
+        let values: [(any DatabaseValueConvertible)?] = [set, id] + columns + [verdict, judge, also, trajectory]
         try database.execute(
             sql: """
                 INSERT INTO trajectory
-                    ("set", id, task, family, split, policy, ending, correct, verdict, judge, trajectory)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    ("set", id, task, family, split, policy, ending, correct, verdict, judge, also, trajectory)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT ("set", id) DO UPDATE SET
                     task = excluded.task, family = excluded.family, split = excluded.split, policy = excluded.policy,
                     ending = excluded.ending, correct = excluded.correct, verdict = excluded.verdict,
-                    judge = excluded.judge, trajectory = excluded.trajectory
+                    judge = excluded.judge, also = excluded.also, trajectory = excluded.trajectory
                 """, arguments: StatementArguments(values))
     }
 
@@ -60,7 +63,8 @@ struct TrajectoryRow: FetchableRecord, Sendable {
             return StoredTrajectory(
                 trajectory: ExactValues.unmarked(try decoder.decode(Trajectory.self, from: Data(trajectory.utf8))),
                 verdict: try verdict.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) },
-                judge: try judge.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) })
+                judge: try judge.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) },
+                also: try also.map { try decoder.decode([String: Verdict].self, from: Data($0.utf8)) })
         } catch {
             throw StoreError.unreadable(file: path, set: set, id: id, reason: "\(error)")
         }

@@ -56,7 +56,7 @@ public struct APIWorldDomain: Domain {
         switch part {
         case .train, .tests:
             [("apis.seed", "\(plan.seed)"), ("apis.people", "\(plan.people)"), ("apis.train", "\(plan.train)")]
-        case .tools, .validation, .grading: []
+        case .tools, .validation, .grading, .otherGrading: []
         }
     }
 

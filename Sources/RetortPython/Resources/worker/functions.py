@@ -3,6 +3,7 @@
 A tool's description is read from its signature, annotations and docstring. What cannot be expressed as JSON is a fault
 with the function's name and line, never a guess.
 """
+import ast
 import collections.abc
 import dataclasses
 import enum
@@ -52,7 +53,7 @@ def public(module):
 def describe(module, chosen):
     """Each tool as a specification, and every fault with its place."""
     found = public(module)
-    faults = []
+    faults = repeated(module.__file__)
     if chosen is not None:
         for name in chosen:
             if name not in found:
@@ -66,6 +67,23 @@ def describe(module, chosen):
             faults.append({"function": name, "line": function.__code__.co_firstlineno, "message": str(error)})
     hooks = [name for name in HOOKS if inspect.isfunction(getattr(module, name, None))]
     return {"tools": tools, "hooks": hooks, "faults": faults}
+
+
+def repeated(path):
+    """Functions that are defined twice: of the first nothing is left in the module, and so nothing would say it."""
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    faults, seen = [], {}
+    for node in tree.body:
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.name.startswith("_"):
+            continue
+        if any("overload" in ast.unparse(decorator) for decorator in node.decorator_list):
+            continue
+        if node.name in seen:
+            message = f"it is defined twice, first in line {seen[node.name]}; rename one of the two"
+            faults.append({"function": node.name, "line": node.lineno, "message": message})
+        seen[node.name] = node.lineno
+    return faults
 
 
 def specification(name, function):

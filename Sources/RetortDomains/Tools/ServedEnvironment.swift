@@ -1,0 +1,50 @@
+import RetortCore
+
+/// A session whose tools are answered outside of it, by what runs for its task.
+///
+/// Branches of it share that: what is outside does not fork. Only the chosen candidate's calls with effects are made.
+struct ServedEnvironment: Environment {
+    private let inner: any Environment
+    private let services: TaskServices
+
+    init(_ inner: any Environment, _ services: TaskServices) { (self.inner, self.services) = (inner, services) }
+
+    func perform(_ action: Action) async throws -> Observation {
+        try await services.using { try await inner.perform(action) }
+    }
+
+    func attempt(_ action: Action) async throws -> any Trial {
+        ServedTrial(inner: try await services.using { try await inner.attempt(action) }, services: services)
+    }
+
+    func fork() async throws -> any Environment { ServedEnvironment(try await inner.fork(), services) }
+
+    func state() async throws -> JSONValue? { try await inner.state() }
+
+    /// The session ends; what runs for the task ends when none of its branches is left.
+    func close() async { await inner.close() }
+}
+
+private struct ServedTrial: Trial {
+    let inner: any Trial
+    let services: TaskServices
+
+    var progress: TrialProgress { inner.progress }
+
+    func commit() async throws -> (observation: Observation, environment: any Environment) {
+        let (observation, environment) = try await services.using { try await inner.commit() }
+        return (observation, ServedEnvironment(environment, services))
+    }
+
+    func discard() async { await inner.discard() }
+}
+
+extension TaskServices {
+    /// Does something as the task at work.
+    /// - Throws: what the body throws; why the run has failed, where it has.
+    fileprivate func using<Value>(_ body: () async throws -> Value) async throws -> Value {
+        let value = try await Self.$current.withValue(self) { try await body() }
+        if let failure { throw failure }
+        return value
+    }
+}

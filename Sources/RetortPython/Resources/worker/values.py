@@ -1,0 +1,104 @@
+"""Values, and what went wrong, on their way between Python and Retort: as JSON without loss of kind."""
+import dataclasses
+import enum
+import json
+import math
+import traceback
+
+DEPTH = 64
+DIGITS = 100_000
+
+
+def text_of(message):
+    return json.dumps(message, ensure_ascii=True, allow_nan=False)
+
+
+def to_json(value, depth=0):
+    """A value as JSON without loss of kind; what JSON has no form for becomes its text.
+
+    Raises what the value's own methods raise. Those of subclasses of Python's own types are not asked.
+    """
+    if depth > DEPTH:
+        return "…"
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, int):
+        if int.bit_length(value) > DIGITS * 3.3219281:
+            raise ValueError(f"an integer of more than {DIGITS:,} digits")
+        return int.__int__(value)
+    if isinstance(value, float):
+        value = float.__float__(value)
+        if math.isfinite(value):
+            return value
+        return {"$float": "nan" if value != value else "inf" if value > 0 else "-inf"}
+    if isinstance(value, dict):
+        members = {key_of(k, depth): to_json(v, depth + 1) for k, v in dict.items(value)}
+        # A dictionary of the program's own is not taken for a number.
+        return {"$float": [members["$float"]]} if len(members) == 1 and "$float" in members else members
+    for kind in (list, tuple):
+        if isinstance(value, kind):
+            return [to_json(v, depth + 1) for v in kind.__iter__(value)]
+    for kind in (set, frozenset):
+        if isinstance(value, kind):
+            return [to_json(v, depth + 1) for v in sorted(kind.__iter__(value), key=repr)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return to_json(value.value, depth + 1)
+    module = str(type(value).__module__ or "")
+    name = type(value).__name__
+    if module.startswith("pandas") and name in ("NAType", "NaTType"):
+        return None
+    if (module.startswith("numpy") or name in ("Series", "Index") and module.startswith("pandas")) and hasattr(value, "tolist"):
+        return to_json(value.tolist(), depth + 1)
+    if module.startswith("sympy") and getattr(value, "is_Integer", False):
+        return to_json(int(value), depth + 1)
+    return plain(str(value))
+
+
+def key_of(key, depth):
+    key = to_json(key, depth + 1)
+    return key if isinstance(key, str) else str(key)
+
+
+def plain(text):
+    """A text as JSON can hold it, whatever its class makes of itself."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def from_json(value):
+    if isinstance(value, dict):
+        if len(value) == 1 and "$float" in value:
+            inner = value["$float"]
+            return {"$float": from_json(inner[0])} if isinstance(inner, list) else float(inner)
+        return {k: from_json(v) for k, v in value.items()}
+    return [from_json(v) for v in value] if isinstance(value, list) else value
+
+
+def name_of(value):
+    """The name of a value's class, which its metaclass may deny."""
+    try:
+        return plain(type.__dict__["__name__"].__get__(type(value)))[:200]
+    except BaseException:
+        return "object"
+
+
+def describe(error, file="<program>"):
+    """An exception in words, whatever its own methods do; the line is that of the last frame in `file`."""
+    line, message = None, ""
+    try:
+        # An exception's own attributes may be properties of the program's.
+        trace = BaseException.__dict__["__traceback__"].__get__(error)
+        for frame in traceback.extract_tb(trace):
+            if frame.filename == file:
+                line = frame.lineno
+        if isinstance(error, SyntaxError) and error.filename == file:
+            line = error.lineno
+            message = plain(str(error.msg))
+        else:
+            message = plain(str(error))
+    except BaseException:
+        pass
+    return {"type": name_of(error), "message": message[:1000], "line": line if type(line) is int else None}

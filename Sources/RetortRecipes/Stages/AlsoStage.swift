@@ -1,0 +1,97 @@
+import Foundation
+import RetortCore
+import RetortEvaluation
+import RetortStore
+
+/// Has the domain's other graders grade the runs of a set, and stores what they say beside what decides.
+///
+/// A run that one of them breaks on is left without its word, and given to it again on the next run. Failed runs are given
+/// to none.
+struct AlsoStage: Stage {
+    let context: RunContext
+    /// Whose runs are graded: a stage and its set.
+    let set: String
+
+    var name: String { "also/\(set)" }
+    var sources: [String] { [set] }
+
+    func inputs() async throws -> [StageInput] {
+        let plans = context.recipe.domain.otherGraders
+        let judging = plans.contains { $0.kind == .judge } ? try context.recipe.judge.map(context.judging) ?? [] : []
+        return try context.common() + context.content(.otherGrading) + judging
+    }
+
+    func output() async throws -> String? { try await context.content(of: set, .others) }
+
+    func clear() async throws { try await context.store.removeOtherVerdicts(in: set) }
+
+    func run() async throws -> StageOutcome {
+        let graders = try await context.workshop.otherGraders()
+        let all = try await context.store.entries(in: set).filter { !$0.trajectory.hasFailed }
+        let open = all.filter { entry in graders.contains { entry.also?[$0.name] == nil } }
+        let progress = ProgressLine(name)
+        let (store, set) = (context.store, set)
+        let faults = try await concurrentMap(open, width: width) { entry in
+            let (graded, faults) = try await entry.graded(by: graders)
+            try await store.save([graded], in: set)
+            return faults
+        } finished: {
+            progress.show($0, of: open.count)
+        }
+        let causes = faults.flatMap { $0.prefix(1).map { (RolloutTally.cause($0), 1) } }
+        return StageOutcome(total: all.count, failures: Dictionary(causes, uniquingKeysWith: +))
+    }
+
+    /// Runs at once: as many as the judge may be asked about, or so many that sessions do.
+    private var width: Int { context.recipe.judge?.access.concurrency ?? 8 }
+}
+
+extension Trajectory {
+    fileprivate var hasFailed: Bool { if case .failed = ending { true } else { false } }
+}
+
+extension StoredTrajectory {
+    /// The entry with what graders say that have said nothing yet, and why some of them still do not.
+    /// - Throws: errors that halt the run, `CancellationError`.
+    fileprivate func graded(
+        by graders: [(name: String, grader: any TrajectoryGrader)]
+    ) async throws -> (StoredTrajectory, [String]) {
+        var entry = self
+        var faults: [String] = []
+        for (name, grader) in graders where entry.also?[name] == nil {
+            do {
+                entry.also = entry.also ?? [:]
+                entry.also?[name] = try await grader.grade(trajectory)
+            } catch {
+                if error is CancellationError || Task.isCancelled { throw CancellationError() }
+                if (error as? any RunHalting)?.haltsRun == true { throw error }
+                faults.append("\(name): \(error)")
+            }
+        }
+        return (entry, faults)
+    }
+}
+
+extension RunContext {
+    /// What the other graders say of a set, behind what they said of others; nil where there are none.
+    func otherGrades(
+        of set: String, student: String, system: String, after others: [OtherGrades]?
+    ) async throws -> [OtherGrades]? {
+        let names = recipe.domain.otherGraders.map(\.title)
+        guard !names.isEmpty else { return others }
+        let splits = Dictionary(grouping: try await store.entries(in: set), by: \.trajectory.task.split)
+        let found = splits.sorted { $0.key < $1.key }.flatMap { split, entries in
+            names.map { name in
+                OtherGrades(
+                    student: student, system: system, split: split, grader: name,
+                    entries.map { (grade(of: $0), $0.also?[name]) })
+            }
+        }
+        return (others ?? []) + found
+    }
+}
+
+extension Recipe {
+    /// Whether its judge is for factual answers, rather than for a domain's rubrics.
+    var judgesAnswers: Bool { judge != nil && !domain.needsJudge }
+}
