@@ -50,8 +50,10 @@ struct GGUFModelTests {
             let difference = zip(try own.tensor.floats(), try other.tensor.floats()).map { abs($0 - $1) }.max() ?? 0
             #expect(difference <= limit, "\(own.name)")
         }
-        let scores = try network.scores(of: Self.ids, at: 0..<Self.ids.count).floats()
-        let expected = try pair.network.scores(of: Self.ids, at: 0..<Self.ids.count).floats()
+        // Where llama.cpp knows no windows, the file ends with the first one.
+        let ids = Array(Self.ids.prefix(8))
+        let scores = try network.scores(of: ids, at: 0..<ids.count).floats()
+        let expected = try pair.network.scores(of: ids, at: 0..<ids.count).floats()
         let most = expected.map(abs).max() ?? 0
         #expect(zip(scores, expected).allSatisfy { abs($0 - $1) <= 1e-5 * most })
         let (own, other) = (read.configuration, pair.original.configuration)
