@@ -34,7 +34,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
     ("RetortHub", ["RetortCore", "RetortPython", http, nio, crypto] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
-    ("RetortLLM", ["RetortCore", "RetortTensor"], []),
+    ("RetortLLM", ["RetortCore", "RetortTensor", crypto], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
     (
         "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],
@@ -104,7 +104,8 @@ let package = Package(
             .testTarget(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
                 exclude: [
-                    "RetortLLM": ["Templates", "Configurations"], "RetortCore": ["Fixtures"], "RetortMCP": ["Servers"],
+                    "RetortLLM": ["Templates", "Configurations", "GGUF"], "RetortCore": ["Fixtures"],
+                    "RetortMCP": ["Servers"],
                 ][$0.name] ?? [])
         } + [
             .executableTarget(

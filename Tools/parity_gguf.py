@@ -10,7 +10,8 @@ For every family a random checkpoint of transformers, its weights multiples of 2
 f16, bf16 and q8_0 hold them exactly, so that what differs is llama.cpp's arithmetic alone (it rounds what it multiplies
 with to the precision of the weights, and keeps keys and values in float16). Equal must be: the tokens of 2,000 lines of
 mixed text and of a list of pitfalls, special tokens meant; the scores at every place of a prompt that is longer than the
-sliding window, within LIMITS; the greedy continuation, but for places where two tokens are closer than the limit.
+sliding window, within LIMITS; the greedy continuation, but for places where two tokens are closer than the limit. Read back by Retort, each file must give the checkpoint's scores. What others wrote is compared by
+Tools/parity_gguf_files.py.
 
 llama.cpp does not do everything that tokenizers do, and no key of a file changes it. It does not normalise text (NFC),
 so byte-level lines are compared in NFC. Left out is: with GPT-4o's pattern, of which it has another form, what holds
@@ -304,6 +305,10 @@ def compare_family(folder, name, check):
     for precision in LIMITS:
         file = folder / f"model-{precision}.gguf"
         remarks = retort("export", folder, "--out", file, "--precision", precision)[1]
+        read = json.loads(retort("logits", file, "--ids", ",".join(map(str, ids)))[0])
+        own = np.array(read["logits"], dtype=np.float32)
+        check(f"GGUF {name} {precision}: scores of the file read back", float(
+            np.abs(own - expected).max() / np.abs(expected).max()), 1e-5)
         loaded = load(file)
         if precision == "f32":
             print(remarks, end="")

@@ -18,16 +18,17 @@ struct DoctorCommand: AsyncParsableCommand {
             what computes: whether a GPU is found, whether the kernels that rest on it pass a trial, and what multiplies \
             weights on the CPU.
 
-            With a checkpoint's folder: a sample trajectory is shown token by token, each with its role and with ● where \
+            With a checkpoint's folder or GGUF file: a sample trajectory is shown token by token, each with its role and with ● where \
             the student learns, and training, acting and serving are checked to see the same tokens. The exit code is 1 \
             when they do not. Last, what its weights would take in memory in each precision, what would multiply them here, \
             and what a token of the cache takes; and whether a GPU's fused attention is for this model.
 
               retort doctor
               retort doctor seedlings/3m
+              retort doctor model.gguf
             """)
 
-    @Argument(help: "A checkpoint's folder.") var checkpoint: String?
+    @Argument(help: "A checkpoint's folder or GGUF file.") var checkpoint: String?
     @OptionGroup var sandbox: SandboxOptions
     @Flag(help: "Print JSON.") var json = false
 

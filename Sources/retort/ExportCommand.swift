@@ -17,7 +17,7 @@ struct ExportCommand: ParsableCommand {
             same of llama.cpp or transformers.
             """)
 
-    @Argument(help: "A checkpoint's or an adapter's folder.") var folder: String
+    @Argument(help: "A checkpoint's or an adapter's folder, or a GGUF file.") var folder: String
     @Option(help: "The file or folder to write.") var out: String
     @Option(help: "f32, f16, bf16 or q8_0 (GGUF only).") var precision: GGUFExport.Precision = .bf16
 

@@ -15,7 +15,7 @@ struct LogitsCommand: ParsableCommand {
             gradients of one training step on the ids. Tools/parity.py compares them with transformers and PEFT.
             """)
 
-    @Argument(help: "A checkpoint's folder.") var folder: String
+    @Argument(help: "A checkpoint's folder or GGUF file.") var folder: String
     @Option(help: "Token ids, separated by commas.") var ids: String
     @Option(help: "How many tokens to continue with.") var tokens: Int = 0
     @Option(help: "float32 or bfloat16.") var dtype: DType = .float32

@@ -6,7 +6,7 @@ import RetortTensor
 
 /// A model in this process, or behind an endpoint.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The checkpoint's folder.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The checkpoint's folder or GGUF file.", valueName: "folder"))
     var model: String?
 
     @Option(

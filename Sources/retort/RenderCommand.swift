@@ -13,7 +13,7 @@ struct RenderCommand: ParsableCommand {
             refuses. The ids are left out for chats with more than texts, and for those that training would refuse.
             """)
 
-    @Argument(help: "A checkpoint's folder.") var folder: String
+    @Argument(help: "A checkpoint's folder or GGUF file.") var folder: String
     @Option(help: "The file of chats.") var chats: String
 
     private struct Line: Encodable {
@@ -40,7 +40,7 @@ struct RenderCommand: ParsableCommand {
     func run() throws {
         let folder = URL(fileURLWithPath: folder)
         let folders = try CheckpointFolders(folder)
-        let tokenizer = try Tokenizer(folders.tokenizer)
+        let tokenizer = try folders.readTokenizer()
         guard let template = try folders.writtenTemplate(for: tokenizer) else {
             throw CheckpointError.template(file: folder.path, "it holds no chat template")
         }

@@ -13,11 +13,12 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve models, adapters and agents to OpenAI's clients.",
         discussion: """
-            A folder is a checkpoint, an adapter, or a run, of which everything is served: its base, what each student \
-            learned (3m-agent, 3m-cot), and its agents (3m:agent, or just agent), which answer a question with search \
-            and interpreter behind one chat call.
+            A place is a checkpoint's folder or GGUF file, an adapter, or a run, of which everything is served: its base, \
+            what each student learned (3m-agent, 3m-cot), and its agents (3m:agent, or just agent), which answer a \
+            question with search and interpreter behind one chat call.
 
               retort serve runs/quickstart
+              retort serve smollm2-135m.gguf
               retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
 
@@ -25,7 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
             first SIGINT or SIGTERM lets requests under way end, a second one does not.
             """)
 
-    @Argument(help: "Checkpoints, adapters and runs, each as FOLDER or NAME=FOLDER.") var folders: [String]
+    @Argument(help: "Checkpoints, adapters and runs, each as FOLDER, FILE.gguf or NAME=PLACE.") var folders: [String]
     @Option(
         name: .customLong("adapter"), parsing: .singleValue,
         help: ArgumentHelp("An adapter to serve over the first folder's weights.", valueName: "name=folder"))

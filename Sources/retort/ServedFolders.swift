@@ -9,7 +9,7 @@ import RetortServer
 
 /// Folders on their way to being served: what the command line names, opened and put into a catalogue.
 struct ServedFolders {
-    /// `NAME=FOLDER`, or a folder that is called as it is.
+    /// `NAME=FOLDER`, or a folder or GGUF file that is called as it is.
     struct Named {
         let name: String?
         let folder: URL
@@ -45,7 +45,7 @@ struct ServedFolders {
         let isCheckpoint = has("config.json") || has("adapter_config.json")
         if !isCheckpoint, has("manifest.json") { return try await add(run: place.folder) }
         let model = try load(place.folder, adapters: adapters)
-        let name = place.name ?? place.folder.lastPathComponent
+        let name = place.name ?? CheckpointSource.name(of: place.folder)
         try add(name, model)
         for adapter in adapters.keys.sorted() { try add(adapter, model, adapter: adapter) }
     }
@@ -89,8 +89,7 @@ struct ServedFolders {
                 adapters.map { ("\(student.name)-\($0.style.rawValue)", $0.folder) }, uniquingKeysWith: { $1 })
             let base = URL(fileURLWithPath: student.base)
             // A base that has moved is only missed when adapters need it.
-            if !named.isEmpty || FileManager.default.fileExists(atPath: base.appendingPathComponent("config.json").path)
-            {
+            if !named.isEmpty || CheckpointSource.holdsModel(base) {
                 try await add(Named("\(student.name)=\(base.path)"), adapters: named)
             }
             for checkpoint in own where !checkpoint.isAdapter {

@@ -10,7 +10,7 @@ struct TokenizeCommand: ParsableCommand {
         discussion: "Each line of the file is a JSON string; each line printed is the JSON array of its ids, or with "
             + "--decode the JSON string that the ids stand for.")
 
-    @Argument(help: "A checkpoint's folder, or a tokenizer.json.") var folder: String
+    @Argument(help: "A checkpoint's folder or GGUF file, or a tokenizer.json.") var folder: String
     @Option(help: "The file of JSON strings.") var lines: String
 
     @Flag(help: "Add the tokens that the format puts around a text, such as <s> or [CLS] and [SEP].") var framed = false

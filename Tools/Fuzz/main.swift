@@ -4,7 +4,7 @@ import RetortLLM
 
 /// Feeds damaged files to a reader for a while; ends well when the reader answered each with a value or an error, in time.
 ///
-///     retort-fuzz safetensors | tokenizer | template | config  SECONDS [SEED]
+///     retort-fuzz safetensors | tokenizer | template | config | gguf  SECONDS [SEED]
 ///
 /// Each input is a good file, damaged a few times over: bits, bytes, stretches left out, doubled or exchanged, numbers made
 /// huge, words of the format put anywhere. The last input lies in the scratch folder, so that a crash leaves its cause behind.
@@ -58,7 +58,7 @@ struct Fuzzer {
     /// Reads one input.
     /// - Returns: whether the reader took it.
     func read(_ bytes: [UInt8], _ tokenizer: Tokenizer) throws -> Bool {
-        let file = scratch.appendingPathComponent(target == "config" ? "config.json" : "\(target).json")
+        let file = scratch.appendingPathComponent(target == "gguf" ? "input.gguf" : "\(target).json")
         try Data(bytes).write(to: file)
         do {
             switch target {
@@ -69,6 +69,11 @@ struct Fuzzer {
                 let read = try Tokenizer(file)
                 let ids = read.encode("Hé 北京 12345 <s> \u{0301}x", specials: .recognised)
                 _ = read.decode(ids)
+            case "gguf":
+                let checkpoint = try Checkpoint(folder: file)
+                let ids = checkpoint.tokenizer.encode("Hé 北京 12345 <|im_end|>", specials: .recognised)
+                let scores = try checkpoint.network().scores(of: Array(ids.prefix(3)), at: 0..<min(ids.count, 1))
+                _ = try scores.floats()
             case "template":
                 let template = try JinjaTemplate(String(decoding: bytes, as: UTF8.self), tokenizer: tokenizer)
                 let chat = [Message(.system, "s"), Message(.user, "u"), Message(.assistant, "a", trainable: true)]
@@ -84,7 +89,7 @@ struct Fuzzer {
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 guard arguments.count >= 2, let seconds = Double(arguments[1]) else {
-    print("retort-fuzz safetensors | tokenizer | template | config  SECONDS [SEED]")
+    print("retort-fuzz safetensors | tokenizer | template | config | gguf  SECONDS [SEED]")
     exit(2)
 }
 let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -112,10 +117,25 @@ while start.duration(to: .now) < .seconds(seconds) {
 print("\(arguments[0]): \(count) inputs, \(taken) taken, slowest \(String(format: "%.2f", slowest)) s, no crash")
 exit(slowest < 10 ? 0 : 1)
 
+/// A small model in GGUF, as an export writes it.
+func smallModel(_ root: URL) throws -> [UInt8] {
+    let folder = scratch.appendingPathComponent("seed")
+    let shape = DecoderConfiguration.qwen2(
+        vocabularySize: 3072, hiddenSize: 32, intermediateSize: 32, layerCount: 1, headCount: 2, keyValueHeadCount: 1,
+        maximumPositions: 64)
+    let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 1))
+    try Checkpoint.write(
+        network, dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: folder)
+    let file = scratch.appendingPathComponent("seed.gguf")
+    try GGUFExport.write(network, of: Checkpoint(folder: folder), name: "seed", precision: .q8_0, to: file)
+    return Array(try Data(contentsOf: file))
+}
+
 /// Good files of the kind.
 func seedFiles(for target: String, in root: URL) throws -> [[UInt8]] {
     func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: root.appendingPathComponent(path))) }
     switch target {
+    case "gguf": return [try smallModel(root)]
     case "template":
         let folder = root.appendingPathComponent("Tests/RetortLLMTests/Templates")
         return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map {

@@ -2,15 +2,15 @@ import Foundation
 import RetortCore
 
 /// The chat templates of a folder, by name: `chat_template.jinja` and `additional_chat_templates/NAME.jinja`, or those in
-/// `tokenizer_config.json`.
+/// `tokenizer_config.json`; and those of a GGUF file.
 struct TemplateFiles {
     static let usual = "default"
     /// The one that counts where functions are offered.
     static let tools = "tool_use"
 
-    let folder: URL
+    let source: CheckpointSource
     /// Where they were found, for messages.
-    let file: URL
+    let file: String
     let texts: [String: String]
 
     private static let single = "chat_template.jinja"
@@ -18,17 +18,19 @@ struct TemplateFiles {
     /// Templates are somebody else's programs: longer ones are refused.
     private static let longest = 1 << 20
 
-    /// - Returns: nil for a folder without templates.
+    /// - Returns: nil for a source without templates.
     /// - Throws: `CheckpointError.template` that names the file.
-    init?(_ folder: URL) throws {
-        self.folder = folder
-        let names = Self.names(in: folder)
+    init?(_ source: CheckpointSource) throws {
+        self.source = source
+        let folder = source.url
+        var names: [String] = []
+        if case .folder = source { names = Self.names(in: folder) }
         if names.isEmpty {
-            file = folder.appendingPathComponent("tokenizer_config.json")
-            guard let texts = try Self.texts(in: file) else { return nil }
+            file = source.path(of: "tokenizer_config.json")
+            guard let texts = try Self.texts(in: source.object("tokenizer_config.json"), file: file) else { return nil }
             self.texts = texts
         } else {
-            file = folder.appendingPathComponent(names[0])
+            file = source.path(of: names[0])
             var texts: [String: String] = [:]
             for name in names {
                 let url = folder.appendingPathComponent(name)
@@ -41,12 +43,12 @@ struct TemplateFiles {
         }
         guard texts[Self.usual] != nil else {
             throw CheckpointError.template(
-                file: file.path,
+                file: file,
                 "it has the chat templates \(texts.keys.sorted().joined(separator: ", ")), and none that "
                     + "is named '\(Self.usual)'")
         }
         if texts.values.contains(where: { $0.utf8.count > Self.longest }) {
-            throw CheckpointError.template(file: file.path, "its chat template is longer than \(Self.longest) bytes")
+            throw CheckpointError.template(file: file, "its chat template is longer than \(Self.longest) bytes")
         }
     }
 
@@ -59,8 +61,8 @@ struct TemplateFiles {
             + others.filter { $0.hasSuffix(".jinja") }.sorted().map { "\(more)/\($0)" }
     }
 
-    private static func texts(in file: URL) throws -> [String: String]? {
-        switch try CheckpointJSON.object(file)?["chat_template"] {
+    private static func texts(in settings: [String: JSONValue]?, file: String) throws -> [String: String]? {
+        switch settings?["chat_template"] {
         case nil, .null: return nil
         case .string(let text): return [usual: text]
         case .object(let all):
@@ -75,7 +77,7 @@ struct TemplateFiles {
             return Dictionary(pairs, uniquingKeysWith: { $1 })
         default: break
         }
-        throw CheckpointError.template(file: file.path, "its chat_template is neither a text nor texts by name")
+        throw CheckpointError.template(file: file, "its chat_template is neither a text nor texts by name")
     }
 }
 
@@ -83,8 +85,8 @@ extension JinjaTemplate {
     /// The template of a folder; nil when it has none.
     /// - Throws: `CheckpointError.template` that names the file.
     public init?(folder: URL, tokenizer: Tokenizer) throws {
-        guard let files = try TemplateFiles(folder) else { return nil }
-        try self.init(files, variables: TokenDeclarations(folder).named, tokenizer: tokenizer)
+        guard let files = try TemplateFiles(.folder(folder)) else { return nil }
+        try self.init(files, variables: TokenDeclarations(.folder(folder)).named, tokenizer: tokenizer)
     }
 
     init(_ files: TemplateFiles, variables: [String: String], tokenizer: Tokenizer) throws {
@@ -93,7 +95,7 @@ extension JinjaTemplate {
                 files.texts[TemplateFiles.usual] ?? "", forTools: files.texts[TemplateFiles.tools],
                 variables: variables, tokenizer: tokenizer, date: Date())
         } catch {
-            throw CheckpointError.template(file: files.file.path, "\(error)")
+            throw CheckpointError.template(file: files.file, "\(error)")
         }
     }
 }

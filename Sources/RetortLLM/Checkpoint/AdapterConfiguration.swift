@@ -68,7 +68,7 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
         self.targets = targets
     }
 
-    /// The folder of the base's weights.
+    /// The folder or the GGUF file of the base's weights.
     /// - Throws: `CheckpointError.noBase` when there is none, as for a name of a hub.
     func base(relativeTo folder: URL) throws -> URL {
         let file = folder.appendingPathComponent("adapter_config.json").path
@@ -83,7 +83,8 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
         ].map(\.standardizedFileURL)
         let found = places.first { place in
             var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder) && isFolder.boolValue
+            return FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
+                && (isFolder.boolValue || CheckpointSource.isGGUF(place))
         }
         guard let found else { throw CheckpointError.noBase(file: file, baseModel) }
         return found

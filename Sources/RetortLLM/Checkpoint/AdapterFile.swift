@@ -5,7 +5,11 @@ import RetortTensor
 /// The files of a LoRA adapter in PEFT's format.
 public enum AdapterFile {
     /// Writes the adapters beside a network's projections, and their names as `target_modules`.
-    public static func write(_ network: DecoderNetwork, _ configuration: AdapterConfiguration, to folder: URL) throws {
+    /// - Parameter base: what the network was read from; the adapter then knows a GGUF file by its SHA-256.
+    public static func write(
+        _ network: DecoderNetwork, _ configuration: AdapterConfiguration, over base: CheckpointSource? = nil,
+        to folder: URL
+    ) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let adapted = network.projections.filter { $0.linear.adapter != nil }
         let tensors = try adapted.flatMap { name, linear in
@@ -17,8 +21,10 @@ public enum AdapterFile {
         }
         var configuration = configuration
         configuration.targets = targets(adapted.map(\.name), of: network.projections.map(\.name))
+        var metadata = ["format": "pt"]
+        metadata[AdapterWeights.baseDigest] = try base?.digest()
         try SafetensorsFile.write(
-            tensors, metadata: ["format": "pt"], to: folder.appendingPathComponent("adapter_model.safetensors"))
+            tensors, metadata: metadata, to: folder.appendingPathComponent("adapter_model.safetensors"))
         try AtomicFile.write(
             JSONCoding.prettyEncoder.encode(configuration), to: folder.appendingPathComponent("adapter_config.json"))
     }
@@ -33,15 +39,18 @@ public enum AdapterFile {
     }
 
     /// Puts an adapter beside the projections it belongs to.
-    /// - Parameter number: the number it is served by, beside others; nil makes it the network's own, for training.
+    /// - Parameters:
+    ///   - number: the number it is served by, beside others; nil makes it the network's own, for training.
+    ///   - base: what the network was read from; an adapter that knows its base by a hash is refused over another.
     /// - Returns: the adapters by projection name.
     /// - Throws: `CheckpointError`, also for an adapter that changes more than projections.
     @discardableResult
     public static func attach(
-        _ folder: URL, to network: DecoderNetwork, servedAs number: Int? = nil
+        _ folder: URL, to network: DecoderNetwork, servedAs number: Int? = nil, over base: CheckpointSource? = nil
     ) throws -> [(name: String, adapter: LowRankAdapter)] {
         let configuration = try AdapterConfiguration(folder.appendingPathComponent("adapter_config.json"))
         let weights = try AdapterWeights(folder, configuration)
+        if let base { try weights.check(base: base) }
         try refuseMore(weights, isForTraining: number == nil)
         var attached: [(name: String, adapter: LowRankAdapter)] = []
         for (name, linear) in network.projections {

@@ -5,6 +5,8 @@ import RetortTensor
 /// What a PEFT adapter's files make of the weights of its base.
 struct AdapterWeights {
     static let prefix = "base_model.model."
+    /// Where the file's metadata has the SHA-256 of a base that is one file.
+    static let baseDigest = "base_sha256"
     static let embedding = "model.embed_tokens"
     static let head = "lm_head"
 
@@ -24,6 +26,15 @@ struct AdapterWeights {
                 file: pickle.path, "a pickle (load it in PEFT and save it with safe_serialization=True), which")
         }
         file = try SafetensorsFile(weights)
+    }
+
+    /// Refuses another base than the one it was trained over, where it knows that.
+    /// - Throws: `CheckpointError.otherBase`.
+    func check(base: CheckpointSource) throws {
+        guard let expected = file.metadata[Self.baseDigest], let found = try base.digest(), found != expected else {
+            return
+        }
+        throw CheckpointError.otherBase(file: file.path, base: base.url.path, expected: expected, found: found)
     }
 
     // MARK: What is stored

@@ -2,11 +2,11 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// A Hugging Face model folder, or a PEFT adapter folder that names its base.
+/// A Hugging Face model folder, a GGUF file, or a PEFT adapter folder that names its base.
 public struct Checkpoint {
     /// Where its parts lie.
     public let folders: CheckpointFolders
-    /// The base network's shape, as its `config.json` says.
+    /// The base network's shape, as its `config.json` or a GGUF file's keys say.
     public let configuration: DecoderConfiguration
     let voice: Voice
 
@@ -16,24 +16,23 @@ public struct Checkpoint {
     public var template: any ChatTemplate { voice.template }
     /// Tokens that end a generation.
     public var endTokens: Set<Int> { voice.endTokens }
-    /// The folder with the base weights.
-    public var folder: URL { folders.base }
+    /// The folder or the GGUF file with the base weights.
+    public var folder: URL { folders.base.url }
     /// The folder with an adapter, or nil.
     public var adapterFolder: URL? { folders.adapter }
 
-    /// Opens a folder.
+    /// Opens a folder or a GGUF file.
     /// - Throws: `CheckpointError` or `TokenizerError`, naming the file.
     public init(folder: URL) throws {
         folders = try CheckpointFolders(folder)
-        configuration = try DecoderConfiguration(configFile: folders.base.appendingPathComponent("config.json"))
+        configuration = try folders.base.configuration()
         voice = try Voice(folders)
     }
 
     /// Loads the weights, and what an adapter makes of them when there is one.
     public func network(dtype: DType = .float32, device: Device = .cpu) throws -> DecoderNetwork {
         var shape = configuration
-        let stored = try CheckpointWeights(
-            folder: folder, dtype: dtype, device: device, ties: shape.tiesWordEmbeddings)
+        let stored = try CheckpointWeights(folders.base, dtype: dtype, device: device, ties: shape.tiesWordEmbeddings)
         if shape.tiesWordEmbeddings, try stored.holdsOwnHead() { shape.tiesWordEmbeddings = false }
         guard let adapterFolder, let configuration = folders.adapterConfiguration else {
             let network = try DecoderNetwork(shape, weights: stored)
@@ -41,6 +40,7 @@ public struct Checkpoint {
             return network
         }
         let adapter = try AdapterWeights(adapterFolder, configuration)
+        try adapter.check(base: folders.base)
         let network = try DecoderNetwork(
             adapter.adapted(shape), weights: AdaptedWeights(base: stored, adapter: adapter))
         try stored.refuseStrays(besides: network.parameters.lazy.map(\.name))
@@ -48,19 +48,18 @@ public struct Checkpoint {
         return network
     }
 
-    /// What a folder needs beside weights and configuration, so far as the source has it.
-    static let tokenizerFiles = [
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    ]
+    /// Looks at the heads of the weights' files, and at no weights.
+    /// - Throws: `CheckpointError` for files that are not there or damaged.
+    public func checkWeights() throws { _ = try CheckpointWeights(folders.base, dtype: .float32, device: .cpu) }
 
-    /// Writes a complete folder: configuration, weights, and the tokenizer's files copied from `source`.
+    /// Writes a complete folder: configuration, weights, and what `source`, a folder or a GGUF file, has for the tokenizer.
     public static func write(
         _ network: DecoderNetwork, dtype: DType, tokenizerFrom source: URL, metadata: [String: String] = [:],
         to folder: URL
     ) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        for name in tokenizerFiles + ["generation_config.json"] + TemplateFiles.names(in: source) {
-            try copy(name, from: source, to: folder)
+        for companion in try CheckpointSource(source).companions() {
+            try write(companion.data, as: companion.name, to: folder)
         }
         try AtomicFile.write(
             network.configuration.configJSON(dtype: dtype.configurationName),
@@ -68,13 +67,7 @@ public struct Checkpoint {
         try writeWeights(network.parameters, dtype: dtype, metadata: metadata, to: folder)
     }
 
-    /// Copies a file, unless it is one that a folder may lack.
-    static func copy(_ name: String, from source: URL, to folder: URL) throws {
-        let original = source.appendingPathComponent(name)
-        guard let data = try? Data(contentsOf: original) else {
-            if name == "tokenizer.json" { throw CheckpointError.missing(file: original.path) }
-            return
-        }
+    static func write(_ data: Data, as name: String, to folder: URL) throws {
         let target = folder.appendingPathComponent(name)
         try FileManager.default.createDirectory(
             at: target.deletingLastPathComponent(), withIntermediateDirectories: true)

@@ -1,4 +1,4 @@
-/// A checkpoint folder that cannot be used.
+/// A checkpoint's folder or file that cannot be used.
 public enum CheckpointError: Error, CustomStringConvertible, Equatable {
     case missing(file: String)
     case truncated(file: String, String)
@@ -11,8 +11,10 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
     case unknownSetting(file: String, String)
     /// Weights in few bits.
     case quantised(file: String, kind: String)
-    /// An adapter's base that is no folder here.
+    /// An adapter's base that is not here.
     case noBase(file: String, String)
+    /// A base that is not the one an adapter was trained over.
+    case otherBase(file: String, base: String, expected: String, found: String)
     /// An adapter that cannot be served beside others.
     case notBesideOthers(file: String, String)
     case notFinite(file: String, name: String)
@@ -23,9 +25,9 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
         case .missing(let file): "\(file) cannot be read; check the path, and that the checkpoint is complete"
         case .truncated(let file, let what): "\(file) is cut short: \(what). Copy or download it again"
         case .malformed(let file, let what): "\(file) is damaged: \(what). Copy or download it again"
-        case .noTensor(let file, let name): "\(file) has no tensor '\(name)', which its config.json calls for"
+        case .noTensor(let file, let name): "\(file) has no tensor '\(name)', which its configuration calls for"
         case .wrongShape(let file, let name, let expected, let found):
-            "\(file): '\(name)' has the shape \(found), but config.json calls for \(expected)"
+            "\(file): '\(name)' has the shape \(found), but its configuration calls for \(expected)"
         case .unknownArchitecture(let file, let name):
             "\(file): the architecture '\(name)' is not known; known are "
                 + DecoderConfiguration.knownArchitectures.joined(separator: ", ")
@@ -37,8 +39,11 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
             "\(file): the weights are quantised (\(kind)), and only bfloat16, float16 and float32 are read; "
                 + "take the checkpoint from before it was quantised"
         case .noBase(let file, let name):
-            "\(file) names '\(name)' as its base model, which is no folder here; models are read from local folders "
-                + "only: download it, and write its path into base_model_name_or_path"
+            "\(file) names '\(name)' as its base model, which is no folder and no GGUF file here; models are "
+                + "read from local files only: download it, and write its path into base_model_name_or_path"
+        case .otherBase(let file, let base, let expected, let found):
+            "\(file) was trained over a model with the SHA-256 \(expected.prefix(16))…, and \(base) has \(found.prefix(16))…; "
+                + "name the file it was trained over in base_model_name_or_path"
         case .notBesideOthers(let file, let what):
             "\(file): \(what) cannot be served beside other adapters; serve the adapter's folder as a model of its own"
         case .notFinite(let file, let name):

@@ -1,30 +1,34 @@
 import Foundation
 import RetortCore
 
-/// Where a checkpoint's parts lie: a Hugging Face folder holds them all; an adapter's folder names its base and may bring a
-/// tokenizer and a chat template of its own, with which it was trained.
+/// Where a checkpoint's parts lie: a Hugging Face folder or a GGUF file holds them all; an adapter's folder names its base and
+/// may bring a tokenizer and a chat template of its own, with which it was trained.
 public struct CheckpointFolders: Sendable {
-    /// The folder with the base weights.
-    public let base: URL
+    /// Where the base weights are.
+    public let base: CheckpointSource
     /// The folder with an adapter, or nil.
     public let adapter: URL?
-    /// The folder whose tokenizer counts.
-    public let tokenizer: URL
+    /// Whose tokenizer counts.
+    public let tokenizer: CheckpointSource
     let adapterConfiguration: AdapterConfiguration?
 
     /// Finds the parts of a checkpoint or an adapter.
-    /// - Throws: `CheckpointError` that names the adapter's file.
+    /// - Throws: `CheckpointError` that names the adapter's file, or a GGUF file which cannot be used.
     public init(_ folder: URL) throws {
         let file = folder.appendingPathComponent("adapter_config.json")
         guard FileManager.default.fileExists(atPath: file.path) else {
-            (base, adapter, tokenizer, adapterConfiguration) = (folder, nil, folder, nil)
+            base = try CheckpointSource(folder)
+            (adapter, tokenizer, adapterConfiguration) = (nil, base, nil)
             return
         }
         let configuration = try AdapterConfiguration(file)
         (adapter, adapterConfiguration) = (folder, configuration)
-        base = try configuration.base(relativeTo: folder)
-        tokenizer = try Self.hasTokenizer(folder) ? folder : base
+        base = try CheckpointSource(configuration.base(relativeTo: folder))
+        tokenizer = try Self.hasTokenizer(folder) ? .folder(folder) : base
     }
+
+    /// The documents' places, of which the first that has one counts: an adapter's before its base's.
+    var all: [CheckpointSource] { (adapter.map { [.folder($0)] } ?? []) + [base] }
 
     /// Whether an adapter's folder brings a tokenizer.
     /// - Throws: for one in a form that is not read: the base's would be taken in its place.
@@ -40,6 +44,9 @@ public struct CheckpointFolders: Sendable {
         return false
     }
 
+    /// The tokenizer that counts.
+    public func readTokenizer() throws -> Tokenizer { try Tokenizer(tokenizer.tokenizerDefinition()) }
+
     /// The chat template: the adapter's own, else the base's, else the format whose markers the tokenizer has.
     public func template(for tokenizer: Tokenizer) throws -> any ChatTemplate {
         try writtenTemplate(for: tokenizer) ?? TurnTemplate(tokenizer)
@@ -48,20 +55,20 @@ public struct CheckpointFolders: Sendable {
     /// The chat template that a file holds; nil when there is none.
     public func writtenTemplate(for tokenizer: Tokenizer) throws -> JinjaTemplate? {
         try template().map {
-            try JinjaTemplate($0, variables: variables(templateFolder: $0.folder), tokenizer: tokenizer)
+            try JinjaTemplate($0, variables: variables(templateOf: $0.source), tokenizer: tokenizer)
         }
     }
 
     /// The templates that count, as they are stored.
     func template() throws -> TemplateFiles? {
-        for folder in [adapter, base].compactMap(\.self) {
-            if let files = try TemplateFiles(folder) { return files }
+        for source in all {
+            if let files = try TemplateFiles(source) { return files }
         }
         return nil
     }
 
     /// `bos_token` and the like.
-    func variables(templateFolder: URL) throws -> [String: String] {
-        try TokenDeclarations(tokenizer).named.merging(TokenDeclarations(templateFolder).named) { _, own in own }
+    func variables(templateOf source: CheckpointSource) throws -> [String: String] {
+        try TokenDeclarations(tokenizer).named.merging(TokenDeclarations(source).named) { _, own in own }
     }
 }

@@ -2,13 +2,26 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// The weights of a folder: one `model.safetensors`, or shards with an index. Where both are there, the single file counts,
-/// as in transformers.
+/// Tensors in a file, by the names of Hugging Face's checkpoints.
+protocol StoredTensors: Sendable {
+    var path: String { get }
+    /// - Throws: `CheckpointError` for one that is not there.
+    func tensor(_ name: String) throws -> Tensor
+    /// What the file itself calls it.
+    func ownName(of name: String) -> String
+}
+
+extension SafetensorsFile: StoredTensors {
+    func ownName(of name: String) -> String { name }
+}
+
+/// The weights of a folder: one `model.safetensors`, or shards with an index, where both are there the single file, as in
+/// transformers; or those of a GGUF file.
 public struct CheckpointWeights: WeightSource {
     private static let head = "lm_head.weight"
     private static let embedding = "model.embed_tokens.weight"
 
-    private let files: [String: SafetensorsFile]
+    private let files: [String: any StoredTensors]
     private let path: String
     let dtype: DType
     let device: Device
@@ -18,10 +31,18 @@ public struct CheckpointWeights: WeightSource {
     /// Maps the files.
     /// - Parameter ties: whether head and embedding are one where only one is stored.
     /// - Throws: `CheckpointError` that names the file.
-    public init(folder: URL, dtype: DType, device: Device, ties: Bool = false) throws {
+    public init(_ source: CheckpointSource, dtype: DType, device: Device, ties: Bool = false) throws {
         self.dtype = dtype
         self.device = device
         self.ties = ties
+        switch source {
+        case .folder(let folder): (path, files) = try Self.files(of: folder)
+        case .gguf(let model):
+            (path, files) = (model.path, Dictionary(uniqueKeysWithValues: model.names.map { ($0, model) }))
+        }
+    }
+
+    private static func files(of folder: URL) throws -> (path: String, files: [String: any StoredTensors]) {
         let single = folder.appendingPathComponent("model.safetensors")
         let index = folder.appendingPathComponent("model.safetensors.index.json")
         let manager = FileManager.default
@@ -31,8 +52,7 @@ public struct CheckpointWeights: WeightSource {
             }
             var shards: [String: SafetensorsFile] = [:]
             for name in Set(map.values) { shards[name] = try SafetensorsFile(folder.appendingPathComponent(name)) }
-            (path, files) = (index.path, map.compactMapValues { shards[$0] })
-            return
+            return (index.path, map.compactMapValues { shards[$0] })
         }
         let pickle = folder.appendingPathComponent("pytorch_model.bin")
         if !manager.fileExists(atPath: single.path), manager.fileExists(atPath: pickle.path) {
@@ -40,7 +60,7 @@ public struct CheckpointWeights: WeightSource {
                 file: pickle.path, "a pickle (load it in transformers and save it, which makes safetensors), which")
         }
         let file = try SafetensorsFile(single)
-        (path, files) = (file.path, file.entries.mapValues { _ in file })
+        return (file.path, file.entries.mapValues { _ in file })
     }
 
     /// The tensor in the dtype and on the device of this source.
@@ -54,12 +74,14 @@ public struct CheckpointWeights: WeightSource {
         let stored = stored(name)
         guard let file = files[stored] else {
             try refuseQuantised(name)
-            throw CheckpointError.noTensor(file: path, name: name)
+            let own = files.values.first.map { $0.ownName(of: name) } ?? name
+            throw CheckpointError.noTensor(file: path, name: own)
         }
         let tensor = try file.tensor(stored)
         guard tensor.shape == shape else {
             try refuseQuantised(name)
-            throw CheckpointError.wrongShape(file: file.path, name: name, expected: shape, found: tensor.shape)
+            throw CheckpointError.wrongShape(
+                file: file.path, name: file.ownName(of: name), expected: shape, found: tensor.shape)
         }
         return tensor
     }
@@ -87,7 +109,8 @@ public struct CheckpointWeights: WeightSource {
             try refuseQuantised(name)
             throw CheckpointError.unsupported(
                 file: files[name]?.path ?? path,
-                "the tensor '\(name)', which fits no part of the network in config.json,")
+                "the tensor '\(files[name]?.ownName(of: name) ?? name)', which fits no part of the network that it describes,"
+            )
         }
     }
 

@@ -35,10 +35,9 @@ struct DrawingSettings: Sendable {
     /// The first file of an adapter or its base that is there.
     /// - Throws: `CheckpointError.malformed` for a value that is no such number.
     init(_ folders: CheckpointFolders) throws {
-        for folder in [folders.adapter, folders.base].compactMap(\.self) {
-            let url = folder.appendingPathComponent("generation_config.json")
-            guard FileManager.default.fileExists(atPath: url.path) else { continue }
-            try read(ConfigurationFields(url))
+        for source in folders.all {
+            guard let fields = try source.fields("generation_config.json") else { continue }
+            try read(fields)
             return
         }
     }

@@ -11,7 +11,7 @@ struct Voice: Sendable {
     let drawing: DrawingSettings
 
     init(_ folders: CheckpointFolders) throws {
-        tokenizer = try Tokenizer(folders.tokenizer)
+        tokenizer = try folders.readTokenizer()
         template = try folders.template(for: tokenizer)
         drawing = try DrawingSettings(folders)
         endTokens = try Self.endTokens(folders, tokenizer).union([Int(template.endOfTurn)])
@@ -30,21 +30,20 @@ struct Voice: Sendable {
 
     /// The voice that an adapter brings itself; nil when it goes by its base's.
     init?(adapter folder: URL) throws {
-        guard try CheckpointFolders.hasTokenizer(folder) || TemplateFiles(folder) != nil else { return nil }
+        guard try CheckpointFolders.hasTokenizer(folder) || TemplateFiles(.folder(folder)) != nil else { return nil }
         try self.init(CheckpointFolders(folder))
     }
 
     /// `eos_token_id` of `generation_config.json`, else of `config.json`, else the tokenizer's own.
     private static func endTokens(_ folders: CheckpointFolders, _ tokenizer: Tokenizer) throws -> Set<Int> {
-        for folder in [folders.adapter, folders.base].compactMap(\.self) {
+        for source in folders.all {
             for name in ["generation_config.json", "config.json"] {
-                let file = folder.appendingPathComponent(name)
-                guard let value = try CheckpointJSON.object(file)?["eos_token_id"], value != .null else { continue }
+                guard let value = try source.object(name)?["eos_token_id"], value != .null else { continue }
                 let list = value.array ?? [value]
                 let ids = list.compactMap { if case .integer(let id) = $0, id >= 0 { id } else { nil } }
                 guard ids.count == list.count else {
                     throw CheckpointError.malformed(
-                        file: file.path, "its eos_token_id is no token, and no list of tokens")
+                        file: source.path(of: name), "its eos_token_id is no token, and no list of tokens")
                 }
                 if !ids.isEmpty { return Set(ids) }
             }

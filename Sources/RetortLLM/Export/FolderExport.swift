@@ -34,11 +34,11 @@ public struct FolderExport {
 
     private func writeTokenizer(to folder: URL) throws {
         let folders = checkpoint.folders
-        for name in Checkpoint.tokenizerFiles where name != "tokenizer_config.json" {
-            try Checkpoint.copy(name, from: folders.tokenizer, to: folder)
+        let names = CheckpointSource.tokenizerFiles.filter { $0 != "tokenizer_config.json" }
+        for companion in try folders.tokenizer.companions() where names.contains(companion.name) {
+            try Checkpoint.write(companion.data, as: companion.name, to: folder)
         }
-        let file = folders.tokenizer.appendingPathComponent("tokenizer_config.json")
-        var settings = try CheckpointJSON.object(file) ?? [:]
+        var settings = try folders.tokenizer.object("tokenizer_config.json") ?? [:]
         // A class of its own would make another tokenizer of the same vocabulary.
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
         settings["auto_map"] = nil
@@ -49,7 +49,7 @@ public struct FolderExport {
                 named.count == 1
                 ? .string(named[0].value)
                 : .array(named.map { ["name": .string($0.key), "template": .string($0.value)] })
-            for (name, text) in try folders.variables(templateFolder: template.folder) where settings[name] == nil {
+            for (name, text) in try folders.variables(templateOf: template.source) where settings[name] == nil {
                 settings[name] = .string(text)
             }
         }
@@ -58,8 +58,7 @@ public struct FolderExport {
 
     /// Others are to end where Retort does.
     private func writeGeneration(to folder: URL) throws {
-        let file = checkpoint.folder.appendingPathComponent("generation_config.json")
-        var settings = try CheckpointJSON.object(file) ?? [:]
+        var settings = try checkpoint.folders.base.object("generation_config.json") ?? [:]
         let ends = checkpoint.endTokens.sorted()
         settings["eos_token_id"] = ends.count == 1 ? .integer(ends[0]) : .array(ends.map(JSONValue.integer))
         try CheckpointJSON.write(settings, to: folder.appendingPathComponent("generation_config.json"))
@@ -73,7 +72,7 @@ public struct FolderExport {
 
     /// Whether what transformers makes of the vocabulary for `qwen2` is what `tokenizer.json` says.
     private func splitsAsQwen2() throws -> Bool {
-        let definition = try TokenizerDefinition(folder: checkpoint.folders.tokenizer)
+        let definition = try checkpoint.folders.tokenizer.tokenizerDefinition()
         let normalizers = definition.steps(of: "normalizer", "normalizers")
         let splits = definition.steps(of: "pre_tokenizer", "pretokenizers")
         guard normalizers.count == 1, normalizers[0]["type"]?.string == "NFC", splits.count == 2,

@@ -42,15 +42,15 @@ struct GGUFArchitecture: Sendable {
     /// What its graph computes; anything else is refused.
     private let takes: Set<Setting>
     /// Its names for a layer's parts, where they are not the common ones.
-    private let parts: [String: String]
+    let parts: [String: String]
     /// Whether it turns neighbouring numbers of a head, where Hugging Face turns its halves.
-    private let turnsNeighbours: Bool
+    let turnsNeighbours: Bool
     /// Whether it lets every token see all before it, windows or not.
-    private let ignoresWindows: Bool
+    let ignoresWindows: Bool
     /// At this many layers it divides scores by √(hidden size / heads), else by √(head's width).
     private let averagesHeadsAt: Int?
     /// Whether it presses scores and logits into caps, and cannot do without.
-    private let caps: Bool
+    let caps: Bool
 
     init(
         _ name: String, takes: Set<Setting>, parts: [String: String] = [:], turnsNeighbours: Bool = false,
@@ -104,37 +104,63 @@ struct GGUFArchitecture: Sendable {
 
     // MARK: Keys
 
-    /// The family's keys.
+    /// The family's keys, behind its name.
+    enum Key: String, CaseIterable, Sendable {
+        case layers = "block_count"
+        case context = "context_length"
+        case width = "embedding_length"
+        case innerWidth = "feed_forward_length"
+        case vocabulary = "vocab_size"
+        case heads = "attention.head_count"
+        case keyValueHeads = "attention.head_count_kv"
+        case keyWidth = "attention.key_length"
+        case valueWidth = "attention.value_length"
+        case normEpsilon = "attention.layer_norm_rms_epsilon"
+        case scoreCap = "attn_logit_softcapping"
+        case logitCap = "final_logit_softcapping"
+        case window = "attention.sliding_window"
+        case windowPattern = "attention.sliding_window_pattern"
+        case theta = "rope.freq_base"
+        case localTheta = "rope.freq_base_swa"
+        case turnedWidth = "rope.dimension_count"
+        case scaling = "rope.scaling.type"
+        case scalingFactor = "rope.scaling.factor"
+        case originalContext = "rope.scaling.original_context_length"
+        case amplitude = "rope.scaling.attn_factor"
+    }
+
+    /// The tensor with what each frequency is divided by.
+    static let frequencies = "rope_freqs.weight"
+    /// Those for short and long contexts.
+    static let shortFactors = "rope_factors_short.weight"
+    static let longFactors = "rope_factors_long.weight"
+
+    /// The family's keys with what a network says.
     func metadata(_ shape: DecoderConfiguration) -> GGUFWriter.Metadata {
-        func count(_ key: String, _ value: Int) -> GGUFWriter.Metadata.Element {
-            ("\(name).\(key)", .unsigned(UInt32(value)))
-        }
-        func number(_ key: String, _ value: Double) -> GGUFWriter.Metadata.Element {
-            ("\(name).\(key)", .float(Float(value)))
-        }
+        func key(_ key: Key) -> String { "\(name).\(key.rawValue)" }
+        func count(_ name: Key, _ value: Int) -> GGUFWriter.Metadata.Element { (key(name), .unsigned(UInt32(value))) }
+        func number(_ name: Key, _ value: Double) -> GGUFWriter.Metadata.Element { (key(name), .float(Float(value))) }
         var keys = [
-            count("block_count", shape.layerCount), count("context_length", contextLength(shape)),
-            count("embedding_length", shape.hiddenSize), count("feed_forward_length", shape.intermediateSize),
-            count("attention.head_count", shape.headCount), count("attention.head_count_kv", shape.keyValueHeadCount),
-            count("attention.key_length", shape.headDimension), count("attention.value_length", shape.headDimension),
-            number("attention.layer_norm_rms_epsilon", shape.normEpsilon),
-            number("rope.freq_base", shape.rotary.theta),
-            count("rope.dimension_count", shape.rotary.turnedWidth(of: shape.headDimension)),
-            count("vocab_size", shape.vocabularySize),
+            count(.layers, shape.layerCount), count(.context, contextLength(shape)), count(.width, shape.hiddenSize),
+            count(.innerWidth, shape.intermediateSize), count(.heads, shape.headCount),
+            count(.keyValueHeads, shape.keyValueHeadCount), count(.keyWidth, shape.headDimension),
+            count(.valueWidth, shape.headDimension), number(.normEpsilon, shape.normEpsilon),
+            number(.theta, shape.rotary.theta), count(.turnedWidth, shape.rotary.turnedWidth(of: shape.headDimension)),
+            count(.vocabulary, shape.vocabularySize),
         ]
-        if let cap = shape.scoreCap { keys.append(number("attn_logit_softcapping", cap)) }
-        if let cap = shape.logitCap { keys.append(number("final_logit_softcapping", cap)) }
-        if let local = shape.localRotary { keys.append(number("rope.freq_base_swa", local.theta)) }
+        if let cap = shape.scoreCap { keys.append(number(.scoreCap, cap)) }
+        if let cap = shape.logitCap { keys.append(number(.logitCap, cap)) }
+        if let local = shape.localRotary { keys.append(number(.localTheta, local.theta)) }
         if !ignoresWindows, let window = shape.windows.compactMap(\.self).first {
-            keys.append(count("attention.sliding_window", window))
-            keys.append(("\(name).attention.sliding_window_pattern", .bools(shape.windows.map { $0 != nil })))
+            keys.append(count(.window, window))
+            keys.append((key(.windowPattern), .bools(shape.windows.map { $0 != nil })))
         }
         switch shape.rotary.scaling {
         case .linear(let factor):
-            keys += [("\(name).rope.scaling.type", .string("linear")), number("rope.scaling.factor", factor)]
+            keys += [(key(.scaling), .string("linear")), number(.scalingFactor, factor)]
         case .longrope(_, _, let original, _):
-            keys.append(count("rope.scaling.original_context_length", Int(original)))
-            keys.append(number("rope.scaling.attn_factor", shape.rotary.amplitude))
+            keys.append(count(.originalContext, Int(original)))
+            keys.append(number(.amplitude, shape.rotary.amplitude))
         // Within the context, dynamic positions are plain ones.
         case .none, .llama3, .dynamic, .yarn: break
         }
@@ -143,8 +169,14 @@ struct GGUFArchitecture: Sendable {
 
     // MARK: Tensors
 
+    /// Hugging Face's names of what belongs to no layer, and ggml's.
+    static let outerParts = [
+        "model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
+        "lm_head.weight": "output.weight",
+    ]
+
     /// Hugging Face's names of a layer's parts, and ggml's.
-    private static let commonParts = [
+    static let commonParts = [
         "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
         "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
         "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate",
@@ -156,18 +188,8 @@ struct GGUFArchitecture: Sendable {
     func tensor(_ key: String, _ tensor: Tensor, _ shape: DecoderConfiguration) throws -> (name: String, Tensor)? {
         var tensor = tensor
         if shape.normsFromOne, key.hasSuffix("norm.weight") { tensor = try tensor.to(.float32) + 1 }
-        switch key {
-        case "model.embed_tokens.weight": return ("token_embd.weight", tensor)
-        case "model.norm.weight": return ("output_norm.weight", tensor)
-        case "lm_head.weight": return ("output.weight", tensor)
-        default: break
-        }
-        // model.layers.N.PART.weight
-        let pieces = key.split(separator: ".")
-        let part = pieces.dropFirst(3).dropLast().joined(separator: ".")
-        guard pieces.count > 4, let known = parts[part] ?? Self.commonParts[part], let kind = pieces.last else {
-            return nil
-        }
+        if let name = Self.outerParts[key] { return (name, tensor) }
+        guard let (layer, known, kind) = layerPart(of: key) else { return nil }
         if turnsNeighbours, known == "attn_q" || known == "attn_k" {
             let heads = known == "attn_q" ? shape.headCount : shape.keyValueHeadCount
             tensor = try tensor.reshaped([heads, 2, shape.headDimension / 2, -1]).transposed(1, 2)
@@ -177,21 +199,35 @@ struct GGUFArchitecture: Sendable {
         if known == (shape.normalisesHeads ? "attn_q_norm" : "attn_q"), let factor = queryFactor(shape) {
             tensor = try tensor * factor
         }
-        return ("blk.\(pieces[2]).\(known).\(kind)", tensor)
+        return ("blk.\(layer).\(known).\(kind)", tensor)
+    }
+
+    /// A layer's part by Hugging Face's key, with ggml's name for it; nil for one that it does not know.
+    func layerPart(of key: String) -> (layer: Substring, part: String, kind: Substring)? {
+        // model.layers.N.PART.weight
+        let pieces = key.split(separator: ".")
+        let part = pieces.dropFirst(3).dropLast().joined(separator: ".")
+        guard pieces.count > 4, let known = parts[part] ?? Self.commonParts[part] else { return nil }
+        return (pieces[2], known, pieces[pieces.count - 1])
     }
 
     /// What queries are multiplied by so that llama.cpp's scores, of which it fixes the scale, become the checkpoint's.
     private func queryFactor(_ shape: DecoderConfiguration) -> Double? {
         guard let scale = shape.scoreScale else { return nil }
-        let width = shape.layerCount == averagesHeadsAt ? shape.hiddenSize / shape.headCount : shape.headDimension
+        let width = scoreWidth(shape.layerCount, shape.hiddenSize, shape.headCount, shape.headDimension)
         let factor = scale * Double(width).squareRoot()
         return abs(factor - 1) < 1e-9 ? nil : factor
+    }
+
+    /// The number by whose root llama.cpp divides scores.
+    func scoreWidth(_ layers: Int, _ width: Int, _ heads: Int, _ headWidth: Int) -> Int {
+        layers == averagesHeadsAt ? width / heads : headWidth
     }
 
     /// Tensors that hold how positions are stretched: what each frequency is divided by.
     func positionTensors(_ shape: DecoderConfiguration) throws -> [(name: String, tensor: Tensor)] {
         func tensor(_ name: String, _ factors: [Double]) throws -> (name: String, tensor: Tensor) {
-            ("\(name).weight", try Tensor(factors.map(Float.init), shape: [factors.count]))
+            (name, try Tensor(factors.map(Float.init), shape: [factors.count]))
         }
         switch shape.rotary.scaling {
         case .none, .linear, .dynamic, .yarn: return []
@@ -199,10 +235,10 @@ struct GGUFArchitecture: Sendable {
             let dimension = shape.headDimension
             let plain = RotaryPlan(theta: shape.rotary.theta).frequencies(dimension: dimension)
             return [
-                try tensor("rope_freqs", zip(plain, shape.rotary.frequencies(dimension: dimension)).map { $0 / $1 })
+                try tensor(Self.frequencies, zip(plain, shape.rotary.frequencies(dimension: dimension)).map { $0 / $1 })
             ]
         case .longrope(let short, let long, _, _):
-            return [try tensor("rope_factors_long", long), try tensor("rope_factors_short", short)]
+            return [try tensor(Self.longFactors, long), try tensor(Self.shortFactors, short)]
         }
     }
 }

@@ -8,7 +8,7 @@ public enum GGUFExport {
     public enum Precision: String, CaseIterable, Sendable {
         case f32, f16, bf16, q8_0
 
-        fileprivate var storage: GGUFWriter.Storage {
+        fileprivate var storage: GGUFStorage {
             switch self {
             case .f32: .float32
             case .f16: .float16
@@ -74,7 +74,7 @@ public enum GGUFExport {
         return architecture.remarks(shape) + vocabulary.remarks
     }
 
-    private static func storage(of tensor: Tensor, _ precision: Precision) -> GGUFWriter.Storage {
+    private static func storage(of tensor: Tensor, _ precision: Precision) -> GGUFStorage {
         if tensor.rank == 1 { return .float32 }
         // Blocks of 32 lie within a row; a row of another length is kept in half precision.
         return precision == .q8_0 && (tensor.shape.last ?? 0) % 32 != 0 ? .float16 : precision.storage

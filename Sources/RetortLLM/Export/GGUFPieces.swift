@@ -85,6 +85,9 @@ struct GGUFPieces {
     func scores(
         of tokens: [[UInt8]], _ kinds: [GGUFVocabulary.Kind], _ remarks: inout [String]
     ) throws -> [Float] {
+        if let pieces = definition.pieces {
+            return pieces.scores + [Float](repeating: -Float(tokens.count), count: tokens.count - pieces.scores.count)
+        }
         // Added tokens are cut out before anything is merged.
         let ids = Dictionary(
             uniqueKeysWithValues: tokens.indices.filter { kinds[$0] == .normal }.map { (tokens[$0], $0) })

@@ -13,7 +13,7 @@ struct GGUFVocabulary {
 
     /// - Parameter size: how many rows the embedding has; ids beyond the tokenizer's are filled.
     init(_ checkpoint: Checkpoint, size: Int) throws {
-        let definition = try TokenizerDefinition(folder: checkpoint.folders.tokenizer)
+        let definition = try checkpoint.folders.tokenizer.tokenizerDefinition()
         if let token = definition.addedTokens.first(where: \.singleWord) {
             throw definition.refused("the added token '\(token.name)', which counts as a whole word only")
         }
@@ -41,11 +41,14 @@ struct GGUFVocabulary {
         self.remarks = remarks + (pieces?.remarks ?? [])
     }
 
+    /// The text of an id beyond the vocabulary.
+    static func filler(_ id: Int) -> [UInt8] { Array("[PAD\(id)]".utf8) }
+
     /// The texts and kinds of all ids. Two ids with one text would stop llama.cpp.
     private static func tokens(
         _ definition: TokenizerDefinition, size: Int, blank: [UInt8]?
     ) throws -> (tokens: [[UInt8]], kinds: [Kind]) {
-        var tokens = (0..<size).map { Array("[PAD\($0)]".utf8) }
+        var tokens = (0..<size).map(filler)
         var kinds = [Kind](repeating: .unused, count: size)
         for (token, id) in definition.ids where Int(id) < size {
             tokens[Int(id)] = token
@@ -99,18 +102,19 @@ struct GGUFVocabulary {
         }
         let splitting = try splitting(definition)
         // llama.cpp takes words that are tokens whole under this name.
-        if definition.tree["model"]?["ignore_merges"]?.bool == true, splitting != "llama-bpe" {
+        if definition.tree["model"]?["ignore_merges"]?.bool == true, !splitting.takesWholeWords {
             throw definition.refused("words that are taken whole before anything is merged, with this split pattern")
         }
         return [
-            ("tokenizer.ggml.model", .string("gpt2")), ("tokenizer.ggml.pre", .string(splitting)),
+            ("tokenizer.ggml.model", .string("gpt2")), ("tokenizer.ggml.pre", .string(splitting.names[0])),
             ("tokenizer.ggml.merges", .strings(try definition.merges().map { $0 + [0x20] + $1 })),
         ]
     }
 
-    /// llama.cpp's name for the way words are split: by one pattern, which is GPT-2's where none is given.
-    private static func splitting(_ definition: TokenizerDefinition) throws -> String {
+    /// The way words are split: by one pattern, which is GPT-2's where none is given, with or without digits apart.
+    private static func splitting(_ definition: TokenizerDefinition) throws -> GGUFSplitting {
         var pattern: String?
+        var partsDigits = false
         for step in definition.steps(of: "pre_tokenizer", "pretokenizers") {
             switch step["type"]?.string ?? "?" {
             case "ByteLevel":
@@ -119,33 +123,26 @@ struct GGUFVocabulary {
                 }
                 let splits = step["use_regex"]?.bool ?? true
                 guard splits == (pattern == nil) else { throw definition.refused("words that are split twice, or not") }
-            case "Split" where pattern == nil: pattern = step["pattern"]?["Regex"]?.string ?? ""
+            case "Digits" where step["individual_digits"]?.bool == true && pattern == nil: partsDigits = true
+            case "Split" where pattern == nil && !partsDigits: pattern = step["pattern"]?["Regex"]?.string ?? ""
             case let type: throw definition.refused("the text preparation '\(type)'")
             }
         }
-        guard let pattern else { return "gpt-2" }
-        if pattern == gpt4o { return "gpt-4o" }
+        guard let pattern else { return partsDigits ? .digits : .gpt2 }
+        if let own = [GGUFSplitting.gpt4o, .tekken].first(where: { $0.pattern == pattern }) { return own }
         switch try WordSplitter(pattern, file: definition.file).digitGroup {
-        case 1: return "qwen2"
-        case 3: return "llama-bpe"
+        case 1: return .singles
+        case 3: return .triples
         default: throw definition.refused("this tokenizer's split pattern")
         }
     }
-
-    /// GPT-4o's pattern, which Phi-4-mini has, too: like Llama 3's, but letters are told apart by case.
-    private static let gpt4o: String = {
-        let (upper, lower) = (#"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#, #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#)
-        let (head, ends) = (#"[^\r\n\p{L}\p{N}]?"#, "(?i:'s|'t|'re|'ve|'m|'ll|'d)?")
-        return "\(head)\(upper)*\(lower)+\(ends)|\(head)\(upper)+\(lower)*\(ends)"
-            + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-    }()
 
     // MARK: Blanks beside special tokens
 
     /// The name that the file gives the model. By it alone llama.cpp decides whether blanks behind special tokens fall
     /// away; and it stops at such a name when the vocabulary lacks the tokens it then looks for.
     func model(named name: String) -> String {
-        let claims = name.lowercased().contains("phi-3") || name.lowercased().contains("phi3")
+        let claims = Self.claimsPhi3(name)
         if isNamedPhi3 { return claims ? name : "\(name) (Phi-3)" }
         guard claims else { return name }
         return ["phi-3", "phi3"].reduce(name) { name, phi in
@@ -153,8 +150,15 @@ struct GGUFVocabulary {
         }
     }
 
+    /// Whether a name is such a one.
+    static func claimsPhi3(_ name: String) -> Bool {
+        name.lowercased().contains("phi-3") || name.lowercased().contains("phi3")
+    }
+
     /// Under such a name blanks fall away behind all added tokens but these.
     private static let keepingBlanks = ["<unk>", "<s>", "<|endoftext|>"]
+
+    static func stripsAsPhi3(_ token: [UInt8]) -> Bool { !keepingBlanks.contains { Array($0.utf8) == token } }
 
     private static func stripsAsPhi3(_ definition: TokenizerDefinition, _ remarks: inout [String]) -> Bool {
         let added = definition.addedTokens
@@ -187,7 +191,8 @@ extension TokenizerDefinition {
 
     /// The pairs that BPE merges, best first.
     func merges() throws -> [([UInt8], [UInt8])] {
-        try (tree["model"]?["merges"]?.array ?? []).map { try BytePairModel.halves(of: $0, file: file) }
+        if let pieces { return pieces.merges().map { ($0.left, $0.right) } }
+        return try (tree["model"]?["merges"]?.array ?? []).map { try BytePairModel.halves(of: $0, file: file) }
     }
 }
 

@@ -22,27 +22,10 @@ struct GGUFWriter {
     /// Keys and values, in the order of the file.
     typealias Metadata = [(key: String, value: Value)]
 
-    /// How a tensor's numbers are stored, with ggml's number for it.
-    enum Storage: UInt32 {
-        case float32 = 0
-        case float16 = 1
-        /// Blocks of 32: a half-precision scale, then 32 signed bytes.
-        case q8_0 = 8
-        case bfloat16 = 30
-
-        func size(of count: Int) -> Int {
-            switch self {
-            case .float32: count * 4
-            case .float16, .bfloat16: count * 2
-            case .q8_0: count / 32 * 34
-            }
-        }
-    }
-
     struct Entry {
         let name: String
         let tensor: Tensor
-        let storage: Storage
+        let storage: GGUFStorage
     }
 
     private static let alignment = 32
@@ -87,6 +70,7 @@ struct GGUFWriter {
         case .float16: try Data(entry.tensor.to(.float16).bytes())
         case .bfloat16: try Data(entry.tensor.to(.bfloat16).bytes())
         case .q8_0: try q8(entry)
+        default: throw CheckpointError.unsupported(file: entry.name, "writing \(entry.storage.name)")
         }
     }
 

@@ -89,7 +89,7 @@ public actor LocalModel: LanguageModel {
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Opens a Hugging Face folder, or a folder with a PEFT adapter that names its base.
+    /// Opens a Hugging Face folder, a GGUF file, or a folder with a PEFT adapter that names its base.
     public init(folder: URL, identity: String? = nil, options: Options = Options()) throws {
         let checkpoint = try Checkpoint(folder: folder)
         let weights = options.weights ?? .usual(on: options.device)
@@ -97,13 +97,13 @@ public actor LocalModel: LanguageModel {
         let network = try checkpoint.network(dtype: weights.dtype, device: options.device)
         self.weights = weights
         self.options = options
-        self.identity = identity ?? folder.lastPathComponent
+        self.identity = identity ?? CheckpointSource.name(of: folder)
         parameterCount = network.parameterCount
         let names = options.adapters.keys.sorted()
         var voices: [Int: Voice] = [:]
         for (number, name) in names.enumerated() {
             guard let folder = options.adapters[name] else { continue }
-            try AdapterFile.attach(folder, to: network, servedAs: number)
+            try AdapterFile.attach(folder, to: network, servedAs: number, over: checkpoint.folders.base)
             voices[number] = try Voice(adapter: folder)
         }
         adapterVoices = voices

@@ -11,6 +11,9 @@ struct ConfigurationFields {
         (all, path) = (fields, file.path)
     }
 
+    /// - Parameter path: what complaints name.
+    init(_ all: [String: JSONValue], path: String) { (self.all, self.path) = (all, path) }
+
     var architecture: String { Self.architecture(of: all) }
 
     static func architecture(of fields: [String: JSONValue]) -> String {

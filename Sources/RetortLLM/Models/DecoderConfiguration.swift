@@ -78,8 +78,9 @@ public struct DecoderConfiguration: Sendable, Hashable {
 
     /// Reads `config.json`; every setting is read, known to change nothing, or refused.
     /// - Throws: `CheckpointError` that names the file, and the architecture or setting that Retort does not do.
-    public init(configFile file: URL) throws {
-        let fields = try ConfigurationFields(file)
+    public init(configFile file: URL) throws { try self.init(ConfigurationFields(file)) }
+
+    init(_ fields: ConfigurationFields) throws {
         let family = try Self.family(of: fields)
         try fields.refuse(allBut: family)
         let headCount = try fields.integer("num_attention_heads")
@@ -152,6 +153,15 @@ public struct DecoderConfiguration: Sendable, Hashable {
         families.first { $0.architectures.contains(architecture) }
     }
 
+    /// The family by llama.cpp's name: of two that share one, that with windows where there are some.
+    static func family(gguf name: String, hasWindow: Bool) -> (any ModelFamily.Type)? {
+        let named = families.filter { $0.isNamed(gguf: name) }
+        return named.first { hasWindow && $0.hasOwnWindows } ?? named.first
+    }
+
+    /// llama.cpp's names of all families.
+    static var knownGGUF: [String] { Set(families.map { $0.ggufName }).sorted() }
+
     /// What the family is to llama.cpp.
     var gguf: GGUFArchitecture? { Self.family(architecture)?.gguf }
 
@@ -218,6 +228,11 @@ protocol ModelFamily: Sendable {
 }
 
 extension ModelFamily {
+    static var ggufName: String { gguf.name }
+    static func isNamed(gguf name: String) -> Bool { gguf.name == name }
+    /// Whether it has windows that llama.cpp does without.
+    static var hasOwnWindows: Bool { gguf.ignoresWindows }
+
     static var keys: Set<String> { [] }
     static var fixed: [String: [JSONValue]] { [:] }
 }

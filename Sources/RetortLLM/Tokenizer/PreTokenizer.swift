@@ -22,7 +22,7 @@ struct PreTokenizer: Sendable {
         func contains(_ scalar: Unicode.Scalar) -> Bool {
             switch self {
             case .punctuation: PreTokenizer.isPunctuation(scalar)
-            case .digit: scalar.properties.numericType != nil
+            case .digit: scalar.isNumber
             }
         }
     }
@@ -198,6 +198,14 @@ extension [(String, isMatch: Bool)] {
 }
 
 extension Unicode.Scalar {
+    /// `\p{N}`, to which Chinese numerals, for one, do not belong.
+    var isNumber: Bool {
+        switch properties.generalCategory {
+        case .decimalNumber, .letterNumber, .otherNumber: true
+        default: false
+        }
+    }
+
     /// `\w` (Unicode's annex on regular expressions, UTS 18, appendix C).
     var isPartOfWord: Bool {
         if properties.isAlphabetic || properties.isJoinControl { return true }

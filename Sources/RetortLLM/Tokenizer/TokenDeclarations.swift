@@ -22,13 +22,10 @@ struct TokenDeclarations {
     private(set) var tokens: [Token] = []
 
     /// - Throws: `CheckpointError` that names a file which is no JSON object.
-    init(_ folder: URL) throws {
-        func object(_ name: String) throws -> [String: JSONValue]? {
-            try CheckpointJSON.object(folder.appendingPathComponent(name))
-        }
-        var settings = try object("tokenizer_config.json") ?? [:]
+    init(_ source: CheckpointSource) throws {
+        var settings = try source.object("tokenizer_config.json") ?? [:]
         if let decoder = settings["added_tokens_decoder"]?.object {
-            let path = folder.appendingPathComponent("tokenizer_config.json").path
+            let path = source.path(of: "tokenizer_config.json")
             tokens = try decoder.map { id, value in
                 guard let id = Int(id), let fields = value.object, let content = fields["content"]?.string else {
                     throw CheckpointError.malformed(file: path, "an entry of added_tokens_decoder is no token")
@@ -36,13 +33,13 @@ struct TokenDeclarations {
                 return Self.token(content, fields, id: id)
             }
         } else {
-            for (name, value) in try object("special_tokens_map.json") ?? [:] { settings[name] = value }
+            for (name, value) in try source.object("special_tokens_map.json") ?? [:] { settings[name] = value }
         }
         named = Self.named(settings)
         let extra = Self.extra(settings)
         let special = Set(named.values).union(extra.map(\.content))
-        if settings["added_tokens_decoder"]?.object == nil, let added = try object("added_tokens.json") {
-            let path = folder.appendingPathComponent("added_tokens.json").path
+        if settings["added_tokens_decoder"]?.object == nil, let added = try source.object("added_tokens.json") {
+            let path = source.path(of: "added_tokens.json")
             tokens = try added.map { content, value in
                 guard case .integer(let id) = value else {
                     throw CheckpointError.malformed(file: path, "'\(content)' has no id")
@@ -97,8 +94,15 @@ struct TokenDeclarations {
 extension TokenizerDefinition {
     /// A folder's `tokenizer.json`, with the tokens that its other files declare.
     init(folder: URL) throws {
-        try self.init(folder.appendingPathComponent("tokenizer.json"))
-        for token in try TokenDeclarations(folder).tokens { try declare(token) }
+        let own = try Self(folder.appendingPathComponent("tokenizer.json"))
+        self = try own.declaring(TokenDeclarations(.folder(folder)))
+    }
+
+    /// The definition with tokens that other documents declare.
+    func declaring(_ declarations: TokenDeclarations) throws -> TokenizerDefinition {
+        var definition = self
+        for token in declarations.tokens { try definition.declare(token) }
+        return definition
     }
 
     /// Adds a token as `tokenizers` does: one of the vocabulary keeps its id, a new one gets the next.

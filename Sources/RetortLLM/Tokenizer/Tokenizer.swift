@@ -3,7 +3,8 @@ import Foundation
 /// A tokenizer, read from Hugging Face's `tokenizer.json` (the format of the `tokenizers` library).
 ///
 /// Text is cut at added tokens, normalised, split into words by the pre-tokenizer, and each word becomes tokens of the
-/// model: byte-level BPE (GPT-2, Qwen, Llama 3), SentencePiece's BPE with byte fallback (Llama 2, Gemma), or WordPiece.
+/// model: byte-level BPE (GPT-2, Qwen, Llama 3), SentencePiece's BPE with byte fallback (Llama 2, Gemma) by merges or
+/// by scores, or WordPiece.
 public final class Tokenizer: Sendable {
     /// What happens to the text of a special token inside ordinary text.
     public enum SpecialTokens: Sendable {
@@ -15,6 +16,7 @@ public final class Tokenizer: Sendable {
 
     private enum Model: Sendable {
         case bytePairs(BytePairModel)
+        case pieces(PieceModel)
         case wordPiece(WordPieceModel)
     }
 
@@ -33,11 +35,15 @@ public final class Tokenizer: Sendable {
     public let opening: [Int32]
     public let closing: [Int32]
 
-    /// Reads `tokenizer.json`, or a folder that holds one and may declare more tokens in other files.
+    /// Reads `tokenizer.json`, a folder that holds one and may declare more tokens in other files, or a GGUF file.
     /// - Throws: `TokenizerError` that names the file and what in it cannot be used.
-    public init(_ location: URL) throws {
-        let isFile = location.pathExtension == "json"
-        let definition = try isFile ? TokenizerDefinition(location) : TokenizerDefinition(folder: location)
+    public convenience init(_ location: URL) throws {
+        let isDefinition = location.pathExtension == "json"
+        try self.init(
+            isDefinition ? TokenizerDefinition(location) : CheckpointSource(location).tokenizerDefinition())
+    }
+
+    init(_ definition: TokenizerDefinition) throws {
         let file = definition.file
         ids = definition.ids
         added = Dictionary(definition.addedTokens.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
@@ -58,6 +64,7 @@ public final class Tokenizer: Sendable {
     }
 
     private static func model(_ definition: TokenizerDefinition) throws -> Model {
+        if let pieces = definition.pieces { return .pieces(pieces) }
         let tree = definition.tree["model"] ?? .null
         // Old files do not name the model: the one with merges is BPE.
         switch tree["type"]?.string
@@ -183,6 +190,7 @@ public final class Tokenizer: Sendable {
             switch model {
             case .bytePairs(let model):
                 tokens += model.tokens(of: preTokenizer.isByteLevel ? ByteLevel.encode(word.utf8) : Array(word.utf8))
+            case .pieces(let model): tokens += model.tokens(of: Array(word.utf8))
             case .wordPiece(let model): tokens += model.tokens(of: Array(word.utf8))
             }
         }

@@ -10,6 +10,8 @@ struct TokenizerDefinition {
     var addedTokens: [AddedToken]
     /// How many tokens the model has, without those added to it.
     let modelSize: Int
+    /// The model of a vocabulary that has scores in the place of merges.
+    var pieces: PieceModel?
 
     /// Larger files are refused: the largest published ones have about 35 MB.
     private static let largestFile = 256 << 20
@@ -30,6 +32,17 @@ struct TokenizerDefinition {
         }
         addedTokens = try (tree["added_tokens"]?.array ?? []).map { try Self.addedToken($0, file: file.path) }
         let vocabulary = try Self.vocabulary(of: tree, file: file.path)
+        modelSize = vocabulary.count
+        ids = vocabulary.merging(addedTokens.map { ($0.content, $0.id) }) { $1 }
+    }
+
+    /// A definition that comes from another kind of file.
+    /// - Parameter tree: what a `tokenizer.json` would say, without vocabulary and added tokens.
+    init(file: String, tree: JSONTree, vocabulary: [[UInt8]: Int32], addedTokens: [AddedToken], pieces: PieceModel?) {
+        self.file = file
+        self.tree = tree
+        self.addedTokens = addedTokens
+        self.pieces = pieces
         modelSize = vocabulary.count
         ids = vocabulary.merging(addedTokens.map { ($0.content, $0.id) }) { $1 }
     }

@@ -50,8 +50,7 @@ struct RecipeCheck {
         }
         if let folder = plan.folder, plan.cassette?.mode != .replay {
             faults += fault(name) {
-                let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
-                _ = try CheckpointWeights(folder: checkpoint.folder, dtype: .bfloat16, device: .cpu)
+                try Checkpoint(folder: URL(fileURLWithPath: folder)).checkWeights()
             }
         }
         if plan.operation == .completions, let template = plan.template {
@@ -68,10 +67,9 @@ struct RecipeCheck {
         return fault("student '\(student.name)'") {
             let checkpoint = try Checkpoint(folder: folder)
             // Only the heads of the files are read.
-            _ = try CheckpointWeights(folder: checkpoint.folder, dtype: .float32, device: .cpu)
+            try checkpoint.checkWeights()
             for (name, targets) in adapterTargets {
-                let strange = LoRATargets.unknown(
-                    targets, in: checkpoint.folder, layers: checkpoint.configuration.layerCount)
+                let strange = LoRATargets.unknown(targets, in: checkpoint.configuration)
                 guard strange.isEmpty else { throw LoRATargets.Refusal(training: name, targets: strange) }
             }
         }
@@ -121,12 +119,9 @@ enum LoRATargets {
     private static let fusedParts = ["self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"]
 
     /// Those of the targets that end the name of no projection.
-    /// - Parameter folder: the model's.
-    static func unknown(_ targets: [String], in folder: URL, layers: Int) -> [String] {
-        let config = try? JSONCoding.decoder.decode(
-            JSONValue.self, from: Data(contentsOf: folder.appendingPathComponent("config.json")))
-        let parts = config?["model_type"]?.string == "phi3" ? fusedParts : parts
-        let names = (0..<layers).flatMap { layer in parts.map { "model.layers.\(layer).\($0)" } }
+    static func unknown(_ targets: [String], in shape: DecoderConfiguration) -> [String] {
+        let parts = shape.fusesProjections ? fusedParts : parts
+        let names = (0..<shape.layerCount).flatMap { layer in parts.map { "model.layers.\(layer).\($0)" } }
         return unknown(targets, among: names)
     }
 

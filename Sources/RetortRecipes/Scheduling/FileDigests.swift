@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import RetortCore
+import RetortLLM
 import Synchronization
 
 #if canImport(Glibc)
@@ -41,9 +42,13 @@ public final class FileDigests: Sendable {
         return digest
     }
 
-    /// A folder of weights: each file that a model is read from, by name and content; an adapter's base belongs to it.
+    /// A model's weights: each file that it is read from, by name and content; an adapter's base belongs to it. Of a GGUF file
+    /// the content alone counts, whatever it is called.
     /// - Throws: `RunError.unreadable`, also for a folder that is not there.
     public func model(_ folder: URL) throws -> String {
+        if CheckpointSource.isGGUF(folder) {
+            return ContentDigest.of(try ["gguf"] + CheckpointSource.files(ofGGUF: folder).map { try file($0) })
+        }
         let files = try Self.modelFiles(folder)
         var parts = try files.flatMap { [$0, try file(folder.appendingPathComponent($0))] }
         if files.contains("adapter_config.json"), let base = Self.base(of: folder) { parts.append(try model(base)) }
@@ -52,8 +57,9 @@ public final class FileDigests: Sendable {
 
     /// The digest of a folder's weights, or nil when it holds none.
     func modelIfThere(_ folder: URL) throws -> String? {
-        let config = ["config.json", "adapter_config.json"].map { folder.appendingPathComponent($0).path }
-        return config.contains(where: FileManager.default.fileExists) ? try model(folder) : nil
+        let adapter = folder.appendingPathComponent("adapter_config.json").path
+        let isThere = CheckpointSource.holdsModel(folder) || FileManager.default.fileExists(atPath: adapter)
+        return isThere ? try model(folder) : nil
     }
 
     private static let endings: Set<String> = ["json", "safetensors", "jinja", "model", "txt", "tiktoken"]
@@ -76,8 +82,7 @@ public final class FileDigests: Sendable {
             let path = try? JSONCoding.decoder.decode(JSONValue.self, from: data)["base_model_name_or_path"]?.string
         else { return nil }
         let base = URL(fileURLWithPath: path, relativeTo: adapter.appendingPathComponent("")).standardizedFileURL
-        let isThere = FileManager.default.fileExists(atPath: base.appendingPathComponent("config.json").path)
-        return isThere ? base : nil
+        return CheckpointSource.holdsModel(base) ? base : nil
     }
 
     private static func state(_ path: String) throws -> (text: String, isSettled: Bool) {

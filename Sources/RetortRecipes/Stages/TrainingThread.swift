@@ -173,7 +173,7 @@ actor TrainingThread {
                     network.projections.filter { $0.linear.adapter != nil }
                         .compactMap { $0.name.split(separator: ".").last.map(String.init) }
                 ).sorted())
-            try AdapterFile.write(network, adapter, to: job.target)
+            try AdapterFile.write(network, adapter, over: checkpoint.folders.base, to: job.target)
         }
     }
 
