@@ -92,13 +92,15 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// Documents and the tool that searches them.
+    /// Documents, or an index that was made of them before, and the tool that searches them.
     public struct Documents: Codable, Sendable, Hashable {
         public var path: String
         public var tool = "web_search"
         public var description = "Searches the documents and returns the passages that fit best."
         /// Passages that a search returns.
         public var results = 3
+
+        public init(path: String) { self.path = path }
     }
 
     public var name: String

@@ -132,8 +132,15 @@ public struct FolderDomain: Domain {
 
     private static func retriever(_ plan: DomainPlan, _ folder: URL) async throws -> ((any Tool)?, URL?) {
         guard let documents = plan.documents else { return (nil, nil) }
+        let place = plan.url(documents.path)
+        if place.pathExtension == "sqlite" {
+            // An index that was made before, such as an agent's.
+            let tool = WebSearchTool(
+                try PassageIndex(place), limit: documents.results, name: documents.tool, summary: documents.description)
+            return (tool, place)
+        }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let corpus = try await DocumentCorpus(plan.url(documents.path)).passages(keptIn: folder, name: plan.name)
+        let corpus = try await DocumentCorpus(place).passages(keptIn: folder, name: plan.name)
         let index = folder.appendingPathComponent("\(corpus.deletingPathExtension().lastPathComponent).sqlite")
         try PassageIndex.buildIfNeeded(from: corpus, to: index)
         let tool = WebSearchTool(

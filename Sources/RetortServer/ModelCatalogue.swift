@@ -70,21 +70,29 @@ public struct ServedAgent: Sendable {
     /// Of the model behind it.
     public let identity: String
     /// How a request's settings become a run; temperature 0 and one vote are the plain greedy agent.
-    let rollout: @Sendable (_ sampling: Sampling, _ votes: Int) -> Rollout
+    let rollout: @Sendable (_ sampling: Sampling, _ votes: Int) throws -> Rollout
+    /// How a question becomes a task.
+    let task: @Sendable (_ question: String) -> AgentTask
     /// How many votes a step has unless the request says.
     public let votes: Int
 
     /// - Parameters:
     ///   - identity: of the model behind it.
     ///   - votes: how many samples of a step vote unless the request says.
-    ///   - rollout: puts the agent together for one question.
+    ///   - task: makes a task of a question; nil makes one of the question alone.
+    ///   - rollout: puts the agent together for one question; what it refuses is the request's fault.
     public init(
-        identity: String, votes: Int = 1,
-        rollout: @escaping @Sendable (_ sampling: Sampling, _ votes: Int) -> Rollout
+        identity: String, votes: Int = 1, task: (@Sendable (_ question: String) -> AgentTask)? = nil,
+        rollout: @escaping @Sendable (_ sampling: Sampling, _ votes: Int) throws -> Rollout
     ) {
         self.identity = identity
         self.votes = votes
         self.rollout = rollout
+        self.task =
+            task ?? { question in
+                AgentTask(
+                    id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
+            }
     }
 }
 

@@ -1,39 +1,85 @@
 import ArgumentParser
 import Foundation
+import RetortAgents
 import RetortCore
+import RetortDomains
 import RetortRecipes
 
 /// `retort ask`
 struct AskCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ask", abstract: "Let a distilled agent answer a question, and watch it work.",
+        commandName: "ask", abstract: "Let an agent answer a question, and watch it work.",
         discussion: """
-            The agent is the student of a finished run, with the run's own search and interpreter. Without a question, \
-            one of the run's out-of-domain test questions is taken.
+            The agent is an agent's folder, or one of a run's. Without a question a task is taken that it was made for. It \
+            may be asked while the run goes on, or while it is served.
 
               retort ask
-              retort ask "Where was the author of … born?" --run runs/quickstart --votes 8
+              retort ask runs/hotel "Please book room 321 for Rosa."
+              retort ask runs/hotel --student 3m --system agent+sag "Please book room 321 for Rosa."
+              retort ask hotel-agent --base models/SmolLM2-135M "Who has room 321?"
+
+            In a domain any model is asked, as its prompt tells it:
+
+              retort ask hotel --model models/Qwen2.5-0.5B-Instruct "Who has room 321?"
+              retort ask hotel --endpoint http://127.0.0.1:8000/v1 --system tool-agent "Who has room 321?"
             """)
 
+    @Argument(help: "An agent's folder, a run, or a domain; runs/quickstart unless given.") var place: String?
     @Argument(help: "The question.") var question: String?
-    @Option(help: "The run's folder.") var run: String = "runs/quickstart"
-    @Option(help: "Which student, by name; the last one unless given.") var student: String?
-    @Option(help: "Sample so many actions a step and let them vote; 1 is greedy.") var votes: Int = 1
+    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
 
-    @OptionGroup var engine: EngineOptions
-    @OptionGroup var sandbox: SandboxOptions
+    @OptionGroup var agent: AgentOptions
+    @OptionGroup(title: "A model in a domain") var prompted: PromptedOptions
 
     func validate() throws {
-        guard (1...64).contains(votes) else { throw ValidationError("--votes must be 1 to 64") }
+        if let votes, !(1...64).contains(votes) { throw ValidationError("--votes must be 1 to 64") }
     }
 
     func run() async throws {
-        let agent = try await DistilledAgent(
-            run: URL(fileURLWithPath: run), student: student, votes: votes,
-            options: engine.options(prefixTokens: 1 << 15), requiring: sandbox.required)
-        let task = question.map(agent.task) ?? agent.sampleTask
-        print("Question: \(task.question)\n")
-        for try await event in agent.rollout.run(task) {
+        let (place, question) = subject
+        let (agent, way) = try await opened(URL(fileURLWithPath: place))
+        guard let task = question.map(agent.task) ?? agent.sampleTask else {
+            throw ValidationError("\(place) knows no task to show; ask a question")
+        }
+        var chosen = way
+        if let votes { chosen.votes = votes }
+        print("Agent: \(agent.title)\nQuestion: \(task.question)\n")
+        do {
+            try await show(agent.rollout(chosen).run(task))
+        } catch {
+            await agent.close()
+            throw error
+        }
+        await agent.close()
+    }
+
+    /// One word alone is a place where there is one of that name, and else the question.
+    private var subject: (place: String, question: String?) {
+        guard let place else { return (Self.usual, nil) }
+        guard question == nil, !FileManager.default.fileExists(atPath: place), place.contains(where: \.isWhitespace)
+        else { return (place, question) }
+        return (Self.usual, place)
+    }
+
+    private static let usual = "runs/quickstart"
+
+    private func opened(_ url: URL) async throws -> (Agent, AgentWay) {
+        let isDomain =
+            url.pathExtension == "yaml"
+            || FileManager.default.fileExists(atPath: url.appendingPathComponent("domain.yaml").path)
+        if isDomain, !AgentPlaces.isPlace(url) {
+            return try await prompted.agent(in: url, as: agent.system, requiring: agent.sandbox, engine: agent.engine)
+        }
+        guard prompted.isEmpty else {
+            throw ValidationError("--model, --endpoint and what belongs to them are for a domain; \(url.path) is none")
+        }
+        let (found, way) = try AgentPlaces(url).one(student: agent.student, system: agent.system)
+        let opened = try await Agent(contentsOf: found.folder, options: agent.opening())
+        return (opened, way)
+    }
+
+    private func show(_ events: AsyncThrowingStream<RolloutEvent, any Error>) async throws {
+        for try await event in events {
             switch event {
             case .stepStarted(let index): if index > 0 { print() }
             case .text(let text):
@@ -42,27 +88,100 @@ struct AskCommand: AsyncParsableCommand {
             case .stepFinished(let step): show(step)
             case .finished(let trajectory):
                 print("\nAnswer: \(trajectory.answer ?? "none")")
-                if case .failed(let reason) = trajectory.ending { throw AskError.failed(reason) }
+                if case .failed(let reason) = trajectory.ending { throw AgentRunError(reason: reason) }
             }
         }
     }
 
     private func show(_ step: Step) {
         if !step.candidates.isEmpty {
-            print("Thought: \(step.thought)\nCode:\n\(step.action.code ?? "")")
+            print("\(CodeAgentView.turn(step.thought, step.action))")
             print("[\(step.candidates.map { String($0.votes) }.joined(separator: " ")) votes]", terminator: "")
         }
         if !step.observation.text.isEmpty { print("\nObservation:\n\(step.observation.text)") }
     }
 }
 
-/// A question that could not be worked on.
-enum AskError: Error, CustomStringConvertible {
-    case failed(String)
+/// A model that is prompted to be an agent in a domain.
+struct PromptedOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A checkpoint or adapter to be asked in a domain.", valueName: "folder"))
+    var model: String?
+    @Option(help: ArgumentHelp("In its place, an OpenAI-compatible endpoint.", valueName: "url")) var endpoint: String?
+    @Option(help: ArgumentHelp("What the endpoint calls the model.", valueName: "name")) var endpointModel: String?
+    @Option(help: ArgumentHelp("The environment variable that holds the endpoint's key.", valueName: "variable"))
+    var endpointKey: String?
+    @Option(help: "How much its prompt says: full, or brief for a model that was trained so.")
+    var instructions: Instructions?
+    @Option(help: "The most steps that it takes (8).") var steps: Int?
+    @Option(help: "The most tokens of a turn (1024).") var tokens: Int?
 
-    var description: String {
-        switch self {
-        case .failed(let reason): "the run broke: \(reason)"
+    var isEmpty: Bool {
+        [model, endpoint, endpointModel, endpointKey].allSatisfy { $0 == nil } && instructions == nil && steps == nil
+            && tokens == nil
+    }
+
+    func validate() throws {
+        guard model == nil || endpoint == nil else { throw ValidationError("give --model or --endpoint, not both") }
+        guard endpoint != nil || (endpointModel == nil && endpointKey == nil) else {
+            throw ValidationError("--endpoint-model and --endpoint-key need --endpoint URL")
         }
+        if let steps, !(1...1000).contains(steps) { throw ValidationError("--steps must be 1 to 1000") }
+        if let tokens, !(1...1_000_000).contains(tokens) { throw ValidationError("--tokens must be 1 to 1000000") }
+    }
+
+    /// Opens the domain and the model.
+    /// - Parameter system: which form of agent; nil is the domain's.
+    func agent(
+        in url: URL, as system: String?, requiring sandbox: SandboxOptions, engine: EngineOptions
+    ) async throws -> (Agent, AgentWay) {
+        guard let place = place(engine) else {
+            throw ValidationError(
+                "\(url.path) is a domain: say who is asked there with --model FOLDER or --endpoint URL")
+        }
+        let plan = try DomainPlan(url)
+        let limits = AgentPlan.Limits(steps: steps ?? 8, tokens: tokens ?? 1024)
+        let (form, way) = try Self.form(system, plan, instructions ?? .full)
+        // An index of documents is made once, and made anew when they change.
+        let path = URL(fileURLWithPath: plan.folder).standardizedFileURL.path
+        let cache = (UserCache.folder ?? FileManager.default.temporaryDirectory)
+            .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
+        let domain = try await FolderDomain(
+            plan, keepingIndexIn: cache, limits: .init(seconds: limits.seconds), requiring: sandbox.required)
+        do {
+            let model = try await place.open(concurrency: 64)
+            let agent = try Agent(
+                prompting: model, in: domain, as: form, limits: limits, sandbox: sandbox.required)
+            return (agent, way)
+        } catch {
+            await domain.close()
+            throw error
+        }
+    }
+
+    private func place(_ engine: EngineOptions) -> ModelPlace? {
+        if let model {
+            return .folder(URL(fileURLWithPath: model), options: engine.options(prefixTokens: 1 << 15))
+        }
+        return endpoint.map { url in
+            var place = TeacherPlan.Place(url: url)
+            (place.model, place.key) = (endpointModel, endpointKey)
+            return .endpoint(place)
+        }
+    }
+
+    private static func form(
+        _ system: String?, _ plan: DomainPlan, _ instructions: Instructions
+    ) throws -> (AgentForm, AgentWay) {
+        let name = system ?? (plan.form == .code ? "agent" : "tool-agent")
+        let forms: [(String, AgentForm)] = [
+            ("cot+rag", .reasoning(instructions, retrieves: true)), ("cot", .reasoning(instructions, retrieves: false)),
+            ("tool-agent", .single(.init(instructions))), ("agent", .code(instructions)),
+        ]
+        for (word, form) in forms where name == word || name.hasPrefix(word + "+") {
+            if let way = AgentWay(ending: name.dropFirst(word.count)) { return (form, way) }
+        }
+        throw ValidationError(
+            "--system of a prompted model is agent, tool-agent, cot or cot+rag, behind which may stand +sag or +depthFirst, "
+                + "not '\(name)'")
     }
 }

@@ -11,7 +11,7 @@ struct MCPCommand: AsyncParsableCommand {
             As a server, for anybody's assistant, over standard input and output or over HTTP:
 
               retort mcp runs/quickstart
-              retort mcp runs/quickstart --http --port 8931
+              retort mcp hotel-agent --http --port 8931
 
             As a client, to see what a server offers before a domain names it:
 

@@ -10,7 +10,7 @@ import RetortServer
 /// `retort mcp serve`, which is what `retort mcp` does by itself.
 struct MCPServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Offer a run's agents as tools that answer a question.",
+        commandName: "serve", abstract: "Offer agents as tools that answer a question.",
         discussion: """
             Each agent is one tool: 'ask', or 'ask_STUDENT' where there are several. Its argument is 'question', its result \
             the answer; each step is told as progress. Over standard input and output by default, as assistants start \
@@ -21,21 +21,16 @@ struct MCPServeCommand: AsyncParsableCommand {
             With --http it serves http://127.0.0.1:PORT/mcp to this machine.
             """)
 
-    @Argument(help: "The run's folder.") var run: String
-    @Option(
-        name: .customLong("system"), parsing: .singleValue,
-        help: ArgumentHelp("A student whose agent is offered; all unless given.", valueName: "student"))
-    var systems: [String] = []
-    @Option(help: "Sample so many actions a step and let them vote; 1 is greedy.") var votes = 1
+    @Argument(help: "An agent's folder, or a run, of which all agents that act are offered.") var place: String
+    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
     @Flag(help: "Serve over HTTP instead of standard input and output.") var http = false
     @Option(help: "The port of --http; 0 takes any free one.") var port = 8931
     @Option(help: "The longest that an answer may take, in seconds.") var seconds = 600.0
     @Option(help: "The most questions of a client at once.") var maximumRunning = 4
-    @OptionGroup var engine: EngineOptions
-    @OptionGroup var sandbox: SandboxOptions
+    @OptionGroup var which: AgentOptions
 
     func validate() throws {
-        guard (1...64).contains(votes) else { throw ValidationError("--votes must be 1 to 64") }
+        if let votes, !(1...64).contains(votes) { throw ValidationError("--votes must be 1 to 64") }
         guard (0...65535).contains(port) else { throw ValidationError("--port must be 0 to 65535") }
         guard seconds > 0 else { throw ValidationError("--seconds must be above 0") }
         guard maximumRunning > 0 else { throw ValidationError("--maximum-running must be at least 1") }
@@ -53,7 +48,7 @@ struct MCPServeCommand: AsyncParsableCommand {
         (limits.callSeconds, limits.maximumCalls) = (seconds, maximumRunning)
         let server = try MCPServer(
             name: "retort", instructions: "Agents that work on one question at a time, with tools of their own.",
-            tools: agents.map { Self.tool($0.name, $0.student, $0.rollout) }, limits: limits)
+            tools: agents.map { Self.tool($0.name, $0.agent, $0.rollout) }, limits: limits)
         guard http else { return try await MCPStdioServer(server, input: STDIN_FILENO, output: output).run() }
         try await MCPHTTPServer(server, port: port) { port in
             let names = agents.map(\.name).joined(separator: ", ")
@@ -61,35 +56,28 @@ struct MCPServeCommand: AsyncParsableCommand {
         }.run()
     }
 
-    /// The run's agents, by the name of their tool. This is the one place that knows how agents are opened.
-    private func opened() async throws -> [(name: String, student: String, rollout: Rollout)] {
-        let run = try await DistilledRun(URL(fileURLWithPath: self.run), requiring: sandbox.required)
-        let known = run.checkpoints.filter(\.style.isAgent)
-        for name in systems where !known.contains(where: { $0.student == name }) {
-            throw RunError.noStudent(name, known: known.map(\.student))
-        }
-        let wanted = known.filter { systems.isEmpty || systems.contains($0.student) }
-        guard !wanted.isEmpty else { throw RunError.noAgent(self.run) }
-        return try wanted.map { student in
-            let model = try LocalModel(
-                folder: student.folder, identity: student.student, options: engine.options(prefixTokens: 1 << 15))
-            let name = wanted.count == 1 ? "ask" : Self.name(of: student, among: wanted)
-            return (name, student.student, run.agent(model, votes: votes))
+    /// The agents that are meant, by the name of their tool.
+    private func opened() async throws -> [(name: String, agent: Agent, rollout: Rollout)] {
+        let chosen = try AgentPlaces(URL(fileURLWithPath: place)).chosen(student: which.student, system: which.system)
+        let group = try await AgentGroup(contentsOf: chosen.map(\.agent.folder), options: which.opening())
+        return try zip(group.agents, chosen).map { agent, chosen in
+            var way = chosen.way
+            if let votes { way.votes = votes }
+            let name = group.agents.count == 1 ? "ask" : Self.name(of: agent, among: group.agents)
+            return (name, agent, try agent.rollout(way))
         }
     }
 
     /// Of a student that learned to be an agent in several ways, each has a tool.
-    private static func name(
-        of agent: DistilledRun.Checkpoint, among all: [DistilledRun.Checkpoint]
-    ) -> String {
+    private static func name(of agent: Agent, among all: [Agent]) -> String {
         let isAlone = all.filter { $0.student == agent.student }.count == 1
-        let name = "ask_\(agent.student)\(isAlone ? "" : "_\(agent.style.rawValue)")"
+        let name = "ask_\(agent.student)\(isAlone ? "" : "_\(agent.system)")"
         return String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) ? $0 : "_" })
     }
 
-    private static func tool(_ name: String, _ student: String, _ rollout: Rollout) -> MCPServerTool {
+    private static func tool(_ name: String, _ agent: Agent, _ rollout: Rollout) -> MCPServerTool {
         MCPServerTool(
-            name: name, summary: "Works on a question step by step and gives a short answer (agent '\(student)').",
+            name: name, summary: "Works on a question step by step and gives a short answer (agent '\(agent.title)').",
             inputSchema: [
                 "type": "object", "required": ["question"], "additionalProperties": false,
                 "properties": [
@@ -101,14 +89,13 @@ struct MCPServeCommand: AsyncParsableCommand {
                 "properties": ["answer": ["type": "string"], "steps": ["type": "integer"]],
             ]
         ) { arguments, reporter in
-            try await answer(arguments["question"]?.string ?? "", rollout, reporter)
+            try await answer(agent.task(arguments["question"]?.string ?? ""), rollout, reporter)
         }
     }
 
     private static func answer(
-        _ question: String, _ rollout: Rollout, _ reporter: MCPReporter
+        _ task: AgentTask, _ rollout: Rollout, _ reporter: MCPReporter
     ) async throws -> MCPResult {
-        let task = AgentTask(id: "question", question: question, answers: [], family: .factual)
         var steps = 0
         for try await event in rollout.run(task) {
             switch event {
@@ -116,7 +103,7 @@ struct MCPServeCommand: AsyncParsableCommand {
                 steps += 1
                 await reporter.report(MCPProgress(progress: Double(steps), message: words(on: step)))
             case .finished(let trajectory):
-                if case .failed(let reason) = trajectory.ending { throw AskError.failed(reason) }
+                if case .failed(let reason) = trajectory.ending { throw AgentRunError(reason: reason) }
                 guard let answer = trajectory.answer else { return .failure("the agent came to no answer") }
                 return .text(answer, structured: ["answer": .string(answer), "steps": .integer(steps)])
             case .stepStarted, .text: break

@@ -17,7 +17,7 @@ struct RetortCommand: AsyncParsableCommand {
               retort check shop                      whether it is ready to be run
               retort run recipes/quickstart.yaml     collect, train, evaluate, report
               retort plan recipes/quickstart.yaml    what a run would do, and why
-              retort ask "Who wrote …?"              watch the distilled student work
+              retort ask runs/quickstart "Who …?"    watch the distilled student work
               retort inspect runs/quickstart         what a run holds
               retort serve runs/quickstart           its models and agents, as a server
               retort mcp runs/quickstart             its agents as tools, for MCP clients

@@ -13,12 +13,13 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve models, adapters and agents to OpenAI's clients.",
         discussion: """
-            A place is a checkpoint's folder or GGUF file, an adapter, or a run, of which everything is served: its base, \
-            what each student learned (3m-agent, 3m-cot), and its agents (3m:agent, or just agent), which answer a \
-            question with search and interpreter behind one chat call.
+            A place is a checkpoint's folder or GGUF file, an adapter, an agent, or a run, of which all agents are served: the \
+            weights behind them (3m-agent, 3m-cot), and they themselves (3m:agent, or just agent), which answer a question \
+            with search and interpreter behind one chat call.
 
               retort serve runs/quickstart
               retort serve smollm2-135m.gguf
+              retort serve hotel-agent --base models/SmolLM2-135M
               retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
 
@@ -26,7 +27,8 @@ struct ServeCommand: AsyncParsableCommand {
             first SIGINT or SIGTERM lets requests under way end, a second one does not.
             """)
 
-    @Argument(help: "Checkpoints, adapters and runs, each as FOLDER, FILE.gguf or NAME=PLACE.") var folders: [String]
+    @Argument(help: "Checkpoints, adapters, agents and runs, each as FOLDER, FILE.gguf or NAME=PLACE.")
+    var folders: [String]
     @Option(
         name: .customLong("adapter"), parsing: .singleValue,
         help: ArgumentHelp("An adapter to serve over the first folder's weights.", valueName: "name=folder"))
@@ -51,9 +53,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The longest a request may run, in seconds.") var requestSeconds = 600.0
     @Option(help: "How long requests under way may go on after a signal to stop, in seconds.") var drainSeconds = 30.0
     @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 15
-    @OptionGroup var engine: EngineOptions
     @Option(help: "Log lines as text or json.") var logs: LogForm = .text
-    @OptionGroup var sandbox: SandboxOptions
+    @OptionGroup var which: AgentOptions
 
     enum LogForm: String, ExpressibleByArgument, CaseIterable { case text, json }
 
@@ -96,8 +97,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func served() async throws -> ServedFolders {
         var served = ServedFolders(
-            engine.options(maximumSamples: max(maximumRunning, 64), prefixTokens: prefixTokens),
-            requiring: sandbox.required)
+            which.engine.options(maximumSamples: max(maximumRunning, 64), prefixTokens: prefixTokens), which)
         let adapters = Dictionary(
             adapters.map(ServedFolders.Named.init).compactMap { place in place.name.map { ($0, place.folder) } },
             uniquingKeysWith: { $1 })

@@ -26,6 +26,7 @@ struct ServedFolders {
     /// Something that what is served last may know.
     private(set) var sampleQuestion = "What is 17 * 23?"
     private let options: LocalModel.Options
+    private let agentOptions: AgentOptions
     private let sandbox: SandboxLevel
     /// Models by the names they are served under, for agents over them.
     private var models: [String: any LanguageModel] = [:]
@@ -33,17 +34,18 @@ struct ServedFolders {
     private(set) var checkpoints: [(name: String, model: LocalModel)] = []
     private var agents: [String: ServedAgent] = [:]
 
-    init(_ options: LocalModel.Options, requiring sandbox: SandboxLevel) {
+    init(_ options: LocalModel.Options, _ agents: AgentOptions) {
         self.options = options
-        self.sandbox = sandbox
+        agentOptions = agents
+        sandbox = agents.sandbox.required
     }
 
-    /// Adds a checkpoint, an adapter with its base, or all that a run made.
+    /// Adds a checkpoint, an adapter with its base, or agents.
     /// - Parameter adapters: served beside a checkpoint's own weights.
     mutating func add(_ place: Named, adapters: [String: URL] = [:]) async throws {
         let has = { FileManager.default.fileExists(atPath: place.folder.appendingPathComponent($0).path) }
         let isCheckpoint = has("config.json") || has("adapter_config.json")
-        if !isCheckpoint, has("manifest.json") { return try await add(run: place.folder) }
+        if !isCheckpoint, AgentPlaces.isPlace(place.folder) { return try await add(agentsIn: place) }
         let model = try load(place.folder, adapters: adapters)
         let name = place.name ?? CheckpointSource.name(of: place.folder)
         try add(name, model)
@@ -77,38 +79,35 @@ struct ServedFolders {
         try add("agent", agent)
     }
 
-    /// The checkpoints of a run, those that are adapters over one set of weights, and its agents.
-    private mutating func add(run url: URL) async throws {
-        let run = try await DistilledRun(url, requiring: sandbox)
-        guard !run.checkpoints.isEmpty else { throw RunError.noAgent(url.path) }
-        sampleQuestion = run.sampleTask.question
-        for student in run.recipe.students {
-            let own = run.checkpoints.filter { $0.student == student.name }
-            let adapters = own.filter(\.isAdapter)
-            let named = Dictionary(
-                adapters.map { ("\(student.name)-\($0.style.rawValue)", $0.folder) }, uniquingKeysWith: { $1 })
-            let base = URL(fileURLWithPath: student.base)
-            // A base that has moved is only missed when adapters need it.
-            if !named.isEmpty || CheckpointSource.holdsModel(base) {
-                try await add(Named("\(student.name)=\(base.path)"), adapters: named)
+    /// The agents of a place, and the weights behind them by themselves.
+    private mutating func add(agentsIn place: Named) async throws {
+        let chosen = try agentOptions.chosen(in: AgentPlaces(place.folder))
+        var opening = agentOptions.opening()
+        opening.engine = options
+        let group = try await AgentGroup(contentsOf: chosen.map(\.folder), options: opening)
+        for model in group.models { try add(model.name, model.model, adapter: model.adapter) }
+        for agent in group.agents {
+            let title = "\(place.name ?? agent.student):\(agent.system)"
+            sampleQuestion = agent.sampleTask?.question ?? sampleQuestion
+            if case .team = agent.plan.view {
+                try add("\(title)+depthFirst", Self.served(agent, AgentWay(search: .depthFirst)))
             }
-            for checkpoint in own where !checkpoint.isAdapter {
-                let name = "\(student.name)-\(checkpoint.style.rawValue)"
-                try add(name, try load(checkpoint.folder, identity: name))
-            }
-            let votes = run.recipe.evaluation.vote.samples
-            for style in Recipe.Style.allCases where style.isAgent {
-                guard let model = models["\(student.name)-\(style.rawValue)"] else { continue }
-                let name = "\(student.name):\(style.rawValue)"
-                try add(
-                    name,
-                    ServedAgent(identity: model.identity) { run.agent(model, style: style, sampling: $0, votes: $1) })
-                try add(
-                    "\(name)+sag",
-                    ServedAgent(identity: model.identity, votes: votes) {
-                        run.agent(model, style: style, sampling: $0, votes: $1)
-                    })
-            }
+            let voted = if case .reasoning = agent.plan.view { "sc" } else { "sag" }
+            try add("\(title)+\(voted)", Self.served(agent, AgentWay(search: .vote)))
+            try add(title, Self.served(agent, AgentWay()))
+        }
+    }
+
+    /// An agent for whoever asks: temperature and votes of a request count.
+    private static func served(_ agent: Agent, _ way: AgentWay) -> ServedAgent {
+        ServedAgent(
+            identity: agent.modelIdentity, votes: way.search == .vote ? agent.plan.search.vote.samples : 1,
+            task: agent.task
+        ) { sampling, votes in
+            var own = way
+            if way.search != .depthFirst || votes > 1 { own.votes = votes }
+            if sampling != .greedy { own.sampling = sampling }
+            return try agent.rollout(own)
         }
     }
 

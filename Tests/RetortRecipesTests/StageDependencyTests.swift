@@ -70,6 +70,7 @@ struct StageDependencyTests {
     /// Marks everything as made, without the work: what a finished run's manifest says.
     private func finish(_ recipe: Recipe) async throws {
         let opened = try await RecipeRun(recipe, folder: run)
+        if let documents = opened.context.source.documents { try opened.context.folder.link(documents) }
         var records: [String: StageRecord] = [:]
         for stage in try await RecipeStages(opened.context).upTo(.evaluate) {
             let inputs = try await stage.inputs().map { ($0.name, $0.value) }
@@ -80,6 +81,7 @@ struct StageDependencyTests {
                 try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
                 try Data("{}".utf8).write(to: target.appendingPathComponent("config.json"))
             }
+            if let agent = stage as? AgentStage { _ = try await agent.run() }
             try Data("1".utf8).write(to: opened.context.folder.result("size-s"))
             record.end(.complete, content: try await stage.output(), seconds: 0)
             records[stage.name] = record
@@ -89,7 +91,9 @@ struct StageDependencyTests {
             to: opened.context.folder.manifestFile)
     }
 
-    private static let trained: Set = ["train/s/cot", "train/s/agent", "evaluate/s/cot", "evaluate/s/agent"]
+    private static let trained: Set = [
+        "train/s/cot", "train/s/agent", "agent/s/cot", "agent/s/agent", "evaluate/s/cot", "evaluate/s/agent",
+    ]
 
     @Test("a byte of the base, its tokenizer or its template changes what rests on the base, and no teaching")
     func baseFiles() async throws {
@@ -116,7 +120,7 @@ struct StageDependencyTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         try prepare()
         try await finish(world())
-        let agent: Set = ["train/s/agent", "evaluate/s/agent"]
+        let agent: Set = ["train/s/agent", "agent/s/agent", "evaluate/s/agent"]
         #expect(try await changed(world(training: "cot: {epochs: 1}, agent: {epochs: 2}")) == agent)
         #expect(try await changed(world(systems: "cot, agent, cot-prompt, agent+sag")) == ["evaluate/s/agent+sag"])
         #expect(try await changed(world(systems: "agent")).isEmpty)
@@ -173,7 +177,7 @@ struct StageDependencyTests {
         let documents = run.appendingPathComponent(name)
         let text = try String(contentsOf: documents, encoding: .utf8)
         try Data(text.replacing("the", with: "The", maxReplacements: 1).utf8).write(to: documents)
-        #expect(try await changed(recipe) == ["teach/agent", "train/s/agent", "evaluate/s/agent"])
+        #expect(try await changed(recipe) == ["teach/agent", "train/s/agent", "agent/s/agent", "evaluate/s/agent"])
 
         let other = try Recipe(
             yaml: """
@@ -191,7 +195,7 @@ struct StageDependencyTests {
         try await finish(other)
         let lines = try String(contentsOf: recorded, encoding: .utf8)
         try Data(lines.replacing("It is", with: "It Is").utf8).write(to: recorded)
-        #expect(try await changed(other) == ["teach/agent", "train/s/agent", "evaluate/s/agent"])
+        #expect(try await changed(other) == ["teach/agent", "train/s/agent", "agent/s/agent", "evaluate/s/agent"])
     }
 
     @Test("a look at another recipe leaves a run as it is")
@@ -202,7 +206,7 @@ struct StageDependencyTests {
         try await finish(recipe)
         var other = recipe
         other.domain = .world(.init(seed: 9, people: 70, trainFactual: 2, trainMath: 2, passages: 1, noise: nil))
-        #expect(try await changed(other).count == 7)
+        #expect(try await changed(other).count == 9)
         #expect(try await changed(recipe).isEmpty)
     }
 

@@ -110,6 +110,30 @@ struct AgentTests {
         }
     }
 
+    @Test("an agent makes its own tasks of questions, and says itself which ways it has no use for")
+    func ownTasks() async throws {
+        struct NoVotes: Error, CustomStringConvertible { let description = "it goes one way at a time" }
+        let model = RecitingModel(turns: [Self.turn("final_answer(42)")])
+        let agent = ServedAgent(
+            identity: "reciting", task: { AgentTask(id: "own", question: "<\($0)>", answers: [], family: .math) }
+        ) { sampling, votes in
+            guard votes == 1 else { throw NoVotes() }
+            return Rollout(
+                policy: CodeAgent(model: model, view: CodeAgentView(instructions: .brief, tools: [])),
+                search: GreedySearch(sampling: sampling)
+            ) { PrintingEnvironment() }
+        }
+        var catalogue = ModelCatalogue()
+        try catalogue.add("agent", agent)
+        try await TestServer.run(catalogue) { server in
+            let reply = try await ask(server, ["return_trajectory": true])
+            let task = reply.json["choices"]?.array?.first?["retort"]?["trajectory"]?["task"]
+            #expect(task?["id"] == "own" && task?["question"] == "<6 * 7?>" && task?["family"] == "math")
+            let refused = try await ask(server, ["votes": 2])
+            #expect(refused.status == 400 && refused.message.contains("one way at a time"))
+        }
+    }
+
     @Test("giving up is a refusal with its reason; a run that broke is an error")
     func endings() async throws {
         try await serve([Self.turn("print(1)"), Self.turn("print(2)"), Self.turn("print(3)"), ""]) { server in

@@ -83,7 +83,7 @@ public struct DomainTemplate: Sendable {
 
             retort check \(name)              # is everything there, and does it fit?
             retort run \(name)/recipe.yaml    # teach, train, measure, report
-            retort ask "Please book room 321 for Rosa." --run runs/\(name)
+            retort ask runs/\(name) "Please book room 321 for Rosa."
 
         `tools.py` holds the functions that agents call. Their state lives in the agent's session and forks with it: what a
         candidate or a branch does happens to nobody else. `setup(task)` makes a task's state, `state()` tells what is left,

@@ -87,11 +87,4 @@ public struct RoleEvaluation: Codable, Sendable, Hashable {
     var ways: [(SearchKind, OutputConstraint)] {
         constraints.flatMap { constraint in searches.map { ($0, constraint) } }
     }
-
-    func search(_ kind: SearchKind) -> any Search {
-        switch kind {
-        case .greedy: GreedySearch()
-        case .depthFirst: DepthFirstSearch(width: width, maximumQueries: queries, reminder: .kept)
-        }
-    }
 }

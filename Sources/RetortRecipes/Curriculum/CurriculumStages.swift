@@ -11,10 +11,12 @@ struct CurriculumStages: Sendable {
     }
 
     let training: [TrainRolesStage]
+    let agents: [AgentStage]
     let evaluation: [Measured]
 
     init(_ context: RunContext) {
         var training: [TrainRolesStage] = []
+        var agents: [AgentStage] = []
         var evaluation: [Measured] = []
         for student in context.recipe.students {
             // Stages that are the same in two curricula are trained once.
@@ -33,17 +35,23 @@ struct CurriculumStages: Sendable {
                     }
                     trained[stage.name] = known[key]
                 }
-                guard let plan = context.recipe.evaluation.roles else { continue }
                 let isScaled = curriculum.name.contains("@")
+                let players = curriculum.players.compactMapValues { trained[$0.name] }
+                if !isScaled {
+                    agents.append(
+                        AgentStage(
+                            context: context, student: student, plan: context.agentPlan(curriculum), players: players))
+                }
+                guard let plan = context.recipe.evaluation.roles else { continue }
                 for (kind, constraint) in isScaled ? [(.greedy, .free)] : plan.ways {
                     let stage = EvaluateRolesStage(
                         context: context, student: student, curriculum: curriculum, kind: kind, constraint: constraint,
-                        players: curriculum.players.compactMapValues { trained[$0.name] }, plan: plan)
+                        players: players, plan: plan)
                     evaluation.append(Measured(stage: stage, isScaled: isScaled))
                 }
             }
         }
-        (self.training, self.evaluation) = (training, evaluation)
+        (self.training, self.agents, self.evaluation) = (training, agents, evaluation)
     }
 
     /// What makes two stages the same.

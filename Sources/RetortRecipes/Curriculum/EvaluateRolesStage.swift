@@ -61,13 +61,14 @@ struct EvaluateRolesStage: Stage {
 
     func run() async throws -> StageOutcome {
         let evaluation = context.recipe.evaluation
-        let policy = try RoleTeam(players, concurrency: evaluation.concurrency, weights: evaluation.weights).policy(
-            name: curriculum.name, callForm: context.callForm, observationLimit: context.observationLimit,
-            constraint: constraint, tools: context.source.toolDocuments, guidance: context.source.domain.guidance,
-            maximumTokens: evaluation.maximumTokens)
-        let rollout = Rollout(
-            policy: policy, search: plan.search(kind), maximumSteps: evaluation.maximumSteps,
-            seed: context.recipe.seed, environmentFor: context.sessions(context.recipe.domain.form))
+        let search: AgentSearch.Kind = kind == .greedy ? .greedy : .depthFirst
+        let agent = context.agentPlan(curriculum, search: search, outputs: constraint)
+        let models = try AgentPlayers.trained(
+            players, identity: student.name,
+            options: .evaluation(samples: evaluation.concurrency, weights: evaluation.weights))
+        let rollout = try agent.rollout(
+            models, host: context.source.tools, retriever: nil,
+            session: context.sessions(context.recipe.domain.form))
         return try await context.collect(
             rollout, context.source.tests.map { RolloutJob($0) }, in: name, concurrency: evaluation.concurrency)
     }

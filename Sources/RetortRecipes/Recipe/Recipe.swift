@@ -166,6 +166,13 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var topP = 0.8
         public var rule = VoteRule.canonical
 
+        public init(samples: Int = 8, temperature: Double = 0.4, topP: Double = 0.8, rule: VoteRule = .canonical) {
+            self.samples = samples
+            self.temperature = temperature
+            self.topP = topP
+            self.rule = rule
+        }
+
         /// The search that votes so. But for the paper's rule, the first sample is the greedy one: ties then fall to
         /// what the student would have done alone.
         var search: SelfConsistentSearch {

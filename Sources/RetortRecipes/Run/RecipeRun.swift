@@ -96,6 +96,7 @@ public struct RecipeRun: Sendable {
         try RecipeCheck(context).run(until: goal)
         let folder = context.folder
         if let documents = context.source.documents { try folder.link(documents) }
+        if goal >= .train { try folder.removeAgents(besides: stages.agents) }
         try await scheduler.run(stages.upTo(goal)) { plan in
             if !plan.isDone { try folder.removeFigures() }
         }

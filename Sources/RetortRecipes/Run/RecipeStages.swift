@@ -4,6 +4,8 @@ import RetortCore
 struct RecipeStages: Sendable {
     let teaching: [any Stage]
     let training: [any Stage]
+    /// What training ends with.
+    let agents: [AgentStage]
     let evaluation: [any Stage]
     /// What the figures are read from; empty for agents of roles.
     let systems: [EvaluateStage]
@@ -16,6 +18,7 @@ struct RecipeStages: Sendable {
             let curricula = CurriculumStages(context)
             teaching = try await Self.teaching(context.roleStyle, context)
             training = curricula.training
+            agents = curricula.agents
             evaluation = curricula.evaluation.flatMap { Self.measuring($0.stage, context) }
             self.curricula = curricula
             systems = []
@@ -28,12 +31,18 @@ struct RecipeStages: Sendable {
             teaching += try await Self.teaching(style, context)
         }
         self.teaching = teaching
-        training = recipe.students.flatMap { student in
+        let trained = recipe.students.flatMap { student in
             styles.compactMap { style in
                 recipe.training[style].map {
                     TrainStage(context: context, student: student, style: style, plan: $0)
                 }
             }
+        }
+        training = trained
+        agents = trained.map { stage in
+            AgentStage(
+                context: context, student: stage.student, plan: context.agentPlan(stage.style),
+                players: [.backbone: stage.trained])
         }
         systems = recipe.students.flatMap { student in
             recipe.evaluation.systems.map { EvaluateStage(context: context, student: student, system: $0) }
@@ -55,8 +64,8 @@ struct RecipeStages: Sendable {
     func upTo(_ goal: RecipeRun.Goal) -> [any Stage] {
         switch goal {
         case .teach: teaching
-        case .train: teaching + training
-        case .evaluate: teaching + training + evaluation
+        case .train: teaching + training + agents
+        case .evaluate: teaching + training + agents + evaluation
         }
     }
 

@@ -16,8 +16,6 @@ public enum RunError: Error, CustomStringConvertible {
     case imported(set: String)
     /// A set holds the runs of another agent, or of other queries.
     case otherRuns(set: String, changed: [String])
-    case noAgent(String)
-    case noStudent(String, known: [String])
     case noTeacher
 
     static func tooManyFailures(_ stage: String, _ outcome: StageOutcome, limit: Double) -> Self {
@@ -55,9 +53,6 @@ public enum RunError: Error, CustomStringConvertible {
                 + "name another folder with --out"
         case .noTeacher:
             "the recipe has no teacher that costs anything; name one with 'teacher' or --teacher URL"
-        case .noAgent(let path): "\(path) has no distilled agent yet; finish it with 'retort run RECIPE'"
-        case .noStudent(let name, let known):
-            "there is no student '\(name)'; the run's students are \(known.joined(separator: ", "))"
         }
     }
 }

@@ -60,6 +60,9 @@ public final class RunFolder: Sendable {
     func checkpoint(_ student: String, _ style: Recipe.Style) -> URL {
         url.appendingPathComponent("checkpoints/\(student)/\(style.rawValue)")
     }
+    func agent(_ student: String, _ system: String) -> URL {
+        url.appendingPathComponent("\(AgentPlaces.folder)/\(student)/\(system)")
+    }
     func result(_ name: String) -> URL { url.appendingPathComponent("results/\(name).json") }
 
     /// Lets `passages.jsonl` and `passages.sqlite` stand for the documents of the recipe that is carried out.
@@ -77,6 +80,22 @@ public final class RunFolder: Sendable {
     func remove(_ result: URL) throws {
         guard FileManager.default.fileExists(atPath: result.path) else { return }
         try FileManager.default.removeItem(at: result)
+    }
+
+    /// Removes agents that the recipe no longer makes: nobody who asks the run is to meet them.
+    func removeAgents(besides stages: [AgentStage]) throws {
+        let top = url.appendingPathComponent(AgentPlaces.folder)
+        let kept = Set(stages.map(\.name))
+        let names = { (folder: URL) in
+            ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { !$0.hasPrefix(".") }
+        }
+        for student in names(top) {
+            let own = top.appendingPathComponent(student)
+            for system in names(own) where !kept.contains("\(AgentPlaces.folder)/\(student)/\(system)") {
+                try remove(own.appendingPathComponent(system))
+            }
+            if names(own).isEmpty { try remove(own) }
+        }
     }
 
     /// Removes the figures of an earlier run, which are no longer those of what is there.

@@ -38,7 +38,7 @@ public final class FileDigests: Sendable {
         let (state, isSettled) = try Self.state(path)
         if let kept = known.withLock({ $0[path] }), kept.state == state { return kept.digest }
         let digest = try Self.read(path)
-        if isSettled { try remember(path, Known(state: state, digest: digest)) }
+        if isSettled { remember(path, Known(state: state, digest: digest)) }
         return digest
     }
 
@@ -66,7 +66,9 @@ public final class FileDigests: Sendable {
     /// A Seedling's record of how it was made, and a training's state between two updates.
     private static let strangers: Set<String> = ["manifest.json", "training.safetensors", "training.json"]
 
-    private static func modelFiles(_ folder: URL) throws -> [String] {
+    /// The files in a folder that a model is read from, by name.
+    /// - Throws: `RunError.unreadable`.
+    static func modelFiles(_ folder: URL) throws -> [String] {
         do {
             return try FileManager.default.contentsOfDirectory(atPath: folder.path)
                 .filter { endings.contains(URL(fileURLWithPath: $0).pathExtension) && !strangers.contains($0) }
@@ -112,11 +114,12 @@ public final class FileDigests: Sendable {
         return ContentDigest.text(hash.finalize())
     }
 
-    private func remember(_ path: String, _ digest: Known) throws {
+    /// What cannot be kept is read again next time.
+    private func remember(_ path: String, _ digest: Known) {
         let all = known.withLock { known in
             known[path] = digest
             return known
         }
-        if let file { try AtomicFile.write(JSONCoding.encoder.encode(all), to: file) }
+        if let file, let data = try? JSONCoding.encoder.encode(all) { try? AtomicFile.write(data, to: file) }
     }
 }

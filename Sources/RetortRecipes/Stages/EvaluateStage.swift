@@ -54,15 +54,19 @@ struct EvaluateStage: Stage {
 
     func run() async throws -> StageOutcome {
         let plan = context.recipe.evaluation
-        let model = try LocalModel(
-            folder: system.isTrained
-                ? context.folder.checkpoint(student.name, system.style) : URL(fileURLWithPath: student.base),
-            identity: student.name,
-            options: .evaluation(samples: max(plan.concurrency, plan.vote.samples), weights: plan.weights))
-        try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
+        let options = LocalModel.Options.evaluation(
+            samples: max(plan.concurrency, plan.vote.samples), weights: plan.weights)
+        let models = try AgentPlayers.trained([.backbone: player], identity: student.name, options: options)
+        if let model = models[.backbone]?.model as? LocalModel {
+            try AtomicFile.write(JSONCoding.encoder.encode(model.parameterCount), to: sizeFile)
+        }
+        let source = context.source
+        let rollout = try agent.rollout(
+            models, host: source.tools, retriever: source.domain.retriever,
+            session: context.sessions(system.style.form ?? .code))
         let tests = try await context.workshop.tests()
         return try await context.collect(
-            rollout(model), tests.map { RolloutJob($0) }, in: name, concurrency: plan.concurrency)
+            rollout, tests.map { RolloutJob($0) }, in: name, concurrency: plan.concurrency)
     }
 
     /// The student's size and a record for each task.
@@ -80,34 +84,17 @@ struct EvaluateStage: Stage {
     private var view: any View { context.view(system.style, instructions: instructions) }
 
     /// The system as something that runs.
-    private func rollout(_ model: any LanguageModel) async throws -> Rollout {
-        let recipe = context.recipe
-        let source = context.source
-        let plan = recipe.evaluation
-        let search: any Search = system.isVoted ? plan.vote.search : GreedySearch()
-        let tools = source.tools
-        guard let form = system.style.form else {
-            let policy = ChainOfThought(
-                model: model,
-                view: ChainOfThoughtView(instructions: instructions, guidance: source.domain.guidance),
-                retriever: system == .cotWithRetrieval ? source.domain.retriever : nil,
-                maximumTokens: plan.maximumTokens)
-            return Rollout(policy: policy, search: search, maximumSteps: policy.maximumSteps, seed: recipe.seed) {
-                ToolEnvironment(tools)
-            }
+    private var agent: AgentPlan {
+        context.agentPlan(
+            system.style, name: system.rawValue, instructions: instructions, search: system.isVoted ? .vote : .greedy)
+    }
+
+    /// The student, or its base as it is.
+    private var player: TrainedStage {
+        guard system.isTrained, let plan = context.recipe.training[system.style] else {
+            return TrainedStage(name: "", folder: URL(fileURLWithPath: student.base), base: nil)
         }
-        let policy: any Policy =
-            switch form {
-            case .code: CodeAgent(name: system.rawValue, model: model, view: view, maximumTokens: plan.maximumTokens)
-            case .json:
-                ToolAgent(
-                    name: system.rawValue, model: RoleModel(model), instructions: instructions,
-                    observationLimit: context.observationLimit, tools: source.toolDocuments,
-                    guidance: source.domain.guidance, maximumTokens: plan.maximumTokens)
-            }
-        return Rollout(
-            policy: policy, search: search, maximumSteps: plan.maximumSteps, seed: recipe.seed,
-            environmentFor: context.sessions(form))
+        return TrainStage(context: context, student: student, style: system.style, plan: plan).trained
     }
 }
 

@@ -16,6 +16,12 @@ struct TrainStage: Stage {
     var sources: [String] { context.teachers(of: style, plan.validation) }
     private var target: URL { context.folder.checkpoint(student.name, style) }
 
+    /// What it leaves.
+    var trained: TrainedStage {
+        guard case .lora = plan.configuration.method else { return TrainedStage(name: name, folder: target, base: nil) }
+        return TrainedStage(name: name, folder: target, base: URL(fileURLWithPath: student.base))
+    }
+
     static func name(_ student: Recipe.Student, _ style: Recipe.Style) -> String {
         "train/\(student.name)/\(style.rawValue)"
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Hummingbird
+import RetortAgents
 import RetortCore
 
 /// `POST /v1/chat/completions`, `POST /v1/completions`, and Anthropic's `POST /v1/messages`.
@@ -49,11 +50,15 @@ struct GenerationRoutes {
             return try await model(core.generate([generation], on: served, context), profile)
         case .agent(let served):
             let question = try chat.question
-            let rollout = served.rollout(
-                chat.names("temperature") ? chat.settings.sampling(SamplingDefaults()) : .greedy,
-                chat.agent.votes ?? served.votes)
-            let task = AgentTask(
-                id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: .factual)
+            let rollout: Rollout
+            do {
+                rollout = try served.rollout(
+                    chat.names("temperature") ? chat.settings.sampling(SamplingDefaults()) : .greedy,
+                    chat.agent.votes ?? served.votes)
+            } catch {
+                throw APIError.invalid("\(error)", param: "votes")
+            }
+            let task = served.task(question)
             return try await agent(core.work(on: task, attempts: chat.settings.choices, with: rollout, context))
         }
     }

@@ -1,0 +1,107 @@
+import Foundation
+import RetortLLM
+
+/// The base of an agent's adapters: what it is, and where it was. Its weights are not in the agent's folder; they are known
+/// again by their content, wherever they lie.
+struct AgentBase: Codable, Sendable, Hashable {
+    /// What its folder was called.
+    var name: String
+    /// Where it was on the machine that trained.
+    var place: String
+    /// Identifies its weights, configuration, tokenizer and template (`FileDigests.model`).
+    var digest: String
+    /// The size of all of these, by which others are told apart at once.
+    var bytes: Int
+
+    /// The variable that names folders of models, apart by `:`.
+    static let variable = "RETORT_MODELS"
+    /// Folders above the agent's that are looked through, and how many entries of each.
+    private static let (levels, mostEntries) = (4, 500)
+
+    init(_ folder: URL, _ digests: FileDigests) throws {
+        place = folder.standardizedFileURL.path
+        name = folder.lastPathComponent
+        digest = try digests.model(folder)
+        bytes = try FileDigests.modelBytes(folder)
+    }
+
+    /// Finds it.
+    /// - Parameters:
+    ///   - given: where the user says that it is; nowhere else is then looked.
+    ///   - agent: the agent's folder, beside which it may lie.
+    ///   - environment: where `RETORT_MODELS` stands.
+    /// - Throws: `AgentError.wrongBase`, `AgentError.noBase`, `RunError.unreadable`.
+    func found(
+        given: URL?, beside agent: URL, title: String, _ digests: FileDigests,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> URL {
+        if let given {
+            let found = try digests.model(given)
+            guard found == digest else {
+                throw AgentError.wrongBase(given.path, agent: title, expected: digest, found: found)
+            }
+            return given
+        }
+        let candidates = candidates(beside: agent, environment)
+        for candidate in candidates where (try? FileDigests.modelBytes(candidate)) == bytes {
+            if (try? digests.model(candidate)) == digest { return candidate }
+        }
+        throw AgentError.noBase(
+            agent: title, base: name, digest: digest, looked: candidates.prefix(8).map(\.path))
+    }
+
+    /// Where it may be: where it was, beside the agent or one of the folders above it, among the user's models.
+    private func candidates(beside agent: URL, _ environment: [String: String]) -> [URL] {
+        var homes: [URL] = []
+        var above = agent.standardizedFileURL
+        for _ in 0..<Self.levels where above.path != "/" {
+            above = above.deletingLastPathComponent()
+            homes.append(above)
+        }
+        homes += (environment[Self.variable] ?? "").split(separator: ":").map { URL(fileURLWithPath: String($0)) }
+        let inside = homes.flatMap { home in
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: home.path)) ?? []
+            // One of the same name first.
+            return names.sorted { ($0 != name ? 1 : 0, $0) < ($1 != name ? 1 : 0, $1) }.prefix(Self.mostEntries)
+                .map { home.appendingPathComponent($0) }
+        }
+        var known: Set<String> = []
+        return ([URL(fileURLWithPath: place)] + homes + inside).filter {
+            Self.isModel($0) && known.insert($0.path).inserted
+        }
+    }
+
+    private static func isModel(_ place: URL) -> Bool {
+        let files = FileManager.default
+        return place.pathExtension == "gguf" && files.fileExists(atPath: place.path)
+            || files.fileExists(atPath: place.appendingPathComponent("config.json").path)
+    }
+}
+
+extension FileDigests {
+    /// The size of all files that a model is read from, in bytes.
+    static func modelBytes(_ place: URL) throws -> Int {
+        func bytes(_ file: URL) throws -> Int {
+            try (FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)[.size] as? NSNumber)?
+                .intValue ?? 0
+        }
+        var isFolder: ObjCBool = false
+        _ = FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
+        guard isFolder.boolValue else { return try bytes(place) }
+        return try modelFiles(place).reduce(0) { try $0 + bytes(place.appendingPathComponent($1)) }
+    }
+
+    /// Remembers what one user's agents and bases come to, in the system's folder for caches.
+    public static let ofUser = FileDigests(UserCache.folder?.appendingPathComponent("digests.json"))
+}
+
+/// Where things are kept that can be made again.
+public enum UserCache {
+    /// `retort` in the user's folder for caches (`XDG_CACHE_HOME`, `~/.cache`); nil where none can be written.
+    public static let folder: URL? = {
+        let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
+        guard let folder = caches?.appendingPathComponent("retort") else { return nil }
+        try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        return FileManager.default.isWritableFile(atPath: folder.path) ? folder : nil
+    }()
+}

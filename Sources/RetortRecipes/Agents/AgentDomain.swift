@@ -1,0 +1,181 @@
+import Foundation
+import RetortCore
+import RetortDomains
+import RetortEvaluation
+import RetortPython
+import RetortRetrieval
+import RetortWorld
+
+/// What of a domain an agent's tools need: no tasks and no graders.
+struct AgentDomain: Codable, Sendable, Hashable {
+    /// The domain's.
+    var name: String
+    /// What kind of answer its tasks ask for.
+    var family: AgentTask.Family
+    /// Python files whose functions are tools, by their paths in the agent's folder.
+    var python: [DomainPlan.PythonTools]
+    /// Servers of the Model Context Protocol, as the domain names them.
+    var servers: [DomainPlan.MCPServer]
+    /// Documents to search; nil where there are none.
+    var documents: Documents?
+    /// The built-in world's APIs, which are made anew from their seed; nil elsewhere.
+    var apis: APIs?
+
+    /// A finished index, and the tool that searches it.
+    struct Documents: Codable, Sendable, Hashable {
+        /// Its path in the agent's folder.
+        var index: String
+        var tool: String
+        var description: String
+        /// Passages that a search returns.
+        var results: Int
+    }
+
+    /// `APIWorldPlan` without tasks.
+    struct APIs: Codable, Sendable, Hashable {
+        var seed: UInt64
+        var people: Int
+    }
+
+    /// The folder for its files.
+    static let folder = "domain"
+    private static let mostPeople = 200_000
+
+    /// All paths that it names.
+    var paths: [String] {
+        python.flatMap { [$0.file] + $0.files } + (documents.map { [$0.index] } ?? [])
+    }
+
+    /// What it starts with the user's rights, in words.
+    var processes: [String] {
+        python.filter { $0.place == .host }.map { "the functions of \($0.file)" }
+            + servers.filter { !$0.command.isEmpty }.map { "'\($0.command.joined(separator: " "))'" }
+    }
+
+    /// Opens it.
+    /// - Parameter folder: the agent's.
+    /// - Throws: what a domain throws that cannot be opened.
+    func open(in folder: URL, limits: PythonLimits, requiring sandbox: SandboxLevel) async throws -> any Domain {
+        if let apis {
+            guard (20...Self.mostPeople).contains(apis.people) else {
+                throw AgentError.malformed(
+                    file: folder.appendingPathComponent(AgentFile.name).path,
+                    "domain.apis.people must be 20 to \(Self.mostPeople), not \(apis.people)")
+            }
+            return try APIWorldDomain(APIWorldPlan(seed: apis.seed, people: apis.people, train: 0), tests: 0)
+        }
+        // A domain's own keys, of which an agent has the few that its tools need.
+        let reader = YAMLReader(try YAMLFile.root("{}", file: name), faults: YAMLReader.Faults())
+        var plan = DomainPlan(reader, folder: folder.path)
+        plan.name = name
+        (plan.python, plan.servers) = (python, servers)
+        plan.documents = documents.map { documents in
+            var own = DomainPlan.Documents(path: documents.index)
+            (own.tool, own.description, own.results) = (documents.tool, documents.description, documents.results)
+            return own
+        }
+        return try await FolderDomain(plan, keepingIndexIn: folder, limits: limits, requiring: sandbox)
+    }
+}
+
+/// A file on its way into an agent's folder.
+struct PackedFile: Sendable, Hashable {
+    /// Where it is.
+    let source: URL
+    /// Its path in the agent's folder.
+    let path: String
+    /// Whether the run made it and never changes it in place, so that a second name for it will do.
+    let isOurs: Bool
+
+    private static let deepest = 32
+
+    /// A user's file, or all files of a folder, but for hidden ones and Python's caches. What links lead to is taken itself.
+    /// - Throws: `DomainError.badDocument` for folders within folders without an end.
+    static func all(of place: URL, as path: String, depth: Int = 0) throws -> [PackedFile] {
+        let real = place.resolvingSymlinksInPath()
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: real.path, isDirectory: &isFolder) else {
+            throw DomainError.noFile(what: path, path: place.path)
+        }
+        guard isFolder.boolValue else { return [PackedFile(source: real, path: path, isOurs: false)] }
+        guard depth < deepest else {
+            throw DomainError.badDocument(file: place.path, reason: "its folders lie more than \(deepest) deep")
+        }
+        return try FileManager.default.contentsOfDirectory(atPath: real.path).sorted()
+            .filter { !$0.hasPrefix(".") && $0 != "__pycache__" }
+            .flatMap { try all(of: real.appendingPathComponent($0), as: "\(path)/\($0)", depth: depth + 1) }
+    }
+}
+
+extension DomainChoice {
+    /// What an agent needs of the domain, and the files of it.
+    /// - Parameters:
+    ///   - plan: the agent's; one that answers in one go needs no more than the documents that it reads.
+    ///   - index: of its documents, where it has some.
+    func packed(for plan: AgentPlan, index: URL) throws -> (domain: AgentDomain, files: [PackedFile]) {
+        var (domain, files) = try packed(index: index)
+        guard case .reasoning(_, let retrieves) = plan.view else { return (domain, files) }
+        (domain.python, domain.servers, domain.apis) = ([], [], nil)
+        if !retrieves { domain.documents = nil }
+        files = files.filter { $0.path == domain.documents?.index }
+        return (domain, files)
+    }
+
+    private func packed(index: URL) throws -> (domain: AgentDomain, files: [PackedFile]) {
+        let name = "\(AgentDomain.folder)/documents.sqlite"
+        let indexFile = PackedFile(source: index, path: name, isOurs: true)
+        switch self {
+        case .apis(let plan):
+            let apis = AgentDomain.APIs(seed: plan.seed, people: plan.people)
+            return (AgentDomain(name: "apis", family: .factual, python: [], servers: [], apis: apis), [])
+        case .world(let plan):
+            let search = WebSearchTool.specification
+            let documents = AgentDomain.Documents(
+                index: name, tool: search.name, description: search.summary, results: plan.passages)
+            let domain = AgentDomain(name: "world", family: .factual, python: [], servers: [], documents: documents)
+            return (domain, [indexFile])
+        case .folder(let plan):
+            var (tools, files): ([DomainPlan.PythonTools], [PackedFile]) = ([], [])
+            for (number, tool) in plan.python.enumerated() {
+                let (packed, own) = try plan.packed(tool, number)
+                tools.append(packed)
+                files += own
+            }
+            let documents = plan.documents.map {
+                AgentDomain.Documents(index: name, tool: $0.tool, description: $0.description, results: $0.results)
+            }
+            let domain = AgentDomain(
+                name: plan.name, family: plan.grader.family, python: tools, servers: plan.servers,
+                documents: documents)
+            return (domain, files + (documents == nil ? [] : [indexFile]))
+        }
+    }
+}
+
+extension DomainPlan {
+    /// A file of tools with what it may read. Its folder keeps its shape, since the file finds the others beside itself.
+    fileprivate func packed(_ tool: PythonTools, _ number: Int) throws -> (PythonTools, [PackedFile]) {
+        let file = url(tool.file)
+        let root = URL(fileURLWithPath: folder).standardizedFileURL.path + "/"
+        let beside = file.deletingLastPathComponent()
+        let home =
+            file.path.hasPrefix(root)
+            ? ([AgentDomain.folder] + beside.path.dropFirst(root.count).split(separator: "/").map(String.init))
+                .joined(separator: "/")
+            : "\(AgentDomain.folder)/outside-\(number)"
+        var packed = tool
+        packed.file = "\(home)/\(file.lastPathComponent)"
+        packed.files = []
+        var files = [PackedFile(source: file.resolvingSymlinksInPath(), path: packed.file, isOurs: false)]
+        for path in tool.files {
+            let place = url(path)
+            guard place.path.hasPrefix(beside.path + "/") else {
+                throw DomainError.outside(file: place.path, folder: beside.path)
+            }
+            let inside = String(place.path.dropFirst(beside.path.count + 1))
+            packed.files.append("\(home)/\(inside)")
+            files += try PackedFile.all(of: place, as: "\(home)/\(inside)")
+        }
+        return (packed, files)
+    }
+}

@@ -1,0 +1,45 @@
+import ArgumentParser
+import Foundation
+import RetortRecipes
+
+/// Which agents of a place are meant, and how they are opened.
+struct AgentOptions: ParsableArguments {
+    @Option(help: "The student whose agents are meant, where a place has several.") var student: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The agent, such as agent, cot or umi, and how it is run: agent+sag, umi+depthFirst.", valueName: "name"))
+    var system: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The base of agents that are adapters, where it is not where it was.", valueName: "folder"))
+    var base: String?
+
+    @Flag(
+        name: .customLong("allow-host"),
+        help: "Open agents whose tools are processes with your rights; only where you trust their maker.")
+    var allowsHost = false
+
+    @OptionGroup var engine: EngineOptions
+    @OptionGroup var sandbox: SandboxOptions
+
+    /// All agents of a place, or those that are meant.
+    func chosen(in places: AgentPlaces) throws -> [AgentPlaces.Found] {
+        guard student != nil || system != nil else { return places.found }
+        let chosen = try places.chosen(student: student, system: system)
+        guard chosen.allSatisfy({ $0.way == AgentWay() }) else {
+            throw ValidationError(
+                "--system \(system ?? ""): every way that an agent has is served anyhow; name the agent alone")
+        }
+        return chosen.map(\.agent)
+    }
+
+    /// How agents are opened.
+    func opening(maximumSamples: Int = 64, prefixTokens: Int = 1 << 15) -> Agent.Options {
+        Agent.Options(
+            engine: engine.options(maximumSamples: maximumSamples, prefixTokens: prefixTokens),
+            sandbox: sandbox.required, base: base.map { URL(fileURLWithPath: $0) },
+            processes: allowsHost ? .allowed : .refused)
+    }
+}
