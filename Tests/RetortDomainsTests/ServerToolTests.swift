@@ -97,7 +97,7 @@ extension Environment {
     }
 }
 
-@Suite("A domain's MCP servers", .timeLimit(.minutes(5)))
+@Suite("A domain's MCP servers", .timeLimit(.minutes(30)))
 struct ServerToolTests {
     @Test("tools are Python functions and JSON tools, with schemas, structured results, and pictures by name")
     func tools() async throws {

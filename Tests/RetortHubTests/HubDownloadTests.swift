@@ -5,7 +5,7 @@ import Testing
 
 @testable import RetortHub
 
-@Suite("Models from a hub", .timeLimit(.minutes(5)))
+@Suite("Models from a hub", .timeLimit(.minutes(30)))
 struct HubDownloadTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
         "retort-hub-\(UUID().uuidString)")

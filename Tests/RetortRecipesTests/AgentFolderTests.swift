@@ -130,7 +130,7 @@ private func work(_ trajectory: Trajectory) -> [String] {
     trajectory.steps.map { "\($0.thought)|\($0.action)|\($0.observation.text)" } + ["\(trajectory.ending as Any)"]
 }
 
-@Suite("Portable agents", .serialized, .timeLimit(.minutes(10)))
+@Suite("Portable agents", .serialized, .timeLimit(.minutes(30)))
 struct AgentFolderTests {
     @Test("an agent answers elsewhere as it did in its run, when run, domain and base's place are gone")
     func elsewhere() async throws {
@@ -312,7 +312,7 @@ struct AgentFolderTests {
 }
 
 /// Agents that somebody has damaged or made up.
-@Suite("Agents of strangers", .serialized, .timeLimit(.minutes(5)))
+@Suite("Agents of strangers", .serialized, .timeLimit(.minutes(30)))
 struct HostileAgentTests {
     /// An agent that nothing was trained for: a tiny model's weights, a module, and an adapter where that is asked for.
     private func agent(_ bench: Bench, overBase: Bool = false) async throws -> URL {

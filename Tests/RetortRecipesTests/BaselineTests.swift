@@ -8,7 +8,7 @@ import RetortStore
 import Testing
 
 /// The systems of the paper's table, by recipe, on the smallest Seedling.
-@Suite("Baselines by recipe", .serialized, .timeLimit(.minutes(10)))
+@Suite("Baselines by recipe", .serialized, .timeLimit(.minutes(30)))
 struct BaselineTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
     private static let seedling = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

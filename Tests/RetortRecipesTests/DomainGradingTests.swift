@@ -9,7 +9,7 @@ import Testing
 @testable import RetortDomains
 @testable import RetortRecipes
 
-@Suite("A domain's judge and its other graders in a recipe", .timeLimit(.minutes(10)))
+@Suite("A domain's judge and its other graders in a recipe", .timeLimit(.minutes(30)))
 struct DomainGradingTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
     private static let set = "evaluate/a/cot-prompt"

@@ -36,7 +36,7 @@ private final class ModelsOfOneEndpoint: Sendable {
     }
 }
 
-@Suite("Roles, imitated APIs and judges behind endpoints", .timeLimit(.minutes(5)))
+@Suite("Roles, imitated APIs and judges behind endpoints", .timeLimit(.minutes(30)))
 struct EndpointRolesTests {
     private var task: AgentTask {
         var task = AgentTask(id: "t", question: "Show bird 1.", answers: [], family: .factual)

@@ -9,7 +9,7 @@ import RetortWorld
 import Synchronization
 import Testing
 
-@Suite("A teacher behind an endpoint", .serialized, .timeLimit(.minutes(10)))
+@Suite("A teacher behind an endpoint", .serialized, .timeLimit(.minutes(30)))
 struct EndpointTeacherTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
 

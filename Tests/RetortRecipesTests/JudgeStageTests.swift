@@ -9,7 +9,7 @@ import Testing
 @testable import RetortDomains
 @testable import RetortRecipes
 
-@Suite("A judge in a recipe", .timeLimit(.minutes(10)))
+@Suite("A judge in a recipe", .timeLimit(.minutes(30)))
 struct JudgeStageTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
     private static let set = "evaluate/a/agent"

@@ -6,7 +6,7 @@ import Testing
 
 @testable import RetortRecipes
 
-@Suite("A recorded teacher's chains of thought", .timeLimit(.minutes(5)))
+@Suite("A recorded teacher's chains of thought", .timeLimit(.minutes(30)))
 struct RecordedTeacherTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
     private let task = AgentTask(id: "t1", question: "Where is the Blue Mill?", answers: ["Arden"], family: .factual)

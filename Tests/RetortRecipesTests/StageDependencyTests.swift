@@ -11,7 +11,7 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().d
     .deletingLastPathComponent()
 
 /// Recipes over real files, of which one byte is changed at a time.
-@Suite("Stages follow their inputs", .serialized, .timeLimit(.minutes(10)))
+@Suite("Stages follow their inputs", .serialized, .timeLimit(.minutes(30)))
 struct StageDependencyTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
     private var base: URL { folder.appendingPathComponent("base") }

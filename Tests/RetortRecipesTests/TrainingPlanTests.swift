@@ -233,7 +233,7 @@ struct HeldOutTests {
     }
 }
 
-@Suite("Training that finds its plan", .serialized, .timeLimit(.minutes(5)))
+@Suite("Training that finds its plan", .serialized, .timeLimit(.minutes(30)))
 struct FoundPlanTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
     private var run: URL { folder.appendingPathComponent("run") }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import RetortRemote
 
-@Suite("Remote model", .timeLimit(.minutes(10)))
+@Suite("Remote model", .timeLimit(.minutes(30)))
 struct RemoteModelTests {
     private static let quick = RemoteOptions(
         limits: .init(connect: 60, firstByte: 60, idle: 60, total: 60),

@@ -49,7 +49,7 @@ struct GGUFContents: Sendable {
     static func isOne(_ url: URL) -> Bool {
         guard let handle = try? FileHandle(forReadingFrom: url) else { return false }
         defer { try? handle.close() }
-        return (try? handle.read(upToCount: 4)).map { Array($0 ?? Data()) == magic } ?? false
+        return (try? handle.read(upToCount: 4)).map { Array($0) == magic } ?? false
     }
 
     // MARK: The head
