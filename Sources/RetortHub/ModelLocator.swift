@@ -4,7 +4,8 @@ import Foundation
 /// this machine yet is fetched.
 public struct ModelLocator: Sendable {
     public var settings: HubSettings
-    /// Where models from Python packages are kept: `RETORT_MODELS`, or `retort/models` in the user's cache.
+    /// Where models from Python packages are kept: the first folder of `RETORT_MODELS`, or `retort/models` in the user's
+    /// cache.
     public var store: URL
 
     public init(
@@ -15,7 +16,7 @@ public struct ModelLocator: Sendable {
         let general =
             environment["XDG_CACHE_HOME"].map { URL(fileURLWithPath: $0) } ?? user.appendingPathComponent(".cache")
         store =
-            environment["RETORT_MODELS"].map { URL(fileURLWithPath: $0) }
+            environment["RETORT_MODELS"]?.split(separator: ":").first.map { URL(fileURLWithPath: String($0)) }
             ?? general.appendingPathComponent("retort/models")
     }
 

@@ -37,6 +37,9 @@ public struct ModelName: Sendable, Hashable, CustomStringConvertible {
         repository + (revision.map { "@\($0)" } ?? "") + (quantization.map { ":\($0)" } ?? "")
     }
 
+    /// What it is called without its organisation.
+    public var title: String { String(repository.split(separator: "/").last ?? "") }
+
     /// The folder of a cache that holds it.
     var folder: String { "models--" + repository.replacing("/", with: "--") }
 

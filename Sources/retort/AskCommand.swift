@@ -104,7 +104,8 @@ struct AskCommand: AsyncParsableCommand {
 
 /// A model that is prompted to be an agent in a domain.
 struct PromptedOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A checkpoint or adapter to be asked in a domain.", valueName: "folder"))
+    @Option(
+        help: ArgumentHelp("A checkpoint or adapter to be asked in a domain, or a model's name.", valueName: "model"))
     var model: String?
     @Option(help: ArgumentHelp("In its place, an OpenAI-compatible endpoint.", valueName: "url")) var endpoint: String?
     @Option(help: ArgumentHelp("What the endpoint calls the model.", valueName: "name")) var endpointModel: String?
@@ -134,7 +135,7 @@ struct PromptedOptions: ParsableArguments {
     func agent(
         in url: URL, as system: String?, requiring sandbox: SandboxOptions, engine: EngineOptions
     ) async throws -> (Agent, AgentWay) {
-        guard let place = place(engine) else {
+        guard let place = try await place(engine) else {
             throw ValidationError(
                 "\(url.path) is a domain: say who is asked there with --model FOLDER or --endpoint URL")
         }
@@ -158,9 +159,9 @@ struct PromptedOptions: ParsableArguments {
         }
     }
 
-    private func place(_ engine: EngineOptions) -> ModelPlace? {
+    private func place(_ engine: EngineOptions) async throws -> ModelPlace? {
         if let model {
-            return .folder(URL(fileURLWithPath: model), options: engine.options(prefixTokens: 1 << 15))
+            return .folder(try await NamedModel.place(model), options: engine.options(prefixTokens: 1 << 15))
         }
         return endpoint.map { url in
             var place = TeacherPlan.Place(url: url)

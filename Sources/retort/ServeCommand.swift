@@ -13,12 +13,13 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve models, adapters and agents to OpenAI's clients.",
         discussion: """
-            A place is a checkpoint's folder or GGUF file, an adapter, an agent, or a run, of which all agents are served: the \
+            A place is a checkpoint's folder or GGUF file, or a model's name (see 'retort fetch'), an adapter, an agent, or a run, of which all agents are served: the \
             weights behind them (3m-agent, 3m-cot), and they themselves (3m:agent, or just agent), which answer a question \
             with search and interpreter behind one chat call.
 
               retort serve runs/quickstart
               retort serve smollm2-135m.gguf
+              retort serve HuggingFaceTB/SmolLM2-135M-Instruct
               retort serve hotel-agent --base models/SmolLM2-135M
               retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
@@ -102,7 +103,7 @@ struct ServeCommand: AsyncParsableCommand {
             adapters.map(ServedFolders.Named.init).compactMap { place in place.name.map { ($0, place.folder) } },
             uniquingKeysWith: { $1 })
         for (number, folder) in folders.enumerated() {
-            try await served.add(.init(folder), adapters: number == 0 ? adapters : [:])
+            try await served.add(.located(folder), adapters: number == 0 ? adapters : [:])
         }
         for name in agents {
             try await served.addAgent(

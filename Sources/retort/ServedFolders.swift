@@ -20,6 +20,16 @@ struct ServedFolders {
             name = isNamed ? parts[0] : nil
             folder = URL(fileURLWithPath: isNamed ? parts[1] : text)
         }
+
+        private init(name: String?, folder: URL) { (self.name, self.folder) = (name, folder) }
+
+        /// The same where a place is meant that is here, or the place of the model that is named.
+        static func located(_ text: String) async throws -> Self {
+            let named = Self(text)
+            guard !FileManager.default.fileExists(atPath: named.folder.path) else { return named }
+            let model = named.name == nil ? text : String(text.drop { $0 != "=" }.dropFirst())
+            return Self(name: named.name ?? NamedModel.title(model), folder: try await NamedModel.place(model))
+        }
     }
 
     private(set) var catalogue = ModelCatalogue()

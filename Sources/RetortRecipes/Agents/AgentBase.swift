@@ -1,4 +1,5 @@
 import Foundation
+import RetortHub
 import RetortLLM
 
 /// The base of an agent's adapters: what it is, and where it was. Its weights are not in the agent's folder; they are known
@@ -50,7 +51,7 @@ struct AgentBase: Codable, Sendable, Hashable {
             agent: title, base: name, digest: digest, looked: candidates.prefix(8).map(\.path))
     }
 
-    /// Where it may be: where it was, beside the agent or one of the folders above it, among the user's models.
+    /// Where it may be: where it was, beside the agent or one of the folders above it, among the user's models, in the hub's cache.
     private func candidates(beside agent: URL, _ environment: [String: String]) -> [URL] {
         var homes: [URL] = []
         var above = agent.standardizedFileURL
@@ -66,7 +67,8 @@ struct AgentBase: Codable, Sendable, Hashable {
                 .map { home.appendingPathComponent($0) }
         }
         var known: Set<String> = []
-        return ([URL(fileURLWithPath: place)] + homes + inside).filter {
+        let cached = ModelLocator(settings: HubSettings(environment: environment), environment: environment).models()
+        return ([URL(fileURLWithPath: place)] + homes + inside + cached.map(\.place)).filter {
             Self.isModel($0) && known.insert($0.path).inserted
         }
     }
