@@ -22,7 +22,7 @@ struct EndpointTeacherTests {
                 teacher: {\(teacher)}
                 students: [{name: a, base: none}]
                 training: {agent: {}}
-                evaluation: {systems: [agent]}
+                evaluation: {systems: [agent], programSeconds: 60}
                 """, file: "r.yaml")
     }
 
