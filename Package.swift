@@ -24,7 +24,7 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 
 /// Each module with what it may import: downwards only, in the order of the design.
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
-    ("RetortCore", [log], []),
+    ("RetortCore", [log, crypto], []),
     ("RetortAgents", ["RetortCore"], []),
     ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
@@ -32,9 +32,9 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortRetrieval", ["RetortCore", grdb], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
     ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
-    ("RetortHub", ["RetortCore", "RetortPython", http, nio, crypto] + [sockets[1]], []),
+    ("RetortHub", ["RetortCore", "RetortPython", http, nio] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
-    ("RetortLLM", ["RetortCore", "RetortTensor", crypto], []),
+    ("RetortLLM", ["RetortCore", "RetortTensor"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
     (
         "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],

@@ -61,6 +61,7 @@ public struct ToolSpecification: Codable, Sendable, Hashable {
     /// What repeating a call does.
     public var effect: Effect
 
+    /// - Parameter parameters: in positional order.
     public init(name: String, summary: String, parameters: [Parameter], returns: String, effect: Effect = .pure) {
         self.name = name
         self.summary = summary

@@ -13,6 +13,8 @@ public struct Trajectory: Codable, Sendable, Hashable, Identifiable {
     /// The state that the environment was left in, where it tells one; nil where it does not.
     public var state: JSONValue?
 
+    /// A trajectory before its first step.
+    /// - Parameter id: nil makes one of the task, the policy and the attempt.
     public init(task: AgentTask, provenance: Provenance, id: String? = nil) {
         self.id = id ?? "\(task.id)/\(provenance.policy)/\(provenance.attempt)"
         self.task = task
@@ -81,6 +83,9 @@ public struct Provenance: Codable, Sendable, Hashable {
     /// The version of Retort that made it; nil for what others made.
     public var version: String?
 
+    /// - Parameters:
+    ///   - seed: what its sampling was drawn with.
+    ///   - attempt: counts from 0 among those of one task.
     public init(
         policy: String, model: String, seed: UInt64 = 0, attempt: Int = 0, prompt: String? = nil, version: String? = nil
     ) {
@@ -114,6 +119,7 @@ public struct Step: Codable, Sendable, Hashable {
     /// The action as it was written, where its canonical text would differ; nil where it would not.
     public var wording: String?
 
+    /// A step that was taken, with what came of it.
     public init(
         speaker: String = "agent", thought: String, action: Action, observation: Observation, usage: Usage = Usage(),
         candidates: [Candidate] = [], transcript: Transcript? = nil, remarks: [String]? = nil, wording: String? = nil
@@ -147,6 +153,7 @@ public struct TokenIDs: Codable, Sendable, Hashable {
     /// What the model wrote, its end-of-turn token included where the server tells it.
     public var completion: [Int32]
 
+    /// Tokens as a server told them.
     public init(prompt: [Int32], completion: [Int32]) {
         self.prompt = prompt
         self.completion = completion
@@ -166,6 +173,7 @@ public struct Candidate: Codable, Sendable, Hashable {
     /// Whether it became the step.
     public var chosen: Bool
 
+    /// - Parameter observation: nil for one that was not run.
     public init(thought: String, action: Action, observation: Observation?, votes: Int = 0, chosen: Bool = false) {
         self.thought = thought
         self.action = action
@@ -184,6 +192,7 @@ public struct Usage: Codable, Sendable, Hashable {
     /// Wall-clock time in the model, in seconds.
     public var seconds: Double
 
+    /// Nothing, unless said.
     public init(promptTokens: Int = 0, completionTokens: Int = 0, seconds: Double = 0) {
         self.promptTokens = promptTokens
         self.completionTokens = completionTokens

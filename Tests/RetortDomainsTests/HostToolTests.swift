@@ -85,19 +85,6 @@ private struct HostFolder {
     }
 }
 
-extension FolderDomain {
-    /// A session of a test task.
-    fileprivate func session(_ form: ActionForm, task: Int = 0) async throws -> any Environment {
-        try await session(for: tests[task], form: form, tools: hostTools) { try await PythonInterpreter() }
-    }
-}
-
-extension Environment {
-    fileprivate func call(_ name: String, _ arguments: JSONValue = [:]) async throws -> Observation {
-        try await perform(.toolCall(name: name, arguments: arguments))
-    }
-}
-
 @Suite("Tools on the host", .timeLimit(.minutes(30)))
 struct HostToolTests {
     @Test("functions keep their order, values their kind; prints go astray; the environment is the user's")

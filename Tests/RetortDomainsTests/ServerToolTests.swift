@@ -85,18 +85,6 @@ private struct ServerFolder {
     }
 }
 
-extension FolderDomain {
-    fileprivate func session(_ form: ActionForm = .json, task: Int = 0) async throws -> any Environment {
-        try await session(for: tests[task], form: form, tools: hostTools) { try await PythonInterpreter() }
-    }
-}
-
-extension Environment {
-    fileprivate func call(_ name: String, _ arguments: JSONValue = [:]) async throws -> Observation {
-        try await perform(.toolCall(name: name, arguments: arguments))
-    }
-}
-
 @Suite("A domain's MCP servers", .timeLimit(.minutes(30)))
 struct ServerToolTests {
     @Test("tools are Python functions and JSON tools, with schemas, structured results, and pictures by name")

@@ -98,7 +98,7 @@ struct HubDownloadTests {
             try FileManager.default.createDirectory(at: blobs, withIntermediateDirectories: true)
             let file = folder.appendingPathComponent("w")
             try weights.write(to: file)
-            let key = try FileHash.sha256(file)
+            let key = try ContentHash.sha256([file])
             try Data(left).write(to: blobs.appendingPathComponent("\(key).incomplete"))
             try await stand.with { endpoint in
                 let place = try await locator(endpoint).locate("org/small")

@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import RetortCore
 import RetortTensor
@@ -133,16 +132,7 @@ public final class GGUFModel: Sendable {
     /// The SHA-256 of the file, or of its parts one behind the other.
     func digest() throws -> String {
         if let digest = known.withLock({ $0 }) { return digest }
-        var hash = SHA256()
-        for part in parts {
-            let handle = try FileHandle(forReadingFrom: part.url)
-            defer { try? handle.close() }
-            while let block = try handle.read(upToCount: 1 << 22), !block.isEmpty {
-                try Task.checkCancellation()
-                hash.update(data: block)
-            }
-        }
-        let digest = hash.finalize().map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        let digest = try ContentHash.sha256(parts.map(\.url))
         known.withLock { $0 = digest }
         return digest
     }

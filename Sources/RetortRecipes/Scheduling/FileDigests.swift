@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import RetortCore
 import RetortLLM
@@ -101,17 +100,12 @@ public final class FileDigests: Sendable {
     }
 
     private static func read(_ path: String) throws -> String {
-        guard let handle = FileHandle(forReadingAtPath: path) else {
-            throw RunError.unreadable(path, "it cannot be opened")
-        }
-        defer { try? handle.close() }
-        var hash = SHA256()
         do {
-            while let part = try handle.read(upToCount: 1 << 22), !part.isEmpty { hash.update(data: part) }
+            return try ContentHash.sha256([URL(fileURLWithPath: path)])
         } catch {
+            if error is CancellationError { throw error }
             throw RunError.unreadable(path, "\(error)")
         }
-        return ContentDigest.text(hash.finalize())
     }
 
     /// What cannot be kept is read again next time.

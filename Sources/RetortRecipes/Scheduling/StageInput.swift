@@ -43,7 +43,7 @@ struct StageInput: Sendable, Hashable {
 
 /// SHA-256 in hexadecimal digits.
 enum ContentDigest {
-    static func of(_ data: Data) -> String { text(SHA256.hash(data: data)) }
+    static func of(_ data: Data) -> String { ContentHash.text(SHA256.hash(data: data)) }
 
     static func of(_ texts: some Sequence<String>) -> String {
         var hash = SHA256()
@@ -52,13 +52,6 @@ enum ContentDigest {
             hash.update(data: Data("\(text.utf8.count) ".utf8))
             hash.update(data: Data(text.utf8))
         }
-        return text(hash.finalize())
-    }
-
-    static func text(_ digest: SHA256.Digest) -> String {
-        digest.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0\(digits)" : digits
-        }.joined()
+        return ContentHash.text(hash.finalize())
     }
 }

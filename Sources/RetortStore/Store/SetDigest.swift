@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import GRDB
+import RetortCore
 
 extension TrajectoryStore {
     /// What of a set's entries a digest is of.
@@ -33,7 +34,7 @@ extension TrajectoryStore {
                     hash.update(data: Data("\(id.utf8.count) \(content.utf8.count) \(id)\(content)".utf8))
                 }
                 guard !isEmpty else { return nil }
-                return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                return ContentHash.text(hash.finalize())
             }
         }
     }
