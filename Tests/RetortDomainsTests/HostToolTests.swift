@@ -70,7 +70,7 @@ private struct HostFolder {
 
     /// Opens a domain, does something with it and ends it.
     static func with(
-        _ files: [String: String] = files("seconds: 1"), _ body: (FolderDomain) async throws -> Void
+        _ files: [String: String] = files(), _ body: (FolderDomain) async throws -> Void
     ) async throws {
         let folder = try DomainFolder(files)
         defer { folder.remove() }
@@ -107,7 +107,8 @@ struct HostToolTests {
 
     @Test("what raises, dies or hangs is an exception in the program, and the next call is answered")
     func failures() async throws {
-        try await HostFolder.with { domain in
+        // Short for what hangs, and long enough for a new process on a busy machine.
+        try await HostFolder.with(HostFolder.files("seconds: 10")) { domain in
             let session = try await domain.session(.code)
             let program = """
                 count(5)
@@ -124,7 +125,7 @@ struct HostToolTests {
             #expect(lines[1].contains("the process of far.py ended (exit code 7)"))
             #expect(lines[1].contains("the disk is full"))
             #expect(lines[1].contains("with the task's state made anew"))
-            #expect(lines[2].contains("no result within 1.0 seconds"))
+            #expect(lines[2].contains("no result within 10.0 seconds"))
             #expect(lines[3].contains("'by' must be of type integer"))
             // The process is a new one, and the task's state was made anew.
             #expect(lines[4] == "1 a")
@@ -215,7 +216,7 @@ struct HostToolTests {
     @Test("calls that were cancelled before their turn are not made, and a run that is cancelled does not wait")
     func cancellation() async throws {
         let tools = HostFolder.tools.replacing("def setup(task)", with: "def _setup(task)")
-        try await HostFolder.with(HostFolder.files("seconds: 2, lifetime: run", tools: tools)) { domain in
+        try await HostFolder.with(HostFolder.files("seconds: 10, lifetime: run", tools: tools)) { domain in
             let session = try await domain.session(.json)
             let hanging = Task { try await session.call("hang") }
             try await Task.sleep(for: .milliseconds(300))
@@ -223,7 +224,7 @@ struct HostToolTests {
             try await Task.sleep(for: .milliseconds(100))
             waiting.cancel()
             await #expect(throws: CancellationError.self) { _ = try await waiting.value }
-            #expect(try await hanging.value.text.contains("no result within 2.0 seconds"))
+            #expect(try await hanging.value.text.contains("no result within 10.0 seconds"))
             #expect(try await session.call("count").text == "1")
         }
     }
