@@ -2,6 +2,7 @@
 #include "CUDAGraph.h"
 #include "FewRows.h"
 #include "LargePages.h"
+#include "Threads.h"
 #include "Training.h"
 
 #include <ATen/Parallel.h>
@@ -51,6 +52,7 @@ const char *ct_error(void) { return last_error.c_str(); }
 const char *ct_version(void) { return TORCH_VERSION; }
 void ct_set_threads(int threads) { at::set_num_threads(threads); }
 int ct_threads(void) { return at::get_num_threads(); }
+void ct_release_workers(void) { Threads::release(); }
 bool ct_gradients_enabled(void) { return c10::GradMode::is_enabled(); }
 void ct_set_gradients_enabled(bool enabled) { c10::GradMode::set_enabled(enabled); }
 const char *ct_cuda_refusal(void) { return CUDALibrary::shared().refusal.c_str(); }

@@ -20,6 +20,12 @@ struct Threads {
         threads.parallel(call, const_cast<Share *>(&share), static_cast<unsigned>(count), 0);
     }
 
+    // Ends the workers that wait for the calling thread (OpenMP 5.2, section 18.6.2, `omp_pause_soft`).
+    static void release() {
+        static const auto pause = reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "omp_pause_resource_all"));
+        if (pause) pause(1);
+    }
+
 private:
     void (*parallel)(void (*)(void *), void *, unsigned, unsigned);
     int (*number)();

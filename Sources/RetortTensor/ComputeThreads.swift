@@ -1,3 +1,4 @@
+import CTorch
 import Foundation
 
 /// The threads that libtorch computes with on the CPU.
@@ -13,8 +14,8 @@ public enum ComputeThreads {
         #if os(Linux)
             guard getenv("OMP_WAIT_POLICY") == nil, getenv("GOMP_SPINCOUNT") == nil else { return }
             setenv("OMP_WAIT_POLICY", "passive", 1)
-            // GNU's OpenMP may still spin for some microseconds, as long as one small operation lasts.
-            setenv("GOMP_SPINCOUNT", "1000", 1)
+            // GNU's OpenMP may still spin for about a fifth of a millisecond, as long as one small operation lasts.
+            setenv("GOMP_SPINCOUNT", "5000", 1)
             // By its own path, so that it keeps its name among the processes. Returns only when it fails; then the threads spin.
             if let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
                 execv(path, CommandLine.unsafeArgv)
@@ -22,4 +23,11 @@ public enum ComputeThreads {
             execv("/proc/self/exe", CommandLine.unsafeArgv)
         #endif
     }
+
+    /// Ends the workers that wait for the calling thread; it gets new ones with its next work.
+    ///
+    /// Each thread that computes has workers of its own. As soon as there are more of them than processors, GNU's OpenMP lets none
+    /// wait a moment before it sleeps, and waking it costs more than many a small operation takes. So who has
+    /// computed on a thread that it gives back, calls this at the end.
+    public static func release() { ct_release_workers() }
 }

@@ -23,6 +23,8 @@ typedef enum { CT_CPU = 0, CT_CUDA = 1 } ct_device;
 const char *_Nonnull ct_error(void);
 const char *_Nonnull ct_version(void);
 void ct_set_threads(int threads);
+// Ends the workers that wait for the calling thread; they are started again when it next has work for them.
+void ct_release_workers(void);
 int ct_threads(void);
 bool ct_gradients_enabled(void);
 void ct_set_gradients_enabled(bool enabled);

@@ -123,6 +123,8 @@ public actor LocalModel: LanguageModel {
         }
         let unused = batch.cacheUse
         use = Mutex(unused)
+        // From here on the model computes on a thread of its own.
+        ComputeThreads.release()
         executor = EngineExecutor(name: "retort.model")
     }
 
