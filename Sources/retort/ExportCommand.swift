@@ -10,19 +10,31 @@ struct ExportCommand: ParsableCommand {
         discussion: """
               retort export runs/quickstart/checkpoints/3m/agent --out agent.gguf --precision q8_0
               retort export runs/quickstart/checkpoints/3m/agent --out agent-merged
+              retort export runs/demo/checkpoints/smollm2-135m/agent --adapter --out agent-lora.gguf
 
             A name that ends in .gguf makes one file for llama.cpp, any other a Hugging Face folder. What llama.cpp cannot \
             compute is refused before anything is written, and what it does otherwise is said. Beside it goes a golden \
             fixture, texts and a prompt with their tokens, scores and a greedy continuation; Tools/verify_export.py asks the \
             same of llama.cpp or transformers.
+
+            --adapter writes the adapter alone, for llama.cpp's --lora over a GGUF file of its base, exported or as published; \
+            several, such as a planner, a caller and a summarizer, stand beside one base there.
             """)
 
     @Argument(help: "A checkpoint's or an adapter's folder, or a GGUF file.") var folder: String
     @Option(help: "The file or folder to write.") var out: String
     @Option(help: "f32, f16, bf16 or q8_0 (GGUF only).") var precision: GGUFExport.Precision = .bf16
+    @Flag(help: "Write the adapter alone, as a GGUF file for llama.cpp's --lora.") var adapter = false
+
+    func validate() throws {
+        guard !adapter || out.hasSuffix(".gguf") else {
+            throw ValidationError("--adapter writes a GGUF file; end the name in .gguf")
+        }
+    }
 
     func run() throws {
         let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
+        if adapter { return try exportAdapter(checkpoint) }
         let network = try checkpoint.network()
         let target = URL(fileURLWithPath: out)
         var golden = target.appendingPathComponent("golden.json")
@@ -42,6 +54,13 @@ struct ExportCommand: ParsableCommand {
         let fixture = try GoldenFixture(checkpoint, network)
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(fixture), to: golden)
         print("\(target.path)\n\(golden.path)")
+    }
+
+    private func exportAdapter(_ checkpoint: Checkpoint) throws {
+        let target = URL(fileURLWithPath: out)
+        try GGUFAdapterExport.write(
+            checkpoint, name: target.deletingPathExtension().lastPathComponent, precision: precision, to: target)
+        print("\(target.path)\nits base is \(checkpoint.folder.path)")
     }
 }
 

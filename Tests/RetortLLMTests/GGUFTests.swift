@@ -236,7 +236,7 @@ extension Array {
 
 extension Family {
     /// Those that llama.cpp computes.
-    fileprivate static let exportable = all.filter {
+    static let exportable = all.filter {
         !["Qwen2 with windows", "Llama stretched by YaRN"].contains($0.testDescription)
     }
 }

@@ -28,7 +28,7 @@ public enum GGUFExport {
         }
 
         /// llama.cpp's number for a file whose matrices are mostly so.
-        fileprivate var fileType: UInt32 {
+        var fileType: UInt32 {
             switch self {
             case .f32: 0
             case .f16: 1
@@ -74,7 +74,7 @@ public enum GGUFExport {
         return architecture.remarks(shape) + vocabulary.remarks
     }
 
-    private static func storage(of tensor: Tensor, _ precision: Precision) -> GGUFStorage {
+    static func storage(of tensor: Tensor, _ precision: Precision) -> GGUFStorage {
         if tensor.rank == 1 { return .float32 }
         // Blocks of 32 lie within a row; a row of another length is kept in half precision.
         return precision == .q8_0 && (tensor.shape.last ?? 0) % 32 != 0 ? .float16 : precision.storage

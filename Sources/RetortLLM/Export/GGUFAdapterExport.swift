@@ -1,0 +1,64 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// Writes a LoRA adapter as a GGUF file of its own, for llama.cpp's `--lora`: several of them stand beside one base there, as
+/// α-UMi's roles do (the format is that of llama.cpp's `convert_lora_to_gguf.py`).
+public enum GGUFAdapterExport {
+    /// Writes the file, or nothing when llama.cpp could not do what the adapter does.
+    /// - Parameters:
+    ///   - checkpoint: an adapter's folder, opened. llama.cpp wants it over the same base, exported or as it was published.
+    ///   - name: what the adapter is called in the file.
+    ///   - precision: of the factors.
+    /// - Throws: `CheckpointError` that names what llama.cpp does not know: other than adapters of projections, and DoRA.
+    public static func write(
+        _ checkpoint: Checkpoint, name: String, precision: GGUFExport.Precision, to file: URL
+    ) throws {
+        guard let folder = checkpoint.adapterFolder else {
+            throw CheckpointError.unsupported(
+                file: checkpoint.folder.path, "export as an adapter of what is no adapter's folder")
+        }
+        let network = try DecoderNetwork(
+            checkpoint.configuration,
+            weights: CheckpointWeights(
+                checkpoint.folders.base, dtype: .float32, device: .cpu,
+                ties: checkpoint.configuration.tiesWordEmbeddings)
+        )
+        let shape = network.configuration
+        guard let architecture = shape.gguf else {
+            throw CheckpointError.unsupported(file: folder.path, "GGUF export of \(shape.architecture)")
+        }
+        try architecture.check(shape, path: folder.path)
+        try AdapterFile.attach(folder, to: network, servedAs: 0, over: checkpoint.folders.base)
+        let entries = try network.projections.flatMap { name, linear in
+            try factors(of: name, linear, architecture, shape, precision, path: folder.path)
+        }
+        let general: GGUFWriter.Metadata = [
+            ("general.architecture", .string(architecture.name)), ("general.type", .string("adapter")),
+            ("general.name", .string(name)), ("general.file_type", .unsigned(precision.fileType)),
+            ("adapter.type", .string("lora")),
+            // llama.cpp multiplies by alpha / rank, and by nothing where alpha is 0: the factors have their scale in them.
+            ("adapter.lora.alpha", .float(0)),
+        ]
+        try GGUFWriter.write(general, entries, to: file)
+    }
+
+    /// A projection's two factors, `[rank, in]` and `[out, rank]`, whose rows lie as those of the projection's own weight do in the file.
+    private static func factors(
+        of name: String, _ linear: Linear, _ architecture: GGUFArchitecture, _ shape: DecoderConfiguration,
+        _ precision: GGUFExport.Precision, path: String
+    ) throws -> [GGUFWriter.Entry] {
+        guard let adapter = linear.served[0] else { return [] }
+        guard adapter.gain == nil else {
+            throw CheckpointError.unsupported(file: path, "GGUF export of an adapter with DoRA; export it merged")
+        }
+        let up = try adapter.up * adapter.scale
+        guard let (weight, placed) = try architecture.tensor("\(name).weight", up, shape) else {
+            throw CheckpointError.unsupported(file: path, "GGUF export of the adapter of '\(name)'")
+        }
+        return [("lora_a", adapter.down), ("lora_b", placed)].map { part, tensor in
+            GGUFWriter.Entry(
+                name: "\(weight).\(part)", tensor: tensor, storage: GGUFExport.storage(of: tensor, precision))
+        }
+    }
+}
