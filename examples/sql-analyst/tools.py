@@ -117,7 +117,15 @@ def _explained(message: str, is_late: bool) -> str:
 
 
 def _rows(value):
-    """Rows as lists; a column or a single value is taken for rows, too. None for what has no rows."""
+    """Rows as lists; a column or a single value is taken for rows, too. None for what has no rows.
+
+    An answer in prose, as a chain of thought gives it, is read as JSON where it is a list.
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            pass
     if isinstance(value, (str, int, float)):
         value = [[value]]
     if not isinstance(value, list):

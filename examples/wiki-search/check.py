@@ -17,10 +17,15 @@ def spelling(answer):
     return " ".join(word for word in re.findall(r"\w+", str(answer or "").lower()) if word not in ("a", "an", "the"))
 
 
+def results(folder):
+    """How many passages the domain's search returns."""
+    return int(re.search(r"^  results: (\d+)", (folder / "domain.yaml").read_text(), re.MULTILINE)[1])
+
+
 def main():
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     documents = harness.read(folder / "documents.jsonl")
-    search = passages.Passages(documents).tool()
+    search = passages.Passages(documents).tool(limit=results(folder))
     tasks = {split: harness.read(folder / f"tasks/{split}.jsonl") for split in ("train", "test", "other")}
     by_id = {task["id"]: task for task in tasks["train"]}
     faults, counts = [], collections.Counter(passages=len(documents))
