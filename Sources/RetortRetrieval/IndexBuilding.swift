@@ -57,7 +57,7 @@ extension PassageIndex {
         let count = try queue.write { database in
             try IndexSchema.create(in: database)
             var read = 0
-            try JSONLines.forEach(Passage.self, in: corpus) { passage, line in
+            try JSONLinesFile(corpus).forEach(Passage.self) { passage, line in
                 guard try IndexSchema.stage(passage, in: database) else {
                     throw RetrievalError.repeatedID(file: corpus.path, line: line, id: passage.id)
                 }
