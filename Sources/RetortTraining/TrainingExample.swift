@@ -43,8 +43,10 @@ public struct TrainingSet: Sendable {
     public var examples: [TrainingExample]
     /// How many samples were longer than the limit.
     public var overlong = 0
-    /// How many were left out for it.
-    public var dropped = 0
+    /// The lengths of those that were left out for it, in tokens.
+    public var droppedLengths: [Int] = []
+    /// How many were left out.
+    public var dropped: Int { droppedLengths.count }
     /// How many had observations shortened.
     public var shortened = 0
     /// How many were ended at a turn.
@@ -66,7 +68,7 @@ public struct TrainingSet: Sendable {
                 if example.tokens.count > limit {
                     overlong += 1
                     guard let fitted = try fit(messages, id, template, tokenizer, limit, policy) else {
-                        dropped += 1
+                        droppedLengths.append(example.tokens.count)
                         continue
                     }
                     example = fitted
@@ -83,13 +85,20 @@ public struct TrainingSet: Sendable {
     public static func += (set: inout TrainingSet, other: TrainingSet) {
         set.examples += other.examples
         set.overlong += other.overlong
-        set.dropped += other.dropped
+        set.droppedLengths += other.droppedLengths
         set.shortened += other.shortened
         set.split += other.split
     }
 
     /// Tokens, over all samples.
     public var tokenCount: Int { examples.reduce(0) { $0 + $1.tokens.count } }
+
+    /// How long the longest sample must be allowed to be for at most a twentieth of all to be left out, in tokens.
+    public var ampleLimit: Int? {
+        let sorted = droppedLengths.sorted()
+        let spared = (examples.count + dropped) / 20
+        return sorted.isEmpty ? nil : sorted[max(0, sorted.count - 1 - spared)]
+    }
 
     private static func render(
         _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer

@@ -64,6 +64,8 @@ actor TrainingThread {
         try AtomicFile.write(JSONCoding.encoder.encode(outcome.losses), to: job.files.loss)
         var record = TrainingRecord(last, samples: set.examples.count)
         (record.plan, record.choice, record.rangeTest) = (trainer.configuration, settled.choice, found)
+        record.dropped = DroppedSamples(set)
+        record.maximumTokens = job.plan.maximumTokens
         (record.planned, record.updates, record.kept) = (outcome.planned, outcome.losses.count, outcome.kept)
         if let heldOut {
             (record.heldOutSamples, record.heldOutTasks) = (heldOut.count, job.divided.tasks)
@@ -90,6 +92,11 @@ actor TrainingThread {
                 "\(set.overlong) of \(set.examples.count + set.dropped) samples are longer than \(job.plan.maximumTokens) tokens: "
                     + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn"
             )
+            if let warning = DroppedSamples(set)?.warning(
+                limit: job.plan.maximumTokens, positions: checkpoint.configuration.maximumPositions)
+            {
+                progress.note(warning)
+            }
         }
         return set
     }
