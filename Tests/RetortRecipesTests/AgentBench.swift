@@ -21,12 +21,12 @@ struct AgentBench {
         try FileManager.default.createDirectory(at: elsewhere, withIntermediateDirectories: true)
     }
 
-    static func writeBase(to folder: URL, seed: UInt64) throws {
+    static func writeBase(to folder: URL, seed: UInt64, positions: Int = 4096) throws {
         try Checkpoint.write(
             DecoderNetwork(
                 .qwen2(
                     vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 4096), weights: RandomWeights(seed: seed)),
+                    keyValueHeadCount: 1, maximumPositions: positions), weights: RandomWeights(seed: seed)),
             dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: folder)
     }
 
