@@ -67,7 +67,12 @@ public struct TrainingSet: Sendable {
                 var example = try Self.render(messages, id, template, tokenizer)
                 if example.tokens.count > limit {
                     overlong += 1
-                    guard let fitted = try fit(messages, id, template, tokenizer, limit, policy) else {
+                    let shorter = { (characters: Int) -> [Message] in
+                        let shown = view.showing(observationsUpTo: characters).examples(for: trajectory)
+                        let messages = shown.count > index ? shown[index] : messages
+                        return messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
+                    }
+                    guard let fitted = try fit(messages, shorter, id, template, tokenizer, limit, policy) else {
                         droppedLengths.append(example.tokens.count)
                         continue
                     }
@@ -109,16 +114,15 @@ public struct TrainingSet: Sendable {
     }
 
     private mutating func fit(
-        _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer, _ limit: Int,
-        _ policy: OverlongPolicy
+        _ messages: [Message], _ shorter: (Int) -> [Message], _ id: String, _ template: any ChatTemplate,
+        _ tokenizer: Tokenizer, _ limit: Int, _ policy: OverlongPolicy
     ) throws -> TrainingExample? {
         switch policy {
         case .drop:
             return nil
         case .shortenObservations:
             for characters in [2000, 1000, 500, 250, 120] {
-                let shorter = messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
-                let example = try Self.render(shorter, id, template, tokenizer)
+                let example = try Self.render(shorter(characters), id, template, tokenizer)
                 if example.tokens.count <= limit {
                     shortened += 1
                     return example
