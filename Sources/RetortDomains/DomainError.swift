@@ -52,7 +52,7 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
             "\(count) questions of the validation tasks are \(others) tasks, too, such as '\(example)'; take them out of one of "
                 + "the files: what chooses a checkpoint is neither trained on nor measured on"
         case .outside(let file, let folder):
-            "\(file) is not in \(folder); what a session may read must lie beside the tools' file or in a folder there"
+            "\(file) is not in \(folder); what tools read must lie beside the tools' file or in a folder there"
         case .cannotGrade(let grader, let needs): "the grader '\(grader)' needs \(needs)"
         case .repeatedTool(let name, let places):
             places.count == 1

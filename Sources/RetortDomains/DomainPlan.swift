@@ -241,8 +241,6 @@ extension DomainPlan.PythonTools {
             for key in ["interpreter", "lifetime", "seconds"] where reader.has(key) {
                 reader.refuse(key, "'\(key)' is for tools with 'place: host'")
             }
-        } else if !files.isEmpty {
-            reader.refuse("files", "'files' is for tools in the session; those on the host read what you may")
         }
     }
 }

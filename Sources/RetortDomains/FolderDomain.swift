@@ -187,10 +187,9 @@ public struct FolderDomain: Domain {
         case .tools:
             var parts: [(String, String)] = []
             for tool in plan.python {
-                for path in [tool.file] + tool.files {
-                    for file in try DocumentCorpus.files(plan.url(path)) {
-                        parts.append((plan.relative(file), "sha256:\(try digest(file))"))
-                    }
+                let places = ([tool.file] + tool.files).map(plan.url) + companions(of: tool.file).map(\.file)
+                for file in try places.flatMap(DocumentCorpus.files) {
+                    parts.append((plan.relative(file), "sha256:\(try digest(file))"))
                 }
                 if let interpreter = tool.interpreter { parts.append(("interpreter of \(tool.file)", interpreter)) }
                 if tool.lifetime == .run { parts.append(("lifetime of \(tool.file)", "run")) }
@@ -237,6 +236,11 @@ public struct FolderDomain: Domain {
         return parts
     }
 
+    /// Other files of the user's that a Python file on the host imports; none of one in the session, which names them.
+    package func companions(of file: String) -> [PythonModule.Companion] {
+        hosts.services.first { $0.name == file }?.companions ?? []
+    }
+
     /// Whether its module defines a function that is no tool.
     func has(_ hook: String) -> Bool { hooks.contains(hook) }
 
@@ -260,16 +264,21 @@ extension DomainPlan {
         guard FileManager.default.fileExists(atPath: file.path) else {
             throw DomainError.noFile(what: "tools", path: file.path)
         }
-        let folder = file.deletingLastPathComponent().path
-        let files = tools.files.map(url)
-        for other in files {
+        return PythonModule(file, files: try files(of: tools), functions: tools.functions)
+    }
+
+    /// What a Python file declares to read.
+    /// - Throws: `DomainError` for what is not there, or not beside it.
+    func files(of tools: PythonTools) throws -> [URL] {
+        let folder = url(tools.file).deletingLastPathComponent().path
+        return try tools.files.map(url).map { other in
             guard other.path.hasPrefix(folder + "/") else {
                 throw DomainError.outside(file: other.path, folder: folder)
             }
             guard FileManager.default.fileExists(atPath: other.path) else {
                 throw DomainError.noFile(what: "'files' of \(tools.file)", path: other.path)
             }
+            return other
         }
-        return PythonModule(file, files: files, functions: tools.functions)
     }
 }

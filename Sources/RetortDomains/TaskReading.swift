@@ -51,7 +51,7 @@ extension DomainPlan {
             }
             for (index, record) in records.enumerated() { try add(record, index + 1) }
         } else {
-            _ = try JSONLinesFile(file).forEach(JSONValue.self, add)
+            try JSONLinesFile(file).forEach(JSONValue.self, add)
         }
         guard !tasks.isEmpty else { throw DomainError.noTasks(file: file.path) }
         return tasks

@@ -17,7 +17,7 @@ extension PassageIndex {
     public static func buildIfNeeded(
         from corpus: URL, to file: URL, progress: (Int) -> Void = { _ in }
     ) throws -> Int {
-        let hash = try FileHash.of(corpus)
+        let hash = try hash(of: corpus)
         if let known = knownSource(of: file), known.hash == hash { return known.count }
         return try build(from: corpus, to: file, hash: hash, progress)
     }
@@ -29,7 +29,7 @@ extension PassageIndex {
     /// - Throws: `JSONLinesError` or `RetrievalError` that names the file and the line.
     @discardableResult
     public static func build(from corpus: URL, to file: URL, progress: (Int) -> Void = { _ in }) throws -> Int {
-        try build(from: corpus, to: file, hash: FileHash.of(corpus), progress)
+        try build(from: corpus, to: file, hash: hash(of: corpus), progress)
     }
 
     private static func build(from corpus: URL, to file: URL, hash: String, _ progress: (Int) -> Void) throws -> Int {
@@ -57,7 +57,7 @@ extension PassageIndex {
         let count = try queue.write { database in
             try IndexSchema.create(in: database)
             var read = 0
-            try JSONLines.forEach(Passage.self, in: corpus) { passage, line in
+            try JSONLinesFile(corpus).forEach(Passage.self) { passage, line in
                 guard try IndexSchema.stage(passage, in: database) else {
                     throw RetrievalError.repeatedID(file: corpus.path, line: line, id: passage.id)
                 }
@@ -70,6 +70,15 @@ extension PassageIndex {
         try queue.vacuum()
         try queue.close()
         return count
+    }
+
+    /// What tells whether the corpus is the one that an index was made of.
+    /// - Throws: `RetrievalError.missing`.
+    private static func hash(of corpus: URL) throws -> String {
+        guard FileManager.default.isReadableFile(atPath: corpus.path) else {
+            throw RetrievalError.missing(file: corpus.path)
+        }
+        return "sha256:\(try ContentHash.sha256([corpus]))"
     }
 
     private static func knownSource(of file: URL) -> (hash: String, count: Int)? {

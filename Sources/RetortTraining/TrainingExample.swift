@@ -43,8 +43,10 @@ public struct TrainingSet: Sendable {
     public var examples: [TrainingExample]
     /// How many samples were longer than the limit.
     public var overlong = 0
-    /// How many were left out for it.
-    public var dropped = 0
+    /// The lengths of those that were left out for it, in tokens.
+    public var droppedLengths: [Int] = []
+    /// How many were left out.
+    public var dropped: Int { droppedLengths.count }
     /// How many had observations shortened.
     public var shortened = 0
     /// How many were ended at a turn.
@@ -65,8 +67,13 @@ public struct TrainingSet: Sendable {
                 var example = try Self.render(messages, id, template, tokenizer)
                 if example.tokens.count > limit {
                     overlong += 1
-                    guard let fitted = try fit(messages, id, template, tokenizer, limit, policy) else {
-                        dropped += 1
+                    let shorter = { (characters: Int) -> [Message] in
+                        let shown = view.showing(observationsUpTo: characters).examples(for: trajectory)
+                        let messages = shown.count > index ? shown[index] : messages
+                        return messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
+                    }
+                    guard let fitted = try fit(messages, shorter, id, template, tokenizer, limit, policy) else {
+                        droppedLengths.append(example.tokens.count)
                         continue
                     }
                     example = fitted
@@ -83,13 +90,20 @@ public struct TrainingSet: Sendable {
     public static func += (set: inout TrainingSet, other: TrainingSet) {
         set.examples += other.examples
         set.overlong += other.overlong
-        set.dropped += other.dropped
+        set.droppedLengths += other.droppedLengths
         set.shortened += other.shortened
         set.split += other.split
     }
 
     /// Tokens, over all samples.
     public var tokenCount: Int { examples.reduce(0) { $0 + $1.tokens.count } }
+
+    /// How long the longest sample must be allowed to be for at most a twentieth of all to be left out, in tokens.
+    public var ampleLimit: Int? {
+        let sorted = droppedLengths.sorted()
+        let spared = (examples.count + dropped) / 20
+        return sorted.isEmpty ? nil : sorted[max(0, sorted.count - 1 - spared)]
+    }
 
     private static func render(
         _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer
@@ -100,16 +114,15 @@ public struct TrainingSet: Sendable {
     }
 
     private mutating func fit(
-        _ messages: [Message], _ id: String, _ template: any ChatTemplate, _ tokenizer: Tokenizer, _ limit: Int,
-        _ policy: OverlongPolicy
+        _ messages: [Message], _ shorter: (Int) -> [Message], _ id: String, _ template: any ChatTemplate,
+        _ tokenizer: Tokenizer, _ limit: Int, _ policy: OverlongPolicy
     ) throws -> TrainingExample? {
         switch policy {
         case .drop:
             return nil
         case .shortenObservations:
             for characters in [2000, 1000, 500, 250, 120] {
-                let shorter = messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
-                let example = try Self.render(shorter, id, template, tokenizer)
+                let example = try Self.render(shorter(characters), id, template, tokenizer)
                 if example.tokens.count <= limit {
                     shortened += 1
                     return example

@@ -70,7 +70,7 @@ struct GradeCommand: AsyncParsableCommand {
     // MARK: Pairs
 
     private func grade(_ file: URL, _ grader: FamilyGrader, _ symbolic: SymbolicJudge?) async throws {
-        let list = try JSONLines.read(AnswerPair.self, from: file)
+        let list = try JSONLinesFile(file).read(AnswerPair.self).records
         let judge = try await judging.judge()
         let grading = PairGrading(grader, second: second == nil ? nil : symbolic, judge: judge)
         let graded = try await grading.grade(list)

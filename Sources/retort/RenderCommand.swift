@@ -44,14 +44,12 @@ struct RenderCommand: ParsableCommand {
         guard let template = try folders.writtenTemplate(for: tokenizer) else {
             throw CheckpointError.template(file: folder.path, "it holds no chat template")
         }
-        var text = try Data(contentsOf: URL(fileURLWithPath: chats))[...]
-        if text.starts(with: [0xEF, 0xBB, 0xBF]) { text = text.dropFirst(3) }
-        // By byte: Swift takes the line end of Windows for one character, which is no line feed.
-        for line in text.split(separator: UInt8(ascii: "\n")) where !line.allSatisfy({ " \t\r".utf8.contains($0) }) {
+        try JSONLinesFile(URL(fileURLWithPath: chats)).forEachLine { line, _, _ in
+            guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
             var result = Line()
             do {
-                result.text = try template.text(json: Data(line))
-                result.ids = tokens(of: Data(line), template, tokenizer)
+                result.text = try template.text(json: line)
+                result.ids = tokens(of: line, template, tokenizer)
             } catch {
                 result.error = "\(error)"
             }

@@ -18,7 +18,7 @@ struct TokenizeCommand: ParsableCommand {
 
     func run() throws {
         let tokenizer = try Tokenizer(URL(fileURLWithPath: folder))
-        try JSONLines.forEach(String.self, in: URL(fileURLWithPath: lines)) { text, _ in
+        try JSONLinesFile(URL(fileURLWithPath: lines)).forEach(String.self) { text, _ in
             var ids = tokenizer.encode(text, specials: .recognised)
             if framed || decode { ids = tokenizer.opening + ids + tokenizer.closing }
             let line =

@@ -84,6 +84,25 @@ struct RoleViewTests {
                 == RoleView(.planner, instructions: .brief).messages(for: before)[...])
     }
 
+    @Test(
+        "a view of shorter observations shows less, says so, and has the same turns to learn",
+        arguments: AgentRole.allCases)
+    func shorter(role: AgentRole) {
+        var long = call("Tarn")
+        long.observation.text = String(repeating: "x", count: 600)
+        let work = trajectory([long, call("Fenn"), conclusion("7")])
+        let whole = RoleView(role, instructions: .brief)
+        let shorter = whole.showing(observationsUpTo: 120)
+        let (before, after) = (whole.examples(for: work), shorter.examples(for: work))
+        #expect(before.count == after.count && before.map(\.last) == after.map(\.last))
+        #expect(before.map { $0.first?.text } == after.map { $0.first?.text } || role == .summarizer)
+        let (seen, told) = (before.last.map { $0[$0.count - 2].text }, after.last.map { $0[$0.count - 2].text })
+        #expect(seen?.contains(String(repeating: "x", count: 600)) == true)
+        #expect(told?.contains(String(repeating: "x", count: 121)) == false && told?.contains("480") == true)
+        // More is not shown than the view itself shows.
+        #expect((whole.showing(observationsUpTo: 10_000) as? RoleView)?.observationLimit == whole.observationLimit)
+    }
+
     @Test("planner and caller see the tools, the summarizer does not; their prompts begin alike")
     func documents() {
         let open = trajectory([call("Tarn")])

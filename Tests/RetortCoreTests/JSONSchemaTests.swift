@@ -14,7 +14,7 @@ struct JSONSchemaTests {
     func oracle() throws {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("Fixtures/schemas.jsonl")
-        let cases = try JSONLines.read(Case.self, from: file)
+        let cases = try JSONLinesFile(file).read(Case.self).records
         #expect(cases.count == 400)
         for item in cases {
             let schema = try JSONSchema(item.schema)
@@ -28,7 +28,7 @@ struct JSONSchemaTests {
     func pydantic() throws {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("Fixtures/pydantic.jsonl")
-        let cases = try JSONLines.read(Case.self, from: file)
+        let cases = try JSONLinesFile(file).read(Case.self).records
         #expect(cases.count == 700)
         for item in cases {
             let schema = try JSONSchema(item.schema)

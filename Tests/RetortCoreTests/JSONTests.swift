@@ -18,7 +18,7 @@ struct JSONTests {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).jsonl")
         defer { try? FileManager.default.removeItem(at: file) }
         try Data("{\"a\":1}\n\n{oops\n".utf8).write(to: file)
-        let error = #expect(throws: JSONLinesError.self) { try JSONLines.read([String: Int].self, from: file) }
+        let error = #expect(throws: JSONLinesError.self) { try JSONLinesFile(file).read([String: Int].self).records }
         #expect(error == .malformed(file: file.path, line: 3, reason: "it is not valid JSON"))
     }
 

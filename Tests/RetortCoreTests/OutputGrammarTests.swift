@@ -136,7 +136,7 @@ struct GrammarTests {
             .appendingPathComponent("Fixtures/\(fixture).jsonl")
         var generator = SeededGenerator(seed: 1)
         var (written, impossible) = (0, 0)
-        let schemas = Set(try JSONLines.read(JSONValue.self, from: file).map { $0["schema"] ?? [:] })
+        let schemas = Set(try JSONLinesFile(file).read(JSONValue.self).records.map { $0["schema"] ?? [:] })
         for json in schemas.sorted(by: { $0.jsonText < $1.jsonText }).prefix(120) {
             let schema = try JSONSchema(json)
             guard isPossible(.json(schema)) else {

@@ -229,6 +229,43 @@ struct HostToolTests {
         }
     }
 
+    @Test("what a module imports of the user's is known, wherever it says so, and its bytes are the tools'")
+    func companions() async throws {
+        var files = HostFolder.files(
+            "files: [rooms.json]",
+            tools: """
+                import json, os, sys
+                sys.path.append(os.path.join(os.path.dirname(__file__), "lib"))
+                import numpy_of_mine, again
+                from desk.inner import rule
+                def count(by: int) -> int:
+                    \"\"\"Counts.\"\"\"
+                    import lazy.one
+                    from outside import thing
+                    import far, nothing_of_the_kind
+                    return by
+                """)
+        let sources = [
+            "numpy_of_mine.py": "import second", "second.py": "import far as itself", "again.py": "import second",
+            "desk/__init__.py": "", "desk/inner.py": "from . import other\nrule = 1", "desk/other.py": "",
+            "desk/words.txt": "a", "lazy/one.py": "import late", "late.py": "", "lib/outside.py": "thing = 1",
+            "never.py": "", "rooms.json": "{}", "json_of_mine.py": "", ".venv/lib/hidden.py": "",
+        ]
+        files.merge(sources) { $1 }
+        try await HostFolder.with(files) { domain in
+            let found = domain.companions(of: "far.py")
+            let places = ["again.py", "desk", "late.py", "lazy/one.py", "numpy_of_mine.py", "outside.py", "second.py"]
+            #expect(found.map(\.place) == places)
+            #expect(found.first { $0.place == "outside.py" }?.file.path.hasSuffix("/lib/outside.py") == true)
+            let content = try domain.content(of: .tools) { try String(contentsOf: $0, encoding: .utf8) }.map(\.name)
+            #expect(
+                content == [
+                    "far.py", "rooms.json", "again.py", "desk/__init__.py", "desk/inner.py", "desk/other.py",
+                    "desk/words.txt", "late.py", "lazy/one.py", "numpy_of_mine.py", "lib/outside.py", "second.py",
+                ])
+        }
+    }
+
     @Test(
         "what cannot be on the host is refused with its name",
         arguments: [
@@ -239,6 +276,7 @@ struct HostToolTests {
             ("", "def f(x): return x\n", "f(): the function has no docstring"),
             ("", "import nothing_of_the_kind\n", "ModuleNotFoundError"), ("", "raise SystemExit(3)\n", "SystemExit"),
             ("interpreter: no-such-python", "", "no program 'no-such-python'"),
+            ("files: [none.json]", "", "none.json"), ("files: [../x.json]", "", "x.json"),
             ("", "import os; os._exit(4)\n", "ended (exit code 4)"),
             ("", "def final_answer(x: int) -> int:\n    \"\"\"F.\"\"\"\n", "is the function that ends a task"),
         ])

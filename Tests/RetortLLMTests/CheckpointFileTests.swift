@@ -171,6 +171,28 @@ struct CheckpointFileTests {
         #expect("\(try #require(error))".contains("eos_token_id is no token"))
     }
 
+    @Test("a context grows with what was trained on, where its angles are stretched by nothing")
+    func context() throws {
+        let folder = try ScratchFolder()
+        let file = folder.url.appendingPathComponent("config.json")
+        func read(_ more: String) throws -> DecoderConfiguration {
+            try put(
+                #"{"model_type":"qwen2","vocab_size":9,"hidden_size":64,"intermediate_size":8,"num_hidden_layers":1,"#
+                    + #""num_attention_heads":8,"num_key_value_heads":4,"max_position_embeddings":2048\#(more)}"#,
+                "config.json", in: folder.url)
+            return try DecoderConfiguration(configFile: file)
+        }
+        let plain = try read("")
+        for (tokens, positions) in [(0, 2048), (2048, 2048), (2049, 2049), (5613, 5613)] {
+            let longer = plain.reading(tokens)
+            try longer.configJSON(dtype: "float32").write(to: file)
+            #expect(try DecoderConfiguration(configFile: file).maximumPositions == positions)
+            #expect(longer.rotary == plain.rotary)
+        }
+        let stretched = try read(#","rope_scaling":{"rope_type":"linear","factor":2.0}"#)
+        #expect(stretched.reading(5613).maximumPositions == 2048)
+    }
+
     @Test("what a family takes where its file says nothing is what transformers takes")
     func defaults() throws {
         let folder = try ScratchFolder()

@@ -9,122 +9,6 @@ import Testing
 
 @testable import RetortRecipes
 
-private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent()
-
-/// A folder for a test, with a tiny base in it, and what goes into a domain.
-private struct Bench {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("retort-agent-\(UUID().uuidString)")
-    var base: URL { url.appendingPathComponent("models/tiny") }
-    var run: URL { url.appendingPathComponent("run") }
-    /// Another machine, so to speak.
-    var elsewhere: URL { url.appendingPathComponent("elsewhere") }
-
-    init() throws {
-        try Self.writeBase(to: base, seed: 3)
-        try FileManager.default.createDirectory(at: elsewhere, withIntermediateDirectories: true)
-    }
-
-    static func writeBase(to folder: URL, seed: UInt64) throws {
-        try Checkpoint.write(
-            DecoderNetwork(
-                .qwen2(
-                    vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 4096), weights: RandomWeights(seed: seed)),
-            dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: folder)
-    }
-
-    func remove() { try? FileManager.default.removeItem(at: url) }
-
-    /// Agents that remember nothing between tests.
-    func options(base: URL? = nil) -> Agent.Options {
-        Agent.Options(engine: .init(weights: .float32), base: base, digests: FileDigests())
-    }
-
-    func write(_ path: String, _ text: String) throws {
-        let file = url.appendingPathComponent(path)
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: file)
-    }
-
-    /// A domain with a module, data beside it, documents and recorded trajectories.
-    func writeDomain() throws {
-        try write(
-            "desk/domain.yaml",
-            """
-            name: desk
-            instructions: You lend books.
-            tasks: {train: train.jsonl, test: {in: test.jsonl}}
-            tools: [{python: code/desk.py, files: [code/data]}]
-            documents: {path: rules, tool: rules, description: Searches the house rules., results: 1}
-            grader: python
-            """)
-        try write(
-            "desk/code/desk.py",
-            """
-            import json, pathlib
-            SHELF = json.loads((pathlib.Path(__file__).parent / "data/shelf.json").read_text())
-            def lend(book: str) -> str:
-                \"\"\"Lends a book.
-
-                Args:
-                    book: its number
-                \"\"\"
-                SHELF[book] = "out"
-                return f"{book} lent"
-            def state():
-                return SHELF
-            def grade(task, answer, state):
-                return state is not None and state["B1"] == "out", "as it stands"
-            """)
-        try write("desk/code/data/shelf.json", #"{"B1": "in", "B2": "in"}"#)
-        try write("desk/rules/hours.md", "# Hours\n\nOpen from 9 to 5.\n")
-        try write("desk/train.jsonl", #"{"id": "a", "question": "Lend B1."}"# + "\n")
-        try write(
-            "desk/test.jsonl", #"{"id": "b", "question": "Please lend B1 within the hours.", "answer": "yes"}"# + "\n")
-        var trajectory = Trajectory(
-            task: AgentTask(id: "a", question: "Lend B1.", answers: [], family: .factual),
-            provenance: Provenance(policy: "teacher", model: "m"))
-        trajectory.append(
-            Step(
-                thought: "I lend it.", action: .code("final_answer(lend('B1'))"),
-                observation: Observation(text: "", outcome: .final("B1 lent"))))
-        trajectory.end(.answered("B1 lent"))
-        trajectory.state = ["B1": "out", "B2": "in"]
-        try write("desk/taught.jsonl", String(decoding: try ExactJSON.encode(trajectory), as: UTF8.self) + "\n")
-    }
-
-    func deskRecipe() throws -> Recipe {
-        try Recipe(
-            yaml: """
-                name: desk
-                seed: 7
-                domain: desk
-                teacher: {trajectories: desk/taught.jsonl, format: trajectories}
-                students: [{name: s, base: '\(base.path)'}]
-                training:
-                  cot: {epochs: 1}
-                  cot+rag: {epochs: 1}
-                  agent: {epochs: 1, lora: {rank: 2, alpha: 4, targets: [q_proj]}}
-                evaluation: {systems: [cot, cot+rag, agent], tasks: 1, maxSteps: 2, maxTokens: 24, weights: float32, sag: {samples: 3}}
-                """, file: url.appendingPathComponent("desk.yaml").path)
-    }
-
-    /// Copies an agent to the other machine.
-    func copied(_ agent: String) throws -> URL {
-        let target = elsewhere.appendingPathComponent(agent.replacing("/", with: "-"))
-        try FileManager.default.copyItem(at: run.appendingPathComponent("agent/\(agent)"), to: target)
-        return target
-    }
-
-    /// What a system did on the run's tests.
-    func evaluated(_ set: String) async throws -> [Trajectory] {
-        let store = try TrajectoryStore(run.appendingPathComponent("trajectories.sqlite"), .existing)
-        return try await store.entries(in: set).map(\.trajectory)
-    }
-}
-
 /// A trajectory but for what it cost.
 private func work(_ trajectory: Trajectory) -> [String] {
     trajectory.steps.map { "\($0.thought)|\($0.action)|\($0.observation.text)" } + ["\(trajectory.ending as Any)"]
@@ -134,7 +18,7 @@ private func work(_ trajectory: Trajectory) -> [String] {
 struct AgentFolderTests {
     @Test("an agent answers elsewhere as it did in its run, when run, domain and base's place are gone")
     func elsewhere() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         try bench.writeDomain()
         _ = try await RecipeRun(bench.deskRecipe(), folder: bench.run).run()
@@ -174,7 +58,7 @@ struct AgentFolderTests {
 
     @Test("its tools, the data that they read and its documents came along; the run's lock is nobody's matter")
     func tools() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         try bench.writeDomain()
         try await RecipeRun(bench.deskRecipe(), folder: bench.run).run(until: .train)
@@ -194,7 +78,7 @@ struct AgentFolderTests {
 
     @Test("of a user's files copies are kept, and nothing of the run is trained again for a folder that is gone")
     func stage() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         try bench.writeDomain()
         let recipe = try bench.deskRecipe()
@@ -232,7 +116,7 @@ struct AgentFolderTests {
 
     @Test("a team answers elsewhere as in its run, over the base that its adapters go on from")
     func team() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         let recipe = try Recipe(
             yaml: """
@@ -282,7 +166,7 @@ struct AgentFolderTests {
 
     @Test("names of agents and of ways to run them are told apart")
     func names() throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         for (student, system) in [
             ("10m", "agent"), ("2m", "agent"), ("2m", "agent+ftp"), ("2m", "cot"), ("2m", "cot+rag"), ("2m", "umi"),
@@ -315,7 +199,7 @@ struct AgentFolderTests {
 @Suite("Agents of strangers", .serialized, .timeLimit(.minutes(30)))
 struct HostileAgentTests {
     /// An agent that nothing was trained for: a tiny model's weights, a module, and an adapter where that is asked for.
-    private func agent(_ bench: Bench, overBase: Bool = false) async throws -> URL {
+    private func agent(_ bench: AgentBench, overBase: Bool = false) async throws -> URL {
         try bench.write("desk/desk.py", Self.module)
         let plan = AgentPlan(
             name: "agent", view: .code(.brief), tools: try await Self.tools.value, limits: .init(steps: 2, tokens: 8),
@@ -382,7 +266,7 @@ struct HostileAgentTests {
 
     @Test("the agent that the others are made from opens, also where nothing may be written")
     func sound() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         let folder = try await agent(bench)
         let before = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
@@ -415,7 +299,7 @@ struct HostileAgentTests {
             ("{", "{{", "it is no JSON"),
         ])
     func keys(original: String, changed: String, message: String) async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         let folder = try await agent(bench)
         let file = folder.appendingPathComponent("agent.json")
@@ -429,7 +313,7 @@ struct HostileAgentTests {
 
     @Test("files that are gone, cut, changed, linked or added are told by their names")
     func files() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         let sound = try await agent(bench)
         let files = FileManager.default
@@ -479,7 +363,7 @@ struct HostileAgentTests {
 
     @Test("processes with the user's rights are not started for a stranger")
     func processes() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         let folder = try await agent(bench)
         let file = folder.appendingPathComponent("agent.json")
@@ -496,7 +380,7 @@ struct HostileAgentTests {
 
     @Test("a base is known by its content: where it was, beside the agent, among the user's models, or named")
     func base() async throws {
-        let bench = try Bench()
+        let bench = try AgentBench()
         defer { bench.remove() }
         let folder = try await agent(bench, overBase: true)
         let base = try AgentFolder(folder).file.base
@@ -507,7 +391,7 @@ struct HostileAgentTests {
         #expect(try found().path == bench.base.path)
         await (try Agent(contentsOf: folder, options: bench.options())).close()
         let other = bench.url.appendingPathComponent("models/other")
-        try Bench.writeBase(to: other, seed: 4)
+        try AgentBench.writeBase(to: other, seed: 4)
         let wrong = #expect(throws: AgentError.self) { try found(other) }
         #expect(wrong?.description.contains("is not the base of s/agent") == true)
         // Of the same size and name, and not the same.

@@ -31,7 +31,7 @@ struct RoleSplitTests {
 
     private func ids(_ folder: URL, _ part: String) throws -> Set<String> {
         let file = folder.appendingPathComponent("\(part)/trajectories.jsonl")
-        return Set(try JSONLines.read(Trajectory.self, from: file).map(\.id))
+        return Set(try JSONLinesFile(file).read(Trajectory.self).records.map(\.id))
     }
 
     @Test("each part has its trajectories and its roles' samples; without reuse the stages share no instruction")
@@ -53,8 +53,8 @@ struct RoleSplitTests {
             let written = try JSONDecoder().decode(
                 RoleSplit.Account.self, from: Data(contentsOf: folder.appendingPathComponent("split.json")))
             #expect(written == account)
-            let lines = try JSONLines.read(
-                JSONValue.self, from: folder.appendingPathComponent("local/caller.jsonl"))
+            let lines = try JSONLinesFile(folder.appendingPathComponent("local/caller.jsonl")).read(JSONValue.self)
+                .records
             #expect(lines.count == 12)
             #expect(
                 lines[0]["messages"]?.array?.last
@@ -70,8 +70,8 @@ struct RoleSplitTests {
             let account = try RoleSplit(instructions: .brief, limit: limit).write(all, to: folder)
             let planner = try #require(account.parts[0].samples["planner"])
             #expect(planner.overlong > 0 && planner.written + planner.overlong == 40)
-            let named = try JSONLines.read(
-                RoleSplit.Overlong.self, from: folder.appendingPathComponent("overlong.jsonl"))
+            let named = try JSONLinesFile(folder.appendingPathComponent("overlong.jsonl")).read(RoleSplit.Overlong.self)
+                .records
             #expect(named.filter { $0.part == "all" && $0.role == .planner }.count == planner.overlong)
             // Only second turns are long: they show the observation.
             #expect(named.allSatisfy { $0.tokens > 200 && $0.sample == ($0.role == .summarizer ? 0 : 1) })

@@ -1,7 +1,7 @@
 import Foundation
-import RetortCore
 import Testing
 
+@testable import RetortCore
 @testable import RetortStore
 
 @Suite("JSON Lines file")
@@ -105,8 +105,49 @@ struct JSONLinesFileTests {
         let fireAct = try folder.file("f.json", mark + #"[{"instruction": "a", "output": "Action: finish[b]"}]"#)
         #expect(try FireActImporter.read(fireAct).count == 1)
         let lines = try folder.file("l.jsonl", mark + "{\"n\":1}\r\n{\"n\":2}")
-        #expect(try JSONLines.read(Record.self, from: lines).map(\.n) == [1, 2])
+        #expect(try JSONLinesFile(lines).read(Record.self).records.map(\.n) == [1, 2])
         #expect(try JSONFile.value(fireAct).array?.count == 1)
+    }
+
+    @Test(
+        "a line longer than the bound is refused with its place before more of it is read",
+        arguments: [("", 1), ("{\"n\":1}\n\n", 3), ("{\"n\":1}\r\n", 2)])
+    func tooLong(before: String, line: Int) throws {
+        let fits = "{\"n\":" + String(repeating: " ", count: 500) + "1}"
+        let file = try folder.file("long.jsonl", before + fits + "\n" + fits)
+        #expect(try JSONLinesFile(file, longestLine: fits.utf8.count).read(Record.self).records.last == Record(n: 1))
+        let limit = fits.utf8.count - 1
+        let size = before.utf8.count + 2 * fits.utf8.count + 1
+        for end in [JSONLinesFile.TornEnd.refuse, .leaveOut] {
+            let reader = JSONLinesFile(file, tornEnd: end, longestLine: limit)
+            let error = JSONLinesError.tooLong(file: file.path, line: line, limit: limit, fileSize: size)
+            #expect(throws: error) { try reader.read(Record.self) }
+            #expect(throws: error) { try reader.forEachValue { _, _ in } }
+        }
+    }
+
+    @Test("every reader of lines refuses one that fills the memory; a long list in one line is read whole")
+    func bound() throws {
+        let file = folder.file("huge.jsonl")
+        _ = FileManager.default.createFile(atPath: file.path, contents: Data())
+        let handle = try FileHandle(forWritingTo: file)
+        // A hole: no more than its size is written.
+        try handle.truncate(atOffset: UInt64(JSONLinesFile.longestLine + 1))
+        try handle.close()
+        for read in [
+            { _ = try QuestionFile(file, family: .math, split: "") }, { _ = try DistillationLogImporter().read(file) },
+            { _ = try ATIFImporter().read(file) }, { _ = try ToRAImporter().records(in: file) },
+            { _ = try RecordFile(file) }, { _ = try JSONLinesFile(file).read(Trajectory.self) },
+        ] as [() throws -> Void] {
+            let error = #expect(throws: JSONLinesError.self) { try read() }
+            #expect(
+                error?.description.hasPrefix("\(file.path), line 1: it is longer than 32 MiB") == true
+                    && error?.description.contains("the file has 32 MiB") == true, "\(error as Any)")
+        }
+        let list = folder.file("list.jsonl")
+        try Data("[".utf8 + Data(repeating: UInt8(ascii: " "), count: JSONLinesFile.longestLine) + "]".utf8).write(
+            to: list)
+        #expect(try RecordFile(list).form == .whole)
     }
 
     @Test("a missing file is told")

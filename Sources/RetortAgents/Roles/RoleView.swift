@@ -76,6 +76,13 @@ public struct RoleView: View {
         }
     }
 
+    /// The whole dialogue is one message, so it is written anew.
+    public func showing(observationsUpTo characters: Int) -> any View {
+        RoleView(
+            role, instructions: instructions, callForm: callForm, observationLimit: min(observationLimit, characters),
+            tools: tools, guidance: guidance)
+    }
+
     /// What the role writes in a step; nil when it has no turn in it, or none to learn from.
     public func target(_ step: Step) -> String? {
         if case .unparsable = step.action { return nil }

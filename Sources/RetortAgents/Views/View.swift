@@ -15,6 +15,10 @@ public protocol View: Sendable {
 
     /// What a student learns from a trajectory: one chat, or several, or none.
     func examples(for trajectory: Trajectory) -> [[Message]]
+
+    /// The same view with observations of at most so many characters, for samples that are too long. A view whose
+    /// observations are messages of their own, which can be shortened there, gives itself.
+    func showing(observationsUpTo characters: Int) -> any View
 }
 
 extension View {
@@ -30,6 +34,8 @@ extension View {
 
     /// A request that fits every role.
     public var lastCall: Message { Message(.user, "No steps are left. Give your answer now.") }
+
+    public func showing(observationsUpTo characters: Int) -> any View { self }
 
     /// One example: the whole chat.
     public func examples(for trajectory: Trajectory) -> [[Message]] { [messages(for: trajectory)] }

@@ -119,7 +119,7 @@ struct DocumentCorpus {
     private static func isCorpus(_ file: URL) throws -> Bool {
         var isOwn = false
         do {
-            try JSONLines.forEach(JSONValue.self, in: file) { record, _ in
+            try JSONLinesFile(file).forEach(JSONValue.self) { record, _ in
                 isOwn = record["contents"] != nil && record["id"] != nil && record["title"] == nil
                 throw Enough()
             }
@@ -132,7 +132,7 @@ struct DocumentCorpus {
     /// Passages with their titles apart: `{"id", "title", "contents"}`, or `text` for `contents`.
     private func records(of file: URL, _ path: String) throws -> [Record] {
         var records: [Record] = []
-        try JSONLines.forEach(JSONValue.self, in: file) { record, line in
+        try JSONLinesFile(file).forEach(JSONValue.self) { record, line in
             guard let text = record["contents"]?.string ?? record["text"]?.string else {
                 throw DomainError.badDocument(
                     file: file.path, reason: "line \(line): a passage needs a text 'contents' (or 'text')")

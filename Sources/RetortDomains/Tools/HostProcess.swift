@@ -150,6 +150,7 @@ extension DomainPlan {
         guard FileManager.default.fileExists(atPath: path.path) else {
             throw DomainError.noFile(what: "tools", path: path.path)
         }
+        _ = try files(of: tools)
         guard let scripts = PythonModule.scripts,
             let host = Bundle.module.url(forResource: "host", withExtension: nil)?.appendingPathComponent("host.py")
         else { throw DomainError.cannotStart(tools.file, reason: "host.py is missing from the program") }
@@ -194,7 +195,7 @@ extension DomainPlan {
         }
         let service = ToolService(
             name: tools.file, lifetime: lifetime, specifications: chosen, hasSetup: hasSetup,
-            remark: "\(python), \(lifetime.words), \(chosen.count) tools", start: start)
+            remark: "\(python), \(lifetime.words), \(chosen.count) tools", companions: found.companions, start: start)
         return (service, lifetime == .run ? try await start(nil) : nil)
     }
 

@@ -1,4 +1,5 @@
 import RetortCore
+import RetortPython
 
 /// Something outside the agent's session that is up and answers for tools: a process of the user's own, or a server of
 /// the Model Context Protocol.
@@ -24,6 +25,8 @@ struct ToolService: Sendable {
     let hasSetup: Bool
     /// What is to be told of it by `retort check`.
     let remark: String
+    /// Other files of the user's that it imports.
+    var companions: [PythonModule.Companion] = []
     /// A new one: for all, or for the task with this record.
     let start: @Sendable (_ task: JSONValue?) async throws -> any RunningTools
 }

@@ -14,7 +14,7 @@ public struct Benchmark: Codable, Sendable, Hashable {
     public var fields: QuestionFile.Fields
     /// How many questions it has; nil when that is not known.
     public var count: Int?
-    /// The 64-bit FNV-1a hash of the file's bytes in hexadecimal digits, against edits and cut files; nil when any will do.
+    /// The SHA-256 of the file in hexadecimal digits; nil when any will do.
     public var checksum: String?
     /// Where it comes from.
     public var source: String
@@ -52,14 +52,30 @@ public struct Benchmark: Codable, Sendable, Hashable {
 extension Benchmark {
     /// The eight test sets of agent distillation (arXiv 2505.17612), in the paper's order.
     public static let paper: [Benchmark] = [
-        paper("hotpotqa", "HotpotQA", "hotpotqa_500_20250422", .factual, 500, "13753282b554d076"),
-        paper("bamboogle", "Bamboogle", "bamboogle_125_20250507", .factual, 125, "9546510759248f36"),
-        paper("musique", "MuSiQue", "musique_500_20250504", .factual, 500, "e4512d27e8c55b82"),
-        paper("2wiki", "2WikiMultiHopQA", "2wikimultihopqa_500_20250511", .factual, 500, "b303d245721709e9"),
-        paper("math-500", "MATH-500", "math_500_20250414", .math, 500, "639048e0b3dc7832"),
-        paper("gsm-hard", "GSM-Hard", "gsm_hard_500_20250507", .math, 500, "a2ae0418ad01a228"),
-        paper("aime", "AIME 2022–2024", "aime_90_20250504", .math, 90, "70b0f8454e039417"),
-        paper("olymmath", "OlymMATH", "olymath_200_20250511", .math, 200, "29f6b7cef30a6304"),
+        paper(
+            "hotpotqa", "HotpotQA", "hotpotqa_500_20250422", .factual, 500,
+            "770b2740d2d5195f983dbeae3c770900edab776b5986b4cbff3194443a771b00"),
+        paper(
+            "bamboogle", "Bamboogle", "bamboogle_125_20250507", .factual, 125,
+            "f6c5f3dd17521cf33a1d597d75525d65673687b3219ffe0339eae21b28d69be4"),
+        paper(
+            "musique", "MuSiQue", "musique_500_20250504", .factual, 500,
+            "683634bcc958a79b144cffb815d4f56002dc22ed7358e11b897f9ff03ba69110"),
+        paper(
+            "2wiki", "2WikiMultiHopQA", "2wikimultihopqa_500_20250511", .factual, 500,
+            "5034d0e66b38f5e54f20934cbb02ff1d38f0b292efe81da05b5ebdeafcb1bb07"),
+        paper(
+            "math-500", "MATH-500", "math_500_20250414", .math, 500,
+            "32ae376ee63aee4a1e59ea167afebffa0031250b154d1805d13522c60c6069cb"),
+        paper(
+            "gsm-hard", "GSM-Hard", "gsm_hard_500_20250507", .math, 500,
+            "970c69744216a75fe04eb86ff1adaf208df5191e2731c6ef0610bd2312266498"),
+        paper(
+            "aime", "AIME 2022–2024", "aime_90_20250504", .math, 90,
+            "445868439c6c88c8f3ac99c9aabae90606cac43ade63597936bec37a22d510c0"),
+        paper(
+            "olymmath", "OlymMATH", "olymath_200_20250511", .math, 200,
+            "dc105d5747a37031d1f981865dd5603d533488a435b8a2a0722fd167081912d1"),
     ]
 
     /// All that are known.
@@ -67,7 +83,8 @@ extension Benchmark {
         paper + [
             Benchmark(
                 name: "gsm8k", title: "GSM8K", file: "gsm8k/test.jsonl", family: .math, count: 1319,
-                checksum: "99a43c15af0488c0", source: "openai/grade-school-math"),
+                checksum: "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14",
+                source: "openai/grade-school-math"),
             Benchmark(
                 name: "svamp", title: "SVAMP", file: "svamp/SVAMP.json", family: .math,
                 fields: QuestionFile.Fields(question: ["Body", "Question"], answer: "Answer", id: "ID"),

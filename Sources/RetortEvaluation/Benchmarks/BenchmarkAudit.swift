@@ -35,7 +35,7 @@ public struct BenchmarkAudit: Codable, Sendable, Hashable {
     ) async throws -> (audit: BenchmarkAudit, tasks: [AgentTask]) {
         let questions = try benchmark.questions(in: folder)
         let url = folder.appendingPathComponent(benchmark.file)
-        let hash = String(StableHash.of(try Data(contentsOf: url)), radix: 16)
+        let hash = try ContentHash.sha256([url])
         let tasks = questions.tasks
         var audit = BenchmarkAudit(
             benchmark: benchmark.name, file: url.path, n: tasks.count,

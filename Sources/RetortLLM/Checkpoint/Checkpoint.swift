@@ -53,16 +53,17 @@ public struct Checkpoint {
     public func checkWeights() throws { _ = try CheckpointWeights(folders.base, dtype: .float32, device: .cpu) }
 
     /// Writes a complete folder: configuration, weights, and what `source`, a folder or a GGUF file, has for the tokenizer.
+    /// - Parameter positions: tokens of the longest text that it was trained on, where that is known.
     public static func write(
         _ network: DecoderNetwork, dtype: DType, tokenizerFrom source: URL, metadata: [String: String] = [:],
-        to folder: URL
+        positions: Int = 0, to folder: URL
     ) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         for companion in try CheckpointSource(source).companions() {
             try write(companion.data, as: companion.name, to: folder)
         }
         try AtomicFile.write(
-            network.configuration.configJSON(dtype: dtype.configurationName),
+            network.configuration.reading(positions).configJSON(dtype: dtype.configurationName),
             to: folder.appendingPathComponent("config.json"))
         try writeWeights(network.parameters, dtype: dtype, metadata: metadata, to: folder)
     }

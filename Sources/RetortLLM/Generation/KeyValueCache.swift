@@ -38,7 +38,9 @@ final class KeyValueCache {
                     [newRows, newCapacity, heads, dimension], dtype: dtype, device: device)
                 let old = grown ? keys : values
                 if rows > 0 {
-                    try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(old[layer])
+                    // A growth that found no memory may have left this layer larger than the others.
+                    let held = try old[layer].narrowed(0, 0..<rows).narrowed(1, 0..<capacity)
+                    try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(held)
                 }
                 if grown {
                     if layer < keys.count { keys[layer] = larger } else { keys.append(larger) }

@@ -193,6 +193,16 @@ public struct DecoderConfiguration: Sendable, Hashable {
     /// The class that the checkpoint names, such as `Qwen2ForCausalLM`, or its `model_type`.
     public var architecture: String { ConfigurationFields.architecture(of: fields) }
 
+    /// The same decoder after a training on texts of so many tokens: what was learned there can be read. Stretched angles
+    /// are made for their own length, and stay at it.
+    public func reading(_ positions: Int) -> DecoderConfiguration {
+        guard positions > maximumPositions, case .none = rotary.scaling else { return self }
+        var longer = self
+        longer.maximumPositions = positions
+        longer.fields["max_position_embeddings"] = .integer(positions)
+        return longer
+    }
+
     /// The `config.json` that transformers reads.
     public func configJSON(dtype: String) throws -> Data {
         var fields = fields

@@ -18,12 +18,21 @@ public struct PythonModule: Sendable, Hashable {
         self.functions = functions
     }
 
+    /// A file, or the folder of a package, that a module imports.
+    package struct Companion: Sendable, Hashable {
+        package let file: URL
+        /// Where a copy must lie to be imported, from the folder that holds the module.
+        package let place: String
+    }
+
     /// What was found in a module.
     public struct Description: Sendable, Hashable {
         /// Its tools.
         public let tools: [ToolSpecification]
         /// Which of `setup`, `state` and `grade` it defines.
         public let hooks: Set<String>
+        /// Other files of the user's that it imports; told of modules on the host only.
+        package let companions: [Companion]
 
         /// Reads what `functions.py` tells of a module.
         /// - Throws: `PythonError.badModule` with every fault.
@@ -43,6 +52,11 @@ public struct PythonModule: Sendable, Hashable {
             guard faults.isEmpty else { throw PythonError.badModule(file: file, faults: faults) }
             tools = (reply["tools"]?.array ?? []).map(ToolSpecification.init(described:))
             hooks = Set((reply["hooks"]?.array ?? []).compactMap(\.string))
+            companions = (reply["companions"]?.array ?? []).compactMap { pair in
+                guard let parts = pair.array, parts.count == 2, let file = parts[0].string, let place = parts[1].string
+                else { return nil }
+                return Companion(file: URL(fileURLWithPath: file), place: place)
+            }
         }
     }
 

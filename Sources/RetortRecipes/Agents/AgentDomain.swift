@@ -112,8 +112,11 @@ extension DomainChoice {
     /// - Parameters:
     ///   - plan: the agent's; one that answers in one go needs no more than the documents that it reads.
     ///   - index: of its documents, where it has some.
-    func packed(for plan: AgentPlan, index: URL) throws -> (domain: AgentDomain, files: [PackedFile]) {
-        var (domain, files) = try packed(index: index)
+    ///   - domain: as it was opened; it knows what its modules import.
+    func packed(
+        for plan: AgentPlan, index: URL, of domain: any Domain
+    ) throws -> (domain: AgentDomain, files: [PackedFile]) {
+        var (domain, files) = try packed(index: index, domain as? FolderDomain)
         guard case .reasoning(_, let retrieves) = plan.view else { return (domain, files) }
         (domain.python, domain.servers, domain.apis) = ([], [], nil)
         if !retrieves { domain.documents = nil }
@@ -121,7 +124,9 @@ extension DomainChoice {
         return (domain, files)
     }
 
-    private func packed(index: URL) throws -> (domain: AgentDomain, files: [PackedFile]) {
+    private func packed(
+        index: URL, _ opened: FolderDomain?
+    ) throws -> (domain: AgentDomain, files: [PackedFile]) {
         let name = "\(AgentDomain.folder)/documents.sqlite"
         let indexFile = PackedFile(source: index, path: name, isOurs: true)
         switch self {
@@ -137,7 +142,7 @@ extension DomainChoice {
         case .folder(let plan):
             var (tools, files): ([DomainPlan.PythonTools], [PackedFile]) = ([], [])
             for (number, tool) in plan.python.enumerated() {
-                let (packed, own) = try plan.packed(tool, number)
+                let (packed, own) = try plan.packed(tool, number, opened?.companions(of: tool.file) ?? [])
                 tools.append(packed)
                 files += own
             }
@@ -153,8 +158,11 @@ extension DomainChoice {
 }
 
 extension DomainPlan {
-    /// A file of tools with what it may read. Its folder keeps its shape, since the file finds the others beside itself.
-    fileprivate func packed(_ tool: PythonTools, _ number: Int) throws -> (PythonTools, [PackedFile]) {
+    /// A file of tools with what it may read and imports. Its folder keeps its shape, since the file finds the others
+    /// beside itself.
+    fileprivate func packed(
+        _ tool: PythonTools, _ number: Int, _ companions: [PythonModule.Companion]
+    ) throws -> (PythonTools, [PackedFile]) {
         let file = url(tool.file)
         let root = URL(fileURLWithPath: folder).standardizedFileURL.path + "/"
         let beside = file.deletingLastPathComponent()
@@ -175,6 +183,11 @@ extension DomainPlan {
             let inside = String(place.path.dropFirst(beside.path.count + 1))
             packed.files.append("\(home)/\(inside)")
             files += try PackedFile.all(of: place, as: "\(home)/\(inside)")
+        }
+        for companion in companions {
+            let path = "\(home)/\(companion.place)"
+            if !packed.files.contains(path) { packed.files.append(path) }
+            files += try PackedFile.all(of: companion.file, as: path)
         }
         return (packed, files)
     }

@@ -37,7 +37,8 @@ struct AgentStage: Stage {
 
     func run() async throws -> StageOutcome {
         let index = context.folder.url.appendingPathComponent("passages.sqlite").resolvingSymlinksInPath()
-        let (domain, tools) = try context.recipe.domain.packed(for: plan, index: index)
+        let (domain, tools) = try context.recipe.domain.packed(
+            for: plan, index: index, of: context.source.domain)
         var packed = tools
         var named: [String: AgentFile.Player] = [:]
         let base = URL(fileURLWithPath: student.base)

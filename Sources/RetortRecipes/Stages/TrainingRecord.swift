@@ -23,6 +23,9 @@ public struct TrainingRecord: Codable, Sendable {
     public var planned, updates: Int?
     /// The update whose weights were kept.
     public var kept: Int?
+    /// The samples that were too long, and what was too long; nil where none was.
+    public var dropped: DroppedSamples?
+    public var maximumTokens: Int?
     /// The samples that were held out, and of how many tasks; nil without validation.
     public var heldOutSamples, heldOutTasks: Int?
     /// Their losses.
@@ -81,15 +84,18 @@ extension TrainingRecord {
             let method = if case .lora(let lora) = plan.method { "rank \(lora.rank)" } else { "all weights" }
             return [
                 String(stage.dropFirst("train/".count)), method, "\(plan.learningRate)", "\(plan.epochs)",
-                "\(record.samples)", record.heldOutTasks.map { "\($0)" } ?? "–", ending,
+                record.dropped.map { "\(record.samples) of \($0.all)" } ?? "\(record.samples)",
+                record.heldOutTasks.map { "\($0)" } ?? "–", ending,
             ]
         }
         return ReportTable(
             "How the students were trained",
             columns: ["Training", "Trained", "Rate", "Epochs", "Samples", "Tasks held out", "How it ended"], rows: rows,
             note: records.compactMap { stage, record in
-                let words = [record.choice, record.rangeTest].compactMap { $0 }
-                return words.isEmpty ? nil : "\(stage.dropFirst("train/".count)): \(words.joined(separator: "; "))."
+                let warning = record.maximumTokens.flatMap { record.dropped?.warning(limit: $0) }
+                let words = [record.choice, record.rangeTest].compactMap { $0 }.joined(separator: "; ")
+                let told = [words.isEmpty ? nil : words + ".", warning].compactMap { $0 }.joined(separator: " ")
+                return told.isEmpty ? nil : "\(stage.dropFirst("train/".count)): \(told)"
             }.joined(separator: " "))
     }
 }

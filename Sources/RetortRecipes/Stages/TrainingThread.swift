@@ -31,6 +31,7 @@ actor TrainingThread {
         progress.note(
             "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
                 + Preflight.display(first, tokenizer: checkpoint.tokenizer))
+        let longest = set.examples.map(\.tokens.count).max() ?? 0
         if job.keepsSamples { try write(set, to: job.files.samples) }
         let settled = job.plan.settled(
             job.key, width: checkpoint.configuration.hiddenSize, samples: set.examples.count)
@@ -44,6 +45,7 @@ actor TrainingThread {
             let updates = ((rows.rowCount ?? 0) + configuration.accumulation - 1) / configuration.accumulation
             configuration.validation = job.plan.validation?.plan(updates: updates)
         }
+        if let note = Self.lengths(longest, checkpoint.configuration, configuration.method) { progress.note(note) }
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         if case .lora(let lora) = configuration.method {
             let strange = LoRATargets.unknown(lora.targets ?? [], among: network.projections.map(\.name))
@@ -60,10 +62,12 @@ actor TrainingThread {
         } looked: { curve in
             progress.note(Self.words(curve))
         }
-        try write(network, checkpoint, job, configuration.method)
+        try write(network, checkpoint, job, configuration.method, longest: longest)
         try AtomicFile.write(JSONCoding.encoder.encode(outcome.losses), to: job.files.loss)
         var record = TrainingRecord(last, samples: set.examples.count)
         (record.plan, record.choice, record.rangeTest) = (trainer.configuration, settled.choice, found)
+        record.dropped = DroppedSamples(set)
+        record.maximumTokens = job.plan.maximumTokens
         (record.planned, record.updates, record.kept) = (outcome.planned, outcome.losses.count, outcome.kept)
         if let heldOut {
             (record.heldOutSamples, record.heldOutTasks) = (heldOut.count, job.divided.tasks)
@@ -90,8 +94,27 @@ actor TrainingThread {
                 "\(set.overlong) of \(set.examples.count + set.dropped) samples are longer than \(job.plan.maximumTokens) tokens: "
                     + "\(set.dropped) dropped, \(set.shortened) with shorter observations, \(set.split) ended at a turn"
             )
+            if let warning = DroppedSamples(set)?.warning(
+                limit: job.plan.maximumTokens, positions: checkpoint.configuration.maximumPositions)
+            {
+                progress.note(warning)
+            }
         }
         return set
+    }
+
+    /// What becomes of samples that are longer than the texts that the base reads; nil where none is.
+    private static func lengths(
+        _ longest: Int, _ base: DecoderConfiguration, _ method: TrainingConfiguration.Method
+    ) -> String? {
+        guard longest > base.maximumPositions else { return nil }
+        let samples = "the longest sample has \(longest) tokens, and the base reads \(base.maximumPositions)"
+        if case .full = method, base.reading(longest).maximumPositions == longest {
+            return "\(samples); the student will read \(longest)"
+        }
+        return
+            "WARNING: \(samples): a prompt as long as that cannot be put to the student. Train all its weights, take a base "
+            + "with a longer context, or lower maxTokens."
     }
 
     private func write(_ set: TrainingSet, to file: URL) throws {
@@ -159,11 +182,12 @@ actor TrainingThread {
 
     private func write(
         _ network: DecoderNetwork, _ checkpoint: Checkpoint, _ job: TrainingJob,
-        _ method: TrainingConfiguration.Method
+        _ method: TrainingConfiguration.Method, longest: Int
     ) throws {
         switch method {
         case .full:
-            try Checkpoint.write(network, dtype: .float32, tokenizerFrom: checkpoint.folder, to: job.target)
+            try Checkpoint.write(
+                network, dtype: .float32, tokenizerFrom: checkpoint.folder, positions: longest, to: job.target)
         case .lora(let lora):
             let adapter = AdapterConfiguration(
                 baseModel: checkpoint.folder.standardizedFileURL.path, rank: lora.rank, alpha: lora.alpha,

@@ -37,7 +37,12 @@ struct RecordFile {
                 if line.contains(where: { !" \t\r".utf8.contains($0) }) { lines.append(line) }
                 if lines.count == 2 { throw Enough() }
             }
-        } catch is Enough {}
+        } catch is Enough {
+        } catch let error as JSONLinesError {
+            // A long line is a list's, or the one value of a file that is named so.
+            guard lines.isEmpty, try url.pathExtension.lowercased() == "json" || beginsList(url) else { throw error }
+            return .whole
+        }
         guard let first = lines.first else { return .lines }
         guard let value = try? ExactJSON.value(of: first) else {
             // A list that goes on, a spoilt first line of a file of lines, or a value that goes on.
@@ -46,6 +51,13 @@ struct RecordFile {
             return second?.object == nil ? .whole : .lines
         }
         return value.array != nil && lines.count == 1 ? .whole : .lines
+    }
+
+    private static func beginsList(_ url: URL) throws -> Bool {
+        let handle = try FileHandle(forReadingFrom: url)
+        defer { try? handle.close() }
+        let text = String(decoding: try handle.read(upToCount: 64) ?? Data(), as: UTF8.self)
+        return text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }.first == "["
     }
 
     /// Calls `body` with each record, or why it is none, and its number: the line's, or the element's in a list.

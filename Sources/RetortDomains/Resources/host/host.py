@@ -5,7 +5,8 @@
 Speaks the Model Context Protocol over standard input and output, so far as Retort's client needs it. What a module
 prints goes to standard error. Arguments and results are texts of JSON in which every value keeps its type (`values.py` in
 SCRIPTS). Calls come one after the other. Beside the module's functions there are two names that no function can have:
-`$describe` tells what the module holds, as `functions.py` does in the sandbox, and `$setup` makes a task's state.
+`$describe` tells what the module holds, as `functions.py` does in the sandbox, and which files it is made of;
+`$setup` makes a task's state.
 """
 import json
 import os
@@ -49,7 +50,7 @@ class Host:
 
     def perform(self, name, arguments):
         if name == "$describe":
-            return {"error": self.error} if self.error else self.found
+            return {"error": self.error} if self.error else {**self.found, "companions": companions.found(self.path)}
         if self.error:
             raise RuntimeError(f"the module cannot be imported: {self.error['type']}: {self.error['message']}")
         if name == "$setup":
@@ -92,14 +93,16 @@ def main():
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    sys.path.insert(0, sys.argv[1])
-    global functions, values
+    own = [sys.argv[1], os.path.dirname(os.path.abspath(__file__))]
+    sys.path[:0] = own
+    global companions, functions, values
+    import companions
     import functions
     import values
 
-    sys.path.pop(0)
+    sys.path[:] = [folder for folder in sys.path if folder not in own]
     # The module may have modules of these names beside it.
-    for own in ("functions", "values"):
+    for own in ("functions", "values", "companions"):
         del sys.modules[own]
     host = Host(os.path.abspath(sys.argv[2]))
     for line in lines:

@@ -3,10 +3,18 @@ import dataclasses
 import enum
 import json
 import math
+import re
 import traceback
 
 DEPTH = 64
 DIGITS = 100_000
+# What Python's own descriptions of objects say that is another thing in every process, or on every machine.
+VARYING = re.compile(
+    r""" at 0x[0-9A-Fa-f]{6,16}(?=>| \(\w+\)>|; to '|; dead>|, file ["'])|(?<=\(PCG64\)) at 0x[0-9A-Fa-f]{6,16}| id='\d{9,}'(?=>)"""
+)
+MODULE = re.compile(r"""<module '([^'\n]+)' (?:from (?:'[^'\n]*'|"[^"\n]*")|\([^\n]*?\))>""")
+# Where an import error says that a module lies.
+PLACE = re.compile(r""" \((?:/[^()\n]*|consider renaming '[^'\n]*'[^()\n]*)\)""")
 
 
 def text_of(message):
@@ -16,10 +24,11 @@ def text_of(message):
 def to_json(value, depth=0):
     """A value as JSON without loss of kind; what JSON has no form for becomes its text.
 
-    Raises what the value's own methods raise. Those of subclasses of Python's own types are not asked.
+    Raises ValueError for what JSON could only hold in part, and what the value's own methods raise. Those of subclasses
+    of Python's own types are not asked.
     """
     if depth > DEPTH:
-        return "…"
+        raise ValueError(f"it is nested more than {DEPTH} deep, or holds itself")
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
@@ -34,7 +43,12 @@ def to_json(value, depth=0):
             return value
         return {"$float": "nan" if value != value else "inf" if value > 0 else "-inf"}
     if isinstance(value, dict):
-        members = {key_of(k, depth): to_json(v, depth + 1) for k, v in dict.items(value)}
+        members = {}
+        for k, v in dict.items(value):
+            name = key_of(k, depth)
+            if name in members:
+                raise ValueError(f"more than one of its keys is '{name[:100]}' in JSON, whose keys are texts")
+            members[name] = to_json(v, depth + 1)
         # A dictionary of the program's own is not taken for a number.
         return {"$float": [members["$float"]]} if len(members) == 1 and "$float" in members else members
     for kind in (list, tuple):
@@ -42,7 +56,7 @@ def to_json(value, depth=0):
             return [to_json(v, depth + 1) for v in kind.__iter__(value)]
     for kind in (set, frozenset):
         if isinstance(value, kind):
-            return [to_json(v, depth + 1) for v in sorted(kind.__iter__(value), key=repr)]
+            return sorted([to_json(v, depth + 1) for v in kind.__iter__(value)], key=text_of)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
@@ -52,15 +66,46 @@ def to_json(value, depth=0):
     if module.startswith("pandas") and name in ("NAType", "NaTType"):
         return None
     if (module.startswith("numpy") or name in ("Series", "Index") and module.startswith("pandas")) and hasattr(value, "tolist"):
-        return to_json(value.tolist(), depth + 1)
+        return to_json(numbers_of(value), depth + 1)
     if module.startswith("sympy") and getattr(value, "is_Integer", False):
         return to_json(int(value), depth + 1)
-    return plain(str(value))
+    return plain(steady(str(value.tobytes() if isinstance(value, memoryview) else value)))
 
 
 def key_of(key, depth):
-    key = to_json(key, depth + 1)
+    key = from_json(to_json(key, depth + 1))
     return key if isinstance(key, str) else str(key)
+
+
+def numbers_of(value):
+    """What an array of numpy's, or one of its numbers, holds in Python's own types."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    result = value.tolist()
+    if type(result) is type(value):
+        # Python has no type of that precision.
+        return float(value) if kind == "f" else str(value)
+    if kind in ("m", "M") and type(value).__module__.startswith("numpy"):
+        # A date of nanoseconds would become a bare number.
+        if isinstance(result, list):
+            return [numbers_of(one) for one in value]
+        return str(value) if type(result) is int else result
+    return result
+
+
+def steady(text):
+    """A description without addresses and places of this machine: equal programs are to tell equal things."""
+    if " at 0x" in text or " id='" in text:
+        text = VARYING.sub("", text)
+    return MODULE.sub(r"<module '\1'>", text) if "<module '" in text else text
+
+
+def settled(value):
+    """JSON whose texts are steady."""
+    if isinstance(value, str):
+        return steady(value)
+    if isinstance(value, dict):
+        return {name: settled(one) for name, one in value.items()}
+    return [settled(one) for one in value] if isinstance(value, list) else value
 
 
 def plain(text):
@@ -98,7 +143,9 @@ def describe(error, file="<program>"):
             line = error.lineno
             message = plain(str(error.msg))
         else:
-            message = plain(str(error))
+            message = steady(plain(str(error)))
+            if file == "<program>" and isinstance(error, (ImportError, AttributeError)):
+                message = PLACE.sub("", message)
     except BaseException:
         pass
     return {"type": name_of(error), "message": message[:1000], "line": line if type(line) is int else None}

@@ -25,7 +25,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import confinement  # noqa: E402
 import functions  # noqa: E402
-from values import DIGITS, describe, from_json, name_of, plain, text_of, to_json  # noqa: E402
+from values import DIGITS, describe, from_json, name_of, plain, settled, steady, text_of, to_json  # noqa: E402
 
 sys.path.pop(0)
 # A user's module may be called the same.
@@ -96,7 +96,7 @@ class Output(io.TextIOBase):
         return True
 
     def write(self, text):
-        text = str.__str__(text)
+        text = steady(str.__str__(text))
         kept = text[: self.left]
         self.left -= len(kept)
         self.cut += len(text) - len(kept)
@@ -310,7 +310,7 @@ class Session:
     def conclude(self, answer, done):
         """Puts an answer into the last frame. One that cannot be read is an error of the program's, who may mend it."""
         try:
-            value = to_json(answer)
+            value = settled(to_json(answer))
             size = len(text_of(value))
             if size > ANSWER_LIMIT:
                 raise ValueError(f"it has {size:,} bytes as JSON; {ANSWER_LIMIT:,} are allowed")
@@ -397,7 +397,7 @@ def execute(code, names):
 
 def short_repr(value, limit):
     try:
-        text = plain(value if isinstance(value, str) else repr(value))
+        text = plain(steady(value if isinstance(value, str) else repr(value)))
     except BaseException as error:
         text = f"<{name_of(value)} without a repr: {name_of(error)}>"
     return shortened(text, limit)

@@ -1,10 +1,10 @@
 import Foundation
-import RetortCore
 
-/// A JSON Lines file of someone else's: read a line at a time, with an account of what was read.
+/// A JSON Lines file, read a line at a time, with an account of what was read: the one reader of such files.
 ///
-/// Memory is bounded by the longest line, whatever the file's size. A byte-order mark, `\r\n` line ends and empty lines
-/// are accepted. Files of Retort's own are written with `JSONLines.write`, whole or not at all, and are never torn.
+/// A line has at most `longestLine` bytes, which bounds the memory whatever the file's size. A byte-order mark, `\r\n`
+/// line ends and empty lines are accepted. Files of Retort's own are written with `JSONLines.write`, whole or not at all,
+/// and are never torn.
 public struct JSONLinesFile: Sendable {
     /// What a last line means that neither ends in a line break nor is valid JSON: a download or a copy that was cut.
     public enum TornEnd: Sendable {
@@ -24,15 +24,20 @@ public struct JSONLinesFile: Sendable {
         public var tornLine: Int?
     }
 
-    /// Longer lines are refused, in bytes: a file without line breaks must not fill the memory.
-    static let longestLine = 1 << 28
+    /// The longest line that is read, in bytes. A value takes many times the room of its text, and a file without line
+    /// breaks must not fill the memory.
+    public static let longestLine = 32 << 20
 
     private let file: URL
     private let tornEnd: TornEnd
+    private let longestLine: Int
 
     public init(_ file: URL, tornEnd: TornEnd = .refuse) {
-        self.file = file
-        self.tornEnd = tornEnd
+        self.init(file, tornEnd: tornEnd, longestLine: Self.longestLine)
+    }
+
+    init(_ file: URL, tornEnd: TornEnd = .refuse, longestLine: Int) {
+        (self.file, self.tornEnd, self.longestLine) = (file, tornEnd, longestLine)
     }
 
     /// Calls `body` with each record and its line number, from 1.
@@ -72,7 +77,7 @@ public struct JSONLinesFile: Sendable {
     /// Calls `body` with each line's value, or with why it has none, and the line's number: for files of which a spoilt
     /// line is left out and named.
     /// - Throws: `JSONLinesError` for a file that is missing or is one JSON list, and what `body` throws.
-    func forEachValue(_ body: (Result<JSONValue, JSONLinesError>, Int) throws -> Void) throws {
+    package func forEachValue(_ body: (Result<JSONValue, JSONLinesError>, Int) throws -> Void) throws {
         try forEachLine { line, number, isEnded in
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
             let value: Result<JSONValue, JSONLinesError>
@@ -98,29 +103,32 @@ public struct JSONLinesFile: Sendable {
     }
 
     /// Calls `body` with each line's bytes, its number, and whether a line break ended it.
-    func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
+    /// - Throws: `JSONLinesError.missing`, `JSONLinesError.tooLong`, and what `body` throws.
+    package func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
         guard let handle = FileHandle(forReadingAtPath: file.path) else {
             throw JSONLinesError.missing(file: file.path)
         }
         defer { try? handle.close() }
-        var number = 0
-        var rest = Data()
-        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty {
-            var pieces = chunk.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)[...]
-            // The last piece's line goes on in the next chunk.
-            let last = pieces.popLast() ?? Data()
-            for piece in pieces {
-                number += 1
-                try body((rest + piece).withoutMark(number), number, true)
-                rest = Data()
+        var number = 1
+        var line = Data()
+        func append(_ piece: Data) throws {
+            guard line.count + piece.count <= longestLine else {
+                let size = (try? handle.seekToEnd()).map(Int.init) ?? 0
+                throw JSONLinesError.tooLong(file: file.path, line: number, limit: longestLine, fileSize: size)
             }
-            rest += last
-            guard rest.count <= Self.longestLine else {
-                throw JSONLinesError.malformed(
-                    file: file.path, line: number + 1, reason: "it is longer than \(Self.longestLine) bytes")
-            }
+            line += piece
         }
-        if !rest.isEmpty { try body(rest.withoutMark(number + 1), number + 1, false) }
+        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty {
+            var rest = chunk
+            while let length = rest.withUnsafeBytes({ $0.firstIndex(of: UInt8(ascii: "\n")) }) {
+                try append(rest.prefix(length))
+                try body(line.withoutMark(number), number, true)
+                (line, rest) = (Data(), rest.dropFirst(length + 1))
+                number += 1
+            }
+            try append(rest)
+        }
+        if !line.isEmpty { try body(line.withoutMark(number), number, false) }
     }
 
     private static func beginsList(_ line: Data) -> Bool {
@@ -131,7 +139,7 @@ public struct JSONLinesFile: Sendable {
         (try? ExactJSON.value(of: line)) != nil
     }
 
-    static func reason(_ error: any Error) -> String {
+    package static func reason(_ error: any Error) -> String {
         func place(_ context: DecodingError.Context) -> String {
             let path = context.codingPath.map(\.stringValue).joined(separator: ".")
             return path.isEmpty ? "the record" : "'\(path)'"
