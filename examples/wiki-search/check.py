@@ -26,7 +26,7 @@ def main():
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     documents = harness.read(folder / "documents.jsonl")
     search = passages.Passages(documents).tool(limit=results(folder))
-    tasks = {split: harness.read(folder / f"tasks/{split}.jsonl") for split in ("train", "test", "other")}
+    tasks = {file.stem: harness.read(file) for file in sorted((folder / "tasks").glob("*.jsonl"))}
     by_id = {task["id"]: task for task in tasks["train"]}
     faults, counts = [], collections.Counter(passages=len(documents))
     if len({one["id"] for one in documents}) != len(documents):

@@ -47,7 +47,8 @@ def main():
 
 def full(data, out):
     out.mkdir(parents=True, exist_ok=True)
-    (out / "domain.yaml").write_text((HERE / "domain.yaml").read_text().replace("results: 1", "results: 3"))
+    text = (HERE / "domain.yaml").read_text().replace("results: 1", "results: 3")
+    (out / "domain.yaml").write_text(text.replace("{in: tasks/test.jsonl}", "{in: tasks/test.jsonl, out: tasks/other.jsonl}"))
     wiki, hotpot = data / "2wiki", data / "hotpotqa"
     train, test, other = harness.read(wiki / "train.jsonl"), harness.read(wiki / "test.jsonl"), harness.read(hotpot / "test.jsonl")
     test = [one for one in test if not one.get("shares_gold_passage_with_train")]
@@ -55,25 +56,22 @@ def full(data, out):
     documents += contents(wiki / "extra_distractor_passages_hipporag.jsonl", "x")
     search = passages.Passages(documents).tool()
     taught, left_out = teach_all(train, search)
-    write(out, documents, taught, test, other, left_out)
+    write(out, documents, taught, {"test": test, "other": other}, left_out)
 
 
 def small(data, out):
     """Names and dates only, for yes and no are guessed right half of the time; no subject of a training question in a test question."""
-    wiki, hotpot = data / "2wiki", data / "hotpotqa"
+    wiki = data / "2wiki"
     pool = harness.read(wiki / "train.jsonl") + harness.read(wiki / "test.jsonl")
     pool = [one for one in pool if len(one["evidences"]) <= FACTS and one["answer"].lower() not in ("yes", "no")]
-    other = [one for one in harness.read(hotpot / "test.jsonl") if one["level"] == "easy"][:30]
     documents = shortened(contents(wiki / "passages.jsonl", "w"))
     fit = {record["id"] for record, *_ in teach_all(pool, passages.Passages(documents).tool(limit=1))[0]}
     pool = [one for one in pool if one["id"] in fit]
     needed = {f"w-{one}" for record in pool for one in record["supporting"] + record["passages"][:2]}
     documents = [one for one in documents if one["id"] in needed]
-    asked = {f"h-{one}" for record in other for one in record["supporting"]}
-    documents += [one for one in shortened(contents(hotpot / "passages.jsonl", "h")) if one["id"] in asked]
     train, test = split(pool)
     taught, left_out = teach_all(train, passages.Passages(documents).tool(limit=1))
-    write(out, documents, taught, test, other, left_out)
+    write(out, documents, taught, {"test": test}, left_out)
 
 
 def teach_all(records, search):
@@ -87,14 +85,15 @@ def teach_all(records, search):
     return taught, left_out
 
 
-def write(out, documents, taught, test, other, left_out):
+def write(out, documents, taught, tested, left_out):
     harness.write(out / "documents.jsonl", documents)
     harness.write(out / "tasks/train.jsonl", [task_of(record) for record, _ in taught])
-    harness.write(out / "tasks/test.jsonl", map(task_of, test))
-    harness.write(out / "tasks/other.jsonl", map(task_of, other))
+    for split, records in tested.items():
+        harness.write(out / f"tasks/{split}.jsonl", map(task_of, records))
     harness.write(out / "trajectories.jsonl", [trajectory for _, trajectory in taught])
     harness.write(out / "trajectories-cot.jsonl", [reason(record, task_of(record)) for record, _ in taught])
-    print(f"{len(taught)} tasks to train, {len(test)} and {len(other)} to test, {len(documents)} passages; left out: {dict(left_out)}")
+    counts = " and ".join(str(len(records)) for records in tested.values())
+    print(f"{len(taught)} tasks to train, {counts} to test, {len(documents)} passages; left out: {dict(left_out)}")
 
 
 def split(records):
