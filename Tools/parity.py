@@ -13,6 +13,7 @@ what llama.cpp makes of exported files. Ends with code 1 when anything differs.
 """
 import importlib
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -86,6 +87,9 @@ GRANITE4 = dict(
     position_embedding_type="rope", embedding_multiplier=12.0, logits_scaling=3.0, residual_multiplier=0.22,
     attention_multiplier=0.1, attention_bias=True,
 )
+QWEN35 = dict(
+    head_dim=32, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=24,
+)
 FAMILIES = {
     "Qwen2 with windows": ("qwen2", dict(
         use_sliding_window=True, sliding_window=16, max_window_layers=2, tie_word_embeddings=True,
@@ -137,14 +141,26 @@ FAMILIES = {
     )),
     "Granite 3 with biases": ("granite", dict(attention_bias=True, mlp_bias=True, attention_multiplier=0.25)),
     "Granite 4, dense": ("granitemoehybrid", GRANITE4),
+    "LFM2": ("lfm2", dict(layer_types=["conv", "full_attention", "conv", "full_attention"], block_multiple_of=16)),
+    "LFM2 with biases": ("lfm2", dict(
+        full_attn_idxs=[2], conv_bias=True, conv_L_cache=4, block_auto_adjust_ff_dim=False, tie_word_embeddings=False)),
+    "Qwen3.5": ("qwen3_5_text", QWEN35),
+    "Qwen3.5 with biases": ("qwen3_5_text", {
+        **QWEN35, "attention_bias": True, "linear_num_value_heads": 2, "tie_word_embeddings": True,
+        "layer_types": ["full_attention", "linear_attention", "linear_attention", "full_attention"]}),
     "Granite 4, dense and without positions": ("granitemoehybrid", {**GRANITE4, "position_embedding_type": None}),
 }
+
+
+def chosen_families():
+    """Those whose names hold the text in PARITY_FAMILIES; all without it."""
+    return [(name, own) for name, own in FAMILIES.items() if os.environ.get("PARITY_FAMILIES", "") in name]
 
 
 def compare_families(folder):
     ids = parity_checks.random_ids(40)
     text = ",".join(map(str, ids[0].tolist()))
-    for name, (kind, own) in FAMILIES.items():
+    for name, (kind, own) in chosen_families():
         target = folder / name.replace(" ", "-")
         model = parity_checks.random_checkpoint(target, kind, own)
         with torch.no_grad():
@@ -191,7 +207,7 @@ def compare_gradients(name, model, base, target, check):
 def compare_lora(folder):
     base = folder / "lora-base"
     compare_gradients("Qwen2", checkpoint(base, 11, True, 4, 2, torch.float32), base, folder / "lora", check)
-    for name, (kind, own) in FAMILIES.items():
+    for name, (kind, own) in chosen_families():
         base = folder / ("lora " + name).replace(" ", "-")
         compare_gradients(name, parity_checks.random_checkpoint(base, kind, own), base, base / "adapter", check)
 

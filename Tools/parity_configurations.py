@@ -24,6 +24,10 @@ FAMILIES = {
     "granitemoehybrid": dict(
         num_local_experts=0, layer_types=["full_attention"] * 4, shared_intermediate_size=80, mamba_n_heads=4,
         position_embedding_type="rope", residual_multiplier=0.22, attention_multiplier=0.1),
+    "lfm2": dict(layer_types=["conv", "full_attention", "conv", "full_attention"], block_multiple_of=16),
+    "qwen3_5_text": dict(
+        head_dim=16, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16,
+        linear_value_head_dim=24),
 }
 YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=64)
 LONG = dict(
@@ -45,6 +49,10 @@ VALUES = {
     "quantization_config": [{"quant_method": "gptq", "bits": 4}], "eos_token_id": [7, [7, 8]], "something_new": [1],
     "no_rope_layers": [[1, 0, 0, 1], [0, 0], "null"], "no_rope_layer_interval": [2, 3],
     "embedding_multiplier": [2.0], "logits_scaling": [2.0], "residual_multiplier": [2.0], "attention_multiplier": [0.2],
+    "conv_L_cache": [2], "conv_bias": [True], "full_attn_idxs": [[1]], "block_ff_dim": [48], "norm_eps": [0.1],
+    "block_multiple_of": [8, 32], "block_ffn_dim_multiplier": [1.5, "null"], "block_auto_adjust_ff_dim": [False],
+    "tie_embedding": [False], "linear_num_value_heads": [2], "linear_conv_kernel_dim": [3], "full_attention_interval": [2],
+    "attn_output_gate": [True, False],
     "num_local_experts": [0, 2], "shared_intermediate_size": [48], "position_embedding_type": ["rope", "null"],
     "rope_scaling": [
         {"type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0}, YARN, LONG, {"rope_type": "default"},

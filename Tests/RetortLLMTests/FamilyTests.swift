@@ -85,6 +85,18 @@ struct Family: Sendable, CustomTestStringConvertible {
                 "layer_types": ["attention", "attention", "attention", "attention"], "residual_multiplier": 0.4,
                 "attention_multiplier": 0.2,
             ]),
+        Family(
+            "LFM2",
+            [
+                "model_type": "lfm2", "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+                "block_multiple_of": 8,
+            ]),
+        Family(
+            "Qwen3.5",
+            [
+                "model_type": "qwen3_5_text", "head_dim": 16, "full_attention_interval": 2, "linear_num_key_heads": 2,
+                "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 12,
+            ]),
     ]
 
     /// Writes a checkpoint with random weights.
@@ -185,6 +197,17 @@ struct FamilyTests {
                     "layer_types": ["attention", "attention", "mamba", "attention"],
                 ], "a state-space layer"
             ),
+            (
+                [
+                    "architectures": ["Mistral3ForConditionalGeneration"], "model_type": "mistral3",
+                    "vision_config": ["hidden_size": 8], "text_config": ["model_type": "ministral3"],
+                ], "'Mistral3ForConditionalGeneration' with 'vision_config', 'text_config'"
+            ),
+            (["model_type": "qwen3_5_text", "linear_num_value_heads": 7], "heads of its linear attention"),
+            (["model_type": "qwen3_5_text", "attn_output_gate": false], "'attn_output_gate'"),
+            (["model_type": "qwen3_5_text", "num_experts": 8], "the setting 'num_experts'"),
+            (["model_type": "lfm2", "conv_L_cache": 0], "'conv_L_cache' is 0"),
+            (["model_type": "lfm2", "layer_types": ["conv", "conv", "conv", "mamba"]], "the layer type 'mamba'"),
             (["model_type": "granite", "logits_scaling": 0], "'logits_scaling' is 0"),
             (["model_type": "smollm3", "no_rope_layers": [1, 0]], "'no_rope_layers'"),
             (["model_type": "smollm3", "no_rope_layer_interval": 0], "'no_rope_layer_interval'"),

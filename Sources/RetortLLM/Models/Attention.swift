@@ -1,7 +1,7 @@
 import RetortTensor
 
 /// Grouped-query self-attention.
-final class Attention {
+final class Attention: Mixer {
     /// Query, key and value apart, or all in one.
     private let inputs: [(name: String, linear: Linear)]
     private let output: (name: String, linear: Linear)
@@ -15,6 +15,8 @@ final class Attention {
     /// What queries are multiplied by, so that the usual scaling of scores amounts to the family's own.
     let queryScale: Double
     let form: AttentionForm
+    /// Whether each head's query comes with a gate for what the head finds.
+    private let isGated: Bool
 
     init(_ configuration: DecoderConfiguration, layer: Int, _ name: String, _ weights: any WeightSource) throws {
         self.layer = layer
@@ -22,10 +24,11 @@ final class Attention {
         let hidden = configuration.hiddenSize
         let queries = configuration.headCount * dimension
         let keys = configuration.keyValueHeadCount * dimension
-        widths = [queries, keys, keys]
+        isGated = configuration.gatesAttention
+        widths = [isGated ? 2 * queries : queries, keys, keys]
         let names = configuration.names
         let bias: Bias = configuration.hasQueryKeyValueBias ? .present : .absent
-        let outputs = names.attention.count == 1 ? [queries + 2 * keys] : widths
+        let outputs = names.attention.count == 1 ? [widths.reduce(0, +)] : widths
         inputs = try zip(names.attention, outputs).map { part, width in
             ("\(name).\(part)", try weights.linear("\(name).\(part)", from: hidden, to: width, bias: bias))
         }
@@ -53,16 +56,29 @@ final class Attention {
         var projected =
             try inputs.count == 1
             ? inputs[0].linear(x).split(widths, axis: -1) : Linear.all(inputs.map(\.linear), of: x)
+        let gate = try isGated ? takeGate(&projected) : nil
         if let wholeNorms {
             projected[0] = try wholeNorms.query(projected[0])
             projected[1] = try wholeNorms.key(projected[1])
         }
         // Turning a query and multiplying it may change places; a norm of its heads must not come between.
         if let growth = angles.queryGrowth { projected[0] = try projected[0] * growth }
-        if let context = context as? any ProjectedAttention {
-            return try output.linear(context.attend(self, projected, angles))
-        }
-        return try output.linear(attend(projected, angles, context))
+        let attended =
+            if let context = context as? any ProjectedAttention {
+                try context.attend(self, projected, angles)
+            } else {
+                try attend(projected, angles, context)
+            }
+        return try output.linear(gate.map { try attended * $0.sigmoid() } ?? attended)
+    }
+
+    /// Splits each head's query from its gate; both are `[batch, length, heads · dim]`.
+    private func takeGate(_ projected: inout [Tensor]) throws -> Tensor {
+        let shape = projected[0].shape
+        let parts = try projected[0].reshaped([shape[0], shape[1], -1, 2 * dimension])
+            .split([dimension, dimension], axis: -1)
+        projected[0] = try parts[0].reshaped([shape[0], shape[1], -1])
+        return try parts[1].reshaped([shape[0], shape[1], -1])
     }
 
     /// A step after the other: norms of heads, angles, attention.
@@ -86,6 +102,8 @@ final class Attention {
     }
 
     var projections: [(name: String, linear: Linear)] { inputs + [output] }
+
+    var others: [(name: String, tensor: Tensor)] { [] }
 
     var norms: [Norm] { (headNorms ?? wholeNorms).map { [$0.query, $0.key] } ?? [] }
 }

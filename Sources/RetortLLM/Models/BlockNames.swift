@@ -43,12 +43,27 @@ public struct BlockNames: Sendable, Hashable {
 }
 
 extension DecoderConfiguration {
+    /// The module of attention, or of what stands in its place.
+    func mixerName(ofLayer index: Int) -> String {
+        switch carrying[index] {
+        case nil: "self_attn"
+        case .convolution: "conv"
+        case .delta: "linear_attn"
+        }
+    }
+
     /// The checkpoint names of all projections, without `.weight`.
     public var projectionNames: [String] {
-        let attention = (names.attention + [names.attentionOutput]).map { "self_attn.\($0)" }
         let feedForward = (names.gates + [names.down]).map { "\(names.feedForward).\($0)" }
         return (0..<layerCount).flatMap { layer in
-            (attention + feedForward).map { "model.layers.\(layer).\($0)" }
+            let parts =
+                switch carrying[layer] {
+                case nil: names.attention + [names.attentionOutput]
+                case .convolution: ["in_proj", "out_proj"]
+                case .delta: ["in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a", "out_proj"]
+                }
+            let mixer = parts.map { "\(mixerName(ofLayer: layer)).\($0)" }
+            return (mixer + feedForward).map { "model.layers.\(layer).\($0)" }
         }
     }
 }

@@ -48,6 +48,10 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public var headNorms = HeadNorms.none
     /// Layers in which positions turn nothing (SmolLM3).
     public var unrotated: Set<Int> = []
+    /// Layers that carry a state from token to token instead of attending, by their number.
+    public var carrying: [Int: CarryingLayer] = [:]
+    /// Whether queries come with gates for what their heads find (Qwen3.5).
+    public var gatesAttention = false
     /// What a layer consists of, by its checkpoints' names.
     public var names = BlockNames()
     public var activation = Tensor.Gate.silu
@@ -147,13 +151,14 @@ public struct DecoderConfiguration: Sendable, Hashable {
 
     private static let families: [any ModelFamily.Type] = [
         Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, MistralFamily.self, Gemma2Family.self, Gemma3Family.self,
-        Phi3Family.self, Ministral3Family.self, SmolLM3Family.self, Olmo2Family.self, Olmo3Family.self, GraniteFamily.self,
-        GraniteHybridFamily.self,
+        Phi3Family.self, Ministral3Family.self, SmolLM3Family.self, Olmo2Family.self, Olmo3Family.self,
+        GraniteFamily.self, GraniteHybridFamily.self, LFM2Family.self, Qwen35Family.self,
     ]
 
     /// The family that `architectures` names, or else `model_type`; both must name the same.
     private static func family(of fields: ConfigurationFields) throws -> any ModelFamily.Type {
         guard let family = family(fields.architecture) else {
+            try fields.refuseParts()
             throw CheckpointError.unknownArchitecture(file: fields.path, fields.architecture)
         }
         guard let named = fields["model_type"] else { return family }
@@ -179,6 +184,9 @@ public struct DecoderConfiguration: Sendable, Hashable {
 
     /// What the family is to llama.cpp; nil where GGUF files of it are neither read nor written.
     var gguf: GGUFArchitecture? { (Self.family(architecture) as? any GGUFFamily.Type)?.gguf }
+
+    /// See `ModelFamily.unusedTensors`.
+    var unusedTensors: [String] { Self.family(architecture)?.unusedTensors ?? [] }
 
     /// The classes that checkpoints may name, such as `Qwen2ForCausalLM`.
     public static var knownArchitectures: [String] {
@@ -236,6 +244,8 @@ protocol ModelFamily: Sendable {
     static var keys: Set<String> { get }
     /// Those that change nothing as long as they have one of these values.
     static var fixed: [String: [JSONValue]] { get }
+    /// How the names of tensors begin that belong to no part which computes scores, and need not be read.
+    static var unusedTensors: [String] { get }
     /// Puts the family's own settings into the common ones.
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws
 }
@@ -256,6 +266,7 @@ extension GGUFFamily {
 extension ModelFamily {
     static var keys: Set<String> { [] }
     static var fixed: [String: [JSONValue]] { [:] }
+    static var unusedTensors: [String] { [] }
 }
 
 /// What transformers takes where a family's `config.json` says nothing.

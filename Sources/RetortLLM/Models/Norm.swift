@@ -7,11 +7,15 @@ final class Norm {
     let epsilon: Double
     private let isFromOne: Bool
 
-    init(_ configuration: DecoderConfiguration, _ name: String, _ weights: any WeightSource, width: Int? = nil) throws {
+    /// - Parameter isFromOne: whether the scale is stored as its difference from one; nil where it is as in all of the network.
+    init(
+        _ configuration: DecoderConfiguration, _ name: String, _ weights: any WeightSource, width: Int? = nil,
+        isFromOne: Bool? = nil
+    ) throws {
         self.name = "\(name).weight"
         weight = try weights.tensor(self.name, [width ?? configuration.hiddenSize])
         epsilon = configuration.normEpsilon
-        isFromOne = configuration.normsFromOne
+        self.isFromOne = isFromOne ?? configuration.normsFromOne
     }
 
     /// What normalised elements are multiplied by.

@@ -5,6 +5,8 @@ import RetortCore
 struct RotaryHabits {
     /// The base, where the file has none.
     var theta = 10_000.0
+    /// The share of a head that is turned, in families that leave it to the file; nil where heads are turned whole.
+    var share: Double?
     /// Whether names and defaults are Phi-3's.
     var isPhi = false
     /// Members of a plan that are the family's own, and change nothing or are read by `queryGrowth`.
@@ -69,8 +71,10 @@ extension ConfigurationFields {
             throw unsupported("'\(stray)' of its rope scaling")
         }
         var result = RotaryPlan(theta: try plan.number("rope_theta") ?? theta)
-        result.share = try plan.number("partial_rotary_factor") ?? number("partial_rotary_factor", default: 1)
-        guard result.theta > 0, isPhi ? (0...1).contains(result.share) : result.share == 1 else {
+        result.share =
+            try plan.number("partial_rotary_factor") ?? number("partial_rotary_factor", default: habits.share ?? 1)
+        guard result.theta > 0, isPhi || habits.share != nil ? (0...1).contains(result.share) : result.share == 1
+        else {
             throw unsupported("'partial_rotary_factor' or 'rope_theta' of this value")
         }
         // transformers prefers the length that stands outside the plan; Phi-3 always has one.
