@@ -339,9 +339,9 @@ final class PagedBatch: SampleBatch {
             for sample in samples {
                 let isLast = sample.index == samples.count - 1
                 let sequence = isLast ? prompt.sequence : try prompt.sequence.forked(in: memory)
-                // Constrained samples are held to one token at a time; states do not go back behind a wrong draft.
-                let lookup =
-                    options.drafts && stateBytes == 0 && prompt.pending.constraint == nil ? PromptLookup(prompt.pending.prompt) : nil
+                // Constrained samples are held to one token at a time, and no state goes back behind a wrong draft.
+                let drafts = options.drafts && stateBytes == 0 && prompt.pending.constraint == nil
+                let lookup = drafts ? PromptLookup(prompt.pending.prompt) : nil
                 started.append(Writing(sample, sequence, most: most, lookup: lookup))
             }
         } catch {
