@@ -4,28 +4,25 @@
     make build
     python3 -m venv /tmp/parity
     /tmp/parity/bin/pip install torch==2.13.0 transformers peft tokenizers sentencepiece llama-cpp-python
-    /tmp/parity/bin/python Tools/parity.py
+    /tmp/parity/bin/python Tools/parity.py [PART ...]    # families, lora, configurations, … ; all without one
 
 Checks, each with its tolerance: logits and greedy continuations (tied and untied heads, grouped heads, float32 and
 bfloat16, every family), loss and gradients of one LoRA step, adapters of every kind that PEFT makes, configurations with each
 key changed, token ids of 10,000 lines of mixed text, chat templates, exported folders in the Auto classes of transformers, and
 what llama.cpp makes of exported files. Ends with code 1 when anything differs.
 """
+import importlib
 import json
+import os
 import pathlib
+import sys
 import tempfile
 
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-import parity_adapters
 import parity_checks
-import parity_configurations
-import parity_exports
-import parity_gguf
-import parity_templates
-import parity_tokenizers
 from parity_checks import retort
 
 check = parity_checks.Checks()
@@ -85,6 +82,14 @@ LONG = dict(
     long_factor=[4.0 + n for n in range(6)], original_max_position_embeddings=128, partial_rotary_factor=0.75,
 )
 YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=16)
+GRANITE4 = dict(
+    num_local_experts=0, layer_types=["full_attention"] * 4, shared_intermediate_size=80, mamba_n_heads=4,
+    position_embedding_type="rope", embedding_multiplier=12.0, logits_scaling=3.0, residual_multiplier=0.22,
+    attention_multiplier=0.1, attention_bias=True,
+)
+QWEN35 = dict(
+    head_dim=32, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=24,
+)
 FAMILIES = {
     "Qwen2 with windows": ("qwen2", dict(
         use_sliding_window=True, sliding_window=16, max_window_layers=2, tie_word_embeddings=True,
@@ -114,13 +119,48 @@ FAMILIES = {
     "Phi-4-mini with its own factor": ("phi3", dict(
         rope_parameters={**LONG, "attention_factor": 1.3}, original_max_position_embeddings=128, sliding_window=None,
     )),
+    "Ministral 3": ("ministral3", dict(head_dim=32, rope_parameters={**YARN, "llama_4_scaling_beta": 0.3})),
+    "Ministral 3 with windows": ("ministral3", dict(
+        head_dim=16, sliding_window=16, rope_parameters={
+            **YARN, "llama_4_scaling_beta": 0.3, "mscale": 1.0, "mscale_all_dim": 0.7, "max_position_embeddings": 256},
+    )),
+    "SmolLM3": ("smollm3", dict()),
+    "SmolLM3 with windows": ("smollm3", dict(
+        no_rope_layers=[1, 0, 0, 1], use_sliding_window=True, sliding_window=16, tie_word_embeddings=False,
+        attention_bias=True, mlp_bias=True,
+    )),
+    "OLMo 2": ("olmo2", dict(num_key_value_heads=4)),
+    "OLMo 2 with grouped heads": ("olmo2", dict(attention_bias=True, rope_parameters=LLAMA3)),
+    "OLMo 3": ("olmo3", dict(sliding_window=16)),
+    "OLMo 3 by YaRN": ("olmo3", dict(sliding_window=16, rope_parameters=dict(
+        full_attention={**YARN, "attention_factor": 1.2}, sliding_attention=dict(rope_type="default", rope_theta=1e4),
+    ))),
+    "Granite 3": ("granite", dict(
+        embedding_multiplier=12.0, logits_scaling=8.0, residual_multiplier=0.22, attention_multiplier=0.1,
+        tie_word_embeddings=True,
+    )),
+    "Granite 3 with biases": ("granite", dict(attention_bias=True, mlp_bias=True, attention_multiplier=0.25)),
+    "Granite 4, dense": ("granitemoehybrid", GRANITE4),
+    "LFM2": ("lfm2", dict(layer_types=["conv", "full_attention", "conv", "full_attention"], block_multiple_of=16)),
+    "LFM2 with biases": ("lfm2", dict(
+        full_attn_idxs=[2], conv_bias=True, conv_L_cache=4, block_auto_adjust_ff_dim=False, tie_word_embeddings=False)),
+    "Qwen3.5": ("qwen3_5_text", QWEN35),
+    "Qwen3.5 with biases": ("qwen3_5_text", {
+        **QWEN35, "attention_bias": True, "linear_num_value_heads": 2, "tie_word_embeddings": True,
+        "layer_types": ["full_attention", "linear_attention", "linear_attention", "full_attention"]}),
+    "Granite 4, dense and without positions": ("granitemoehybrid", {**GRANITE4, "position_embedding_type": None}),
 }
+
+
+def chosen_families():
+    """Those whose names hold the text in PARITY_FAMILIES; all without it."""
+    return [(name, own) for name, own in FAMILIES.items() if os.environ.get("PARITY_FAMILIES", "") in name]
 
 
 def compare_families(folder):
     ids = parity_checks.random_ids(40)
     text = ",".join(map(str, ids[0].tolist()))
-    for name, (kind, own) in FAMILIES.items():
+    for name, (kind, own) in chosen_families():
         target = folder / name.replace(" ", "-")
         model = parity_checks.random_checkpoint(target, kind, own)
         with torch.no_grad():
@@ -137,44 +177,55 @@ def compare_families(folder):
         )
 
 
-def compare_lora(folder):
+def compare_gradients(name, model, base, target, check):
+    """Loss and gradients of one step with an adapter beside every projection of a model that lies in `base`."""
     ids = torch.randint(0, 3000, (1, 48), generator=torch.Generator().manual_seed(2))
-    base = folder / "lora-base"
-    model = checkpoint(base, 11, True, 4, 2, torch.float32)
+    torch.manual_seed(5)
     adapted = get_peft_model(
         model, LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
     )
     with torch.no_grad():
-        for name, parameter in adapted.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(0, 0.05)
-    adapted.save_pretrained(folder / "lora")
+        for parameter, values in adapted.named_parameters():
+            if "lora_B" in parameter:
+                values.normal_(0, 0.05)
+    adapted.save_pretrained(target)
     loss = adapted(ids, labels=ids).loss
     loss.backward()
-    found = json.loads(
-        retort("logits", base, "--ids", ",".join(map(str, ids[0].tolist())), "--lora", folder / "lora")[0]
-    )
-    check("LoRA loss", abs(found["loss"] - loss.item()), 1e-4)
-    worst = 0.0
-    for name, parameter in adapted.named_parameters():
-        if parameter.grad is None:
+    found = json.loads(retort("logits", base, "--ids", ",".join(map(str, ids[0].tolist())), "--lora", target)[0])
+    check(f"LoRA loss, {name}", abs(found["loss"] - loss.item()), 1e-4)
+    worst, largest = 0.0, 0.0
+    for parameter, values in adapted.named_parameters():
+        if values.grad is None:
             continue
-        key = name.removeprefix("base_model.model.").removesuffix(".default.weight")
-        gradient = torch.tensor(found["gradients"][key]).view_as(parameter.grad)
-        worst = max(worst, (gradient - parameter.grad).abs().max().item())
-    check("LoRA gradients, largest difference", worst, 1e-4)
+        key = parameter.removeprefix("base_model.model.").removesuffix(".default.weight")
+        gradient = torch.tensor(found["gradients"][key]).view_as(values.grad)
+        worst = max(worst, (gradient - values.grad).abs().max().item())
+        largest = max(largest, values.grad.abs().max().item())
+    check(f"LoRA gradients, largest difference as a share of the largest, {name}", worst / largest, 1e-3)
 
+
+def compare_lora(folder):
+    base = folder / "lora-base"
+    compare_gradients("Qwen2", checkpoint(base, 11, True, 4, 2, torch.float32), base, folder / "lora", check)
+    for name, (kind, own) in chosen_families():
+        base = folder / ("lora " + name).replace(" ", "-")
+        compare_gradients(name, parity_checks.random_checkpoint(base, kind, own), base, base / "adapter", check)
+
+
+PARTS = {
+    "models": compare_models, "families": compare_families, "lora": compare_lora,
+    # Each needs packages of its own.
+    **{
+        name: lambda folder, name=name: importlib.import_module(f"parity_{name}").compare(folder, check)
+        for name in ("adapters", "configurations", "exports", "tokenizers", "templates", "gguf")
+    },
+}
 
 parity_checks.quiet()
+chosen = sys.argv[1:] or list(PARTS)
+if strangers := set(chosen) - set(PARTS):
+    sys.exit(f"no part is called {', '.join(sorted(strangers))}; there are {', '.join(PARTS)}")
 with tempfile.TemporaryDirectory() as scratch:
-    scratch = pathlib.Path(scratch)
-    compare_models(scratch)
-    compare_families(scratch)
-    compare_lora(scratch)
-    parity_adapters.compare(scratch, check)
-    parity_configurations.compare(scratch, check)
-    parity_exports.compare(scratch, check)
-    parity_tokenizers.compare(scratch, check)
-    parity_templates.compare(scratch, check)
-    parity_gguf.compare(scratch, check)
+    for part in chosen:
+        PARTS[part](pathlib.Path(scratch))
 check.end()

@@ -5,6 +5,7 @@ A changed file must give transformers' scores, or be refused by name. What trans
 any words. None may load as something else.
 """
 import json
+import sys
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -16,6 +17,17 @@ IDS = parity_checks.random_ids(40)
 FAMILIES = {
     "qwen2": dict(), "qwen3": dict(head_dim=16), "llama": dict(), "mistral": dict(sliding_window=16),
     "gemma2": dict(head_dim=16, sliding_window=16), "gemma3_text": dict(head_dim=16, sliding_window=16), "phi3": dict(),
+    "ministral3": dict(head_dim=16, rope_parameters=dict(
+        rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=16, llama_4_scaling_beta=0.3)),
+    "smollm3": dict(), "olmo2": dict(), "olmo3": dict(sliding_window=16),
+    "granite": dict(residual_multiplier=0.22, attention_multiplier=0.1, embedding_multiplier=12.0, logits_scaling=8.0),
+    "granitemoehybrid": dict(
+        num_local_experts=0, layer_types=["full_attention"] * 4, shared_intermediate_size=80, mamba_n_heads=4,
+        position_embedding_type="rope", residual_multiplier=0.22, attention_multiplier=0.1),
+    "lfm2": dict(layer_types=["conv", "full_attention", "conv", "full_attention"], block_multiple_of=16),
+    "qwen3_5_text": dict(
+        head_dim=16, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16,
+        linear_value_head_dim=24),
 }
 YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=64)
 LONG = dict(
@@ -35,6 +47,13 @@ VALUES = {
     "layer_types": [["sliding_attention"] * 4, ["full_attention"] * 4, ["full_attention", "sliding_attention"] * 2],
     "sliding_window_pattern": [2], "attention_dropout": [0.5], "attention_chunk_size": [8], "pretraining_tp": [2],
     "quantization_config": [{"quant_method": "gptq", "bits": 4}], "eos_token_id": [7, [7, 8]], "something_new": [1],
+    "no_rope_layers": [[1, 0, 0, 1], [0, 0], "null"], "no_rope_layer_interval": [2, 3],
+    "embedding_multiplier": [2.0], "logits_scaling": [2.0], "residual_multiplier": [2.0], "attention_multiplier": [0.2],
+    "conv_L_cache": [2], "conv_bias": [True], "full_attn_idxs": [[1]], "block_ff_dim": [48], "norm_eps": [0.1],
+    "block_multiple_of": [8, 32], "block_ffn_dim_multiplier": [1.5, "null"], "block_auto_adjust_ff_dim": [False],
+    "tie_embedding": [False], "linear_num_value_heads": [2], "linear_conv_kernel_dim": [3], "full_attention_interval": [2],
+    "attn_output_gate": [True, False],
+    "num_local_experts": [0, 2], "shared_intermediate_size": [48], "position_embedding_type": ["rope", "null"],
     "rope_scaling": [
         {"type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0}, YARN, LONG, {"rope_type": "default"},
         {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32},
@@ -49,6 +68,8 @@ VALUES = {
         {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {"rope_theta": 5e3}},
     ],
 }
+# Families that are asked for on the command line; all without any.
+ONLY = sys.argv[1:] if __name__ == "__main__" else []
 GUESSES = [True, False, 3, 0.5, "other", [1], {"a": 1}]
 
 
@@ -77,6 +98,8 @@ def compare(folder, check):
     parity_checks.quiet()
     folder = folder / "configurations"
     for kind, own in FAMILIES.items():
+        if ONLY and kind not in ONLY:
+            continue
         target = folder / kind
         parity_checks.random_checkpoint(target, kind, own)
         file = target / "config.json"

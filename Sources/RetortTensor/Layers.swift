@@ -121,6 +121,31 @@ extension Tensor {
         ct_choose_training_products(products?.rawValue ?? -1)
     }
 
+    /// The gated delta rule (arXiv 2412.06464) over tokens' queries, keys and values, side by side in this tensor
+    /// `[1, tokens, 2 · key heads · key width + value heads · value width]`: queries and keys are made of length one, each head's memory keeps
+    /// a share of itself, and learns to give a token's value for its key.
+    ///
+    /// Without gradients and on the CPU, what a token becomes does not depend on how many come at once, to the bit.
+    /// - Parameters:
+    ///   - learning: `[1, tokens, value heads]`, pressed into 0…1: how far the memory goes towards the value.
+    ///   - forgetting: `[1, tokens, value heads]`: the memory keeps exp(−exp(`rate`) · softplus(`forgetting` + `bias`)).
+    ///   - rate: `[value heads]`; `bias` likewise.
+    ///   - keys: heads and width; `values` likewise. Each key head serves as many value heads in turn.
+    ///   - memory: that behind the tokens before, float32 `[value heads, key width, value width]`; nil is empty.
+    /// - Returns: `[1, tokens, value heads · value width]`, and the memory behind the last token.
+    package func gatedDelta(
+        learning: Tensor, forgetting: Tensor, rate: Tensor, bias: Tensor, keys: (heads: Int, width: Int),
+        values: (heads: Int, width: Int), memory: Tensor?
+    ) throws -> (output: Tensor, memory: Tensor) {
+        var output: OpaquePointer?
+        var after: OpaquePointer?
+        try Self.checked(
+            ct_gated_delta(
+                handle, learning.handle, forgetting.handle, rate.handle, bias.handle, Int64(keys.heads),
+                Int64(keys.width), Int64(values.heads), Int64(values.width), memory?.handle, &output, &after))
+        return (try Self.wrap(output), try Self.wrap(after))
+    }
+
     /// Zeroes elements with a probability and scales the others to keep the mean; the same ones for the same seed.
     public func dropout(_ probability: Double, seed: UInt64) throws -> Tensor {
         probability > 0 ? try Self.wrap(ct_dropout(handle, probability, seed)) : self

@@ -18,6 +18,11 @@ struct Family: Sendable, CustomTestStringConvertible {
         fields = .object(shape.merging(own) { _, own in own })
     }
 
+    /// Whether GGUF files of it are read and written.
+    var isKnownToGGUF: Bool {
+        ["qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "phi3"].contains(fields["model_type"]?.string)
+    }
+
     static let all = [
         Family("Qwen2", ["model_type": "qwen2", "rope_theta": 1_000_000]),
         Family(
@@ -50,6 +55,48 @@ struct Family: Sendable, CustomTestStringConvertible {
             "Gemma 3", ["model_type": "gemma3_text", "head_dim": 16, "sliding_window": 8, "sliding_window_pattern": 2]),
         Family("Phi-3", ["model_type": "phi3", "sliding_window": 8]),
         Family("Phi-4-mini", ["model_type": "phi3", "partial_rotary_factor": 0.5]),
+        Family(
+            "Ministral 3",
+            [
+                "model_type": "ministral3", "head_dim": 16, "sliding_window": 12,
+                "rope_parameters": [
+                    "rope_type": "yarn", "rope_theta": 10_000, "factor": 4, "original_max_position_embeddings": 8,
+                    "llama_4_scaling_beta": 0.4, "max_position_embeddings": 128,
+                ],
+            ]),
+        Family("SmolLM3", ["model_type": "smollm3", "no_rope_layer_interval": 2]),
+        Family("OLMo 2", ["model_type": "olmo2"]),
+        Family(
+            "OLMo 3",
+            [
+                "model_type": "olmo3", "sliding_window": 8,
+                "rope_scaling": ["rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32],
+            ]),
+        Family(
+            "Granite 3",
+            [
+                "model_type": "granite", "embedding_multiplier": 3, "logits_scaling": 2, "residual_multiplier": 0.4,
+                "attention_multiplier": 0.2,
+            ]),
+        Family(
+            "Granite 4, dense",
+            [
+                "model_type": "granitemoehybrid", "num_local_experts": 0, "shared_intermediate_size": 40,
+                "layer_types": ["attention", "attention", "attention", "attention"], "residual_multiplier": 0.4,
+                "attention_multiplier": 0.2,
+            ]),
+        Family(
+            "LFM2",
+            [
+                "model_type": "lfm2", "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+                "block_multiple_of": 8,
+            ]),
+        Family(
+            "Qwen3.5",
+            [
+                "model_type": "qwen3_5_text", "head_dim": 16, "full_attention_interval": 2, "linear_num_key_heads": 2,
+                "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 12,
+            ]),
     ]
 
     /// Writes a checkpoint with random weights.
@@ -141,6 +188,32 @@ struct FamilyTests {
                     "model_type": "qwen3",
                     "layer_types": ["full_attention", "full_attention", "full_attention", "linear_attention"],
                 ], "the layer type 'linear_attention'"
+            ),
+            (["model_type": "granitemoehybrid", "num_local_experts": 4], "a mixture of experts"),
+            (["model_type": "granitemoehybrid", "num_local_experts": 0], "a state-space layer"),
+            (
+                [
+                    "model_type": "granitemoehybrid", "num_local_experts": 0,
+                    "layer_types": ["attention", "attention", "mamba", "attention"],
+                ], "a state-space layer"
+            ),
+            (
+                [
+                    "architectures": ["Mistral3ForConditionalGeneration"], "model_type": "mistral3",
+                    "vision_config": ["hidden_size": 8], "text_config": ["model_type": "ministral3"],
+                ], "'Mistral3ForConditionalGeneration' with 'vision_config', 'text_config'"
+            ),
+            (["model_type": "qwen3_5_text", "linear_num_value_heads": 7], "heads of its linear attention"),
+            (["model_type": "qwen3_5_text", "attn_output_gate": false], "'attn_output_gate'"),
+            (["model_type": "qwen3_5_text", "num_experts": 8], "the setting 'num_experts'"),
+            (["model_type": "lfm2", "conv_L_cache": 0], "'conv_L_cache' is 0"),
+            (["model_type": "lfm2", "layer_types": ["conv", "conv", "conv", "mamba"]], "the layer type 'mamba'"),
+            (["model_type": "granite", "logits_scaling": 0], "'logits_scaling' is 0"),
+            (["model_type": "smollm3", "no_rope_layers": [1, 0]], "'no_rope_layers'"),
+            (["model_type": "smollm3", "no_rope_layer_interval": 0], "'no_rope_layer_interval'"),
+            (
+                ["model_type": "ministral3", "rope_parameters": ["rope_type": "yarn", "factor": 4]],
+                "lacks 'llama_4_scaling_beta'"
             ),
             (["model_type": "gemma2", "sliding_window": .null], "no 'sliding_window'"),
             (["architectures": ["Qwen2ForCausalLM"], "model_type": "llama"], "with the model_type 'llama'"),

@@ -32,7 +32,7 @@ struct GGUFModelTests {
     private static let ids: [Int32] = [5, 900, 17, 3000, 44, 7, 7, 12, 2048, 90, 31, 4]
 
     private static let families = Family.all.filter {
-        !["Qwen2 with windows", "Llama stretched by YaRN"].contains($0.testDescription)
+        $0.isKnownToGGUF && !["Qwen2 with windows", "Llama stretched by YaRN"].contains($0.testDescription)
     }
 
     @Test("a family's file comes back with the same weights, shape and scores", arguments: families)
@@ -57,7 +57,7 @@ struct GGUFModelTests {
         let most = expected.map(abs).max() ?? 0
         #expect(zip(scores, expected).allSatisfy { abs($0 - $1) <= 1e-5 * most })
         let (own, other) = (read.configuration, pair.original.configuration)
-        #expect(own.windows == other.windows || family.testDescription == "Mistral" || own.fusesProjections)
+        #expect(own.windows == other.windows || family.testDescription == "Mistral" || own.names.gates.count == 1)
         #expect(own.tiesWordEmbeddings == other.tiesWordEmbeddings)
         #expect(own.rotary.theta == other.rotary.theta)
     }

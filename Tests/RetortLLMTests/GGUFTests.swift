@@ -61,6 +61,15 @@ struct GGUFTests {
         #expect(file.tensors["blk.0.ffn_down.weight"]?.storage == (precision == .q8_0 ? 1 : storage))
     }
 
+    @Test(
+        "a family whose files are not written is refused by name, and nothing is written",
+        arguments: Family.all.filter { !$0.isKnownToGGUF })
+    func unknown(family: Family) throws {
+        let error = #expect(throws: CheckpointError.self) { try export(family) }
+        let name = try #require(family.fields["model_type"]?.string)
+        #expect("\(try #require(error))".contains("GGUF export of \(name)"))
+    }
+
     @Test("Gemma's norms, kept as their difference from one, are stored whole", arguments: Family.exportable)
     func norms(family: Family) throws {
         let (file, _, _) = try export(family)
@@ -237,6 +246,6 @@ extension Array {
 extension Family {
     /// Those that llama.cpp computes.
     static let exportable = all.filter {
-        !["Qwen2 with windows", "Llama stretched by YaRN"].contains($0.testDescription)
+        $0.isKnownToGGUF && !["Qwen2 with windows", "Llama stretched by YaRN"].contains($0.testDescription)
     }
 }

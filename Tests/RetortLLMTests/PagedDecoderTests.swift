@@ -85,9 +85,67 @@ struct PagedDecoderTests {
         #expect(try both.narrowed(0, 25..<115).floats() == Array(whole.joined()))
     }
 
-    @Test("a fork goes on by itself, and shares what is full")
-    func forks() throws {
-        let network = try network(Self.families[0])
+    @Test(
+        "so are they where layers carry states", .enabled(if: PackedWeight.hasKernels),
+        arguments: Self.families.filter { ["LFM2", "Qwen3.5"].contains($0.testDescription) })
+    func carried(family: Family) throws {
+        let network = try network(family, dtype: .bfloat16)
+        try network.pack(.bfloat16)
+        let whole = try scores(PagedDecoder(network, memory: memory(network)), text(90), pieces: [90]).rows
+        let noting = PagedDecoder(network, memory: try memory(network), notesStates: true)
+        for pieces in [Array(repeating: 1, count: 90), [16, 32, 42], [7, 1, 1, 30, 51]] {
+            let (rows, sequence) = try scores(noting, text(90), pieces: pieces)
+            #expect(rows == whole)
+            // Behind any full page that was noted, another text goes on as if it had read what is before.
+            #expect(sequence.states.marks.keys.max() == 80)
+            for (tokens, states) in sequence.states.marks {
+                let pages = Array(sequence.pages.prefix(tokens / 16))
+                let start = PagedSequence(sharing: pages, states: states, in: noting.memory)
+                let rest = try scores(noting, text(90), pieces: [90 - tokens], from: start).rows
+                #expect(rest == Array(whole[tokens...]))
+            }
+        }
+    }
+
+    @Test("states are noted at intervals and behind the last full page")
+    func marks() throws {
+        let network = try network(try #require(Self.families.first { $0.testDescription == "LFM2" }))
+        let marks = try #require(StateMarks(network.configuration, .float32))
+        #expect(marks.interval == 16)
+        #expect(marks.runs(first: 0, count: 7) == [7])
+        #expect(marks.runs(first: 7, count: 9) == [9])
+        #expect(marks.runs(first: 7, count: 30) == [9, 16, 5])
+        #expect(marks.runs(first: 16, count: 1) == [1])
+        #expect(try StateMarks(self.network(Self.families[0]).configuration, .float32) == nil)
+        let large = StateMarks(interval: 64)
+        #expect(large.runs(first: 0, count: 150) == [64, 64, 16, 6])
+        #expect(large.runs(first: 63, count: 2) == [1, 1])
+        #expect(large.runs(first: 70, count: 80) == [58, 16, 6])
+    }
+
+    @Test("of what begins alike, only that counts whose states are kept, and the oldest of these go first")
+    func states() throws {
+        let memory = try memory(network(Self.families[0]), tokens: 160)
+        let prefixes = PrefixPages(memory, mostStates: 2)
+        let state = try Tensor.zeros([1])
+        for number in 0..<3 {
+            var sequence = PagedSequence()
+            try sequence.reserve(48, in: memory)
+            prefixes.keep(text(48, number), sequence.pages, adapter: nil, states: [32: [0: [state]]])
+            let found = prefixes.match(text(49, number), adapter: nil)
+            #expect(found.pages == Array(sequence.pages.prefix(2)) && found.states[0]?.count == 1)
+            sequence.release(in: memory)
+        }
+        #expect(prefixes.stateCount == 2)
+        #expect(prefixes.match(text(49, 0), adapter: nil).pages.isEmpty)
+        #expect(prefixes.match(text(49, 1), adapter: nil).pages.count == 2)
+        prefixes.free(memory.count)
+        #expect(prefixes.stateCount == 0)
+    }
+
+    @Test("a fork goes on by itself, and shares what is full", arguments: ["plain", "LFM2", "Qwen3.5"])
+    func forks(name: String) throws {
+        let network = try network(try #require(Self.families.first { $0.testDescription == name }))
         let decoder = PagedDecoder(network, memory: try memory(network))
         let (first, second) = (text(40), text(20) + text(20, 5))
         var (_, sequence) = try scores(decoder, first, pieces: [20])
@@ -128,11 +186,11 @@ struct PagedDecoderTests {
             return sequence
         }
         // The last token must be read to be gone on from.
-        #expect(prefixes.match(text(48), adapter: nil) == Array(sequences[0].pages.prefix(2)))
-        #expect(prefixes.match(text(49), adapter: nil) == sequences[0].pages)
-        #expect(prefixes.match(text(40), adapter: nil) == Array(sequences[0].pages.prefix(2)))
-        #expect(prefixes.match(text(49), adapter: 1) == [])
-        #expect(prefixes.match(text(49, 2), adapter: 1) == sequences[2].pages)
+        #expect(prefixes.match(text(48), adapter: nil).pages == Array(sequences[0].pages.prefix(2)))
+        #expect(prefixes.match(text(49), adapter: nil).pages == sequences[0].pages)
+        #expect(prefixes.match(text(40), adapter: nil).pages == Array(sequences[0].pages.prefix(2)))
+        #expect(prefixes.match(text(49), adapter: 1).pages == [])
+        #expect(prefixes.match(text(49, 2), adapter: 1).pages == sequences[2].pages)
         // Nothing that a sequence owns is freed.
         prefixes.free(10)
         #expect(memory.freeCount == 1)
@@ -140,11 +198,11 @@ struct PagedDecoderTests {
         #expect(prefixes.spare == 9)
         _ = prefixes.match(text(49), adapter: nil)
         prefixes.free(4)
-        #expect(prefixes.match(text(49), adapter: nil).count == 3)
-        #expect(prefixes.match(text(49, 1), adapter: nil) == [])
+        #expect(prefixes.match(text(49), adapter: nil).pages.count == 3)
+        #expect(prefixes.match(text(49, 1), adapter: nil).pages == [])
         prefixes.limit(to: 2)
         #expect(memory.freeCount == 8)
-        #expect(prefixes.match(text(49), adapter: nil).count == 2)
+        #expect(prefixes.match(text(49), adapter: nil).pages.count == 2)
     }
 
     @Test("what could be freed is counted as pages come and go, and a page goes after those behind it")
@@ -162,15 +220,15 @@ struct PagedDecoderTests {
         #expect(prefixes.spare == 2)
         // Both are behind nothing, but before pages that are in use.
         prefixes.limit(to: 0)
-        #expect(prefixes.spare == 2 && prefixes.match(text(64), adapter: nil).count == 3)
-        var other = PagedSequence(sharing: prefixes.match(text(64), adapter: nil), in: memory)
+        #expect(prefixes.spare == 2 && prefixes.match(text(64), adapter: nil).pages.count == 3)
+        var other = PagedSequence(sharing: prefixes.match(text(64), adapter: nil).pages, in: memory)
         #expect(prefixes.spare == 0 && memory.sharedCount == 1)
         twin.release(in: memory)
         #expect(prefixes.spare == 1 && memory.sharedCount == 0)
         other.release(in: memory)
         #expect(prefixes.spare == 4)
         prefixes.limit(to: 3)
-        #expect(prefixes.match(text(65), adapter: nil).count == 3)
+        #expect(prefixes.match(text(65), adapter: nil).pages.count == 3)
         prefixes.limit(to: 0)
         #expect(prefixes.count == 0 && memory.freeCount == memory.count)
     }

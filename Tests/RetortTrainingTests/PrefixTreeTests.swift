@@ -68,12 +68,50 @@ struct PrefixTreeTests {
         #expect(packed.tokens.count == tree.tokenCount)
         #expect(packed.tokens.count < packed.sampleTokens * 6 / 10)
         #expect(packed.targets.count == samples.reduce(0) { $0 + $1.targetCount })
-        let shape = Self.shape(window: window, cap: cap)
+        try expectSame(apart, packed, Self.shape(window: window, cap: cap))
+    }
+
+    private func expectSame(_ apart: [PackedRow], _ packed: PackedRow, _ shape: DecoderConfiguration) throws {
         let (expected, found) = (try gradients(apart, shape), try gradients([packed], shape))
         #expect(abs(expected.loss - found.loss) < 1e-5)
         for (a, b) in zip(expected.gradients, found.gradients) {
             let difference = zip(a, b).map { abs($0 - $1) }.max() ?? 0
             #expect(difference < 1e-5)
+        }
+    }
+
+    @Test(
+        "so they are where layers carry states from token to token",
+        arguments: [
+            ["model_type": "lfm2", "layer_types": ["conv", "full_attention"], "block_multiple_of": 8],
+            [
+                "model_type": "qwen3_5_text", "full_attention_interval": 2, "head_dim": 8, "linear_num_key_heads": 2,
+                "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 4,
+            ],
+        ] as [[String: JSONValue]])
+    func carried(own: [String: JSONValue]) throws {
+        let common: [String: JSONValue] = [
+            "vocab_size": 64, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 256,
+        ]
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try JSONCoding.encoder.encode(JSONValue.object(common.merging(own) { $1 })).write(to: file)
+        let shape = try DecoderConfiguration(configFile: file)
+        #expect(shape.carrying.keys.sorted() == [0])
+        var maker = self
+        var tree = PrefixTree()
+        let apart = maker.family().map { sample in
+            tree.insert(sample)
+            var row = PackedRow()
+            row.append(sample)
+            return row
+        }
+        try expectSame(apart, tree.row, shape)
+        let (kept, again) = (try gradients([tree.row], shape), try gradients([tree.row], shape, recomputes: true))
+        for (a, b) in zip(kept.gradients, again.gradients) {
+            #expect(a.count == b.count && a.contains { $0 != 0 })
+            #expect((zip(a, b).map { abs($0 - $1) }.max() ?? 0) < 1e-6)
         }
     }
 

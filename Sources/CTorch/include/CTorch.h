@@ -66,6 +66,8 @@ ct_tensor *_Nullable ct_rsqrt(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_cos(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sin(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_tanh(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_sigmoid(const ct_tensor *_Nonnull x);
+ct_tensor *_Nullable ct_silu(const ct_tensor *_Nonnull x);
 // silu(x) · other, or gelu(x) · other by its hyperbolic-tangent approximation.
 ct_tensor *_Nullable ct_gated(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull other, bool gelu);
 
@@ -113,6 +115,12 @@ ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_
 // The sum of x and `added`, and its norm, in one pass.
 int ct_add_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull added, const ct_tensor *_Nonnull weight,
                     double epsilon, ct_tensor *_Nullable *_Nonnull sum, ct_tensor *_Nullable *_Nonnull norm);
+// The gated delta rule over `mixed` `[1, tokens, 2 · key heads · key width + value heads · value width]`, float32 memory
+// `[value heads, key width, value width]` (NULL is zero); see GatedDelta.h.
+int ct_gated_delta(const ct_tensor *_Nonnull mixed, const ct_tensor *_Nonnull learning, const ct_tensor *_Nonnull forgetting,
+                   const ct_tensor *_Nonnull rate, const ct_tensor *_Nonnull bias, int64_t key_heads, int64_t key_width,
+                   int64_t value_heads, int64_t value_width, const ct_tensor *_Nullable memory,
+                   ct_tensor *_Nullable *_Nonnull output, ct_tensor *_Nullable *_Nonnull after);
 // A projection with a low-rank adapter beside it: x · weightᵀ + bias + scale · dropout(x) · downᵀ · upᵀ; without one `down` and
 // `up` are NULL.
 typedef struct {

@@ -36,14 +36,14 @@ public struct Checkpoint {
         if shape.tiesWordEmbeddings, try stored.holdsOwnHead() { shape.tiesWordEmbeddings = false }
         guard let adapterFolder, let configuration = folders.adapterConfiguration else {
             let network = try DecoderNetwork(shape, weights: stored)
-            try stored.refuseStrays(besides: network.parameters.lazy.map(\.name))
+            try stored.refuseStrays(besides: network.parameters.lazy.map(\.name), and: shape.unusedTensors)
             return network
         }
         let adapter = try AdapterWeights(adapterFolder, configuration)
         try adapter.check(base: folders.base)
         let network = try DecoderNetwork(
             adapter.adapted(shape), weights: AdaptedWeights(base: stored, adapter: adapter))
-        try stored.refuseStrays(besides: network.parameters.lazy.map(\.name))
+        try stored.refuseStrays(besides: network.parameters.lazy.map(\.name), and: shape.unusedTensors)
         try adapter.check(modules: network.projections.map(\.name), parameters: network.parameters.map(\.name))
         return network
     }

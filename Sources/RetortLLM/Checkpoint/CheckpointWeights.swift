@@ -101,9 +101,10 @@ public struct CheckpointWeights: WeightSource {
     }
 
     /// Refuses tensors that no part of the network takes, which would be passed over.
-    func refuseStrays(besides used: some Sequence<String>) throws {
+    /// - Parameter unused: how the names begin of those that may be there for something else.
+    func refuseStrays(besides used: some Sequence<String>, and unused: [String]) throws {
         let used = Set(used)
-        for name in files.keys.sorted() where !used.contains(name) {
+        for name in files.keys.sorted() where !used.contains(name) && !unused.contains(where: name.hasPrefix) {
             // A tied head that is the embedding; and frequencies, which old files hold though they follow from the settings.
             if name == Self.head || name == Self.embedding || name.hasSuffix("rotary_emb.inv_freq") { continue }
             try refuseQuantised(name)

@@ -196,7 +196,7 @@ struct GGUFArchitecture: Sendable {
                 .reshaped(tensor.shape)
         }
         // A norm undoes what stands before it.
-        if known == (shape.normalisesHeads ? "attn_q_norm" : "attn_q"), let factor = queryFactor(shape) {
+        if known == (shape.headNorms == .eachHead ? "attn_q_norm" : "attn_q"), let factor = queryFactor(shape) {
             tensor = try tensor * factor
         }
         return ("blk.\(layer).\(known).\(kind)", tensor)

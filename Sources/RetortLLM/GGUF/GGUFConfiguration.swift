@@ -7,14 +7,14 @@ import RetortTensor
 struct GGUFConfiguration {
     private let keys: GGUFKeys
     private let architecture: GGUFArchitecture
-    private let family: any ModelFamily.Type
+    private let family: any GGUFFamily.Type
     /// The names of all tensors.
     private let tensors: Set<String>
     /// Reads a small tensor that holds how positions are stretched.
     private let factors: (String) throws -> [Double]?
 
     init(
-        _ keys: GGUFKeys, _ family: any ModelFamily.Type, tensors: Set<String>,
+        _ keys: GGUFKeys, _ family: any GGUFFamily.Type, tensors: Set<String>,
         factors: @escaping (String) throws -> [Double]?
     ) {
         self.keys = keys

@@ -54,7 +54,7 @@ public final class GGUFModel: Sendable {
     }
 
     /// The family that the architecture names: of two that share a name the one with windows where there are some.
-    private static func family(_ contents: GGUFContents) throws -> any ModelFamily.Type {
+    private static func family(_ contents: GGUFContents) throws -> any GGUFFamily.Type {
         if let type = contents.values["general.type"]?.string, type != "model" {
             throw CheckpointError.unsupported(file: contents.path, "a GGUF file of the type '\(type)'")
         }

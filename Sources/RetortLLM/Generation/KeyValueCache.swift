@@ -130,6 +130,10 @@ struct DecodingStep: AttentionContext {
             uniquingKeysWith: { first, _ in first })
     }
 
+    func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor {
+        throw KeyValueCacheError.carriesState(layer: layer)
+    }
+
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor {
         let (keys, values) = try cache.append(layer: layer, key: key, value: value, step: self)
         let (heads, keyHeads, dimension) = (query.shape[1], key.shape[1], query.shape[3])
@@ -141,7 +145,9 @@ struct DecodingStep: AttentionContext {
     }
 }
 
-/// A programmer's mistake: a layer asks for a window that the step was not made for.
+/// A programmer's mistake: a layer asks for what the step was not made for.
 enum KeyValueCacheError: Error {
     case noMask(window: Int?)
+    /// Such networks are decoded over pages.
+    case carriesState(layer: Int)
 }

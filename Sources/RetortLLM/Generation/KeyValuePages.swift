@@ -6,8 +6,8 @@ import RetortTensor
 /// them goes on to write is copied for it first. Pages take memory only once they have been written.
 final class KeyValuePages {
     static let pageTokens = Tensor.pageTokens
-    /// By layer, `[pages, key heads, 2, 16 · dim]`.
-    let layers: [Tensor]
+    /// By layer, `[pages, key heads, 2, 16 · dim]`; nil for layers that do not attend.
+    let layers: [Tensor?]
     /// How many there are.
     let count: Int
     /// What a page takes, in bytes, over all layers.
@@ -28,10 +28,11 @@ final class KeyValuePages {
         let dimension = configuration.headDimension
         let pageBytes = Self.bytes(ofPage: configuration, dtype)
         self.pageBytes = pageBytes
-        let count = max(min(bytes / pageBytes, Self.pages(for: mostTokens)), 1)
+        let count = max(min(bytes / max(pageBytes, 1), Self.pages(for: mostTokens)), 1)
         self.count = count
-        layers = try (0..<configuration.layerCount).map { _ in
-            try Tensor.keyValuePages(count, heads: heads, dimension: dimension, dtype: dtype)
+        layers = try (0..<configuration.layerCount).map { layer in
+            guard configuration.carrying[layer] == nil else { return nil }
+            return try Tensor.keyValuePages(count, heads: heads, dimension: dimension, dtype: dtype)
         }
         owners = Array(repeating: 0, count: count)
         isKept = Array(repeating: false, count: count)
@@ -40,7 +41,7 @@ final class KeyValuePages {
 
     static func bytes(ofPage configuration: DecoderConfiguration, _ dtype: DType) -> Int {
         let numbers = configuration.keyValueHeadCount * configuration.headDimension * 2 * pageTokens
-        return configuration.layerCount * numbers * dtype.bytes
+        return (configuration.layerCount - configuration.carrying.count) * numbers * dtype.bytes
     }
 
     /// How many pages some tokens fill.
@@ -113,7 +114,7 @@ final class KeyValuePages {
     func copy(_ page: Int32) throws -> Int32 {
         let copy = try take()
         do {
-            for layer in layers {
+            for layer in layers.compactMap(\.self) {
                 try layer.narrowed(0, Int(copy)..<Int(copy) + 1).assign(layer.narrowed(0, Int(page)..<Int(page) + 1))
             }
         } catch {
@@ -129,11 +130,14 @@ struct PagedSequence {
     private(set) var pages: [Int32] = []
     /// In tokens.
     var length = 0
+    /// What layers that do not attend know of it; the same for all copies of this value.
+    private(set) var states = CarriedStates()
 
     init() {}
 
-    /// Begins with full pages that somebody else wrote.
-    init(sharing pages: [Int32], in memory: KeyValuePages) {
+    /// Begins with full pages that somebody else wrote, and the states behind them.
+    init(sharing pages: [Int32], states: CarriedStates.States = [:], in memory: KeyValuePages) {
+        self.states = CarriedStates(states, length: pages.count * KeyValuePages.pageTokens)
         for page in pages { memory.retain(page) }
         self.pages = pages
         length = pages.count * KeyValuePages.pageTokens
@@ -149,6 +153,7 @@ struct PagedSequence {
         let full = length / KeyValuePages.pageTokens
         var fork = PagedSequence(sharing: Array(pages.prefix(full)), in: memory)
         fork.length = length
+        fork.states = states.forked()
         guard length % KeyValuePages.pageTokens != 0 else { return fork }
         do {
             fork.pages.append(try memory.copy(pages[full]))
@@ -165,15 +170,23 @@ struct PagedSequence {
         for page in pages.reversed() { memory.release(page) }
         pages = []
         length = 0
+        states = CarriedStates()
     }
 }
 
 /// No page is left: a mistake in counting, as requests are admitted by the pages that they can come to need.
 enum KeyValuePagesError: Error, CustomStringConvertible {
     case full(pages: Int)
+    /// A layer attends that has no pages: a mistake, too.
+    case noPages(Int)
+    /// A text would go on from a place that its states are not at: one of its passes failed after they had been made.
+    case states(behind: Int, wanted: Int)
 
     var description: String {
         switch self {
+        case .states(let tokens, let wanted):
+            "the states of a text are those behind \(tokens) tokens, and it goes on behind \(wanted); ask again"
+        case .noPages(let layer): "layer \(layer) has no pages for keys and values"
         case .full(let pages): "all \(pages) pages of keys and values are in use"
         }
     }

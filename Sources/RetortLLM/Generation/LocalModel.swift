@@ -114,6 +114,9 @@ public actor LocalModel: LanguageModel {
         vocabularySize = network.configuration.vocabularySize
         voice = checkpoint.voice
         if options.device == .cuda || options.stepping != nil {
+            guard !network.configuration.carriesStates else {
+                throw LocalModelError.carriesStates(network.configuration.architecture)
+            }
             let dense = DenseBatch(network, options: options)
             self.dense = dense
             batch = dense
@@ -245,6 +248,8 @@ public enum LocalModelError: Error, CustomStringConvertible {
     case tooManyRequests(limit: Int)
     case sampleCount(Int, limit: Int)
     case tooLarge(tokens: Int, limit: Int)
+    /// A family whose layers carry states is served on the CPU only.
+    case carriesStates(String)
     /// So many events waited to be read.
     case slowReader(events: Int)
 
@@ -254,6 +259,9 @@ public enum LocalModelError: Error, CustomStringConvertible {
             "\(limit) requests are already waiting for the model; wait for some to finish, or raise maximumWaiting"
         case .sampleCount(let count, let limit):
             "a request for \(count) samples cannot be served; ask for 1 to \(limit)"
+        case .carriesStates(let architecture):
+            "\(architecture) has layers that carry states from token to token, and is served on the CPU only; "
+                + "choose the device cpu"
         case .slowReader(let events):
             "\(events) events of the answer wait to be read, and no more are kept; read them as they come"
         case .tooLarge(let tokens, let limit):

@@ -57,6 +57,8 @@ final class PagedBatch: SampleBatch {
     private let memory: KeyValuePages
     private let prefixes: PrefixPages
     private let contextLength: Int
+    /// What the states of one text take, in bytes; 0 in networks that only attend.
+    private let stateBytes: Int
     private let options: LocalModel.Options
     private var waiting: [PendingRequest] = []
     private var reading: [Reading] = []
@@ -72,12 +74,16 @@ final class PagedBatch: SampleBatch {
     private static let freeTokens = 12
 
     init(_ network: DecoderNetwork, options: LocalModel.Options) throws {
+        let (configuration, dtype) = (network.configuration, network.embedTokens.dtype)
+        stateBytes = configuration.stateBytes(dtype)
+        // A quarter of the cache is for states behind beginnings, as far as there are states; pages have the rest.
+        let forStates = stateBytes > 0 ? options.cacheBytes / 4 : 0
         memory = try KeyValuePages(
-            network.configuration, dtype: network.embedTokens.dtype, bytes: options.cacheBytes,
-            mostTokens: options.maximumSamples * network.configuration.maximumPositions + options.prefixTokens)
-        decoder = PagedDecoder(network, memory: memory)
-        prefixes = PrefixPages(memory)
-        contextLength = network.configuration.maximumPositions
+            configuration, dtype: dtype, bytes: options.cacheBytes - forStates,
+            mostTokens: options.maximumSamples * configuration.maximumPositions + options.prefixTokens)
+        decoder = PagedDecoder(network, memory: memory, notesStates: options.prefixTokens > 0)
+        prefixes = PrefixPages(memory, mostStates: stateBytes > 0 ? forStates / stateBytes : nil)
+        contextLength = configuration.maximumPositions
         self.options = options
     }
 
@@ -87,11 +93,13 @@ final class PagedBatch: SampleBatch {
 
     var cacheUse: CacheUse {
         let kept = prefixes.spare
+        let texts = reading.count + writing.count
         return CacheUse(
-            budget: memory.count * memory.pageBytes,
-            running: (memory.count - memory.freeCount - kept) * memory.pageBytes, kept: kept * memory.pageBytes,
+            budget: memory.count * memory.pageBytes + (stateBytes > 0 ? options.cacheBytes / 4 : 0),
+            running: (memory.count - memory.freeCount - kept) * memory.pageBytes + texts * stateBytes,
+            kept: kept * memory.pageBytes + prefixes.stateCount * stateBytes,
             reserved: promised * memory.pageBytes, token: memory.pageBytes / KeyValuePages.pageTokens,
-            sequences: reading.count + writing.count,
+            sequences: texts,
             tokens: reading.reduce(0) { $0 + $1.sequence.length } + writing.reduce(0) { $0 + $1.sequence.length },
             sharedPages: memory.sharedCount)
     }
@@ -161,10 +169,10 @@ final class PagedBatch: SampleBatch {
 
     /// Takes what is known of a prompt; nil when there is no room for the rest and the answers.
     private func begin(_ request: PendingRequest, promised: Int) -> Reading? {
-        let shared =
-            options.prefixTokens > 0 ? prefixes.match(request.prompt, adapter: request.adapter) : []
-        var sequence = PagedSequence(sharing: shared, in: memory)
-        let needed = pages(request, shared: shared.count)
+        let shared: (pages: [Int32], states: CarriedStates.States) =
+            options.prefixTokens > 0 ? prefixes.match(request.prompt, adapter: request.adapter) : ([], [:])
+        var sequence = PagedSequence(sharing: shared.pages, states: shared.states, in: memory)
+        let needed = pages(request, shared: shared.pages.count)
         if memory.freeCount < promised + needed { prefixes.free(promised + needed) }
         guard memory.freeCount >= promised + needed else {
             sequence.release(in: memory)
@@ -298,7 +306,8 @@ final class PagedBatch: SampleBatch {
             if options.prefixTokens > 0 {
                 prefixes.keep(
                     Array(prompt.pending.prompt.prefix(prompt.sequence.length)), prompt.sequence.pages,
-                    adapter: prompt.pending.adapter)
+                    adapter: prompt.pending.adapter, states: prompt.sequence.states.marks)
+                prompt.sequence.states.forgetMarks()
             }
             guard !choices.isEmpty else { return }
             try start(prompt, choices)
@@ -310,6 +319,7 @@ final class PagedBatch: SampleBatch {
         var right = 0
         for (place, choice) in choices.enumerated() {
             sample.sequence.length += 1
+            sample.sequence.states.forgetMarks()
             sample.sample.advance()
             sample.sample.accept(choice, contextLength: contextLength)
             sample.lookup?.append(Int32(choice.token))
@@ -329,9 +339,9 @@ final class PagedBatch: SampleBatch {
             for sample in samples {
                 let isLast = sample.index == samples.count - 1
                 let sequence = isLast ? prompt.sequence : try prompt.sequence.forked(in: memory)
-                // Constrained samples are held to one token at a time.
-                let lookup =
-                    options.drafts && prompt.pending.constraint == nil ? PromptLookup(prompt.pending.prompt) : nil
+                // Constrained samples are held to one token at a time, and no state goes back behind a wrong draft.
+                let drafts = options.drafts && stateBytes == 0 && prompt.pending.constraint == nil
+                let lookup = drafts ? PromptLookup(prompt.pending.prompt) : nil
                 started.append(Writing(sample, sequence, most: most, lookup: lookup))
             }
         } catch {
@@ -352,7 +362,9 @@ final class PagedBatch: SampleBatch {
         guard writing.contains(where: { $0.sample.isFinished }) else { return }
         for each in writing where each.sample.isFinished {
             if options.prefixTokens > 0, !each.sample.pending.isFailed {
-                prefixes.keep(each.sample.cached, each.sequence.pages, adapter: each.sample.pending.adapter)
+                prefixes.keep(
+                    each.sample.cached, each.sequence.pages, adapter: each.sample.pending.adapter,
+                    states: each.sequence.states.marks)
             }
             each.sequence.release(in: memory)
         }

@@ -14,9 +14,13 @@ final class PagedDecoder {
         let scores: Int
     }
 
-    init(_ network: DecoderNetwork, memory: KeyValuePages) {
+    private let marks: StateMarks?
+
+    /// - Parameter notesStates: whether states are noted at ends of pages, for texts that begin alike.
+    init(_ network: DecoderNetwork, memory: KeyValuePages, notesStates: Bool = false) {
         self.network = network
         self.memory = memory
+        marks = notesStates ? StateMarks(network.configuration, network.embedTokens.dtype) : nil
     }
 
     /// Reads the parts' tokens, each at the end of its sequence.
@@ -29,10 +33,13 @@ final class PagedDecoder {
             let positions = parts.flatMap { $0.sequence.length..<$0.sequence.length + $0.tokens.count }
             network.routing = try AdapterRouting(
                 zip(parts, counts).flatMap { Array(repeating: $0.adapter, count: $1) }, device: network.device)
+            let states = try PassStates(
+                parts.map { ($0.sequence.states, $0.sequence.length, $0.tokens.count) }, marks: marks)
             let context = PagedContext(
                 memory: memory,
                 pass: try PagedPass(
-                    tables: parts.map(\.sequence.pages), counts: counts, firsts: parts.map(\.sequence.length)))
+                    tables: parts.map(\.sequence.pages), counts: counts, firsts: parts.map(\.sequence.length)),
+                states: states)
             let hidden = try network.hidden(
                 tokens, positions: Tensor(integers: positions, shape: [1, total]), context: context)
             var end = 0
@@ -40,9 +47,14 @@ final class PagedDecoder {
                 end += part.tokens.count
                 return end - part.scores..<end
             }
-            guard !wanted.isEmpty else { return nil }
+            guard !wanted.isEmpty else {
+                states.accept()
+                return nil
+            }
             let rows = try hidden.reshaped([total, -1])
-            return try network.logits(wanted.count == total ? rows : rows.rows(Tensor(integers: wanted)))
+            let scores = try network.logits(wanted.count == total ? rows : rows.rows(Tensor(integers: wanted)))
+            states.accept()
+            return scores
         }
     }
 }
@@ -51,10 +63,16 @@ final class PagedDecoder {
 private struct PagedContext: ProjectedAttention {
     let memory: KeyValuePages
     let pass: PagedPass
+    let states: PassStates
+
+    func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor {
+        try states.carry(self, layer: layer, inputs, through: step)
+    }
 
     func attend(_ attention: Attention, _ projected: [Tensor], _ angles: RotaryEmbedding.Angles) throws -> Tensor {
         let shape = projected[0].shape
         let tokens = shape[0] * shape[1]
+        guard let pages = memory.layers[attention.layer] else { throw KeyValuePagesError.noPages(attention.layer) }
         let norms = try attention.headNorms.map {
             (query: try $0.query.scale(), key: try $0.key.scale(), epsilon: $0.query.epsilon)
         }
@@ -62,7 +80,7 @@ private struct PagedContext: ProjectedAttention {
             projected[0].reshaped([tokens, -1]), projected[1].reshaped([tokens, -1]),
             projected[2].reshaped([tokens, -1]),
             cosine: angles.cosine.reshaped([tokens, -1]), sine: angles.sine.reshaped([tokens, -1]),
-            pages: memory.layers[attention.layer], pass: pass,
+            pages: pages, pass: pass,
             form: Tensor.PagedForm(
                 scale: attention.queryScale / Double(attention.dimension).squareRoot(), window: attention.form.window,
                 cap: attention.form.cap, norms: norms)

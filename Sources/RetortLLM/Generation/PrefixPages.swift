@@ -11,6 +11,8 @@ final class PrefixPages {
         let tokens: [Int32]
         weak var parent: Node?
         var children: [[Int32]: Node] = [:]
+        /// Behind the page, where they were noted.
+        var states: CarriedStates.States?
 
         init(page: Int32, tokens: [Int32], parent: Node?) {
             self.page = page
@@ -25,25 +27,52 @@ final class PrefixPages {
     /// How many pages the tree owns.
     var count: Int { nodes.count }
 
-    init(_ memory: KeyValuePages) { self.memory = memory }
+    /// How many pages' states are kept, at most; nil where the network has no states, and pages are all that is needed.
+    private let mostStates: Int?
+    /// Pages with states, those unused the longest first.
+    private var noted: PageQueue
 
-    /// The pages of the longest known beginning of a prompt, but for its last token, which must be read to be gone on from.
-    func match(_ prompt: [Int32], adapter: Int?) -> [Int32] {
+    init(_ memory: KeyValuePages, mostStates: Int? = nil) {
+        self.memory = memory
+        self.mostStates = mostStates
+        noted = PageQueue(pages: memory.count)
+    }
+
+    /// How many pages' states are kept.
+    var stateCount: Int { noted.count }
+
+    /// The pages of the longest known beginning of a prompt, but for its last token, which must be read to be gone on from; and the
+    /// states behind them, where the network has any.
+    func match(_ prompt: [Int32], adapter: Int?) -> (pages: [Int32], states: CarriedStates.States) {
         var pages: [Int32] = []
-        guard var node = roots[adapter] else { return [] }
+        var known: (count: Int, states: CarriedStates.States) = (0, [:])
+        guard var node = roots[adapter] else { return ([], [:]) }
         let size = KeyValuePages.pageTokens
         while (pages.count + 1) * size < prompt.count,
             let child = node.children[Array(prompt[pages.count * size..<(pages.count + 1) * size])]
         {
             pages.append(child.page)
             node = child
+            if let states = child.states { known = (pages.count, states) }
+        }
+        if mostStates != nil {
+            // Without the states behind it, a page is of no use.
+            pages.removeLast(pages.count - known.count)
+            if let last = pages.last { note(last) }
         }
         for page in pages.reversed() { memory.touch(page) }
-        return pages
+        return (pages, known.states)
+    }
+
+    /// A page's states are of use: of all they are to go last.
+    private func note(_ page: Int32) {
+        noted.remove(page)
+        noted.append(page)
     }
 
     /// Keeps a text's full pages.
-    func keep(_ tokens: [Int32], _ pages: [Int32], adapter: Int?) {
+    /// - Parameter states: those behind some of them, by the number of tokens.
+    func keep(_ tokens: [Int32], _ pages: [Int32], adapter: Int?, states: [Int: CarriedStates.States] = [:]) {
         let size = KeyValuePages.pageTokens
         var node = roots[adapter] ?? Node(page: -1, tokens: [], parent: nil)
         roots[adapter] = node
@@ -58,6 +87,14 @@ final class PrefixPages {
                 node.children[part] = new
                 node = new
             }
+            if let mostStates, mostStates > 0, node.states == nil, let own = states[(number + 1) * size] {
+                node.states = own
+                note(node.page)
+            }
+        }
+        while let mostStates, noted.count > mostStates, let oldest = noted.first {
+            noted.remove(oldest)
+            nodes[oldest]?.states = nil
         }
     }
 
@@ -82,6 +119,7 @@ final class PrefixPages {
                 guard let node = nodes[page], node.children.isEmpty else { continue }
                 node.parent?.children[node.tokens] = nil
                 nodes[page] = nil
+                noted.remove(page)
                 memory.giveUp(page)
                 hasDropped = true
             }

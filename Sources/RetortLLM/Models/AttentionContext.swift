@@ -13,6 +13,36 @@ public protocol AttentionContext {
     ///   - form: what the layer does otherwise than plain attention.
     /// - Returns: `[batch, heads, length, dim]`.
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor
+
+    /// Goes through the tokens of each text in order, in layer `layer`, which carries a state from one to the next.
+    /// - Parameters:
+    ///   - inputs: of all tokens, `[1, length, width]` each.
+    ///   - step: what the layer makes of some tokens of one text that follow on a state; nil is the text's beginning.
+    /// - Returns: the outputs of all tokens, `[1, length, width]`.
+    func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor
+}
+
+/// Takes some tokens of a text and the state before them, and gives their output and the state behind them.
+public typealias CarryingStep = (_ inputs: [Tensor], _ state: [Tensor]?) throws -> (output: Tensor, state: [Tensor])
+
+extension AttentionContext {
+    /// Runs a step over runs of tokens, one behind the other.
+    /// - Parameters:
+    ///   - lengths: of the runs, which add up to all tokens.
+    ///   - before: the state before a run, by its place; asked for when the earlier runs are through.
+    ///   - after: takes the state behind a run.
+    func carry(
+        _ inputs: [Tensor], through step: CarryingStep, lengths: [Int], before: (Int) throws -> [Tensor]?,
+        after: (Int, [Tensor]) throws -> Void
+    ) throws -> Tensor {
+        let parts = try inputs.map { lengths.count == 1 ? [$0] : try $0.split(lengths, axis: 1) }
+        let outputs = try lengths.indices.map { run in
+            let (output, state) = try step(parts.map { $0[run] }, before(run))
+            try after(run, state)
+            return output
+        }
+        return outputs.count == 1 ? outputs[0] : try Tensor.concatenated(outputs, axis: 1)
+    }
 }
 
 /// A context that takes a layer's projections as they are, and does all of the rest at once.
@@ -170,6 +200,14 @@ public struct PackedAttention: AttentionContext {
         case .sequences: PackedSequences.plain
         case .fastest: FusedAttention.refusal(query, key, form) == nil ? PackedSequences.fused : nil
         }
+    }
+
+    /// A segment goes on with the state behind the one that it goes on from.
+    public func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor {
+        var states: [[Tensor]] = []
+        return try carry(
+            inputs, through: step, lengths: segments.map(\.length), before: { segments[$0].parent.map { states[$0] } },
+            after: { states.append($1) })
     }
 
     /// Attends within segments and to those they go on from; shapes as in `AttentionContext`.

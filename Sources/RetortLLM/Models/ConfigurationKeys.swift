@@ -57,6 +57,15 @@ extension ConfigurationFields {
         try refuse(allBut: known, and: Self.fixed.merging(family.fixed) { _, own in own })
     }
 
+    /// Refuses a model that reads more than text, by the parts that it has for that.
+    func refuseParts() throws {
+        let parts = ["vision_config", "audio_config", "text_config"].filter { self[$0] != nil }
+        guard !parts.isEmpty else { return }
+        throw unsupported(
+            "the architecture '\(architecture)' with \(parts.map { "'\($0)'" }.joined(separator: ", ")) (save its text part "
+                + "alone, by transformers' AutoModelForCausalLM, and load that)")
+    }
+
     private func refuseQuantised() throws {
         let quantisation = try members("quantization_config")
         guard !quantisation.isEmpty else { return }
@@ -105,6 +114,18 @@ extension ConfigurationFields {
     func requireLayers(_ windows: [Int?]) throws {
         guard let isLocal = try locality(windows.count), isLocal != windows.map({ $0 != nil }) else { return }
         throw unsupported("this 'layer_types', which its family pays no heed to,")
+    }
+
+    /// The layers that `layer_types` says carry a state, where it is there; all others attend to everything.
+    /// - Parameter name: what the family calls such layers.
+    func carryingLayers(_ count: Int, named name: String) throws -> Set<Int>? {
+        guard self["layer_types"] != nil else { return nil }
+        let types = try texts("layer_types")
+        guard types.count == count else { throw malformed("it has \(types.count) layer_types for \(count) layers") }
+        if let stranger = types.first(where: { $0 != name && $0 != "full_attention" }) {
+            throw unsupported("the layer type '\(stranger)'")
+        }
+        return Set(types.indices.filter { types[$0] == name })
     }
 
     private func locality(_ count: Int) throws -> [Bool]? {

@@ -36,17 +36,33 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public var hasOutputBias = false
     /// Biases in the feed-forward layers (some Llamas).
     public var hasFeedForwardBias = false
-    /// Queries and keys are normalised head by head (Qwen3, Gemma 3).
-    public var normalisesHeads = false
-    /// Query, key and value are one projection, gate and up another (Phi-3).
-    public var fusesProjections = false
+    /// How queries and keys are normalised.
+    public enum HeadNorms: Sendable, Hashable {
+        case none
+        /// Head by head (Qwen3, Gemma 3).
+        case eachHead
+        /// Over all heads at once (OLMo 2).
+        case wholeWidth
+    }
+
+    public var headNorms = HeadNorms.none
+    /// Layers in which positions turn nothing (SmolLM3).
+    public var unrotated: Set<Int> = []
+    /// Layers that carry a state from token to token instead of attending, by their number.
+    public var carrying: [Int: CarryingLayer] = [:]
+    /// Whether queries come with gates for what their heads find (Qwen3.5).
+    public var gatesAttention = false
+    /// What a layer consists of, by its checkpoints' names.
+    public var names = BlockNames()
     public var activation = Tensor.Gate.silu
-    /// Norms stand behind attention and feed-forward, too (Gemma).
-    public var normalisesOutputs = false
     /// A norm's scale is stored as its difference from one (Gemma).
     public var normsFromOne = false
     /// What embeddings are multiplied by (Gemma: √hidden).
     public var embeddingScale: Double?
+    /// What is multiplied into all that a layer adds to the residual (Granite).
+    public var residualScale: Double?
+    /// What logits are multiplied by (Granite).
+    public var logitScale: Double?
     /// What scores are multiplied by; nil is 1/√head dimension.
     public var scoreScale: Double?
     /// Scores are pressed into ± this by a hyperbolic tangent (Gemma 2).
@@ -135,12 +151,14 @@ public struct DecoderConfiguration: Sendable, Hashable {
 
     private static let families: [any ModelFamily.Type] = [
         Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, MistralFamily.self, Gemma2Family.self, Gemma3Family.self,
-        Phi3Family.self,
+        Phi3Family.self, Ministral3Family.self, SmolLM3Family.self, Olmo2Family.self, Olmo3Family.self,
+        GraniteFamily.self, GraniteHybridFamily.self, LFM2Family.self, Qwen35Family.self,
     ]
 
     /// The family that `architectures` names, or else `model_type`; both must name the same.
     private static func family(of fields: ConfigurationFields) throws -> any ModelFamily.Type {
         guard let family = family(fields.architecture) else {
+            try fields.refuseParts()
             throw CheckpointError.unknownArchitecture(file: fields.path, fields.architecture)
         }
         guard let named = fields["model_type"] else { return family }
@@ -154,16 +172,21 @@ public struct DecoderConfiguration: Sendable, Hashable {
     }
 
     /// The family by llama.cpp's name: of two that share one, that with windows where there are some.
-    static func family(gguf name: String, hasWindow: Bool) -> (any ModelFamily.Type)? {
-        let named = families.filter { $0.isNamed(gguf: name) }
+    static func family(gguf name: String, hasWindow: Bool) -> (any GGUFFamily.Type)? {
+        let named = ggufFamilies.filter { $0.isNamed(gguf: name) }
         return named.first { hasWindow && $0.hasOwnWindows } ?? named.first
     }
 
     /// llama.cpp's names of all families.
-    static var knownGGUF: [String] { Set(families.map { $0.ggufName }).sorted() }
+    static var knownGGUF: [String] { Set(ggufFamilies.map { $0.ggufName }).sorted() }
 
-    /// What the family is to llama.cpp.
-    var gguf: GGUFArchitecture? { Self.family(architecture)?.gguf }
+    private static let ggufFamilies = families.compactMap { $0 as? any GGUFFamily.Type }
+
+    /// What the family is to llama.cpp; nil where GGUF files of it are neither read nor written.
+    var gguf: GGUFArchitecture? { (Self.family(architecture) as? any GGUFFamily.Type)?.gguf }
+
+    /// See `ModelFamily.unusedTensors`.
+    var unusedTensors: [String] { Self.family(architecture)?.unusedTensors ?? [] }
 
     /// The classes that checkpoints may name, such as `Qwen2ForCausalLM`.
     public static var knownArchitectures: [String] {
@@ -231,20 +254,29 @@ protocol ModelFamily: Sendable {
     static var keys: Set<String> { get }
     /// Those that change nothing as long as they have one of these values.
     static var fixed: [String: [JSONValue]] { get }
-    /// How llama.cpp names and computes the family.
-    static var gguf: GGUFArchitecture { get }
+    /// How the names of tensors begin that belong to no part which computes scores, and need not be read.
+    static var unusedTensors: [String] { get }
     /// Puts the family's own settings into the common ones.
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws
 }
 
-extension ModelFamily {
+/// A family whose GGUF files are read and written.
+protocol GGUFFamily: ModelFamily {
+    /// How llama.cpp names and computes the family.
+    static var gguf: GGUFArchitecture { get }
+}
+
+extension GGUFFamily {
     static var ggufName: String { gguf.name }
     static func isNamed(gguf name: String) -> Bool { gguf.name == name }
     /// Whether it has windows that llama.cpp does without.
     static var hasOwnWindows: Bool { gguf.ignoresWindows }
+}
 
+extension ModelFamily {
     static var keys: Set<String> { [] }
     static var fixed: [String: [JSONValue]] { [:] }
+    static var unusedTensors: [String] { [] }
 }
 
 /// What transformers takes where a family's `config.json` says nothing.

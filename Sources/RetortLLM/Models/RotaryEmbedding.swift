@@ -29,6 +29,15 @@ public struct RotaryPlan: Sendable, Hashable {
     /// What cosines and sines are multiplied by, where a checkpoint's file settles it.
     public var statedAmplitude: Double?
 
+    /// How queries grow with their positions (Llama 4, Ministral 3): by 1 + `by` · log(1 + ⌊position / `every`⌋).
+    public struct QueryGrowth: Sendable, Hashable {
+        public var by: Double
+        /// In tokens.
+        public var every: Double
+    }
+
+    public var queryGrowth: QueryGrowth?
+
     /// Angles of one base, stretched by nothing.
     public init(theta: Double) { self.theta = theta }
 
@@ -91,6 +100,16 @@ struct RotaryEmbedding {
     struct Angles {
         let cosine: Tensor
         let sine: Tensor
+        /// What queries are multiplied by, `[batch, length, 1]`; nil is 1.
+        var queryGrowth: Tensor?
+
+        /// Those that turn nothing.
+        func still() throws -> Self {
+            let shape = cosine.shape
+            return Self(
+                cosine: try Tensor.full(shape, 1, dtype: cosine.dtype, device: cosine.device),
+                sine: try Tensor.zeros(shape, dtype: cosine.dtype, device: cosine.device), queryGrowth: queryGrowth)
+        }
     }
 
     private let plan: RotaryPlan
@@ -118,8 +137,18 @@ struct RotaryEmbedding {
         // than the rest.
         let exact = device == .cpu ? try full.to(.float64) : full
         let (cosine, sine) = (try exact.cos().to(.float32), try exact.sin().to(.float32))
-        guard amplitude != 1 else { return Angles(cosine: try cosine.to(dtype), sine: try sine.to(dtype)) }
-        return Angles(cosine: try (cosine * amplitude).to(dtype), sine: try (sine * amplitude).to(dtype))
+        let scale = amplitude
+        func scaled(_ part: Tensor) throws -> Tensor { try (scale == 1 ? part : part * scale).to(dtype) }
+        return Angles(
+            cosine: try scaled(cosine), sine: try scaled(sine), queryGrowth: try growth(at: positions)?.to(dtype))
+    }
+
+    private func growth(at positions: Tensor) throws -> Tensor? {
+        guard let growth = plan.queryGrowth else { return nil }
+        let shape = positions.shape
+        // Positions are whole: in int64 the division would be exact, and in float64 it is, too.
+        let turns = try (positions.to(.float64) * (1 / growth.every) + 1e-9).to(.int64).to(.float32)
+        return try ((turns + 1).log() * growth.by + 1).reshaped([shape[0], shape[1], 1])
     }
 
     /// The frequencies, which a dynamic plan takes from the text's length.

@@ -1,6 +1,20 @@
 import Foundation
 import RetortCore
 
+/// What a family takes for granted of its rotary positions.
+struct RotaryHabits {
+    /// The base, where the file has none.
+    var theta = 10_000.0
+    /// The share of a head that is turned, in families that leave it to the file; nil where heads are turned whole.
+    var share: Double?
+    /// Whether names and defaults are Phi-3's.
+    var isPhi = false
+    /// Members of a plan that are the family's own, and change nothing or are read by `queryGrowth`.
+    var keys: Set<String> = []
+    /// Whether queries grow with their positions (Ministral 3).
+    var growsQueries = false
+}
+
 /// How `config.json` says that positions turn queries and keys (transformers' `modeling_rope_utils.py`).
 extension ConfigurationFields {
     /// What a plan may hold, whether or not its type uses it.
@@ -13,15 +27,23 @@ extension ConfigurationFields {
     /// The one plan of all layers: of `rope_scaling` where it says anything, else of `rope_parameters` (transformers 5).
     /// - Parameters:
     ///   - positions: the longest context.
-    ///   - isPhi: whether names and defaults are Phi-3's.
-    func rotary(positions: Int, isPhi: Bool = false) throws -> RotaryPlan {
+    ///   - fallback: the plan where the file has none.
+    func rotary(
+        positions: Int, as habits: RotaryHabits = RotaryHabits(), fallback: [String: JSONValue] = [:]
+    ) throws -> RotaryPlan {
         let old = try members("rope_scaling")
-        let members = try old.isEmpty ? members("rope_parameters") : old
-        return try plan(members, theta: number("rope_theta", default: 10_000), positions, isPhi: isPhi)
+        let own = self["rope_parameters"] == nil ? fallback : try members("rope_parameters")
+        return try plan(
+            old.isEmpty ? own : old, theta: number("rope_theta", default: habits.theta), positions, as: habits)
     }
 
-    /// The plans of layers that see everything, and of those with a window (Gemma 3).
-    func rotaryByLayer(positions: Int) throws -> (global: RotaryPlan, local: RotaryPlan) {
+    /// The plans of layers that see everything, and of those with a window (Gemma 3, OLMo 3).
+    /// - Parameters:
+    ///   - theta: the base of layers that see everything, where the file has none.
+    ///   - localTheta: that of the others, where their own plan has none.
+    func rotaryByLayer(positions: Int, theta: Double, localTheta: Double) throws -> (
+        global: RotaryPlan, local: RotaryPlan
+    ) {
         let plans = try members("rope_parameters")
         if let stray = plans.keys.filter({ $0 != "full_attention" && $0 != "sliding_attention" }).min() {
             throw unsupported("'\(stray)' in rope_parameters, which this family has for each kind of layer,")
@@ -35,23 +57,24 @@ extension ConfigurationFields {
         }
         let global = try own("full_attention").merging(members("rope_scaling")) { _, scaling in scaling }
         return (
-            try plan(global, theta: number("rope_theta", default: 1_000_000), positions, isPhi: false),
-            try plan(
-                own("sliding_attention"), theta: number("rope_local_base_freq", default: 10_000), positions,
-                isPhi: false)
+            try plan(global, theta: number("rope_theta", default: theta), positions, as: RotaryHabits()),
+            try plan(own("sliding_attention"), theta: localTheta, positions, as: RotaryHabits())
         )
     }
 
     private func plan(
-        _ all: [String: JSONValue], theta: Double, _ positions: Int, isPhi: Bool
+        _ all: [String: JSONValue], theta: Double, _ positions: Int, as habits: RotaryHabits
     ) throws -> RotaryPlan {
+        let isPhi = habits.isPhi
         let plan = RotaryMembers(all.filter { $0.value != .null }, fields: self)
-        if let stray = plan.all.keys.filter({ !Self.planKeys.contains($0) }).min() {
+        if let stray = plan.all.keys.filter({ !Self.planKeys.contains($0) && !habits.keys.contains($0) }).min() {
             throw unsupported("'\(stray)' of its rope scaling")
         }
         var result = RotaryPlan(theta: try plan.number("rope_theta") ?? theta)
-        result.share = try plan.number("partial_rotary_factor") ?? number("partial_rotary_factor", default: 1)
-        guard result.theta > 0, isPhi ? (0...1).contains(result.share) : result.share == 1 else {
+        result.share =
+            try plan.number("partial_rotary_factor") ?? number("partial_rotary_factor", default: habits.share ?? 1)
+        guard result.theta > 0, isPhi || habits.share != nil ? (0...1).contains(result.share) : result.share == 1
+        else {
             throw unsupported("'partial_rotary_factor' or 'rope_theta' of this value")
         }
         // transformers prefers the length that stands outside the plan; Phi-3 always has one.
@@ -59,6 +82,10 @@ extension ConfigurationFields {
             try optionalInteger("original_max_position_embeddings").map(Double.init) ?? (isPhi ? 4096 : nil)
             ?? plan.number("original_max_position_embeddings") ?? Double(positions)
         guard original > 0 else { throw malformed("its original_max_position_embeddings is \(original)") }
+        if habits.growsQueries {
+            let growth = try plan.required("llama_4_scaling_beta")
+            result.queryGrowth = growth == 0 ? nil : RotaryPlan.QueryGrowth(by: growth, every: original)
+        }
         var type = try plan.text("rope_type") ?? plan.text("type") ?? "default"
         if isPhi, type == "su" || type == "yarn" { type = "longrope" }
         guard !isPhi || type == "default" || type == "longrope" else { throw unsupported("the rope type '\(type)'") }

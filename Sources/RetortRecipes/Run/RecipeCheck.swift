@@ -69,8 +69,7 @@ struct RecipeCheck {
             // Only the heads of the files are read.
             try checkpoint.checkWeights()
             for (name, targets) in adapterTargets {
-                let strange = LoRATargets.unknown(targets, in: checkpoint.configuration)
-                guard strange.isEmpty else { throw LoRATargets.Refusal(training: name, targets: strange) }
+                try LoRATargets.check(targets, among: checkpoint.configuration.projectionNames, training: name)
             }
         }
     }
@@ -103,29 +102,25 @@ enum LoRATargets {
     struct Refusal: Error, CustomStringConvertible {
         let training: String
         let targets: [String]
+        /// The names of a model's projections.
+        let among: [String]
 
         var description: String {
             "\(training): no adapter can be trained beside \(targets.map { "'\($0)'" }.joined(separator: ", ")); "
-                + "'targets' takes projections: \(LoRATargets.projections.joined(separator: ", "))"
+                + "'targets' takes projections: \(LoRATargets.lastNames(among).joined(separator: ", "))"
         }
     }
 
-    static let projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    private static let parts = [
-        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
-        "mlp.down_proj",
-    ]
-    /// Phi-3's.
-    private static let fusedParts = ["self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"]
-
-    /// Those of the targets that end the name of no projection.
-    static func unknown(_ targets: [String], in shape: DecoderConfiguration) -> [String] {
-        let parts = shape.fusesProjections ? fusedParts : parts
-        let names = (0..<shape.layerCount).flatMap { layer in parts.map { "model.layers.\(layer).\($0)" } }
-        return unknown(targets, among: names)
+    /// What projections are called in their modules, each once, in the order of a layer.
+    static func lastNames(_ names: [String]) -> [String] {
+        names.compactMap { $0.split(separator: ".").last.map(String.init) }.reduce(into: []) { known, name in
+            if !known.contains(name) { known.append(name) }
+        }
     }
 
-    static func unknown(_ targets: [String], among names: [String]) -> [String] {
-        targets.filter { target in !names.contains { $0.hasSuffix(target) } }
+    /// - Throws: `Refusal` that names the targets which end the name of no projection.
+    static func check(_ targets: [String], among names: [String], training: String) throws {
+        let strange = targets.filter { target in !names.contains { $0.hasSuffix(target) } }
+        guard strange.isEmpty else { throw Refusal(training: training, targets: strange, among: names) }
     }
 }

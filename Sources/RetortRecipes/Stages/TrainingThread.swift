@@ -48,8 +48,8 @@ actor TrainingThread {
         if let note = Self.lengths(longest, checkpoint.configuration, configuration.method) { progress.note(note) }
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         if case .lora(let lora) = configuration.method {
-            let strange = LoRATargets.unknown(lora.targets ?? [], among: network.projections.map(\.name))
-            guard strange.isEmpty else { throw LoRATargets.Refusal(training: job.name, targets: strange) }
+            try LoRATargets.check(
+                lora.targets ?? [], among: network.projections.map(\.name), training: job.name)
         }
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
         let found = try rate(job, trainer, set, progress)

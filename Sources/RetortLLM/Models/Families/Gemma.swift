@@ -1,6 +1,6 @@
 /// Gemma 2 (arXiv 2408.00118): norms before and behind each part, scores and logits capped, every second layer sees a
 /// window.
-enum Gemma2Family: ModelFamily {
+enum Gemma2Family: GGUFFamily {
     static let architectures = ["Gemma2ForCausalLM", "gemma2"]
     static let defaults = FamilyDefaults(
         maximumPositions: 8192, keyValueHeadCount: 4, headDimension: 256, tiesWordEmbeddings: true)
@@ -22,7 +22,7 @@ enum Gemma2Family: ModelFamily {
 
 /// Gemma 3, text only (arXiv 2503.19786): heads normalised instead of scores capped; five layers with a window and a
 /// rotary base of their own to each one without.
-enum Gemma3Family: ModelFamily {
+enum Gemma3Family: GGUFFamily {
     static let architectures = ["Gemma3ForCausalLM", "gemma3_text"]
     static let defaults = FamilyDefaults(
         maximumPositions: 131_072, keyValueHeadCount: 4, headDimension: 256, tiesWordEmbeddings: true)
@@ -38,8 +38,10 @@ enum Gemma3Family: ModelFamily {
             throw fields.unsupported("Gemma 3 with 'attn_logit_softcapping'")
         }
         configuration.logitCap = try fields.optionalNumber("final_logit_softcapping", default: nil)
-        configuration.normalisesHeads = true
-        let plans = try fields.rotaryByLayer(positions: configuration.maximumPositions)
+        configuration.headNorms = .eachHead
+        let plans = try fields.rotaryByLayer(
+            positions: configuration.maximumPositions, theta: 1_000_000,
+            localTheta: fields.number("rope_local_base_freq", default: 10_000))
         (configuration.rotary, configuration.localRotary) = (plans.global, plans.local)
         let pattern = try fields.integer("sliding_window_pattern", default: 6)
         guard pattern > 0 else { throw fields.malformed("'sliding_window_pattern' is \(pattern)") }
@@ -63,7 +65,7 @@ private let ggufParts = [
 private func refineGemma(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
     try fields.requireActivation(["gelu_pytorch_tanh", "gelu_python_tanh", "gelu_new"], key: "hidden_activation")
     configuration.activation = .gelu
-    configuration.normalisesOutputs = true
+    configuration.names = .normsAround
     configuration.normsFromOne = true
     configuration.embeddingScale = Double(configuration.hiddenSize).squareRoot()
     let scalar = try fields.number("query_pre_attn_scalar", default: 256)

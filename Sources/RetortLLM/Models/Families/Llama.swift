@@ -1,5 +1,5 @@
 /// Llama 2 and 3 (arXiv 2307.09288, 2407.21783): the plain decoder; Llama 3.1 and later stretch their rotary positions.
-enum LlamaFamily: ModelFamily {
+enum LlamaFamily: GGUFFamily {
     static let architectures = ["LlamaForCausalLM", "llama"]
     static let defaults = FamilyDefaults(maximumPositions: 2048)
     static let keys: Set = ["hidden_act", "attention_bias", "mlp_bias"]
@@ -18,7 +18,7 @@ enum LlamaFamily: ModelFamily {
 }
 
 /// Mistral 7B (arXiv 2310.06825): the plain decoder, where every layer may see a window.
-enum MistralFamily: ModelFamily {
+enum MistralFamily: GGUFFamily {
     static let architectures = ["MistralForCausalLM", "mistral"]
     static let defaults = FamilyDefaults(maximumPositions: 131_072, keyValueHeadCount: 8)
     static let keys: Set = ["hidden_act", "sliding_window"]

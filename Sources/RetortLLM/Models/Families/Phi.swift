@@ -2,7 +2,7 @@ import RetortCore
 
 /// Phi-3 and Phi-4-mini (arXiv 2404.14219, 2503.01743): query, key and value in one projection, gate and up in another;
 /// part of a head may stay unturned. Contexts go as far as the original length of the long-context variants.
-enum Phi3Family: ModelFamily {
+enum Phi3Family: GGUFFamily {
     static let architectures = ["Phi3ForCausalLM", "phi3"]
     static let defaults = FamilyDefaults(maximumPositions: 4096, normEpsilon: 1e-5)
     // What is dropped is dropped in training only.
@@ -14,8 +14,9 @@ enum Phi3Family: ModelFamily {
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation(["silu", "swish"])
-        configuration.fusesProjections = true
-        configuration.rotary = try fields.rotary(positions: configuration.maximumPositions, isPhi: true)
+        configuration.names.attention = ["qkv_proj"]
+        configuration.names.gates = ["gate_up_proj"]
+        configuration.rotary = try fields.rotary(positions: configuration.maximumPositions, as: RotaryHabits(isPhi: true))
         configuration.windows = try fields.sameWindows(configuration, default: nil)
     }
 }

@@ -1,5 +1,5 @@
 /// Qwen2 and Qwen2.5 (arXiv 2407.10671): biases on query, key and value; the upper layers may see a window.
-enum Qwen2Family: ModelFamily {
+enum Qwen2Family: GGUFFamily {
     static let architectures = ["Qwen2ForCausalLM", "qwen2"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 32)
     static let keys: Set = ["hidden_act", "use_sliding_window", "sliding_window", "max_window_layers"]
@@ -14,7 +14,7 @@ enum Qwen2Family: ModelFamily {
 }
 
 /// Qwen3 (arXiv 2505.09388): no biases; queries and keys are normalised head by head.
-enum Qwen3Family: ModelFamily {
+enum Qwen3Family: GGUFFamily {
     static let architectures = ["Qwen3ForCausalLM", "qwen3"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 32, headDimension: 128)
     static let keys: Set = Qwen2Family.keys.union(["attention_bias"])
@@ -22,7 +22,7 @@ enum Qwen3Family: ModelFamily {
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation(["silu", "swish"])
-        configuration.normalisesHeads = true
+        configuration.headNorms = .eachHead
         configuration.hasQueryKeyValueBias = try fields.flag("attention_bias")
         configuration.hasOutputBias = try fields.flag("attention_bias")
         configuration.rotary = try fields.rotary(positions: configuration.maximumPositions)

@@ -1,0 +1,68 @@
+import RetortTensor
+
+/// One layer: attention, or what stands in its place, and feed-forward, each around a residual, with norms where the family has them.
+final class DecoderBlock {
+    /// Before attention and feed-forward.
+    private let inputNorm, feedForwardNorm: Norm?
+    /// Behind them.
+    private let attentionNorm, outputNorm: Norm?
+    private let mixer: any Mixer
+    private let feedForward: FeedForward
+    /// What is multiplied into what each part adds.
+    private let residualScale: Double?
+
+    init(_ configuration: DecoderConfiguration, index: Int, weights: any WeightSource) throws {
+        let key = "model.layers.\(index)"
+        let names = configuration.names
+        func norm(_ name: String?) throws -> Norm? {
+            try name.map { try Norm(configuration, "\(key).\($0)", weights) }
+        }
+        inputNorm = try norm(names.inputNorm)
+        attentionNorm = try norm(names.attentionNorm)
+        feedForwardNorm = try norm(names.feedForwardNorm)
+        outputNorm = try norm(names.outputNorm)
+        mixer = try Self.mixer(configuration, index, "\(key).\(configuration.mixerName(ofLayer: index))", weights)
+        feedForward = try FeedForward(configuration, "\(key).\(names.feedForward)", weights)
+        residualScale = configuration.residualScale
+    }
+
+    private static func mixer(
+        _ configuration: DecoderConfiguration, _ layer: Int, _ name: String, _ weights: any WeightSource
+    ) throws -> any Mixer {
+        switch configuration.carrying[layer] {
+        case nil: return try Attention(configuration, layer: layer, name, weights)
+        case .convolution(let taps, let bias):
+            return try ShortConvolution(configuration, layer: layer, taps: taps, bias: bias, name, weights)
+        case .delta(let shape): return try GatedDelta(configuration, layer: layer, shape, name, weights)
+        }
+    }
+
+    func callAsFunction(
+        _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
+    ) throws -> Tensor {
+        let attended = try added(mixer(inputNorm?(x) ?? x, angles, context), behind: attentionNorm)
+        let (middle, normed) = try feedForwardNorm?.adding(attended, to: x) ?? same(x + attended)
+        return try middle + added(feedForward(normed), behind: outputNorm)
+    }
+
+    /// What a part adds to the residual.
+    private func added(_ output: Tensor, behind norm: Norm?) throws -> Tensor {
+        let output = try norm?(output) ?? output
+        return try residualScale.map { try output * $0 } ?? output
+    }
+
+    private func same(_ sum: Tensor) -> (sum: Tensor, norm: Tensor) { (sum, sum) }
+
+    var projections: [(name: String, linear: Linear)] { mixer.projections + feedForward.projections }
+
+    var parameters: [(String, Tensor)] {
+        let linears = projections.flatMap { name, linear in
+            [("\(name).weight", linear.weight)] + (linear.bias.map { [("\(name).bias", $0)] } ?? [])
+        }
+        return allNorms.map { ($0.name, $0.weight) } + linears + mixer.others.map { ($0.name, $0.tensor) }
+    }
+
+    var allNorms: [Norm] {
+        [inputNorm, feedForwardNorm, attentionNorm, outputNorm].compactMap(\.self) + mixer.norms
+    }
+}
