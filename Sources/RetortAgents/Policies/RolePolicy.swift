@@ -183,8 +183,15 @@ public struct RolePolicy: Policy {
 }
 
 extension Action {
+    private static let cutReason = "the text was cut at the token limit"
+
     /// A text that ended at the token limit holds no action, however it looks.
     static func cut(_ text: String, limit: Int) -> Action {
-        .unparsable(text: text, reason: "the text was cut at the token limit of \(limit); write less")
+        .unparsable(text: text, reason: "\(cutReason) of \(limit); write less")
+    }
+
+    /// Whether it is a text that ended at the token limit.
+    public var isCut: Bool {
+        if case .unparsable(_, let reason) = self { reason.hasPrefix(Self.cutReason) } else { false }
     }
 }

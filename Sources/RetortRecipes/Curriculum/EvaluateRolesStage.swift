@@ -69,8 +69,10 @@ struct EvaluateRolesStage: Stage {
         let rollout = try agent.rollout(
             models, host: context.source.tools, retriever: nil,
             session: context.sessions(context.recipe.domain.form))
-        return try await context.collect(
+        let outcome = try await context.collect(
             rollout, context.source.tests.map { RolloutJob($0) }, in: name, concurrency: evaluation.concurrency)
+        try await context.noteCuts(in: name)
+        return outcome
     }
 
     func measured() async throws -> [ToolUseRecord] {

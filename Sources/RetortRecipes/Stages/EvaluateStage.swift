@@ -65,8 +65,10 @@ struct EvaluateStage: Stage {
             models, host: source.tools, retriever: source.domain.retriever,
             session: context.sessions(system.style.form ?? .code))
         let tests = try await context.workshop.tests()
-        return try await context.collect(
+        let outcome = try await context.collect(
             rollout, tests.map { RolloutJob($0) }, in: name, concurrency: plan.concurrency)
+        try await context.noteCuts(in: name)
+        return outcome
     }
 
     /// The student's size and a record for each task.
