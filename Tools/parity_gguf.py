@@ -76,6 +76,12 @@ FAMILIES = {
         GEMMA, layer_types=["full_attention", "sliding_attention"] * 2, rope_parameters=dict(
             full_attention=dict(LINEAR, rope_theta=1e6), sliding_attention=dict(rope_type="default", rope_theta=1e4)),
     ), "gemma"),
+    "SmolLM3": ("smollm3", dict(), "llama3"),
+    "OLMo 2": ("olmo2", dict(num_key_value_heads=4), "qwen2"),
+    "Granite 3": ("granite", dict(
+        embedding_multiplier=12.0, logits_scaling=8.0, residual_multiplier=0.22, attention_multiplier=0.1,
+        tie_word_embeddings=True,
+    ), "llama3"),
     "Phi-3": ("phi3", dict(sliding_window=128), "phi3"),
     "Phi-4-mini": ("phi3", dict(
         rope_parameters=LONG, max_position_embeddings=4 * ORIGINAL, original_max_position_embeddings=ORIGINAL,

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares Retort's tokenizers with the `tokenizers` library: ids of 10,000 lines of mixed text, and their text again.
 
-The definitions are trained here in the way of each family: GPT-2, Qwen2, Llama 3 and GPT-4o (Phi-4-mini) by bytes,
+The definitions are trained here in the way of each family: GPT-2, Qwen2, Llama 3 (SmolLM3, OLMo 2, LFM2), GPT-4o (Phi-4-mini),
+Mistral's Tekken, Qwen3.5 and Granite (StarCoder's) by bytes,
 Llama 2 (both ways of writing it), Gemma and Phi-3 in SentencePiece's manner, BERT in pieces of words.
 """
 import json
@@ -75,6 +76,20 @@ def kinds():
         r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     )
     yield "gpt4o", *byte_level(gpt4o, "removed", True)
+    tekken = (
+        rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]*[{lower}]+|[^\r\n\p{{L}}\p{{N}}]?[{upper}]+[{lower}]*"
+        r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    yield "tekken", *byte_level(tekken)
+    qwen35 = (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+    )
+    yield "qwen3.5", *byte_level(qwen35)
+    granite, trainer = byte_level(None)
+    granite.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    yield "granite", granite, trainer
     legacy = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     yield "llama2", *pieces(normalizer=legacy)
     metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)

@@ -134,7 +134,6 @@ UNARY(ct_cos, at::cos)
 UNARY(ct_sin, at::sin)
 UNARY(ct_tanh, at::tanh)
 UNARY(ct_sigmoid, at::sigmoid)
-UNARY(ct_silu, at::silu)
 UNARY(ct_sum_all, at::sum)
 UNARY(ct_detach, at::detach)
 

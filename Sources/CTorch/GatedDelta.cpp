@@ -100,14 +100,18 @@ std::pair<at::Tensor, at::Tensor> by_chunks(const at::Tensor &query, const at::T
 
 at::Tensor unit(const at::Tensor &x) { return x * at::rsqrt((x * x).sum(-1, true) + 1e-6); }
 
+bool goes_by_chunks(at::ArrayRef<at::Tensor> inputs) {
+    bool learns = false;
+    for (const auto &x : inputs) learns = learns || x.requires_grad();
+    return (c10::GradMode::is_enabled() && learns) || inputs[0].device().type() != at::kCPU;
+}
+
 }  // namespace
 
 std::pair<at::Tensor, at::Tensor> gated_delta::run(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value,
                                                    const at::Tensor &learning, const at::Tensor &decay, const at::Tensor &memory) {
-    bool learns = false;
-    for (const auto *x : {&query, &key, &value, &learning, &decay, &memory}) learns = learns || x->requires_grad();
-    const bool by_chunk = (c10::GradMode::is_enabled() && learns) || query.device().type() != at::kCPU;
-    return by_chunk ? by_chunks(query, key, value, learning, decay, memory) : by_tokens(query, key, value, learning, decay, memory);
+    return goes_by_chunks({query, key, value, learning, decay, memory}) ? by_chunks(query, key, value, learning, decay, memory)
+                                                                        : by_tokens(query, key, value, learning, decay, memory);
 }
 
 int ct_gated_delta(const ct_tensor *mixed, const ct_tensor *learning, const ct_tensor *forgetting, const ct_tensor *rate,
@@ -115,22 +119,27 @@ int ct_gated_delta(const ct_tensor *mixed, const ct_tensor *learning, const ct_t
                    const ct_tensor *memory, ct_tensor **output, ct_tensor **after) {
     using namespace calls;
     return perform([&] {
-        const auto x = mixed->value.squeeze(0);
+        // libtorch's functions give what fills a register another last bit than the rest, which is gone when rounded from float64.
+        const auto exact = goes_by_chunks({mixed->value, learning->value, forgetting->value, rate->value, bias->value})
+                               ? at::kFloat : at::kDouble;
+        const auto x = at::silu(mixed->value.squeeze(0).to(exact));
         const int64_t tokens = x.size(0), keys = key_heads * key_width, group = value_heads / key_heads;
         auto heads = [&](int64_t start, int64_t count, int64_t width) {
-            return x.narrow(1, start, count * width).reshape({tokens, count, width}).to(at::kFloat);
+            return x.narrow(1, start, count * width).reshape({tokens, count, width});
         };
         // Each key head serves the value heads of a group in turn.
-        auto repeated = [&](const at::Tensor &y) { return group == 1 ? y : y.repeat_interleave(group, 1); };
+        auto repeated = [&](const at::Tensor &y) {
+            return (group == 1 ? y : y.repeat_interleave(group, 1)).to(at::kFloat);
+        };
         const auto query = repeated(unit(heads(0, key_heads, key_width)) * (1 / std::sqrt(static_cast<double>(key_width))));
         const auto key = repeated(unit(heads(keys, key_heads, key_width)));
-        const auto value = heads(2 * keys, value_heads, value_width);
-        const auto learned = learning->value.squeeze(0).sigmoid().to(at::kFloat);
-        const auto decay = -rate->value.to(at::kFloat).exp() *
-                           at::softplus(forgetting->value.squeeze(0).to(at::kFloat) + bias->value.to(at::kFloat));
+        const auto value = heads(2 * keys, value_heads, value_width).to(at::kFloat);
+        const auto learned = learning->value.squeeze(0).to(exact).sigmoid().to(at::kFloat);
+        const auto pace = at::softplus(forgetting->value.squeeze(0).to(exact) + bias->value.to(exact));
+        const auto decay = (-rate->value.to(exact).exp() * pace).to(at::kFloat);
         const auto before = memory ? memory->value : at::zeros({value_heads, key_width, value_width}, query.options());
         const auto [read, state] = gated_delta::run(query, key, value, learned, decay, before);
-        *output = new ct_tensor{read.reshape({1, tokens, value_heads * value_width}).to(x.scalar_type())};
+        *output = new ct_tensor{read.reshape({1, tokens, value_heads * value_width}).to(mixed->value.scalar_type())};
         *after = new ct_tensor{state};
     });
 }

@@ -41,8 +41,6 @@ extension Tensor {
     public func tanh() throws -> Tensor { try Self.wrap(ct_tanh(handle)) }
     /// The logistic function, 1 / (1 + exp(−x)), of every element.
     public func sigmoid() throws -> Tensor { try Self.wrap(ct_sigmoid(handle)) }
-    /// x · sigmoid(x) of every element (arXiv 1702.03118).
-    public func silu() throws -> Tensor { try Self.wrap(ct_silu(handle)) }
 
     /// The sum of all elements, as a tensor of rank 0.
     public func sum() throws -> Tensor { try Self.wrap(ct_sum_all(handle)) }

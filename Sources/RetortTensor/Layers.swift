@@ -123,7 +123,7 @@ extension Tensor {
 
     /// The gated delta rule (arXiv 2412.06464) over tokens' queries, keys and values, side by side in this tensor
     /// `[1, tokens, 2 · key heads · key width + value heads · value width]`: queries and keys are made of length one, each head's memory keeps
-    /// a share of itself, and learns to give a token's value for its key.
+    /// a share of itself, and learns to give a token's value for its key. All three are pressed by x · sigmoid(x) first.
     ///
     /// Without gradients and on the CPU, what a token becomes does not depend on how many come at once, to the bit.
     /// - Parameters:

@@ -20,7 +20,9 @@ struct Family: Sendable, CustomTestStringConvertible {
 
     /// Whether GGUF files of it are read and written.
     var isKnownToGGUF: Bool {
-        ["qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "phi3"].contains(fields["model_type"]?.string)
+        [
+            "qwen2", "qwen3", "llama", "mistral", "gemma2", "gemma3_text", "phi3", "smollm3", "olmo2", "granite",
+        ].contains(fields["model_type"]?.string)
     }
 
     static let all = [
@@ -64,7 +66,7 @@ struct Family: Sendable, CustomTestStringConvertible {
                     "llama_4_scaling_beta": 0.4, "max_position_embeddings": 128,
                 ],
             ]),
-        Family("SmolLM3", ["model_type": "smollm3", "no_rope_layer_interval": 2]),
+        Family("SmolLM3", ["model_type": "smollm3"]),
         Family("OLMo 2", ["model_type": "olmo2"]),
         Family(
             "OLMo 3",
@@ -94,8 +96,8 @@ struct Family: Sendable, CustomTestStringConvertible {
         Family(
             "Qwen3.5",
             [
-                "model_type": "qwen3_5_text", "head_dim": 16, "full_attention_interval": 2, "linear_num_key_heads": 2,
-                "linear_num_value_heads": 4, "linear_key_head_dim": 8, "linear_value_head_dim": 12,
+                "model_type": "qwen3_5_text", "head_dim": 16, "full_attention_interval": 2, "linear_num_key_heads": 4,
+                "linear_num_value_heads": 16, "linear_key_head_dim": 8, "linear_value_head_dim": 4,
             ]),
     ]
 
@@ -208,6 +210,10 @@ struct FamilyTests {
             (["model_type": "qwen3_5_text", "num_experts": 8], "the setting 'num_experts'"),
             (["model_type": "lfm2", "conv_L_cache": 0], "'conv_L_cache' is 0"),
             (["model_type": "lfm2", "layer_types": ["conv", "conv", "conv", "mamba"]], "the layer type 'mamba'"),
+            (
+                ["model_type": "olmo3", "rope_scaling": ["rope_type": "yarn", "factor": 2, "truncate": false]],
+                "'truncate'"
+            ),
             (["model_type": "granite", "logits_scaling": 0], "'logits_scaling' is 0"),
             (["model_type": "smollm3", "no_rope_layers": [1, 0]], "'no_rope_layers'"),
             (["model_type": "smollm3", "no_rope_layer_interval": 0], "'no_rope_layer_interval'"),

@@ -47,6 +47,34 @@ struct PagedBatchTests {
         #expect(try await texts(busy, requests) == alone)
     }
 
+    @Test(
+        "nor does it where layers carry states, with room for those of three texts",
+        .enabled(if: PackedWeight.hasKernels),
+        arguments: Family.all.filter { ["LFM2", "Qwen3.5"].contains($0.testDescription) })
+    func carried(family: Family) async throws {
+        let scratch = try ScratchFolder()
+        let network = try family.write(to: scratch.url)
+        let state = network.configuration.stateBytes(.bfloat16)
+        let page = KeyValuePages.bytes(ofPage: network.configuration, .bfloat16)
+        let requests = (0..<6).map { number in
+            request(
+                "seven plus four is eleven, and what is \(number)?", samples: number == 4 ? 5 : number % 2 + 1,
+                tokens: 12, temperature: number % 2 == 0 ? 0 : 0.9, seed: UInt64(number))
+        }
+        let plain = try LocalModel(folder: scratch.url, options: .init(weights: .bfloat16))
+        var alone: [[String]] = []
+        for request in requests { alone.append(try await plain.complete(request).map(\.text)) }
+        let busy = try LocalModel(
+            folder: scratch.url,
+            options: .init(
+                prefillTokens: 48, weights: .bfloat16, prefixTokens: 1 << 10,
+                cacheBytes: max(24 * state, 200 * page)))
+        #expect(try await texts(busy, requests) == alone)
+        #expect(try await texts(busy, requests) == alone)
+        let use = busy.cacheUse
+        #expect(use.running == 0 && use.kept > 0 && use.kept <= use.budget)
+    }
+
     @Test("a request that can never fit is refused; the others share what there is")
     func budget() async throws {
         let page = KeyValuePages.bytes(

@@ -67,7 +67,6 @@ ct_tensor *_Nullable ct_cos(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sin(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_tanh(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sigmoid(const ct_tensor *_Nonnull x);
-ct_tensor *_Nullable ct_silu(const ct_tensor *_Nonnull x);
 // silu(x) · other, or gelu(x) · other by its hyperbolic-tangent approximation.
 ct_tensor *_Nullable ct_gated(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull other, bool gelu);
 

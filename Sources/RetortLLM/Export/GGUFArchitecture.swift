@@ -16,6 +16,9 @@ struct GGUFArchitecture: Sendable {
         case longrope = "positions stretched by short and long factors"
         case yarn = "positions stretched by YaRN"
         case windows = "a sliding window"
+        case unrotated = "layers that turn nothing"
+        case multipliers = "multipliers of residuals and logits"
+        case tiedHead = "a head that is the embedding"
         case localPlan = "positions that are stretched otherwise in layers with a window"
 
         func isUsed(by shape: DecoderConfiguration) -> Bool {
@@ -30,6 +33,9 @@ struct GGUFArchitecture: Sendable {
             case .longrope: if case .longrope = shape.rotary.scaling { return true }
             case .yarn: if case .yarn = shape.rotary.scaling { return true }
             case .windows: return shape.windows.contains { $0 != nil }
+            case .unrotated: return !shape.unrotated.isEmpty
+            case .multipliers: return shape.residualScale != nil || shape.logitScale != nil
+            case .tiedHead: return shape.tiesWordEmbeddings
             case .localPlan:
                 return shape.localRotary.map { $0.scaling != .none || $0.share != shape.rotary.share } ?? false
             }
@@ -41,6 +47,10 @@ struct GGUFArchitecture: Sendable {
     let name: String
     /// What its graph computes; anything else is refused.
     private let takes: Set<Setting>
+    /// The layers that turn nothing, of so many, as the graph has it.
+    private let unrotated: @Sendable (Int) -> Set<Int>
+    /// Whether it has keys for what embeddings, scores, residuals and logits are multiplied by.
+    let multiplies: Bool
     /// Its names for a layer's parts, where they are not the common ones.
     let parts: [String: String]
     /// Whether it turns neighbouring numbers of a head, where Hugging Face turns its halves.
@@ -54,8 +64,11 @@ struct GGUFArchitecture: Sendable {
 
     init(
         _ name: String, takes: Set<Setting>, parts: [String: String] = [:], turnsNeighbours: Bool = false,
-        ignoresWindows: Bool = false, averagesHeadsAt: Int? = nil, caps: Bool = false
+        ignoresWindows: Bool = false, averagesHeadsAt: Int? = nil, caps: Bool = false,
+        multiplies: Bool = false, unrotated: @escaping @Sendable (Int) -> Set<Int> = { _ in [] }
     ) {
+        self.multiplies = multiplies
+        self.unrotated = unrotated
         self.name = name
         self.takes = takes
         self.parts = parts
@@ -70,6 +83,10 @@ struct GGUFArchitecture: Sendable {
         for setting in Setting.allCases where setting.isUsed(by: shape) && !takes.contains(setting) {
             throw CheckpointError.unsupported(
                 file: path, "GGUF export of \(shape.architecture) with \(setting.rawValue)")
+        }
+        guard shape.unrotated == unrotated(shape.layerCount) else {
+            throw CheckpointError.unsupported(
+                file: path, "GGUF export of \(shape.architecture) with these layers that turn nothing")
         }
         guard (shape.scoreCap != nil) == caps, (shape.logitCap != nil) == caps else {
             throw CheckpointError.unsupported(
@@ -135,6 +152,22 @@ struct GGUFArchitecture: Sendable {
     static let shortFactors = "rope_factors_short.weight"
     static let longFactors = "rope_factors_long.weight"
 
+    /// Keys for what something is multiplied by, or logits are divided by, behind the family's name; 0 is no factor.
+    enum Multiplier: String, CaseIterable, Sendable {
+        case embeddings = "embedding_scale"
+        case scores = "attention.scale"
+        case residuals = "residual_scale"
+        case logits = "logit_scale"
+    }
+
+    private func multipliers(_ shape: DecoderConfiguration) -> GGUFWriter.Metadata {
+        let values: [(Multiplier, Double?)] = [
+            (.embeddings, shape.embeddingScale), (.scores, shape.scoreScale), (.residuals, shape.residualScale),
+            (.logits, shape.logitScale.map { 1 / $0 } ?? 1),
+        ]
+        return values.compactMap { key, value in value.map { ("\(name).\(key.rawValue)", .float(Float($0))) } }
+    }
+
     /// The family's keys with what a network says.
     func metadata(_ shape: DecoderConfiguration) -> GGUFWriter.Metadata {
         func key(_ key: Key) -> String { "\(name).\(key.rawValue)" }
@@ -148,6 +181,7 @@ struct GGUFArchitecture: Sendable {
             number(.theta, shape.rotary.theta), count(.turnedWidth, shape.rotary.turnedWidth(of: shape.headDimension)),
             count(.vocabulary, shape.vocabularySize),
         ]
+        if multiplies { keys += multipliers(shape) }
         if let cap = shape.scoreCap { keys.append(number(.scoreCap, cap)) }
         if let cap = shape.logitCap { keys.append(number(.logitCap, cap)) }
         if let local = shape.localRotary { keys.append(number(.localTheta, local.theta)) }
@@ -213,7 +247,7 @@ struct GGUFArchitecture: Sendable {
 
     /// What queries are multiplied by so that llama.cpp's scores, of which it fixes the scale, become the checkpoint's.
     private func queryFactor(_ shape: DecoderConfiguration) -> Double? {
-        guard let scale = shape.scoreScale else { return nil }
+        guard let scale = shape.scoreScale, !multiplies else { return nil }
         let width = scoreWidth(shape.layerCount, shape.hiddenSize, shape.headCount, shape.headDimension)
         let factor = scale * Double(width).squareRoot()
         return abs(factor - 1) < 1e-9 ? nil : factor

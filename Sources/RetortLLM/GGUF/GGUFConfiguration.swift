@@ -54,6 +54,7 @@ struct GGUFConfiguration {
         fields.merge(try caps()) { $1 }
         fields.merge(try windows(layers, context: context)) { $1 }
         fields.merge(try biases()) { $1 }
+        fields.merge(try multipliers(headWidth)) { $1 }
         if architecture.parts["pre_feedforward_layernorm"] != nil {
             let divisor = architecture.scoreWidth(layers, width, heads, headWidth)
             fields["query_pre_attn_scalar"] = .integer(divisor)
@@ -219,12 +220,34 @@ struct GGUFConfiguration {
         ]
     }
 
+    // MARK: Multipliers
+
+    /// Granite's, by their names in `config.json`.
+    private func multipliers(_ headWidth: Int) throws -> [String: JSONValue] {
+        guard architecture.multiplies else { return [:] }
+        let names: [(GGUFArchitecture.Multiplier, String, usual: Double)] = [
+            (.embeddings, "embedding_multiplier", 1), (.residuals, "residual_multiplier", 1),
+            (.scores, "attention_multiplier", 1 / Double(headWidth).squareRoot()), (.logits, "logits_scaling", 1),
+        ]
+        return try names.reduce(into: [:]) { fields, each in
+            let key = "\(architecture.name).\(each.0.rawValue)"
+            guard let value = keys.contents.values[key] else {
+                fields[each.1] = .number(each.usual)
+                return
+            }
+            guard let number = value.number, number.isFinite else {
+                throw keys.contents.malformed(key, "is \(value.text), and no number")
+            }
+            fields[each.1] = .number(number == 0 ? each.usual : number)
+        }
+    }
+
     // MARK: Biases
 
     /// Biases are there when the first layer has them; that all layers do is seen when they are read.
     private func biases() throws -> [String: JSONValue] {
         func has(_ part: String) -> Bool { tensors.contains("blk.0.\(part).bias") }
-        let isLlama = architecture.name == LlamaFamily.gguf.name
+        let isLlama = [LlamaFamily.gguf.name, GraniteFamily.gguf.name].contains(architecture.name)
         guard isLlama || architecture.name == Qwen3Family.gguf.name else { return [:] }
         var fields: [String: JSONValue] = ["attention_bias": .bool(has("attn_q") || has("attn_output"))]
         if isLlama { fields["mlp_bias"] = .bool(has("ffn_up") || has("ffn_down")) }

@@ -6,6 +6,8 @@ struct GGUFKeys {
     let contents: GGUFContents
     /// What the family's keys begin with.
     let prefix: String
+    /// Whether the family has keys for multipliers, which are read.
+    var multiplies = false
 
     /// Larger numbers of layers, tokens or channels are no model's.
     private static let largest = 1 << 24
@@ -56,6 +58,7 @@ struct GGUFKeys {
             guard key.hasPrefix("\(prefix).") else { throw unknown(key, value) }
             let own = String(key.dropFirst(prefix.count + 1))
             if read.contains(own) || Self.ownHarmless.contains(own) || Self.ofYaRN.contains(own) { continue }
+            if multiplies, GGUFArchitecture.Multiplier(rawValue: own) != nil { continue }
             guard let neutral = Self.ownNeutral[own] else { throw unknown(key, value) }
             let number = if case .bool(let flag) = value { flag ? 1.0 : 0 } else { value.number }
             guard let number, neutral.contains(number) else { throw unsupported(key, value) }

@@ -24,7 +24,7 @@ public final class GGUFModel: Sendable {
         let parts = try GGUFParts.open(url)
         let first = parts[0]
         let family = try Self.family(first)
-        let keys = GGUFKeys(contents: first, prefix: family.gguf.name)
+        let keys = GGUFKeys(contents: first, prefix: family.gguf.name, multiplies: family.gguf.multiplies)
         try keys.check()
         let entries = parts.reduce(into: [:]) { $0.merge($1.tensors) { $1 } }
         guard let embedding = entries["token_embd.weight"], embedding.shape.count == 2 else {

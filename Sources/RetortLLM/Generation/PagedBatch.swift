@@ -59,6 +59,8 @@ final class PagedBatch: SampleBatch {
     private let contextLength: Int
     /// What the states of one text take, in bytes; 0 in networks that only attend.
     private let stateBytes: Int
+    /// Samples that run at once, unless they are all of one request.
+    private let mostSamples: Int
     private let options: LocalModel.Options
     private var waiting: [PendingRequest] = []
     private var reading: [Reading] = []
@@ -75,11 +77,15 @@ final class PagedBatch: SampleBatch {
 
     init(_ network: DecoderNetwork, options: LocalModel.Options) throws {
         let (configuration, dtype) = (network.configuration, network.embedTokens.dtype)
-        stateBytes = configuration.stateBytes(dtype)
-        // A quarter of the cache is for states behind beginnings, as far as there are states; pages have the rest.
+        let stateBytes = configuration.stateBytes(dtype)
+        self.stateBytes = stateBytes
+        // Where there are states, a quarter of the cache is for those behind beginnings and one for texts under way; pages have the rest.
         let forStates = stateBytes > 0 ? options.cacheBytes / 4 : 0
+        // Each text has the state behind its last token, and that behind its last full page.
+        let most = stateBytes > 0 ? forStates / (2 * stateBytes) : options.maximumSamples
+        mostSamples = max(1, min(most, options.maximumSamples))
         memory = try KeyValuePages(
-            configuration, dtype: dtype, bytes: options.cacheBytes - forStates,
+            configuration, dtype: dtype, bytes: options.cacheBytes - 2 * forStates,
             mostTokens: options.maximumSamples * configuration.maximumPositions + options.prefixTokens)
         decoder = PagedDecoder(network, memory: memory, notesStates: options.prefixTokens > 0)
         prefixes = PrefixPages(memory, mostStates: stateBytes > 0 ? forStates / stateBytes : nil)
@@ -95,8 +101,8 @@ final class PagedBatch: SampleBatch {
         let kept = prefixes.spare
         let texts = reading.count + writing.count
         return CacheUse(
-            budget: memory.count * memory.pageBytes + (stateBytes > 0 ? options.cacheBytes / 4 : 0),
-            running: (memory.count - memory.freeCount - kept) * memory.pageBytes + texts * stateBytes,
+            budget: memory.count * memory.pageBytes + (stateBytes > 0 ? 2 * (options.cacheBytes / 4) : 0),
+            running: (memory.count - memory.freeCount - kept) * memory.pageBytes + 2 * texts * stateBytes,
             kept: kept * memory.pageBytes + prefixes.stateCount * stateBytes,
             reserved: promised * memory.pageBytes, token: memory.pageBytes / KeyValuePages.pageTokens,
             sequences: texts,
@@ -149,11 +155,11 @@ final class PagedBatch: SampleBatch {
         var samples = writing.count + reading.reduce(0) { $0 + $1.pending.request.samples }
         var left: [PendingRequest] = []
         for (number, request) in waiting.enumerated() {
-            guard samples < options.maximumSamples, left.isEmpty || passes < Self.mostPasses else {
+            guard samples < mostSamples, left.isEmpty || passes < Self.mostPasses else {
                 left += waiting[number...]
                 break
             }
-            guard samples + request.request.samples <= options.maximumSamples, !isBeingRead(request),
+            guard samples == 0 || samples + request.request.samples <= mostSamples, !isBeingRead(request),
                 let admitted = begin(request, promised: promised)
             else {
                 left.append(request)

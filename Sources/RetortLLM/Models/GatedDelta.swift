@@ -43,7 +43,7 @@ final class GatedDelta: Mixer {
         let projected = try Linear.all(inputs.map(\.linear), of: x)
         let read = try context.carry(layer: layer, [projected[0], projected[2], projected[3]]) { inputs, state in
             let (mixed, after) = try convolution(inputs[0], before: state?[0])
-            let (output, memory) = try mixed.silu().gatedDelta(
+            let (output, memory) = try mixed.gatedDelta(
                 learning: inputs[1], forgetting: inputs[2], rate: rate.tensor, bias: bias.tensor,
                 keys: (shape.keyHeads, shape.keyWidth), values: (shape.valueHeads, shape.valueWidth),
                 memory: state?[1])

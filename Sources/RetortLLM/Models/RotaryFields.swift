@@ -56,9 +56,14 @@ extension ConfigurationFields {
             }
         }
         let global = try own("full_attention").merging(members("rope_scaling")) { _, scaling in scaling }
+        let local = try own("sliding_attention")
+        // transformers looks for it outside the plans of kinds of layers, and so passes over it.
+        if [global, local].contains(where: { $0["truncate"] == false }) {
+            throw unsupported("'truncate' in the rope_parameters of a kind of layer")
+        }
         return (
             try plan(global, theta: number("rope_theta", default: theta), positions, as: RotaryHabits()),
-            try plan(own("sliding_attention"), theta: localTheta, positions, as: RotaryHabits())
+            try plan(local, theta: localTheta, positions, as: RotaryHabits())
         )
     }
 

@@ -6,7 +6,8 @@ enum Gemma2Family: GGUFFamily {
         maximumPositions: 8192, keyValueHeadCount: 4, headDimension: 256, tiesWordEmbeddings: true)
     static let keys = gemmaKeys
     static let gguf = GGUFArchitecture(
-        "gemma2", takes: [.ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts, averagesHeadsAt: 46,
+        "gemma2", takes: [.tiedHead, .ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts,
+        averagesHeadsAt: 46,
         caps: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
@@ -28,7 +29,7 @@ enum Gemma3Family: GGUFFamily {
         maximumPositions: 131_072, keyValueHeadCount: 4, headDimension: 256, tiesWordEmbeddings: true)
     static let keys = gemmaKeys.union(["rope_local_base_freq", "sliding_window_pattern", "_sliding_window_pattern"])
     static let gguf = GGUFArchitecture(
-        "gemma3", takes: [.ownHead, .ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts,
+        "gemma3", takes: [.tiedHead, .ownHead, .ownHeadWidth, .partlyTurned, .linear, .windows], parts: ggufParts,
         averagesHeadsAt: 62)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {

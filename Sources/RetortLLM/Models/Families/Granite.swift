@@ -1,10 +1,16 @@
 import RetortCore
 
 /// Granite 3 (IBM, 2024): Llama's decoder with multipliers for embeddings, scores, residuals and logits (μP, arXiv 2203.03466).
-enum GraniteFamily: ModelFamily {
+enum GraniteFamily: GGUFFamily {
     static let architectures = ["GraniteForCausalLM", "granite"]
     static let defaults = FamilyDefaults(maximumPositions: 2048)
     static let keys: Set = graniteKeys.union(["mlp_bias"])
+
+    static let gguf = GGUFArchitecture(
+        "granite",
+        takes: [
+            .outputBias, .feedForwardBias, .ownHead, .ownHeadWidth, .tiedHead, .linear, .llama3, .multipliers,
+        ], turnsNeighbours: true, multiplies: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGranite(&configuration, fields)

@@ -4,7 +4,7 @@ enum LlamaFamily: GGUFFamily {
     static let defaults = FamilyDefaults(maximumPositions: 2048)
     static let keys: Set = ["hidden_act", "attention_bias", "mlp_bias"]
     static let gguf = GGUFArchitecture(
-        "llama", takes: [.outputBias, .feedForwardBias, .ownHead, .ownHeadWidth, .linear, .llama3],
+        "llama", takes: [.tiedHead, .outputBias, .feedForwardBias, .ownHead, .ownHeadWidth, .linear, .llama3],
         turnsNeighbours: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
@@ -23,7 +23,7 @@ enum MistralFamily: GGUFFamily {
     static let defaults = FamilyDefaults(maximumPositions: 131_072, keyValueHeadCount: 8)
     static let keys: Set = ["hidden_act", "sliding_window"]
     static let gguf = GGUFArchitecture(
-        "llama", takes: [.ownHead, .ownHeadWidth, .linear, .llama3, .windows], turnsNeighbours: true,
+        "llama", takes: [.tiedHead, .ownHead, .ownHeadWidth, .linear, .llama3, .windows], turnsNeighbours: true,
         ignoresWindows: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {

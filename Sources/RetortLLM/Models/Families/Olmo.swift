@@ -1,8 +1,12 @@
 /// OLMo 2 (arXiv 2501.00656): norms behind attention and feed-forward instead of before, and over all heads of queries and keys.
-enum Olmo2Family: ModelFamily {
+enum Olmo2Family: GGUFFamily {
     static let architectures = ["Olmo2ForCausalLM", "olmo2"]
     static let defaults = FamilyDefaults(maximumPositions: 2048, normEpsilon: 1e-5)
     static let keys: Set = ["hidden_act", "attention_bias"]
+
+    static let gguf = GGUFArchitecture(
+        "olmo2", takes: [.ownHead, .linear],
+        parts: ["post_attention_layernorm": "post_attention_norm", "post_feedforward_layernorm": "post_ffw_norm"])
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineOlmo(&configuration, fields)

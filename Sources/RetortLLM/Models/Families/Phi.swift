@@ -9,14 +9,15 @@ enum Phi3Family: GGUFFamily {
     static let keys: Set = ["hidden_act", "sliding_window", "resid_pdrop", "embd_pdrop"]
     static let fixed: [String: [JSONValue]] = ["full_attn_mod": [1], "interpolate_factor": [1]]
     static let gguf = GGUFArchitecture(
-        "phi3", takes: [.ownHead, .partlyTurned, .linear, .longrope, .windows],
+        "phi3", takes: [.tiedHead, .ownHead, .partlyTurned, .linear, .longrope, .windows],
         parts: ["self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"], ignoresWindows: true)
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation(["silu", "swish"])
         configuration.names.attention = ["qkv_proj"]
         configuration.names.gates = ["gate_up_proj"]
-        configuration.rotary = try fields.rotary(positions: configuration.maximumPositions, as: RotaryHabits(isPhi: true))
+        configuration.rotary = try fields.rotary(
+            positions: configuration.maximumPositions, as: RotaryHabits(isPhi: true))
         configuration.windows = try fields.sameWindows(configuration, default: nil)
     }
 }

@@ -3,7 +3,7 @@ enum Qwen2Family: GGUFFamily {
     static let architectures = ["Qwen2ForCausalLM", "qwen2"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 32)
     static let keys: Set = ["hidden_act", "use_sliding_window", "sliding_window", "max_window_layers"]
-    static let gguf = GGUFArchitecture("qwen2", takes: [.ownHead, .linear])
+    static let gguf = GGUFArchitecture("qwen2", takes: [.tiedHead, .ownHead, .linear])
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation(["silu", "swish"])
@@ -18,7 +18,7 @@ enum Qwen3Family: GGUFFamily {
     static let architectures = ["Qwen3ForCausalLM", "qwen3"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 32, headDimension: 128)
     static let keys: Set = Qwen2Family.keys.union(["attention_bias"])
-    static let gguf = GGUFArchitecture("qwen3", takes: [.ownHead, .ownHeadWidth, .linear])
+    static let gguf = GGUFArchitecture("qwen3", takes: [.tiedHead, .ownHead, .ownHeadWidth, .linear])
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation(["silu", "swish"])

@@ -1,13 +1,17 @@
 import RetortCore
 
 /// SmolLM3 (Hugging Face, 2025): Llama's decoder, in which every fourth layer turns nothing (NoPE, arXiv 2501.18795).
-enum SmolLM3Family: ModelFamily {
+enum SmolLM3Family: GGUFFamily {
     static let architectures = ["SmolLM3ForCausalLM", "smollm3"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 4, tiesWordEmbeddings: true)
     static let keys: Set = [
         "hidden_act", "attention_bias", "mlp_bias", "use_sliding_window", "sliding_window", "max_window_layers",
         "no_rope_layers", "no_rope_layer_interval",
     ]
+
+    static let gguf = GGUFArchitecture(
+        "smollm3", takes: [.ownHead, .ownHeadWidth, .tiedHead, .linear, .unrotated], turnsNeighbours: true,
+        unrotated: { count in Set((0..<count).filter { ($0 + 1).isMultiple(of: 4) }) })
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try fields.requireActivation(["silu", "swish"])
