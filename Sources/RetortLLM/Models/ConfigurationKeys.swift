@@ -62,8 +62,8 @@ extension ConfigurationFields {
         let parts = ["vision_config", "audio_config", "text_config"].filter { self[$0] != nil }
         guard !parts.isEmpty else { return }
         throw unsupported(
-            "the architecture '\(architecture)' with \(parts.map { "'\($0)'" }.joined(separator: ", ")) (save its text part "
-                + "alone, by transformers' AutoModelForCausalLM, and load that)")
+            "the architecture '\(architecture)' with \(parts.map { "'\($0)'" }.joined(separator: ", ")) (only models of text "
+                + "alone are read, whose settings and weights stand by themselves)")
     }
 
     private func refuseQuantised() throws {
