@@ -24,7 +24,7 @@ struct AskCommand: AsyncParsableCommand {
               retort ask hotel --endpoint http://127.0.0.1:8000/v1 --system tool-agent "Who has room 321?"
             """)
 
-    @Argument(help: "An agent's folder, a run, or a domain; runs/quickstart unless given.") var place: String?
+    @Argument(help: "An agent's folder, a run, or a domain; the run of 'make demo' unless given.") var place: String?
     @Argument(help: "The question.") var question: String?
     @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
 
@@ -61,7 +61,10 @@ struct AskCommand: AsyncParsableCommand {
         return (Self.usual, place)
     }
 
-    private static let usual = "runs/quickstart"
+    /// What `make demo` leaves.
+    private static var usual: String {
+        FileManager.default.fileExists(atPath: "runs/demo") ? "runs/demo" : "runs/quickstart"
+    }
 
     private func opened(_ url: URL) async throws -> (Agent, AgentWay) {
         let isDomain =
