@@ -54,19 +54,24 @@ struct InspectCommand: AsyncParsableCommand {
             }
             return json ? try printJSON(entry) : printWhole(entry)
         }
-        var left = show ?? .max
-        for try await entry in store.trajectories(in: set) where isWanted(entry) {
-            guard left > 0 else { break }
-            left -= 1
-            if json {
-                try printJSON(entry)
-            } else if show != nil {
-                printWhole(entry)
-            } else {
-                let mark = entry.verdict.map { $0.isCorrect ? "✓" : "✗" } ?? "?"
-                print("\(mark) \(entry.trajectory.id)  \(entry.trajectory.answer ?? "no answer")")
-            }
+        try await list(store, set)
+    }
+
+    private func list(_ store: TrajectoryStore, _ set: String) async throws {
+        var shown = 0
+        for try await entry in store.trajectories(in: set) {
+            if shown == show { return }
+            if !isWanted(entry) { continue }
+            shown += 1
+            try printAsAsked(entry)
         }
+    }
+
+    private func printAsAsked(_ entry: TrajectoryStore.Entry) throws {
+        if json { return try printJSON(entry) }
+        if show != nil { return printWhole(entry) }
+        let mark = entry.verdict.map { $0.isCorrect ? "✓" : "✗" } ?? "?"
+        print("\(mark) \(entry.trajectory.id)  \(entry.trajectory.answer ?? "no answer")")
     }
 
     private func isWanted(_ entry: TrajectoryStore.Entry) -> Bool {
