@@ -58,13 +58,8 @@ struct InspectCommand: AsyncParsableCommand {
     }
 
     private func list(_ store: TrajectoryStore, _ set: String) async throws {
-        var shown = 0
-        for try await entry in store.trajectories(in: set) {
-            if shown == show { return }
-            if !isWanted(entry) { continue }
-            shown += 1
-            try printAsAsked(entry)
-        }
+        let wanted = try await store.entries(in: set).filter(isWanted)
+        for entry in wanted.prefix(show ?? .max) { try printAsAsked(entry) }
     }
 
     private func printAsAsked(_ entry: TrajectoryStore.Entry) throws {
