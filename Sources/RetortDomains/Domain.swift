@@ -127,5 +127,6 @@ extension Domain {
     public func otherGraders(
         symbolic: SymbolicJudge?, judge: RubricJudge?
     ) -> [(name: String, grader: any TrajectoryGrader)] { [] }
+    /// Nothing is held open.
     public func close() async {}
 }

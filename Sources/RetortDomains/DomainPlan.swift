@@ -26,11 +26,13 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         public var question = ["question"]
         public var answer = "answer"
 
+        /// The usual names: `id`, `question` and `answer`.
         public init() {}
     }
 
     /// A Python file whose functions are tools.
     public struct PythonTools: Codable, Sendable, Hashable {
+        /// Where the functions run.
         public enum Place: String, Codable, Sendable, CaseIterable {
             /// In the agent's own sandboxed session: state forks with it.
             case session
@@ -100,6 +102,7 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         /// Passages that a search returns.
         public var results = 3
 
+        /// - Parameter path: of a folder or a file; relative to the domain's folder.
         public init(path: String) { self.path = path }
     }
 

@@ -148,6 +148,7 @@ public struct FolderDomain: Domain {
         return (tool, corpus)
     }
 
+    /// A fresh session for a task, with its own processes on the host where the domain has such tools.
     public func session(
         for task: AgentTask, form: ActionForm, tools: [any Tool],
         python: @Sendable () async throws -> PythonInterpreter
@@ -172,6 +173,7 @@ public struct FolderDomain: Domain {
     /// A task as the domain's own functions are given it.
     func record(_ task: AgentTask) -> JSONValue { DomainPlan.record(task, answer: plan.fields.answer) }
 
+    /// What a part is made of: files by their SHA-256, settings by their text.
     public func content(
         of part: DomainPart, digest: (URL) throws -> String
     ) throws -> [(name: String, value: String)] {
@@ -244,6 +246,7 @@ public struct FolderDomain: Domain {
     /// Whether its module defines a function that is no tool.
     func has(_ hook: String) -> Bool { hooks.contains(hook) }
 
+    /// Ends its interpreter, its processes on the host and its servers.
     public func close() async {
         await hosts.close()
         await interpreter?.close()

@@ -26,8 +26,8 @@ public enum ComputeThreads {
 
     /// Ends the workers that wait for the calling thread; it gets new ones with its next work.
     ///
-    /// Each thread that computes has workers of its own. As soon as there are more of them than processors, GNU's OpenMP lets none
-    /// wait a moment before it sleeps, and waking it costs more than many a small operation takes. So who has
-    /// computed on a thread that it gives back, calls this at the end.
+    /// Each thread that computes has workers of its own. As soon as all workers together outnumber the processors, GNU's OpenMP
+    /// puts each of them to sleep at once instead of letting it wait awake, and waking one takes longer than many a small
+    /// operation. Call this when a thread has computed for the last time.
     public static func release() { ct_release_workers() }
 }

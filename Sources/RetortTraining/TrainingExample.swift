@@ -11,6 +11,7 @@ public struct TrainingExample: Sendable, Hashable {
     /// For each token, whether it is a target of the loss.
     public var trainable: [Bool]
 
+    /// - Parameter trainable: as many as `tokens`.
     public init(id: String, tokens: [Int32], trainable: [Bool]) {
         self.id = id
         self.tokens = tokens

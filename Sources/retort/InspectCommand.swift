@@ -58,8 +58,11 @@ struct InspectCommand: AsyncParsableCommand {
     }
 
     private func list(_ store: TrajectoryStore, _ set: String) async throws {
-        let wanted = try await store.entries(in: set).filter(isWanted)
-        for entry in wanted.prefix(show ?? .max) { try printAsAsked(entry) }
+        let only = only
+        let wanted = store.trajectories(in: set).filter { entry in
+            only.map { entry.verdict?.isCorrect == ($0 == .solved) } ?? true
+        }
+        for try await entry in wanted.prefix(show ?? .max) { try printAsAsked(entry) }
     }
 
     private func printAsAsked(_ entry: TrajectoryStore.Entry) throws {
@@ -67,10 +70,6 @@ struct InspectCommand: AsyncParsableCommand {
         if show != nil { return printWhole(entry) }
         let mark = entry.verdict.map { $0.isCorrect ? "✓" : "✗" } ?? "?"
         print("\(mark) \(entry.trajectory.id)  \(entry.trajectory.answer ?? "no answer")")
-    }
-
-    private func isWanted(_ entry: TrajectoryStore.Entry) -> Bool {
-        only.map { entry.verdict?.isCorrect == ($0 == .solved) } ?? true
     }
 
     private func printJSON(_ value: some Encodable) throws {
@@ -109,9 +108,19 @@ struct InspectCommand: AsyncParsableCommand {
         print("Task: \(trajectory.task.question)\nReference: \(trajectory.task.answers.joined(separator: " / "))")
         for step in trajectory.steps {
             print("\n[\(step.speaker)] \(step.thought)")
-            if let code = step.action.code { print(code) } else { print("\(step.action)") }
+            print(words(step.action))
             if !step.observation.text.isEmpty { print("→ \(step.observation.text)") }
         }
         print("\nAnswer: \(trajectory.answer ?? "none")  (\(entry.verdict?.reason ?? "not graded"))\n")
+    }
+
+    private func words(_ action: Action) -> String {
+        switch action {
+        case .code(let program): program
+        case .toolCall(let name, let arguments): "\(name) \(arguments.jsonText)"
+        case .unparsable(let text, let reason): "\(text)\n(\(reason))"
+        case .answer(let value): "Answers: \(value.text)"
+        case .giveUp(let reason): "Gives up: \(reason)"
+        }
     }
 }

@@ -35,6 +35,7 @@ extension View {
     /// A request that fits every role.
     public var lastCall: Message { Message(.user, "No steps are left. Give your answer now.") }
 
+    /// Itself: its observations are messages of their own.
     public func showing(observationsUpTo characters: Int) -> any View { self }
 
     /// One example: the whole chat.

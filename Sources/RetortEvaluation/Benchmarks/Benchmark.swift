@@ -19,6 +19,7 @@ public struct Benchmark: Codable, Sendable, Hashable {
     /// Where it comes from.
     public var source: String
 
+    /// - Parameter file: relative to the data folder.
     public init(
         name: String, title: String, file: String, family: AgentTask.Family, fields: QuestionFile.Fields = .usual,
         count: Int? = nil, checksum: String? = nil, source: String = ""

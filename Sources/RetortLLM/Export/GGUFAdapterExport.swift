@@ -18,17 +18,9 @@ public enum GGUFAdapterExport {
             throw CheckpointError.unsupported(
                 file: checkpoint.folder.path, "export as an adapter of what is no adapter's folder")
         }
-        let network = try DecoderNetwork(
-            checkpoint.configuration,
-            weights: CheckpointWeights(
-                checkpoint.folders.base, dtype: .float32, device: .cpu,
-                ties: checkpoint.configuration.tiesWordEmbeddings)
-        )
+        let network = try Checkpoint(folder: checkpoint.folder).network()
         let shape = network.configuration
-        guard let architecture = shape.gguf else {
-            throw CheckpointError.unsupported(file: folder.path, "GGUF export of \(shape.architecture)")
-        }
-        try architecture.check(shape, path: folder.path)
+        let architecture = try GGUFArchitecture.able(shape, path: folder.path)
         try AdapterFile.attach(folder, to: network, servedAs: 0, over: checkpoint.folders.base)
         let entries = try network.projections.flatMap { name, linear in
             try factors(of: name, linear, architecture, shape, precision, path: folder.path)

@@ -78,8 +78,18 @@ struct GGUFArchitecture: Sendable {
         self.caps = caps
     }
 
+    /// The one that computes what a network does.
+    /// - Throws: `CheckpointError.unsupported` that names the family, or the first setting, which llama.cpp does not compute.
+    static func able(_ shape: DecoderConfiguration, path: String) throws -> GGUFArchitecture {
+        guard let architecture = shape.gguf else {
+            throw CheckpointError.unsupported(file: path, "GGUF export of \(shape.architecture)")
+        }
+        try architecture.check(shape, path: path)
+        return architecture
+    }
+
     /// - Throws: `CheckpointError.unsupported` that names the first setting llama.cpp does not compute.
-    func check(_ shape: DecoderConfiguration, path: String) throws {
+    private func check(_ shape: DecoderConfiguration, path: String) throws {
         for setting in Setting.allCases where setting.isUsed(by: shape) && !takes.contains(setting) {
             throw CheckpointError.unsupported(
                 file: path, "GGUF export of \(shape.architecture) with \(setting.rawValue)")

@@ -51,10 +51,7 @@ public enum GGUFExport {
     ) throws -> [String] {
         let shape = network.configuration
         let path = checkpoint.folder.path
-        guard let architecture = shape.gguf else {
-            throw CheckpointError.unsupported(file: path, "GGUF export of \(shape.architecture)")
-        }
-        try architecture.check(shape, path: path)
+        let architecture = try GGUFArchitecture.able(shape, path: path)
         let vocabulary = try GGUFVocabulary(checkpoint, size: shape.vocabularySize)
         var entries = try network.parameters.map { parameter in
             guard let (name, tensor) = try architecture.tensor(parameter.name, parameter.tensor, shape) else {

@@ -12,6 +12,7 @@ public struct PythonModule: Sendable, Hashable {
     /// The functions that are tools; nil takes all public ones.
     public var functions: [String]?
 
+    /// - Parameter functions: nil takes all public ones.
     public init(_ file: URL, files: [URL] = [], functions: [String]? = nil) {
         self.file = file.standardizedFileURL
         self.files = files.map(\.standardizedFileURL)
