@@ -34,7 +34,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
     ("RetortHub", ["RetortCore", "RetortPython", http, nio] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
-    ("RetortLLM", ["RetortCore", "RetortTensor"], []),
+    ("RetortLLM", ["RetortCore", "RetortTensor", "RetortHub"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
     (
         "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],

@@ -31,11 +31,21 @@ public struct ModelLocator: Sendable {
         return HubCache(root: settings.cache).find(try name(text))
     }
 
-    /// A model's folder or GGUF file, fetched if need be.
+    /// A model's folder or GGUF file, fetched if need be; with an adapter comes the base that it names.
     /// - Throws: `HubError`.
     public func locate(_ text: String, progress: @escaping @Sendable (FetchProgress) -> Void = { _ in }) async throws
         -> URL
     {
+        let place = try await found(text, progress: progress)
+        if let base = AdapterBase.name(in: place), AdapterBase.path(base.name, of: place) == nil,
+            let model = AdapterBase.model(base.name, revision: base.revision)
+        {
+            _ = try await found(model, progress: progress)
+        }
+        return place
+    }
+
+    private func found(_ text: String, progress: @escaping @Sendable (FetchProgress) -> Void) async throws -> URL {
         if let place = try find(text) { return place }
         do {
             return try await fetch(text, progress: progress)
@@ -43,6 +53,13 @@ public struct ModelLocator: Sendable {
             guard case .unreachable = error else { throw error }
             throw HubError.notHere(name: text, reason: "\(error)")
         }
+    }
+
+    /// What an adapter calls its base, without any network: a path relative to the adapter's folder or, as PEFT itself takes it, to the
+    /// working directory; or a model's name. Nil when it is not on this machine.
+    public func base(_ name: String, revision: String?, of adapter: URL) -> URL? {
+        AdapterBase.path(name, of: adapter)
+            ?? AdapterBase.model(name, revision: revision).flatMap { try? find($0) }
     }
 
     /// Fetches a model, or what has changed of it since.

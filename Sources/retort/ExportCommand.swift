@@ -4,7 +4,7 @@ import RetortCore
 import RetortLLM
 
 /// `retort export`
-struct ExportCommand: ParsableCommand {
+struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Write a checkpoint for other engines, an adapter merged into its base.",
         discussion: """
@@ -21,7 +21,7 @@ struct ExportCommand: ParsableCommand {
             several, such as a planner, a caller and a summarizer, stand beside one base there.
             """)
 
-    @Argument(help: "A checkpoint's or an adapter's folder, or a GGUF file.") var folder: String
+    @Argument(help: "A checkpoint's or an adapter's folder, a GGUF file, or a model's name.") var folder: String
     @Option(help: "The file or folder to write.") var out: String
     @Option(help: "f32, f16, bf16 or q8_0 (GGUF only).") var precision: GGUFExport.Precision = .bf16
     @Flag(help: "Write the adapter alone, as a GGUF file for llama.cpp's --lora.") var adapter = false
@@ -32,8 +32,8 @@ struct ExportCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
-        let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
+    func run() async throws {
+        let checkpoint = try Checkpoint(folder: try await NamedModel.place(folder))
         if adapter { return try exportAdapter(checkpoint) }
         let network = try checkpoint.network()
         let target = URL(fileURLWithPath: out)

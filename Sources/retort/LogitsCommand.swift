@@ -6,7 +6,7 @@ import RetortTensor
 import RetortTraining
 
 /// `retort logits`
-struct LogitsCommand: ParsableCommand {
+struct LogitsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logits",
         abstract: "Compute what a checkpoint makes of token ids, for comparison with other engines.",
@@ -15,7 +15,7 @@ struct LogitsCommand: ParsableCommand {
             gradients of one training step on the ids. Tools/parity.py compares them with transformers and PEFT.
             """)
 
-    @Argument(help: "A checkpoint's folder or GGUF file.") var folder: String
+    @Argument(help: "A checkpoint's folder, a GGUF file, or a model's name.") var folder: String
     @Option(help: "Token ids, separated by commas.") var ids: String
     @Option(help: "How many tokens to continue with.") var tokens: Int = 0
     @Option(help: "float32 or bfloat16.") var dtype: DType = .float32
@@ -25,8 +25,8 @@ struct LogitsCommand: ParsableCommand {
         guard tokens >= 0 else { throw ValidationError("--tokens must be 0 or more") }
     }
 
-    func run() throws {
-        let checkpoint = try Checkpoint(folder: URL(fileURLWithPath: folder))
+    func run() async throws {
+        let checkpoint = try Checkpoint(folder: try await NamedModel.place(folder))
         let network = try checkpoint.network(dtype: dtype)
         let prompt = try Self.prompt(ids, vocabulary: network.configuration.vocabularySize)
         let scores = try network.scores(of: prompt, at: prompt.indices)

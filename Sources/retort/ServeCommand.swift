@@ -53,7 +53,7 @@ struct ServeCommand: AsyncParsableCommand {
     var temperature: Double?
     @Option(help: "The longest a request may run, in seconds.") var requestSeconds = 600.0
     @Option(help: "How long requests under way may go on after a signal to stop, in seconds.") var drainSeconds = 30.0
-    @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 15
+    @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 17
     @Option(help: "Log lines as text or json.") var logs: LogForm = .text
     @OptionGroup var which: AgentOptions
 

@@ -40,6 +40,32 @@ struct HubDownloadTests {
         }
     }
 
+    @Test("an adapter brings the base that it names, at the revision it was trained over; one named by a path brings none")
+    func adapterWithBase() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        func adapter(_ fields: String) -> HubStand.Model {
+            HubStand.Model(files: ["adapter_config.json": Data(fields.utf8), "adapter_model.safetensors": weights])
+        }
+        let stand = HubStand([
+            "org/small": model(), "org/lora": adapter(#"{"base_model_name_or_path": "org/small", "revision": null}"#),
+            "org/gone": adapter(#"{"base_model_name_or_path": "org/nobody"}"#),
+            "org/path": adapter(#"{"base_model_name_or_path": "../elsewhere/model"}"#),
+        ])
+        try await stand.with { endpoint in
+            let locator = locator(endpoint)
+            let lora = try await locator.locate("org/lora")
+            let base = try #require(locator.base("org/small", revision: nil, of: lora))
+            #expect(try locator.find("org/small") == base)
+            #expect(try Data(contentsOf: base.appendingPathComponent("model.safetensors")) == weights)
+            #expect(locator.base("org/small", revision: "other", of: lora) == nil)
+            guard case .missing? = await fails("org/gone", locator) else {
+                Issue.record("the base is not on the hub")
+                return
+            }
+            #expect(try await locator.locate("org/path").lastPathComponent.isEmpty == false)
+        }
+    }
+
     @Test(
         "a model comes with what it is read from and nothing else, lies as huggingface_hub keeps it, and is then found without a network"
     )

@@ -1,5 +1,6 @@
 import Foundation
 import RetortCore
+import RetortHub
 import RetortTensor
 import Testing
 
@@ -60,6 +61,27 @@ struct AdapterTests {
                 #expect(try alone.bytes() == together.narrowed(0, rows).bytes())
             }
         }
+    }
+
+    @Test("a base that is called by its name on the hub is looked for in the hub's cache, at the adapter's revision")
+    func namedBase() async throws {
+        let folder = try ScratchFolder()
+        let (base, adapters) = try family(folder.url, adapters: ["one"])
+        let adapter = try #require(adapters["one"])
+        let cache = folder.url.appendingPathComponent("cache")
+        let model = cache.appendingPathComponent("models--org--small")
+        let files = FileManager.default
+        try files.createDirectory(at: model.appendingPathComponent("refs"), withIntermediateDirectories: true)
+        try files.createDirectory(at: model.appendingPathComponent("snapshots"), withIntermediateDirectories: true)
+        try files.copyItem(at: base, to: model.appendingPathComponent("snapshots/abc"))
+        try Data("abc".utf8).write(to: model.appendingPathComponent("refs/main"))
+        let locator = ModelLocator(settings: HubSettings(endpoint: "http://127.0.0.1:9", cache: cache))
+        var configuration = AdapterConfiguration(
+            baseModel: "org/small", rank: 4, alpha: 8, dropout: 0, targets: ["q_proj"])
+        let found = try configuration.base(relativeTo: adapter, locator: locator)
+        #expect(found.resolvingSymlinksInPath().lastPathComponent == "abc")
+        configuration.revision = "other"
+        #expect(throws: CheckpointError.self) { try configuration.base(relativeTo: adapter, locator: locator) }
     }
 
     @Test("mixed in one batch, each answers as it does merged into its own model")

@@ -1,5 +1,6 @@
 import Foundation
 import RetortCore
+import RetortHub
 
 /// `adapter_config.json` in PEFT's format: LoRA (arXiv 2106.09685) and those of its kin that can be computed exactly. Every
 /// setting is read, known to change nothing, or refused by name.
@@ -17,6 +18,8 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
     var bias = "none"
     /// Scaled by alpha / √rank instead (arXiv 2312.03732).
     var usesRankStabilisation = false
+    /// Which branch, tag or commit of a base that has a model's name.
+    var revision: String?
     /// Weights split into size and direction (DoRA, arXiv 2402.09353).
     var usesDirections = false
     /// The second matrix has a bias, which is added to the projection's own (`lora_bias`).
@@ -68,23 +71,18 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
         self.targets = targets
     }
 
-    /// The folder or the GGUF file of the base's weights.
-    /// - Throws: `CheckpointError.noBase` when there is none, as for a name of a hub.
-    func base(relativeTo folder: URL) throws -> URL {
+    /// The folder or the GGUF file of the base's weights, which is a path or a model's name. Nothing is fetched here.
+    /// - Throws: `CheckpointError.noBase` when it is not on this machine.
+    func base(relativeTo folder: URL, locator: ModelLocator = ModelLocator()) throws -> URL {
         let file = folder.appendingPathComponent("adapter_config.json").path
         guard let baseModel, !baseModel.isEmpty else {
             throw CheckpointError.unsupported(
                 file: file, "an adapter without base_model_name_or_path, which says what model it belongs to,")
         }
-        // PEFT itself goes by the working directory.
-        let places = [
-            URL(fileURLWithPath: baseModel, relativeTo: folder.appendingPathComponent("")),
-            URL(fileURLWithPath: baseModel),
-        ].map(\.standardizedFileURL)
-        let found = places.first { place in
+        let found = locator.base(baseModel, revision: revision, of: folder).flatMap { place in
             var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
-                && (isFolder.boolValue || CheckpointSource.isGGUF(place))
+            let isThere = FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder)
+            return isThere && (isFolder.boolValue || CheckpointSource.isGGUF(place)) ? place : nil
         }
         guard let found else { throw CheckpointError.noBase(file: file, baseModel) }
         return found

@@ -5,13 +5,13 @@ import RetortCore
 extension AdapterConfiguration {
     /// They say how the adapter was trained or where it comes from. `fan_in_fan_out` is for layers that no family here has.
     private static let harmless: Set<String> = [
-        "revision", "inference_mode", "auto_mapping", "peft_version", "fan_in_fan_out", "qalora_group_size",
+        "inference_mode", "auto_mapping", "peft_version", "fan_in_fan_out", "qalora_group_size",
         "megatron_core", "runtime_config", "eva_config", "corda_config", "lora_ga_config", "loftq_config",
         "velora_config",
     ]
 
     private static let read: Set<String> = [
-        "base_model_name_or_path", "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "bias",
+        "base_model_name_or_path", "revision", "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "bias",
         "target_modules",
         "exclude_modules", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "modules_to_save",
         "trainable_token_indices", "ensure_weight_tying", "use_rslora", "use_dora", "init_lora_weights",
@@ -34,6 +34,7 @@ extension AdapterConfiguration {
         guard kind == "LORA" else { throw fields.unsupported("an adapter of the type \(kind)") }
         try fields.refuse(allBut: Self.read.union(Self.harmless), and: Self.fixed)
         baseModel = fields["base_model_name_or_path"]?.string
+        revision = fields["revision"]?.string
         task = fields["task_type"]?.string
         guard [nil, "CAUSAL_LM"].contains(task) else {
             throw fields.unsupported("an adapter for the task \(task ?? "")")

@@ -39,8 +39,8 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
             "\(file): the weights are quantised (\(kind)), and only bfloat16, float16 and float32 are read; "
                 + "take the checkpoint from before it was quantised"
         case .noBase(let file, let name):
-            "\(file) names '\(name)' as its base model, which is no folder and no GGUF file here; models are "
-                + "read from local files only: download it, and write its path into base_model_name_or_path"
+            "\(file) names '\(name)' as its base model, which is no folder, no GGUF file and no model's name "
+                + "that is on this machine; bring it with 'retort fetch NAME', or write its path into base_model_name_or_path"
         case .otherBase(let file, let base, let expected, let found):
             "\(file) was trained over a model with the SHA-256 \(expected.prefix(16))…, and \(base) has \(found.prefix(16))…; "
                 + "name the file it was trained over in base_model_name_or_path"

@@ -15,8 +15,12 @@ final class DenseBatch: SampleBatch {
     init(_ network: DecoderNetwork, options: LocalModel.Options) {
         let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
         decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
-        prefixes = options.prefixTokens > 0 ? PrefixStore(limit: options.prefixTokens) : nil
-        contextLength = network.configuration.maximumPositions
+        let configuration = network.configuration
+        // What is kept takes a quarter of the cache's memory at most.
+        let tokenBytes = KeyValuePages.bytes(ofPage: configuration, network.embedTokens.dtype) / KeyValuePages.pageTokens
+        let room = options.cacheBytes / 4 / max(tokenBytes, 1)
+        prefixes = options.prefixTokens > 0 ? PrefixStore(limit: min(options.prefixTokens, room)) : nil
+        contextLength = configuration.maximumPositions
         self.options = options
     }
 

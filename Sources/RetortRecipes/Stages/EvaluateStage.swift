@@ -101,8 +101,9 @@ struct EvaluateStage: Stage {
 }
 
 extension LocalModel.Options {
-    /// For agents that are evaluated: a task's prompts begin alike, so what some of them have read is kept.
+    /// For agents that are evaluated: each goes on from its own last step, so what was read is kept as long as the cache has room. They
+    /// take turns, and if one's text did not fit, that of the next would be given up just before it is needed.
     static func evaluation(samples: Int, adapters: [String: URL] = [:], weights: WeightPrecision?) -> Self {
-        Self(maximumSamples: samples, weights: weights, adapters: adapters, prefixTokens: 1 << 14)
+        Self(maximumSamples: samples, weights: weights, adapters: adapters, prefixTokens: samples << 13)
     }
 }
