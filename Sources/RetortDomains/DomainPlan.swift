@@ -101,6 +101,8 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         public var description = "Searches the documents and returns the passages that fit best."
         /// Passages that a search returns.
         public var results = 3
+        /// How they are searched; nil is by words.
+        public var search: DocumentSearch?
 
         /// - Parameter path: of a folder or a file; relative to the domain's folder.
         public init(path: String) { self.path = path }
@@ -314,6 +316,8 @@ extension DomainPlan.Documents {
         tool = reader.string("tool", default: tool)
         description = reader.string("description", default: description)
         results = reader.integer("results", default: results, in: 1...100)
+        let how = DomainPlan.DocumentSearch(reading: reader)
+        search = how == DomainPlan.DocumentSearch() ? nil : how
         if tool.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) == nil {
             reader.refuse("tool", "'tool' must be a Python name, not '\(tool)'")
         }
