@@ -209,6 +209,15 @@ extension DomainPlan {
 }
 
 extension DomainPlan {
+    /// A plan of documents and nothing else.
+    /// - Parameter place: a folder or a file.
+    public init(documents place: URL) throws {
+        let reader = YAMLReader(try YAMLFile.root("{}", file: place.path), faults: YAMLReader.Faults())
+        self.init(reader, folder: place.deletingLastPathComponent().path)
+        name = place.deletingPathExtension().lastPathComponent
+        documents = Documents(path: place.path)
+    }
+
     /// How much of an observation is shown, where somebody says so.
     package static func observationLimit(_ reader: YAMLReader) -> Int? {
         guard reader.has("observationLimit") else { return nil }

@@ -25,7 +25,8 @@ extension DomainPlan {
 
         private typealias Encoder = (String?, String?, String?)
 
-        init() {}
+        /// Search by words.
+        public init() {}
 
         init(reading reader: YAMLReader) {
             if reader.has("encoder") {
