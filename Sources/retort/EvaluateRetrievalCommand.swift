@@ -3,6 +3,7 @@ import Foundation
 import RetortCore
 import RetortDomains
 import RetortEvaluation
+import RetortLLM
 import RetortRecipes
 import RetortRetrieval
 
@@ -37,11 +38,16 @@ extension EvaluateCommand {
         var rerank: String?
         @Option(help: "How many passages count.") var at = 5
         @Option(help: "The member of a question's record with the ids of its passages.") var supporting = "supporting"
+        @Option(help: "How the models' weights are held: float32 or bfloat16; by default what is fastest here.")
+        var weights: WeightPrecision?
         @Option(help: "Only the first so many questions.") var limit: Int?
         @Flag(help: "Print JSON.") var json = false
 
         func validate() throws {
             guard (1...1000).contains(at) else { throw ValidationError("--at must be 1 to 1000") }
+            if let weights, weights != .float32, weights != .bfloat16 {
+                throw ValidationError("--weights must be float32 or bfloat16")
+            }
         }
 
         private struct Question {
@@ -126,7 +132,8 @@ extension EvaluateCommand {
             let cache = (UserCache.folder ?? FileManager.default.temporaryDirectory)
                 .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
             return try await OpenedDocuments(
-                documents, of: plan, keepingIn: cache, models: LocalRetrievalModels(), progress: embeddingProgress())
+                documents, of: plan, keepingIn: cache, models: LocalRetrievalModels(weights: weights),
+                progress: embeddingProgress())
         }
 
         private func measure(_ name: String, _ search: any PassageSearch, _ questions: [Question]) async throws -> Row {

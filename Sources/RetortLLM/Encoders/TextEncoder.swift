@@ -44,7 +44,8 @@ public actor TextEncoder {
 
     deinit { executor.finish() }
 
-    static func configuration(_ folder: URL) throws -> EncoderConfiguration {
+    /// The shape of a folder's network.
+    public static func configuration(_ folder: URL) throws -> EncoderConfiguration {
         try EncoderConfiguration(ConfigurationFields(folder.appendingPathComponent("config.json")))
     }
 

@@ -33,6 +33,12 @@ struct AgentDomain: Codable, Sendable, Hashable {
         var search: DomainPlan.DocumentSearch?
         /// The files of vectors beside the index.
         var vectors: [String]?
+
+        /// All paths that it names: files, and folders of models.
+        var paths: [String] { [index] + (vectors ?? []) + [search?.encoder, search?.rerank].compactMap(\.self) }
+
+        /// Whether a file belongs to it.
+        func needs(_ path: String) -> Bool { paths.contains { path == $0 || path.hasPrefix("\($0)/") } }
     }
 
     /// `APIWorldPlan` without tasks.
@@ -50,10 +56,7 @@ struct AgentDomain: Codable, Sendable, Hashable {
 
     /// All paths that it names.
     var paths: [String] {
-        python.flatMap { [$0.file] + $0.files }
-            + (documents.map {
-                [$0.index] + $0.vectors.orNone + [$0.search?.encoder, $0.search?.rerank].compactMap(\.self)
-            } ?? [])
+        python.flatMap { [$0.file] + $0.files } + (documents?.paths ?? [])
     }
 
     /// What it starts with the user's rights, in words.
@@ -132,12 +135,12 @@ extension DomainChoice {
         guard case .reasoning(_, let retrieves) = plan.view else { return (domain, files) }
         (domain.python, domain.servers, domain.apis) = ([], [], nil)
         if !retrieves { domain.documents = nil }
-        let own = domain.documents.map { AgentDomain.place(ofDocuments: $0.index) }
-        files = files.filter { file in own.map { file.path.hasPrefix($0) } ?? false }
+        files = files.filter { domain.documents?.needs($0.path) ?? false }
         return (domain, files)
     }
 
-    private func packed(
+    /// All that the domain's tools need.
+    func packed(
         index: URL, _ opened: FolderDomain?
     ) throws -> (domain: AgentDomain, files: [PackedFile]) {
         let name = "\(AgentDomain.folder)/documents.sqlite"
@@ -179,9 +182,8 @@ extension DomainPlan {
         var files = [index]
         guard var search = plan.search, let opened else { return (documents, files) }
         let place = AgentDomain.place(ofDocuments: index.path)
-        let vectors = opened.vectors.map { file in
-            PackedFile(
-                source: file, path: "\(place).\(file.lastPathComponent.drop { $0 != "." }.dropFirst())", isOurs: true)
+        let vectors = zip(opened.vectors, ["faiss", "faiss.json"]).map { file, ending in
+            PackedFile(source: file, path: "\(place).\(ending)", isOurs: true)
         }
         documents.vectors = vectors.isEmpty ? nil : vectors.map(\.path)
         files += vectors
@@ -231,8 +233,4 @@ extension DomainPlan {
         }
         return (packed, files)
     }
-}
-
-extension [String]? {
-    fileprivate var orNone: [String] { self ?? [] }
 }

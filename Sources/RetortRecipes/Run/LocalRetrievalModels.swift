@@ -22,10 +22,10 @@ public struct LocalRetrievalModels: RetrievalModels {
         let files = try Self.files(folder)
         let digests = FileDigests()
         let parts = try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] }
-        // Another precision or prompt makes other vectors.
-        let identity = ContentDigest.of(parts + [encoder.weights.rawValue, query, passage])
+        let identity = ContentDigest.of(parts + [query, passage])
         let model = LocalEncoder(
-            encoder: encoder, identity: "sha256:\(identity)", queryPrompt: query, passagePrompt: passage)
+            encoder: encoder, identity: "sha256:\(identity)/\(encoder.weights.rawValue)", queryPrompt: query,
+            passagePrompt: passage)
         return OpenedModel(model, folder: folder.path, files: files)
     }
 

@@ -10,7 +10,8 @@ extension PassageIndex: PassageSearch {}
 public protocol PassageEncoder: Sendable {
     /// How wide the vectors are.
     var dimensions: Int { get }
-    /// Changes whenever the same text may get another vector.
+    /// Changes whenever the same text may get another vector. What stands behind its last `/` may differ between the vectors of passages
+    /// and of queries, such as the precision that they are computed in.
     var identity: String { get }
     /// The vectors of texts, one behind the other.
     func embedQueries(_ texts: [String]) async throws -> [Float]
@@ -29,4 +30,14 @@ extension RetrievedPassage {
     var encoded: String { title.isEmpty ? text : text.isEmpty ? title : "\(title)\n\(text)" }
 
     func with(score: Double) -> RetrievedPassage { RetrievedPassage(id: id, title: title, text: text, score: score) }
+}
+
+extension PassageEncoder {
+    /// Whether vectors of that identity can be compared with its own.
+    func compares(with other: String) -> Bool {
+        func model(_ identity: String) -> Substring {
+            identity.prefix(upTo: identity.lastIndex(of: "/") ?? identity.endIndex)
+        }
+        return model(identity) == model(other)
+    }
 }

@@ -22,7 +22,7 @@ public struct DenseIndex: PassageSearch {
     /// - Throws: `RetrievalError` where they are not those of these passages and this encoder.
     public init(_ passages: PassageIndex, vectors file: URL, encoder: any PassageEncoder) throws {
         let stamp = try Self.stamp(of: file)
-        guard let stamp, stamp.encoder == encoder.identity, stamp.passages == passages.source else {
+        guard let stamp, encoder.compares(with: stamp.encoder), stamp.passages == passages.source else {
             throw RetrievalError.notAnIndex(
                 file: file.path, reason: "its vectors are of other passages or of another encoder")
         }
