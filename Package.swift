@@ -6,6 +6,20 @@ import PackageDescription
 let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
 let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
 
+// FAISS, where it is installed: a static library that also needs BLAS, LAPACK and OpenMP. Of these libtorch has the first and the last,
+// which are faster and must not be there twice.
+let hasFaiss = ["/usr/include", "/usr/local/include"].contains {
+    FileManager.default.fileExists(atPath: "\($0)/faiss/Index.h")
+}
+let faissLibraries: [LinkerSetting] =
+    hasFaiss
+    ? [
+        .linkedLibrary("faiss"),
+        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
+        .linkedLibrary("torch_cpu"), .unsafeFlags(["-Xlinker", "\(libtorch)/lib/libgomp.so.1"]),
+        .linkedLibrary("lapack"), .linkedLibrary("blas"),
+    ] : []
+
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let sockets = ["NIOPosix", "NIOHTTP1"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
@@ -29,7 +43,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
-    ("RetortRetrieval", ["RetortCore", grdb], []),
+    ("RetortRetrieval", ["RetortCore", "CFaiss", grdb, crypto], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
     ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
     ("RetortHub", ["RetortCore", "RetortPython", http, nio] + [sockets[1]], []),
@@ -154,6 +168,9 @@ let package = Package(
                 ], path: "Tools/ScriptedEndpoint"),
             .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
             .target(name: "CWorker"),
+            .target(
+                name: "CFaiss", cxxSettings: hasFaiss ? [.define("RETORT_FAISS", to: "1")] : [],
+                linkerSettings: faissLibraries),
             .target(
                 name: "CTorch",
                 cxxSettings: [

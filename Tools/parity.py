@@ -217,7 +217,7 @@ PARTS = {
     # Each needs packages of its own.
     **{
         name: lambda folder, name=name: importlib.import_module(f"parity_{name}").compare(folder, check)
-        for name in ("adapters", "configurations", "exports", "tokenizers", "templates", "gguf")
+        for name in ("adapters", "configurations", "exports", "tokenizers", "templates", "gguf", "encoders")
     },
 }
 

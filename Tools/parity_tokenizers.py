@@ -3,7 +3,7 @@
 
 The definitions are trained here in the way of each family: GPT-2, Qwen2, Llama 3 (SmolLM3, OLMo 2, LFM2), GPT-4o (Phi-4-mini),
 Mistral's Tekken, Qwen3.5 and Granite (StarCoder's) by bytes,
-Llama 2 (both ways of writing it), Gemma and Phi-3 in SentencePiece's manner, BERT in pieces of words.
+Llama 2 (both ways of writing it), Gemma and Phi-3 in SentencePiece's manner, XLM-RoBERTa by the unigram model, BERT in pieces of words.
 """
 import json
 import random
@@ -64,6 +64,30 @@ def pieces(**parts):
     )
 
 
+def unigrams(normalizer):
+    tokenizer = around_pieces(models.Unigram(), normalizer, pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]))
+    tokenizer.decoder = decoders.Metaspace()
+    return tokenizer, trainers.UnigramTrainer(
+        vocab_size=1200, show_progress=False, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>")
+
+
+def compiled():
+    """SentencePiece's own table of characters, as XLM-RoBERTa has it."""
+    import io
+
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b c d e f g"] * 20), model_writer=written, vocab_size=14, model_type="unigram",
+        normalization_rule_name="nmt_nfkc", hard_vocab_limit=False, minloglevel=2)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(written.getvalue())
+    return normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap)
+
+
 def kinds():
     contraction = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     yield "qwen2", *byte_level(contraction % r"\p{N}")
@@ -101,6 +125,8 @@ def kinds():
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Split(Regex(r"\s+"), "merged_with_next")]
     )
     yield "digits", *pieces(pre_tokenizer=digits, strips=False)
+    yield "unigram", *unigrams(normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]))
+    yield "xlm-roberta", *unigrams(normalizers.Sequence([compiled(), normalizers.Replace(Regex(" {2,}"), " ")]))
     for name, lowercase in (("bert-uncased", True), ("bert-cased", False)):
         bert = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         bert.normalizer = normalizers.BertNormalizer(lowercase=lowercase)

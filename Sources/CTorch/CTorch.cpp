@@ -160,6 +160,9 @@ ct_tensor *ct_sum(const ct_tensor *x, int64_t axis, bool keep) {
 ct_tensor *ct_mean(const ct_tensor *x, int64_t axis, bool keep) {
     return make([&] { return at::mean(x->value, {axis}, keep); });
 }
+ct_tensor *ct_maximum(const ct_tensor *x, int64_t axis, bool keep) {
+    return make([&] { return at::amax(x->value, {axis}, keep); });
+}
 ct_tensor *ct_argmax(const ct_tensor *x, int64_t axis) {
     return make([&] {
         if (auto places = few_rows::argmax(x->value, axis)) return *places;

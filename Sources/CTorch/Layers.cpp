@@ -99,6 +99,20 @@ int ct_add_rms_norm(const ct_tensor *x, const ct_tensor *added, const ct_tensor 
         *sum = new ct_tensor{whole};
     });
 }
+ct_tensor *ct_layer_norm(const ct_tensor *x, const ct_tensor *added, const ct_tensor *weight, const ct_tensor *bias,
+                         double epsilon) {
+    return make([&] {
+        const auto whole = added ? x->value + added->value : x->value;
+        const auto shift = bias ? std::optional<at::Tensor>(bias->value) : std::nullopt;
+        return at::layer_norm(whole, {whole.size(-1)}, weight->value, shift, epsilon);
+    });
+}
+ct_tensor *ct_gelu(const ct_tensor *x, bool approximate) {
+    return make([&] { return at::gelu(x->value, approximate ? "tanh" : "none"); });
+}
+ct_tensor *ct_relu(const ct_tensor *x) {
+    return make([&] { return at::relu(x->value); });
+}
 int ct_adapted_linears(const ct_tensor *x, const ct_adapted *projections, int count, ct_tensor **products) {
     return perform([&] {
         std::vector<training::Adapted> all;

@@ -101,6 +101,8 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         public var description = "Searches the documents and returns the passages that fit best."
         /// Passages that a search returns.
         public var results = 3
+        /// How they are searched; nil is by words.
+        public var search: DocumentSearch?
 
         /// - Parameter path: of a folder or a file; relative to the domain's folder.
         public init(path: String) { self.path = path }
@@ -207,6 +209,15 @@ extension DomainPlan {
 }
 
 extension DomainPlan {
+    /// A plan of documents and nothing else.
+    /// - Parameter place: a folder or a file.
+    public init(documents place: URL) throws {
+        let reader = YAMLReader(try YAMLFile.root("{}", file: place.path), faults: YAMLReader.Faults())
+        self.init(reader, folder: place.deletingLastPathComponent().path)
+        name = place.deletingPathExtension().lastPathComponent
+        documents = Documents(path: place.path)
+    }
+
     /// How much of an observation is shown, where somebody says so.
     package static func observationLimit(_ reader: YAMLReader) -> Int? {
         guard reader.has("observationLimit") else { return nil }
@@ -314,6 +325,8 @@ extension DomainPlan.Documents {
         tool = reader.string("tool", default: tool)
         description = reader.string("description", default: description)
         results = reader.integer("results", default: results, in: 1...100)
+        let how = DomainPlan.DocumentSearch(reading: reader)
+        search = how == DomainPlan.DocumentSearch() ? nil : how
         if tool.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) == nil {
             reader.refuse("tool", "'tool' must be a Python name, not '\(tool)'")
         }

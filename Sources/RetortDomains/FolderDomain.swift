@@ -14,7 +14,9 @@ public struct FolderDomain: Domain {
     public let hostTools: [any Tool]
     public let tools: [ToolSpecification]
     public let retriever: (any Tool)?
-    public let documents: URL?
+    public var documents: URL? { opened?.corpus }
+    /// Its documents with what searches them; nil where there are none.
+    public let opened: OpenedDocuments?
     public let interpreter: PythonInterpreter?
     private let hooks: Set<String>
     private let descriptions: [PythonModule.Description]
@@ -32,10 +34,13 @@ public struct FolderDomain: Domain {
     ///   - folder: where the index of its documents is kept.
     ///   - limits: of programs.
     ///   - sandbox: the weakest one to run its modules and model-written programs in.
+    ///   - models: opens encoders, where its documents are searched by meaning.
+    ///   - progress: is told how far the embedding of its passages is.
     /// - Throws: `DomainError`, `PythonError.badModule`, `RetrievalError`.
     public init(
         _ plan: DomainPlan, keepingIndexIn folder: URL, limits: PythonLimits = PythonLimits(),
-        requiring sandbox: SandboxLevel = .restricted
+        requiring sandbox: SandboxLevel = .restricted, models: any RetrievalModels = NoRetrievalModels(),
+        progress: @escaping @Sendable (DenseIndex.Progress) -> Void = { _ in }
     ) async throws {
         self.plan = plan
         var taken: [String: String] = [:]
@@ -48,7 +53,13 @@ public struct FolderDomain: Domain {
         try Self.refuseSeen(validation, train: train, tests: tests)
 
         let modules = try plan.python.filter { $0.place == .session }.map(plan.module)
-        (retriever, documents) = try await Self.retriever(plan, folder)
+        if let documents = plan.documents {
+            opened = try await OpenedDocuments(
+                documents, of: plan, keepingIn: folder, models: models, progress: progress)
+        } else {
+            opened = nil
+        }
+        retriever = opened?.tool
         let hosts = try await HostTools.opened(plan)
         do {
             (interpreter, descriptions) = try await Self.imported(modules, limits: limits, requiring: sandbox)
@@ -130,24 +141,6 @@ public struct FolderDomain: Domain {
         }
     }
 
-    private static func retriever(_ plan: DomainPlan, _ folder: URL) async throws -> ((any Tool)?, URL?) {
-        guard let documents = plan.documents else { return (nil, nil) }
-        let place = plan.url(documents.path)
-        if place.pathExtension == "sqlite" {
-            // An index that was made before, such as an agent's.
-            let tool = WebSearchTool(
-                try PassageIndex(place), limit: documents.results, name: documents.tool, summary: documents.description)
-            return (tool, place)
-        }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let corpus = try await DocumentCorpus(place).passages(keptIn: folder, name: plan.name)
-        let index = folder.appendingPathComponent("\(corpus.deletingPathExtension().lastPathComponent).sqlite")
-        try PassageIndex.buildIfNeeded(from: corpus, to: index)
-        let tool = WebSearchTool(
-            try PassageIndex(index), limit: documents.results, name: documents.tool, summary: documents.description)
-        return (tool, corpus)
-    }
-
     /// A fresh session for a task, with its own processes on the host where the domain has such tools.
     public func session(
         for task: AgentTask, form: ActionForm, tools: [any Tool],
@@ -199,6 +192,7 @@ public struct FolderDomain: Domain {
             for server in plan.servers { parts += try content(of: server, digest: digest) }
             if let documents { parts.append(("documents", "sha256:\(try digest(documents))")) }
             if let results = plan.documents?.results { parts.append(("documents.results", "\(results)")) }
+            parts += opened?.identities.map { ($0.name, $0.value) } ?? []
             return parts
         case .grading:
             let files = [plan.train, plan.validation].compactMap(\.self) + plan.tests.map(\.tasks)

@@ -11,7 +11,7 @@ struct ModelFiles: Sendable {
     private static let small: Set<String> = [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
-        "adapter_config.json",
+        "adapter_config.json", "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json",
     ]
     private static let shards = "model.safetensors.index.json"
 
@@ -22,6 +22,8 @@ struct ModelFiles: Sendable {
             let beside = repository.files.filter {
                 Self.small.contains($0.path)
                     || $0.path.hasPrefix("additional_chat_templates/") && $0.path.hasSuffix(".jinja")
+                    // What a module of sentence-transformers' is, such as 1_Pooling.
+                    || $0.path.wholeMatch(of: /[0-9]+_[A-Za-z]+\/config\.json/) != nil
             }
             files = beside + weights
             main = nil

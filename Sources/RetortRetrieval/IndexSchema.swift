@@ -74,4 +74,15 @@ enum IndexSchema {
             return RetrievedPassage(id: row["id"], title: row["title"], text: row["body"], score: -score)
         }
     }
+
+    /// Passages by their places from 1, with no score.
+    static func passages(at rows: [Int], in database: Database) throws -> [RetrievedPassage] {
+        let statement = try database.cachedStatement(sql: "SELECT id, title, body FROM passage WHERE rowid = ?")
+        return try rows.map { place in
+            guard let row = try Row.fetchOne(statement, arguments: [place]) else {
+                throw DatabaseError(message: "it has no passage \(place)")
+            }
+            return RetrievedPassage(id: row["id"], title: row["title"], text: row["body"], score: 0)
+        }
+    }
 }

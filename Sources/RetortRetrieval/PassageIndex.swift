@@ -16,6 +16,8 @@ public struct PassageIndex: Sendable {
 
     /// The number of passages.
     public let count: Int
+    /// What tells it from the index of another corpus.
+    let source: String
 
     /// Opens an index.
     /// - Throws: `RetrievalError` when there is none, or the file is something else.
@@ -25,7 +27,9 @@ public struct PassageIndex: Sendable {
         configuration.readonly = true
         do {
             let pool = try DatabasePool(path: file.path, configuration: configuration)
-            count = try pool.read { try IndexSchema.count(in: $0) }
+            (count, source) = try pool.read { database in
+                (try IndexSchema.count(in: database), try IndexSchema.source(in: database)?.hash ?? "")
+            }
             database = pool
         } catch let error as DatabaseError {
             throw RetrievalError.notAnIndex(file: file.path, reason: error.message ?? "\(error.resultCode)")
@@ -44,6 +48,7 @@ public struct PassageIndex: Sendable {
             return try IndexSchema.finish(source: "", in: database)
         }
         database = queue
+        source = ""
     }
 
     /// The best passages for a query in plain words, best first; equal scores in the order of their ids.
@@ -55,5 +60,10 @@ public struct PassageIndex: Sendable {
         return try await database.read { database in
             try IndexSchema.search(expression, limit: limit, in: database)
         }
+    }
+
+    /// Passages by their places from 1, which are in the order of their ids.
+    func passages(at rows: [Int]) async throws -> [RetrievedPassage] {
+        try await database.read { database in try IndexSchema.passages(at: rows, in: database) }
     }
 }

@@ -8,6 +8,16 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
     case repeatedID(file: String, line: Int, id: String)
     /// The index could not be written.
     case notWritten(file: String, reason: String)
+    /// The index needs FAISS, which is not here.
+    case noFaiss(file: String, reason: String)
+    /// Vectors of another width.
+    case width(expected: Int, found: Int)
+    /// FAISS failed.
+    case search(String)
+    /// Another process makes the same vectors.
+    case busy(file: String)
+    /// A model of the search cannot be opened.
+    case noModel(String, reason: String)
 
     public var description: String {
         switch self {
@@ -15,6 +25,14 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
         case .notAnIndex(let file, let reason): "\(file) is not a passage index: \(reason); remove it and build it anew"
         case .repeatedID(let file, let line, let id):
             "\(file), line \(line): the id '\(id)' stands there before; give each passage an id of its own"
+        case .noFaiss(let file, let reason):
+            "\(file) is an index of FAISS's: \(reason). Until then 'search: bm25' serves"
+        case .width(let expected, let found):
+            "vectors of \(expected) finite elements were expected, and there are \(found); the encoder is not the one of the index, or "
+                + "damaged"
+        case .search(let reason): "FAISS cannot search: \(reason)"
+        case .busy(let file): "another process is writing \(file); wait until it is done"
+        case .noModel(let name, let reason): "'\(name)' cannot be opened: \(reason)"
         case .notWritten(let file, let reason):
             "\(file) could not be written: \(reason). The previous index, if any, is unchanged; "
                 + "check free space and permissions, then build again"

@@ -1,23 +1,26 @@
 import RetortCore
 
-/// `web_search(query)`, or what a domain calls it, over a passage index.
+/// `web_search(query)`, or what a domain calls it, over a search of passages.
 ///
 /// The result is short, for students are small: for each passage a line `[1] Title` and its text on the next line, best
 /// first, without scores; `(no results)` when there is none.
 public struct WebSearchTool: Tool {
-    private let index: PassageIndex
+    private let search: any PassageSearch
     private let limit: Int
+    private let characters: Int?
     public let specification: ToolSpecification
 
     /// - Parameters:
     ///   - limit: the most passages a search returns.
+    ///   - characters: how much of a passage is shown at most, in whole sentences; nil is all.
     ///   - name: what the model calls it; a Python name.
     ///   - summary: what the model is told that it does.
     public init(
-        _ index: PassageIndex, limit: Int = 3, name: String = specification.name,
-        summary: String = specification.summary
+        _ search: any PassageSearch, limit: Int = 3, name: String = specification.name,
+        summary: String = specification.summary, characters: Int? = nil
     ) {
-        self.index = index
+        self.search = search
+        self.characters = characters
         self.limit = limit
         var specification = Self.specification
         specification.name = name
@@ -32,7 +35,15 @@ public struct WebSearchTool: Tool {
         returns: "string", effect: .pure)
 
     public func call(_ arguments: [String: JSONValue]) async throws -> JSONValue {
-        let found = try await index.search(arguments["query"]?.string ?? "", limit: limit)
+        let query = arguments["query"]?.string ?? ""
+        var found = try await search.search(query, limit: limit)
+        if let characters {
+            found = found.map { passage in
+                RetrievedPassage(
+                    id: passage.id, title: passage.title,
+                    text: PassageSnippet.of(passage.text, for: query, characters: characters), score: passage.score)
+            }
+        }
         return .string(Self.text(of: found))
     }
 

@@ -48,6 +48,8 @@ extension Tensor {
     public func sum(axis: Int) throws -> Tensor { try Self.wrap(ct_sum(handle, Int64(axis), false)) }
     /// The mean along an axis, which is kept with extent 1.
     public func mean(keepingAxis axis: Int) throws -> Tensor { try Self.wrap(ct_mean(handle, Int64(axis), true)) }
+    /// The largest element along an axis, which is removed.
+    public func maximum(axis: Int) throws -> Tensor { try Self.wrap(ct_maximum(handle, Int64(axis), false)) }
     /// The index of the largest element along an axis, as int64.
     public func argmax(axis: Int) throws -> Tensor { try Self.wrap(ct_argmax(handle, Int64(axis))) }
     /// Probabilities along an axis.

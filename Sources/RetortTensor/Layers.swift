@@ -53,6 +53,38 @@ extension Tensor {
         return (try Self.wrap(sum), try Self.wrap(norm))
     }
 
+    /// Layer normalisation over the last axis (arXiv 1607.06450) of this tensor, or of its sum with another: scaled by `weight`
+    /// `[hidden]` and shifted by `bias` `[hidden]`.
+    public func layerNorm(adding other: Tensor? = nil, _ weight: Tensor, bias: Tensor?, epsilon: Double) throws
+        -> Tensor
+    {
+        try Self.wrap(ct_layer_norm(handle, other?.handle, weight.handle, bias?.handle, epsilon))
+    }
+
+    /// How an ungated layer presses what it computes.
+    public enum Activation: Sendable, Hashable {
+        /// The Gaussian error linear unit (arXiv 1606.08415), exact.
+        case gelu
+        /// The same by its hyperbolic-tangent approximation.
+        case geluByTanh
+        /// max(x, 0).
+        case relu
+        /// x · sigmoid(x).
+        case silu
+        case tanh
+    }
+
+    /// The activation of each element.
+    public func activated(by activation: Activation) throws -> Tensor {
+        switch activation {
+        case .gelu: try Self.wrap(ct_gelu(handle, false))
+        case .geluByTanh: try Self.wrap(ct_gelu(handle, true))
+        case .relu: try Self.wrap(ct_relu(handle))
+        case .silu: try self * sigmoid()
+        case .tanh: try tanh()
+        }
+    }
+
     /// Turns the first part of each head by its position's angles (arXiv 2104.09864), in the half-split layout of Hugging
     /// Face checkpoints: `[batch, heads, length, dim]`, with cosines and sines `[batch, 1, length, turned]`.
     public func rotated(cosine: Tensor, sine: Tensor) throws -> Tensor {

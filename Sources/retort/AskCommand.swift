@@ -150,7 +150,8 @@ struct PromptedOptions: ParsableArguments {
         let cache = (UserCache.folder ?? FileManager.default.temporaryDirectory)
             .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
         let domain = try await FolderDomain(
-            plan, keepingIndexIn: cache, limits: .init(seconds: limits.seconds), requiring: sandbox.required)
+            plan, keepingIndexIn: cache, limits: .init(seconds: limits.seconds), requiring: sandbox.required,
+            models: LocalRetrievalModels(), progress: embeddingProgress())
         do {
             let model = try await place.open(concurrency: 64)
             let agent = try Agent(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import RetortCore
 import RetortDomains
+import RetortRecipes
 
 /// `retort check`
 struct CheckCommand: AsyncParsableCommand {
@@ -52,7 +53,8 @@ struct CheckCommand: AsyncParsableCommand {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-check-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: folder) }
         let domain = try await FolderDomain(
-            DomainPlan(url), keepingIndexIn: folder, requiring: sandbox.required)
+            DomainPlan(url), keepingIndexIn: folder, requiring: sandbox.required,
+            models: LocalRetrievalModels(), progress: embeddingProgress())
         do {
             let check = try await DomainCheck(domain)
             await domain.close()

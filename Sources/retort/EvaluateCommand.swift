@@ -13,10 +13,12 @@ struct EvaluateCommand: AsyncParsableCommand {
               retort evaluate toolbench-static out_of_domain.json --predictions predictions.jsonl
               retort evaluate virtual-apis G3_instruction.json --apis http://127.0.0.1:8080 --model checkpoints/umi --out runs/g3
               retort evaluate toolalpaca eval_simulated.json --run runs/alpaca --endpoint http://127.0.0.1:8000/v1
+              retort evaluate retrieval passages.jsonl questions.jsonl --encoder minilm
 
             Whatever is missing of a recipe's run is made first, as 'retort run' would.
             """,
-        subcommands: [Run.self, ToolBenchStatic.self, Virtual.self, ToolAlpaca.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, ToolBenchStatic.self, Virtual.self, ToolAlpaca.self, Retrieval.self],
+        defaultSubcommand: Run.self)
 
     /// `retort evaluate RECIPE`
     struct Run: AsyncParsableCommand {

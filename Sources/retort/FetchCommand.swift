@@ -16,6 +16,7 @@ struct FetchCommand: AsyncParsableCommand {
               retort fetch Qwen/Qwen2.5-Coder-0.5B-Instruct@main
               retort fetch Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF:q4_k_m
               retort fetch smollm2-135m
+              retort fetch minilm
 
             Its place goes to standard output. Every command and recipe takes the name as well as the place, and fetches what is \
             missing; what is there is used as it is, and only this command looks for a newer one. Weights as safetensors, \

@@ -52,6 +52,11 @@ struct ModelsCommand: ParsableCommand {
     private static func line(_ name: String, _ place: URL) -> Line {
         var line = Line(name: name, path: place.path)
         do {
+            if TextEncoder.holdsEncoder(place) {
+                line.family = "encoder"
+                line.context = try TextEncoder.configuration(place).longest
+                return line
+            }
             let checkpoint = try Checkpoint(folder: place)
             line.family = checkpoint.configuration.architecture
             line.context = checkpoint.configuration.maximumPositions

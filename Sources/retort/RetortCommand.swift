@@ -32,7 +32,8 @@ struct RetortCommand: AsyncParsableCommand {
             ServeAPIsCommand.self, FetchCommand.self, ModelsCommand.self, RecordCommand.self, MCPCommand.self,
             ImportCommand.self,
             ExportTrajectoriesCommand.self, SplitCommand.self, ExportCommand.self,
-            PretrainCommand.self, TokenizeCommand.self, RenderCommand.self, WorldCommand.self, LogitsCommand.self,
+            PretrainCommand.self, TokenizeCommand.self, EmbedCommand.self, RenderCommand.self, WorldCommand.self,
+            LogitsCommand.self,
         ])
 
     /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.

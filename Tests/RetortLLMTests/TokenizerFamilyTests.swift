@@ -1,6 +1,7 @@
 import Foundation
-import RetortLLM
 import Testing
+
+@testable import RetortLLM
 
 @Suite("Tokenizers of the families")
 struct TokenizerFamilyTests {
@@ -74,6 +75,37 @@ struct TokenizerFamilyTests {
             """)
         #expect(tokenizer.encode("UnAffable!x", specials: .asText) == [1, 4, 5, 0])
         #expect(tokenizer.decode([1, 4, 5]) == "unaffable !")
+    }
+
+    @Test("a unigram model takes the pieces whose scores add up to the most, and one unknown token for neighbours")
+    func unigram() throws {
+        let tokenizer = try tokenizer(
+            """
+            {"pre_tokenizer": {"type": "Metaspace"}, "decoder": {"type": "Metaspace"},
+             "model": {"type": "Unigram", "unk_id": 0, "vocab": [
+                ["<unk>", 0], ["▁", -2], ["▁a", -1.5], ["b", -2.5], ["ab", -3], ["▁ab", -4.5], ["c", -2]]}}
+            """)
+        #expect(tokenizer.encode("ab xyc", specials: .asText) == [2, 3, 1, 0, 6])
+        #expect(tokenizer.encode("abc", specials: .asText) == [2, 3, 6])
+        #expect(tokenizer.encode("cab  b", specials: .asText) == [1, 6, 4, 1, 1, 3])
+        let long = String(repeating: "ab", count: 5000)
+        #expect(tokenizer.encode(long, specials: .asText).count == 10_000 - 4999)
+    }
+
+    @Test("a compiled table of characters replaces what it knows, and a damaged one is refused")
+    func characterMap() throws {
+        // One entry, "A" to "b": units of the root, the step by 0x41 with a leaf, and the leaf.
+        var units = [UInt32](repeating: 0, count: 128)
+        units[0] = 1 << 10
+        units[1 ^ 0x41] = 0x41 | 1 << 8 | 2 << 10
+        units[1 ^ 0x41 ^ 2] = 1 << 31 | 0
+        let bytes = ([UInt32(units.count * 4)] + units).flatMap { unit in (0..<4).map { UInt8(unit >> (8 * $0) & 0xFF) }
+        }
+        let map = try CharacterMap(base64: Data(bytes + Array("b\u{0}".utf8)).base64EncodedString(), file: "f")
+        #expect(map("A1éA\u{1F468}\u{200D}\u{1F469}") == "b1éb\u{1F468}\u{200D}\u{1F469}")
+        for text in ["", "!!", Data(bytes.prefix(100)).base64EncodedString()] {
+            #expect(throws: TokenizerError.self) { try CharacterMap(base64: text, file: "f") }
+        }
     }
 
     @Test(

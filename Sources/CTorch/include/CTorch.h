@@ -74,6 +74,7 @@ ct_tensor *_Nullable ct_gated(const ct_tensor *_Nonnull x, const ct_tensor *_Non
 ct_tensor *_Nullable ct_sum_all(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sum(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
 ct_tensor *_Nullable ct_mean(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
+ct_tensor *_Nullable ct_maximum(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
 ct_tensor *_Nullable ct_argmax(const ct_tensor *_Nonnull x, int64_t axis);
 ct_tensor *_Nullable ct_softmax(const ct_tensor *_Nonnull x, int64_t axis);
 ct_tensor *_Nullable ct_log_softmax(const ct_tensor *_Nonnull x, int64_t axis);
@@ -114,6 +115,12 @@ ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_
 // The sum of x and `added`, and its norm, in one pass.
 int ct_add_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull added, const ct_tensor *_Nonnull weight,
                     double epsilon, ct_tensor *_Nullable *_Nonnull sum, ct_tensor *_Nullable *_Nonnull norm);
+// Layer norm over the last axis; `bias` may be NULL. With `added`, of the sum of both.
+ct_tensor *_Nullable ct_layer_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nullable added, const ct_tensor *_Nonnull weight,
+                                   const ct_tensor *_Nullable bias, double epsilon);
+// The Gaussian error linear unit: exact, or by its hyperbolic-tangent approximation.
+ct_tensor *_Nullable ct_gelu(const ct_tensor *_Nonnull x, bool approximate);
+ct_tensor *_Nullable ct_relu(const ct_tensor *_Nonnull x);
 // The gated delta rule over `mixed` `[1, tokens, 2 · key heads · key width + value heads · value width]`, float32 memory
 // `[value heads, key width, value width]` (NULL is zero); see GatedDelta.h.
 int ct_gated_delta(const ct_tensor *_Nonnull mixed, const ct_tensor *_Nonnull learning, const ct_tensor *_Nonnull forgetting,

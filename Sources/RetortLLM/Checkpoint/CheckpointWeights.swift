@@ -91,6 +91,9 @@ public struct CheckpointWeights: WeightSource {
         return name == Self.head ? Self.embedding : name == Self.embedding ? Self.head : name
     }
 
+    /// Whether there is a tensor of that name.
+    func holds(_ name: String) -> Bool { files[name] != nil }
+
     /// Whether a head is stored that is not the embedding. transformers keeps such a head, whatever `tie_word_embeddings` says.
     func holdsOwnHead() throws -> Bool {
         guard let head = files[Self.head], let embedding = files[Self.embedding] else { return false }

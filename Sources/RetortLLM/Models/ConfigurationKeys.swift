@@ -11,7 +11,7 @@ extension ConfigurationFields {
     ]
 
     /// They say where a file comes from, how it is trained or what is given out beside scores.
-    private static let harmless: Set<String> = [
+    static let harmless: Set<String> = [
         "_name_or_path", "_model_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "model_name",
         "auto_map", "dtype",
         "torch_dtype", "use_bfloat16", "torchscript", "initializer_range", "attention_dropout",
@@ -31,7 +31,7 @@ extension ConfigurationFields {
     ]
 
     /// How tokens are drawn is a request's to say; transformers passes over these here, too.
-    private static let generation: Set<String> = [
+    static let generation: Set<String> = [
         "max_length", "max_new_tokens", "min_length", "min_new_tokens", "do_sample", "early_stopping", "num_beams",
         "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
         "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "output_scores",
@@ -66,7 +66,7 @@ extension ConfigurationFields {
                 + "alone are read, whose settings and weights stand by themselves)")
     }
 
-    private func refuseQuantised() throws {
+    func refuseQuantised() throws {
         let quantisation = try members("quantization_config")
         guard !quantisation.isEmpty else { return }
         func isSet(_ name: String) -> Bool { quantisation[name] == .bool(true) }

@@ -11,6 +11,7 @@ indirect enum TextNormalizer: Sendable {
     case prepend(String)
     case replace(Pattern, with: String)
     case bert(BertNormalizer)
+    case characters(CharacterMap)
 
     enum UnicodeForm: String { case NFC, NFD, NFKC, NFKD }
 
@@ -33,6 +34,10 @@ indirect enum TextNormalizer: Sendable {
         case "Replace":
             self = .replace(try Pattern(tree["pattern"], file: file), with: tree["content"]?.string ?? "")
         case "BertNormalizer": self = .bert(BertNormalizer(tree))
+        case "Precompiled":
+            // An empty table replaces nothing.
+            let table = tree["precompiled_charsmap"]?.string ?? ""
+            self = table.isEmpty ? .sequence([]) : .characters(try CharacterMap(base64: table, file: file))
         default:
             guard let form = UnicodeForm(rawValue: type) else {
                 throw TokenizerError.unsupported(file: file, "the normalizer \(type)")
@@ -55,6 +60,7 @@ indirect enum TextNormalizer: Sendable {
         case .prepend(let prefix): continuing || text.isEmpty ? text : prefix + text
         case .replace(let pattern, let content): pattern.replace(in: text, with: content)
         case .bert(let bert): bert(text)
+        case .characters(let map): map(text)
         }
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 ///
 /// Text is cut at added tokens, normalised, split into words by the pre-tokenizer, and each word becomes tokens of the
 /// model: byte-level BPE (GPT-2, Qwen, Llama 3), SentencePiece's BPE with byte fallback (Llama 2, Gemma) by merges or
-/// by scores, or WordPiece.
+/// by scores, SentencePiece's unigram model, or WordPiece.
 public final class Tokenizer: Sendable {
     /// What happens to the text of a special token inside ordinary text.
     public enum SpecialTokens: Sendable {
@@ -18,6 +18,7 @@ public final class Tokenizer: Sendable {
         case bytePairs(BytePairModel)
         case pieces(PieceModel)
         case wordPiece(WordPieceModel)
+        case unigram(UnigramModel)
     }
 
     private let ids: [[UInt8]: Int32]
@@ -68,10 +69,12 @@ public final class Tokenizer: Sendable {
         let tree = definition.tree["model"] ?? .null
         // Old files do not name the model: the one with merges is BPE.
         switch tree["type"]?.string
-            ?? (tree["continuing_subword_prefix"] != nil && tree["merges"] == nil ? "WordPiece" : "BPE")
+            ?? (tree["vocab"]?.array != nil
+                ? "Unigram" : tree["continuing_subword_prefix"] != nil && tree["merges"] == nil ? "WordPiece" : "BPE")
         {
         case "BPE": return .bytePairs(try BytePairModel(tree, ids: definition.ids, file: definition.file))
         case "WordPiece": return .wordPiece(try WordPieceModel(tree, ids: definition.ids, file: definition.file))
+        case "Unigram": return .unigram(try UnigramModel(tree, ids: definition.ids, file: definition.file))
         case let type: throw TokenizerError.unsupported(file: definition.file, "the model type \(type)")
         }
     }
@@ -192,6 +195,7 @@ public final class Tokenizer: Sendable {
                 tokens += model.tokens(of: preTokenizer.isByteLevel ? ByteLevel.encode(word.utf8) : Array(word.utf8))
             case .pieces(let model): tokens += model.tokens(of: Array(word.utf8))
             case .wordPiece(let model): tokens += model.tokens(of: Array(word.utf8))
+            case .unigram(let model): tokens += model.tokens(of: Array(word.utf8))
             }
         }
     }

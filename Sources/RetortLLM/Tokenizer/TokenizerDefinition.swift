@@ -49,11 +49,18 @@ struct TokenizerDefinition {
 
     private static func vocabulary(of tree: JSONTree, file: String) throws -> [[UInt8]: Int32] {
         guard let model = tree["model"] else { throw TokenizerError.malformed(file: file, "it has no 'model'") }
+        if case .array(let pieces)? = model["vocab"] {
+            // A unigram model's pieces are numbered by their places.
+            guard pieces.count < largestID else {
+                throw TokenizerError.malformed(file: file, "it has \(pieces.count) pieces")
+            }
+            let named = pieces.enumerated().compactMap { number, piece in
+                piece.array?.first?.bytes.map { ($0, Int32(number)) }
+            }
+            return Dictionary(named, uniquingKeysWith: { _, last in last })
+        }
         guard case .object(let entries)? = model["vocab"] else {
-            let type = model["type"]?.string ?? "?"
-            throw type == "Unigram"
-                ? TokenizerError.unsupported(file: file, "the model type Unigram")
-                : TokenizerError.malformed(file: file, "the model has no 'vocab'")
+            throw TokenizerError.malformed(file: file, "the model has no 'vocab'")
         }
         var ids: [[UInt8]: Int32] = [:]
         ids.reserveCapacity(entries.count)
@@ -133,7 +140,7 @@ public enum TokenizerError: Error, CustomStringConvertible {
         case .noMerges(let file): "\(file) has no merges, so its vocabulary cannot be used; take the complete file"
         case .unknownMerge(let file, let merge): "\(file): the merge '\(merge)' names tokens outside the vocabulary"
         case .unsupported(let file, let what):
-            "\(file): \(what) is not supported; BPE (GPT-2, Qwen, Llama, Gemma, Phi) and WordPiece (BERT) are"
+            "\(file): \(what) is not supported; BPE (GPT-2, Qwen, Llama, Gemma, Phi), Unigram (XLM-RoBERTa) and WordPiece (BERT) are"
         case .badPattern(let file, let pattern): "\(file): the split pattern cannot be compiled: \(pattern)"
         case .noChatFormat(let known):
             "the tokenizer has the markers of no chat format that is known (\(known.joined(separator: ", ")))"

@@ -29,6 +29,16 @@ struct AgentDomain: Codable, Sendable, Hashable {
         var description: String
         /// Passages that a search returns.
         var results: Int
+        /// How they are searched, with the models' paths in the agent's folder; nil is by words.
+        var search: DomainPlan.DocumentSearch?
+        /// The files of vectors beside the index.
+        var vectors: [String]?
+
+        /// All paths that it names: files, and folders of models.
+        var paths: [String] { [index] + (vectors ?? []) + [search?.encoder, search?.rerank].compactMap(\.self) }
+
+        /// Whether a file belongs to it.
+        func needs(_ path: String) -> Bool { paths.contains { path == $0 || path.hasPrefix("\($0)/") } }
     }
 
     /// `APIWorldPlan` without tasks.
@@ -41,9 +51,12 @@ struct AgentDomain: Codable, Sendable, Hashable {
     static let folder = "domain"
     private static let mostPeople = 200_000
 
+    /// What the paths of all that belongs to the documents begin with.
+    static func place(ofDocuments index: String) -> String { (index as NSString).deletingPathExtension }
+
     /// All paths that it names.
     var paths: [String] {
-        python.flatMap { [$0.file] + $0.files } + (documents.map { [$0.index] } ?? [])
+        python.flatMap { [$0.file] + $0.files } + (documents?.paths ?? [])
     }
 
     /// What it starts with the user's rights, in words.
@@ -72,9 +85,11 @@ struct AgentDomain: Codable, Sendable, Hashable {
         plan.documents = documents.map { documents in
             var own = DomainPlan.Documents(path: documents.index)
             (own.tool, own.description, own.results) = (documents.tool, documents.description, documents.results)
+            own.search = documents.search
             return own
         }
-        return try await FolderDomain(plan, keepingIndexIn: folder, limits: limits, requiring: sandbox)
+        return try await FolderDomain(
+            plan, keepingIndexIn: folder, limits: limits, requiring: sandbox, models: LocalRetrievalModels())
     }
 }
 
@@ -120,11 +135,12 @@ extension DomainChoice {
         guard case .reasoning(_, let retrieves) = plan.view else { return (domain, files) }
         (domain.python, domain.servers, domain.apis) = ([], [], nil)
         if !retrieves { domain.documents = nil }
-        files = files.filter { $0.path == domain.documents?.index }
+        files = files.filter { domain.documents?.needs($0.path) ?? false }
         return (domain, files)
     }
 
-    private func packed(
+    /// All that the domain's tools need.
+    func packed(
         index: URL, _ opened: FolderDomain?
     ) throws -> (domain: AgentDomain, files: [PackedFile]) {
         let name = "\(AgentDomain.folder)/documents.sqlite"
@@ -146,18 +162,44 @@ extension DomainChoice {
                 tools.append(packed)
                 files += own
             }
-            let documents = plan.documents.map {
-                AgentDomain.Documents(index: name, tool: $0.tool, description: $0.description, results: $0.results)
-            }
+            let (documents, own) = plan.packedDocuments(indexFile, opened?.opened)
             let domain = AgentDomain(
                 name: plan.name, family: plan.grader.family, python: tools, servers: plan.servers,
                 documents: documents)
-            return (domain, files + (documents == nil ? [] : [indexFile]))
+            return (domain, files + own)
         }
     }
 }
 
 extension DomainPlan {
+    /// The documents' index with all that its search needs: vectors, encoder and re-ranker.
+    fileprivate func packedDocuments(
+        _ index: PackedFile, _ opened: OpenedDocuments?
+    ) -> (AgentDomain.Documents?, [PackedFile]) {
+        guard let plan = documents else { return (nil, []) }
+        var documents = AgentDomain.Documents(
+            index: index.path, tool: plan.tool, description: plan.description, results: plan.results)
+        var files = [index]
+        guard var search = plan.search, let opened else { return (documents, files) }
+        let place = AgentDomain.place(ofDocuments: index.path)
+        let vectors = zip(opened.vectors, ["faiss", "faiss.json"]).map { file, ending in
+            PackedFile(source: file, path: "\(place).\(ending)", isOurs: true)
+        }
+        documents.vectors = vectors.isEmpty ? nil : vectors.map(\.path)
+        files += vectors
+        func pack(_ model: (folder: String, files: [String]), as name: String) -> String {
+            files += model.files.map { file in
+                let source = URL(fileURLWithPath: model.folder).appendingPathComponent(file).resolvingSymlinksInPath()
+                return PackedFile(source: source, path: "\(place)-\(name)/\(file)", isOurs: false)
+            }
+            return "\(place)-\(name)"
+        }
+        search.encoder = opened.encoder.map { pack($0, as: "encoder") }
+        search.rerank = opened.ranker.map { pack($0, as: "reranker") }
+        documents.search = search
+        return (documents, files)
+    }
+
     /// A file of tools with what it may read and imports. Its folder keeps its shape, since the file finds the others
     /// beside itself.
     fileprivate func packed(

@@ -125,7 +125,9 @@ public enum DomainChoice: Codable, Sendable, Hashable {
         case .world(let plan): try WorldDomain(plan, tests: tests, folder: folder)
         case .apis(let plan): try APIWorldDomain(plan, tests: tests)
         case .folder(let plan):
-            try await FolderDomain(plan, keepingIndexIn: folder, limits: limits, requiring: sandbox)
+            try await FolderDomain(
+                plan, keepingIndexIn: folder, limits: limits, requiring: sandbox, models: LocalRetrievalModels(),
+                progress: embeddingProgress())
         }
     }
 }

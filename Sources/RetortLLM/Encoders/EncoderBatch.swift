@@ -1,0 +1,61 @@
+import RetortTensor
+
+/// Texts on their way through an encoder, one behind the other and without padding. Texts of one length stand together, so that
+/// attention takes them in one call.
+struct EncoderBatch {
+    /// One text as tokens; of a pair, the second part has the type 1.
+    struct Sequence {
+        var tokens: [Int32]
+        /// Where the second part begins; nil for a single text.
+        var second: Int?
+    }
+
+    /// A run of texts of one length.
+    struct Run {
+        /// The first token.
+        let start: Int
+        let count: Int
+        let length: Int
+
+        var range: Range<Int> { start..<start + count * length }
+    }
+
+    let runs: [Run]
+    /// The place that each text was given in, in the order of the batch.
+    let order: [Int]
+    /// int64 `[tokens]` each.
+    let tokens, positions, types: Tensor
+
+    init(_ sequences: [Sequence], _ configuration: EncoderConfiguration, device: Device) throws {
+        order = sequences.indices.sorted { (sequences[$0].tokens.count, $0) < (sequences[$1].tokens.count, $1) }
+        var runs: [Run] = []
+        var (ids, places, kinds): ([Int], [Int], [Int]) = ([], [], [])
+        for index in order {
+            let sequence = sequences[index]
+            let length = sequence.tokens.count
+            if let last = runs.last, last.length == length {
+                runs[runs.count - 1] = Run(start: last.start, count: last.count + 1, length: length)
+            } else {
+                runs.append(Run(start: ids.count, count: 1, length: length))
+            }
+            ids += sequence.tokens.map(Int.init)
+            places += Self.positions(sequence.tokens, behind: configuration.positionsBehind)
+            kinds += (0..<length).map { $0 >= sequence.second ?? length ? min(1, configuration.types - 1) : 0 }
+        }
+        self.runs = runs
+        tokens = try Tensor(integers: ids).to(device: device)
+        positions = try Tensor(integers: places).to(device: device)
+        types = try Tensor(integers: kinds).to(device: device)
+    }
+
+    /// As transformers counts them: RoBERTa's begin behind the number of the padding token, which itself has that number.
+    private static func positions(_ tokens: [Int32], behind padding: Int?) -> [Int] {
+        guard let padding else { return Array(tokens.indices) }
+        var count = 0
+        return tokens.map { token in
+            guard Int(token) != padding else { return padding }
+            count += 1
+            return padding + count
+        }
+    }
+}

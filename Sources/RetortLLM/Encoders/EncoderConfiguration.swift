@@ -1,0 +1,92 @@
+import RetortCore
+import RetortTensor
+
+/// The shape of an encoder of BERT's kind (arXiv 1810.04805): BERT itself, RoBERTa (arXiv 1907.11692) and XLM-RoBERTa (arXiv
+/// 1911.02116), which differ in where positions begin.
+public struct EncoderConfiguration: Sendable, Hashable {
+    public var vocabularySize: Int
+    public var hiddenSize: Int
+    public var intermediateSize: Int
+    public var layerCount: Int
+    public var headCount: Int
+    /// Rows of the table of positions.
+    public var positions: Int
+    /// Rows of the table of token types.
+    public var types: Int
+    public var normEpsilon: Double
+    public var activation: Tensor.Activation
+    /// The token that is no text, where positions begin behind its number (RoBERTa); nil where they begin at 0.
+    public var positionsBehind: Int?
+    /// Of a classifier: how many scores it gives; 1 for a ranker.
+    public var labels: Int
+    /// The file that it was read from.
+    let path: String
+
+    /// The longest text, in tokens.
+    public var longest: Int { positionsBehind.map { positions - $0 - 1 } ?? positions }
+
+    /// The names of all that are read.
+    public static let known = ["bert", "roberta", "xlm-roberta"]
+
+    private static let read: Set<String> = [
+        "architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+        "intermediate_size", "hidden_act", "max_position_embeddings", "type_vocab_size", "layer_norm_eps",
+        "pad_token_id", "position_embedding_type", "id2label", "label2id", "num_labels", "quantization_config",
+    ]
+    /// They tell how the model was trained, or of the head of another task.
+    private static let own: Set<String> = [
+        "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "directionality", "output_past",
+        "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
+        "layer_norm_type", "tie_word_embeddings", "sentence_transformers", "sbert_ce_default_activation_function",
+        "summary_type", "gradient_checkpointing", "fused_bias_fc", "emb_size", "embedding_size",
+        "max_trained_positions",
+    ]
+    private static let fixed: [String: [JSONValue]] = [
+        "is_decoder": [false], "add_cross_attention": [false], "is_encoder_decoder": [false], "pruned_heads": [[:]],
+        "use_bidirectional_attention": [true], "rotary_emb_fraction": [0], "per_layer_config": [[:]],
+    ]
+
+    /// - Throws: `CheckpointError` that names the first setting which is not known or not done here.
+    init(_ fields: ConfigurationFields) throws {
+        path = fields.path
+        let type = fields["model_type"]?.string ?? "none"
+        guard Self.known.contains(type) else {
+            throw fields.unsupported(
+                "an encoder of the type '\(type)' (known are \(Self.known.joined(separator: ", ")))")
+        }
+        try fields.refuseQuantised()
+        let harmless = ConfigurationFields.harmless.union(ConfigurationFields.generation)
+            .subtracting(["is_decoder"]).union(Self.own)
+        try fields.refuse(allBut: Self.read.union(harmless), and: Self.fixed)
+        if let kind = fields["position_embedding_type"]?.string, kind != "absolute" {
+            throw fields.unsupported("'position_embedding_type' with the value '\(kind)'")
+        }
+        vocabularySize = try fields.integer("vocab_size")
+        hiddenSize = try fields.integer("hidden_size")
+        layerCount = try fields.integer("num_hidden_layers")
+        headCount = try fields.integer("num_attention_heads")
+        intermediateSize = try fields.integer("intermediate_size")
+        positions = try fields.integer("max_position_embeddings", default: 512)
+        types = try fields.integer("type_vocab_size", default: 2)
+        normEpsilon = try fields.number("layer_norm_eps", default: 1e-12)
+        activation = try Self.activation(fields)
+        positionsBehind = type == "bert" ? nil : try fields.integer("pad_token_id", default: 1)
+        labels =
+            try fields.optionalInteger("num_labels")
+            ?? (fields["id2label"] == nil ? 2 : fields.members("id2label").count)
+        let sizes = [vocabularySize, hiddenSize, layerCount, headCount, intermediateSize, positions, types, labels]
+        guard sizes.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), hiddenSize.isMultiple(of: headCount), longest > 0 else {
+            throw fields.malformed("its sizes are impossible, or 'hidden_size' is no multiple of 'num_attention_heads'")
+        }
+    }
+
+    private static func activation(_ fields: ConfigurationFields) throws -> Tensor.Activation {
+        switch fields["hidden_act"]?.string ?? "gelu" {
+        case "gelu", "gelu_python": return .gelu
+        case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": return .geluByTanh
+        case "relu": return .relu
+        case "silu", "swish": return .silu
+        case let name: throw fields.unsupported("the activation '\(name)'")
+        }
+    }
+}

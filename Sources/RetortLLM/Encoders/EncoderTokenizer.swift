@@ -1,0 +1,107 @@
+import Foundation
+import RetortCore
+
+/// A tokenizer as encoders use it: framed texts, and pairs of them, cut to the longest that the network takes.
+struct EncoderTokenizer: Sendable {
+    private let tokenizer: Tokenizer
+    private let frame: TokenFrame
+    private let lowercases: Bool
+    private let vocabularySize: Int
+    let longest: Int
+
+    /// - Parameter longest: as sentence-transformers' files say; nil takes the tokenizer's own limit or the network's.
+    init(_ folder: URL, _ shape: EncoderConfiguration, longest: Int?, lowercases: Bool) throws {
+        let definition = try CheckpointSource.folder(folder).tokenizerDefinition()
+        tokenizer = try Tokenizer(definition)
+        frame = try TokenFrame(definition)
+        self.lowercases = lowercases
+        vocabularySize = shape.vocabularySize
+        guard tokenizer.vocabularySize <= shape.vocabularySize else {
+            throw CheckpointError.malformed(
+                file: definition.file,
+                "it has \(tokenizer.vocabularySize) tokens, and the network knows \(shape.vocabularySize)")
+        }
+        let settings = try CheckpointJSON.object(folder.appendingPathComponent("tokenizer_config.json"))
+        let own = settings?["model_max_length"]?.double.map { $0 < 1e9 ? Int($0) : Int.max } ?? .max
+        self.longest = min(longest ?? own, shape.longest)
+        guard self.longest > frame.count else {
+            throw CheckpointError.malformed(file: definition.file, "there is no room for a token in \(self.longest)")
+        }
+    }
+
+    private func ids(_ text: String) -> [Int32] {
+        tokenizer.encode(lowercases ? text.lowercased() : text, specials: .recognised)
+    }
+
+    /// A text between the tokens of the format; what is too long is cut at its end.
+    func tokens(of text: String) -> [Int32] {
+        frame.opening + ids(text).prefix(longest - frame.count) + frame.closing
+    }
+
+    /// Two texts in one, the longer one cut first (`longest_first` of the `tokenizers` library).
+    func pair(_ first: String, _ second: String) -> EncoderBatch.Sequence {
+        var (one, other) = (ids(first)[...], ids(second)[...])
+        let room = longest - frame.pairCount
+        if one.count + other.count > room {
+            let (ofOne, ofOther) = Self.longestFirst(one.count, other.count, room: room)
+            (one, other) = (one.prefix(ofOne), other.prefix(ofOther))
+        }
+        let head = frame.opening + one + frame.middle
+        return EncoderBatch.Sequence(
+            tokens: head + other + frame.closing, second: frame.secondHasOwnType ? head.count : nil)
+    }
+
+    /// How much of two texts stays: the shorter one whole if it has room, else half for each.
+    static func longestFirst(_ one: Int, _ other: Int, room: Int) -> (Int, Int) {
+        let (short, long) = (min(one, other), max(one, other))
+        var kept: (short: Int, long: Int)
+        if short > room / 2 {
+            kept = (room / 2, room - room / 2)
+        } else {
+            kept = (short, min(long, room - short))
+        }
+        return one <= other ? (kept.short, kept.long) : (kept.long, kept.short)
+    }
+}
+
+/// What a tokenizer's format puts around one text, and between two.
+struct TokenFrame: Sendable {
+    let opening, middle, closing: [Int32]
+    /// Whether the tokens behind the middle have the type 1.
+    let secondHasOwnType: Bool
+
+    var count: Int { opening.count + closing.count }
+    var pairCount: Int { count + middle.count }
+
+    /// - Throws: `TokenizerError` for a post-processor that frames pairs otherwise.
+    init(_ definition: TokenizerDefinition) throws {
+        let frame = try definition.frame()
+        (opening, closing) = frame
+        guard let processor = definition.part("post_processor") else {
+            (middle, secondHasOwnType) = ([], false)
+            return
+        }
+        let steps = processor["processors"]?.array ?? [processor]
+        guard let step = steps.first(where: { $0["type"]?.string != "ByteLevel" }) else {
+            (middle, secondHasOwnType) = ([], false)
+            return
+        }
+        switch step["type"]?.string {
+        case "BertProcessing": (middle, secondHasOwnType) = (frame.closing, true)
+        case "RobertaProcessing": (middle, secondHasOwnType) = (frame.closing + frame.closing, false)
+        default:
+            var seen = 0
+            var between: [Int32] = []
+            var type = 0
+            for piece in step["pair"]?.array ?? [] {
+                if let sequence = piece["Sequence"] {
+                    seen += 1
+                    if seen == 2 { type = Int(sequence["type_id"]?.id ?? 0) }
+                } else if seen == 1, let name = piece["SpecialToken"]?["id"]?.string {
+                    between += step["special_tokens"]?[name]?["ids"]?.array?.compactMap(\.id) ?? []
+                }
+            }
+            (middle, secondHasOwnType) = (between, type == 1)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+import RetortTensor
+
+/// How the states of a text's tokens become one vector (sentence-transformers' `Pooling`).
+public enum SentencePooling: String, Sendable, CaseIterable {
+    case cls
+    case max
+    case mean
+    /// The sum over the square root of the number of tokens.
+    case meanBySquareRoot = "mean_sqrt_len_tokens"
+    /// Later tokens count more: the n-th one n times.
+    case weightedMean = "weightedmean"
+    case last = "lasttoken"
+
+    /// The vectors of a run of texts: states `[texts, length, hidden]` in float32 → `[texts, hidden]`.
+    func callAsFunction(_ states: Tensor) throws -> Tensor {
+        let (texts, length, width) = (states.shape[0], states.shape[1], states.shape[2])
+        switch self {
+        case .cls: return try states.narrowed(1, 0..<1).reshaped([texts, width])
+        case .last: return try states.narrowed(1, length - 1..<length).reshaped([texts, width])
+        case .max: return try states.maximum(axis: 1)
+        case .mean: return try states.sum(axis: 1) * (1 / Double(length))
+        case .meanBySquareRoot: return try states.sum(axis: 1) * (1 / Double(length).squareRoot())
+        case .weightedMean:
+            let sum = Double(length * (length + 1) / 2)
+            let weights = try Tensor((1...length).map { Float(Double($0) / sum) }, shape: [1, length, 1])
+            return try (states * weights.to(device: states.device)).sum(axis: 1)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import RetortCore
+import RetortTensor
+
+/// An embedding model in this process: texts become vectors (Sentence-BERT, arXiv 1908.10084), as sentence-transformers computes them.
+///
+/// Texts go through the network without padding, those of like length together. It computes on a thread of its own, for
+/// any number of tasks, one after the other.
+public actor TextEncoder {
+    /// How wide its vectors are.
+    public nonisolated let dimensions: Int
+    /// How its weights are held.
+    public nonisolated let weights: WeightPrecision
+    /// The longest text, in tokens; what is longer is cut.
+    public nonisolated let longest: Int
+    private nonisolated let settings: SentenceSettings
+    private nonisolated let shape: EncoderConfiguration
+    private nonisolated let tokenizer: EncoderTokenizer
+    private nonisolated let executor: EngineExecutor
+    private let network: EncoderNetwork
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Opens a folder with a `config.json` of BERT's kind and, where it has them, sentence-transformers' own files.
+    /// - Parameter weights: float32 or bfloat16; nil takes what is fastest here.
+    /// - Throws: `CheckpointError` or `TokenizerError` that names the file.
+    public init(folder: URL, weights: WeightPrecision? = nil) throws {
+        let weights = weights ?? .usual(on: .cpu)
+        let shape = try Self.configuration(folder)
+        settings = try SentenceSettings(folder, hidden: shape.hiddenSize)
+        let stored = try CheckpointWeights(.folder(folder), dtype: .float32, device: .cpu)
+        network = try EncoderNetwork(
+            shape, weights: stored, products: weights.dtype, prefix: Self.prefix(of: stored))
+        try stored.refuseStrays(besides: network.names, and: Self.unused)
+        if weights != .float32, PackedWeight.hasKernels { try network.pack() }
+        tokenizer = try EncoderTokenizer(folder, shape, longest: settings.longest, lowercases: settings.lowercases)
+        longest = tokenizer.longest
+        self.shape = shape
+        self.weights = weights
+        dimensions = shape.hiddenSize * settings.pooling.count
+        ComputeThreads.release()
+        executor = EngineExecutor(name: "retort.encoder")
+    }
+
+    deinit { executor.finish() }
+
+    /// The shape of a folder's network.
+    public static func configuration(_ folder: URL) throws -> EncoderConfiguration {
+        try EncoderConfiguration(ConfigurationFields(folder.appendingPathComponent("config.json")))
+    }
+
+    /// What stands before the names of the network's tensors.
+    static func prefix(of stored: CheckpointWeights) -> String {
+        ["bert.", "roberta."].first { stored.holds("\($0)embeddings.word_embeddings.weight") } ?? ""
+    }
+
+    /// Heads of what the network was trained for, and numbers that follow from the settings.
+    static let unused = [
+        "pooler.", "bert.pooler.", "roberta.pooler.", "cls.", "lm_head.", "classifier.", "embeddings.position_ids",
+        "bert.embeddings.position_ids", "roberta.embeddings.position_ids",
+    ]
+
+    /// Whether a folder holds an encoder.
+    public static func holdsEncoder(_ folder: URL) -> Bool {
+        let fields = try? CheckpointJSON.object(folder.appendingPathComponent("config.json"))
+        return (fields?["model_type"]?.string).map(EncoderConfiguration.known.contains) ?? false
+    }
+
+    /// What the checkpoint puts before a text.
+    public nonisolated func prompt(_ kind: EmbeddedText) -> String { settings.prompt(kind) }
+
+    /// Whether vectors are compared by their direction alone.
+    public nonisolated var comparesDirections: Bool { settings.similarity == "cosine" }
+
+    /// Most tokens that go through the network at once: enough for its products, and little enough for the caches.
+    private static let tokensAtOnce = 8192
+
+    /// The vectors of texts, one behind the other: `texts.count · dimensions` elements.
+    /// - Parameter prompt: what is put before each text.
+    /// - Throws: `CancellationError`; what the network throws.
+    public func embed(_ texts: [String], prompt: String = "") throws -> [Float] {
+        let sequences = texts.map { EncoderBatch.Sequence(tokens: tokenizer.tokens(of: prompt + $0), second: nil) }
+        var vectors = [Float](repeating: 0, count: texts.count * dimensions)
+        // Longest first: the memory that these take serves all others.
+        let order = sequences.indices.sorted { sequences[$0].tokens.count > sequences[$1].tokens.count }
+        var start = 0
+        while start < order.count {
+            try Task.checkCancellation()
+            var (end, tokens) = (start, 0)
+            while end < order.count, end == start || tokens + sequences[order[end]].tokens.count <= Self.tokensAtOnce {
+                tokens += sequences[order[end]].tokens.count
+                end += 1
+            }
+            let part = Array(order[start..<end])
+            let found = try pooled(part.map { sequences[$0] })
+            for (place, index) in part.enumerated() {
+                vectors.replaceSubrange(
+                    index * dimensions..<(index + 1) * dimensions,
+                    with: found[place * dimensions..<(place + 1) * dimensions])
+            }
+            start = end
+        }
+        return vectors
+    }
+
+    /// The vectors of a batch, in the order in which its texts were given.
+    private func pooled(_ sequences: [EncoderBatch.Sequence]) throws -> [Float] {
+        try ComputeMemory.kept {
+            try withoutGradients {
+                let batch = try EncoderBatch(sequences, shape, device: .cpu)
+                let states = try network.states(batch)
+                let parts = try batch.runs.map { run in
+                    let own = try states.narrowed(0, run.range).to(.float32)
+                        .reshaped([run.count, run.length, shape.hiddenSize])
+                    let pooled = try settings.pooling.map { try $0(own) }
+                    return pooled.count == 1 ? pooled[0] : try Tensor.concatenated(pooled, axis: 1)
+                }
+                let rows = try Tensor.concatenated(parts, axis: 0).floats()
+                var vectors = rows
+                for (row, place) in batch.order.enumerated() {
+                    let own = rows[row * dimensions..<(row + 1) * dimensions]
+                    // As torch's `normalize`: the length is at least 10⁻¹².
+                    let length = settings.normalises ? max(own.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12) : 1
+                    vectors.replaceSubrange(
+                        place * dimensions..<(place + 1) * dimensions, with: own.map { $0 / length })
+                }
+                return vectors
+            }
+        }
+    }
+}

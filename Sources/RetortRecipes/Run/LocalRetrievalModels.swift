@@ -1,0 +1,118 @@
+import Foundation
+import RetortCore
+import RetortDomains
+import RetortHub
+import RetortLLM
+import RetortRetrieval
+
+/// Encoders and re-rankers in this process, found as bases are: by a folder, or by a name that is fetched if need be.
+public struct LocalRetrievalModels: RetrievalModels {
+    private let weights: WeightPrecision?
+
+    /// - Parameter weights: float32 or bfloat16; nil takes what is fastest here.
+    public init(weights: WeightPrecision? = nil) { self.weights = weights }
+
+    public func encoder(
+        _ place: String, prompts: (query: String?, passage: String?)
+    ) async throws -> OpenedModel<any PassageEncoder> {
+        let folder = try await locate(place)
+        let encoder = try TextEncoder(folder: folder, weights: weights)
+        let query = prompts.query ?? encoder.prompt(.query)
+        let passage = prompts.passage ?? encoder.prompt(.passage)
+        let files = try Self.files(folder)
+        let digests = FileDigests()
+        let parts = try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] }
+        let identity = ContentDigest.of(parts + [query, passage])
+        let model = LocalEncoder(
+            encoder: encoder, identity: "sha256:\(identity)/\(encoder.weights.rawValue)", queryPrompt: query,
+            passagePrompt: passage)
+        return OpenedModel(model, folder: folder.path, files: files)
+    }
+
+    public func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker> {
+        let folder = try await locate(place)
+        let scorer = try PairScorer(folder: folder, weights: weights)
+        let files = try Self.files(folder)
+        let digests = FileDigests()
+        let parts = try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] }
+        let precision = (weights ?? .usual(on: .cpu)).rawValue
+        let model = LocalRanker(scorer: scorer, identity: "sha256:\(ContentDigest.of(parts + [precision]))")
+        return OpenedModel(model, folder: folder.path, files: files)
+    }
+
+    private func locate(_ place: String) async throws -> URL {
+        do {
+            return try await ModelLocator().locate(place, progress: FetchLine(place).show)
+        } catch let error as HubError {
+            throw RetrievalError.noModel(place, reason: "\(error)")
+        }
+    }
+
+    /// What a model is read from: the files of its folder, and the configurations of its modules.
+    private static func files(_ folder: URL) throws -> [String] {
+        let own = try FileDigests.modelFiles(folder)
+        let modules = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map {
+            "\($0)/config.json"
+        }
+        return own
+            + modules.filter { name in
+                name.first?.isNumber == true
+                    && FileManager.default.fileExists(atPath: folder.appendingPathComponent(name).path)
+            }
+    }
+}
+
+/// An encoder with what goes before its texts.
+private struct LocalEncoder: PassageEncoder {
+    let encoder: TextEncoder
+    let identity: String
+    let queryPrompt, passagePrompt: String
+
+    var dimensions: Int { encoder.dimensions }
+
+    func embedQueries(_ texts: [String]) async throws -> [Float] {
+        try await unit(encoder.embed(texts, prompt: queryPrompt))
+    }
+
+    func embedPassages(_ texts: [String]) async throws -> [Float] {
+        try await unit(encoder.embed(texts, prompt: passagePrompt))
+    }
+
+    /// Of length one where only directions are compared: then the inner product is the cosine.
+    private func unit(_ vectors: [Float]) -> [Float] {
+        guard encoder.comparesDirections else { return vectors }
+        var vectors = vectors
+        for start in stride(from: 0, to: vectors.count, by: dimensions) {
+            let length = vectors[start..<start + dimensions].reduce(0) { $0 + $1 * $1 }.squareRoot()
+            guard length > 0 else { continue }
+            for index in start..<start + dimensions { vectors[index] /= length }
+        }
+        return vectors
+    }
+}
+
+private struct LocalRanker: PassageRanker {
+    let scorer: PairScorer
+    let identity: String
+
+    func scores(_ query: String, _ texts: [String]) async throws -> [Float] { try await scorer.scores(query, texts) }
+}
+
+/// Tells how far the embedding of passages is.
+public func embeddingProgress() -> @Sendable (DenseIndex.Progress) -> Void {
+    let lines = EmbeddingLines()
+    return { lines.show($0) }
+}
+
+private final class EmbeddingLines: @unchecked Sendable {
+    // Called by one task, one after the other.
+    private let embedding = ProgressLine("embed passages")
+    private let indexing = ProgressLine("index vectors")
+
+    func show(_ progress: DenseIndex.Progress) {
+        switch progress {
+        case .embedded(let done, let total): embedding.show(done, of: total)
+        case .indexed(let done, let total): indexing.show(done, of: total)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+/// Two searches as one: lists joined by their ranks (reciprocal rank fusion, Cormack et al., SIGIR 2009): a passage's score is the
+/// sum of 1 / (60 + rank) over the lists that hold it.
+public struct HybridSearch: PassageSearch {
+    private let searches: [any PassageSearch]
+    /// How many passages of each list count at least.
+    private static let depth = 50
+    private static let offset = 60.0
+
+    public init(_ searches: [any PassageSearch]) { self.searches = searches }
+
+    public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
+        guard limit > 0 else { return [] }
+        var lists: [[RetrievedPassage]] = []
+        for search in searches { lists.append(try await search.search(query, limit: max(Self.depth, limit))) }
+        return Array(Self.joined(lists).prefix(limit))
+    }
+
+    /// Best first; equal ones in the order of their ids.
+    static func joined(_ lists: [[RetrievedPassage]]) -> [RetrievedPassage] {
+        var scores: [String: Double] = [:]
+        var passages: [String: RetrievedPassage] = [:]
+        for list in lists {
+            for (rank, passage) in list.enumerated() {
+                scores[passage.id, default: 0] += 1 / (offset + Double(rank + 1))
+                passages[passage.id] = passages[passage.id] ?? passage
+            }
+        }
+        return passages.values.map { $0.with(score: scores[$0.id] ?? 0) }
+            .sorted { ($1.score, $0.id) < ($0.score, $1.id) }
+    }
+}
+
+/// A search whose best passages a cross-encoder puts in order.
+public struct RankedSearch: PassageSearch {
+    private let search: any PassageSearch
+    private let ranker: any PassageRanker
+    private let depth: Int
+
+    /// - Parameter depth: how many passages are looked at.
+    public init(_ search: any PassageSearch, by ranker: any PassageRanker, depth: Int = 20) {
+        self.search = search
+        self.ranker = ranker
+        self.depth = depth
+    }
+
+    public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
+        guard limit > 0 else { return [] }
+        let found = try await search.search(query, limit: max(depth, limit))
+        guard !found.isEmpty else { return [] }
+        let scores = try await ranker.scores(query, found.map(\.encoded))
+        let ranked = zip(found, scores).map { $0.with(score: Double($1)) }
+        return Array(ranked.sorted { ($1.score, $0.id) < ($0.score, $1.id) }.prefix(limit))
+    }
+}

@@ -1,0 +1,141 @@
+import Crypto
+import Foundation
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// The vectors of texts, kept by what the texts are: a text that was embedded once is not embedded again, whatever became of the
+/// texts around it, and a work that was killed goes on behind its last batch.
+///
+/// The file is a head of 16 bytes (`RTVECS01`, the width as 4 bytes, 4 of zero) and records: the first 16 bytes of the text's SHA-256
+/// and the vector in float32, all little-endian. A record that is not complete was being written, and falls away.
+final class VectorStore {
+    /// What a text is known by.
+    struct Key: Hashable {
+        private let first, second: UInt64
+
+        init(_ text: String) {
+            let digest = SHA256.hash(data: Data(text.utf8))
+            (first, second) = digest.withUnsafeBytes {
+                ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            }
+        }
+
+        fileprivate init(_ bytes: UnsafeRawPointer) {
+            first = bytes.loadUnaligned(as: UInt64.self)
+            second = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        }
+
+        fileprivate var bytes: Data {
+            withUnsafeBytes(of: first) { Data($0) } + withUnsafeBytes(of: second) { Data($0) }
+        }
+    }
+
+    let width: Int
+    private let file: URL
+    private let handle: FileHandle
+    private var records: [Key: Int] = [:]
+    private var end: Int
+    private static let head = 16
+    private static let mark = Data("RTVECS01".utf8)
+    private var recordSize: Int { 16 + 4 * width }
+
+    /// Opens or makes a store.
+    /// - Throws: `RetrievalError` for a file that is something else.
+    init(_ file: URL, width: Int) throws {
+        (self.file, self.width) = (file, width)
+        let start = Self.mark + withUnsafeBytes(of: UInt64(width).littleEndian) { Data($0) }
+        do {
+            if !FileManager.default.fileExists(atPath: file.path) { try start.write(to: file) }
+            handle = try FileHandle(forUpdating: file)
+            guard flock(handle.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else {
+                throw RetrievalError.busy(file: file.path)
+            }
+            guard try handle.read(upToCount: Self.head) == start else {
+                throw RetrievalError.notAnIndex(file: file.path, reason: "it holds no vectors of the width \(width)")
+            }
+            end = Self.head
+            try readKeys()
+        } catch let error as RetrievalError {
+            throw error
+        } catch {
+            throw RetrievalError.notWritten(file: file.path, reason: error.localizedDescription)
+        }
+    }
+
+    private func readKeys() throws {
+        let size = Int(try handle.seekToEnd())
+        let data = try Data(contentsOf: file, options: .alwaysMapped)
+        data.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            while end + recordSize <= min(size, bytes.count) {
+                records[Key(base + end)] = end
+                end += recordSize
+            }
+        }
+        if end < size { try handle.truncate(atOffset: UInt64(end)) }
+    }
+
+    var count: Int { records.count }
+
+    func holds(_ key: Key) -> Bool { records[key] != nil }
+
+    /// Adds vectors, one behind the other, and makes them last.
+    func add(_ keys: [Key], _ vectors: [Float]) throws {
+        var data = Data(capacity: keys.count * recordSize)
+        for (row, key) in keys.enumerated() {
+            data += key.bytes
+            vectors[row * width..<(row + 1) * width].withUnsafeBytes { data.append(contentsOf: $0) }
+        }
+        do {
+            try handle.seek(toOffset: UInt64(end))
+            try handle.write(contentsOf: data)
+            try handle.synchronize()
+        } catch {
+            throw RetrievalError.notWritten(file: file.path, reason: error.localizedDescription)
+        }
+        for key in keys {
+            records[key] = end
+            end += recordSize
+        }
+    }
+
+    /// The vectors of texts, as bytes one behind the other. All of them must be there.
+    func vectors(_ keys: [Key]) throws -> Data {
+        var data = Data(capacity: keys.count * 4 * width)
+        for key in keys {
+            guard let place = records[key] else {
+                throw RetrievalError.notAnIndex(file: file.path, reason: "it lacks a vector")
+            }
+            try handle.seek(toOffset: UInt64(place + 16))
+            guard let vector = try handle.read(upToCount: 4 * width), vector.count == 4 * width else {
+                throw RetrievalError.notAnIndex(file: file.path, reason: "it is cut short")
+            }
+            data += vector
+        }
+        return data
+    }
+
+    /// Drops what no text needs any more, once that is more than half.
+    func compact(keeping used: Set<Key>) throws {
+        let kept = records.filter { used.contains($0.key) }.sorted { $0.value < $1.value }
+        guard kept.count * 2 < records.count else { return }
+        let part = file.appendingPathExtension("part")
+        try Data().write(to: part)
+        let target = try FileHandle(forWritingTo: part)
+        try target.write(contentsOf: Self.mark + withUnsafeBytes(of: UInt64(width).littleEndian) { Data($0) })
+        for (_, place) in kept {
+            try handle.seek(toOffset: UInt64(place))
+            guard let record = try handle.read(upToCount: recordSize) else { break }
+            try target.write(contentsOf: record)
+        }
+        try target.synchronize()
+        try target.close()
+        guard rename(part.path, file.path) == 0 else {
+            throw RetrievalError.notWritten(file: file.path, reason: String(cString: strerror(errno)))
+        }
+    }
+}

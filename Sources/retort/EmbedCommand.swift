@@ -1,0 +1,70 @@
+import ArgumentParser
+import Foundation
+import RetortCore
+import RetortLLM
+import RetortRecipes
+
+/// `retort embed`
+struct EmbedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "embed",
+        abstract: "Turn lines of text into vectors with an encoder, or score them against a query.",
+        discussion: """
+            Each line of the file is a JSON string; each line printed is the JSON array of its vector, or with --query the score \
+            that a cross-encoder gives the query and the line.
+
+              retort embed minilm lines.jsonl
+              retort embed BAAI/bge-small-en-v1.5 questions.jsonl --as query
+              retort embed cross-encoder/ms-marco-MiniLM-L6-v2 passages.jsonl --query "how tall is the tower"
+
+            Encoders of BERT's, RoBERTa's and XLM-RoBERTa's kind are read, with sentence-transformers' files for pooling, \
+            length and prompts.
+            """)
+
+    @Argument(help: "An encoder's folder or name.") var encoder: String
+    @Argument(help: "The file of JSON strings.") var lines: String
+    @Option(
+        name: .customLong("as"), help: "What the texts are: query or passage; it decides which prompt goes before them."
+    )
+    var kind: EmbeddedText = .passage
+    @Option(help: "Score each line against this query: the model is a cross-encoder.") var query: String?
+    @Option(help: "float32 or bfloat16; by default what is fastest here.") var weights: WeightPrecision?
+    @Flag(help: "Say how fast it was on standard error.") var speed = false
+
+    func validate() throws {
+        if let weights, weights != .float32, weights != .bfloat16 {
+            throw ValidationError("--weights must be float32 or bfloat16")
+        }
+    }
+
+    func run() async throws {
+        let place = try await NamedModel.place(encoder)
+        var texts: [String] = []
+        try JSONLinesFile(URL(fileURLWithPath: lines)).forEach(String.self) { text, _ in texts.append(text) }
+        let start: ContinuousClock.Instant
+        if let query {
+            let scorer = try PairScorer(folder: place, weights: weights)
+            start = .now
+            for score in try await scorer.scores(query, texts) { print(score) }
+        } else {
+            let encoder = try TextEncoder(folder: place, weights: weights)
+            start = .now
+            let vectors = try await encoder.embed(texts, prompt: encoder.prompt(kind))
+            if speed { tell(texts.count, since: start) }
+            for row in texts.indices {
+                let vector = vectors[row * encoder.dimensions..<(row + 1) * encoder.dimensions]
+                print("[\(vector.map { "\($0)" }.joined(separator: ","))]")
+            }
+            return
+        }
+        if speed { tell(texts.count, since: start) }
+    }
+
+    private func tell(_ count: Int, since start: ContinuousClock.Instant) {
+        let seconds = start.duration(to: .now) / .seconds(1)
+        let line = "\(count) texts in \(String(format: "%.2f", seconds)) s: \(Int(Double(count) / seconds))/s\n"
+        FileHandle.standardError.write(Data(line.utf8))
+    }
+}
+
+extension EmbeddedText: ExpressibleByArgument {}

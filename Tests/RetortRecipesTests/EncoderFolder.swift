@@ -1,0 +1,1 @@
+../RetortLLMTests/EncoderFolder.swift
