@@ -31,6 +31,7 @@ actor TrainingThread {
         progress.note(
             "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
                 + Preflight.display(first, tokenizer: checkpoint.tokenizer))
+        try Preflight.check(set.examples)
         let longest = set.examples.map(\.tokens.count).max() ?? 0
         if job.keepsSamples { try write(set, to: job.files.samples) }
         let settled = job.plan.settled(
