@@ -71,7 +71,7 @@ public protocol RowSource {
 ///
 /// Samples that begin alike stay together, so that a row holds what they share once (`PrefixTree`).
 public struct EpochRows: RowSource {
-    private var rows: [PackedRow]
+    private(set) var rows: [PackedRow]
     private var position = 0
 
     public init(_ examples: [TrainingExample], epochs: Int, rowTokens: Int, seed: UInt64) {

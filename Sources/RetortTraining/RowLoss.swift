@@ -162,15 +162,13 @@ extension HeldOutSamples {
     func loss(_ network: DecoderNetwork) throws -> Double { try Self.loss(of: rows, network) }
 
     static func loss(of rows: [PackedRow], _ network: DecoderNetwork) throws -> Double {
-        let adapters = network.projections.compactMap(\.linear.adapter)
-        let usual = adapters.map(\.dropout)
-        defer { for (adapter, dropout) in zip(adapters, usual) { adapter.dropout = dropout } }
-        for adapter in adapters { adapter.dropout = 0 }
         let counts = rows.counts
         var sums = ByLossKind<Double>(repeating: 0)
-        for row in rows {
-            let found = try RowLoss.values(row, network)
-            for kind in LossKind.allCases { sums[kind] += found[kind] }
+        try withoutDropout(network) {
+            for row in rows {
+                let found = try RowLoss.values(row, network)
+                for kind in LossKind.allCases { sums[kind] += found[kind] }
+            }
         }
         return LossKind.allCases.reduce(0) { $0 + sums[$1] / Double(max(counts[$1], 1)) }
     }

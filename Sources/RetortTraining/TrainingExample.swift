@@ -81,15 +81,27 @@ public struct TrainingSet: Sendable {
         _ trajectories: [Trajectory], view: any View, template: any ChatTemplate, tokenizer: Tokenizer, limit: Int,
         overlong policy: OverlongPolicy
     ) throws {
+        try self.init(
+            trajectories.map { Lesson($0) }, view: view, template: template, tokenizer: tokenizer, limit: limit,
+            overlong: policy)
+    }
+
+    /// The same of trajectories of which some steps are learned.
+    public init(
+        _ lessons: [Lesson], view: any View, template: any ChatTemplate, tokenizer: Tokenizer, limit: Int,
+        overlong policy: OverlongPolicy
+    ) throws {
         examples = []
-        for trajectory in trajectories {
-            for (index, messages) in view.examples(for: trajectory).enumerated() {
+        for lesson in lessons {
+            let (trajectory, steps) = (lesson.trajectory, lesson.steps)
+            for (index, messages) in view.examples(for: trajectory, learning: steps).enumerated() {
                 let id = index == 0 ? trajectory.id : "\(trajectory.id)#\(index)"
                 var example = try Self.render(messages, id, template, tokenizer)
                 if example.tokens.count > limit {
                     overlong += 1
                     let shorter = { (characters: Int) -> [Message] in
-                        let shown = view.showing(observationsUpTo: characters).examples(for: trajectory)
+                        let shown = view.showing(observationsUpTo: characters).examples(
+                            for: trajectory, learning: steps)
                         let messages = shown.count > index ? shown[index] : messages
                         return messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
                     }

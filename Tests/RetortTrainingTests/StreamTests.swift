@@ -38,7 +38,9 @@ struct StreamTests {
         }
         let floats = { (tokens: [Int32]) in tokens.indices.map { -2 - Float($0 % 5) / 3 } }
         func choices(_ tokens: [Int32]) -> [[TeacherChoice]] {
-            tokens.map { [TeacherChoice($0, logProbability: -0.4), TeacherChoice(($0 + 7) % 64, logProbability: -1.5)] }
+            tokens.map {
+                [TeacherChoice($0, logProbability: -0.4), TeacherChoice(($0 + 7) % 64, logProbability: -1.5)]
+            }
         }
         return [
             TrainingExample(id: "plain", tokens: bodies[0], weights: weights(bodies[0]) { _ in 1 }),
@@ -340,4 +342,44 @@ struct LossOracleTests {
 
     @Test("all cases are there")
     func cases() { #expect(LossCase.all.count == 9) }
+}
+
+@Suite("References of preferences")
+struct ReferenceTests {
+    @Test("they are the sums of a text's log-probabilities before training, whatever rows the texts fall into")
+    func sums() throws {
+        let shape = DecoderConfiguration.qwen2(
+            vocabularySize: 64, hiddenSize: 16, intermediateSize: 24, layerCount: 2, headCount: 2, keyValueHeadCount: 1,
+            maximumPositions: 256)
+        var generator = SeededGenerator(seed: 8)
+        let start = (0..<40).map { _ in Int32.random(in: 1..<64, using: &generator) }
+        let samples = (0..<6).map { number -> TrainingExample in
+            let body = (0..<(5 + number)).map { _ in Int32.random(in: 1..<64, using: &generator) }
+            return TrainingExample(
+                id: "\(number)", tokens: start + body, weights: start.map { _ in 0 } + body.map { _ in 1 },
+                loss: .preference(Preference(number % 2 == 0 ? .chosen : .rejected, reference: 0)),
+                unit: "\(number / 2)")
+        }
+        let plan = TrainingConfiguration(
+            method: .lora(LoRAConfiguration(rank: 2, alpha: 4, dropout: 0.5)), rowTokens: 60, precision: .float32)
+        let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 2))
+        let found = try Trainer(network, configuration: plan).references(of: samples)
+        for (sample, sum) in zip(samples, found) {
+            var row = PackedRow()
+            row.append(sample)
+            let alone = try RowLoss.logProbabilities(row, network)[0].reduce(0, +)
+            #expect(abs(sum - Double(alone)) < 1e-4 && sum < -5)
+        }
+        // Before anything is learned, nothing is preferred: the loss of a pair is ln 2.
+        let judged = zip(samples, found).map { sample, sum in
+            var sample = sample
+            if case .preference(let preference) = sample.loss {
+                sample.loss = .preference(Preference(preference.side, reference: sum))
+            }
+            return sample
+        }
+        let losses = try Trainer(network, configuration: plan).run(
+            EpochRows(judged, epochs: 1, rowTokens: 300, seed: 1))
+        #expect(losses.count == 1 && abs(losses[0] - log(2)) < 1e-4)
+    }
 }
