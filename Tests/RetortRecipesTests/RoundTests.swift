@@ -1,9 +1,12 @@
+import FaultyEndpoint
 import Foundation
 import RetortAgents
 import RetortCore
 import RetortDomains
 import RetortLLM
 import RetortStore
+import RetortTraining
+import RetortWorld
 import Testing
 
 @testable import RetortRecipes
@@ -65,6 +68,9 @@ struct RoundTests {
             ("{preference: {}}", "a 'preference' needs a round with"),
             ("{preference: {}, repair: {}}", "'preference' is a round of its own"),
             ("[{repair: {}}, {preference: {loss: ppo}}]", "'loss' must be one of dpo, kto"),
+            ("{policy: {}, preference: {}}", "is a round of its own"),
+            ("{policy: {samples: 1}}", "'samples' must be 2 to"),
+            ("{distance: {}}", "'distance' needs a teacher's probabilities"),
             ("{repair: {learn: steps}}", "did you mean 'step'"), ("{repair: {}, times: 0}", "'times' must be 1 to"),
         ])
     func faults(rounds: String, said: String) {
@@ -186,6 +192,121 @@ struct RoundTests {
         let lines = try String(contentsOf: files.pairs, encoding: .utf8).split(separator: "\n")
         #expect(lines.count == 4 && lines[0].contains("print(0)"))
         await run.close()
+    }
+
+    /// The scores that a checkpoint gives to what trajectories' agents wrote, in nats a token.
+    private func mean(_ trajectories: [Trajectory], _ folder: URL, _ view: any View) throws -> Double {
+        let checkpoint = try Checkpoint(folder: folder)
+        let set = try TrainingSet(
+            trajectories, view: view, template: checkpoint.template, tokenizer: checkpoint.tokenizer, limit: 4096,
+            overlong: .drop)
+        let values = try TextScores.logProbabilities(
+            of: set.examples, by: checkpoint.network(dtype: .float32, device: .cpu), rowTokens: 4096)
+        return Double(values.joined().reduce(0, +)) / Double(set.examples.reduce(0) { $0 + $1.targetCount })
+    }
+
+    @Test("right draws become more probable than wrong ones, and a student comes closer to a teacher's probabilities")
+    func reinforcing() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let base = try base()
+        let recipe = try recipe("[{policy: {epochs: 6, learningRate: 1e-2}}]", base: base.path)
+        let place = folder.appendingPathComponent("run")
+        let run = try await RecipeRun(recipe, folder: place)
+        try await run.run(until: .teach)
+        let (context, view) = (run.context, run.context.view(.agent))
+        let entries = try await context.store.entries(in: "teach/agent")
+        let wrong = entries.map { entry in
+            var entry = entry
+            let answer = Step(
+                thought: "No.", action: .code("final_answer(0)"), observation: Observation(text: "", outcome: .final(0))
+            )
+            entry.trajectory = entry.trajectory.with(steps: [answer])
+            entry.verdict = Verdict(isCorrect: false, reason: "")
+            return entry
+        }
+        func train(_ name: String, _ work: PolicyWork, _ draws: Int) async throws -> URL {
+            let target = folder.appendingPathComponent(name)
+            let job = TrainingJob(
+                name: name, key: "training.agent", base: base, divided: HeldOut(learning: []), views: [view],
+                plan: try #require(recipe.training[.agent]), target: target, files: TrainingFiles(place, name),
+                keepsSamples: false, origins: ["draws": draws])
+            try await TrainingThread().reinforce(job, work)
+            let record = try #require(TrainingRecord.of(stage: "train/s/\(name.dropFirst(2))", in: place))
+            #expect(record.samples == draws && (record.standing == nil) == (draws > 0))
+            return target
+        }
+        func gap(_ folder: URL) throws -> Double {
+            try mean(entries.map(\.trajectory), folder, view) - mean(wrong.map(\.trajectory), folder, view)
+        }
+        var policy = try #require(recipe.rounds(of: .agent)[0].policy)
+        let learned = try await train("s-policy", PolicyWork(judge: .grader(policy), draws: entries + wrong), 8)
+        #expect(try gap(learned) > gap(base) + 0.01)
+        // Groups of one mind say nothing.
+        let idle = try await train("s-idle", PolicyWork(judge: .grader(policy), draws: entries), 0)
+        #expect(try gap(idle) == gap(base))
+        // Held to what it was, it moves less.
+        policy.penalty = 50
+        let held = try await train("s-held", PolicyWork(judge: .grader(policy), draws: entries + wrong), 8)
+        #expect(try gap(held) < gap(learned))
+
+        // A teacher to whom the draws are more probable: what it scored is in the folder, once.
+        var distance = RoundPlan.Distance()
+        (distance.epochs, distance.learningRate) = (6, 1e-2)
+        let judge = PolicyWork.Judge.teacher(distance, folder: learned)
+        let near = try await train("s-near", PolicyWork(judge: judge, draws: entries), 4)
+        let before = try mean(entries.map(\.trajectory), base, view)
+        let teacher = try mean(entries.map(\.trajectory), learned, view)
+        #expect(teacher > before)
+        #expect(try mean(entries.map(\.trajectory), near, view) > before + 0.2 * (teacher - before))
+        let scores = TrainingFiles(place, "s-near").scores
+        let stored = try Data(contentsOf: scores)
+        _ = try await train("s-near", PolicyWork(judge: judge, draws: entries), 4)
+        #expect(try Data(contentsOf: scores) == stored)
+        await run.close()
+    }
+
+    @Test("a teacher behind an endpoint repairs within its budget, and is asked for nothing twice")
+    func budget() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let world = World(seed: 1, people: 60)
+        let questions = FactualQuestions(world, seed: 1).items("train", count: 2)
+        let problems = WordProblems(seed: 1).items("train", count: 2)
+        let model = ScriptedTeacherModel(
+            ScriptedTeacher(world: world, factual: questions, problems: problems),
+            tasks: questions.map(\.task) + problems.map(\.task))
+        let endpoint = try await FaultyEndpoint(.init()) { try await CannedAnswer(of: model, to: $0) }
+        let base = try base()
+        func run(_ budget: String) throws -> Recipe {
+            let place = "endpoint: '\(endpoint.address)', model: canned, concurrency: 1, tries: 1"
+            return try recipe("{repair: {candidates: 2}}", base: base.path, more: "teacher: {\(place)\(budget)}")
+        }
+        let place = folder.appendingPathComponent("run")
+        let set = "repair/s/agent@1"
+        // A run that is let go of lets go of its folder.
+        func carry(_ budget: String, until goal: RecipeRun.Goal) async throws -> (tokens: Int, steps: Int?) {
+            let run = try await RecipeRun(run(budget), folder: place)
+            try await run.run(until: goal)
+            let spent = try SpendingLedger(run.context.folder.spendingFile).spent(for: "teacher")
+            let steps = try await run.estimate().repairs?.steps
+            await run.close()
+            return (spent.promptTokens + spent.completionTokens, steps)
+        }
+        func tries() async throws -> Int {
+            try await TrajectoryStore(place.appendingPathComponent("trajectories.sqlite"), .existing).count(in: set)
+        }
+        let taught = try await carry("", until: .teach)
+        #expect(taught.steps == 8)
+        let before = try await endpoint.tally().requests
+        await #expect(throws: BudgetError.self) {
+            _ = try await carry(", budget: {tokens: \(taught.tokens + 500)}", until: .train)
+        }
+        let first = try await tries()
+        #expect(first > 0 && first < 8)
+        _ = try await carry("", until: .train)
+        #expect(try await tries() == 8)
+        // What was asked for when the budget ended may have been paid and lost, once.
+        #expect(try await endpoint.tally().requests <= before + 8 + 1)
+        try await endpoint.close()
     }
 
     // MARK: What is learned

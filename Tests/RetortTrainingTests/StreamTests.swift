@@ -383,3 +383,26 @@ struct ReferenceTests {
         #expect(losses.count == 1 && abs(losses[0] - log(2)) < 1e-4)
     }
 }
+
+@Suite("Advantages")
+struct AdvantageTests {
+    @Test("a group's rewards are taken from their mean, in standard deviations")
+    func groups() {
+        let found = PolicyAdvantages.ofGroup([1, 0, 0, 1, 1])
+        // As TRL: (r − mean) / (std + 1e-4), the deviation of a sample.
+        let expected = [0.73017, -1.09525, -1.09525, 0.73017, 0.73017]
+        for (a, b) in zip(found, expected) { #expect(abs(a - b) < 1e-4) }
+        #expect(PolicyAdvantages.ofGroup([1, 1]) == [0, 0] && PolicyAdvantages.ofGroup([1]) == [0])
+    }
+
+    @Test(
+        "steps count less the farther the student is from the teacher than in its first step, never more than a fifth more"
+    )
+    func steps() {
+        let weights: [Float] = [0, 1, 1, 0, 1, 0, 1, 1]
+        let found = PolicyAdvantages.stepFactors([9, 0.5, -0.5, 9, 2, 9, 0.1, -0.1], weights: weights)
+        let expected: [Float] = [1, 1, 1, 1, 0.25, 1, 1.2, 1.2]
+        for (a, b) in zip(found, expected) { #expect(abs(a - b) < 1e-4) }
+        #expect(PolicyAdvantages.ofTeacher([-1, -2], student: [-1.5, -1]) == [0.5, -1])
+    }
+}

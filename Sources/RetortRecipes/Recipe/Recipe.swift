@@ -317,6 +317,12 @@ extension Recipe {
                 "training",
                 "'repair' needs a teacher that can be asked: name an 'endpoint' or a 'folder' under 'teacher'")
         }
+        if teacher?.folder == nil, rounds?.values.joined().contains(where: { $0.distance != nil }) == true {
+            reader.refuse(
+                "training",
+                "'distance' needs a teacher's probabilities, which endpoints do not tell: name the 'folder' of a checkpoint "
+                    + "with the students' tokenizer under 'teacher'")
+        }
         for style in Style.allCases where styles.contains(style) {
             if let reason = domain.refusal(of: style) {
                 reader.refuse("training", "'\(style.rawValue)' has no meaning in this domain: \(reason)")

@@ -61,22 +61,33 @@ extension TrainingThread {
             String(decoding: try JSONCoding.encoder.encode(WrittenPair($0)), as: UTF8.self) + "\n"
         }
         try AtomicFile.write(Data(lines.joined().utf8), to: job.files.pairs)
-        var configuration = job.plan.settled(
-            job.key, width: checkpoint.configuration.hiddenSize, samples: max(samples.examples.count, 1)
-        ).configuration
-        configuration.epochs = plan.epochs
-        configuration.learningRate = plan.learningRate ?? SizeDial.rounded(configuration.learningRate / 20)
-        configuration.validation = nil
+        let configuration = job.goingOn(
+            width: checkpoint.configuration.hiddenSize, samples: samples.examples.count, epochs: plan.epochs,
+            rate: plan.learningRate)
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
         let examples = try referring(samples.examples, trainer, job.files.references)
+        progress.note("\(samples.pairs) pairs, \(plan.loss.rawValue), rate \(configuration.learningRate)")
+        try goOn(
+            job, examples, trainer, network, checkpoint,
+            standing: examples.isEmpty
+                ? "no pair of steps to prefer one of was found; the student stays as it was" : nil)
+    }
+
+    /// Trains on samples from where the student is, and writes what comes of it.
+    /// - Parameter standing: why nothing is trained; nil where something is.
+    func goOn(
+        _ job: TrainingJob, _ examples: [TrainingExample], _ trainer: Trainer, _ network: DecoderNetwork,
+        _ checkpoint: Checkpoint, standing: String?
+    ) throws {
+        let progress = ProgressLine(job.name)
+        let configuration = trainer.configuration
         try Preflight.check(examples)
         var last: Trainer.Progress?
         var outcome: Trainer.Outcome?
-        if !examples.isEmpty {
-            progress.note("\(samples.pairs) pairs, \(plan.loss.rawValue), rate \(configuration.learningRate)")
+        if standing == nil {
             let rows = EpochRows(
-                examples, epochs: plan.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+                examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
             outcome = try trainer.train(rows) { step in
                 progress.show(step.update, of: step.updates, String(format: "loss %.4f", step.loss))
                 last = step
@@ -86,13 +97,10 @@ extension TrainingThread {
             network, checkpoint, job, configuration.method, longest: examples.map(\.tokens.count).max() ?? 0)
         try AtomicFile.write(JSONCoding.encoder.encode(outcome?.losses ?? []), to: job.files.loss)
         var record = TrainingRecord(last, samples: examples.count)
-        (record.plan, record.origins) = (configuration, job.origins)
+        (record.plan, record.origins, record.standing) = (configuration, job.origins, standing)
         (record.planned, record.updates, record.kept) = (
             outcome?.planned ?? 0, outcome?.losses.count ?? 0, outcome?.kept ?? 0
         )
-        if examples.isEmpty {
-            record.standing = "no pair of steps to prefer one of was found; the student stays as it was"
-        }
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.files.record)
         if let ending = record.ending { progress.note(ending) }
         trainer.discardCheckpoint()
@@ -121,6 +129,18 @@ extension TrainingThread {
             example.loss = .preference(preference)
             return example
         }
+    }
+}
+
+extension TrainingJob {
+    /// How a student is trained that goes on from an earlier round.
+    /// - Parameter rate: nil is a twentieth of the plan's.
+    func goingOn(width: Int, samples: Int, epochs: Int, rate: Double?) -> TrainingConfiguration {
+        var configuration = plan.settled(key, width: width, samples: max(samples, 1)).configuration
+        configuration.epochs = epochs
+        configuration.learningRate = rate ?? SizeDial.rounded(configuration.learningRate / 20)
+        configuration.validation = nil
+        return configuration
     }
 }
 

@@ -8,13 +8,15 @@ struct RejectionStage: Stage {
 
     let round: StudentRound
     let plan: RoundPlan.Rejection
+    /// What the draws are for.
+    var loop = Self.loop
 
-    var name: String { round.name(Self.loop) }
+    var name: String { round.name(loop) }
     var sources: [String] { [round.before] }
     private var context: RunContext { round.context }
 
     func inputs() async throws -> [StageInput] {
-        try round.inputs() + StageInput.settings("rejection", plan)
+        try round.inputs() + StageInput.settings(loop, plan)
     }
 
     func output() async throws -> String? { try await context.content(of: name) }

@@ -10,6 +10,63 @@ public struct RoundPlan: Codable, Sendable, Hashable {
     /// Better steps are preferred to worse ones of all rounds so far; nil for a round that imitates. Such a round goes on from the one
     /// before it.
     public var preference: Preference?
+    /// All that the student draws is learned by how it was graded; nil for none. Goes on from the round before, too.
+    public var policy: Policy?
+    /// All that the student draws is learned by how probable it is to the teacher; nil for none. Goes on from the round before, too.
+    public var distance: Distance?
+
+    /// Group-relative policy gradients (GRPO, arXiv 2402.03300), with the draws of one round: a student that has moved too far from the one
+    /// that drew is clipped.
+    public struct Policy: Codable, Sendable, Hashable {
+        /// Draws of each task: a group.
+        public var samples = 8
+        public var temperature = 1.0
+        /// How far the ratio of probabilities may move from 1.
+        public var clip = 0.2
+        /// How strongly the student is held to the one that drew.
+        public var penalty = 0.0
+        public var epochs = 1
+        /// Nil is a twentieth of the kind's own.
+        public var learningRate: Double?
+
+        public init() {}
+    }
+
+    /// On-policy distillation (GKD, arXiv 2306.13649) by the teacher's log-probabilities of what the student drew, scored once.
+    public struct Distance: Codable, Sendable, Hashable {
+        /// How much steps count.
+        public enum Weights: String, Codable, Sendable, CaseIterable {
+            case even
+            /// Less where the student has left the teacher's ways (SOD, arXiv 2605.07725).
+            case steps
+        }
+
+        /// Draws of each task.
+        public var samples = 1
+        public var temperature = 1.0
+        public var weights = Weights.steps
+        /// Whether the teacher's trajectories are imitated beside.
+        public var imitation = false
+        public var epochs = 1
+        /// Nil is a twentieth of the kind's own.
+        public var learningRate: Double?
+
+        public init() {}
+    }
+
+    /// What is drawn to be learned from whole, and what for.
+    var draws: [(loop: String, plan: Rejection)] {
+        func plan(_ samples: Int, _ temperature: Double) -> Rejection {
+            var plan = Rejection()
+            (plan.samples, plan.most, plan.temperature) = (samples, samples, temperature)
+            return plan
+        }
+        return (policy.map { [("policy", plan($0.samples, $0.temperature))] } ?? [])
+            + (distance.map { [("distance", plan($0.samples, $0.temperature))] } ?? [])
+    }
+
+    /// Whether it goes on from the round before, rather than from the base.
+    var goesOn: Bool { preference != nil || policy != nil || distance != nil }
 
     /// How steps are preferred to others from the same point.
     public struct Preference: Codable, Sendable, Hashable {
@@ -67,9 +124,7 @@ public struct RoundPlan: Codable, Sendable, Hashable {
     }
 
     public init(rejection: Rejection? = nil, repair: Repair? = nil, preference: Preference? = nil) {
-        self.rejection = rejection
-        self.repair = repair
-        self.preference = preference
+        (self.rejection, self.repair, self.preference) = (rejection, repair, preference)
     }
 }
 
@@ -96,17 +151,21 @@ extension RoundPlan {
 
     private static func read(_ reader: YAMLReader, for style: Recipe.Style) -> [RoundPlan] {
         let times = reader.integer("times", default: 1, in: 1...20)
-        let round = RoundPlan(
+        var round = RoundPlan(
             rejection: reader.mapping("rejection", Rejection.init), repair: reader.mapping("repair", Repair.init),
             preference: reader.mapping("preference", Preference.init))
+        round.policy = reader.mapping("policy", Policy.init)
+        round.distance = reader.mapping("distance", Distance.init)
         if round == RoundPlan() {
-            reader.refuse("rounds", "a round names what is done in it: rejection, repair, or both; or preference")
-        }
-        if round.preference != nil, round.rejection != nil || round.repair != nil {
             reader.refuse(
-                "preference",
-                "'preference' is a round of its own: it takes its pairs from the repairs and draws of the rounds before it"
-            )
+                "rounds",
+                "a round names what is done in it: rejection, repair, or both; or preference, policy or distance")
+        }
+        let alone = [round.preference != nil, round.policy != nil, round.distance != nil].count(where: \.self)
+        if alone > 1 || (alone == 1 && (round.rejection != nil || round.repair != nil)) {
+            let name = round.preference != nil ? "preference" : round.policy != nil ? "policy" : "distance"
+            reader.refuse(
+                name, "'\(name)' is a round of its own, which goes on from the one before it; list it as another round")
         }
         if round.preference != nil, !style.isAgent {
             reader.refuse("preference", "'preference' compares steps, and '\(style.rawValue)' answers in one")
@@ -126,6 +185,28 @@ extension RoundPlan.Rejection {
         distinct = reader.integer("distinct", default: distinct, in: 1...1000)
         temperature = reader.number("temperature", default: temperature, in: 0.01...5)
         topP = reader.number("topP", default: topP, in: 0.01...1)
+    }
+}
+
+extension RoundPlan.Policy {
+    fileprivate init(_ reader: YAMLReader) {
+        samples = reader.integer("samples", default: samples, in: 2...1000)
+        temperature = reader.number("temperature", default: temperature, in: 0.01...5)
+        clip = reader.number("clip", default: clip, in: 0.001...1)
+        penalty = reader.number("penalty", default: penalty, in: 0...100)
+        epochs = reader.integer("epochs", default: epochs, in: 1...1000)
+        learningRate = reader.has("learningRate") ? reader.number("learningRate", default: 1e-5, in: 1e-9...1) : nil
+    }
+}
+
+extension RoundPlan.Distance {
+    fileprivate init(_ reader: YAMLReader) {
+        samples = reader.integer("samples", default: samples, in: 1...1000)
+        temperature = reader.number("temperature", default: temperature, in: 0.01...5)
+        weights = reader.choice("weights", default: weights)
+        imitation = reader.flag("imitation", default: imitation)
+        epochs = reader.integer("epochs", default: epochs, in: 1...1000)
+        learningRate = reader.has("learningRate") ? reader.number("learningRate", default: 1e-5, in: 1e-9...1) : nil
     }
 }
 

@@ -52,7 +52,7 @@ extension RunContext {
                     "Tokens each",
                 ], names: 2, rows: loops,
                 note:
-                    "Of rejection, pass@k is the share of tasks that one of the first k draws solves, pass^k the share that all "
+                    "Of draws, pass@k is the share of tasks that one of the first k draws solves, pass^k the share that all "
                     + "of them do. Of repair, tasks are those that went wrong, runs the steps that were replaced, right the "
                     + "repairs that came right, and the last columns what the teacher read and wrote for them."),
         ]
@@ -67,19 +67,21 @@ extension RunContext {
     private func rows(of round: StudentRound, _ plan: RoundPlan) async throws -> [[String]] {
         let names = [round.student.name, round.style.rawValue, "\(round.number)"]
         var rows: [[String]] = []
-        if let rejection = plan.rejection {
-            let entries = try await store.entries(in: round.name(RejectionStage.loop)).filter { !$0.isBroken }
+        let drawn =
+            (plan.rejection.map { [(loop: RejectionStage.loop, samples: $0.samples)] } ?? [])
+            + plan.draws.map { (loop: $0.loop, samples: $0.plan.samples) }
+        for (loop, samples) in drawn {
+            let entries = try await store.entries(in: round.name(loop)).filter { !$0.isBroken }
             let first = Dictionary(
-                grouping: entries.filter { $0.trajectory.provenance.attempt < rejection.samples },
-                by: \.trajectory.task.id
+                grouping: entries.filter { $0.trajectory.provenance.attempt < samples }, by: \.trajectory.task.id
             ).mapValues { $0.map { $0.verdict?.isCorrect == true } }
             func share(_ isSolved: ([Bool]) -> Bool) -> String {
-                first.isEmpty
-                    ? "–" : Self.tenths(100 * Double(first.values.count(where: isSolved)) / Double(first.count))
+                let solved = first.values.count(where: isSolved)
+                return first.isEmpty ? "–" : Self.tenths(100 * Double(solved) / Double(first.count))
             }
             rows.append(
                 names + [
-                    "rejection, k = \(rejection.samples)", "\(first.count)", "\(entries.count)",
+                    "\(loop), k = \(samples)", "\(first.count)", "\(entries.count)",
                     "\(entries.count { $0.verdict?.isCorrect == true })", share { $0.contains(true) },
                     share { !$0.contains(false) }, "–", "–",
                 ])

@@ -71,6 +71,7 @@ struct StudentRound: Sendable {
         if let repair = plan.repair {
             stages += [ActStage(round: self), RepairStage(round: self, plan: repair)] as [any Stage]
         }
+        for draws in plan.draws { stages.append(RejectionStage(round: self, plan: draws.plan, loop: draws.loop)) }
         if plan.preference?.forks == true { stages.append(ForkStage(round: self)) }
         return stages
     }
@@ -79,6 +80,7 @@ struct StudentRound: Sendable {
     func lessons(_ plan: RoundPlan) -> [String] {
         (plan.rejection == nil ? [] : [name(RejectionStage.loop)])
             + (plan.repair == nil ? [] : [name(RepairStage.loop)])
+            + plan.draws.map { name($0.loop) }
             + (plan.preference?.forks == true ? [name(ForkStage.loop)] : [])
     }
 }

@@ -18,7 +18,7 @@ struct TrainStage: Stage {
     var sources: [String] {
         context.teachers(of: style, plan.validation)
             + rounds.enumerated().flatMap { work($0.offset + 1).lessons($0.element) }
-            + (preference == nil ? [] : [Self.name(student, style, round: round - 1)])
+            + (goesOn ? [Self.name(student, style, round: round - 1)] : [])
     }
     private var label: String { StudentRound.label(style, round) }
     private var target: URL { context.folder.checkpoint(student.name, label) }
@@ -31,13 +31,13 @@ struct TrainStage: Stage {
 
     /// The weights it starts from: the base's, or in a round that prefers, those of the round before.
     private var start: URL {
-        preference == nil
+        !goesOn
             ? URL(fileURLWithPath: student.base) : before?.trained.whole ?? URL(fileURLWithPath: student.base)
     }
     private var before: TrainStage? {
         round == 0 ? nil : TrainStage(context: context, student: student, style: style, plan: plan, round: round - 1)
     }
-    private var preference: RoundPlan.Preference? { rounds.last?.preference }
+    private var goesOn: Bool { rounds.last?.goesOn == true }
 
     /// What it leaves.
     var trained: TrainedStage {
@@ -51,14 +51,21 @@ struct TrainStage: Stage {
 
     func inputs() async throws -> [StageInput] {
         try context.common() + context.training(plan, from: student.base) + [.view("prompt", context.view(style))]
-            + context.shown(to: style) + (rounds.isEmpty ? [] : [.setting("rounds", rounds)])
+            + context.shown(to: style) + (rounds.isEmpty ? [] : [.setting("rounds", rounds)]) + scoring()
+    }
+
+    /// The weights that score what the student drew.
+    private func scoring() throws -> [StageInput] {
+        guard rounds.last?.distance != nil, let folder = context.recipe.teacher?.folder else { return [] }
+        return [try context.weights("teacher's weights", folder)]
     }
 
     func output() async throws -> String? { try context.digests.modelIfThere(target) }
 
     func clear() async throws {
         try context.folder.remove(target)
-        try context.folder.remove(results.rate)
+        // What was scored is of another student's.
+        for file in [results.rate, results.references, results.scores] { try context.folder.remove(file) }
     }
 
     private var results: TrainingFiles {
@@ -68,7 +75,7 @@ struct TrainStage: Stage {
     func run() async throws -> StageOutcome {
         var divided = try await context.divided(style, plan.validation, reportedAs: style.rawValue)
         var origins: [String: Int]?
-        if let preference { return try await prefer(preference, divided) }
+        if goesOn, let plan = rounds.last { return try await goOn(plan, divided) }
         if round > 0 {
             let lessons = try await work(round).lessons(besides: divided)
             try lessons.write(to: results.origins)
@@ -87,18 +94,36 @@ struct TrainStage: Stage {
         return .complete
     }
 
-    /// Goes on from the round before: steps that turned out better are preferred to worse ones.
-    private func prefer(_ preference: RoundPlan.Preference, _ divided: HeldOut) async throws -> StageOutcome {
-        let pairs = try await work(round).pairs(preference, besides: divided)
+    /// Goes on from the round before: steps that turned out better are preferred to worse ones, or all that the student drew is learned by
+    /// how good it was.
+    private func goOn(_ round: RoundPlan, _ divided: HeldOut) async throws -> StageOutcome {
+        let work = work(self.round)
         let thread = TrainingThread()
         if let parent = before?.trained, let below = parent.base {
             try await thread.merge(parent.folder, into: below, to: parent.whole)
         }
-        let job = TrainingJob(
-            name: name, key: "training.\(style.rawValue)", base: start, divided: divided, views: [context.view(style)],
-            plan: plan, target: target, files: results, keepsSamples: false,
-            origins: Dictionary(pairs.map { ("pairs of \($0.origin)", 1) }, uniquingKeysWith: +))
-        try await thread.prefer(job, preference, pairs)
+        func job(_ origins: [String: Int]) -> TrainingJob {
+            TrainingJob(
+                name: name, key: "training.\(style.rawValue)", base: start, divided: divided,
+                views: [context.view(style)], plan: plan, target: target, files: results, keepsSamples: false,
+                origins: origins)
+        }
+        if let preference = round.preference {
+            let pairs = try await work.pairs(preference, besides: divided)
+            let origins = Dictionary(pairs.map { ("pairs of \($0.origin)", 1) }, uniquingKeysWith: +)
+            try await thread.prefer(job(origins), preference, pairs)
+        } else if let policy = round.policy {
+            let draws = try await work.draws("policy", without: divided.heldKeys)
+            try await thread.reinforce(
+                job(["draws of policy": draws.count]), PolicyWork(judge: .grader(policy), draws: draws))
+        } else if let distance = round.distance, let folder = context.recipe.teacher?.folder {
+            let draws = try await work.draws("distance", without: divided.heldKeys)
+            let lessons = distance.imitation ? divided.learned : []
+            var origins = ["draws of distance": draws.count]
+            if distance.imitation { origins["teacher"] = lessons.count }
+            let judge = PolicyWork.Judge.teacher(distance, folder: URL(fileURLWithPath: folder))
+            try await thread.reinforce(job(origins), PolicyWork(judge: judge, draws: draws, lessons: lessons))
+        }
         return .complete
     }
 

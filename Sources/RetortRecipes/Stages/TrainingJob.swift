@@ -53,6 +53,8 @@ struct TrainingFiles: Sendable {
     /// The pairs of a round that prefers, and the log-probabilities that their texts had before.
     var pairs: URL { file("pairs", "jsonl") }
     var references: URL { file("references", "json") }
+    /// The log-probabilities of what a student drew.
+    var scores: URL { file("scores", "json") }
     /// Where each lesson of a round comes from.
     var origins: URL { file("origins", "jsonl") }
     /// The curve of a range test.
