@@ -329,6 +329,25 @@ struct RoundTests {
         return StoredTrajectory(trajectory: trajectory, verdict: Verdict(isCorrect: isRight, reason: ""))
     }
 
+    @Test("a repair that came to nothing is no giving up, which would be right where a task cannot be solved")
+    func undecided() {
+        let task = AgentTask(id: "t", question: "q", answers: [], family: .math)
+        func work(_ actions: [Action], _ ending: Ending) -> Trajectory {
+            var trajectory = Trajectory(task: task, provenance: Provenance(policy: "repair", model: "m"))
+            for action in actions {
+                trajectory.append(
+                    Step(thought: "", action: action, observation: Observation(text: "", outcome: .success)))
+            }
+            trajectory.end(ending)
+            return trajectory
+        }
+        #expect(work([], .gaveUp("step 1 showed something else")).isUndecided(behind: 1))
+        #expect(work([.code("a"), .code("b")], .gaveUp("the teacher did the same")).isUndecided(behind: 1))
+        #expect(!work([.code("a"), .giveUp(reason: "no")], .gaveUp("no")).isUndecided(behind: 1))
+        #expect(!work([.code("a"), .code("b"), .giveUp(reason: "no")], .gaveUp("no")).isUndecided(behind: 1))
+        #expect(!work([.code("a"), .code("b")], .answered(1)).isUndecided(behind: 1))
+    }
+
     @Test("right answers that differ are learned, so many a task over all rounds, and repairs by their step")
     func lessons() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -63,7 +63,10 @@ struct RepairStage: Stage {
             let id = StepRepair.id(trajectory.task, step: step)
             var entry = try await context.store.entry(id: id, in: name)
             if entry?.isBroken ?? true {
-                let fresh = try await grader.graded(try await repair(trajectory, step: step))
+                var fresh = try await grader.graded(try await repair(trajectory, step: step))
+                if fresh.trajectory.isUndecided(behind: step) {
+                    fresh.verdict = Verdict(isCorrect: false, reason: "nothing was repaired")
+                }
                 try await context.store.save([fresh], in: name)
                 entry = fresh
             }
@@ -88,6 +91,16 @@ struct RepairStage: Stage {
         }
         guard let policy = own.policy(form) else { throw RunError.noTeacher }
         return (policy, .greedy)
+    }
+}
+
+extension Trajectory {
+    /// Whether a repair came to its end with nobody having decided anything behind the step: where a task cannot be solved, that would
+    /// look like giving up, which is right there.
+    func isUndecided(behind step: Int) -> Bool {
+        guard case .gaveUp = ending, steps.count <= step + 1 else { return false }
+        if case .giveUp = steps.last?.action { return false }
+        return true
     }
 }
 
