@@ -119,7 +119,7 @@ let package = Package(
                 name: "\($0.name)Tests", dependencies: [.byName(name: $0.name)] + (testDependencies[$0.name] ?? []),
                 exclude: [
                     "RetortLLM": ["Templates", "Configurations", "GGUF"], "RetortCore": ["Fixtures"],
-                    "RetortMCP": ["Servers"],
+                    "RetortMCP": ["Servers"], "RetortTraining": ["Losses"],
                 ][$0.name] ?? [])
         } + [
             .executableTarget(

@@ -191,3 +191,10 @@ ct_tensor *ct_cross_entropy_sum(const ct_tensor *logits, const ct_tensor *target
         return at::cross_entropy_loss(logits->value.to(at::kFloat), targets->value, std::nullopt, at::Reduction::Sum);
     });
 }
+ct_tensor *ct_log_probabilities(const ct_tensor *logits, const ct_tensor *rows, const ct_tensor *columns) {
+    return make([&] {
+        const auto scores = logits->value.to(at::kFloat);
+        const auto picked = scores.flatten().index_select(0, rows->value * scores.size(1) + columns->value);
+        return picked - scores.logsumexp(1).index_select(0, rows->value);
+    });
+}

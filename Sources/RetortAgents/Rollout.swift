@@ -52,13 +52,27 @@ public struct Rollout: Sendable {
     public func trajectory(
         for task: AgentTask, attempt: Int = 0, emit: @escaping @Sendable (RolloutEvent) -> Void = { _ in }
     ) async throws -> Trajectory {
-        var trajectory = Trajectory(task: task, provenance: provenance(attempt))
+        try await complete(Trajectory(task: task, provenance: provenance(attempt)), emit)
+    }
+
+    /// The same from a beginning that somebody else makes.
+    /// - Parameters:
+    ///   - start: without steps.
+    ///   - beginning: takes the first steps in the fresh session; where it ends the trajectory, nothing follows.
+    func complete(
+        _ start: Trajectory, _ emit: @escaping @Sendable (RolloutEvent) -> Void = { _ in },
+        beginning: (inout Trajectory, any Environment) async throws -> Void = { _, _ in }
+    ) async throws -> Trajectory {
+        var trajectory = start
         var session: (any Environment)?
         do {
-            var current: any Environment = GuardedEnvironment(try await environment(task))
+            var current: any Environment = GuardedEnvironment(try await environment(trajectory.task))
             defer { session = current }
-            try await search.pursue(
-                &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
+            try await beginning(&trajectory, current)
+            if trajectory.ending == nil {
+                try await search.pursue(
+                    &trajectory, in: &current, policy: policy, maximumSteps: maximumSteps, emit: emit)
+            }
             if trajectory.ending == nil { try await conclude(&trajectory, emit) }
             // A state of nothing is none.
             if let state = try await current.state(), state != .null { trajectory.state = state }

@@ -187,4 +187,9 @@ extension Tensor {
     public func crossEntropySum(_ targets: Tensor) throws -> Tensor {
         try Self.wrap(ct_cross_entropy_sum(handle, targets.handle))
     }
+
+    /// The log-probabilities, in nats and float32, of elements `[rows[i], columns[i]]` of logits `[n, vocabulary]`: as many as `rows`.
+    public func logProbabilities(rows: Tensor, columns: Tensor) throws -> Tensor {
+        try Self.wrap(ct_log_probabilities(handle, rows.handle, columns.handle))
+    }
 }

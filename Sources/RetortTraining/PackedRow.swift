@@ -11,6 +11,8 @@ public struct PackedRow: Sendable, Equatable {
     public var predicting: [Int] = []
     /// The targets, one for each element of `predicting`.
     public var targets: [Int32] = []
+    /// Targets of other weights than one, and of other losses than the cross-entropy.
+    public var streams = StreamTargets()
     /// The samples' tokens in all, as if nothing were shared.
     public var sampleTokens = 0
 
@@ -22,9 +24,37 @@ public struct PackedRow: Sendable, Equatable {
         tokens += example.tokens
         segments.append(RowSegment(length: example.tokens.count))
         sampleTokens += example.tokens.count
-        for index in example.tokens.indices.dropFirst() where example.trainable[index] {
+        guard example.isPlain else {
+            let places = example.tokens.indices.map { $0 > 0 ? offset + $0 - 1 : nil }
+            streams = StreamTargets(streams, and: example, places: places)
+            return
+        }
+        for index in example.tokens.indices.dropFirst() where example.weights[index] != 0 {
             predicting.append(offset + index - 1)
             targets.append(example.tokens[index])
+        }
+    }
+
+    /// Whether anything is learned from it.
+    var isLearned: Bool { !targets.isEmpty || !streams.isEmpty }
+
+    /// How many tokens are learned from.
+    var targetCount: Int { targets.count + streams.targetCount }
+
+    /// How much there is of each kind of loss.
+    var counts: ByLossKind<Int> {
+        var counts = streams.counts
+        counts[.imitation] += targets.count
+        return counts
+    }
+}
+
+extension Sequence<PackedRow> {
+    /// How much there is of each kind of loss.
+    var counts: ByLossKind<Int> {
+        reduce(into: ByLossKind(repeating: 0)) { all, row in
+            let counts = row.counts
+            for kind in LossKind.allCases { all[kind] += counts[kind] }
         }
     }
 }
@@ -41,31 +71,49 @@ public protocol RowSource {
 ///
 /// Samples that begin alike stay together, so that a row holds what they share once (`PrefixTree`).
 public struct EpochRows: RowSource {
-    private var rows: [PackedRow]
+    private(set) var rows: [PackedRow]
     private var position = 0
 
     public init(_ examples: [TrainingExample], epochs: Int, rowTokens: Int, seed: UInt64) {
         rows = []
-        let kin = PrefixTree.kin(among: examples)
+        let units = Self.units(examples)
+        let kin = PrefixTree.kin(among: units.compactMap(\.first))
         for epoch in 0..<epochs {
             var generator = SeededGenerator(seed: seed, "epoch \(epoch)")
             let order = kin.shuffled(using: &generator).joined()
-            rows += Self.pack(order.map { examples[$0] }, rowTokens: rowTokens)
+            rows += Self.pack(order.map { units[$0] }, rowTokens: rowTokens)
         }
     }
 
+    /// What belongs into one row, in the order of its first sample.
+    static func units(_ examples: [TrainingExample]) -> [[TrainingExample]] {
+        var units: [[TrainingExample]] = []
+        var known: [String: Int] = [:]
+        for example in examples {
+            if let unit = example.unit {
+                if let index = known[unit] {
+                    units[index].append(example)
+                    continue
+                }
+                known[unit] = units.count
+            }
+            units.append([example])
+        }
+        return units
+    }
+
     /// First fit over the rows still open: few enough that the shuffled order hardly changes.
-    static func pack(_ examples: [TrainingExample], rowTokens: Int, open limit: Int = 4) -> [PackedRow] {
+    static func pack(_ units: [[TrainingExample]], rowTokens: Int, open limit: Int = 4) -> [PackedRow] {
         var done: [PackedRow] = []
         var open: [PrefixTree] = []
-        for example in examples {
-            if let fit = open.firstIndex(where: { $0.tokenCount + $0.cost(of: example) <= rowTokens }) {
-                open[fit].insert(example)
+        for unit in units {
+            if let fit = open.firstIndex(where: { $0.tokenCount + $0.cost(of: unit) <= rowTokens }) {
+                for example in unit { open[fit].insert(example) }
                 continue
             }
             if open.count == limit { done.append(open.removeFirst().row) }
             var tree = PrefixTree()
-            tree.insert(example)
+            for example in unit { tree.insert(example) }
             open.append(tree)
         }
         return done + open.map(\.row)

@@ -10,7 +10,18 @@ struct PrefixTree {
         var tokens: ArraySlice<Int32>
         /// For each token, of how many samples it is a target.
         var targets: [Int]
+        /// Tokens that are targets of other weights or losses, by their place in the node.
+        var marks: [Mark] = []
         var children: [Int] = []
+    }
+
+    /// A token of a sample with other weights than 0 and 1, or with another loss than the cross-entropy.
+    private struct Mark {
+        /// In the node.
+        var offset: Int
+        var sample: Int
+        /// In the sample.
+        var place: Int
     }
 
     /// Shorter beginnings are not worth a segment of their own.
@@ -19,6 +30,7 @@ struct PrefixTree {
     private var nodes: [Node] = []
     private var roots: [Int] = []
     private var sampleTokens = 0
+    private var streamed: [TrainingExample] = []
     /// Tokens in the row, shared ones once.
     private(set) var tokenCount = 0
 
@@ -26,6 +38,14 @@ struct PrefixTree {
     func cost(of example: TrainingExample) -> Int {
         let path = path(of: example.tokens)
         return example.tokens.count - path.shared
+    }
+
+    /// How many tokens samples would add together.
+    func cost(of unit: [TrainingExample]) -> Int {
+        guard unit.count > 1 else { return unit.first.map { cost(of: $0) } ?? 0 }
+        var tree = self
+        for example in unit { tree.insert(example) }
+        return tree.tokenCount - tokenCount
     }
 
     /// The way a sample goes: nodes it shares in full, and the one it leaves midway.
@@ -61,17 +81,33 @@ struct PrefixTree {
             split(partial.node, at: partial.length)
             full.append(partial.node)
         }
+        let isPlain = example.isPlain
+        let number = streamed.count
+        if !isPlain { streamed.append(example) }
+        func marks(_ places: Range<Int>) -> [Mark] {
+            guard !isPlain else { return [] }
+            return places.filter { example.weights[$0] != 0 }.map {
+                Mark(offset: $0 - places.lowerBound, sample: number, place: $0)
+            }
+        }
         var position = 0
         for node in full {
-            for index in nodes[node].targets.indices {
-                nodes[node].targets[index] += example.trainable[position] ? 1 : 0
-                position += 1
+            let end = position + nodes[node].targets.count
+            if isPlain {
+                for index in nodes[node].targets.indices where example.weights[position + index] != 0 {
+                    nodes[node].targets[index] += 1
+                }
             }
+            nodes[node].marks += marks(position..<end)
+            position = end
         }
         sampleTokens += example.tokens.count
         guard shared < example.tokens.count else { return }
         nodes.append(
-            Node(tokens: example.tokens[shared...], targets: example.trainable[shared...].map { $0 ? 1 : 0 }))
+            Node(
+                tokens: example.tokens[shared...],
+                targets: example.weights[shared...].map { isPlain && $0 != 0 ? 1 : 0 },
+                marks: marks(shared..<example.tokens.count)))
         tokenCount += example.tokens.count - shared
         if let parent = full.last {
             nodes[parent].children.append(nodes.count - 1)
@@ -85,15 +121,20 @@ struct PrefixTree {
         nodes.append(
             Node(
                 tokens: whole.tokens.dropFirst(length), targets: Array(whole.targets[length...]),
+                marks: whole.marks.filter { $0.offset >= length }.map {
+                    Mark(offset: $0.offset - length, sample: $0.sample, place: $0.place)
+                },
                 children: whole.children))
         nodes[node] = Node(
-            tokens: whole.tokens.prefix(length), targets: Array(whole.targets[..<length]), children: [nodes.count - 1])
+            tokens: whole.tokens.prefix(length), targets: Array(whole.targets[..<length]),
+            marks: whole.marks.filter { $0.offset < length }, children: [nodes.count - 1])
     }
 
     /// The tree as a row: each segment before what goes on from it.
     var row: PackedRow {
         var row = PackedRow()
         row.sampleTokens = sampleTokens
+        var places = streamed.map { [Int?](repeating: nil, count: $0.tokens.count) }
         var open: [(node: Int, parent: Int?, last: Int?)] = roots.reversed().map { ($0, nil, nil) }
         while let (index, parent, last) = open.popLast() {
             let node = nodes[index]
@@ -105,11 +146,15 @@ struct PrefixTree {
                     row.targets += Array(repeating: token, count: count)
                 }
             }
+            for mark in node.marks {
+                places[mark.sample][mark.place] = mark.offset > 0 ? offset + mark.offset - 1 : last
+            }
             row.tokens += node.tokens
             row.segments.append(RowSegment(length: node.tokens.count, parent: parent))
             let here = row.segments.count - 1
             open += node.children.reversed().map { ($0, here, row.tokens.count - 1) }
         }
+        row.streams = StreamTargets(streamed, places: places)
         return row
     }
 

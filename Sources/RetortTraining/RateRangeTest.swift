@@ -74,7 +74,7 @@ extension Trainer {
     /// - Parameter rows: what is trained on, again from the first where they are too few.
     /// - Throws: `CancellationError`; what a loss or gradient that is not finite throws ends the curve instead.
     public func rangeTest(_ plan: RateRangeTest.Plan, rows: [PackedRow]) throws -> RateRangeTest {
-        let rows = rows.filter { !$0.targets.isEmpty }
+        let rows = rows.filter(\.isLearned)
         guard !rows.isEmpty else { throw Preflight.Refusal.noExamples }
         return try ComputeMemory.kept {
             try interruptible {

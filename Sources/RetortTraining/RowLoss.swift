@@ -1,7 +1,7 @@
 import RetortLLM
 import RetortTensor
 
-/// The loss of packed rows: the cross-entropy of their targets.
+/// The loss of packed rows: the cross-entropy of their targets, and what their streams ask for.
 ///
 /// Scores over the vocabulary are computed at the targets only, and some targets at a time: a chunk's scores and their
 /// gradient are gone before the next one's are made, so memory does not grow with the vocabulary times the row.
@@ -9,25 +9,33 @@ enum RowLoss {
     /// Targets scored at once.
     private static let chunk = 512
 
-    /// Adds the gradients of `scale` times the row's summed cross-entropy to the network's.
+    /// The same with one factor for all kinds of loss.
+    static func backward(
+        _ row: PackedRow, _ network: DecoderNetwork, scale: Double, recomputes: Bool = false,
+        way: PackedAttention.Way = .fastest
+    ) throws -> Double {
+        try backward(row, network, scales: ByLossKind(repeating: scale), recomputes: recomputes, way: way)
+    }
+
+    /// Adds the gradients of the row's summed losses, each kind times its factor, to the network's.
     /// - Returns: that loss, in nats.
     /// - Parameter recomputes: whether layers are run again on the way back instead of keeping what they computed: a third
     ///   more work, and memory for one layer instead of all (activation checkpointing, arXiv 1604.06174).
     static func backward(
-        _ row: PackedRow, _ network: DecoderNetwork, scale: Double, recomputes: Bool = false,
+        _ row: PackedRow, _ network: DecoderNetwork, scales: ByLossKind<Double>, recomputes: Bool = false,
         way: PackedAttention.Way = .fastest
     ) throws -> Double {
         let work = try RowPass(row, network, way)
         guard recomputes else {
             let hidden = try work.hidden()
-            let (loss, gradient) = try head(hidden, row, network, scale)
+            let (loss, gradient) = try head(hidden, row, network, scales)
             try hidden.backward(gradient)
             return loss
         }
         let (inputs, seeds) = try withoutGradients { try work.layerInputs() }
         let last = try inputs[inputs.count - 1].learning()
         let hidden = try network.normalised(last)
-        var (loss, gradient) = try head(hidden, row, network, scale)
+        var (loss, gradient) = try head(hidden, row, network, scales)
         try hidden.backward(gradient)
         gradient = try last.gradient()
         for layer in seeds.indices.reversed() {
@@ -41,22 +49,49 @@ enum RowLoss {
         return loss
     }
 
-    /// The row's summed cross-entropy, in nats, without gradients.
-    static func value(_ row: PackedRow, _ network: DecoderNetwork, way: PackedAttention.Way = .fastest) throws -> Double
-    {
+    /// The row's summed losses, in nats, without gradients.
+    static func values(
+        _ row: PackedRow, _ network: DecoderNetwork, way: PackedAttention.Way = .fastest
+    ) throws -> ByLossKind<Double> {
         try withoutGradients {
             let hidden = try RowPass(row, network, way).hidden()
             let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
-            return try stride(from: 0, to: row.targets.count, by: chunk).reduce(0) { total, start in
+            let plain = try stride(from: 0, to: row.targets.count, by: chunk).reduce(0) { total, start in
                 let places = start..<min(start + chunk, row.targets.count)
                 return total + Double(try sum(rows, row, places, network).item())
             }
+            let values = try row.streams.chunks(of: chunk).flatMap {
+                try logProbabilities(rows, row.streams.targets[$0], network).floats()
+            }
+            var sums = row.streams.evaluate(values, scales: ByLossKind(repeating: 1)).sums
+            sums[.imitation] += plain
+            return sums
+        }
+    }
+
+    /// The log-probabilities of the tokens that samples ask for, without gradients: for each sample one number for each of its
+    /// tokens, 0 where it has no weight or nothing comes before.
+    static func logProbabilities(
+        _ row: PackedRow, _ network: DecoderNetwork, way: PackedAttention.Way = .fastest
+    ) throws -> [[Float]] {
+        try withoutGradients {
+            let hidden = try RowPass(row, network, way).hidden()
+            let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
+            var found = row.streams.samples.map { [Float](repeating: 0, count: $0.tokens.count) }
+            for chunk in row.streams.chunks(of: chunk) {
+                let targets = row.streams.targets[chunk]
+                for (target, value) in zip(targets, try logProbabilities(rows, targets, network).floats())
+                where target.choice == 0 {
+                    found[target.sample][target.place] = value
+                }
+            }
+            return found
         }
     }
 
     /// The loss of the last states, and its gradient there.
     private static func head(
-        _ hidden: Tensor, _ row: PackedRow, _ network: DecoderNetwork, _ scale: Double
+        _ hidden: Tensor, _ row: PackedRow, _ network: DecoderNetwork, _ scales: ByLossKind<Double>
     ) throws -> (loss: Double, gradient: Tensor?) {
         // A copy that collects the chunks' gradients, which then go through the network once.
         let top = try hidden.learning()
@@ -64,11 +99,52 @@ enum RowLoss {
         var total = 0.0
         for start in stride(from: 0, to: row.targets.count, by: chunk) {
             let places = start..<min(start + chunk, row.targets.count)
-            let loss = try sum(rows, row, places, network) * scale
+            let loss = try sum(rows, row, places, network) * scales[.imitation]
             total += Double(try loss.item())
             try loss.backward()
         }
+        total += try streams(rows, row.streams, network, scales)
         return (total, try top.gradient())
+    }
+
+    /// The loss of targets that are more than plain ones; sends its gradient back to the states.
+    ///
+    /// Where derivatives depend on the log-probabilities of a whole text, these are taken first, without gradients.
+    private static func streams(
+        _ rows: Tensor, _ streams: StreamTargets, _ network: DecoderNetwork, _ scales: ByLossKind<Double>
+    ) throws -> Double {
+        guard !streams.isEmpty else { return 0 }
+        let chunks = streams.chunks(of: chunk)
+        var values = [Float](repeating: 0, count: streams.targets.count)
+        if streams.isCurved {
+            values = try withoutGradients {
+                try chunks.flatMap { try logProbabilities(rows, streams.targets[$0], network).floats() }
+            }
+        }
+        let derivatives = streams.evaluate(values, scales: scales).derivatives
+        for chunk in chunks {
+            let found = try logProbabilities(rows, streams.targets[chunk], network)
+            if !streams.isCurved { values.replaceSubrange(chunk, with: try found.floats()) }
+            let factors = try Tensor(Array(derivatives[chunk])).to(device: network.device)
+            try (found * factors).sum().backward()
+        }
+        let sums = streams.evaluate(values, scales: scales).sums
+        return LossKind.allCases.reduce(0) { $0 + scales[$1] * sums[$1] }
+    }
+
+    /// The log-probabilities of targets that lie together, in nats: `[targets]`. Scores are computed once a place.
+    private static func logProbabilities(
+        _ hidden: Tensor, _ targets: ArraySlice<StreamTargets.Target>, _ network: DecoderNetwork
+    ) throws -> Tensor {
+        var places: [Int] = []
+        var rows: [Int] = []
+        for target in targets {
+            if places.last != target.predicting { places.append(target.predicting) }
+            rows.append(places.count - 1)
+        }
+        func line(_ values: [Int]) throws -> Tensor { try Tensor(integers: values).to(device: network.device) }
+        return try network.logits(hidden.rows(line(places)))
+            .logProbabilities(rows: line(rows), columns: line(targets.map { Int($0.token) }))
     }
 
     /// The summed cross-entropy of targets, in nats.
@@ -82,16 +158,19 @@ enum RowLoss {
 }
 
 extension HeldOutSamples {
-    /// The mean cross-entropy of all targets, in nats, with the network as it answers: nothing is dropped.
+    /// The mean loss of all targets, each kind by its own count, in nats, with the network as it answers: nothing is dropped.
     func loss(_ network: DecoderNetwork) throws -> Double { try Self.loss(of: rows, network) }
 
     static func loss(of rows: [PackedRow], _ network: DecoderNetwork) throws -> Double {
-        let adapters = network.projections.compactMap(\.linear.adapter)
-        let usual = adapters.map(\.dropout)
-        defer { for (adapter, dropout) in zip(adapters, usual) { adapter.dropout = dropout } }
-        for adapter in adapters { adapter.dropout = 0 }
-        let total = try rows.reduce(0) { $0 + (try RowLoss.value($1, network)) }
-        return total / Double(max(rows.reduce(0) { $0 + $1.targets.count }, 1))
+        let counts = rows.counts
+        var sums = ByLossKind<Double>(repeating: 0)
+        try withoutDropout(network) {
+            for row in rows {
+                let found = try RowLoss.values(row, network)
+                for kind in LossKind.allCases { sums[kind] += found[kind] }
+            }
+        }
+        return LossKind.allCases.reduce(0) { $0 + sums[$1] / Double(max(counts[$1], 1)) }
     }
 }
 

@@ -4,17 +4,17 @@ import RetortLLM
 import RetortTensor
 import Synchronization
 
-/// Supervised fine-tuning on packed rows, with checkpoints that resume to the same result.
+/// Training on packed rows, with checkpoints that resume to the same result.
 ///
 /// The loss of an update is the cross-entropy summed over its target tokens and divided by their number
-/// (arXiv 2505.17612, eq. 4), whatever rows they fell into.
+/// (arXiv 2505.17612, eq. 4), whatever rows they fell into; other kinds of loss are added, each divided by its own count.
 public final class Trainer {
     /// How far a run is.
     public struct Progress: Sendable {
         /// Updates done, and in all.
         public var update: Int
         public var updates: Int
-        /// Mean cross-entropy of the update's targets, in nats.
+        /// The update's loss, each kind by its own count, in nats.
         public var loss: Double
         /// The gradient norm before clipping.
         public var gradientNorm: Double
@@ -178,7 +178,7 @@ public final class Trainer {
 
         mutating func count(_ batch: [PackedRow]) {
             tokens += batch.reduce(0) { $0 + $1.sampleTokens }
-            targets += batch.reduce(0) { $0 + $1.targets.count }
+            targets += batch.reduce(0) { $0 + $1.targetCount }
             computed += batch.reduce(0) { $0 + $1.tokens.count }
         }
     }
@@ -206,13 +206,13 @@ public final class Trainer {
         for (name, linear) in network.projections {
             linear.adapter?.dropoutSeed = StableHash.of("\(configuration.seed) \(number) \(name)")
         }
-        let targetCount = batch.reduce(0) { $0 + $1.targets.count }
+        let scales = batch.counts.scales
         var total = 0.0
         do {
-            for row in batch where !row.targets.isEmpty {
+            for row in batch where row.isLearned {
                 try Task.checkCancellation()
                 total += try RowLoss.backward(
-                    row, network, scale: 1 / Double(targetCount), recomputes: configuration.recomputesActivations)
+                    row, network, scales: scales, recomputes: configuration.recomputesActivations)
             }
             try Task.checkCancellation()
             guard total.isFinite else { throw TrainerError.lossNotFinite(update: number) }

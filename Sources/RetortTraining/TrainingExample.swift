@@ -2,20 +2,34 @@ import RetortAgents
 import RetortCore
 import RetortLLM
 
-/// One sample as the network sees it: tokens, and which of them the student learns to write.
+/// One sample as the network sees it: tokens, how much each of them counts, and by which loss.
 public struct TrainingExample: Sendable, Hashable {
     /// Where it comes from, for messages: a trajectory's id.
     public var id: String
     /// The tokens, in order.
     public var tokens: [Int32]
-    /// For each token, whether it is a target of the loss.
-    public var trainable: [Bool]
+    /// For each token, how much the student learns from it; 0 is only read.
+    public var weights: [Float]
+    /// What is learned by.
+    public var loss: SampleLoss
+    /// Samples of one unit are in one row, such as the two texts of a pair; nil stands alone.
+    public var unit: String?
 
+    /// A sample of which some tokens are learned and the others only read.
     /// - Parameter trainable: as many as `tokens`.
     public init(id: String, tokens: [Int32], trainable: [Bool]) {
+        self.init(id: id, tokens: tokens, weights: trainable.map { $0 ? 1 : 0 })
+    }
+
+    /// - Parameter weights: as many as `tokens`.
+    public init(
+        id: String, tokens: [Int32], weights: [Float], loss: SampleLoss = .imitation, unit: String? = nil
+    ) {
         self.id = id
         self.tokens = tokens
-        self.trainable = trainable
+        self.weights = weights
+        self.loss = loss
+        self.unit = unit
     }
 
     /// A text to be learned whole, as in pretraining, closed by the end-of-text token.
@@ -24,8 +38,14 @@ public struct TrainingExample: Sendable, Hashable {
         self.init(id: id, tokens: tokens, trainable: Array(repeating: true, count: tokens.count))
     }
 
+    /// For each token, whether it is a target of the loss.
+    public var trainable: [Bool] { weights.map { $0 != 0 } }
+
     /// How many tokens the loss is taken over. The first token of a sample is never predicted.
-    public var targetCount: Int { trainable.dropFirst().count { $0 } }
+    public var targetCount: Int { weights.dropFirst().count { $0 != 0 } }
+
+    /// Whether its loss is a cross-entropy with weights of 0 and 1 alone.
+    var isPlain: Bool { loss == .imitation && weights.allSatisfy { $0 == 0 || $0 == 1 } }
 }
 
 /// What to do with a sample that is longer than the context. Nothing is ever cut without a word.
@@ -61,15 +81,27 @@ public struct TrainingSet: Sendable {
         _ trajectories: [Trajectory], view: any View, template: any ChatTemplate, tokenizer: Tokenizer, limit: Int,
         overlong policy: OverlongPolicy
     ) throws {
+        try self.init(
+            trajectories.map { Lesson($0) }, view: view, template: template, tokenizer: tokenizer, limit: limit,
+            overlong: policy)
+    }
+
+    /// The same of trajectories of which some steps are learned.
+    public init(
+        _ lessons: [Lesson], view: any View, template: any ChatTemplate, tokenizer: Tokenizer, limit: Int,
+        overlong policy: OverlongPolicy
+    ) throws {
         examples = []
-        for trajectory in trajectories {
-            for (index, messages) in view.examples(for: trajectory).enumerated() {
+        for lesson in lessons {
+            let (trajectory, steps) = (lesson.trajectory, lesson.steps)
+            for (index, messages) in view.examples(for: trajectory, learning: steps).enumerated() {
                 let id = index == 0 ? trajectory.id : "\(trajectory.id)#\(index)"
                 var example = try Self.render(messages, id, template, tokenizer)
                 if example.tokens.count > limit {
                     overlong += 1
                     let shorter = { (characters: Int) -> [Message] in
-                        let shown = view.showing(observationsUpTo: characters).examples(for: trajectory)
+                        let shown = view.showing(observationsUpTo: characters).examples(
+                            for: trajectory, learning: steps)
                         let messages = shown.count > index ? shown[index] : messages
                         return messages.enumerated().map { $0 < 2 ? $1 : $1.shortened(to: characters) }
                     }

@@ -69,8 +69,9 @@ public struct HeldOutSamples: Sendable {
 
     /// - Parameter rowTokens: the most tokens in a packed row.
     public init(_ examples: [TrainingExample], rowTokens: Int) {
-        let order = PrefixTree.kin(among: examples).joined()
-        rows = EpochRows.pack(order.map { examples[$0] }, rowTokens: rowTokens).filter { !$0.targets.isEmpty }
-        targets = rows.reduce(0) { $0 + $1.targets.count }
+        let units = EpochRows.units(examples)
+        let order = PrefixTree.kin(among: units.compactMap(\.first)).joined()
+        rows = EpochRows.pack(order.map { units[$0] }, rowTokens: rowTokens).filter(\.isLearned)
+        targets = rows.reduce(0) { $0 + $1.targetCount }
     }
 }

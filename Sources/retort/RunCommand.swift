@@ -64,6 +64,9 @@ struct RunCommand: AsyncParsableCommand {
             --teacher takes the trajectories from a model behind an endpoint instead of the recipe's own teacher:
 
               retort run recipes/quickstart.yaml --teacher http://127.0.0.1:8000/v1 --dry-run
+
+            With 'rounds' in a training plan the student then acts itself and is corrected: its own right answers, steps that a \
+            teacher repaired, better steps against worse ones (recipes/loops.yaml, docs/loops.md).
             """)
 
     @OptionGroup var options: RecipeOptions

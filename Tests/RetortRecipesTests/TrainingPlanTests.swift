@@ -119,7 +119,7 @@ struct TrainingPlanTests {
 
 @Suite("What is held out")
 struct HeldOutTests {
-    private func trajectories(_ tasks: Int, each: Int = 2) -> [Trajectory] {
+    private func trajectories(_ tasks: Int, each: Int = 2) -> [Lesson] {
         (0..<tasks).flatMap { number in
             (0..<each).map { attempt in
                 // The same question in other writing is the same task, whatever its id.
@@ -128,12 +128,12 @@ struct HeldOutTests {
                     task: AgentTask(id: "\(number)/\(attempt)", question: question, answers: [], family: .math),
                     provenance: Provenance(policy: "p", model: "m"))
                 trajectory.id = "\(number)-\(attempt)"
-                return trajectory
+                return Lesson(trajectory)
             }
         }
     }
 
-    private func number(_ trajectory: Trajectory) -> String { String(trajectory.id.prefix { $0 != "-" }) }
+    private func number(_ lesson: Lesson) -> String { String(lesson.trajectory.id.prefix { $0 != "-" }) }
 
     @Test("a share of the tasks, all of one question together, whatever the order")
     func share() throws {
@@ -143,12 +143,12 @@ struct HeldOutTests {
         #expect(divided.tasks == 10 && divided.held.count == 20 && divided.learned.count == 60)
         #expect(Set(divided.held.map(number)).isDisjoint(with: divided.learned.map(number)))
         let turned = try HeldOut(all.reversed(), choice, seed: 1, style: "cot")
-        #expect(Set(turned.held.map(\.id)) == Set(divided.held.map(\.id)))
+        #expect(Set(turned.held.map(\.trajectory.id)) == Set(divided.held.map(\.trajectory.id)))
         let other = try HeldOut(all, choice, seed: 2, style: "cot")
-        #expect(Set(other.held.map(\.id)) != Set(divided.held.map(\.id)))
+        #expect(Set(other.held.map(\.trajectory.id)) != Set(divided.held.map(\.trajectory.id)))
         // A larger share holds out the same and more.
         let more = try HeldOut(all, ValidationChoice(share: 0.5), seed: 1, style: "cot")
-        #expect(Set(more.held.map(\.id)).isSuperset(of: divided.held.map(\.id)))
+        #expect(Set(more.held.map(\.trajectory.id)).isSuperset(of: divided.held.map(\.trajectory.id)))
     }
 
     @Test(

@@ -1,3 +1,4 @@
+import RetortAgents
 import RetortCore
 import RetortStore
 import Testing
@@ -51,6 +52,48 @@ struct TrajectoryFilterTests {
         #expect(reasons([entry("a", good, outcome: .parseError("x"))]) == ["a turn without a program"])
         #expect(reasons([entry("a", good)]) { $0.maximumSteps = 1 } == ["too many turns"])
         #expect(reasons([entry("a", good)]) { $0.maximumCharacters = 20 } == ["a turn that is too long"])
+    }
+
+    @Test("masked steps are no lesson, and a trajectory of nothing else is dropped with the reason")
+    func masks() {
+        let failing = ["print(x)"] + good
+        let failed = entry("a", failing, outcome: .executionError(type: "NameError", message: "x"))
+        #expect(reasons([failed]).isEmpty)
+        #expect(reasons([failed]) { $0.masked = [.failed] }.isEmpty)
+        var plan = FilterPlan()
+        #expect(plan.lesson(failed.trajectory).steps == .all)
+        plan.masked = [.failed]
+        #expect(plan.lesson(failed.trajectory).steps == .only([2]))
+        #expect(reasons([entry("a", good, outcome: .parseError("x"))]) { $0.masked = [.failed] }.isEmpty)
+        var hopeless = entry("b", good)
+        hopeless.trajectory = hopeless.trajectory.with(
+            steps: hopeless.trajectory.steps.map { step in
+                var step = step
+                step.observation.outcome = .timeout(seconds: 1)
+                return step
+            })
+        #expect(reasons([hopeless]) { $0.masked = [.failed] } == ["every step is masked"])
+    }
+
+    @Test("a mask names what there is to mask")
+    func maskReading() throws {
+        func read(_ filter: String) throws -> FilterPlan? {
+            try Recipe(
+                yaml: """
+                    name: small
+                    domain: {world: {people: 50, train: {factual: 5, math: 5}}}
+                    students: [{name: a, base: seedlings/3m}]
+                    training: {agent: {epochs: 1}}
+                    evaluation: {systems: [agent]}
+                    filter: \(filter)
+                    """, file: "r.yaml"
+            ).filter
+        }
+        #expect(try read("{mask: [failed, repeated]}")?.masked == [.failed, .repeated])
+        #expect(try read("{leaks: true}")?.masked == nil)
+        for wrong in ["{mask: [faild]}", "{mask: []}", "{mask: failed}"] {
+            #expect(throws: (any Error).self) { try read(wrong) }
+        }
     }
 
     @Test("the answer may not be told before it was shown")

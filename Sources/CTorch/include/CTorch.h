@@ -162,6 +162,9 @@ ct_tensor *_Nullable ct_flash_attention(const ct_tensor *_Nonnull q, const ct_te
 ct_tensor *_Nullable ct_repeat_rows(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
+// The log-probabilities, in float32, of the elements [rows[i], columns[i]] of logits [n, vocabulary].
+ct_tensor *_Nullable ct_log_probabilities(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull rows,
+                                          const ct_tensor *_Nonnull columns);
 
 // A weight [out, in] laid out for inference on the CPU, which `ct_linear` takes with inputs in bfloat16. In blocks, as this CPU's own
 // kernels want it: in bfloat16 (16 bits, no scales; `ct_embedding` looks rows up in it), in signed bytes with a scale a row, or in four

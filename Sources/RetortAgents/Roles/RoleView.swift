@@ -64,10 +64,10 @@ public struct RoleView: View {
     }
 
     /// One example for each turn that the role takes; none for turns that called a made-up function or answered nothing.
-    public func examples(for trajectory: Trajectory) -> [[Message]] {
+    public func examples(for trajectory: Trajectory, learning steps: LearnedSteps) -> [[Message]] {
         trajectory.steps.indices.compactMap { index in
             let step = trajectory.steps[index]
-            guard step.speaker != ChainOfThoughtView.retriever, let target = target(step) else { return nil }
+            guard steps.contains(index), step.speaker != ChainOfThoughtView.retriever, let target = target(step) else { return nil }
             let plan = RoleWords.planner(step.thought, step.decision)
             let prompt = prompt(
                 trajectory, steps: index, remarks: step.remarks ?? [],

@@ -19,15 +19,23 @@ public struct ChainOfThoughtView: View {
     }
 
     /// The passages and the question as one message of the user, then what was written.
-    public func messages(for trajectory: Trajectory) -> [Message] {
+    public func messages(for trajectory: Trajectory) -> [Message] { messages(for: trajectory, learning: .all) }
+
+    /// The whole chat, or none where nothing of it is learned.
+    public func examples(for trajectory: Trajectory, learning steps: LearnedSteps) -> [[Message]] {
+        steps == .all || trajectory.teaches(steps) ? [messages(for: trajectory, learning: steps)] : []
+    }
+
+    private func messages(for trajectory: Trajectory, learning learned: LearnedSteps) -> [Message] {
         let passages = trajectory.steps
             .filter { $0.speaker == Self.retriever && !$0.observation.outcome.isFailure }
             .map(\.observation.text)
         let question = (passages + [trajectory.task.question]).joined(separator: "\n\n")
         var messages = [Message(.system, systemPrompt.guided(by: guidance)), Message(.user, question)]
-        for step in trajectory.steps where step.speaker != Self.retriever {
+        for (index, step) in trajectory.steps.enumerated() where step.speaker != Self.retriever {
             if case .giveUp = step.action { continue }
-            messages.append(Message(.assistant, Self.turn(step.thought, step.action), trainable: true))
+            messages.append(
+                Message(.assistant, Self.turn(step.thought, step.action), trainable: learned.contains(index)))
         }
         return messages
     }

@@ -35,24 +35,30 @@ public struct CodeAgentView: View {
     public var lastCall: Message { Message(.user, "No steps are left. Call final_answer now.") }
 
     /// A message for each turn and each observation, behind the system prompt and the question.
-    public func messages(for trajectory: Trajectory) -> [Message] {
+    public func messages(for trajectory: Trajectory) -> [Message] { messages(for: trajectory, learning: .all) }
+
+    private func messages(for trajectory: Trajectory, learning learned: LearnedSteps) -> [Message] {
         guard trajectory.endsForced, let answer = trajectory.steps.last else {
-            return chat(trajectory, trajectory.steps[...], isOpen: trajectory.ending == nil)
+            return chat(trajectory, trajectory.steps[...], isOpen: trajectory.ending == nil, learned)
         }
-        return chat(trajectory, trajectory.steps.dropLast(), isOpen: true) + [lastCall, Self.message(answer)]
+        return chat(trajectory, trajectory.steps.dropLast(), isOpen: true, learned)
+            + [lastCall, Self.message(answer, isLearned: learned.contains(trajectory.steps.count - 1))]
     }
 
     /// The whole chat; of a forced answer only the turns before it, or also the answer by itself (`forcedAnswers`).
-    public func examples(for trajectory: Trajectory) -> [[Message]] {
-        guard trajectory.endsForced else { return [messages(for: trajectory)] }
-        let own = trajectory.steps.dropLast()
-        var examples = own.isEmpty ? [] : [chat(trajectory, own, isOpen: false)]
-        if forcedAnswers == .trained {
-            // The earlier turns are learned from the first example; here they are only what the answer rests on.
-            let messages = messages(for: trajectory)
-            examples.append(messages.dropLast().map { Message($0.role, $0.text) } + messages.suffix(1))
+    public func examples(for trajectory: Trajectory, learning steps: LearnedSteps) -> [[Message]] {
+        var examples = [messages(for: trajectory, learning: steps)]
+        if trajectory.endsForced {
+            let own = trajectory.steps.dropLast()
+            examples = own.isEmpty ? [] : [chat(trajectory, own, isOpen: false, steps)]
+            if forcedAnswers == .trained {
+                // The earlier turns are learned from the first example; here they are only what the answer rests on.
+                let messages = messages(for: trajectory, learning: steps)
+                examples.append(messages.dropLast().map { Message($0.role, $0.text) } + messages.suffix(1))
+            }
         }
-        return examples
+        guard steps != .all else { return examples }
+        return examples.filter { $0.contains { $0.spans.contains(where: \.trainable) } }
     }
 
     /// An agent's turn as text; `ActionParser.codeTurn` reads it back.
@@ -71,19 +77,19 @@ public struct CodeAgentView: View {
         "Thought: \(thought)\nCode:\n\(FencedBlocks.block(program))"
     }
 
-    private static func message(_ step: Step) -> Message {
+    private static func message(_ step: Step, isLearned: Bool) -> Message {
         // What others did is shown, and not learned.
-        Message(.assistant, turn(step.thought, step.action), trainable: step.speaker == "agent")
+        Message(.assistant, turn(step.thought, step.action), trainable: isLearned && step.speaker == "agent")
     }
 
     /// - Parameter isOpen: whether the agent speaks next; nobody reads what follows the last step of a finished run.
-    private func chat(_ trajectory: Trajectory, _ steps: ArraySlice<Step>, isOpen: Bool) -> [Message] {
+    private func chat(_ trajectory: Trajectory, _ steps: ArraySlice<Step>, isOpen: Bool, _ learned: LearnedSteps) -> [Message] {
         var messages = [
             Message(.system, CodeAgentPrompt.text(instructions, tools: tools).guided(by: guidance)),
             Message(.user, trajectory.task.question),
         ]
-        for step in steps {
-            messages.append(Self.message(step))
+        for (index, step) in zip(steps.indices, steps) {
+            messages.append(Self.message(step, isLearned: learned.contains(index)))
             messages.append(Message(.user, "Observation:\n\(step.observation.text)"))
         }
         if !isOpen, !steps.isEmpty { messages.removeLast() }

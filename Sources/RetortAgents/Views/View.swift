@@ -13,8 +13,8 @@ public protocol View: Sendable {
     /// What is said to the role when no steps are left. Follows `messages(for:)` of the unfinished trajectory.
     var lastCall: Message { get }
 
-    /// What a student learns from a trajectory: one chat, or several, or none.
-    func examples(for trajectory: Trajectory) -> [[Message]]
+    /// What a student learns from some steps of a trajectory: one chat, or several, or none. Each has something to learn.
+    func examples(for trajectory: Trajectory, learning steps: LearnedSteps) -> [[Message]]
 
     /// The same view with observations of at most so many characters, for samples that are too long. A view whose
     /// observations are messages of their own, which can be shortened there, gives itself.
@@ -38,8 +38,8 @@ extension View {
     /// Itself: its observations are messages of their own.
     public func showing(observationsUpTo characters: Int) -> any View { self }
 
-    /// One example: the whole chat.
-    public func examples(for trajectory: Trajectory) -> [[Message]] { [messages(for: trajectory)] }
+    /// What a student learns from all of a trajectory.
+    public func examples(for trajectory: Trajectory) -> [[Message]] { examples(for: trajectory, learning: .all) }
 }
 
 extension Trajectory {

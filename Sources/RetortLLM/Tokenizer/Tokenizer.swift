@@ -14,6 +14,11 @@ public final class Tokenizer: Sendable {
         case asText
     }
 
+    /// Whether every id stands for the same text.
+    public func hasSameTokens(as other: Tokenizer) -> Bool {
+        texts == other.texts && added.mapValues(\.content) == other.added.mapValues(\.content)
+    }
+
     private enum Model: Sendable {
         case bytePairs(BytePairModel)
         case pieces(PieceModel)

@@ -71,10 +71,10 @@ struct TrainRolesStage: Stage {
     }
 
     /// Shares are of the tasks as they were made, whatever their ids sort like.
-    private func inTaskOrder(_ trajectories: [Trajectory]) -> [Trajectory] {
+    private func inTaskOrder(_ lessons: [Lesson]) -> [Lesson] {
         let places = Dictionary(
             context.source.train.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        return trajectories.sorted { places[$0.task.id] ?? 0 < places[$1.task.id] ?? 0 }
+        return lessons.sorted { places[$0.trajectory.task.id] ?? 0 < places[$1.trajectory.task.id] ?? 0 }
     }
 }
 

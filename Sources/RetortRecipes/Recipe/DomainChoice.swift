@@ -114,6 +114,9 @@ public enum DomainChoice: Codable, Sendable, Hashable {
     /// Whether it has tasks to train on, besides those that recorded trajectories bring.
     var hasTrainingTasks: Bool { if case .folder(let plan) = self { plan.train != nil } else { true } }
 
+    /// Whether it has a teacher of its own, who can be asked for any step.
+    var hasTeacher: Bool { if case .folder = self { false } else { true } }
+
     /// Opens the domain.
     /// - Parameters:
     ///   - tests: tasks for each split (and, in the world, each family).

@@ -1,3 +1,5 @@
+import RetortAgents
+import RetortCore
 import RetortDomains
 
 /// Which of a teacher's trajectories are learned from.
@@ -14,6 +16,8 @@ public struct FilterPlan: Codable, Sendable, Hashable {
     public var keepsForced = false
     /// The most trajectories of one task: those that differ most. Nil keeps all that differ.
     public var keepEach: Int?
+    /// Steps of kept trajectories that are shown and not learned; nil learns all.
+    public var masked: [BadStep]?
 
     public init() {}
 
@@ -26,5 +30,16 @@ public struct FilterPlan: Codable, Sendable, Hashable {
         dropsLeaks = reader.flag("leaks", default: dropsLeaks)
         keepsForced = reader.flag("forced", default: keepsForced)
         keepEach = reader.has("keepEach") ? reader.integer("keepEach", default: 1, in: 1...1000) : nil
+        guard let words = reader.strings("mask") else { return }
+        masked = words.compactMap(BadStep.init(rawValue:))
+        if masked?.count != words.count || words.isEmpty {
+            let known = BadStep.allCases.map(\.rawValue).joined(separator: ", ")
+            reader.refuse("mask", "'mask' must list some of \(known)")
+        }
+    }
+
+    /// What is learned of a trajectory that is kept.
+    func lesson(_ trajectory: Trajectory) -> Lesson {
+        Lesson(trajectory, learning: masked.map { trajectory.steps(without: Set($0)) } ?? .all)
     }
 }

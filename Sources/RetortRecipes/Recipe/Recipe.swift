@@ -27,6 +27,8 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var training: [Style: TrainingPlan]
     /// Which tasks trainings hold out, where they do not say otherwise; nil for none.
     public var validation: ValidationChoice?
+    /// What students do after they have learned from the teacher, by kind; nil in recipes without rounds.
+    public var rounds: [Style: [RoundPlan]]?
     /// Agents of roles, each made by a list of training stages; nil in recipes that have none.
     public var curricula: [Curriculum]?
     /// What is measured.
@@ -129,6 +131,9 @@ public struct Recipe: Codable, Sendable, Hashable {
             case .toolAgent, .toolAgentWithVote, .promptedToolAgent: .toolAgent
             }
         }
+
+        /// Whether it is a trained student that takes each step by itself.
+        var isPlain: Bool { isTrained && !isVoted }
 
         /// Whether several samples vote.
         var isVoted: Bool {
@@ -234,16 +239,19 @@ extension Recipe {
         let seed = seed
         let held = ValidationChoice.read(reader, inherited: ValidationChoice())
         validation = held
+        var rounds: [Style: [RoundPlan]] = [:]
         training =
             reader.mapping("training") { plans in
                 Style.allCases.reduce(into: [Style: TrainingPlan]()) { all, style in
                     all[style] = plans.mapping(style.rawValue) {
-                        TrainingPlan(
+                        rounds[style] = RoundPlan.list($0, for: style)
+                        return TrainingPlan(
                             $0, usual: TrainingConfiguration(seed: seed),
                             validation: ValidationChoice.read($0, inherited: held))
                     }
                 }
             } ?? [:]
+        self.rounds = rounds.isEmpty ? nil : rounds
         let list = reader.list("curricula") { Curriculum($0, seed: seed, validation: held) }
         curricula = list.isEmpty ? nil : list
         let hasRoles = !list.isEmpty
@@ -301,6 +309,19 @@ extension Recipe {
             reader.refuse(
                 "teacher",
                 "'train' chooses among trajectories that bring the tasks; this domain has training tasks of its own")
+        }
+        if teacher == nil, rounds?.values.joined().contains(where: { $0.repair != nil }) == true,
+            recorded != nil || !domain.hasTeacher
+        {
+            reader.refuse(
+                "training",
+                "'repair' needs a teacher that can be asked: name an 'endpoint' or a 'folder' under 'teacher'")
+        }
+        if teacher?.folder == nil, rounds?.values.joined().contains(where: { $0.distance != nil }) == true {
+            reader.refuse(
+                "training",
+                "'distance' needs a teacher's probabilities, which endpoints do not tell: name the 'folder' of a checkpoint "
+                    + "with the students' tokenizer under 'teacher'")
         }
         for style in Style.allCases where styles.contains(style) {
             if let reason = domain.refusal(of: style) {

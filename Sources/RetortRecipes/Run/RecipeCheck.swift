@@ -66,11 +66,30 @@ struct RecipeCheck {
         }
         return fault("student '\(student.name)'") {
             let checkpoint = try Checkpoint(folder: folder)
+            try checkTokenizer(checkpoint)
             // Only the heads of the files are read.
             try checkpoint.checkWeights()
             for (name, targets) in adapterTargets {
                 try LoRATargets.check(targets, among: checkpoint.configuration.projectionNames, training: name)
             }
+        }
+    }
+
+    /// Whose probabilities are learned must mean the same tokens.
+    private func checkTokenizer(_ student: Checkpoint) throws {
+        guard let folder = recipe.teacher?.folder,
+            recipe.rounds?.values.joined().contains(where: { $0.distance != nil }) == true
+        else { return }
+        let teacher = try Checkpoint(folder: URL(fileURLWithPath: folder))
+        guard teacher.tokenizer.hasSameTokens(as: student.tokenizer) else { throw OtherTokenizer(teacher: folder) }
+    }
+
+    private struct OtherTokenizer: Error, CustomStringConvertible {
+        let teacher: String
+
+        var description: String {
+            "'distance' compares probabilities of the same tokens, and the teacher \(teacher) has another tokenizer; take a teacher "
+                + "of the student's family, or 'repair', which takes any"
         }
     }
 

@@ -137,19 +137,32 @@ public struct RecipeRun: Sendable {
             var measured: [(name: String, records: [RunRecord])] = []
             for stage in systems where stage.student == student {
                 let (parameters, records) = try await stage.measured()
-                summary.add(stage.system.rawValue, student: student.name, parameters: parameters, records)
-                measured.append((stage.system.rawValue, records))
+                summary.add(stage.title, student: student.name, parameters: parameters, records)
+                measured.append((stage.title, records))
             }
             summary.compare(student.name, measured)
+            compareRounds(&summary, student, measured)
             for stage in systems where stage.student == student {
                 summary.also = try await context.otherGrades(
-                    of: stage.name, student: student.name, system: stage.system.rawValue, after: summary.also)
+                    of: stage.name, student: student.name, system: stage.title, after: summary.also)
             }
             guard context.recipe.judgesAnswers else { continue }
             summary.judged = try await (summary.judged ?? []) + context.judgedSystems(student)
         }
         summary.average()
         return summary
+    }
+
+    /// Holds every round of a kind of student against its first, imitation alone.
+    private func compareRounds(
+        _ summary: inout EvaluationSummary, _ student: Recipe.Student,
+        _ measured: [(name: String, records: [RunRecord])]
+    ) {
+        for style in Recipe.Style.allCases where !context.recipe.rounds(of: style).isEmpty {
+            let rounds = measured.filter { $0.name == style.rawValue || $0.name.hasPrefix("\(style.rawValue)@") }
+            // The first of all is what everything is held against already.
+            if rounds.first?.name != measured.first?.name { summary.compare(student.name, rounds) }
+        }
     }
 
     private func partialStages(_ stages: RecipeStages) async -> [PartialStage] {

@@ -31,21 +31,32 @@ struct RecipeStages: Sendable {
             teaching += try await Self.teaching(style, context)
         }
         self.teaching = teaching
-        let trained = recipe.students.flatMap { student in
-            styles.compactMap { style in
-                recipe.training[style].map {
-                    TrainStage(context: context, student: student, style: style, plan: $0)
+        var (training, agents): ([any Stage], [AgentStage]) = ([], [])
+        for student in recipe.students {
+            for style in styles {
+                guard let plan = recipe.training[style] else { continue }
+                var last = TrainStage(context: context, student: student, style: style, plan: plan)
+                training.append(last)
+                for (index, round) in recipe.rounds(of: style).enumerated() {
+                    let work = StudentRound(context: context, student: student, style: style, number: index + 1)
+                    last.round = index + 1
+                    training += work.stages(round) + [last]
                 }
+                agents.append(
+                    AgentStage(
+                        context: context, student: student, plan: context.agentPlan(style),
+                        players: [.backbone: last.trained]))
             }
         }
-        training = trained
-        agents = trained.map { stage in
-            AgentStage(
-                context: context, student: stage.student, plan: context.agentPlan(stage.style),
-                players: [.backbone: stage.trained])
-        }
+        (self.training, self.agents) = (training, agents)
         systems = recipe.students.flatMap { student in
-            recipe.evaluation.systems.map { EvaluateStage(context: context, student: student, system: $0) }
+            recipe.evaluation.systems.flatMap { system in
+                // What each round came to, and last the system as it is handed on.
+                let rounds = system.isPlain ? recipe.rounds(of: system.style).count : 0
+                return ((0..<rounds).map { $0 } + [nil]).map {
+                    EvaluateStage(context: context, student: student, system: system, round: $0)
+                }
+            }
         }
         evaluation = systems.flatMap { Self.measuring($0, context) }
     }

@@ -57,8 +57,9 @@ public final class RunFolder: Sendable {
     var reportFile: URL { url.appendingPathComponent("report.html") }
     var figuresFile: URL { url.appendingPathComponent("summary.csv") }
     var tableFile: URL { url.appendingPathComponent("report.md") }
-    func checkpoint(_ student: String, _ style: Recipe.Style) -> URL {
-        url.appendingPathComponent("checkpoints/\(student)/\(style.rawValue)")
+    /// - Parameter training: what it is called, such as `agent`.
+    func checkpoint(_ student: String, _ training: String) -> URL {
+        url.appendingPathComponent("checkpoints/\(student)/\(training)")
     }
     func agent(_ student: String, _ system: String) -> URL {
         url.appendingPathComponent("\(AgentPlaces.folder)/\(student)/\(system)")

@@ -20,8 +20,17 @@ public struct TeacherEstimate: Codable, Sendable, Hashable {
         public var isMeasured: Bool
     }
 
+    /// What repairs may take at most; nobody knows before what will have to be repaired.
+    public struct Repairs: Codable, Sendable, Hashable {
+        /// Steps that are asked for.
+        public var steps: Int
+        public var tokens: Int
+    }
+
     public var model: String
     public var stages: [Stage]
+    /// Nil in recipes without repairs.
+    public var repairs: Repairs?
     /// Nil when the price is not known.
     public var cost: Double?
     public var mostCost: Double?
@@ -33,6 +42,9 @@ public struct TeacherEstimate: Codable, Sendable, Hashable {
                 + "\(stage.promptTokens + stage.completionTokens) tokens (\(stage.promptTokens) of prompts, "
                 + "\(stage.completionTokens) of replies; \(stage.isMeasured ? "as those made so far" : "a rule of thumb")), "
                 + "at most \(stage.most)"
+        }
+        if let repairs {
+            lines.append("repairs: at most \(repairs.steps) steps and \(repairs.tokens) tokens, if nothing is right")
         }
         if let cost, let mostCost {
             lines.append("cost with \(model): about \(Budget.amount(cost)), at most \(Budget.amount(mostCost))")
@@ -65,9 +77,10 @@ extension RunContext {
         let expected = stages.reduce(Usage()) {
             $0 + Usage(promptTokens: $1.promptTokens, completionTokens: $1.completionTokens)
         }
-        let most = stages.map(\.most).reduce(0, +)
+        let repairs = try await repairs(plan)
+        let most = stages.map(\.most).reduce(0, +) + (repairs?.tokens ?? 0)
         return TeacherEstimate(
-            model: model, stages: stages, cost: price?.cost(expected),
+            model: model, stages: stages, repairs: repairs, cost: price?.cost(expected),
             mostCost: price.map { Double(most) * max($0.input, $0.output) / 1e6 })
     }
 
@@ -110,6 +123,23 @@ extension RunContext {
             style: style, trajectories: all, done: done, promptTokens: expected.promptTokens * left,
             completionTokens: expected.completionTokens * left, most: Int(most) * left * plan.tries,
             isMeasured: done > 0)
+    }
+
+    /// Every step of every task's trajectory, each behind a chat that is as long as it may be.
+    private func repairs(_ plan: TeacherPlan) async throws -> TeacherEstimate.Repairs? {
+        var repairs = TeacherEstimate.Repairs(steps: 0, tokens: 0)
+        for style in Recipe.Style.allCases {
+            let (prompt, _) = try await firstPrompt(plan, style)
+            let steps = recipe.evaluation.maximumSteps
+            let turn = recipe.evaluation.maximumTokens + Self.usualObservationTokens
+            let longest = Int(prompt) + steps * turn + plan.asking.maximumTokens
+            for repair in recipe.rounds(of: style).compactMap(\.repair) {
+                let count = recipe.students.count * source.train.count * min(repair.candidates, steps)
+                repairs.steps += count
+                repairs.tokens += count * longest
+            }
+        }
+        return repairs.steps == 0 ? nil : repairs
     }
 
     /// The mean length of the first prompts, in tokens by rule of thumb, and the most turns.

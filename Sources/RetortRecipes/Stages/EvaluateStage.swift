@@ -12,9 +12,16 @@ struct EvaluateStage: Stage {
     let context: RunContext
     let student: Recipe.Student
     let system: Recipe.System
+    /// An earlier round's student; nil is the last one's.
+    var round: Int?
 
-    var name: String { Self.set(student, system) }
-    var sources: [String] { system.isTrained ? [TrainStage.name(student, system.style)] : [] }
+    var name: String { "evaluate/\(student.name)/\(title)" }
+    var sources: [String] { system.isTrained ? [TrainStage.name(student, system.style, round: trainedRound)] : [] }
+
+    /// What it is called in tables: the system, and of an earlier round which.
+    var title: String { round.map { "\(system.rawValue)@\($0)" } ?? system.rawValue }
+
+    private var trainedRound: Int { round ?? context.recipe.rounds(of: system.style).count }
 
     /// Where the runs are stored.
     static func set(_ student: Recipe.Student, _ system: Recipe.System) -> String {
@@ -96,7 +103,9 @@ struct EvaluateStage: Stage {
         guard system.isTrained, let plan = context.recipe.training[system.style] else {
             return TrainedStage(name: "", folder: URL(fileURLWithPath: student.base), base: nil)
         }
-        return TrainStage(context: context, student: student, style: system.style, plan: plan).trained
+        return TrainStage(
+            context: context, student: student, style: system.style, plan: plan, round: trainedRound
+        ).trained
     }
 }
 

@@ -7,20 +7,20 @@ import RetortCore
 /// Trajectories of one question stay together, and with them all roles and turns that are made of one. Which tasks are held out
 /// depends on their questions and the seed alone: another order, or a few tasks more, moves no other task over.
 struct HeldOut: Sendable {
-    var learned: [Trajectory]
-    var held: [Trajectory] = []
+    var learned: [Lesson]
+    var held: [Lesson] = []
     /// How many tasks are held out.
     var tasks = 0
     /// What to say of it; nil for nothing.
     var note: String?
 
     /// Everything is learned from.
-    init(learning trajectories: [Trajectory]) { learned = trajectories }
+    init(learning lessons: [Lesson]) { learned = lessons }
 
     /// - Throws: `RunError.nothingToLookAt` where a share was asked for and there is but one task.
-    init(_ trajectories: [Trajectory], _ choice: ValidationChoice, seed: UInt64, style: String) throws {
-        self.init(learning: trajectories)
-        let questions = Set(trajectories.map { Self.key($0.task) })
+    init(_ lessons: [Lesson], _ choice: ValidationChoice, seed: UInt64, style: String) throws {
+        self.init(learning: lessons)
+        let questions = Set(lessons.map { Self.key($0.trajectory.task) })
         let count: Int
         if let share = choice.share {
             guard questions.count > 1 else {
@@ -36,22 +36,25 @@ struct HeldOut: Sendable {
         }
         let ranked = questions.map { (ContentDigest.of(["held out", "\(seed)", $0]), $0) }.sorted { $0 < $1 }
         let chosen = Set(ranked.prefix(min(max(count, 1), choice.mostTasks)).map(\.1))
-        learned = trajectories.filter { !chosen.contains(Self.key($0.task)) }
-        held = trajectories.filter { chosen.contains(Self.key($0.task)) }
+        learned = lessons.filter { !chosen.contains(Self.key($0.trajectory.task)) }
+        held = lessons.filter { chosen.contains(Self.key($0.trajectory.task)) }
         tasks = chosen.count
         note = "\(tasks) of \(questions.count) tasks are held out for validation"
     }
 
     /// The domain's own validation tasks.
-    init(learning trajectories: [Trajectory], lookingAt own: [Trajectory]) {
-        self.init(learning: trajectories)
+    init(learning lessons: [Lesson], lookingAt own: [Lesson]) {
+        self.init(learning: lessons)
         held = own
-        tasks = Set(own.map { Self.key($0.task) }).count
+        tasks = Set(own.map { Self.key($0.trajectory.task) }).count
         note = "\(tasks) validation tasks of the domain choose among the updates"
     }
 
+    /// The questions that are looked at.
+    var heldKeys: Set<String> { Set(held.map { Self.key($0.trajectory.task) }) }
+
     /// A question, whatever its case and blanks.
-    private static func key(_ task: AgentTask) -> String {
+    static func key(_ task: AgentTask) -> String {
         task.question.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 }
@@ -89,6 +92,6 @@ extension RunContext {
                 style: name, tasks: source.validation.count,
                 why: "the domain's validation tasks, no trajectory passed the filters")
         }
-        return HeldOut(learning: kept, lookingAt: own)
+        return HeldOut(learning: kept, lookingAt: own.map(lesson))
     }
 }

@@ -11,12 +11,13 @@ extension RunContext {
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
         // The Markdown table tells of failures by itself.
         let failed = PartialStage.table(summary.partial ?? [])
-        let tables = [
-            JudgedSystem.table(summary.judged ?? []), OtherGrades.table(summary.also ?? []),
-            TeacherYield.table(try await yields()), trainings(training),
-            BenchmarkTable.section(benchmarkAudits()), try await TestOverlap(self).table,
-            ModelPrecision.table(summary.models ?? []),
-        ]
+        let tables =
+            try await roundTables(summary) + [
+                JudgedSystem.table(summary.judged ?? []), OtherGrades.table(summary.also ?? []),
+                TeacherYield.table(try await yields()), trainings(training),
+                BenchmarkTable.section(benchmarkAudits()), try await TestOverlap(self).table,
+                ModelPrecision.table(summary.models ?? []),
+            ]
         let text = [MarkdownTable.render(summary)] + tables.map(\.markdown).filter { !$0.isEmpty }
         try AtomicFile.write(Data(text.joined(separator: "\n").utf8), to: folder.tableFile)
         var samples: [HTMLReport.Sample] = []
@@ -31,24 +32,26 @@ extension RunContext {
                 }
             }
             for style in Recipe.Style.allCases where recipe.training[style] != nil {
-                let stage = TrainStage.name(student, style)
-                guard let file = TrainingFiles(folder.url, stage: stage)?.loss, let data = try? Data(contentsOf: file)
-                else { continue }
-                losses.append(
-                    HTMLReport.Curve(
-                        name: "\(student.name) \(style.rawValue)",
-                        values: try JSONCoding.decoder.decode([Double].self, from: data)))
-                let looks = TrainingRecord.of(stage: stage, in: folder.url)?.validation?.points ?? []
-                guard looks.count > 1 else { continue }
-                losses.append(
-                    HTMLReport.Curve(
-                        name: "\(student.name) \(style.rawValue), held out", values: looks.map(\.loss)))
+                for round in 0...recipe.rounds(of: style).count { losses += try curves(student, style, round) }
             }
         }
         let page = HTMLReport(
             title: recipe.name, summary: summary, samples: samples, losses: losses, tables: [failed] + tables
         ).render()
         try AtomicFile.write(Data(page.utf8), to: folder.reportFile)
+    }
+
+    /// The losses of a training, of its samples and of those that were held out.
+    private func curves(_ student: Recipe.Student, _ style: Recipe.Style, _ round: Int) throws -> [HTMLReport.Curve] {
+        let stage = TrainStage.name(student, style, round: round)
+        guard let file = TrainingFiles(folder.url, stage: stage)?.loss, let data = try? Data(contentsOf: file) else {
+            return []
+        }
+        let name = "\(student.name) \(StudentRound.label(style, round))"
+        let losses = HTMLReport.Curve(name: name, values: try JSONCoding.decoder.decode([Double].self, from: data))
+        let looks = TrainingRecord.of(stage: stage, in: folder.url)?.validation?.points ?? []
+        guard looks.count > 1 else { return [losses] }
+        return [losses, HTMLReport.Curve(name: "\(name), held out", values: looks.map(\.loss))]
     }
 
     /// Writes the figures of agents of roles: `summary.json`, `report.md` and `report.html`.

@@ -158,15 +158,7 @@ struct TeachStage: Stage {
 
     /// Lets a model behind endpoints solve the training tasks.
     private func rollOut(_ plan: TeacherPlan) async throws -> StageOutcome {
-        var stored = Usage()
-        for style in Recipe.Style.allCases {
-            for part in [Part.training, .validation] {
-                for try await entry in store.trajectories(in: Self.set(style, part)) {
-                    stored = stored + entry.trajectory.usage
-                }
-            }
-        }
-        let teacher = try await context.workshop.teacher(plan, stored: stored)
+        let teacher = try await context.workshop.teacher(plan, stored: try await context.storedTeaching())
         let outcome = try await rollOut(teacher.model, plan, tools: teacher.tools, budget: teacher.budget)
         for account in teacher.remote?.accounts ?? [] where account.failures > 0 {
             ProgressLine(name).note(
@@ -200,7 +192,7 @@ struct TeachStage: Stage {
     }
 
     /// The style as the teacher carries it out.
-    private func policy(_ plan: TeacherPlan, _ model: any LanguageModel, tools: [any Tool]) -> any Policy {
+    func policy(_ plan: TeacherPlan, _ model: any LanguageModel, tools: [any Tool]) -> any Policy {
         let asking = plan.asking
         let guidance = source.domain.guidance
         let reasoning = ChainOfThoughtView(instructions: asking.instructions, guidance: guidance)
@@ -232,6 +224,21 @@ struct TeachStage: Stage {
             "first thoughts: \(tally.used) used"
                 + (repairs.isEmpty ? "" : " (\(repairs.joined(separator: ", ")))")
                 + (faults.isEmpty ? "" : "; none in \(faults.joined(separator: ", "))"))
+    }
+}
+
+extension RunContext {
+    /// What the stored trajectories of teachers took.
+    func storedTeaching() async throws -> Usage {
+        var stored = Usage()
+        for style in Recipe.Style.allCases {
+            for part in [TeachStage.Part.training, .validation] {
+                for try await entry in store.trajectories(in: TeachStage.set(style, part)) {
+                    stored = stored + entry.trajectory.usage
+                }
+            }
+        }
+        return stored
     }
 }
 

@@ -11,44 +11,135 @@ struct TrainStage: Stage {
     let student: Recipe.Student
     let style: Recipe.Style
     let plan: Recipe.TrainingPlan
+    /// 0 learns from the teacher alone, a later round from the student's own work, too.
+    var round = 0
 
-    var name: String { Self.name(student, style) }
-    var sources: [String] { context.teachers(of: style, plan.validation) }
-    private var target: URL { context.folder.checkpoint(student.name, style) }
+    var name: String { Self.name(student, style, round: round) }
+    var sources: [String] {
+        context.teachers(of: style, plan.validation)
+            + rounds.enumerated().flatMap { work($0.offset + 1).lessons($0.element) }
+            + (goesOn ? [Self.name(student, style, round: round - 1)] : [])
+    }
+    private var label: String { StudentRound.label(style, round) }
+    private var target: URL { context.folder.checkpoint(student.name, label) }
+    /// Those that it learns from.
+    private var rounds: [RoundPlan] { Array(context.recipe.rounds(of: style).prefix(round)) }
+
+    private func work(_ number: Int) -> StudentRound {
+        StudentRound(context: context, student: student, style: style, number: number)
+    }
+
+    /// The weights it starts from: the base's, or in a round that prefers, those of the round before.
+    private var start: URL {
+        !goesOn
+            ? URL(fileURLWithPath: student.base) : before?.trained.whole ?? URL(fileURLWithPath: student.base)
+    }
+    private var before: TrainStage? {
+        round == 0 ? nil : TrainStage(context: context, student: student, style: style, plan: plan, round: round - 1)
+    }
+    private var goesOn: Bool { rounds.last?.goesOn == true }
 
     /// What it leaves.
     var trained: TrainedStage {
         guard case .lora = plan.configuration.method else { return TrainedStage(name: name, folder: target, base: nil) }
-        return TrainedStage(name: name, folder: target, base: URL(fileURLWithPath: student.base))
+        return TrainedStage(name: name, folder: target, base: start)
     }
 
-    static func name(_ student: Recipe.Student, _ style: Recipe.Style) -> String {
-        "train/\(student.name)/\(style.rawValue)"
+    static func name(_ student: Recipe.Student, _ style: Recipe.Style, round: Int = 0) -> String {
+        "train/\(student.name)/\(StudentRound.label(style, round))"
     }
 
     func inputs() async throws -> [StageInput] {
         try context.common() + context.training(plan, from: student.base) + [.view("prompt", context.view(style))]
-            + context.shown(to: style)
+            + context.shown(to: style) + (rounds.isEmpty ? [] : [.setting("rounds", rounds)]) + scoring()
+    }
+
+    /// The weights that score what the student drew.
+    private func scoring() throws -> [StageInput] {
+        guard rounds.last?.distance != nil, let folder = context.recipe.teacher?.folder else { return [] }
+        return [try context.weights("teacher's weights", folder)]
     }
 
     func output() async throws -> String? { try context.digests.modelIfThere(target) }
 
     func clear() async throws {
         try context.folder.remove(target)
-        try context.folder.remove(results.rate)
+        // What was scored is of another student's.
+        for file in [results.rate, results.references, results.scores] { try context.folder.remove(file) }
     }
 
     private var results: TrainingFiles {
-        TrainingFiles(context.folder.url, "\(student.name)-\(style.rawValue.fileName)")
+        TrainingFiles(context.folder.url, "\(student.name)-\(label.fileName)")
     }
 
     func run() async throws -> StageOutcome {
-        let divided = try await context.divided(style, plan.validation, reportedAs: style.rawValue)
+        var divided = try await context.divided(style, plan.validation, reportedAs: style.rawValue)
+        var origins: [String: Int]?
+        if goesOn, let plan = rounds.last { return try await goOn(plan, divided) }
+        if round > 0 {
+            let lessons = try await work(round).lessons(besides: divided)
+            try lessons.write(to: results.origins)
+            // What went on from another student is not the base's to keep.
+            if !lessons.hasAny(of: round), let before, before.start == start {
+                return try stand(before, lessons.counts)
+            }
+            divided.learned = lessons.lessons
+            origins = lessons.counts
+        }
         let job = TrainingJob(
             name: name, key: "training.\(style.rawValue)", base: URL(fileURLWithPath: student.base), divided: divided,
             views: [context.view(style)], plan: plan, target: target, files: results,
-            keepsSamples: context.keepsSamples)
+            keepsSamples: context.keepsSamples, origins: origins)
         try await TrainingThread().run(job)
+        return .complete
+    }
+
+    /// Goes on from the round before: steps that turned out better are preferred to worse ones, or all that the student drew is learned by
+    /// how good it was.
+    private func goOn(_ round: RoundPlan, _ divided: HeldOut) async throws -> StageOutcome {
+        let work = work(self.round)
+        let thread = TrainingThread()
+        if let parent = before?.trained, let below = parent.base {
+            try await thread.merge(parent.folder, into: below, to: parent.whole)
+        }
+        func job(_ origins: [String: Int]) -> TrainingJob {
+            TrainingJob(
+                name: name, key: "training.\(style.rawValue)", base: start, divided: divided,
+                views: [context.view(style)], plan: plan, target: target, files: results, keepsSamples: false,
+                origins: origins)
+        }
+        if let preference = round.preference {
+            let pairs = try await work.pairs(preference, besides: divided)
+            let origins = Dictionary(pairs.map { ("pairs of \($0.origin)", 1) }, uniquingKeysWith: +)
+            try await thread.prefer(job(origins), preference, pairs)
+        } else if let policy = round.policy {
+            let draws = try await work.draws("policy", without: divided.heldKeys)
+            try await thread.reinforce(
+                job(["draws of policy": draws.count]), PolicyWork(judge: .grader(policy), draws: draws))
+        } else if let distance = round.distance, let folder = context.recipe.teacher?.folder {
+            let draws = try await work.draws("distance", without: divided.heldKeys)
+            let lessons = distance.imitation ? divided.learned : []
+            var origins = ["draws of distance": draws.count]
+            if distance.imitation { origins["teacher"] = lessons.count }
+            let judge = PolicyWork.Judge.teacher(distance, folder: URL(fileURLWithPath: folder))
+            try await thread.reinforce(job(origins), PolicyWork(judge: judge, draws: draws, lessons: lessons))
+        }
+        return .complete
+    }
+
+    /// Ends a round that found nothing to learn from: the student is the one of the round before.
+    private func stand(_ before: TrainStage, _ origins: [String: Int]) throws -> StageOutcome {
+        let words = "round \(round) found nothing new to learn from; the student stays as it was"
+        ProgressLine(name).note(words)
+        let unfinished = target.appendingPathExtension("unfinished")
+        try context.folder.remove(unfinished)
+        try context.folder.remove(target)
+        try FileManager.default.copyItem(at: before.target, to: unfinished)
+        try FileManager.default.moveItem(at: unfinished, to: target)
+        if var record = TrainingRecord.of(stage: before.name, in: context.folder.url) {
+            (record.standing, record.origins) = (words, origins)
+            try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: results.record)
+        }
         return .complete
     }
 }
@@ -79,12 +170,15 @@ extension RunContext {
 
     /// What of a set is learned from; the others go to `results/filter-NAME.json` with the reason.
     /// - Throws: `RunError.nothingToTrainOn`.
-    func filtered(_ entries: [StoredTrajectory], reportedAs name: String) throws -> [Trajectory] {
+    func filtered(_ entries: [StoredTrajectory], reportedAs name: String) throws -> [Lesson] {
         let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(dropped), to: folder.result("filter-\(name.fileName)"))
         guard !kept.isEmpty else { throw RunError.nothingToTrainOn(style: name, of: entries.count) }
-        return kept
+        return kept.map(lesson)
     }
+
+    /// What is learned of a trajectory that passed the filters.
+    func lesson(_ trajectory: Trajectory) -> Lesson { (recipe.filter ?? FilterPlan()).lesson(trajectory) }
 }
 
 extension String {

@@ -19,6 +19,8 @@ struct TrainingJob: Sendable {
     let files: TrainingFiles
     /// Whether the samples' tokens are written, too.
     let keepsSamples: Bool
+    /// How many lessons there are of each origin; nil where all are the teacher's.
+    var origins: [String: Int]?
 }
 
 /// Where a training's figures are kept, in a run's `results/`.
@@ -38,7 +40,7 @@ struct TrainingFiles: Sendable {
     init?(_ run: URL, stage: String) {
         let parts = stage.split(separator: "/", maxSplits: 2).map(String.init)
         guard parts.count == 3, parts[0] == "train" else { return nil }
-        let isStyle = Recipe.Style(rawValue: parts[2]) != nil
+        let isStyle = Recipe.Style(rawValue: parts[2].prefix { $0 != "@" }.description) != nil
         self.init(run, "\(parts[1])-\(isStyle ? parts[2].fileName : parts[2])")
     }
 
@@ -48,6 +50,13 @@ struct TrainingFiles: Sendable {
     var record: URL { file("training", "json") }
     /// Each sample's tokens, and which of them are targets.
     var samples: URL { file("samples", "jsonl") }
+    /// The pairs of a round that prefers, and the log-probabilities that their texts had before.
+    var pairs: URL { file("pairs", "jsonl") }
+    var references: URL { file("references", "json") }
+    /// The log-probabilities of what a student drew.
+    var scores: URL { file("scores", "json") }
+    /// Where each lesson of a round comes from.
+    var origins: URL { file("origins", "jsonl") }
     /// The curve of a range test.
     var rate: URL { file("rate", "json") }
 

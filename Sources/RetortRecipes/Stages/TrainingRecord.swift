@@ -30,6 +30,10 @@ public struct TrainingRecord: Codable, Sendable {
     public var heldOutSamples, heldOutTasks: Int?
     /// Their losses.
     public var validation: ValidationCurve?
+    /// How many trajectories there are of each origin; nil where all are the teacher's.
+    public var origins: [String: Int]?
+    /// Why a round trained nothing; nil where it did.
+    public var standing: String?
 
     init(_ progress: Trainer.Progress?, samples: Int) {
         self.samples = samples
@@ -60,6 +64,7 @@ public struct TrainingRecord: Codable, Sendable {
 extension TrainingRecord {
     /// Which update won, and why the training ended; nil in records of earlier versions.
     public var ending: String? {
+        if let standing { return standing }
         guard let updates, let planned, let kept else { return nil }
         let whole = updates == planned ? "all \(planned) updates" : "\(updates) of \(planned) updates"
         guard let curve = validation, let first = curve.points.first, let best = curve.best,

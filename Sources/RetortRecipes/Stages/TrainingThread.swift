@@ -31,6 +31,7 @@ actor TrainingThread {
         progress.note(
             "\(set.examples.count) samples, \(set.tokenCount) tokens; trainable text in ⟦ ⟧, the first sample:\n"
                 + Preflight.display(first, tokenizer: checkpoint.tokenizer))
+        try Preflight.check(set.examples)
         let longest = set.examples.map(\.tokens.count).max() ?? 0
         if job.keepsSamples { try write(set, to: job.files.samples) }
         let settled = job.plan.settled(
@@ -67,6 +68,7 @@ actor TrainingThread {
         var record = TrainingRecord(last, samples: set.examples.count)
         (record.plan, record.choice, record.rangeTest) = (trainer.configuration, settled.choice, found)
         record.dropped = DroppedSamples(set)
+        record.origins = job.origins
         record.maximumTokens = job.plan.maximumTokens
         (record.planned, record.updates, record.kept) = (outcome.planned, outcome.losses.count, outcome.kept)
         if let heldOut {
@@ -81,12 +83,12 @@ actor TrainingThread {
     // MARK: Before
 
     private func samples(
-        _ trajectories: [Trajectory], _ job: TrainingJob, _ checkpoint: Checkpoint, _ progress: ProgressLine
+        _ lessons: [Lesson], _ job: TrainingJob, _ checkpoint: Checkpoint, _ progress: ProgressLine
     ) throws -> TrainingSet {
         var set = TrainingSet([])
         for view in job.views {
             set += try TrainingSet(
-                trajectories, view: view, template: checkpoint.template, tokenizer: checkpoint.tokenizer,
+                lessons, view: view, template: checkpoint.template, tokenizer: checkpoint.tokenizer,
                 limit: job.plan.maximumTokens, overlong: job.plan.overlong)
         }
         if set.overlong > 0 {
@@ -180,7 +182,7 @@ actor TrainingThread {
 
     // MARK: After
 
-    private func write(
+    func write(
         _ network: DecoderNetwork, _ checkpoint: Checkpoint, _ job: TrainingJob,
         _ method: TrainingConfiguration.Method, longest: Int
     ) throws {

@@ -5,7 +5,7 @@ import RetortStore
 /// Tells which of a teacher's trajectories are worth learning from, and why the others are not.
 ///
 /// Kept are correct, freely given answers whose every turn could be read, that no other trajectory of the task repeats.
-/// Programs that failed are kept: they teach repair.
+/// Programs that failed are kept: they teach repair, unless `mask` says otherwise.
 struct TrajectoryFilter: Sendable {
     /// Why a trajectory is dropped.
     enum Reason: String, Codable, Sendable, CaseIterable {
@@ -20,6 +20,7 @@ struct TrajectoryFilter: Sendable {
         case leak = "told the reference answer before anything showed it"
         case duplicate = "the same actions for the same question"
         case surplus = "others of the same question differ more"
+        case masked = "every step is masked"
     }
 
     /// A dropped trajectory.
@@ -69,7 +70,9 @@ struct TrajectoryFilter: Sendable {
         let hasParseError = trajectory.steps.contains {
             if case .parseError = $0.observation.outcome { true } else { false }
         }
-        if hasParseError { return .parseError }
+        let masksFailures = plan.masked?.contains(.failed) == true
+        if hasParseError, !masksFailures { return .parseError }
+        if !trajectory.teaches(plan.lesson(trajectory).steps) { return .masked }
         if let most = plan.maximumSteps, trajectory.steps.count > most { return .tooManySteps }
         if let most = plan.maximumCharacters,
             trajectory.steps.contains(where: { $0.thought.count + ($0.action.code?.count ?? 0) > most })

@@ -1,0 +1,162 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortStore
+import RetortTraining
+
+/// What a student wrote, and how it is learned by how good it was.
+struct PolicyWork: Sendable {
+    /// Who says how good it was.
+    enum Judge: Sendable {
+        /// The grader, among the answers to one question.
+        case grader(RoundPlan.Policy)
+        /// A checkpoint of the same tokenizer, token by token.
+        case teacher(RoundPlan.Distance, folder: URL)
+    }
+
+    var judge: Judge
+    /// What the student drew.
+    var draws: [StoredTrajectory]
+    /// The teacher's trajectories, where they are imitated beside.
+    var lessons: [Lesson] = []
+
+    var epochs: Int {
+        switch judge {
+        case .grader(let plan): plan.epochs
+        case .teacher(let plan, _): plan.epochs
+        }
+    }
+
+    var learningRate: Double? {
+        switch judge {
+        case .grader(let plan): plan.learningRate
+        case .teacher(let plan, _): plan.learningRate
+        }
+    }
+}
+
+/// Log-probabilities of what a student drew, computed once, and read again by a training that goes on.
+private struct StoredScores: Codable {
+    /// Identifies the texts.
+    var texts: String
+    /// For each text one number for each token, in nats, of the student that drew it and of the teacher.
+    var student: [[Float]]
+    var teacher: [[Float]]?
+}
+
+extension StudentRound {
+    /// The draws of a loop that did not break and are not of tasks that are held out.
+    func draws(_ loop: String, without held: Set<String>) async throws -> [StoredTrajectory] {
+        try await context.store.entries(in: name(loop)).filter { entry in
+            !entry.isBroken && !held.contains(HeldOut.key(entry.trajectory.task))
+        }
+    }
+}
+
+extension Trajectory {
+    /// The steps that a view writes as their model wrote them: not those that were cut, or read leniently.
+    fileprivate var writtenSteps: LearnedSteps {
+        let written = steps.indices.filter { index in
+            if case .drifted = steps[index].transcript { return false }
+            return !steps[index].action.isCut
+        }
+        return written.count == steps.count ? .all : .only(Set(written))
+    }
+}
+
+extension TrainingThread {
+    /// Trains a student on what it wrote itself, by how good it was. Without a sign of that it stays as it is.
+    func reinforce(_ job: TrainingJob, _ work: PolicyWork) throws {
+        let progress = ProgressLine(job.name)
+        let checkpoint = try Checkpoint(folder: job.base)
+        var drawn = try PolicyDraws(work, job, checkpoint)
+        let configuration = job.goingOn(
+            width: checkpoint.configuration.hiddenSize, samples: drawn.examples.count, epochs: work.epochs,
+            rate: work.learningRate)
+        let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
+        let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
+        let scores = try scores(drawn.examples, work, trainer, job.files.scores)
+        drawn.judge(scores.student, scores.teacher)
+        var examples = drawn.examples
+        if !examples.isEmpty {
+            progress.note("\(examples.count) of the student's own texts, rate \(configuration.learningRate)")
+            examples += try TrainingSet(
+                work.lessons, view: job.views[0], template: checkpoint.template, tokenizer: checkpoint.tokenizer,
+                limit: job.plan.maximumTokens, overlong: job.plan.overlong
+            ).examples
+        }
+        try goOn(
+            job, examples, trainer, network, checkpoint,
+            standing: examples.isEmpty
+                ? "nothing that the student wrote was better or worse than the rest; it stays as it was" : nil)
+    }
+
+    private func scores(
+        _ examples: [TrainingExample], _ work: PolicyWork, _ trainer: Trainer, _ file: URL
+    ) throws -> (student: [[Float]], teacher: [[Float]]?) {
+        let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
+        let kept = (try? Data(contentsOf: file)).flatMap { try? JSONCoding.decoder.decode(StoredScores.self, from: $0) }
+        if let kept, kept.texts == texts, kept.student.count == examples.count { return (kept.student, kept.teacher) }
+        let student = try trainer.logProbabilities(of: examples)
+        var teacher: [[Float]]?
+        if case .teacher(_, let folder) = work.judge {
+            let network = try Checkpoint(folder: folder).network(
+                dtype: trainer.configuration.baseDType, device: .best)
+            teacher = try TextScores.logProbabilities(
+                of: examples, by: network, rowTokens: trainer.configuration.rowTokens)
+        }
+        try AtomicFile.write(
+            JSONCoding.encoder.encode(StoredScores(texts: texts, student: student, teacher: teacher)), to: file)
+        return (student, teacher)
+    }
+}
+
+/// A student's draws as samples.
+private struct PolicyDraws {
+    private(set) var examples: [TrainingExample] = []
+    /// Of each sample, how much better its trajectory was than the others of its task.
+    private var advantages: [Double] = []
+    private let judge: PolicyWork.Judge
+
+    init(_ work: PolicyWork, _ job: TrainingJob, _ checkpoint: Checkpoint) throws {
+        judge = work.judge
+        let byTask = Dictionary(grouping: work.draws, by: \.trajectory.task.id)
+        for (_, group) in byTask.sorted(by: { $0.key < $1.key }) {
+            let rewards = group.map { $0.verdict?.isCorrect == true ? 1.0 : 0 }
+            let advantages = PolicyAdvantages.ofGroup(rewards)
+            if case .grader = judge, advantages.allSatisfy({ $0 == 0 }) { continue }
+            for (entry, advantage) in zip(group, advantages) {
+                let set = try TrainingSet(
+                    [Lesson(entry.trajectory, learning: entry.trajectory.writtenSteps)], view: job.views[0],
+                    template: checkpoint.template, tokenizer: checkpoint.tokenizer, limit: job.plan.maximumTokens,
+                    overlong: .drop)
+                examples += set.examples
+                self.advantages += set.examples.map { _ in advantage }
+            }
+        }
+    }
+
+    /// Gives every token its advantage.
+    mutating func judge(_ student: [[Float]], _ teacher: [[Float]]?) {
+        for index in examples.indices {
+            var sample = examples[index]
+            switch judge {
+            case .grader(let plan):
+                sample.loss = .policy(
+                    PolicyStream(
+                        advantages: sample.tokens.map { _ in Float(advantages[index]) }, drawn: student[index],
+                        reference: plan.penalty == 0 ? nil : student[index],
+                        clip: .init(low: plan.clip, high: plan.clip), penalty: plan.penalty))
+            case .teacher(let plan, _):
+                var gains = PolicyAdvantages.ofTeacher(teacher?[index] ?? student[index], student: student[index])
+                if plan.weights == .steps {
+                    let factors = PolicyAdvantages.stepFactors(gains, weights: sample.weights)
+                    gains = zip(gains, factors).map { $0 * $1 }
+                }
+                sample.loss = .policy(PolicyStream(advantages: gains, drawn: student[index], clip: nil))
+            }
+            examples[index] = sample
+        }
+    }
+}

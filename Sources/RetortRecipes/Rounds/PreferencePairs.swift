@@ -1,0 +1,125 @@
+import RetortAgents
+import RetortCore
+import RetortStore
+
+/// Two steps from the same point of a trajectory, of which one is better.
+struct PreferencePair: Sendable, Hashable {
+    /// Where it comes from: the loop and the trajectory.
+    var origin: String
+    /// The steps before, with the better step behind them, and with the worse one.
+    var chosen: Trajectory
+    var rejected: Trajectory
+
+    /// - Parameters:
+    ///   - trajectory: the steps before the two are its first.
+    ///   - place: of the two steps, from 0.
+    init(_ origin: String, _ trajectory: Trajectory, at place: Int, better: Step, worse: Step) {
+        self.origin = origin
+        func ending(with step: Step) -> Trajectory {
+            var cut = Trajectory(task: trajectory.task, provenance: trajectory.provenance)
+            for step in trajectory.steps.prefix(place) { cut.append(step) }
+            cut.append(step)
+            // What the step showed is no part of the choice.
+            cut.end(.gaveUp("the rest is left out"))
+            return cut
+        }
+        (chosen, rejected) = (ending(with: better), ending(with: worse))
+    }
+
+    /// The question and what was done before and in each of the two.
+    fileprivate var key: [String] {
+        [HeldOut.key(chosen.task)] + chosen.canonicalActions + ["against"] + [rejected.canonicalActions.last ?? ""]
+    }
+}
+
+enum PreferencePairs {
+    /// A repair against what it replaced.
+    static func repairs(_ entries: [StoredTrajectory]) -> [PreferencePair] {
+        entries.compactMap { entry in
+            let (trajectory, place) = (entry.trajectory, entry.trajectory.provenance.attempt)
+            guard entry.verdict?.isCorrect == true, trajectory.steps.indices.contains(place),
+                let worse = trajectory.steps[place].candidates.first(where: { !$0.chosen })
+            else { return nil }
+            let better = trajectory.steps[place]
+            return PreferencePair(
+                RepairStage.loop, trajectory, at: place, better: better, worse: Step(worse, speaker: better.speaker))
+        }
+    }
+
+    /// The step of a right trajectory against that of a wrong one, where they part. A step that another right one took from the same
+    /// point is not worse.
+    static func samples(_ entries: [StoredTrajectory]) -> [PreferencePair] {
+        let byTask = Dictionary(grouping: entries, by: \.trajectory.task.id)
+        return byTask.sorted { $0.key < $1.key }.flatMap { _, entries -> [PreferencePair] in
+            let right = entries.filter { $0.verdict?.isCorrect == true }.map(\.trajectory)
+            let wrong = entries.filter(\.isWrong).map(\.trajectory)
+            return right.flatMap { good in
+                wrong.compactMap { bad -> PreferencePair? in
+                    let place = zip(good.steps, bad.steps).prefix { $0.isSame(as: $1) }.count
+                    guard place < good.steps.count, place < bad.steps.count else { return nil }
+                    let (better, worse) = (good.steps[place], bad.steps[place])
+                    let isTakenRightly = right.contains { other in
+                        other.steps.count > place
+                            && other.steps[place].action.canonicalText == worse.action.canonicalText
+                            && zip(other.steps.prefix(place), bad.steps).allSatisfy { $0.isSame(as: $1) }
+                    }
+                    guard !isTakenRightly, !better.isAsked(of: good), !worse.isAsked(of: bad) else { return nil }
+                    return PreferencePair(RejectionStage.loop, good, at: place, better: better, worse: worse)
+                }
+            }
+        }
+    }
+
+    /// A step that was chosen against the others that were considered, in right trajectories: forks that lost a vote, branches that were left.
+    static func forks(_ entries: [StoredTrajectory]) -> [PreferencePair] {
+        entries.filter { $0.verdict?.isCorrect == true }.map(\.trajectory).flatMap { trajectory in
+            trajectory.steps.enumerated().flatMap { place, step -> [PreferencePair] in
+                let votes = step.candidates.first(where: \.chosen)?.votes ?? 0
+                let lost = step.candidates.filter { candidate in
+                    !candidate.chosen && candidate.action.canonicalText != step.action.canonicalText
+                        // Of one mind with the winner is no loser.
+                        && (candidate.votes < votes || candidate.observation?.outcome.isFailure == true || votes == 0)
+                }
+                return lost.map {
+                    PreferencePair(
+                        ForkStage.loop, trajectory, at: place, better: step, worse: Step($0, speaker: step.speaker))
+                }
+            }
+        }
+    }
+
+    /// Each pair once, and at most so many of a question, in their order.
+    static func chosen(_ pairs: [PreferencePair], each limit: Int, without held: Set<String>) -> [PreferencePair] {
+        var known: Set<[String]> = []
+        var taken: [String: Int] = [:]
+        return pairs.filter { pair in
+            let question = HeldOut.key(pair.chosen.task)
+            guard !held.contains(question), taken[question, default: 0] < limit, known.insert(pair.key).inserted else {
+                return false
+            }
+            taken[question, default: 0] += 1
+            return true
+        }
+    }
+}
+
+extension Step {
+    /// A step that was considered and not taken.
+    fileprivate init(_ candidate: Candidate, speaker: String) {
+        self.init(
+            speaker: speaker, thought: candidate.thought, action: candidate.action,
+            observation: candidate.observation ?? Observation(text: "", outcome: .success))
+    }
+
+    /// Whether nobody who reads a trajectory could tell the two apart.
+    fileprivate func isSame(as other: Step) -> Bool {
+        speaker == other.speaker && thought == other.thought && action == other.action
+            && observation.text == other.observation.text && remarks == other.remarks
+    }
+
+    /// Whether it is an answer that had to be asked for, which is said after words that other steps are not.
+    fileprivate func isAsked(of trajectory: Trajectory) -> Bool {
+        guard case .forced = trajectory.ending else { return false }
+        return self == trajectory.steps.last
+    }
+}

@@ -1,0 +1,221 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortTraining
+
+/// The log-probabilities that a student's texts had before it learned to prefer some: computed once, and read again by a training that
+/// goes on.
+private struct StoredReferences: Codable {
+    /// Identifies the texts.
+    var texts: String
+    /// One for each text, in nats.
+    var logProbabilities: [Double]
+}
+
+/// A pair as `results/pairs-STUDENT-KIND.jsonl` has it.
+private struct WrittenPair: Encodable {
+    let origin, task: String
+    /// The place of the two steps.
+    let step: Int
+    let chosen, rejected: String
+
+    init(_ pair: PreferencePair) {
+        (origin, task, step) = (pair.origin, pair.chosen.task.id, pair.chosen.steps.count - 1)
+        chosen = pair.chosen.steps.last?.action.canonicalText ?? ""
+        rejected = pair.rejected.steps.last?.action.canonicalText ?? ""
+    }
+}
+
+extension StudentRound {
+    /// The pairs of all rounds before this one, and of this one's forks.
+    func pairs(_ plan: RoundPlan.Preference, besides divided: HeldOut) async throws -> [PreferencePair] {
+        var pairs: [PreferencePair] = []
+        for (index, earlier) in context.recipe.rounds(of: style).prefix(number).enumerated() {
+            let round = StudentRound(context: context, student: student, style: style, number: index + 1)
+            if earlier.repair != nil {
+                pairs += PreferencePairs.repairs(try await context.store.entries(in: round.name(RepairStage.loop)))
+            }
+            if earlier.rejection != nil {
+                pairs += PreferencePairs.samples(try await context.store.entries(in: round.name(RejectionStage.loop)))
+            }
+            if earlier.preference?.forks == true {
+                pairs += PreferencePairs.forks(try await context.store.entries(in: round.name(ForkStage.loop)))
+            }
+        }
+        // A step that tells the answer before anything showed it is not to be preferred.
+        let leaks = (context.recipe.filter ?? FilterPlan()).dropsLeaks
+        let sound = pairs.filter { !leaks || !AnswerLeak.isIn($0.chosen) }
+        return PreferencePairs.chosen(sound, each: plan.each, without: divided.heldKeys)
+    }
+}
+
+extension TrainingThread {
+    /// Trains a student to prefer steps to others. Without pairs it stays as it is.
+    func prefer(_ job: TrainingJob, _ plan: RoundPlan.Preference, _ pairs: [PreferencePair]) throws {
+        let progress = ProgressLine(job.name)
+        let checkpoint = try Checkpoint(folder: job.base)
+        let samples = try PreferenceSamples(pairs, plan, job, checkpoint)
+        if let note = samples.note { progress.note(note) }
+        let lines = try pairs.map {
+            String(decoding: try JSONCoding.encoder.encode(WrittenPair($0)), as: UTF8.self) + "\n"
+        }
+        try AtomicFile.write(Data(lines.joined().utf8), to: job.files.pairs)
+        let configuration = job.goingOn(
+            width: checkpoint.configuration.hiddenSize, samples: samples.examples.count, epochs: plan.epochs,
+            rate: plan.learningRate)
+        let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
+        let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
+        let examples = try referring(samples.examples, trainer, job.files.references)
+        progress.note("\(samples.pairs) pairs, \(plan.loss.rawValue), rate \(configuration.learningRate)")
+        try goOn(
+            job, examples, trainer, network, checkpoint,
+            standing: examples.isEmpty
+                ? "no pair of steps to prefer one of was found; the student stays as it was" : nil)
+    }
+
+    /// Trains on samples from where the student is, and writes what comes of it.
+    /// - Parameter standing: why nothing is trained; nil where something is.
+    func goOn(
+        _ job: TrainingJob, _ examples: [TrainingExample], _ trainer: Trainer, _ network: DecoderNetwork,
+        _ checkpoint: Checkpoint, standing: String?
+    ) throws {
+        let progress = ProgressLine(job.name)
+        let configuration = trainer.configuration
+        try Preflight.check(examples)
+        var last: Trainer.Progress?
+        var outcome: Trainer.Outcome?
+        if standing == nil {
+            let rows = EpochRows(
+                examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+            outcome = try trainer.train(rows) { step in
+                progress.show(step.update, of: step.updates, String(format: "loss %.4f", step.loss))
+                last = step
+            }
+        }
+        try write(
+            network, checkpoint, job, configuration.method, longest: examples.map(\.tokens.count).max() ?? 0)
+        try AtomicFile.write(JSONCoding.encoder.encode(outcome?.losses ?? []), to: job.files.loss)
+        var record = TrainingRecord(last, samples: examples.count)
+        (record.plan, record.origins, record.standing) = (configuration, job.origins, standing)
+        (record.planned, record.updates, record.kept) = (
+            outcome?.planned ?? 0, outcome?.losses.count ?? 0, outcome?.kept ?? 0
+        )
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.files.record)
+        if let ending = record.ending { progress.note(ending) }
+        trainer.discardCheckpoint()
+    }
+
+    /// The samples with the log-probabilities that they have before training.
+    private func referring(
+        _ examples: [TrainingExample], _ trainer: Trainer, _ file: URL
+    ) throws -> [TrainingExample] {
+        let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
+        let kept = (try? Data(contentsOf: file)).flatMap {
+            try? JSONCoding.decoder.decode(StoredReferences.self, from: $0)
+        }
+        let values: [Double]
+        if let kept, kept.texts == texts, kept.logProbabilities.count == examples.count {
+            values = kept.logProbabilities
+        } else {
+            values = try trainer.references(of: examples)
+            let stored = StoredReferences(texts: texts, logProbabilities: values)
+            try AtomicFile.write(JSONCoding.encoder.encode(stored), to: file)
+        }
+        return zip(examples, values).map { example, value in
+            guard case .preference(var preference) = example.loss else { return example }
+            var example = example
+            preference.reference = value
+            example.loss = .preference(preference)
+            return example
+        }
+    }
+}
+
+extension TrainingJob {
+    /// How a student is trained that goes on from an earlier round.
+    /// - Parameter rate: nil is a twentieth of the plan's.
+    func goingOn(width: Int, samples: Int, epochs: Int, rate: Double?) -> TrainingConfiguration {
+        var configuration = plan.settled(key, width: width, samples: max(samples, 1)).configuration
+        configuration.epochs = epochs
+        configuration.learningRate = rate ?? SizeDial.rounded(configuration.learningRate / 20)
+        configuration.validation = nil
+        return configuration
+    }
+}
+
+/// Pairs as samples: of each step the chat before it, and the step to be learned.
+struct PreferenceSamples {
+    private(set) var examples: [TrainingExample] = []
+    /// Pairs that can be learned from.
+    private(set) var pairs = 0
+    /// What was left out; nil where nothing was.
+    private(set) var note: String?
+
+    init(
+        _ pairs: [PreferencePair], _ plan: RoundPlan.Preference, _ job: TrainingJob, _ checkpoint: Checkpoint
+    ) throws {
+        let found = try pairs.map { pair in
+            (try Self.sample(pair.chosen, job, checkpoint), try Self.sample(pair.rejected, job, checkpoint))
+        }
+        let whole = found.compactMap { chosen, rejected in chosen.flatMap { a in rejected.map { (a, $0) } } }
+            // What is written alike is no choice, whatever it was parsed to.
+            .filter { $0.tokens != $1.tokens }
+        self.pairs = whole.count
+        if whole.count < pairs.count {
+            note =
+                "\(pairs.count - whole.count) of \(pairs.count) pairs are left out: longer than "
+                + "\(job.plan.maximumTokens) tokens, not to be written in this view, or alike"
+        }
+        switch plan.loss {
+        case .dpo:
+            for (index, (chosen, rejected)) in whole.enumerated() {
+                examples += [(chosen, Preference.Side.chosen), (rejected, .rejected)].map { sample, side in
+                    Self.judged(sample, side, plan, unit: "pair \(index)")
+                }
+            }
+        case .kto:
+            var known: Set<[Int32]> = []
+            let sides = whole.flatMap { [($0.0, Preference.Side.good), ($0.1, .bad)] }
+                .filter { known.insert($0.0.tokens).inserted }
+            for (index, (sample, side)) in sides.enumerated() {
+                let unit = "text \(index)"
+                examples.append(Self.judged(sample, side, plan, unit: unit))
+                guard sides.count > 1 else { continue }
+                // How far the student has moved shows on a text that does not belong to the prompt (section 4.1 of the paper).
+                let other = sides[(index + 1) % sides.count].0
+                examples.append(Self.judged(Self.crossed(sample, other), .baseline, plan, unit: unit))
+            }
+        }
+    }
+
+    /// A trajectory whose last step is the one to be learned; nil where it is too long, or the view has no sample of it.
+    private static func sample(
+        _ trajectory: Trajectory, _ job: TrainingJob, _ checkpoint: Checkpoint
+    ) throws -> TrainingExample? {
+        guard let view = job.views.first else { return nil }
+        return try TrainingSet(
+            [Lesson(trajectory, learning: .only([trajectory.steps.count - 1]))], view: view,
+            template: checkpoint.template, tokenizer: checkpoint.tokenizer, limit: job.plan.maximumTokens,
+            overlong: .drop
+        ).examples.last
+    }
+
+    private static func judged(
+        _ sample: TrainingExample, _ side: Preference.Side, _ plan: RoundPlan.Preference, unit: String
+    ) -> TrainingExample {
+        var sample = sample
+        sample.loss = .preference(Preference(side, reference: 0, beta: plan.beta))
+        sample.unit = unit
+        return sample
+    }
+
+    /// One sample's prompt with another's text.
+    private static func crossed(_ sample: TrainingExample, _ other: TrainingExample) -> TrainingExample {
+        let prompt = sample.tokens.prefix(sample.weights.firstIndex { $0 != 0 } ?? 0)
+        let start = other.weights.firstIndex { $0 != 0 } ?? 0
+        return TrainingExample(
+            id: sample.id, tokens: Array(prompt) + Array(other.tokens[start...]),
+            weights: prompt.map { _ in 0 } + Array(other.weights[start...]))
+    }
+}

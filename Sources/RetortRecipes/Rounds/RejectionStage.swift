@@ -1,0 +1,111 @@
+import RetortAgents
+import RetortCore
+import RetortStore
+
+/// Draws a student's own trajectories of the training tasks: of each some, and more of those that it hardly solves.
+struct RejectionStage: Stage {
+    static let loop = "rejection"
+
+    let round: StudentRound
+    let plan: RoundPlan.Rejection
+    /// What the draws are for.
+    var loop = Self.loop
+
+    var name: String { round.name(loop) }
+    var sources: [String] { [round.before] }
+    private var context: RunContext { round.context }
+
+    func inputs() async throws -> [StageInput] {
+        try round.inputs() + StageInput.settings(loop, plan)
+    }
+
+    func output() async throws -> String? { try await context.content(of: name) }
+
+    func clear() async throws { try await context.remove(name) }
+
+    func run() async throws -> StageOutcome {
+        let rollout = try round.rollout(Sampling(temperature: plan.temperature, topP: plan.topP))
+        var drawn = 0
+        while drawn < plan.most {
+            let attempts = drawn..<min(drawn + plan.samples, plan.most)
+            let tasks = drawn == 0 ? context.source.train : try await hard(after: drawn)
+            guard !tasks.isEmpty else { break }
+            let jobs = attempts.flatMap { attempt in tasks.map { RolloutJob($0, attempt: attempt) } }
+            _ = try await context.collect(
+                rollout, jobs, in: name, concurrency: context.recipe.evaluation.concurrency)
+            drawn = attempts.upperBound
+        }
+        return try await context.outcome(of: name)
+    }
+
+    /// The tasks with too few right answers among their first draws. What was drawn later, before a kill, does not count: the same
+    /// tasks are drawn from again.
+    func hard(after drawn: Int) async throws -> [AgentTask] {
+        var right: [String: Set<[String]>] = [:]
+        for try await entry in context.store.trajectories(in: name) {
+            guard entry.verdict?.isCorrect == true, entry.trajectory.provenance.attempt < drawn else { continue }
+            right[entry.trajectory.task.id, default: []].insert(entry.trajectory.canonicalActions)
+        }
+        return context.source.train.filter { (right[$0.id]?.count ?? 0) < plan.distinct }
+    }
+}
+
+/// Lets a student solve the training tasks as it does when it is measured: what it gets wrong may be repaired.
+struct ActStage: Stage {
+    static let loop = "acts"
+
+    let round: StudentRound
+
+    var name: String { round.name(Self.loop) }
+    var sources: [String] { [round.before] }
+    private var context: RunContext { round.context }
+
+    func inputs() async throws -> [StageInput] { try round.inputs() }
+
+    func output() async throws -> String? { try await context.content(of: name) }
+
+    func clear() async throws { try await context.remove(name) }
+
+    func run() async throws -> StageOutcome {
+        try await context.collect(
+            round.rollout(.greedy), context.source.train.map { RolloutJob($0) }, in: name,
+            concurrency: context.recipe.evaluation.concurrency)
+    }
+}
+
+/// Lets a student solve the training tasks by a vote on each step: what was chosen is held against what was not.
+struct ForkStage: Stage {
+    static let loop = "forks"
+
+    let round: StudentRound
+
+    var name: String { round.name(Self.loop) }
+    var sources: [String] { [round.before] }
+    private var context: RunContext { round.context }
+
+    func inputs() async throws -> [StageInput] {
+        try round.inputs() + StageInput.settings("evaluation.vote", context.recipe.evaluation.vote)
+    }
+
+    func output() async throws -> String? { try await context.content(of: name) }
+
+    func clear() async throws { try await context.remove(name) }
+
+    func run() async throws -> StageOutcome {
+        try await context.collect(
+            round.rollout(.greedy, votes: true), context.source.train.map { RolloutJob($0) }, in: name,
+            concurrency: context.recipe.evaluation.concurrency)
+    }
+}
+
+extension Trajectory {
+    /// What was done, in one spelling; of turns that are words alone, the words.
+    var canonicalActions: [String] {
+        steps.map { step in
+            switch step.action {
+            case .code, .toolCall: step.action.canonicalText
+            case .answer, .giveUp, .unparsable: "\(step.thought)\n\(step.action.canonicalText)"
+            }
+        }
+    }
+}

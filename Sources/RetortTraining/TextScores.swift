@@ -1,0 +1,60 @@
+import RetortLLM
+import RetortTensor
+
+/// How probable texts are to a network.
+public enum TextScores {
+    /// The log-probabilities of samples' weighted tokens, in nats: for each sample one number for each of its tokens, 0 where a token has
+    /// no weight or nothing comes before. Nothing is dropped, and nothing learned.
+    public static func logProbabilities(
+        of examples: [TrainingExample], by network: DecoderNetwork, rowTokens: Int
+    ) throws -> [[Float]] {
+        try ComputeMemory.kept {
+            try interruptible {
+                try HeldOutSamples.withoutDropout(network) {
+                    var found = examples.map { [Float](repeating: 0, count: $0.tokens.count) }
+                    // By number, for a tree keeps its own order.
+                    let numbered = examples.enumerated().map { number, example in
+                        var example = example
+                        example.id = "\(number)"
+                        example.unit = nil
+                        example.loss = .preference(Preference(.baseline, reference: 0))
+                        return example
+                    }
+                    for row in EpochRows(numbered, epochs: 1, rowTokens: rowTokens, seed: 0).rows {
+                        try Task.checkCancellation()
+                        for (sample, values) in zip(row.streams.samples, try RowLoss.logProbabilities(row, network)) {
+                            if let number = Int(sample.id) { found[number] = values }
+                        }
+                    }
+                    return found
+                }
+            }
+        }
+    }
+}
+
+extension Trainer {
+    /// How probable samples' weighted tokens are to the network before it learns. To be asked before `train`: a checkpoint is not taken
+    /// up here.
+    public func logProbabilities(of examples: [TrainingExample]) throws -> [[Float]] {
+        try TextScores.logProbabilities(of: examples, by: network, rowTokens: configuration.rowTokens)
+    }
+
+    /// The sums of the log-probabilities of samples' weighted tokens before training, in nats, as preferences need them.
+    public func references(of examples: [TrainingExample]) throws -> [Double] {
+        zip(examples, try logProbabilities(of: examples)).map { example, values in
+            zip(example.weights, values).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+        }
+    }
+}
+
+extension HeldOutSamples {
+    /// Does something with a network that drops nothing.
+    static func withoutDropout<Result>(_ network: DecoderNetwork, _ body: () throws -> Result) rethrows -> Result {
+        let adapters = network.projections.compactMap(\.linear.adapter)
+        let usual = adapters.map(\.dropout)
+        defer { for (adapter, dropout) in zip(adapters, usual) { adapter.dropout = dropout } }
+        for adapter in adapters { adapter.dropout = 0 }
+        return try body()
+    }
+}
