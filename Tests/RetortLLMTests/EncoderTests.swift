@@ -63,7 +63,12 @@ struct EncoderTests {
     @Test("RoBERTa's positions begin behind the padding token's number")
     func roberta() async throws {
         let folder = try EncoderFolder(
-            "roberta", ["pad_token_id": 1],
+            "roberta",
+            [
+                "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "output_past": true,
+                "classifier_dropout": .null,
+                "position_embedding_type": "absolute", "use_cache": true, "dtype": "float32", "is_decoder": false,
+            ],
             files: [
                 "modules.json": EncoderFolder.modules("Transformer", "Pooling"),
                 "1_Pooling/config.json": ["pooling_mode": "cls"],

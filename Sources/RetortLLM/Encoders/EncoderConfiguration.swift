@@ -31,7 +31,8 @@ public struct EncoderConfiguration: Sendable, Hashable {
     private static let read: Set<String> = [
         "architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
         "intermediate_size", "hidden_act", "max_position_embeddings", "type_vocab_size", "layer_norm_eps",
-        "pad_token_id", "position_embedding_type", "id2label", "label2id", "num_labels", "quantization_config",
+        "pad_token_id", "eos_token_id", "position_embedding_type", "id2label", "label2id", "num_labels",
+        "quantization_config",
     ]
     /// They tell how the model was trained, or of the head of another task.
     private static let own: Set<String> = [

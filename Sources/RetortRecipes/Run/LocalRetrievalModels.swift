@@ -106,8 +106,9 @@ public func embeddingProgress() -> @Sendable (DenseIndex.Progress) -> Void {
 
 private final class EmbeddingLines: @unchecked Sendable {
     // Called by one task, one after the other.
-    private let embedding = ProgressLine("embed passages")
-    private let indexing = ProgressLine("index vectors")
+    // Each begins to count with its first step.
+    private lazy var embedding = ProgressLine("embed passages")
+    private lazy var indexing = ProgressLine("index vectors")
 
     func show(_ progress: DenseIndex.Progress) {
         switch progress {

@@ -90,6 +90,7 @@ extension DenseIndex {
         let kept = try VectorStore(store, width: width)
         var keys: [VectorStore.Key] = []
         keys.reserveCapacity(count)
+        progress(.embedded(0, of: count))
         while keys.count < count {
             try Task.checkCancellation()
             let texts = try await passages.passages(at: Array(keys.count + 1...min(keys.count + batch, count))).map(
@@ -108,6 +109,7 @@ extension DenseIndex {
             progress(.embedded(keys.count, of: count))
         }
         try? FileManager.default.removeItem(at: stampFile(file))
+        progress(.indexed(0, of: count))
         try form.write(count: count, width: width, to: file) {
             try kept.vectors(Array(keys[$0]))
         } progress: {
