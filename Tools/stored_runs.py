@@ -4,12 +4,12 @@ import sqlite3
 
 
 def stored(folder):
-    """Every stored trajectory without its times, by set and id, as (task, correct, ending, trajectory); and how many rows there are."""
+    """Every stored trajectory without its times, by id, as (task, correct, ending, trajectory); and how many rows there are."""
     if not (folder / "trajectories.sqlite").exists():
         return {}, 0
     with sqlite3.connect(f"file:{folder}/trajectories.sqlite?mode=ro", uri=True) as database:
         try:
-            rows = database.execute("SELECT \"set\" || ' ' || id, task, correct, ending, trajectory FROM trajectory").fetchall()
+            rows = database.execute("SELECT id, task, correct, ending, trajectory FROM trajectory").fetchall()
         except sqlite3.OperationalError as error:
             # Killed before the first table was there.
             if "no such table" not in str(error):

@@ -67,7 +67,9 @@ public struct RoleView: View {
     public func examples(for trajectory: Trajectory, learning steps: LearnedSteps) -> [[Message]] {
         trajectory.steps.indices.compactMap { index in
             let step = trajectory.steps[index]
-            guard steps.contains(index), step.speaker != ChainOfThoughtView.retriever, let target = target(step) else { return nil }
+            guard steps.contains(index), step.speaker != ChainOfThoughtView.retriever, let target = target(step) else {
+                return nil
+            }
             let plan = RoleWords.planner(step.thought, step.decision)
             let prompt = prompt(
                 trajectory, steps: index, remarks: step.remarks ?? [],

@@ -83,7 +83,9 @@ public struct CodeAgentView: View {
     }
 
     /// - Parameter isOpen: whether the agent speaks next; nobody reads what follows the last step of a finished run.
-    private func chat(_ trajectory: Trajectory, _ steps: ArraySlice<Step>, isOpen: Bool, _ learned: LearnedSteps) -> [Message] {
+    private func chat(_ trajectory: Trajectory, _ steps: ArraySlice<Step>, isOpen: Bool, _ learned: LearnedSteps)
+        -> [Message]
+    {
         var messages = [
             Message(.system, CodeAgentPrompt.text(instructions, tools: tools).guided(by: guidance)),
             Message(.user, trajectory.task.question),

@@ -54,6 +54,8 @@ extension Trajectory {
 
     /// Whether anything is left to learn.
     public func teaches(_ learned: LearnedSteps) -> Bool {
-        steps.enumerated().contains { learned.contains($0.offset) && $0.element.speaker != ChainOfThoughtView.retriever }
+        steps.enumerated().contains {
+            learned.contains($0.offset) && $0.element.speaker != ChainOfThoughtView.retriever
+        }
     }
 }
