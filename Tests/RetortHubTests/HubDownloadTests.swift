@@ -40,7 +40,7 @@ struct HubDownloadTests {
         }
     }
 
-    @Test("an adapter brings the base that it names, at the revision it was trained over; one named by a path brings none")
+    @Test("an adapter brings the base that it names; a base that is a path is not looked for")
     func adapterWithBase() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         func adapter(_ fields: String) -> HubStand.Model {

@@ -17,8 +17,8 @@ final class DenseBatch: SampleBatch {
         decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
         let configuration = network.configuration
         // What is kept takes a quarter of the cache's memory at most.
-        let tokenBytes = KeyValuePages.bytes(ofPage: configuration, network.embedTokens.dtype) / KeyValuePages.pageTokens
-        let room = options.cacheBytes / 4 / max(tokenBytes, 1)
+        let pageBytes = KeyValuePages.bytes(ofPage: configuration, network.embedTokens.dtype)
+        let room = options.cacheBytes / 4 / max(pageBytes, 1) * KeyValuePages.pageTokens
         prefixes = options.prefixTokens > 0 ? PrefixStore(limit: min(options.prefixTokens, room)) : nil
         contextLength = configuration.maximumPositions
         self.options = options
