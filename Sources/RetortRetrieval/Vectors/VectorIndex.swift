@@ -136,7 +136,9 @@ struct FlatVectors {
             )
         }
         let (size, overflow) = Int(count).multipliedReportingOverflow(by: width)
-        guard width > 0, count >= 0, !overflow, elements == UInt64(size), data.count - Self.headSize == 4 * size else {
+        guard width > 0, count >= 0, !overflow, size <= data.count / 4, elements == UInt64(size),
+            data.count - Self.headSize == 4 * size
+        else {
             throw RetrievalError.notAnIndex(
                 file: path, reason: "its size does not fit its head: \(count) vectors of the width \(width)")
         }
