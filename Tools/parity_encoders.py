@@ -41,7 +41,9 @@ def word_pieces(texts):
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
-        mask_token="[MASK]", model_max_length=96)
+        mask_token="[MASK]", model_max_length=96,
+        # As BERT's own class has them; a tokenizer of no class leaves the types out.
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"])
 
 
 def byte_pairs(texts):
