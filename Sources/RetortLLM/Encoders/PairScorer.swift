@@ -16,7 +16,7 @@ public actor PairScorer {
 
     /// Opens a folder with a `BertForSequenceClassification`, or RoBERTa's or XLM-RoBERTa's, that gives one score.
     public init(folder: URL, weights: WeightPrecision? = nil) throws {
-        let weights = weights ?? .usual(on: .cpu)
+        let weights = weights ?? .usualForWholeTexts
         let shape = try TextEncoder.configuration(folder)
         guard shape.labels == 1 else {
             throw CheckpointError.unsupported(

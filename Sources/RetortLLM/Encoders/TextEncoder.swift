@@ -25,7 +25,7 @@ public actor TextEncoder {
     /// - Parameter weights: float32 or bfloat16; nil takes what is fastest here.
     /// - Throws: `CheckpointError` or `TokenizerError` that names the file.
     public init(folder: URL, weights: WeightPrecision? = nil) throws {
-        let weights = weights ?? .usual(on: .cpu)
+        let weights = weights ?? .usualForWholeTexts
         let shape = try Self.configuration(folder)
         settings = try SentenceSettings(folder, hidden: shape.hiddenSize)
         let stored = try CheckpointWeights(.folder(folder), dtype: .float32, device: .cpu)

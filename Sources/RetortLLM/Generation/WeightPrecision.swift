@@ -16,6 +16,12 @@ public enum WeightPrecision: String, Sendable, Codable, CaseIterable, Hashable, 
         device == .cuda || PackedWeight.hasKernels ? .bfloat16 : .float32
     }
 
+    /// What models take that read whole texts at once, such as encoders, when nobody says otherwise: there the products count and not
+    /// the reading of weights, so bfloat16 pays only where the processor multiplies it as it is.
+    public static var usualForWholeTexts: Self {
+        PackedWeight.hasKernels && !Engine.multipliesHalvesInFloats ? .bfloat16 : .float32
+    }
+
     /// Elements as they are loaded, and those of what goes through the network.
     var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
 

@@ -35,7 +35,7 @@ public struct LocalRetrievalModels: RetrievalModels {
         let files = try Self.files(folder)
         let digests = FileDigests()
         let parts = try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] }
-        let precision = (weights ?? .usual(on: .cpu)).rawValue
+        let precision = (weights ?? .usualForWholeTexts).rawValue
         let model = LocalRanker(scorer: scorer, identity: "sha256:\(ContentDigest.of(parts + [precision]))")
         return OpenedModel(model, folder: folder.path, files: files)
     }
