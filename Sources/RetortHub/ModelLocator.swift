@@ -8,6 +8,7 @@ public struct ModelLocator: Sendable {
     /// cache.
     public var store: URL
 
+    /// - Parameter environment: says where packaged models are kept (`RETORT_MODELS`, `XDG_CACHE_HOME`, `HOME`).
     public init(
         settings: HubSettings = HubSettings(), environment: [String: String] = ProcessInfo.processInfo.environment
     ) {
@@ -60,6 +61,12 @@ public struct ModelLocator: Sendable {
     public func base(_ name: String, revision: String?, of adapter: URL) -> URL? {
         AdapterBase.path(name, of: adapter)
             ?? AdapterBase.model(name, revision: revision).flatMap { try? find($0) }
+    }
+
+    /// The base of an adapter's folder as its configuration names it, without any network; nil where it says nothing, or the base is not on
+    /// this machine.
+    public func base(ofAdapter folder: URL) -> URL? {
+        AdapterBase.name(in: folder).flatMap { base($0.name, revision: $0.revision, of: folder) }
     }
 
     /// Fetches a model, or what has changed of it since.

@@ -3,6 +3,11 @@ import RetortTensor
 
 /// How probable texts are to a network.
 public enum TextScores {
+    /// A sample's log-probability as preferences need it: the weighted sum over its tokens, in nats.
+    public static func sum(_ logProbabilities: [Float], weighted example: TrainingExample) -> Double {
+        zip(example.weights, logProbabilities).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+    }
+
     /// The log-probabilities of samples' weighted tokens, in nats: for each sample one number for each of its tokens, 0 where a token has
     /// no weight or nothing comes before. Nothing is dropped, and nothing learned.
     public static func logProbabilities(
@@ -38,13 +43,6 @@ extension Trainer {
     /// up here.
     public func logProbabilities(of examples: [TrainingExample]) throws -> [[Float]] {
         try TextScores.logProbabilities(of: examples, by: network, rowTokens: configuration.rowTokens)
-    }
-
-    /// The sums of the log-probabilities of samples' weighted tokens before training, in nats, as preferences need them.
-    public func references(of examples: [TrainingExample]) throws -> [Double] {
-        zip(examples, try logProbabilities(of: examples)).map { example, values in
-            zip(example.weights, values).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-        }
     }
 }
 

@@ -147,10 +147,9 @@ struct PromptedOptions: ParsableArguments {
         let (form, way) = try Self.form(system, plan, instructions ?? .full)
         // An index of documents is made once, and made anew when they change.
         let path = URL(fileURLWithPath: plan.folder).standardizedFileURL.path
-        let cache = (UserCache.folder ?? FileManager.default.temporaryDirectory)
-            .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
         let domain = try await FolderDomain(
-            plan, keepingIndexIn: cache, limits: .init(seconds: limits.seconds), requiring: sandbox.required,
+            plan, keepingIndexIn: UserCache.domain(path), limits: .init(seconds: limits.seconds),
+            requiring: sandbox.required,
             models: LocalRetrievalModels(), progress: embeddingProgress())
         do {
             let model = try await place.open(concurrency: 64)

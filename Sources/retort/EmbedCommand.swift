@@ -24,16 +24,20 @@ struct EmbedCommand: AsyncParsableCommand {
     @Argument(help: "An encoder's folder or name.") var encoder: String
     @Argument(help: "The file of JSON strings.") var lines: String
     @Option(
-        name: .customLong("as"), help: "What the texts are: query or passage; it decides which prompt goes before them."
+        name: .customLong("as"),
+        help: "What the texts are: query or passage; it decides which prompt goes before them (passage)."
     )
-    var kind: EmbeddedText = .passage
+    var kind: EmbeddedText?
     @Option(help: "Score each line against this query: the model is a cross-encoder.") var query: String?
     @Option(help: "float32 or bfloat16; by default what is fastest here.") var weights: WeightPrecision?
-    @Flag(help: "Say how fast it was on standard error.") var speed = false
+    @Flag(help: "Say on standard error how fast it was, without the opening of the model.") var speed = false
 
     func validate() throws {
         if let weights, weights != .float32, weights != .bfloat16 {
             throw ValidationError("--weights must be float32 or bfloat16")
+        }
+        if query != nil, kind != nil {
+            throw ValidationError("--as is for vectors; with --query each line is scored as a passage")
         }
     }
 
@@ -41,23 +45,32 @@ struct EmbedCommand: AsyncParsableCommand {
         let place = try await NamedModel.place(encoder)
         var texts: [String] = []
         try JSONLinesFile(URL(fileURLWithPath: lines)).forEach(String.self) { text, _ in texts.append(text) }
-        let start: ContinuousClock.Instant
-        if let query {
-            let scorer = try PairScorer(folder: place, weights: weights)
-            start = .now
-            for score in try await scorer.scores(query, texts) { print(score) }
-        } else {
-            let encoder = try TextEncoder(folder: place, weights: weights)
-            start = .now
-            let vectors = try await encoder.embed(texts, prompt: encoder.prompt(kind))
-            if speed { tell(texts.count, since: start) }
-            for row in texts.indices {
-                let vector = vectors[row * encoder.dimensions..<(row + 1) * encoder.dimensions]
-                print("[\(vector.map { "\($0)" }.joined(separator: ","))]")
-            }
-            return
-        }
+        let work = if let query { try scoring(texts, query, place) } else { try embedding(texts, place) }
+        let start = ContinuousClock.now
+        let results = try await work()
         if speed { tell(texts.count, since: start) }
+        for result in results { print(result) }
+    }
+
+    /// Opens the model.
+    /// - Returns: what makes the lines to be printed.
+    private func scoring(_ texts: [String], _ query: String, _ place: URL) throws -> () async throws -> [String] {
+        let scorer = try PairScorer(folder: place, weights: weights)
+        return { try await scorer.scores(query, texts).map { "\($0)" } }
+    }
+
+    /// Opens the model.
+    /// - Returns: what makes the lines to be printed.
+    private func embedding(_ texts: [String], _ place: URL) throws -> () async throws -> [String] {
+        let encoder = try TextEncoder(folder: place, weights: weights)
+        let prompt = encoder.prompt(kind ?? .passage)
+        return {
+            let vectors = try await encoder.embed(texts, prompt: prompt)
+            return texts.indices.map { row in
+                let vector = vectors[row * encoder.dimensions..<(row + 1) * encoder.dimensions]
+                return "[\(vector.map { "\($0)" }.joined(separator: ","))]"
+            }
+        }
     }
 
     private func tell(_ count: Int, since start: ContinuousClock.Instant) {

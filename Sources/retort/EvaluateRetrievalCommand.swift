@@ -22,7 +22,7 @@ extension EvaluateCommand {
                 passages in 'supporting'. Search by words is always measured; with an encoder also by meaning, and both together.
 
                 recall@k is the share of a question's passages among the first k, all@k whether all of them are, MRR one over the \
-                rank of the first, nDCG@k the gain discounted by rank; with 95 % intervals over the questions.
+                rank of the first of them among ten (or k, if that is more), nDCG@k the gain discounted by rank; with 95 % intervals over the questions.
                 """)
 
         @Argument(help: "A domain, or documents.") var documents: String
@@ -128,11 +128,9 @@ extension EvaluateCommand {
         }
 
         private func open(_ documents: DomainPlan.Documents, _ plan: DomainPlan) async throws -> OpenedDocuments {
-            let path = plan.url(documents.path).path
-            let cache = (UserCache.folder ?? FileManager.default.temporaryDirectory)
-                .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
-            return try await OpenedDocuments(
-                documents, of: plan, keepingIn: cache, models: LocalRetrievalModels(weights: weights),
+            try await OpenedDocuments(
+                documents, of: plan, keepingIn: UserCache.domain(plan.url(documents.path).path),
+                models: LocalRetrievalModels(weights: weights),
                 progress: embeddingProgress())
         }
 

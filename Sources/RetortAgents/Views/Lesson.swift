@@ -21,6 +21,7 @@ public struct Lesson: Sendable, Hashable {
     /// What of it.
     public var steps: LearnedSteps
 
+    /// A trajectory of which all is learned, or some steps.
     public init(_ trajectory: Trajectory, learning steps: LearnedSteps = .all) {
         self.trajectory = trajectory
         self.steps = steps

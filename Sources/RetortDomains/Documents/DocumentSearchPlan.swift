@@ -3,6 +3,7 @@ import RetortRetrieval
 extension DomainPlan {
     /// How documents are searched, where it is otherwise than by their words.
     public struct DocumentSearch: Codable, Sendable, Hashable {
+        /// What passages are found by.
         public enum Kind: String, Codable, Sendable, CaseIterable {
             /// By words.
             case bm25
@@ -52,12 +53,15 @@ extension DomainPlan {
 
 /// What opens the models of a search. It stands above this module: encoders need libtorch, and a domain does not.
 public protocol RetrievalModels: Sendable {
+    /// Opens an encoder.
     /// - Parameters:
     ///   - place: a folder or a name.
     ///   - prompts: what is put before queries and passages, where it is otherwise than the checkpoint says.
     func encoder(_ place: String, prompts: (query: String?, passage: String?)) async throws -> OpenedModel<
         any PassageEncoder
     >
+    /// Opens a cross-encoder.
+    /// - Parameter place: a folder or a name.
     func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker>
 }
 
@@ -68,6 +72,7 @@ public struct OpenedModel<Model: Sendable>: Sendable {
     /// Its files, by their paths in the folder.
     public let files: [String]
 
+    /// - Parameter files: all that the model is read from; a portable agent takes them along.
     public init(_ model: Model, folder: String, files: [String]) {
         (self.model, self.folder, self.files) = (model, folder, files)
     }
@@ -75,14 +80,17 @@ public struct OpenedModel<Model: Sendable>: Sendable {
 
 /// No models: searches by words alone can be opened.
 public struct NoRetrievalModels: RetrievalModels {
+    /// Opens nothing.
     public init() {}
 
+    /// - Throws: `RetrievalError.noModel`, always.
     public func encoder(
         _ place: String, prompts: (query: String?, passage: String?)
     ) async throws -> OpenedModel<any PassageEncoder> {
         throw RetrievalError.noModel(place, reason: "nothing here opens encoders")
     }
 
+    /// - Throws: `RetrievalError.noModel`, always.
     public func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker> {
         throw RetrievalError.noModel(place, reason: "nothing here opens re-rankers")
     }

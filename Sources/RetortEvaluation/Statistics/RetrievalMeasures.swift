@@ -7,11 +7,15 @@ public struct RetrievalMeasures: Sendable {
         public let wanted: Set<String>
         public let found: [String]
 
+        /// - Parameters:
+        ///   - wanted: the ids of the question's passages.
+        ///   - found: the ids of what the search gave, best first.
         public init(wanted: Set<String>, found: [String]) { (self.wanted, self.found) = (wanted, found) }
     }
 
     private let cases: [Case]
 
+    /// - Parameter cases: one for each question.
     public init(_ cases: [Case]) { self.cases = cases }
 
     /// A mean over the questions with its 95 % interval (bootstrap), in 0…1.

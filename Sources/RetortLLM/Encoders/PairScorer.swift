@@ -6,6 +6,8 @@ import RetortTensor
 /// (arXiv 1901.04085), as sentence-transformers' `CrossEncoder` computes it. Scores are the head's own, before any sigmoid,
 /// which changes no order.
 public actor PairScorer {
+    /// How its weights are held.
+    public nonisolated let weights: WeightPrecision
     private nonisolated let shape: EncoderConfiguration
     private nonisolated let tokenizer: EncoderTokenizer
     private nonisolated let executor: EngineExecutor
@@ -34,6 +36,7 @@ public actor PairScorer {
         if weights != .float32, PackedWeight.hasKernels { try network.pack() }
         tokenizer = try EncoderTokenizer(folder, shape, longest: settings.longest, lowercases: settings.lowercases)
         self.shape = shape
+        self.weights = weights
         ComputeThreads.release()
         executor = EngineExecutor(name: "retort.reranker")
     }

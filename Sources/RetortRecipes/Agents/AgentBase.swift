@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 import RetortHub
 import RetortLLM
 
@@ -106,4 +107,11 @@ public enum UserCache {
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         return FileManager.default.isWritableFile(atPath: folder.path) ? folder : nil
     }()
+
+    /// Where the indices of a domain's documents are kept.
+    /// - Parameter path: the domain's or the documents' own.
+    public static func domain(_ path: String) -> URL {
+        (folder ?? FileManager.default.temporaryDirectory)
+            .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
+    }
 }

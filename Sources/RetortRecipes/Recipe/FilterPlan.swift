@@ -19,6 +19,7 @@ public struct FilterPlan: Codable, Sendable, Hashable {
     /// Steps of kept trajectories that are shown and not learned; nil learns all.
     public var masked: [BadStep]?
 
+    /// Keeps what came right and tells no answer.
     public init() {}
 
     /// Reads the recipe's `filter`.

@@ -171,6 +171,11 @@ public struct Recipe: Codable, Sendable, Hashable {
         public var topP = 0.8
         public var rule = VoteRule.canonical
 
+        /// - Parameters:
+        ///   - samples: proposals for each step.
+        ///   - temperature: that they are drawn at.
+        ///   - topP: the share of probability that they are drawn from.
+        ///   - rule: which of them are of one mind.
         public init(samples: Int = 8, temperature: Double = 0.4, topP: Double = 0.8, rule: VoteRule = .canonical) {
             self.samples = samples
             self.temperature = temperature

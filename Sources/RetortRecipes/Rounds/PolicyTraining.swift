@@ -21,6 +21,9 @@ struct PolicyWork: Sendable {
     /// The teacher's trajectories, where they are imitated beside.
     var lessons: [Lesson] = []
 
+    /// Where the teacher is, whose probabilities are learned; nil where the grader's verdicts are.
+    var teacher: URL? { if case .teacher(_, let folder) = judge { folder } else { nil } }
+
     var epochs: Int {
         switch judge {
         case .grader(let plan): plan.epochs
@@ -34,15 +37,6 @@ struct PolicyWork: Sendable {
         case .teacher(let plan, _): plan.learningRate
         }
     }
-}
-
-/// Log-probabilities of what a student drew, computed once, and read again by a training that goes on.
-private struct StoredScores: Codable {
-    /// Identifies the texts.
-    var texts: String
-    /// For each text one number for each token, in nats, of the student that drew it and of the teacher.
-    var student: [[Float]]
-    var teacher: [[Float]]?
 }
 
 extension StudentRound {
@@ -76,7 +70,7 @@ extension TrainingThread {
             rate: work.learningRate)
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
-        let scores = try scores(drawn.examples, work, trainer, job.files.scores)
+        let scores = try scores(drawn.examples, trainer, teacher: work.teacher, in: job.files.scores)
         drawn.judge(scores.student, scores.teacher)
         var examples = drawn.examples
         if !examples.isEmpty {
@@ -90,25 +84,6 @@ extension TrainingThread {
             job, examples, trainer, network, checkpoint,
             standing: examples.isEmpty
                 ? "nothing that the student wrote was better or worse than the rest; it stays as it was" : nil)
-    }
-
-    private func scores(
-        _ examples: [TrainingExample], _ work: PolicyWork, _ trainer: Trainer, _ file: URL
-    ) throws -> (student: [[Float]], teacher: [[Float]]?) {
-        let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
-        let kept = (try? Data(contentsOf: file)).flatMap { try? JSONCoding.decoder.decode(StoredScores.self, from: $0) }
-        if let kept, kept.texts == texts, kept.student.count == examples.count { return (kept.student, kept.teacher) }
-        let student = try trainer.logProbabilities(of: examples)
-        var teacher: [[Float]]?
-        if case .teacher(_, let folder) = work.judge {
-            let network = try Checkpoint(folder: folder).network(
-                dtype: trainer.configuration.baseDType, device: .best)
-            teacher = try TextScores.logProbabilities(
-                of: examples, by: network, rowTokens: trainer.configuration.rowTokens)
-        }
-        try AtomicFile.write(
-            JSONCoding.encoder.encode(StoredScores(texts: texts, student: student, teacher: teacher)), to: file)
-        return (student, teacher)
     }
 }
 

@@ -4,15 +4,6 @@ import RetortCore
 import RetortLLM
 import RetortTraining
 
-/// The log-probabilities that a student's texts had before it learned to prefer some: computed once, and read again by a training that
-/// goes on.
-private struct StoredReferences: Codable {
-    /// Identifies the texts.
-    var texts: String
-    /// One for each text, in nats.
-    var logProbabilities: [Double]
-}
-
 /// A pair as `results/pairs-STUDENT-KIND.jsonl` has it.
 private struct WrittenPair: Encodable {
     let origin, task: String
@@ -57,10 +48,7 @@ extension TrainingThread {
         let checkpoint = try Checkpoint(folder: job.base)
         let samples = try PreferenceSamples(pairs, plan, job, checkpoint)
         if let note = samples.note { progress.note(note) }
-        let lines = try pairs.map {
-            String(decoding: try JSONCoding.encoder.encode(WrittenPair($0)), as: UTF8.self) + "\n"
-        }
-        try AtomicFile.write(Data(lines.joined().utf8), to: job.files.pairs)
+        try JSONLines.write(pairs.map(WrittenPair.init), to: job.files.pairs)
         let configuration = job.goingOn(
             width: checkpoint.configuration.hiddenSize, samples: samples.examples.count, epochs: plan.epochs,
             rate: plan.learningRate)
@@ -74,73 +62,18 @@ extension TrainingThread {
                 ? "no pair of steps to prefer one of was found; the student stays as it was" : nil)
     }
 
-    /// Trains on samples from where the student is, and writes what comes of it.
-    /// - Parameter standing: why nothing is trained; nil where something is.
-    func goOn(
-        _ job: TrainingJob, _ examples: [TrainingExample], _ trainer: Trainer, _ network: DecoderNetwork,
-        _ checkpoint: Checkpoint, standing: String?
-    ) throws {
-        let progress = ProgressLine(job.name)
-        let configuration = trainer.configuration
-        try Preflight.check(examples)
-        var last: Trainer.Progress?
-        var outcome: Trainer.Outcome?
-        if standing == nil {
-            let rows = EpochRows(
-                examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
-            outcome = try trainer.train(rows) { step in
-                progress.show(step.update, of: step.updates, String(format: "loss %.4f", step.loss))
-                last = step
-            }
-        }
-        try write(
-            network, checkpoint, job, configuration.method, longest: examples.map(\.tokens.count).max() ?? 0)
-        try AtomicFile.write(JSONCoding.encoder.encode(outcome?.losses ?? []), to: job.files.loss)
-        var record = TrainingRecord(last, samples: examples.count)
-        (record.plan, record.origins, record.standing) = (configuration, job.origins, standing)
-        (record.planned, record.updates, record.kept) = (
-            outcome?.planned ?? 0, outcome?.losses.count ?? 0, outcome?.kept ?? 0
-        )
-        try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.files.record)
-        if let ending = record.ending { progress.note(ending) }
-        trainer.discardCheckpoint()
-    }
-
     /// The samples with the log-probabilities that they have before training.
     private func referring(
         _ examples: [TrainingExample], _ trainer: Trainer, _ file: URL
     ) throws -> [TrainingExample] {
-        let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
-        let kept = (try? Data(contentsOf: file)).flatMap {
-            try? JSONCoding.decoder.decode(StoredReferences.self, from: $0)
-        }
-        let values: [Double]
-        if let kept, kept.texts == texts, kept.logProbabilities.count == examples.count {
-            values = kept.logProbabilities
-        } else {
-            values = try trainer.references(of: examples)
-            let stored = StoredReferences(texts: texts, logProbabilities: values)
-            try AtomicFile.write(JSONCoding.encoder.encode(stored), to: file)
-        }
-        return zip(examples, values).map { example, value in
+        let scores = try scores(examples, trainer, in: file)
+        return zip(examples, scores.student).map { example, values in
             guard case .preference(var preference) = example.loss else { return example }
             var example = example
-            preference.reference = value
+            preference.reference = TextScores.sum(values, weighted: example)
             example.loss = .preference(preference)
             return example
         }
-    }
-}
-
-extension TrainingJob {
-    /// How a student is trained that goes on from an earlier round.
-    /// - Parameter rate: nil is a twentieth of the plan's.
-    func goingOn(width: Int, samples: Int, epochs: Int, rate: Double?) -> TrainingConfiguration {
-        var configuration = plan.settled(key, width: width, samples: max(samples, 1)).configuration
-        configuration.epochs = epochs
-        configuration.learningRate = rate ?? SizeDial.rounded(configuration.learningRate / 20)
-        configuration.validation = nil
-        return configuration
     }
 }
 

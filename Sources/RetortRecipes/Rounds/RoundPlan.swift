@@ -29,6 +29,7 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         /// Nil is a twentieth of the kind's own.
         public var learningRate: Double?
 
+        /// Groups of eight, clipped at a fifth.
         public init() {}
     }
 
@@ -51,22 +52,9 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         /// Nil is a twentieth of the kind's own.
         public var learningRate: Double?
 
+        /// One draw of each task, steps weighted.
         public init() {}
     }
-
-    /// What is drawn to be learned from whole, and what for.
-    var draws: [(loop: String, plan: Rejection)] {
-        func plan(_ samples: Int, _ temperature: Double) -> Rejection {
-            var plan = Rejection()
-            (plan.samples, plan.most, plan.temperature) = (samples, samples, temperature)
-            return plan
-        }
-        return (policy.map { [("policy", plan($0.samples, $0.temperature))] } ?? [])
-            + (distance.map { [("distance", plan($0.samples, $0.temperature))] } ?? [])
-    }
-
-    /// Whether it goes on from the round before, rather than from the base.
-    var goesOn: Bool { preference != nil || policy != nil || distance != nil }
 
     /// How steps are preferred to others from the same point.
     public struct Preference: Codable, Sendable, Hashable {
@@ -89,6 +77,7 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         /// Nil is a twentieth of the kind's own.
         public var learningRate: Double?
 
+        /// Pairs, by DPO.
         public init() {}
     }
 
@@ -103,6 +92,7 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         public var temperature = 0.8
         public var topP = 1.0
 
+        /// Four to eight draws of each task, two of which are learned.
         public init() {}
     }
 
@@ -120,12 +110,30 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         public var candidates = 5
         public var learn = Learned.step
 
+        /// Up to five steps, of which the teacher's own is learned.
         public init() {}
     }
 
+    /// A round of imitation, or of preference.
     public init(rejection: Rejection? = nil, repair: Repair? = nil, preference: Preference? = nil) {
         (self.rejection, self.repair, self.preference) = (rejection, repair, preference)
     }
+}
+
+extension RoundPlan {
+    /// What is drawn to be learned from whole, and what for.
+    var draws: [(loop: String, plan: Rejection)] {
+        func plan(_ samples: Int, _ temperature: Double) -> Rejection {
+            var plan = Rejection()
+            (plan.samples, plan.most, plan.temperature) = (samples, samples, temperature)
+            return plan
+        }
+        return (policy.map { [("policy", plan($0.samples, $0.temperature))] } ?? [])
+            + (distance.map { [("distance", plan($0.samples, $0.temperature))] } ?? [])
+    }
+
+    /// Whether it goes on from the round before, rather than from the base.
+    var goesOn: Bool { preference != nil || policy != nil || distance != nil }
 }
 
 extension RoundPlan {
@@ -195,7 +203,7 @@ extension RoundPlan.Policy {
         clip = reader.number("clip", default: clip, in: 0.001...1)
         penalty = reader.number("penalty", default: penalty, in: 0...100)
         epochs = reader.integer("epochs", default: epochs, in: 1...1000)
-        learningRate = reader.has("learningRate") ? reader.number("learningRate", default: 1e-5, in: 1e-9...1) : nil
+        learningRate = reader.optionalRate
     }
 }
 
@@ -206,7 +214,7 @@ extension RoundPlan.Distance {
         weights = reader.choice("weights", default: weights)
         imitation = reader.flag("imitation", default: imitation)
         epochs = reader.integer("epochs", default: epochs, in: 1...1000)
-        learningRate = reader.has("learningRate") ? reader.number("learningRate", default: 1e-5, in: 1e-9...1) : nil
+        learningRate = reader.optionalRate
     }
 }
 
@@ -217,8 +225,7 @@ extension RoundPlan.Preference {
         each = reader.integer("each", default: each, in: 1...1000)
         forks = reader.flag("forks", default: forks)
         epochs = reader.integer("epochs", default: epochs, in: 1...1000)
-        learningRate =
-            reader.has("learningRate") ? reader.number("learningRate", default: 1e-5, in: 1e-9...1) : nil
+        learningRate = reader.optionalRate
     }
 }
 
@@ -226,5 +233,12 @@ extension RoundPlan.Repair {
     fileprivate init(_ reader: YAMLReader) {
         candidates = reader.integer("candidates", default: candidates, in: 1...100)
         learn = reader.choice("learn", default: learn)
+    }
+}
+
+extension YAMLReader {
+    /// `learningRate`, where somebody says it.
+    fileprivate var optionalRate: Double? {
+        has("learningRate") ? number("learningRate", default: 1e-5, in: 1e-9...1) : nil
     }
 }

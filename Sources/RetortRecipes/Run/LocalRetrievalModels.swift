@@ -12,6 +12,7 @@ public struct LocalRetrievalModels: RetrievalModels {
     /// - Parameter weights: float32 or bfloat16; nil takes what is fastest here.
     public init(weights: WeightPrecision? = nil) { self.weights = weights }
 
+    /// Opens an encoder, and fetches it where it is not on this machine.
     public func encoder(
         _ place: String, prompts: (query: String?, passage: String?)
     ) async throws -> OpenedModel<any PassageEncoder> {
@@ -19,24 +20,21 @@ public struct LocalRetrievalModels: RetrievalModels {
         let encoder = try TextEncoder(folder: folder, weights: weights)
         let query = prompts.query ?? encoder.prompt(.query)
         let passage = prompts.passage ?? encoder.prompt(.passage)
-        let files = try Self.files(folder)
-        let digests = FileDigests()
-        let parts = try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] }
-        let identity = ContentDigest.of(parts + [query, passage])
+        let (files, content) = try Self.content(of: folder)
+        let identity = ContentDigest.of(content + [query, passage])
         let model = LocalEncoder(
             encoder: encoder, identity: "sha256:\(identity)/\(encoder.weights.rawValue)", queryPrompt: query,
             passagePrompt: passage)
         return OpenedModel(model, folder: folder.path, files: files)
     }
 
+    /// Opens a cross-encoder, and fetches it where it is not on this machine.
     public func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker> {
         let folder = try await locate(place)
         let scorer = try PairScorer(folder: folder, weights: weights)
-        let files = try Self.files(folder)
-        let digests = FileDigests()
-        let parts = try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] }
-        let precision = (weights ?? .usualForWholeTexts).rawValue
-        let model = LocalRanker(scorer: scorer, identity: "sha256:\(ContentDigest.of(parts + [precision]))")
+        let (files, content) = try Self.content(of: folder)
+        let identity = ContentDigest.of(content + [scorer.weights.rawValue])
+        let model = LocalRanker(scorer: scorer, identity: "sha256:\(identity)")
         return OpenedModel(model, folder: folder.path, files: files)
     }
 
@@ -46,6 +44,12 @@ public struct LocalRetrievalModels: RetrievalModels {
         } catch let error as HubError {
             throw RetrievalError.noModel(place, reason: "\(error)")
         }
+    }
+
+    /// What a model is read from, and each file's name with its digest.
+    private static func content(of folder: URL) throws -> (files: [String], content: [String]) {
+        let (files, digests) = (try files(folder), FileDigests())
+        return (files, try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] })
     }
 
     /// What a model is read from: the files of its folder, and the configurations of its modules.

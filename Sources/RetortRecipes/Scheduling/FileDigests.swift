@@ -79,13 +79,7 @@ public final class FileDigests: Sendable {
     }
 
     private static func base(of adapter: URL) -> URL? {
-        let file = adapter.appendingPathComponent("adapter_config.json")
-        guard let data = try? Data(contentsOf: file),
-            let fields = try? JSONCoding.decoder.decode(JSONValue.self, from: data),
-            let name = fields["base_model_name_or_path"]?.string
-        else { return nil }
-        let base = ModelLocator().base(name, revision: fields["revision"]?.string, of: adapter)
-        return base.flatMap { CheckpointSource.holdsModel($0) ? $0 : nil }
+        ModelLocator().base(ofAdapter: adapter).flatMap { CheckpointSource.holdsModel($0) ? $0 : nil }
     }
 
     private static func state(_ path: String) throws -> (text: String, isSettled: Bool) {

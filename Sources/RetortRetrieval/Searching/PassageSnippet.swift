@@ -27,8 +27,8 @@ enum PassageSnippet {
         return sentences[best.range].joined(separator: " ")
     }
 
-    /// A sentence ends at `.`, `!`, `?` or `…` before a blank, or at a line's end; a capital or figure before the dot is an initial or
-    /// a number, and ends none.
+    /// A sentence ends at `.`, `!`, `?` or `…` before a blank, or at a line's end; a single capital before the dot is an
+    /// initial, and ends none.
     static func sentences(_ text: String) -> [String] {
         var (sentences, current): ([String], String) = ([], "")
         let characters = Array(text)

@@ -44,15 +44,13 @@ public struct DenseIndex: PassageSearch {
         return zip(found, rows).map { $1.with(score: Double($0.score)) }
     }
 
-    static func stampFile(_ file: URL) -> URL { file.appendingPathExtension("json") }
-
     static func stamp(of file: URL) throws -> Stamp? {
-        guard let data = try? Data(contentsOf: stampFile(file)) else { return nil }
+        guard let data = try? Data(contentsOf: companion(of: file)) else { return nil }
         return try? JSONCoding.decoder.decode(Stamp.self, from: data)
     }
 
     /// The file that belongs to the vectors, besides themselves.
-    public static func companion(of file: URL) -> URL { stampFile(file) }
+    public static func companion(of file: URL) -> URL { file.appendingPathExtension("json") }
 }
 
 extension DenseIndex {
@@ -108,14 +106,14 @@ extension DenseIndex {
             keys += own
             progress(.embedded(keys.count, of: count))
         }
-        try? FileManager.default.removeItem(at: stampFile(file))
+        try? FileManager.default.removeItem(at: companion(of: file))
         progress(.indexed(0, of: count))
         try form.write(count: count, width: width, to: file) {
             try kept.vectors(Array(keys[$0]))
         } progress: {
             progress(.indexed($0, of: count))
         }
-        try AtomicFile.write(JSONCoding.encoder.encode(stamp), to: stampFile(file))
+        try AtomicFile.write(JSONCoding.encoder.encode(stamp), to: companion(of: file))
         try kept.compact(keeping: Set(keys))
     }
 }

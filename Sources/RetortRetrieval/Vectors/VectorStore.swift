@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import RetortCore
 
 #if canImport(Glibc)
     import Glibc
@@ -43,11 +44,15 @@ final class VectorStore {
     private static let mark = Data("RTVECS01".utf8)
     private var recordSize: Int { 16 + 4 * width }
 
+    private static func start(_ width: Int) -> Data {
+        mark + withUnsafeBytes(of: UInt64(width).littleEndian) { Data($0) }
+    }
+
     /// Opens or makes a store.
     /// - Throws: `RetrievalError` for a file that is something else.
     init(_ file: URL, width: Int) throws {
         (self.file, self.width) = (file, width)
-        let start = Self.mark + withUnsafeBytes(of: UInt64(width).littleEndian) { Data($0) }
+        let start = Self.start(width)
         do {
             if !FileManager.default.fileExists(atPath: file.path) { try start.write(to: file) }
             handle = try FileHandle(forUpdating: file)
@@ -123,19 +128,12 @@ final class VectorStore {
     func compact(keeping used: Set<Key>) throws {
         let kept = records.filter { used.contains($0.key) }.sorted { $0.value < $1.value }
         guard kept.count * 2 < records.count else { return }
-        let part = file.appendingPathExtension("part")
-        try Data().write(to: part)
-        let target = try FileHandle(forWritingTo: part)
-        try target.write(contentsOf: Self.mark + withUnsafeBytes(of: UInt64(width).littleEndian) { Data($0) })
-        for (_, place) in kept {
-            try handle.seek(toOffset: UInt64(place))
-            guard let record = try handle.read(upToCount: recordSize) else { break }
-            try target.write(contentsOf: record)
-        }
-        try target.synchronize()
-        try target.close()
-        guard rename(part.path, file.path) == 0 else {
-            throw RetrievalError.notWritten(file: file.path, reason: String(cString: strerror(errno)))
+        try AtomicFile.write(to: file) { target in
+            try target.write(contentsOf: Self.start(width))
+            for (_, place) in kept {
+                try handle.seek(toOffset: UInt64(place))
+                if let record = try handle.read(upToCount: recordSize) { try target.write(contentsOf: record) }
+            }
         }
     }
 }

@@ -38,10 +38,7 @@ struct RoundLessons: Sendable {
     func hasAny(of round: Int) -> Bool { origins.contains { $0.round == round } }
 
     /// Writes where each lesson comes from, one a line.
-    func write(to file: URL) throws {
-        let lines = try origins.map { String(decoding: try JSONCoding.encoder.encode($0), as: UTF8.self) + "\n" }
-        try AtomicFile.write(Data(lines.joined().utf8), to: file)
-    }
+    func write(to file: URL) throws { try JSONLines.write(origins, to: file) }
 }
 
 extension StudentRound {

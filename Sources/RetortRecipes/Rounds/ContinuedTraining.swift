@@ -1,0 +1,81 @@
+import Foundation
+import RetortCore
+import RetortLLM
+import RetortTraining
+
+// What trainings share that go on from an earlier round.
+
+/// Log-probabilities of texts, from before the training that goes on: computed once, and read again where it was stopped.
+struct StoredScores: Codable {
+    /// Identifies the texts.
+    var texts: String
+    /// For each text one number for each token, in nats, of the student as it stands before the training.
+    var student: [[Float]]
+    /// Those of a teacher; nil where none is asked.
+    var teacher: [[Float]]?
+}
+
+extension TrainingThread {
+    /// How probable samples are before training. To be asked before `goOn`.
+    /// - Parameter folder: a teacher's checkpoint, which is asked, too.
+    func scores(
+        _ examples: [TrainingExample], _ trainer: Trainer, teacher folder: URL? = nil, in file: URL
+    ) throws -> StoredScores {
+        let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
+        let kept = (try? Data(contentsOf: file)).flatMap { try? JSONCoding.decoder.decode(StoredScores.self, from: $0) }
+        if let kept, kept.texts == texts, kept.student.count == examples.count { return kept }
+        var scores = StoredScores(texts: texts, student: try trainer.logProbabilities(of: examples))
+        if let folder {
+            let network = try Checkpoint(folder: folder).network(
+                dtype: trainer.configuration.baseDType, device: .best)
+            scores.teacher = try TextScores.logProbabilities(
+                of: examples, by: network, rowTokens: trainer.configuration.rowTokens)
+        }
+        try AtomicFile.write(JSONCoding.encoder.encode(scores), to: file)
+        return scores
+    }
+
+    /// Trains on samples from where the student is, and writes what comes of it.
+    /// - Parameter standing: why nothing is trained; nil where something is.
+    func goOn(
+        _ job: TrainingJob, _ examples: [TrainingExample], _ trainer: Trainer, _ network: DecoderNetwork,
+        _ checkpoint: Checkpoint, standing: String?
+    ) throws {
+        let progress = ProgressLine(job.name)
+        let configuration = trainer.configuration
+        try Preflight.check(examples)
+        var last: Trainer.Progress?
+        var outcome: Trainer.Outcome?
+        if standing == nil {
+            let rows = EpochRows(
+                examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+            outcome = try trainer.train(rows) { step in
+                progress.show(step.update, of: step.updates, String(format: "loss %.4f", step.loss))
+                last = step
+            }
+        }
+        try write(
+            network, checkpoint, job, configuration.method, longest: examples.map(\.tokens.count).max() ?? 0)
+        try AtomicFile.write(JSONCoding.encoder.encode(outcome?.losses ?? []), to: job.files.loss)
+        var record = TrainingRecord(last, samples: examples.count)
+        (record.plan, record.origins, record.standing) = (configuration, job.origins, standing)
+        (record.planned, record.updates, record.kept) = (
+            outcome?.planned ?? 0, outcome?.losses.count ?? 0, outcome?.kept ?? 0
+        )
+        try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.files.record)
+        if let ending = record.ending { progress.note(ending) }
+        trainer.discardCheckpoint()
+    }
+}
+
+extension TrainingJob {
+    /// How a student is trained that goes on from an earlier round.
+    /// - Parameter rate: nil is a twentieth of the plan's.
+    func goingOn(width: Int, samples: Int, epochs: Int, rate: Double?) -> TrainingConfiguration {
+        var configuration = plan.settled(key, width: width, samples: max(samples, 1)).configuration
+        configuration.epochs = epochs
+        configuration.learningRate = rate ?? SizeDial.rounded(configuration.learningRate / 20)
+        configuration.validation = nil
+        return configuration
+    }
+}
