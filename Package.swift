@@ -44,9 +44,10 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", "CFaiss", grdb, crypto], []),
-    ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
-    ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
-    ("RetortHub", ["RetortCore", "RetortPython", http, nio] + [sockets[1]], []),
+    ("RetortWeb", [http], []),
+    ("RetortRemote", ["RetortCore", "RetortWeb", http, nio, log] + sockets, []),
+    ("RetortMCP", ["RetortCore", "RetortProcesses", "RetortWeb", http, nio] + [sockets[1]], []),
+    ("RetortHub", ["RetortCore", "RetortPython", "RetortWeb", http, nio] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor", "RetortHub"], []),
     ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
@@ -89,7 +90,7 @@ let testDependencies: [String: [Target.Dependency]] = [
     "RetortDomains": ["RetortProcesses"],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
-    "RetortHub": ["RetortCore", crypto, hummingbird, log, nio],
+    "RetortHub": ["RetortCore", crypto, hummingbird, log, nio, sockets[0]],
 ]
 
 let package = Package(

@@ -3,11 +3,12 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import RetortCore
+import RetortWeb
 
 /// Asks a hub as `huggingface_hub` does: which files a model has, and for their bytes.
 struct HubClient: Sendable {
     let settings: HubSettings
-    private let client: HTTPClient
+    private let clients: WebClients
 
     /// The longest listing that is taken in, in bytes.
     private static let longestListing = 32 << 20
@@ -24,13 +25,13 @@ struct HubClient: Sendable {
         configuration.redirectConfiguration = .disallow
         // A connection that is refused is known at once; `retrying` decides what comes then.
         configuration.connectionPool.retryConnectionEstablishment = false
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        let clients = WebClients(configuration, through: try settings.proxies.get())
         do {
-            let value = try await work(HubClient(settings: settings, client: client))
-            try? await client.shutdown()
+            let value = try await work(HubClient(settings: settings, clients: clients))
+            await clients.shutdown()
             return value
         } catch {
-            try? await client.shutdown()
+            await clients.shutdown()
             throw error
         }
     }
@@ -121,7 +122,7 @@ struct HubClient: Sendable {
                 request.headers.add(name: "authorization", value: "Bearer \(token.secret)")
             }
             // Connecting and each read have their own limits; this only bounds what never ends.
-            let sent = request
+            let (sent, client) = (request, clients.client(for: url))
             let answer = try await reading(name.repository) {
                 try await client.execute(sent, timeout: .hours(24))
             }

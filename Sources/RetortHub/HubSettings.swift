@@ -1,7 +1,8 @@
 import Foundation
+import RetortWeb
 
 /// Where the hub and its cache are, as the environment says: `HF_ENDPOINT`, `HF_TOKEN` (or `HF_TOKEN_PATH`, or the file `token` in
-/// `HF_HOME`), `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`, with the meanings that `huggingface_hub` gives them.
+/// `HF_HOME`), `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`, with the meanings that `huggingface_hub` gives them; and `HTTPS_PROXY` with its like.
 public struct HubSettings: Sendable {
     /// Without a slash at its end.
     public var endpoint: String
@@ -11,6 +12,8 @@ public struct HubSettings: Sendable {
     public var cache: URL
     /// Whether no network may be used.
     public var isOffline: Bool
+    /// Through which proxies it is reached; a wrong one is an error when the hub is first asked.
+    var proxies: Result<ProxySettings, ProxyError> = .success(ProxySettings())
     /// The longest that a connection may take, and that no byte may come, in seconds.
     public var patienceSeconds = 60.0
     /// How often a request is tried that fails in a way that may pass.
@@ -48,6 +51,7 @@ public struct HubSettings: Sendable {
             isOffline: ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].contains { name in
                 ["1", "ON", "YES", "TRUE"].contains(value(name)?.uppercased())
             })
+        proxies = Result { () throws(ProxyError) in try ProxySettings(environment: environment) }
     }
 }
 

@@ -3,10 +3,11 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import RetortCore
+import RetortWeb
 
 /// One attempt at one endpoint.
 struct EndpointConnection: Sendable {
-    let client: HTTPClient
+    let clients: WebClients
     let options: RemoteOptions
 
     /// The longest reply that is taken in, in bytes.
@@ -77,7 +78,7 @@ struct EndpointConnection: Sendable {
         call.body = .bytes(ByteBuffer(bytes: body))
         // The watchdog knows the limits; this only bounds what a lost one could leave behind.
         let bound = options.limits.total > 0 ? Int64(options.limits.total) + 60 : 86_400
-        let response = try await client.execute(call, timeout: .seconds(bound))
+        let response = try await clients.client(for: endpoint.url).execute(call, timeout: .seconds(bound))
         guard response.status == .ok else { throw try await Self.refusal(response, endpoint) }
         let type = response.headers.first(name: "content-type") ?? ""
         if type.lowercased().hasPrefix("text/event-stream") {

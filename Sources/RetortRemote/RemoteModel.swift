@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import NIOCore
 import RetortCore
+import RetortWeb
 
 /// A model behind one or several OpenAI-compatible endpoints: vLLM, SGLang, llama.cpp, `retort serve`, hosted ones.
 ///
@@ -46,17 +47,17 @@ public final class RemoteModel: LanguageModel {
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit =
             endpoints.map(\.concurrency).reduce(0, +)
         configuration.connectionPool.retryConnectionEstablishment = false
-        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+        let clients = try WebClients(configuration)
         self.identity = identity ?? first.model
         self.endpoints = endpoints
-        connection = EndpointConnection(client: client, options: options)
+        connection = EndpointConnection(clients: clients, options: options)
         pool = EndpointPool(endpoints, retries: options.retries, queue: options.queue)
         logger = Logger(label: "retort.remote")
     }
 
     deinit {
-        let client = connection.client
-        Task { try? await client.shutdown() }
+        let clients = connection.clients
+        Task { await clients.shutdown() }
     }
 
     private var options: RemoteOptions { connection.options }
@@ -203,14 +204,14 @@ public final class RemoteModel: LanguageModel {
         }
         try endpoint.checkKey()
         // A redirect would take the key to another host.
-        let client = HTTPClient(
-            eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
+        let clients = try WebClients(.init(redirectConfiguration: .disallow))
         do {
             var call = HTTPClientRequest(url: endpoint.address(of: "models"))
             call.headers = EndpointConnection.headers(endpoint)
-            let response = try await client.execute(call, timeout: .milliseconds(Int64(seconds * 1000)))
+            let response = try await clients.client(for: endpoint.url)
+                .execute(call, timeout: .milliseconds(Int64(seconds * 1000)))
             let body = try await response.body.collect(upTo: 4 << 20)
-            try await client.shutdown()
+            await clients.shutdown()
             guard response.status == .ok else {
                 throw RemoteError.rejected(
                     endpoint: endpoint.name, status: Int(response.status.code), message: "its models cannot be listed")
@@ -222,7 +223,7 @@ public final class RemoteModel: LanguageModel {
         } catch let error as RemoteError {
             throw error
         } catch {
-            try? await client.shutdown()
+            await clients.shutdown()
             throw RemoteError.connection(endpoint: endpoint.name, reason: "\(error)")
         }
     }

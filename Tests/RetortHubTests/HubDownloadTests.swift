@@ -40,6 +40,32 @@ struct HubDownloadTests {
         }
     }
 
+    @Test("a hub is reached through the proxy that the environment names; a wrong one is an error of that variable")
+    func proxied() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let stand = HubStand(["org/small": model()])
+        try await stand.with { endpoint in
+            let port = try #require(URL(string: endpoint)?.port)
+            try await TunnelProxy.with(to: port) { proxy in
+                // The storage, which is on this machine, is reached without it.
+                let found = try await locator(through: proxy).locate("org/small")
+                #expect(try Data(contentsOf: found.appendingPathComponent("model.safetensors")) == weights)
+            }
+        }
+        let error = await #expect(throws: (any Error).self) {
+            _ = try await locator(through: "gopher://x").locate("org/other")
+        }
+        #expect("\(error as Any)".contains("http_proxy"), "\(error as Any)")
+    }
+
+    private func locator(through proxy: String) -> ModelLocator {
+        var settings = HubSettings(environment: [
+            "HF_ENDPOINT": "http://hub.invalid", "http_proxy": proxy, "HF_HUB_CACHE": folder.path,
+        ])
+        (settings.backoffSeconds, settings.attempts) = (0.01, 1)
+        return ModelLocator(settings: settings)
+    }
+
     @Test("an adapter brings the base that it names; a base that is a path is not looked for")
     func adapterWithBase() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -3,6 +3,7 @@ import Foundation
 import NIOCore
 import NIOHTTP1
 import RetortCore
+import RetortWeb
 import Synchronization
 
 /// A server behind an address: streamable HTTP (2025-11-25, Transports).
@@ -20,6 +21,7 @@ final class HTTPTransport: MCPTransport {
 
     private let name: String
     private let url: String
+    private let client: HTTPClient
     private let headers: HTTPHeaders
     private let options: MCPOptions
     private let mail = Mailbox<MCPArrival>(limit: 64)
@@ -39,6 +41,11 @@ final class HTTPTransport: MCPTransport {
         else {
             throw MCPError.badAddress(
                 server: name, address: address.url, reason: "it must be like http://127.0.0.1:8000/mcp")
+        }
+        do {
+            client = try Self.clients.get().client(for: parsed)
+        } catch {
+            throw MCPError.badAddress(server: name, address: address.url, reason: "\(error)")
         }
         var headers: HTTPHeaders = ["user-agent": "retort/\(Retort.version)"]
         for (field, value) in address.headers.sorted(by: { $0.key < $1.key }) {
@@ -94,8 +101,8 @@ final class HTTPTransport: MCPTransport {
         var request = request(.DELETE)
         request.headers.replaceOrAdd(name: Self.sessionHeader, value: session)
         // Whoever cancelled the rest still says goodbye.
-        let goodbye = Task { [request, options] in
-            _ = try? await Self.client.execute(request, timeout: .seconds(Int64(max(options.closeSeconds, 1))))
+        let goodbye = Task { [request, options, client] in
+            _ = try? await client.execute(request, timeout: .seconds(Int64(max(options.closeSeconds, 1))))
         }
         await goodbye.value
     }
@@ -103,11 +110,11 @@ final class HTTPTransport: MCPTransport {
     // MARK: Exchanges
 
     /// A server that cannot be reached is told at once, and not tried again until the time is over.
-    private static let client: HTTPClient = {
+    private static let clients = Result { () throws(ProxyError) in
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
+        return try WebClients(configuration)
+    }
 
     private func request(_ method: HTTPMethod) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: url)
@@ -124,7 +131,7 @@ final class HTTPTransport: MCPTransport {
         request.headers.replaceOrAdd(name: "content-type", value: "application/json")
         request.headers.replaceOrAdd(name: "accept", value: "application/json, text/event-stream")
         request.body = .bytes(ByteBuffer(string: message.line))
-        return try await Self.client.execute(request, deadline: deadline)
+        return try await client.execute(request, deadline: deadline)
     }
 
     /// Requests have limits of their own; this bounds what a lost one could leave behind.
@@ -236,7 +243,7 @@ final class HTTPTransport: MCPTransport {
         var request = request(.GET)
         request.headers.replaceOrAdd(name: "accept", value: "text/event-stream")
         if let id = place.id { request.headers.replaceOrAdd(name: "last-event-id", value: id) }
-        let response = try await Self.client.execute(request, deadline: .distantFuture)
+        let response = try await client.execute(request, deadline: .distantFuture)
         let type = response.headers.first(name: "content-type")?.lowercased() ?? ""
         guard response.status == .ok, type.hasPrefix("text/event-stream") else { throw try await refusal(response) }
         return response

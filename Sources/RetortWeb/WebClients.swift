@@ -1,0 +1,49 @@
+import AsyncHTTPClient
+import Foundation
+
+/// Clients of the web, one for each proxy through which addresses are reached, and one for those that are reached without.
+public final class WebClients: Sendable {
+    private let settings: ProxySettings
+    private let clients: [ProxySettings.Proxy?: HTTPClient]
+
+    /// - Parameters:
+    ///   - configuration: of each client; its `proxy` is set here.
+    ///   - settings: through which proxies what is reached.
+    public init(_ configuration: HTTPClient.Configuration, through settings: ProxySettings) {
+        self.settings = settings
+        var clients: [ProxySettings.Proxy?: HTTPClient] = [:]
+        for proxy in [nil] + settings.all.map(Optional.some) {
+            var own = configuration
+            own.proxy = proxy.map(HTTPClient.Configuration.Proxy.init)
+            clients[proxy] = HTTPClient(eventLoopGroupProvider: .singleton, configuration: own)
+        }
+        self.clients = clients
+    }
+
+    /// Clients that go the ways that this process's environment names.
+    public convenience init(_ configuration: HTTPClient.Configuration) throws(ProxyError) {
+        self.init(configuration, through: try ProxySettings(environment: ProcessInfo.processInfo.environment))
+    }
+
+    /// The client that reaches an address.
+    public func client(for url: URL) -> HTTPClient {
+        clients[settings.proxy(for: url)] ?? HTTPClient.shared
+    }
+
+    /// Closes them all.
+    public func shutdown() async {
+        for client in clients.values { try? await client.shutdown() }
+    }
+}
+
+extension HTTPClient.Configuration.Proxy {
+    init(_ proxy: ProxySettings.Proxy) {
+        switch proxy.kind {
+        case .socks: self = .socksServer(host: proxy.host, port: proxy.port)
+        case .http:
+            self = .server(
+                host: proxy.host, port: proxy.port,
+                authorization: proxy.user.map { .basic(username: $0, password: proxy.password ?? "") })
+        }
+    }
+}
