@@ -134,9 +134,12 @@ struct PromptedOptions: ParsableArguments {
     }
 
     /// Opens the domain and the model.
-    /// - Parameter system: which form of agent; nil is the domain's.
+    /// - Parameters:
+    ///   - system: which form of agent; nil is the domain's.
+    ///   - payer: stands between the agent and its model, such as a budget.
     func agent(
-        in url: URL, as system: String?, requiring sandbox: SandboxOptions, engine: EngineOptions
+        in url: URL, as system: String?, requiring sandbox: SandboxOptions, engine: EngineOptions,
+        through payer: (any LanguageModel) throws -> any LanguageModel = { $0 }
     ) async throws -> (Agent, AgentWay) {
         guard let place = try await place(engine) else {
             throw ValidationError(
@@ -152,7 +155,7 @@ struct PromptedOptions: ParsableArguments {
             requiring: sandbox.required,
             models: LocalRetrievalModels(), progress: embeddingProgress())
         do {
-            let model = try await place.open(concurrency: 64)
+            let model = try payer(await place.open(concurrency: 64))
             let agent = try Agent(
                 prompting: model, in: domain, as: form, limits: limits, sandbox: sandbox.required)
             return (agent, way)

@@ -28,7 +28,8 @@ struct RetortCommand: AsyncParsableCommand {
         subcommands: [
             NewCommand.self, CheckCommand.self, RunCommand.self, PlanCommand.self, RolloutCommand.self,
             TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
-            BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
+            BenchmarksCommand.self, AskCommand.self, MakeTasksCommand.self, InspectCommand.self, DoctorCommand.self,
+            ServeCommand.self,
             ServeAPIsCommand.self, FetchCommand.self, ModelsCommand.self, RecordCommand.self, MCPCommand.self,
             ImportCommand.self,
             ExportTrajectoriesCommand.self, SplitCommand.self, ExportCommand.self,

@@ -60,7 +60,7 @@ public struct Agent: Sendable {
     public let sampleTask: AgentTask?
     private let players: [AgentRole: RoleModel]
     private let family: AgentTask.Family
-    private let bench: AgentBench
+    let bench: AgentBench
 
     init(
         student: String, system: String, plan: AgentPlan, sampleTask: AgentTask?, family: AgentTask.Family,

@@ -10,6 +10,8 @@ public struct FilterPlan: Codable, Sendable, Hashable {
     public var maximumCharacters: Int?
     /// Whether an agent's trajectory must have called a tool or, for mathematics, computed something.
     public var requiresToolUse = false
+    /// Whether an answer must have been looked up or computed; nil is no.
+    public var requiresEvidence: Bool?
     /// Whether a trajectory that tells the reference answer before anything showed it is dropped.
     public var dropsLeaks = true
     /// Whether answers that had to be asked for are kept.
@@ -28,6 +30,7 @@ public struct FilterPlan: Codable, Sendable, Hashable {
         maximumCharacters =
             reader.has("maxCharacters") ? reader.integer("maxCharacters", default: 4000, in: 1...10_000_000) : nil
         requiresToolUse = reader.flag("toolUse", default: requiresToolUse)
+        requiresEvidence = reader.flag("evidence", default: false) ? true : nil
         dropsLeaks = reader.flag("leaks", default: dropsLeaks)
         keepsForced = reader.flag("forced", default: keepsForced)
         keepEach = reader.has("keepEach") ? reader.integer("keepEach", default: 1, in: 1...1000) : nil

@@ -2,12 +2,6 @@ import Foundation
 import RetortCore
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 /// What a run spent on models behind endpoints, a line for each reply. Replies that came to nothing are paid as well: tries
 /// that failed, sets that were removed, trajectories in flight when the run was killed.
 final class SpendingLedger: Sendable {
@@ -18,14 +12,12 @@ final class SpendingLedger: Sendable {
         var completion: Int
     }
 
-    private let path: String
-    private let descriptor: Int32
+    private let file: AppendedLines
     private let lines: Mutex<[String: Usage]>
 
     /// Opens a ledger, or makes one. A last line that a kill cut off is left out.
     /// - Throws: `RunError.cannotWrite`.
     init(_ file: URL) throws {
-        path = file.path
         let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
         var spent: [String: Usage] = [:]
         for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
@@ -35,13 +27,8 @@ final class SpendingLedger: Sendable {
                 + Usage(promptTokens: line.prompt, completionTokens: line.completion)
         }
         lines = Mutex(spent)
-        descriptor = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw RunError.cannotWrite(path, String(cString: strerror(errno))) }
-        // What follows a line that was cut off begins on a line of its own.
-        if !text.isEmpty, !text.hasSuffix("\n") { try write("\n") }
+        self.file = try AppendedLines(file)
     }
-
-    deinit { close(descriptor) }
 
     /// All that was spent for something.
     func spent(for account: String) -> Usage { lines.withLock { $0[account] ?? Usage() } }
@@ -52,13 +39,6 @@ final class SpendingLedger: Sendable {
         guard usage.promptTokens > 0 || usage.completionTokens > 0 else { return }
         lines.withLock { $0[account] = ($0[account] ?? Usage()) + usage }
         let line = Line(account: account, prompt: usage.promptTokens, completion: usage.completionTokens)
-        try write(String(decoding: try JSONCoding.encoder.encode(line), as: UTF8.self) + "\n")
-    }
-
-    private func write(_ text: String) throws {
-        let bytes = Array(text.utf8)
-        // One write to a file opened for appending is not mixed with another.
-        let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-        guard count == bytes.count else { throw RunError.cannotWrite(path, String(cString: strerror(errno))) }
+        try file.append(JSONCoding.encoder.encode(line))
     }
 }

@@ -17,6 +17,7 @@ struct TrajectoryFilter: Sendable {
         case tooManySteps = "too many turns"
         case tooLong = "a turn that is too long"
         case noToolUse = "answered without a tool"
+        case unseen = "an answer that nothing showed"
         case leak = "told the reference answer before anything showed it"
         case duplicate = "the same actions for the same question"
         case surplus = "others of the same question differ more"
@@ -81,6 +82,7 @@ struct TrajectoryFilter: Sendable {
         }
         let isAgent = trajectory.steps.contains { $0.action.code != nil }
         if plan.requiresToolUse, isAgent, !trajectory.usesTool { return .noToolUse }
+        if plan.requiresEvidence == true, !trajectory.hasGivenUp, !Evidence.isIn(trajectory) { return .unseen }
         return plan.dropsLeaks && isAgent && AnswerLeak.isIn(trajectory) ? .leak : nil
     }
 }
@@ -99,6 +101,9 @@ extension Trajectory {
                 .filter { !$0.isEmpty }.joined(separator: "\n")
         }
     }
+
+    /// Whether it ended without an answer because there is none.
+    fileprivate var hasGivenUp: Bool { if case .gaveUp = ending { true } else { false } }
 
     /// Whether a tool was called, or a program did more than to give the answer.
     fileprivate var usesTool: Bool {

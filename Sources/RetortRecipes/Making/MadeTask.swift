@@ -1,0 +1,80 @@
+import Foundation
+import RetortCore
+
+/// A question that a teacher made, and what became of it.
+public struct MadeTask: Codable, Sendable {
+    /// What becomes of a question.
+    public enum Outcome: String, Codable, Sendable, CaseIterable {
+        case kept
+        case failed = "the run failed"
+        case unread = "no question with an answer"
+        case unfit = "too short, too long, or it holds its answer"
+        case tested = "a test question, or nearly one"
+        case repeated = "asked before, or nearly so"
+        case disagreed = "solved anew, it came to other answers"
+        case unseen = "an answer that nothing showed"
+    }
+
+    /// Which of the tries it is, from 0.
+    var number: Int
+    var question = ""
+    var answer = ""
+    var outcome = Outcome.unread
+    /// Those that came to the answer.
+    var solutions: [Trajectory] = []
+    /// What asking and solving took.
+    var usage: Usage
+
+    init(number: Int, usage: Usage) {
+        self.number = number
+        self.usage = usage
+    }
+
+    var id: String { "made-\(number)" }
+
+    /// As a line of a file of tasks.
+    var record: [String: String] { ["id": id, "question": question, "answer": answer] }
+}
+
+/// What was tried so far, a line a try behind a line that says with what settings.
+final class MakingLog {
+    private struct Header: Codable {
+        var settings: String
+    }
+
+    private let lines: AppendedLines
+    private(set) var made: [MadeTask] = []
+    var kept: [MadeTask] { made.filter { $0.outcome == .kept } }
+
+    /// Opens a log, or begins one. A last line that a kill cut off is tried again.
+    /// - Throws: `TaskMakerError`, `RunError.cannotWrite`.
+    init(_ file: URL, header: String) throws {
+        let data = FileManager.default.fileExists(atPath: file.path) ? try Data(contentsOf: file) : Data()
+        let rows = data.split(separator: 0x0A)
+        if let first = rows.first {
+            guard let found = try? JSONCoding.decoder.decode(Header.self, from: Data(first)), found.settings == header
+            else {
+                throw TaskMakerError.otherSettings(log: file.path)
+            }
+        }
+        for (number, row) in rows.enumerated().dropFirst() {
+            if let one = try? JSONCoding.decoder.decode(MadeTask.self, from: Data(row)) {
+                made.append(one)
+            } else if number < rows.count - 1 || data.last == 0x0A {
+                throw TaskMakerError.damagedLog(file.path, line: number + 1)
+            }
+        }
+        if data.last != 0x0A, !rows.isEmpty {
+            // What was cut off is left out for good.
+            let whole = Data(rows.prefix(made.count + 1).joined(separator: [0x0A])) + Data([0x0A])
+            try AtomicFile.write(whole, to: file)
+        }
+        lines = try AppendedLines(file)
+        if rows.isEmpty { try lines.append(JSONCoding.encoder.encode(Header(settings: header))) }
+    }
+
+    func append(_ one: MadeTask) throws {
+        try lines.append(JSONCoding.encoder.encode(one))
+        made.append(one)
+    }
+}

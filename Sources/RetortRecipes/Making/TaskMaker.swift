@@ -1,0 +1,206 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortDomains
+import RetortEvaluation
+
+/// Makes tasks from a domain's tools and documents: a teacher calls them, asks a question of what it found, and solves it anew several
+/// times. A question whose answer comes out the same, and was looked up, becomes a task with that answer as its reference.
+///
+/// What was tried stands in a log, a line a try, so that a making that was stopped goes on and pays for nothing twice.
+public struct TaskMaker: Sendable {
+    /// How many tasks are made, and what they must stand.
+    public struct Plan: Codable, Sendable, Hashable {
+        /// After so many tasks it ends.
+        public var tasks = 50
+        /// The most questions that are tried.
+        public var tries = 200
+        /// How often each question is solved anew.
+        public var solutions = 4
+        /// How many of these must come to the answer of who asked.
+        public var agreeing = 3
+        /// Of questions and solutions.
+        public var temperature = 0.8
+        /// Whether the answer must have been looked up or computed.
+        public var evidence = true
+        public var seed: UInt64 = 7
+
+        public init() {}
+    }
+
+    /// What a making came to.
+    public struct Tally: Sendable, Hashable {
+        /// The tasks that stand in the file.
+        public var tasks = 0
+        /// Questions tried, by what became of them.
+        public var outcomes: [MadeTask.Outcome: Int] = [:]
+        /// What all tries took.
+        public var usage = Usage()
+        /// Why it ended before there were enough; nil where there are.
+        public var ending: String?
+    }
+
+    private let agent: Agent
+    private let plan: Plan
+    private let grader: any TrajectoryGrader
+    private let topics: [String]
+
+    /// - Parameter agent: the teacher at work in the domain, within the budget that its model keeps.
+    /// - Throws: `TaskMakerError`.
+    public init(_ agent: Agent, _ plan: Plan) throws {
+        let domain = agent.bench.domain
+        if let folder = domain as? FolderDomain, [.python, .state, .judge].contains(folder.plan.grader.kind) {
+            throw TaskMakerError.noAnswers(domain: domain.name, grader: folder.plan.grader.kind.rawValue)
+        }
+        guard !agent.plan.tools.isEmpty else { throw TaskMakerError.noTools(domain: domain.name) }
+        self.agent = agent
+        self.plan = plan
+        grader = domain.grader(symbolic: nil, judge: nil) ?? FamilyGrader()
+        topics = try Topics.of(domain)
+    }
+
+    /// Tries questions until there are enough tasks, or no more may be tried.
+    /// - Parameters:
+    ///   - file: where the tasks come to stand, as JSON Lines; the log stands beside it.
+    ///   - trajectories: where the solutions of the tasks come to stand, as a teacher's; nil keeps them in the log only.
+    ///   - concurrency: questions at once.
+    /// - Throws: `TaskMakerError`, `RunError`, what halts an agent's work but for a spent budget.
+    public func make(into file: URL, trajectories: URL?, concurrency: Int) async throws -> Tally {
+        let progress = ProgressLine("make-tasks")
+        let log = try MakingLog(file.appendingPathExtension("log"), header: header)
+        var known = QuestionPool(agent.bench.domain)
+        for one in log.made where one.outcome == .kept { known.add(one.question) }
+        var ending: String?
+        // As many at once as were asked for, however few are still wanted: most questions come to nothing.
+        while log.kept.count < plan.tasks, log.made.count < plan.tries {
+            let next = log.made.count..<min(log.made.count + max(concurrency, 1), plan.tries)
+            let pool = known
+            do {
+                try await concurrentMap(Array(next), width: concurrency) { try await tried($0, pool) }
+                    .forEach { one in
+                        var one = one
+                        // Two of one batch may be alike.
+                        if one.outcome == .kept, known.fault(one.question) != nil { one.outcome = .repeated }
+                        if one.outcome == .kept { known.add(one.question) }
+                        try log.append(one)
+                    }
+            } catch let error as BudgetError {
+                ending = "\(error)"
+                break
+            }
+            progress.show(min(log.kept.count, plan.tasks), of: plan.tasks, "\(log.made.count) questions tried")
+        }
+        try write(log, to: file, trajectories)
+        var tally = Tally(tasks: min(log.kept.count, plan.tasks))
+        for one in log.made {
+            tally.outcomes[one.outcome, default: 0] += 1
+            tally.usage = tally.usage + one.usage
+        }
+        if tally.tasks < plan.tasks { tally.ending = ending ?? "\(plan.tries) questions were tried" }
+        return tally
+    }
+
+    /// What the tries of one log have in common.
+    private var header: String {
+        let settings = (try? String(decoding: JSONCoding.encoder.encode(plan.comparable), as: UTF8.self)) ?? ""
+        return ContentDigest.of(
+            [agent.bench.domain.name, agent.modelIdentity, settings] + agent.plan.tools.map { "\($0)" })
+    }
+
+    // MARK: One try
+
+    private func tried(_ number: Int, _ known: QuestionPool) async throws -> MadeTask {
+        let wish = QuestionWish(number, plan.seed, topics: topics, examples: agent.bench.domain.train)
+        var asking = agent.task(wish.text)
+        asking.id = "wish-\(number)"
+        let rollout = try agent.rollout(AgentWay(search: .greedy, sampling: sampling(number)))
+        let asked = try await rollout.trajectory(for: asking)
+        var made = MadeTask(number: number, usage: asked.usage)
+        guard let (question, answer) = asked.answer.flatMap(QuestionWish.read) else {
+            made.outcome = if case .failed = asked.ending { .failed } else { .unread }
+            return made
+        }
+        (made.question, made.answer) = (question, answer)
+        if let fault = QuestionWish.fault(question, answer) ?? known.fault(question) {
+            made.outcome = fault
+            return made
+        }
+        return try await solved(made)
+    }
+
+    /// Has a question solved anew, and judges whether it is a task.
+    private func solved(_ made: MadeTask) async throws -> MadeTask {
+        var made = made
+        var task = agent.task(made.question)
+        task.id = made.id
+        task.split = "train"
+        task.answers = [made.answer]
+        for attempt in 0..<plan.solutions {
+            let rollout = try agent.rollout(AgentWay(search: .greedy, sampling: sampling(made.number, attempt + 1)))
+            let solution = try await rollout.trajectory(for: task, attempt: attempt)
+            made.usage = made.usage + solution.usage
+            if try await grader.grade(solution).isCorrect { made.solutions.append(solution) }
+            let left = plan.solutions - attempt - 1
+            // What cannot come right any more is not paid for.
+            if made.solutions.count + left < plan.agreeing { break }
+        }
+        guard made.solutions.count >= plan.agreeing else {
+            made.outcome = .disagreed
+            return made
+        }
+        if plan.evidence, !made.solutions.contains(where: Evidence.isIn) {
+            made.outcome = .unseen
+            return made
+        }
+        made.outcome = .kept
+        return made
+    }
+
+    private func sampling(_ number: Int, _ attempt: Int = 0) -> Sampling {
+        Sampling(
+            temperature: plan.temperature, seed: StableHash.of("\(plan.seed) \(number) \(attempt)") >> 1)
+    }
+
+    // MARK: What is left
+
+    private func write(_ log: MakingLog, to file: URL, _ trajectories: URL?) throws {
+        let kept = log.kept.prefix(plan.tasks)
+        let lines = try kept.map { try JSONCoding.encoder.encode($0.record) }
+        try AtomicFile.write(Data(lines.joined(separator: [0x0A])) + (lines.isEmpty ? Data() : Data([0x0A])), to: file)
+        guard let trajectories else { return }
+        let solutions = try kept.flatMap(\.solutions).map { try JSONCoding.encoder.encode($0) }
+        try AtomicFile.write(
+            Data(solutions.joined(separator: [0x0A])) + (solutions.isEmpty ? Data() : Data([0x0A])), to: trajectories)
+    }
+}
+
+extension TaskMaker.Plan {
+    /// Without what may change while a making goes on.
+    fileprivate var comparable: Self {
+        var plan = self
+        (plan.tasks, plan.tries) = (0, 0)
+        return plan
+    }
+}
+
+/// Makings that cannot be.
+public enum TaskMakerError: Error, CustomStringConvertible {
+    case noAnswers(domain: String, grader: String)
+    case noTools(domain: String)
+    case otherSettings(log: String)
+    case damagedLog(String, line: Int)
+
+    public var description: String {
+        switch self {
+        case .noAnswers(let domain, let grader):
+            "'\(domain)' grades by '\(grader)', and made tasks have an answer as their reference alone; give the domain a grader of "
+                + "answers, such as exact or number"
+        case .noTools(let domain):
+            "'\(domain)' has no tools and no documents, so there is nothing that questions could be made from"
+        case .otherSettings(let log):
+            "\(log) is of another model, other tools or other settings; name another --out, or remove the log"
+        case .damagedLog(let log, let line):
+            "\(log), line \(line), is no try; remove the log to begin anew, or the line to try its question again"
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import RetortAgents
+import RetortCore
+
+/// Tells whether an agent's answer was looked up or computed, or came from nowhere: small students search too little when they are taught
+/// answers that nothing showed (arXiv 2604.04651).
+enum Evidence {
+    /// Answers without words of their own.
+    private static let verdicts: Set<String> = ["yes", "no", "true", "false", "none"]
+
+    static func isIn(_ trajectory: Trajectory) -> Bool {
+        guard let answer = trajectory.answer else { return false }
+        let words = Self.words(answer)
+        let isVerdict = words.count <= 1 && words.allSatisfy(verdicts.contains)
+        if isVerdict { return trajectory.toolCallCount > 0 }
+        let shown = Self.words(trajectory.steps.dropLast().map(\.observation.text).joined(separator: "\n"))
+        if words.isSubset(of: shown) { return true }
+        // A program that computes what it answers shows nothing on the way.
+        guard let last = trajectory.steps.last?.action.code, AnswerLeak.literalAnswer(last) == nil else { return false }
+        return trajectory.toolCallCount > 0 || !words.isSubset(of: Self.words(last))
+    }
+
+    private static func words(_ text: String) -> Set<String> {
+        Set(text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init))
+    }
+}
