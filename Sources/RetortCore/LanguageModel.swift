@@ -128,6 +128,9 @@ public struct GenerationRequest: Sendable {
     public var templateArguments: String?
     /// What is reported of the tokens, by `.token` events and in the completions.
     public var report: TokenReport
+    /// With how many of the likeliest tokens beside it each token of the prompt is reported in the completions, as vLLM's
+    /// `prompt_logprobs` has it; nil reports none of them. A model that cannot tell throws, or leaves them out.
+    public var promptReport: Int?
     /// What the completion may be; nil for anything. A model that cannot honour it throws.
     public var grammar: OutputGrammar?
 
@@ -136,9 +139,10 @@ public struct GenerationRequest: Sendable {
         messages: [Message], prefill: String = "", samples: Int = 1, sampling: Sampling = .greedy,
         stops: [String] = [], maximumTokens: Int = 1024, adapter: String? = nil,
         plain: PlainPrompt? = nil, tools: String? = nil, templateArguments: String? = nil, report: TokenReport = .none,
-        grammar: OutputGrammar? = nil
+        promptReport: Int? = nil, grammar: OutputGrammar? = nil
     ) {
         self.grammar = grammar
+        self.promptReport = promptReport
         self.templateArguments = templateArguments
         self.adapter = adapter
         self.plain = plain
@@ -218,6 +222,9 @@ public struct Completion: Sendable, Hashable {
     /// All that was written, token by token, the one that ended the turn and those of a stop text included; empty unless
     /// the request asks for a report.
     public var report: [GeneratedToken]
+    /// The prompt, token by token, where the request asks for its report: how probable each was after those before it. The first
+    /// has no probability, for nothing stands before it.
+    public var promptReport: [GeneratedToken] = []
 
     /// - Parameter usage: what the sample cost.
     public init(

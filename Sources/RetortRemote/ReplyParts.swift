@@ -14,6 +14,13 @@ struct ReplyPart: Decodable {
         /// vLLM, with `return_token_ids`.
         var token_ids: [Int32]?
         var prompt_token_ids: [Int32]?
+        /// vLLM, by number; null for the first token.
+        var prompt_logprobs: [[String: PromptEntry]?]?
+    }
+
+    struct PromptEntry: Decodable {
+        var logprob: Double
+        var decoded_token: String?
     }
 
     struct Delta: Decodable {
@@ -133,11 +140,14 @@ struct ReplyAssembly: Sendable {
         var arguments: [String] = []
         var tokens: [GeneratedToken] = []
         var ids: [Int32] = []
+        var promptEntries: [[String: ReplyPart.PromptEntry]?] = []
         var finish: String?
         var stopText: String?
     }
 
     private let limit: Int
+    /// The tokens that were sent, where numbers were.
+    private let sent: [Int32]
     private var samples: [Sample]
     private var usage: ReplyPart.Usage?
     private var prompt: [Int32]?
@@ -146,6 +156,7 @@ struct ReplyAssembly: Sendable {
 
     init(_ request: GenerationRequest, samples count: Int) {
         limit = request.maximumTokens
+        if case .tokens(let tokens) = request.plain { sent = tokens } else { sent = [] }
         samples = (0..<count).map { _ in Sample(text: ReplyText(prefill: request.prefill, stops: request.stops)) }
     }
 
@@ -166,6 +177,7 @@ struct ReplyAssembly: Sendable {
             for call in delta?.tool_calls ?? [] { samples[index].add(call) }
             if let logprobs = choice.logprobs { samples[index].tokens += logprobs.asTokens }
             samples[index].ids += choice.token_ids ?? []
+            if let entries = choice.prompt_logprobs { samples[index].promptEntries = entries }
             if let reason = choice.finish_reason {
                 samples[index].finish = reason
                 samples[index].stopText = choice.stop_reason?.string
@@ -194,10 +206,11 @@ struct ReplyAssembly: Sendable {
                 seconds: position == 0 ? seconds : 0)
             given = upTo
             let isNumbered = prompt != nil && !sample.ids.isEmpty
-            let completion = Completion(
+            var completion = Completion(
                 text: sample.text.text, finish: sample.ending, usage: cost,
                 tokens: isNumbered ? TokenIDs(prompt: prompt ?? [], completion: sample.ids) : nil,
                 report: sample.numberedTokens)
+            completion.promptReport = sample.promptReport(of: prompt ?? sent)
             replies[index] = RemoteReply(
                 completion: completion, reasoning: sample.reasoning, calls: sample.finishedCalls)
         }
@@ -225,6 +238,26 @@ extension ReplyAssembly.Sample {
             call.arguments = parsed ?? (text.isEmpty ? [:] : .string(text))
             return call
         }
+    }
+
+    /// What was told of a prompt's tokens; empty unless it is of all of them.
+    fileprivate func promptReport(of prompt: [Int32]) -> [GeneratedToken] {
+        guard promptEntries.count == prompt.count, !prompt.isEmpty else { return [] }
+        var report: [GeneratedToken] = []
+        for (place, (id, entries)) in zip(prompt, promptEntries).enumerated() {
+            let own = entries?["\(id)"]
+            guard place == 0 || own != nil else { return [] }
+            let likeliest = (entries ?? [:]).sorted { ($1.value.logprob, $0.key) < ($0.value.logprob, $1.key) }
+            report.append(
+                GeneratedToken(
+                    id: id, bytes: Array((own?.decoded_token ?? "").utf8), logprob: place == 0 ? nil : own?.logprob,
+                    alternatives: likeliest.map {
+                        .init(
+                            id: Int32($0.key), bytes: Array(($0.value.decoded_token ?? "").utf8),
+                            logprob: $0.value.logprob)
+                    }))
+        }
+        return report
     }
 
     /// The tokens with their numbers, where both were told and agree in count.

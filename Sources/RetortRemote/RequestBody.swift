@@ -32,6 +32,8 @@ struct RequestBody: Encodable {
     /// A flag for chat, a count for completions.
     var logprobs: JSONValue?
     var top_logprobs: Int?
+    /// vLLM's and Retort's.
+    var prompt_logprobs: Int?
     /// vLLM's; others leave it alone.
     var return_token_ids: Bool?
     var response_format: JSONValue?
@@ -76,8 +78,10 @@ extension RequestBody {
         seed = Self.seed(sampling.seed, sample: samples.first ?? 0)
         stop = request.stops.isEmpty ? nil : request.stops
         max_tokens = request.maximumTokens
-        stream = options.streams
-        stream_options = options.streams ? StreamOptions() : nil
+        // vLLM tells of a prompt's tokens in whole replies only.
+        prompt_logprobs = request.promptReport
+        stream = options.streams && request.promptReport == nil
+        stream_options = stream ? StreamOptions() : nil
         if form.tokenIDs { return_token_ids = true }
         switch try options.prompt(request) {
         case .some(let plain):

@@ -82,6 +82,36 @@ struct TokenReportTests {
         await #expect(throws: LanguageModelError.self) { try await model.complete(request) }
     }
 
+    @Test("a prompt's own tokens are told with their probabilities, however long it is and whatever was asked before")
+    func promptReport() async throws {
+        let folder = try ScratchFolder()
+        var shape = tinyShape
+        shape.maximumPositions = 512
+        let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 3, deviation: 0.3))
+        try Checkpoint.write(
+            network, dtype: .float32, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: folder.url)
+        let model = try LocalModel(folder: folder.url, options: .init(weights: .float32, prefixTokens: 4096))
+        var generator = SeededGenerator(seed: 4, "prompt")
+        // Longer than what is computed in one pass.
+        let prompt = (0..<200).map { _ in Int32.random(in: 0..<Int32(tinyShape.vocabularySize), using: &generator) }
+        var request = GenerationRequest(messages: [], samples: 2, maximumTokens: 3, plain: .tokens(prompt))
+        let silent = try await model.complete(request)
+        #expect(silent.allSatisfy { $0.promptReport.isEmpty })
+        request.promptReport = 2
+        let told = try await model.complete(request)
+        #expect(told.map(\.text) == silent.map(\.text))
+        let report = told[0].promptReport
+        #expect(report.compactMap(\.id) == prompt && told[1].promptReport.isEmpty)
+        #expect(report[0].logprob == nil && report[0].alternatives.isEmpty)
+        let scores = try network.scores(of: prompt, at: prompt.indices).logSoftmax(axis: -1)
+        for place in prompt.indices.dropFirst() {
+            let expected = try scores.narrowed(0, place - 1..<place).floats()
+            #expect(abs((report[place].logprob ?? 1) - Double(expected[Int(prompt[place])])) < 1e-4)
+            #expect(report[place].alternatives.count == 2)
+            #expect(abs((report[place].alternatives.first?.logprob ?? 1) - Double(expected.max() ?? 0)) < 1e-4)
+        }
+    }
+
     @Test("tools are written in the order they have, and refused by a template without a place for them")
     func tools() throws {
         let tokenizer = try Tokenizer(seedlings.appendingPathComponent("tokenizer"))

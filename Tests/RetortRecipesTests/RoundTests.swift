@@ -7,6 +7,7 @@ import RetortLLM
 import RetortStore
 import RetortTraining
 import RetortWorld
+import Synchronization
 import Testing
 
 @testable import RetortRecipes
@@ -252,7 +253,7 @@ struct RoundTests {
         // A teacher to whom the draws are more probable: what it scored is in the folder, once.
         var distance = RoundPlan.Distance()
         (distance.epochs, distance.learningRate) = (6, 1e-2)
-        let judge = PolicyWork.Judge.teacher(distance, folder: learned)
+        let judge = PolicyWork.Judge.teacher(distance, .folder(learned))
         let near = try await train("s-near", PolicyWork(judge: judge, draws: entries), 4)
         let before = try mean(entries.map(\.trajectory), base, view)
         let teacher = try mean(entries.map(\.trajectory), learned, view)
@@ -262,7 +263,52 @@ struct RoundTests {
         let stored = try Data(contentsOf: scores)
         _ = try await train("s-near", PolicyWork(judge: judge, draws: entries), 4)
         #expect(try Data(contentsOf: scores) == stored)
+
+        // The same teacher behind an endpoint says the same, and is asked for each text once.
+        let asked = AskedModel(try LocalModel(folder: learned, options: .init(weights: .float32)))
+        let file = folder.appendingPathComponent("told.jsonl")
+        func told() async throws -> [[Float]] {
+            let draws = try PolicyDraws(
+                PolicyWork(judge: judge, draws: entries),
+                TrainingJob(
+                    name: "told", key: "training.agent", base: base, divided: HeldOut(learning: []), views: [view],
+                    plan: try #require(recipe.training[.agent]), target: folder, files: TrainingFiles(place, "s-told"),
+                    keepsSamples: false, origins: [:]), Checkpoint(folder: base))
+            return try await EndpointScores(teacher: asked, file: file, width: 2)
+                .scores(of: draws.examples, progress: ProgressLine("told"))
+        }
+        let answers = try await told()
+        let computed = try JSONCoding.decoder.decode(StoredScores.self, from: stored)
+        for (told, (own, student)) in zip(answers, zip(computed.teacher ?? [], computed.student)) {
+            // Only weighted tokens have been computed; the endpoint tells all.
+            for (place, value) in own.enumerated() where student[place] != 0 {
+                #expect(abs(told[place] - value) < 1e-3)
+            }
+        }
+        #expect(answers.count == 4 && asked.count.withLock { $0 } == 4)
+        // A line that a kill cut off is asked for again, and no other.
+        try Data(contentsOf: file).dropLast(40).write(to: file)
+        #expect(try await told() == answers)
+        #expect(asked.count.withLock { $0 } == 5)
+        _ = try await train("s-told", PolicyWork(judge: .teacher(distance, .told(answers)), draws: entries), 4)
         await run.close()
+    }
+
+    @Test("a teacher that does not tell probabilities, or in other tokens, is refused by name")
+    func otherTeachers() async throws {
+        let tokenizer = try Tokenizer(root.appendingPathComponent("seedlings/tokenizer"))
+        let file = folder.appendingPathComponent("told.jsonl")
+        func fault(_ spelling: (@Sendable ([UInt8]) -> [UInt8])?) async -> String {
+            let teacher = TellingModel(tokenizer: tokenizer, spelling: spelling)
+            let error = await #expect(throws: EndpointScoresError.self) {
+                try await EndpointScores(teacher: teacher, file: file, width: 1).check(tokenizer)
+            }
+            return "\(error as Any)"
+        }
+        #expect(await fault(nil).contains("does not tell them"))
+        #expect(await fault { $0 + [UInt8(ascii: "e")] }.contains("has another tokenizer"))
+        let own = TellingModel(tokenizer: tokenizer) { $0 }
+        try await EndpointScores(teacher: own, file: file, width: 1).check(tokenizer)
     }
 
     @Test("a teacher behind an endpoint repairs within its budget, and is asked for nothing twice")
@@ -419,5 +465,40 @@ struct RoundTests {
         #expect(try await stage.hard(after: 2) == Array(tasks[1...]))
         #expect(try await stage.hard(after: 4) == Array(tasks[2...]))
         await run.close()
+    }
+}
+
+/// A model that counts what it is asked.
+private final class AskedModel: LanguageModel {
+    let identity = "asked"
+    let count = Mutex(0)
+    private let inner: any LanguageModel
+
+    init(_ inner: any LanguageModel) { self.inner = inner }
+
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        count.withLock { $0 += 1 }
+        return inner.stream(request)
+    }
+}
+
+/// A model that says how probable a prompt's tokens are, and how they are spelled; or says neither.
+private struct TellingModel: LanguageModel {
+    let identity = "telling"
+    let tokenizer: Tokenizer
+    let spelling: (@Sendable ([UInt8]) -> [UInt8])?
+
+    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+        AsyncThrowingStream { continuation in
+            var completion = Completion(text: "", finish: .length)
+            if case .tokens(let tokens) = request.plain, let spelling {
+                completion.promptReport = tokens.enumerated().map { place, id in
+                    let bytes = spelling(Array(tokenizer.decode([id]).utf8))
+                    return GeneratedToken(id: id, bytes: bytes, logprob: place == 0 ? nil : -1)
+                }
+            }
+            continuation.yield(.finished(sample: 0, completion))
+            continuation.finish()
+        }
     }
 }

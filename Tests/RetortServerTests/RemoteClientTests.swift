@@ -32,6 +32,48 @@ struct RemoteClientTests {
         }
     }
 
+    @Test("how probable a prompt's tokens are comes over as it is here, streamed or not")
+    func promptReport() async throws {
+        let local = try LocalModel(folder: seedling, identity: "here")
+        let tokens = try Checkpoint(folder: seedling).tokenizer.encode(
+            "The mayor of Tarn was born in", specials: .asText)
+        var request = GenerationRequest(messages: [], maximumTokens: 1, plain: .tokens(tokens))
+        request.promptReport = 3
+        let asked = request
+        let here = try #require(try await local.complete(asked).first).promptReport
+        try await TestServer.run(try TestServer.seedlingCatalogue()) { server in
+            for streams in [true, false] {
+                let there = try await Self.client(server, streams: streams).complete(asked).first
+                #expect(there?.promptReport.map(\.id) == here.map(\.id))
+                #expect(there?.promptReport.map(\.logprob) == here.map(\.logprob))
+            }
+            func ask(_ count: JSONValue, streamed: Bool = false) async throws -> TestServer.Reply {
+                try await server.post(
+                    "/v1/completions",
+                    [
+                        "model": "1m", "prompt": "a b", "max_tokens": 1, "prompt_logprobs": count,
+                        "stream": .bool(streamed),
+                    ])
+            }
+            let reply = try await ask(1)
+            let entries = reply.json["choices"]?.array?.first?["prompt_logprobs"]?.array ?? []
+            #expect(entries.count > 1 && entries.first == .null, "\(reply.text)")
+            for entry in entries.dropFirst() {
+                let told = try #require(entry.object)
+                #expect((1...2).contains(told.count) && told.values.contains { $0["rank"] == 1 }, "\(entry)")
+                #expect(
+                    told.values.allSatisfy {
+                        $0["decoded_token"]?.string != nil && Double($0["logprob"]?.text ?? "") ?? 1 <= 0
+                    })
+            }
+            for refused in [
+                try await ask(-1), try await ask(21), try await ask(.bool(true)), try await ask(0, streamed: true),
+            ] {
+                #expect(refused.status == 400 && refused.message.contains("prompt_logprobs"), "\(refused.text)")
+            }
+        }
+    }
+
     @Test("an agent, which has no tokens of one prompt, is asked without")
     func agents() async throws {
         struct Silent: LanguageModel {

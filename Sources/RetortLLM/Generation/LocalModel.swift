@@ -45,6 +45,9 @@ public actor LocalModel: LanguageModel {
         /// For tests; nil decides by what there is.
         var stepping: BatchDecoder.Stepping?
 
+        /// Whether keys and values lie densely, a row a sample, and not in pages.
+        fileprivate var isDense: Bool { device == .cuda || stepping != nil }
+
         /// One model in its own precision, without adapters.
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
@@ -113,7 +116,7 @@ public actor LocalModel: LanguageModel {
         contextLength = network.configuration.maximumPositions
         vocabularySize = network.configuration.vocabularySize
         voice = checkpoint.voice
-        if options.device == .cuda || options.stepping != nil {
+        if options.isDense {
             guard !network.configuration.carriesStates else {
                 throw LocalModelError.carriesStates(network.configuration.architecture)
             }
@@ -169,6 +172,7 @@ public actor LocalModel: LanguageModel {
                 pending.adapter = number
             }
             try pending.request.grammar?.check()
+            if pending.request.promptReport != nil, options.isDense { throw LocalModelError.noPromptReport }
             pending.prompt = try prompt(of: pending.request, in: pending.voice)
             guard pending.prompt.count < contextLength else {
                 throw LanguageModelError.promptTooLong(tokens: pending.prompt.count, limit: contextLength)
@@ -248,6 +252,8 @@ public enum LocalModelError: Error, CustomStringConvertible {
     case tooManyRequests(limit: Int)
     case sampleCount(Int, limit: Int)
     case tooLarge(tokens: Int, limit: Int)
+    /// The probabilities of a prompt's tokens are told on the CPU.
+    case noPromptReport
     /// A family whose layers carry states is served on the CPU only.
     case carriesStates(String)
     /// So many events waited to be read.
@@ -262,6 +268,8 @@ public enum LocalModelError: Error, CustomStringConvertible {
         case .carriesStates(let architecture):
             "\(architecture) has layers that carry states from token to token, and is served on the CPU only; "
                 + "choose the device cpu"
+        case .noPromptReport:
+            "the probabilities of a prompt's tokens are told on the CPU only; choose the device cpu"
         case .slowReader(let events):
             "\(events) events of the answer wait to be read, and no more are kept; read them as they come"
         case .tooLarge(let tokens, let limit):

@@ -15,6 +15,8 @@ final class PagedBatch: SampleBatch {
         /// Pages that it and its samples may come to need besides.
         var promised: Int
         let samples: [RunningSample]
+        /// How probable the tokens read so far were, where the request asks for that: one less than tokens read.
+        var report: [TokenChooser.Choice] = []
 
         init(_ pending: PendingRequest, _ sequence: PagedSequence, promised: Int) {
             self.pending = pending
@@ -74,6 +76,8 @@ final class PagedBatch: SampleBatch {
     private static let pieceBesideAnswers = 256
     /// Tokens that a pass may hold and still be bound by the memory that weights take: drafts up to there are nearly free.
     private static let freeTokens = 12
+    /// Tokens of a prompt whose probabilities are computed in one pass: each takes a row as long as the vocabulary.
+    private static let reportedPiece = 128
 
     init(_ network: DecoderNetwork, options: LocalModel.Options) throws {
         let (configuration, dtype) = (network.configuration, network.embedTokens.dtype)
@@ -176,7 +180,7 @@ final class PagedBatch: SampleBatch {
     /// Takes what is known of a prompt; nil when there is no room for the rest and the answers.
     private func begin(_ request: PendingRequest, promised: Int) -> Reading? {
         let shared: (pages: [Int32], states: CarriedStates.States) =
-            options.prefixTokens > 0 ? prefixes.match(request.prompt, adapter: request.adapter) : ([], [:])
+            sharesBeginning(request) ? prefixes.match(request.prompt, adapter: request.adapter) : ([], [:])
         var sequence = PagedSequence(sharing: shared.pages, states: shared.states, in: memory)
         let needed = pages(request, shared: shared.pages.count)
         if memory.freeCount < promised + needed { prefixes.free(promised + needed) }
@@ -187,9 +191,14 @@ final class PagedBatch: SampleBatch {
         return Reading(request, sequence, promised: needed)
     }
 
+    /// Whether what is known of a prompt need not be read again: whoever wants its tokens' probabilities needs all of them.
+    private func sharesBeginning(_ request: PendingRequest) -> Bool {
+        options.prefixTokens > 0 && request.request.promptReport == nil
+    }
+
     /// Whether another request is reading a long part of what this one begins with: then it is better waited for.
     private func isBeingRead(_ request: PendingRequest) -> Bool {
-        guard options.prefixTokens > 0 else { return false }
+        guard sharesBeginning(request) else { return false }
         return reading.contains { other in
             guard other.pending.adapter == request.adapter else { return false }
             let known = other.sequence.length
@@ -212,7 +221,8 @@ final class PagedBatch: SampleBatch {
         }
         var left = writing.isEmpty ? options.prefillTokens : min(Self.pieceBesideAnswers, options.prefillTokens)
         for prompt in reading where left > 0 {
-            let count = min(prompt.pending.prompt.count - prompt.sequence.length, left)
+            let most = prompt.pending.request.promptReport == nil ? left : min(left, Self.reportedPiece)
+            let count = min(prompt.pending.prompt.count - prompt.sequence.length, most)
             left -= count
             work.append(.read(prompt, count: count))
         }
@@ -255,8 +265,8 @@ final class PagedBatch: SampleBatch {
             parts.append(part)
             let wanted = self.rows(each)
             rows += wanted
-            // The samples of one prompt choose from the same scores.
-            places += part.scores == 1 ? wanted.map { _ in scores } : wanted.indices.map { scores + $0 }
+            // The samples of one prompt choose from the same scores, the last.
+            places += wanted.indices.map { scores + min($0, part.scores - 1) }
             scores += part.scores
         }
         let logits = try decoder.scores(parts)
@@ -283,9 +293,11 @@ final class PagedBatch: SampleBatch {
             try prompt.sequence.reserve(count, in: memory)
             prompt.promised -= prompt.sequence.pages.count - before
             let start = prompt.sequence.length
+            let isLast = start + count == prompt.pending.prompt.count
             return PagedDecoder.Part(
                 tokens: Array(prompt.pending.prompt[start..<start + count]), sequence: prompt.sequence,
-                adapter: prompt.pending.adapter, scores: start + count == prompt.pending.prompt.count ? 1 : 0)
+                adapter: prompt.pending.adapter,
+                scores: prompt.pending.request.promptReport != nil ? count : isLast ? 1 : 0)
         case .write(let sample, let draft):
             try sample.sequence.reserve(1 + draft.count, in: memory)
             return PagedDecoder.Part(
@@ -299,15 +311,28 @@ final class PagedBatch: SampleBatch {
         switch work {
         case .write(let sample, let draft): return sample.sample.choices(1 + draft.count)
         case .read(let prompt, let count):
-            guard prompt.sequence.length + count >= prompt.pending.prompt.count else { return [] }
-            return prompt.samples.flatMap { $0.choices(1) }
+            let end = prompt.sequence.length + count
+            let told = reported(prompt, upTo: end)
+            guard end >= prompt.pending.prompt.count else { return told }
+            return told + prompt.samples.flatMap { $0.choices(1) }
         }
+    }
+
+    /// The tokens of a prompt whose probabilities a pass tells that reads it up to `end`: those behind the first one it reads.
+    private func reported(_ prompt: Reading, upTo end: Int) -> [TokenChooser.Row] {
+        guard let alternatives = prompt.pending.request.promptReport else { return [] }
+        return prompt.pending.prompt[..<min(end + 1, prompt.pending.prompt.count)]
+            .dropFirst(prompt.sequence.length + 1)
+            .map { TokenChooser.Row(sampling: .greedy, draw: 0, alternatives: alternatives, given: $0) }
     }
 
     private func take(_ work: Work, _ choices: [TokenChooser.Choice]) throws {
         switch work {
         case .write(let sample, let draft): take(sample, draft, choices)
         case .read(let prompt, let count):
+            let told = reported(prompt, upTo: prompt.sequence.length + count).count
+            prompt.report += choices.prefix(told)
+            let choices = Array(choices.dropFirst(told))
             prompt.sequence.length += count
             if options.prefixTokens > 0 {
                 prefixes.keep(
@@ -339,6 +364,7 @@ final class PagedBatch: SampleBatch {
     private func start(_ prompt: Reading, _ choices: [TokenChooser.Choice]) throws {
         reading.removeAll { $0 === prompt }
         let samples = prompt.samples
+        samples.first?.reportPrompt(prompt.report)
         let most = mostPages(prompt.pending)
         var started: [Writing] = []
         do {

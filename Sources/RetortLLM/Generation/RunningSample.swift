@@ -89,6 +89,7 @@ final class RunningSample {
     private var constraint: TokenConstraint?
     private var written: [Int32] = []
     private var reported: [GeneratedToken] = []
+    private var promptReport: [GeneratedToken] = []
     private var text = ""
     private var generator: SeededGenerator
     private var decoder: StreamDecoder
@@ -152,15 +153,25 @@ final class RunningSample {
         if written.count >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
     }
 
+    /// Takes how probable the prompt's tokens were, but for the first one, before which nothing stands.
+    func reportPrompt(_ choices: [TokenChooser.Choice]) {
+        guard pending.request.promptReport != nil, let first = pending.prompt.first else { return }
+        promptReport = [told(TokenChooser.Choice(token: Int(first)))] + choices.map { told($0) }
+    }
+
     private func report(_ choice: TokenChooser.Choice, endsTurn: Bool) {
+        let token = told(choice, endsTurn: endsTurn)
+        reported.append(token)
+        pending.yield(.token(sample: index, token))
+    }
+
+    private func told(_ choice: TokenChooser.Choice, endsTurn: Bool = false) -> GeneratedToken {
         func bytes(_ token: Int) -> [UInt8] { tokenizer.bytes(of: Int32(token), specials: .kept) }
-        let token = GeneratedToken(
+        return GeneratedToken(
             id: Int32(choice.token), bytes: bytes(choice.token), logprob: choice.logprob.map(Double.init),
             alternatives: choice.alternatives.map {
                 GeneratedToken.Alternative(id: Int32($0.token), bytes: bytes($0.token), logprob: Double($0.logprob))
             }, endsTurn: endsTurn)
-        reported.append(token)
-        pending.yield(.token(sample: index, token))
     }
 
     private func emit(_ shown: String) {
@@ -184,12 +195,11 @@ final class RunningSample {
             promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count,
             seconds: index == 0 ? elapsed : 0)
         let tokens =
-            pending.request.report == .none
+            pending.request.report == .none && pending.request.promptReport == nil
             ? nil : TokenIDs(prompt: pending.prompt, completion: written)
-        pending.yield(
-            .finished(
-                sample: index,
-                Completion(text: text, finish: reason, usage: usage, tokens: tokens, report: reported)))
+        var completion = Completion(text: text, finish: reason, usage: usage, tokens: tokens, report: reported)
+        completion.promptReport = promptReport
+        pending.yield(.finished(sample: index, completion))
     }
 }
 

@@ -16,6 +16,8 @@ enum TokenChooser {
         var alternatives: Int?
         /// What the token may be; nil for anything.
         var constraint: TokenConstraint?
+        /// The token that stands there already, and is to be reported; nil chooses one.
+        var given: Int32?
     }
 
     /// A token, and how likely it was.
@@ -37,9 +39,10 @@ enum TokenChooser {
     static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Choice] {
         // The likeliest token is nearly always allowed, and then no other need be looked at. A draw is made once, among
         // the allowed ones: drawing again after a refusal would favour tokens by their place.
-        var masked = rows.indices.filter { rows[$0].constraint != nil && rows[$0].sampling.temperature > 0 }
-        let free = rows.indices.filter { !masked.contains($0) }
-        var choices = rows.map { _ in Choice(token: 0) }
+        let open = rows.indices.filter { rows[$0].given == nil }
+        var masked = open.filter { rows[$0].constraint != nil && rows[$0].sampling.temperature > 0 }
+        let free = open.filter { !masked.contains($0) }
+        var choices = rows.map { Choice(token: Int($0.given ?? 0)) }
         func choose(_ places: [Int], from scores: Tensor) throws {
             for (place, token) in zip(places, try tokens(scores, places.map { rows[$0] })) {
                 choices[place] = Choice(token: token)

@@ -322,11 +322,11 @@ extension Recipe {
                 "training",
                 "'repair' needs a teacher that can be asked: name an 'endpoint' or a 'folder' under 'teacher'")
         }
-        if teacher?.folder == nil, rounds?.values.joined().contains(where: { $0.distance != nil }) == true {
+        if teacher == nil, rounds?.values.joined().contains(where: { $0.distance != nil }) == true {
             reader.refuse(
                 "training",
-                "'distance' needs a teacher's probabilities, which endpoints do not tell: name the 'folder' of a checkpoint "
-                    + "with the students' tokenizer under 'teacher'")
+                "'distance' needs a teacher's probabilities: name under 'teacher' the 'folder' of a checkpoint with the students' "
+                    + "tokenizer, or the 'endpoint' of one that tells prompt_logprobs")
         }
         for style in Style.allCases where styles.contains(style) {
             if let reason = domain.refusal(of: style) {

@@ -17,15 +17,18 @@ struct StoredScores: Codable {
 
 extension TrainingThread {
     /// How probable samples are before training. To be asked before `goOn`.
-    /// - Parameter folder: a teacher's checkpoint, which is asked, too.
+    /// - Parameter teacher: whose probabilities are wanted, too.
     func scores(
-        _ examples: [TrainingExample], _ trainer: Trainer, teacher folder: URL? = nil, in file: URL
+        _ examples: [TrainingExample], _ trainer: Trainer, teacher: PolicyWork.Scorer? = nil, in file: URL
     ) throws -> StoredScores {
         let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
         let kept = (try? Data(contentsOf: file)).flatMap { try? JSONCoding.decoder.decode(StoredScores.self, from: $0) }
         if let kept, kept.texts == texts, kept.student.count == examples.count { return kept }
         var scores = StoredScores(texts: texts, student: try trainer.logProbabilities(of: examples))
-        if let folder {
+        switch teacher {
+        case nil: break
+        case .told(let told): scores.teacher = told
+        case .folder(let folder):
             let network = try Checkpoint(folder: folder).network(
                 dtype: trainer.configuration.baseDType, device: .best)
             scores.teacher = try TextScores.logProbabilities(

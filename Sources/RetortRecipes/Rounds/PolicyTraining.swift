@@ -11,8 +11,16 @@ struct PolicyWork: Sendable {
     enum Judge: Sendable {
         /// The grader, among the answers to one question.
         case grader(RoundPlan.Policy)
-        /// A checkpoint of the same tokenizer, token by token.
-        case teacher(RoundPlan.Distance, folder: URL)
+        /// A teacher of the same tokenizer, token by token.
+        case teacher(RoundPlan.Distance, Scorer)
+    }
+
+    /// Where a teacher's probabilities come from.
+    enum Scorer: Sendable {
+        /// A checkpoint, which computes them here.
+        case folder(URL)
+        /// An endpoint, which told them: for each text a number for each token, in nats.
+        case told([[Float]])
     }
 
     var judge: Judge
@@ -21,8 +29,8 @@ struct PolicyWork: Sendable {
     /// The teacher's trajectories, where they are imitated beside.
     var lessons: [Lesson] = []
 
-    /// Where the teacher is, whose probabilities are learned; nil where the grader's verdicts are.
-    var teacher: URL? { if case .teacher(_, let folder) = judge { folder } else { nil } }
+    /// Where the teacher's probabilities come from that are learned; nil where the grader's verdicts are.
+    var teacher: Scorer? { if case .teacher(_, let scorer) = judge { scorer } else { nil } }
 
     var epochs: Int {
         switch judge {
@@ -88,12 +96,13 @@ extension TrainingThread {
 }
 
 /// A student's draws as samples.
-private struct PolicyDraws {
+struct PolicyDraws {
     private(set) var examples: [TrainingExample] = []
     /// Of each sample, how much better its trajectory was than the others of its task.
     private var advantages: [Double] = []
     private let judge: PolicyWork.Judge
 
+    /// - Parameter checkpoint: in whose tokens they are written.
     init(_ work: PolicyWork, _ job: TrainingJob, _ checkpoint: Checkpoint) throws {
         judge = work.judge
         let byTask = Dictionary(grouping: work.draws, by: \.trajectory.task.id)

@@ -24,6 +24,7 @@ struct RejectionStage: Stage {
     func clear() async throws { try await context.remove(name) }
 
     func run() async throws -> StageOutcome {
+        if loop == "distance" { try await round.checkTeacher() }
         let rollout = try round.rollout(Sampling(temperature: plan.temperature, topP: plan.topP))
         var drawn = 0
         while drawn < plan.most {

@@ -64,6 +64,14 @@ struct StudentRound: Sendable {
             session: context.sessions(style.form ?? .code))
     }
 
+    /// Whether the teacher behind endpoints tells probabilities, of the student's own tokens: asked before anything is drawn for it.
+    func checkTeacher() async throws {
+        guard let teacher = context.recipe.teacher, teacher.folder == nil else { return }
+        let files = TrainingFiles(context.folder.url, "\(student.name)-\(Self.label(style, number).fileName)")
+        let tokenizer = try Checkpoint(folder: URL(fileURLWithPath: student.base)).tokenizer
+        try await context.endpointScores(teacher, files.told).check(tokenizer)
+    }
+
     /// The stages of the round, each behind those it needs.
     func stages(_ plan: RoundPlan) -> [any Stage] {
         var stages: [any Stage] = []

@@ -56,7 +56,10 @@ struct TrainStage: Stage {
 
     /// The weights that score what the student drew.
     private func scoring() throws -> [StageInput] {
-        guard rounds.last?.distance != nil, let folder = context.recipe.teacher?.folder else { return [] }
+        guard rounds.last?.distance != nil, let teacher = context.recipe.teacher else { return [] }
+        guard let folder = teacher.folder else {
+            return [.text("teacher's model", teacher.identities.joined(separator: ", "))]
+        }
         return [try context.weights("teacher's weights", folder)]
     }
 
@@ -65,7 +68,7 @@ struct TrainStage: Stage {
     func clear() async throws {
         try context.folder.remove(target)
         // What was scored is of another student's.
-        for file in [results.rate, results.references, results.scores] { try context.folder.remove(file) }
+        for file in [results.rate, results.references, results.scores, results.told] { try context.folder.remove(file) }
     }
 
     private var results: TrainingFiles {
@@ -116,15 +119,28 @@ struct TrainStage: Stage {
             let draws = try await work.draws("policy", without: divided.heldKeys)
             try await thread.reinforce(
                 job(["draws of policy": draws.count]), PolicyWork(judge: .grader(policy), draws: draws))
-        } else if let distance = round.distance, let folder = context.recipe.teacher?.folder {
+        } else if let distance = round.distance, let teacher = context.recipe.teacher {
             let draws = try await work.draws("distance", without: divided.heldKeys)
             let lessons = distance.imitation ? divided.learned : []
             var origins = ["draws of distance": draws.count]
             if distance.imitation { origins["teacher"] = lessons.count }
-            let judge = PolicyWork.Judge.teacher(distance, folder: URL(fileURLWithPath: folder))
-            try await thread.reinforce(job(origins), PolicyWork(judge: judge, draws: draws, lessons: lessons))
+            let scorer = try await scorer(teacher, distance, draws, job(origins))
+            try await thread.reinforce(
+                job(origins), PolicyWork(judge: .teacher(distance, scorer), draws: draws, lessons: lessons))
         }
         return .complete
+    }
+
+    /// Who says how probable what the student drew is to the teacher: a checkpoint here, or an endpoint, which is asked now.
+    private func scorer(
+        _ teacher: TeacherPlan, _ distance: RoundPlan.Distance, _ draws: [StoredTrajectory], _ job: TrainingJob
+    ) async throws -> PolicyWork.Scorer {
+        if let folder = teacher.folder { return .folder(URL(fileURLWithPath: folder)) }
+        let examples = try PolicyDraws(
+            PolicyWork(judge: .teacher(distance, .told([])), draws: draws), job, Checkpoint(folder: job.base)
+        ).examples
+        let scores = try await context.endpointScores(teacher, results.told)
+        return .told(try await scores.scores(of: examples, progress: ProgressLine(name)))
     }
 
     /// Ends a round that found nothing to learn from: the student is the one of the round before.
@@ -145,6 +161,12 @@ struct TrainStage: Stage {
 }
 
 extension RunContext {
+    /// The teacher behind endpoints as one who says how probable texts are, within the budget of the run.
+    func endpointScores(_ teacher: TeacherPlan, _ file: URL) async throws -> EndpointScores {
+        let asked = try await workshop.teacher(teacher, stored: try await storedTeaching())
+        return EndpointScores(teacher: asked.model, file: file, width: teacher.concurrency)
+    }
+
     /// What training depends on, but for what is learned from.
     /// - Parameter base: the folder of the weights it starts from.
     func training(_ plan: Recipe.TrainingPlan, from base: String) throws -> [StageInput] {

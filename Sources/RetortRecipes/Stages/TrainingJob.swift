@@ -55,6 +55,8 @@ struct TrainingFiles: Sendable {
     var references: URL { file("references", "json") }
     /// The log-probabilities of what a student drew.
     var scores: URL { file("scores", "json") }
+    /// Those that a teacher behind an endpoint told, a line a text.
+    var told: URL { file("told", "jsonl") }
     /// Where each lesson of a round comes from.
     var origins: URL { file("origins", "jsonl") }
     /// The curve of a range test.

@@ -120,6 +120,28 @@ extension GeneratedToken {
         ]
     }
 
+    /// A prompt's `prompt_logprobs`, in vLLM's form: null for the first token; for every other one itself and the likeliest at its place,
+    /// by number.
+    static func promptLogprobs(_ tokens: [GeneratedToken]) -> JSONValue {
+        .array(
+            tokens.map { token in
+                guard let own = token.logprob, let id = token.id else { return .null }
+                func entry(_ bytes: [UInt8], _ logprob: Double, rank: Int?) -> JSONValue {
+                    [
+                        "logprob": finite(logprob), "rank": rank.map(JSONValue.integer) ?? .null,
+                        "decoded_token": .string(String(decoding: bytes, as: UTF8.self)),
+                    ]
+                }
+                let rank = token.alternatives.firstIndex { $0.id == id }
+                var entries = ["\(id)": entry(token.bytes, own, rank: rank.map { $0 + 1 })]
+                for (place, other) in token.alternatives.enumerated() {
+                    guard let number = other.id, number != id else { continue }
+                    entries["\(number)"] = entry(other.bytes, other.logprob, rank: place + 1)
+                }
+                return .object(entries)
+            })
+    }
+
     static func ids(_ tokens: [GeneratedToken]) -> JSONValue {
         .array(tokens.map { $0.id.map { .integer(Int($0)) } ?? .null })
     }

@@ -13,12 +13,14 @@ struct CompletionAnswer: Answer {
     private let head: AnswerHead
     private let settings: (returnsTokens: Bool, includesUsage: Bool)
     private let reportsLogprobs: Bool
+    private let reportsPrompt: Bool
     private var choices: [Choice]
 
     init(_ head: AnswerHead, _ request: CompletionRequest) {
         self.head = head
         settings = (request.settings.returnsTokens, request.settings.includesUsage)
         reportsLogprobs = request.logprobs != nil
+        reportsPrompt = request.promptLogprobs != nil
         choices = Array(repeating: Choice(), count: request.prompts.count * request.settings.choices)
     }
 
@@ -69,6 +71,9 @@ struct CompletionAnswer: Answer {
             "logprobs": reportsLogprobs ? GeneratedToken.completionLogprobs(tokens, from: start) : .null,
         ]
         if let completion { choice["stop_reason"] = completion.finish.stopText }
+        if reportsPrompt, let completion, !completion.promptReport.isEmpty {
+            choice["prompt_logprobs"] = GeneratedToken.promptLogprobs(completion.promptReport)
+        }
         if settings.returnsTokens {
             choice["token_ids"] = GeneratedToken.ids(tokens)
             if let prompt = completion?.tokens?.prompt {

@@ -8,6 +8,8 @@ struct CompletionRequest {
     let prompts: [PlainPrompt]
     /// How many alternatives each token is reported with; nil reports no probabilities.
     let logprobs: Int?
+    /// vLLM's: with how many alternatives each token of the prompts is reported; nil reports none of them.
+    let promptLogprobs: Int?
 
     /// OpenAI's.
     private static let defaultTokens = 16
@@ -19,6 +21,11 @@ struct CompletionRequest {
         model = try fields.requiredString("model")
         settings = try GenerationSettings(&fields, options, tokens: Self.defaultTokens)
         logprobs = try fields.integer("logprobs", in: 0...Self.mostAlternatives)
+        promptLogprobs = try fields.integer("prompt_logprobs", in: 0...Self.mostAlternatives)
+        if promptLogprobs != nil, settings.isStreamed {
+            throw .invalid(
+                "'prompt_logprobs' are told in a whole answer; ask without 'stream'", param: "prompt_logprobs")
+        }
         guard let tree = fields.tree("prompt") else { throw .invalid("'prompt' is missing", param: "prompt") }
         prompts = try Self.prompts(tree)
         guard prompts.count * settings.choices <= options.maximumChoices else {
@@ -38,6 +45,7 @@ struct CompletionRequest {
         prompts.map { prompt in
             var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)
             request.plain = prompt
+            request.promptReport = promptLogprobs
             request.adapter = adapter
             request.sampling = settings.sampling(model.profile(of: request).sampling)
             return request

@@ -69,7 +69,9 @@ private struct AskedOfModel: Encodable {
     var adapter: String?
     var plain: String?
     var tools: String?
+    var templateArguments: String?
     var report: String?
+    var promptReport: Int?
     var grammar: String?
 
     init(_ identity: String, _ request: GenerationRequest) {
@@ -83,7 +85,9 @@ private struct AskedOfModel: Encodable {
         adapter = request.adapter
         plain = request.plain.map { "\($0)" }
         tools = request.tools
+        templateArguments = request.templateArguments
         report = request.report == .none ? nil : "\(request.report)"
+        promptReport = request.promptReport
         grammar = request.grammar?.json.jsonText
     }
 
@@ -106,12 +110,14 @@ private struct TapedCompletion: Codable {
     var usage: Usage
     var tokens: TokenIDs?
     var report: [GeneratedToken]?
+    var promptReport: [GeneratedToken]?
 
     init(_ completion: Completion) {
         text = completion.text
         usage = completion.usage
         tokens = completion.tokens
         report = completion.report.isEmpty ? nil : completion.report
+        promptReport = completion.promptReport.isEmpty ? nil : completion.promptReport
         ending =
             switch completion.finish {
             case .endOfTurn: .endOfTurn
@@ -127,6 +133,8 @@ private struct TapedCompletion: Codable {
             case .length: .length
             case .stop(let stop): .stop(stop)
             }
-        return Completion(text: text, finish: finish, usage: usage, tokens: tokens, report: report ?? [])
+        var completion = Completion(text: text, finish: finish, usage: usage, tokens: tokens, report: report ?? [])
+        completion.promptReport = promptReport ?? []
+        return completion
     }
 }

@@ -1,0 +1,118 @@
+import Foundation
+import RetortAgents
+import RetortCore
+import RetortLLM
+import RetortTraining
+
+/// How probable texts are to a teacher behind an endpoint, which tells it as vLLM and `retort serve` do (`prompt_logprobs`).
+///
+/// Each text is paid for once: what was told is kept, a line a text, and read again where a run was stopped.
+struct EndpointScores {
+    private struct Line: Codable {
+        /// The digest of the text's tokens.
+        var text: String
+        /// A number for each token, in nats; 0 for the first, before which nothing stands.
+        var logProbabilities: [Float]
+    }
+
+    let teacher: any LanguageModel
+    /// Where they are kept: JSON Lines.
+    let file: URL
+    /// Texts at once.
+    let width: Int
+
+    /// - Returns: for each sample one number for each of its tokens, in nats.
+    /// - Throws: `EndpointScoresError`, and what the teacher's model throws.
+    func scores(of examples: [TrainingExample], progress: ProgressLine) async throws -> [[Float]] {
+        let names = examples.map { ContentDigest.of(["\($0.tokens)"]) }
+        var known = try kept()
+        let missing = Set(names).subtracting(known.keys)
+        let asked = zip(names, examples).filter { missing.contains($0.0) }
+        let texts = Dictionary(asked.map { ($0.0, $0.1.tokens) }, uniquingKeysWith: { first, _ in first })
+            .sorted { $0.key < $1.key }
+        let out = try AppendedLines(file)
+        for told in try await concurrentMap(
+            texts, width: width,
+            { text in
+                let line = Line(text: text.key, logProbabilities: try await told(of: text.value))
+                try out.append(JSONCoding.encoder.encode(line))
+                return line
+            }, finished: { progress.show($0, of: texts.count, "texts scored by the teacher") })
+        {
+            known[told.text] = told.logProbabilities
+        }
+        return try zip(names, examples).map { name, example in
+            guard let scores = known[name], scores.count == example.tokens.count else {
+                throw EndpointScoresError.untold(teacher: teacher.identity)
+            }
+            return scores
+        }
+    }
+
+    /// What earlier runs were told. A last line that a kill cut off is left out.
+    private func kept() throws -> [String: [Float]] {
+        guard FileManager.default.fileExists(atPath: file.path) else { return [:] }
+        var known: [String: [Float]] = [:]
+        for line in try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")) {
+            guard let line = try? JSONCoding.decoder.decode(Line.self, from: Data(line)) else { continue }
+            known[line.text] = line.logProbabilities
+        }
+        return known
+    }
+
+    private func told(of tokens: [Int32]) async throws -> [Float] {
+        try await report(of: tokens).map { Float($0.logprob ?? 0) }
+    }
+
+    private func report(of tokens: [Int32]) async throws -> [GeneratedToken] {
+        let request = GenerationRequest(
+            messages: [], maximumTokens: 1, plain: .tokens(tokens), promptReport: 0)
+        guard let report = try await teacher.complete(request).first?.promptReport, report.count == tokens.count,
+            report.dropFirst().allSatisfy({ $0.logprob?.isFinite == true && $0.logprob ?? 1 <= 1e-4 })
+        else { throw EndpointScoresError.untold(teacher: teacher.identity) }
+        return report
+    }
+
+    /// Whether the teacher's tokens are those of a student's tokenizer, by what it says that they stand for.
+    /// - Throws: `EndpointScoresError.otherTokenizer`, and where the teacher does not tell probabilities at all.
+    func check(_ tokenizer: Tokenizer) async throws {
+        let text = "Who wrote it? print(search(query=\"Tina Arena\"))\n\tx = 12345 + 6.78  # naïve 日本 🙂"
+        let tokens = tokenizer.encode(text, specials: .asText)
+        for token in try await report(of: tokens).dropFirst() {
+            // Servers leave out blanks at the start of a word, and mark what is part of a character.
+            let said = String(decoding: token.bytes, as: UTF8.self)
+            let meant = token.id.map { tokenizer.decode([$0]) } ?? ""
+            guard !said.isEmpty, !said.contains("\u{FFFD}"), !meant.contains("\u{FFFD}") else { continue }
+            guard said.bare == meant.bare else {
+                throw EndpointScoresError.otherTokenizer(
+                    teacher: teacher.identity, id: token.id ?? -1, said: said, meant: meant)
+            }
+        }
+    }
+}
+
+extension String {
+    /// Without blanks at the ends, and without the marks that vocabularies write for them.
+    fileprivate var bare: String {
+        replacing("Ġ", with: " ").replacing("▁", with: " ").replacing("Ċ", with: "\n").replacing("ĉ", with: "\t")
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// Teachers behind endpoints whose probabilities cannot be learned.
+enum EndpointScoresError: Error, CustomStringConvertible {
+    case untold(teacher: String)
+    case otherTokenizer(teacher: String, id: Int32, said: String, meant: String)
+
+    var description: String {
+        switch self {
+        case .untold(let teacher):
+            "'distance' needs the probabilities of given texts, and the endpoint of '\(teacher)' does not tell them for all tokens "
+                + "(prompt_logprobs of /v1/completions); vLLM and `retort serve` do, or name the 'folder' of a checkpoint"
+        case .otherTokenizer(let teacher, let id, let said, let meant):
+            "'distance' compares probabilities of the same tokens, and '\(teacher)' has another tokenizer: token \(id) is "
+                + "\(said.debugDescription) there and \(meant.debugDescription) in the student's; take a teacher of the student's "
+                + "family, or 'repair', which takes any"
+        }
+    }
+}
