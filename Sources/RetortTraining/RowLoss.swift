@@ -89,6 +89,38 @@ enum RowLoss {
         }
     }
 
+    /// The likeliest tokens in place of those that samples ask for, without gradients: for each sample one list for each of its tokens,
+    /// empty where it has no weight or nothing comes before.
+    static func choices(
+        _ row: PackedRow, _ network: DecoderNetwork, best: Int, way: PackedAttention.Way = .fastest
+    ) throws -> [[[TeacherChoice]]] {
+        try withoutGradients {
+            let hidden = try RowPass(row, network, way).hidden()
+            let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
+            let width = min(best, network.configuration.vocabularySize)
+            var found = row.streams.samples.map { [[TeacherChoice]](repeating: [], count: $0.tokens.count) }
+            for chunk in row.streams.chunks(of: chunk) {
+                let targets = row.streams.targets[chunk]
+                var places: [Int] = []
+                for target in targets where places.last != target.predicting { places.append(target.predicting) }
+                let scores = try network.logits(
+                    rows.rows(Tensor(integers: places).to(device: network.device))
+                ).to(.float32).logSoftmax(axis: -1).top(width)
+                let (values, tokens) = (try scores.values.floats(), try scores.indices.integers())
+                var line = -1
+                var last: Int?
+                for target in targets {
+                    if target.predicting != last { (line, last) = (line + 1, target.predicting) }
+                    guard target.choice == 0 else { continue }
+                    found[target.sample][target.place] = (line * width..<(line + 1) * width).map {
+                        TeacherChoice(Int32(tokens[$0]), logProbability: values[$0])
+                    }
+                }
+            }
+            return found
+        }
+    }
+
     /// The loss of the last states, and its gradient there.
     private static func head(
         _ hidden: Tensor, _ row: PackedRow, _ network: DecoderNetwork, _ scales: ByLossKind<Double>

@@ -99,7 +99,7 @@ public struct Preference: Sendable, Hashable {
 }
 
 /// A token that a teacher might have written.
-public struct TeacherChoice: Sendable, Hashable {
+public struct TeacherChoice: Codable, Sendable, Hashable {
     public var token: Int32
     /// The teacher's, in nats.
     public var logProbability: Float

@@ -13,10 +13,31 @@ public enum TextScores {
     public static func logProbabilities(
         of examples: [TrainingExample], by network: DecoderNetwork, rowTokens: Int
     ) throws -> [[Float]] {
+        try computed(examples, network, rowTokens, { [Float](repeating: 0, count: $0.tokens.count) }) {
+            try RowLoss.logProbabilities($0, network)
+        }
+    }
+
+    /// The likeliest tokens in place of samples' weighted tokens: for each sample one list for each of its tokens, most likely first, empty
+    /// where a token has no weight or nothing comes before.
+    /// - Parameter best: how many.
+    public static func choices(
+        of examples: [TrainingExample], by network: DecoderNetwork, rowTokens: Int, best: Int
+    ) throws -> [[[TeacherChoice]]] {
+        try computed(examples, network, rowTokens, { [[TeacherChoice]](repeating: [], count: $0.tokens.count) }) {
+            try RowLoss.choices($0, network, best: best)
+        }
+    }
+
+    /// Computes something of each sample, in packed rows, with the network as it answers.
+    private static func computed<Value>(
+        _ examples: [TrainingExample], _ network: DecoderNetwork, _ rowTokens: Int, _ empty: (TrainingExample) -> Value,
+        _ compute: (PackedRow) throws -> [Value]
+    ) throws -> [Value] {
         try ComputeMemory.kept {
             try interruptible {
                 try HeldOutSamples.withoutDropout(network) {
-                    var found = examples.map { [Float](repeating: 0, count: $0.tokens.count) }
+                    var found = examples.map(empty)
                     // By number, for a tree keeps its own order.
                     let numbered = examples.enumerated().map { number, example in
                         var example = example
@@ -27,8 +48,8 @@ public enum TextScores {
                     }
                     for row in EpochRows(numbered, epochs: 1, rowTokens: rowTokens, seed: 0).rows {
                         try Task.checkCancellation()
-                        for (sample, values) in zip(row.streams.samples, try RowLoss.logProbabilities(row, network)) {
-                            if let number = Int(sample.id) { found[number] = values }
+                        for (sample, value) in zip(row.streams.samples, try compute(row)) {
+                            if let number = Int(sample.id) { found[number] = value }
                         }
                     }
                     return found

@@ -72,6 +72,21 @@ struct PreferencePairTests {
             ]).isEmpty)
     }
 
+    @Test("the teacher's step is preferred to a wrong draw's where they part, and to no way that came right")
+    func taught() {
+        let start = step("a", "1")
+        let lesson = entry([start, step("b", "2")], attempt: 0).trajectory
+        let pairs = PreferencePairs.taught(
+            [lesson],
+            against: [
+                entry([start, step("x", "9")], attempt: 1, isRight: false), entry([start, step("y", "2")], attempt: 2),
+                entry([start, step("y", "3")], attempt: 3, isRight: false),
+                entry([start, step("b", "2")], attempt: 4, isRight: false),
+            ])
+        #expect(pairs.map { programs($0.chosen) + programs($0.rejected) } == [["a", "b", "a", "x"]])
+        #expect(pairs.map(\.origin) == ["teacher"])
+    }
+
     @Test("an answer that had to be asked for is no step to prefer another to")
     func asked() {
         let start = step("a", "1")

@@ -72,6 +72,8 @@ struct RoundTests {
             ("{policy: {}, preference: {}}", "is a round of its own"),
             ("{policy: {samples: 1}}", "'samples' must be 2 to"),
             ("{distance: {}}", "'distance' needs a teacher's probabilities"),
+            ("{distance: {best: 4}}", "'best' is for 'divergence: forward'"),
+            ("[{repair: {}}, {preference: {teacher: true}}]", "a round with 'rejection' must be before it"),
             ("{repair: {learn: steps}}", "did you mean 'step'"), ("{repair: {}, times: 0}", "'times' must be 1 to"),
         ])
     func faults(rounds: String, said: String) {
@@ -267,30 +269,49 @@ struct RoundTests {
         // The same teacher behind an endpoint says the same, and is asked for each text once.
         let asked = AskedModel(try LocalModel(folder: learned, options: .init(weights: .float32)))
         let file = folder.appendingPathComponent("told.jsonl")
-        func told() async throws -> [[Float]] {
+        func told(best: Int = 0) async throws -> TeacherScores {
             let draws = try PolicyDraws(
                 PolicyWork(judge: judge, draws: entries),
                 TrainingJob(
                     name: "told", key: "training.agent", base: base, divided: HeldOut(learning: []), views: [view],
                     plan: try #require(recipe.training[.agent]), target: folder, files: TrainingFiles(place, "s-told"),
                     keepsSamples: false, origins: [:]), Checkpoint(folder: base))
-            return try await EndpointScores(teacher: asked, file: file, width: 2)
+            return try await EndpointScores(teacher: asked, file: file, width: 2, best: best)
                 .scores(of: draws.examples, progress: ProgressLine("told"))
         }
         let answers = try await told()
         let computed = try JSONCoding.decoder.decode(StoredScores.self, from: stored)
-        for (told, (own, student)) in zip(answers, zip(computed.teacher ?? [], computed.student)) {
+        for (told, (own, student)) in zip(
+            answers.logProbabilities, zip(computed.teacher?.logProbabilities ?? [], computed.student))
+        {
             // Only weighted tokens have been computed; the endpoint tells all.
             for (place, value) in own.enumerated() where student[place] != 0 {
                 #expect(abs(told[place] - value) < 1e-3)
             }
         }
-        #expect(answers.count == 4 && asked.count.withLock { $0 } == 4)
+        #expect(answers.logProbabilities.count == 4 && answers.choices == nil && asked.count.withLock { $0 } == 4)
         // A line that a kill cut off is asked for again, and no other.
         try Data(contentsOf: file).dropLast(40).write(to: file)
-        #expect(try await told() == answers)
+        #expect(try await told().logProbabilities == answers.logProbabilities)
         #expect(asked.count.withLock { $0 } == 5)
         _ = try await train("s-told", PolicyWork(judge: .teacher(distance, .told(answers)), draws: entries), 4)
+
+        // The forward divergence, over what the teacher would have written, brings the student nearer, too; and an endpoint tells the same.
+        distance.divergence = .forward
+        distance.best = 4
+        let forward = PolicyWork.Judge.teacher(distance, .folder(learned))
+        let led = try await train("s-forward", PolicyWork(judge: forward, draws: entries), 4)
+        #expect(try mean(entries.map(\.trajectory), led, view) > before + 0.2 * (teacher - before))
+        let own = try JSONCoding.decoder.decode(
+            StoredScores.self, from: Data(contentsOf: TrainingFiles(place, "s-forward").scores))
+        let heard = try await told(best: 4)
+        for (own, heard) in zip(own.teacher?.choices ?? [], heard.choices ?? []) {
+            for (own, heard) in zip(own, heard) where !own.isEmpty {
+                #expect(own.count == 4 && heard.count == 4)
+                #expect(zip(own, heard).allSatisfy { abs($0.logProbability - $1.logProbability) < 1e-3 })
+            }
+        }
+        #expect(heard.choices?.count == 4 && own.teacher?.choices?.count == 4)
         await run.close()
     }
 

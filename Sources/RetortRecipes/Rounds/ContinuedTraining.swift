@@ -12,18 +12,22 @@ struct StoredScores: Codable {
     /// For each text one number for each token, in nats, of the student as it stands before the training.
     var student: [[Float]]
     /// Those of a teacher; nil where none is asked.
-    var teacher: [[Float]]?
+    var teacher: TeacherScores?
 }
 
 extension TrainingThread {
     /// How probable samples are before training. To be asked before `goOn`.
-    /// - Parameter teacher: whose probabilities are wanted, too.
+    /// - Parameters:
+    ///   - teacher: whose probabilities are wanted, too.
+    ///   - best: how many of its likeliest tokens at each place are wanted; 0 is none.
     func scores(
-        _ examples: [TrainingExample], _ trainer: Trainer, teacher: PolicyWork.Scorer? = nil, in file: URL
+        _ examples: [TrainingExample], _ trainer: Trainer, teacher: PolicyWork.Scorer? = nil, best: Int = 0,
+        in file: URL
     ) throws -> StoredScores {
         let texts = ContentDigest.of(examples.map { "\($0.tokens) \($0.weights)" })
         let kept = (try? Data(contentsOf: file)).flatMap { try? JSONCoding.decoder.decode(StoredScores.self, from: $0) }
-        if let kept, kept.texts == texts, kept.student.count == examples.count { return kept }
+        let isWhole = best == 0 || kept?.teacher?.choices != nil
+        if let kept, kept.texts == texts, kept.student.count == examples.count, isWhole { return kept }
         var scores = StoredScores(texts: texts, student: try trainer.logProbabilities(of: examples))
         switch teacher {
         case nil: break
@@ -31,8 +35,11 @@ extension TrainingThread {
         case .folder(let folder):
             let network = try Checkpoint(folder: folder).network(
                 dtype: trainer.configuration.baseDType, device: .best)
-            scores.teacher = try TextScores.logProbabilities(
-                of: examples, by: network, rowTokens: trainer.configuration.rowTokens)
+            let rowTokens = trainer.configuration.rowTokens
+            scores.teacher = TeacherScores(
+                logProbabilities: try TextScores.logProbabilities(of: examples, by: network, rowTokens: rowTokens),
+                choices: best > 0
+                    ? try TextScores.choices(of: examples, by: network, rowTokens: rowTokens, best: best) : nil)
         }
         try AtomicFile.write(JSONCoding.encoder.encode(scores), to: file)
         return scores

@@ -13,6 +13,8 @@ struct EndpointScores {
         var text: String
         /// A number for each token, in nats; 0 for the first, before which nothing stands.
         var logProbabilities: [Float]
+        /// The likeliest tokens at each place, where they were asked for.
+        var choices: [[TeacherChoice]]?
     }
 
     let teacher: any LanguageModel
@@ -20,10 +22,11 @@ struct EndpointScores {
     let file: URL
     /// Texts at once.
     let width: Int
+    /// How many of the likeliest tokens are wanted for each place; 0 is none.
+    var best = 0
 
-    /// - Returns: for each sample one number for each of its tokens, in nats.
     /// - Throws: `EndpointScoresError`, and what the teacher's model throws.
-    func scores(of examples: [TrainingExample], progress: ProgressLine) async throws -> [[Float]] {
+    func scores(of examples: [TrainingExample], progress: ProgressLine) async throws -> TeacherScores {
         let names = examples.map { ContentDigest.of(["\($0.tokens)"]) }
         var known = try kept()
         let missing = Set(names).subtracting(known.keys)
@@ -34,39 +37,54 @@ struct EndpointScores {
         for told in try await concurrentMap(
             texts, width: width,
             { text in
-                let line = Line(text: text.key, logProbabilities: try await told(of: text.value))
+                let line = try await told(of: text.value, named: text.key)
                 try out.append(JSONCoding.encoder.encode(line))
                 return line
             }, finished: { progress.show($0, of: texts.count, "texts scored by the teacher") })
         {
-            known[told.text] = told.logProbabilities
+            known[told.text] = told
         }
-        return try zip(names, examples).map { name, example in
-            guard let scores = known[name], scores.count == example.tokens.count else {
+        let lines = try zip(names, examples).map { name, example in
+            guard let line = known[name], line.logProbabilities.count == example.tokens.count else {
                 throw EndpointScoresError.untold(teacher: teacher.identity)
             }
-            return scores
+            return line
         }
+        return TeacherScores(
+            logProbabilities: lines.map(\.logProbabilities), choices: best > 0 ? lines.map { $0.choices ?? [] } : nil)
     }
 
     /// What earlier runs were told. A last line that a kill cut off is left out.
-    private func kept() throws -> [String: [Float]] {
+    private func kept() throws -> [String: Line] {
         guard FileManager.default.fileExists(atPath: file.path) else { return [:] }
-        var known: [String: [Float]] = [:]
+        var known: [String: Line] = [:]
         for line in try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")) {
             guard let line = try? JSONCoding.decoder.decode(Line.self, from: Data(line)) else { continue }
-            known[line.text] = line.logProbabilities
+            // Told for another divergence, it may say too little.
+            if best == 0 || line.choices?.last?.count ?? 0 >= best { known[line.text] = line }
         }
         return known
     }
 
-    private func told(of tokens: [Int32]) async throws -> [Float] {
-        try await report(of: tokens).map { Float($0.logprob ?? 0) }
+    private func told(of tokens: [Int32], named name: String) async throws -> Line {
+        let report = try await report(of: tokens)
+        var line = Line(text: name, logProbabilities: report.map { Float($0.logprob ?? 0) })
+        guard best > 0 else { return line }
+        line.choices = report.map { token in
+            token.alternatives.compactMap { other in
+                other.id.map { TeacherChoice($0, logProbability: Float(other.logprob)) }
+            }.sorted { $0.logProbability > $1.logProbability }.prefix(best).map(\.self)
+        }
+        // An endpoint may tell fewer than it was asked for.
+        guard line.choices?.dropFirst().allSatisfy({ !$0.isEmpty }) == true else {
+            throw EndpointScoresError.untold(teacher: teacher.identity)
+        }
+        return line
     }
 
     private func report(of tokens: [Int32]) async throws -> [GeneratedToken] {
         let request = GenerationRequest(
-            messages: [], maximumTokens: 1, plain: .tokens(tokens), promptReport: 0)
+            messages: [], maximumTokens: 1, plain: .tokens(tokens), promptReport: best)
         guard let report = try await teacher.complete(request).first?.promptReport, report.count == tokens.count,
             report.dropFirst().allSatisfy({ $0.logprob?.isFinite == true && $0.logprob ?? 1 <= 1e-4 })
         else { throw EndpointScoresError.untold(teacher: teacher.identity) }

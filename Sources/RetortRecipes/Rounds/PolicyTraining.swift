@@ -19,8 +19,8 @@ struct PolicyWork: Sendable {
     enum Scorer: Sendable {
         /// A checkpoint, which computes them here.
         case folder(URL)
-        /// An endpoint, which told them: for each text a number for each token, in nats.
-        case told([[Float]])
+        /// An endpoint, which told them.
+        case told(TeacherScores)
     }
 
     var judge: Judge
@@ -31,6 +31,11 @@ struct PolicyWork: Sendable {
 
     /// Where the teacher's probabilities come from that are learned; nil where the grader's verdicts are.
     var teacher: Scorer? { if case .teacher(_, let scorer) = judge { scorer } else { nil } }
+
+    /// How many of the teacher's likeliest tokens are learned from at each place; 0 learns by the student's own.
+    var best: Int {
+        if case .teacher(let plan, _) = judge, plan.divergence == .forward { plan.best } else { 0 }
+    }
 
     var epochs: Int {
         switch judge {
@@ -78,7 +83,8 @@ extension TrainingThread {
             rate: work.learningRate)
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
-        let scores = try scores(drawn.examples, trainer, teacher: work.teacher, in: job.files.scores)
+        let scores = try scores(
+            drawn.examples, trainer, teacher: work.teacher, best: work.best, in: job.files.scores)
         drawn.judge(scores.student, scores.teacher)
         var examples = drawn.examples
         if !examples.isEmpty {
@@ -122,7 +128,7 @@ struct PolicyDraws {
     }
 
     /// Gives every token its advantage.
-    mutating func judge(_ student: [[Float]], _ teacher: [[Float]]?) {
+    mutating func judge(_ student: [[Float]], _ teacher: TeacherScores?) {
         for index in examples.indices {
             var sample = examples[index]
             switch judge {
@@ -133,12 +139,18 @@ struct PolicyDraws {
                         reference: plan.penalty == 0 ? nil : student[index],
                         clip: .init(low: plan.clip, high: plan.clip), penalty: plan.penalty))
             case .teacher(let plan, _):
-                var gains = PolicyAdvantages.ofTeacher(teacher?[index] ?? student[index], student: student[index])
-                if plan.weights == .steps {
-                    let factors = PolicyAdvantages.stepFactors(gains, weights: sample.weights)
+                var gains = PolicyAdvantages.ofTeacher(
+                    teacher?.logProbabilities[index] ?? student[index], student: student[index])
+                let factors =
+                    plan.weights == .steps
+                    ? PolicyAdvantages.stepFactors(gains, weights: sample.weights) : gains.map { _ in 1 }
+                if plan.divergence == .forward, let choices = teacher?.choices?[index] {
+                    sample.weights = zip(sample.weights, factors).map { $0 * $1 }
+                    sample.loss = .distance(choices)
+                } else {
                     gains = zip(gains, factors).map { $0 * $1 }
+                    sample.loss = .policy(PolicyStream(advantages: gains, drawn: student[index], clip: nil))
                 }
-                sample.loss = .policy(PolicyStream(advantages: gains, drawn: student[index], clip: nil))
             }
             examples[index] = sample
         }

@@ -52,20 +52,38 @@ enum PreferencePairs {
         let byTask = Dictionary(grouping: entries, by: \.trajectory.task.id)
         return byTask.sorted { $0.key < $1.key }.flatMap { _, entries -> [PreferencePair] in
             let right = entries.filter { $0.verdict?.isCorrect == true }.map(\.trajectory)
-            let wrong = entries.filter(\.isWrong).map(\.trajectory)
-            return right.flatMap { good in
-                wrong.compactMap { bad -> PreferencePair? in
-                    let place = zip(good.steps, bad.steps).prefix { $0.isSame(as: $1) }.count
-                    guard place < good.steps.count, place < bad.steps.count else { return nil }
-                    let (better, worse) = (good.steps[place], bad.steps[place])
-                    let isTakenRightly = right.contains { other in
-                        other.steps.count > place
-                            && other.steps[place].action.canonicalText == worse.action.canonicalText
-                            && zip(other.steps.prefix(place), bad.steps).allSatisfy { $0.isSame(as: $1) }
-                    }
-                    guard !isTakenRightly, !better.isAsked(of: good), !worse.isAsked(of: bad) else { return nil }
-                    return PreferencePair(RejectionStage.loop, good, at: place, better: better, worse: worse)
+            return parting(right, entries.filter(\.isWrong).map(\.trajectory), right: right, RejectionStage.loop)
+        }
+    }
+
+    /// The teacher's step against the student's own, where a wrong draw parts from what was taught (SPIN, arXiv 2401.01335, but for draws
+    /// that came right: to lose against another right way would teach nothing).
+    static func taught(_ lessons: [Trajectory], against entries: [StoredTrajectory]) -> [PreferencePair] {
+        let byTask = Dictionary(grouping: lessons, by: { HeldOut.key($0.task) })
+        let drawn = Dictionary(grouping: entries, by: { HeldOut.key($0.trajectory.task) })
+        return byTask.sorted { $0.key < $1.key }.flatMap { task, lessons -> [PreferencePair] in
+            let own = drawn[task] ?? []
+            let right = lessons + own.filter { $0.verdict?.isCorrect == true }.map(\.trajectory)
+            return parting(lessons, own.filter(\.isWrong).map(\.trajectory), right: right, "teacher")
+        }
+    }
+
+    /// The steps at which good trajectories and bad ones of one task part, but for steps that one of the right ones took from there.
+    private static func parting(
+        _ good: [Trajectory], _ bad: [Trajectory], right: [Trajectory], _ origin: String
+    ) -> [PreferencePair] {
+        good.flatMap { good in
+            bad.compactMap { bad -> PreferencePair? in
+                let place = zip(good.steps, bad.steps).prefix { $0.isSame(as: $1) }.count
+                guard place < good.steps.count, place < bad.steps.count else { return nil }
+                let (better, worse) = (good.steps[place], bad.steps[place])
+                let isTakenRightly = right.contains { other in
+                    other.steps.count > place
+                        && other.steps[place].action.canonicalText == worse.action.canonicalText
+                        && zip(other.steps.prefix(place), bad.steps).allSatisfy { $0.isSame(as: $1) }
                 }
+                guard !isTakenRightly, !better.isAsked(of: good), !worse.isAsked(of: bad) else { return nil }
+                return PreferencePair(origin, good, at: place, better: better, worse: worse)
             }
         }
     }

@@ -28,7 +28,11 @@ extension StudentRound {
                 pairs += PreferencePairs.repairs(try await context.store.entries(in: round.name(RepairStage.loop)))
             }
             if earlier.rejection != nil {
-                pairs += PreferencePairs.samples(try await context.store.entries(in: round.name(RejectionStage.loop)))
+                let drawn = try await context.store.entries(in: round.name(RejectionStage.loop))
+                pairs += PreferencePairs.samples(drawn)
+                if plan.teacher {
+                    pairs += PreferencePairs.taught(divided.learned.map(\.trajectory), against: drawn)
+                }
             }
             if earlier.preference?.forks == true {
                 pairs += PreferencePairs.forks(try await context.store.entries(in: round.name(ForkStage.loop)))

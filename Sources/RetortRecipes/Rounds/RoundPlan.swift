@@ -42,10 +42,22 @@ public struct RoundPlan: Codable, Sendable, Hashable {
             case steps
         }
 
+        /// From whose side a student's distance to its teacher is seen (GKD, arXiv 2306.13649, section 2).
+        public enum Divergence: String, Codable, Sendable, CaseIterable {
+            /// Over what the student writes, by its own tokens.
+            case reverse
+            /// Over what the teacher would write in their place.
+            case forward
+        }
+
         /// Draws of each task.
         public var samples = 1
         public var temperature = 1.0
         public var weights = Weights.steps
+        /// What is made small.
+        public var divergence = Divergence.reverse
+        /// With the forward divergence: how many of the teacher's likeliest tokens at each place it is taken over.
+        public var best = 8
         /// Whether the teacher's trajectories are imitated beside.
         public var imitation = false
         public var epochs = 1
@@ -73,6 +85,8 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         public var each = 4
         /// Whether the student also votes on its steps in the training tasks, and what won is held against what lost.
         public var forks = false
+        /// Whether the teacher's steps are preferred to what the student drew instead (SPIN, arXiv 2401.01335).
+        public var teacher = false
         public var epochs = 1
         /// Nil is a twentieth of the kind's own.
         public var learningRate: Double?
@@ -148,7 +162,13 @@ extension RoundPlan {
         }
         let list = rounds.flatMap(\.self)
         for (index, round) in list.enumerated() {
-            guard let preference = round.preference, !preference.forks else { continue }
+            guard let preference = round.preference else { continue }
+            if preference.teacher, !list[..<index].contains(where: { $0.rejection != nil }) {
+                reader.refuse(
+                    "rounds",
+                    "'teacher: true' prefers the teacher to what was drawn; a round with 'rejection' must be before it")
+            }
+            guard !preference.forks else { continue }
             if !list[..<index].contains(where: { $0.rejection != nil || $0.repair != nil }) {
                 reader.refuse(
                     "rounds", "a 'preference' needs a round with 'rejection' or 'repair' before it, or 'forks: true'")
@@ -212,6 +232,12 @@ extension RoundPlan.Distance {
         samples = reader.integer("samples", default: samples, in: 1...1000)
         temperature = reader.number("temperature", default: temperature, in: 0.01...5)
         weights = reader.choice("weights", default: weights)
+        divergence = reader.choice("divergence", default: divergence)
+        best = reader.integer("best", default: best, in: 1...64)
+        if reader.has("best"), divergence == .reverse {
+            reader.refuse(
+                "best", "'best' is for 'divergence: forward'; the reverse one is taken over the student's own tokens")
+        }
         imitation = reader.flag("imitation", default: imitation)
         epochs = reader.integer("epochs", default: epochs, in: 1...1000)
         learningRate = reader.optionalRate
@@ -224,6 +250,7 @@ extension RoundPlan.Preference {
         beta = reader.number("beta", default: beta, in: 1e-4...100)
         each = reader.integer("each", default: each, in: 1...1000)
         forks = reader.flag("forks", default: forks)
+        teacher = reader.flag("teacher", default: teacher)
         epochs = reader.integer("epochs", default: epochs, in: 1...1000)
         learningRate = reader.optionalRate
     }

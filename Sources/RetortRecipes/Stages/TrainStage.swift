@@ -137,9 +137,11 @@ struct TrainStage: Stage {
     ) async throws -> PolicyWork.Scorer {
         if let folder = teacher.folder { return .folder(URL(fileURLWithPath: folder)) }
         let examples = try PolicyDraws(
-            PolicyWork(judge: .teacher(distance, .told([])), draws: draws), job, Checkpoint(folder: job.base)
+            PolicyWork(judge: .teacher(distance, .told(TeacherScores(logProbabilities: []))), draws: draws), job,
+            Checkpoint(folder: job.base)
         ).examples
-        let scores = try await context.endpointScores(teacher, results.told)
+        var scores = try await context.endpointScores(teacher, results.told)
+        scores.best = distance.divergence == .forward ? distance.best : 0
         return .told(try await scores.scores(of: examples, progress: ProgressLine(name)))
     }
 
