@@ -1,8 +1,9 @@
 # Retort. `make demo` and `make test` do all set-up themselves.
 SWIFT ?= swift
 RETORT = .build/release/retort
+PREFIX ?= /usr/local
 
-.PHONY: demo demo-seedling test build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -25,6 +26,14 @@ demo-seedling: build
 
 test: bootstrap lint
 	@SWIFT="$(SWIFT)" scripts/test
+
+# Under PREFIX, with libtorch and Swift's runtime beside it; the folder can be moved.
+install: build
+	@DESTDIR="$(DESTDIR)" scripts/install "$(abspath $(PREFIX))"
+
+# The same as an archive for machines without Swift.
+tarball: build
+	@scripts/install --tarball
 
 # The Python environment of the benches' peers.
 .retort/bench/.ready:

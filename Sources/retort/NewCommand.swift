@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RetortCore
 import RetortDomains
 
 /// `retort new`
@@ -8,7 +9,7 @@ struct NewCommand: ParsableCommand {
         commandName: "new", abstract: "Write a small domain that works at once, to be changed into your own.",
         discussion: """
             A hotel's front desk: three tools in Python, a page of house rules to search, tasks with their tests, a teacher's \
-            trajectories, and a recipe on a model of three million parameters that is trained in minutes.
+            trajectories, a recipe on a model of three million parameters that is trained in minutes, and one on SmolLM2-135M.
 
               retort new hotel
               retort check hotel
@@ -18,11 +19,15 @@ struct NewCommand: ParsableCommand {
             """)
 
     @Argument(help: "The folder to write; it must not be there yet.") var name: String
-    @Option(help: "The folder of the model that becomes the student.") var base: String = "seedlings/3m"
+    @Option(help: "The folder of the model that becomes the student; the Seedling of three million parameters unless given.")
+    var base: String?
 
     func run() throws {
         let folder = URL(fileURLWithPath: name)
-        let base = URL(fileURLWithPath: base).standardizedFileURL.path
+        guard let place = base.map({ URL(fileURLWithPath: $0) }) ?? NearbyFile.find("seedlings/3m").found else {
+            throw ValidationError("the Seedlings are not here; name the folder of another model with --base")
+        }
+        let base = place.standardizedFileURL.path
         try DomainTemplate(name: folder.lastPathComponent, base: base).write(to: folder)
         print(
             """

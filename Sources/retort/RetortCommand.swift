@@ -24,7 +24,7 @@ struct RetortCommand: AsyncParsableCommand {
 
             A run that was killed goes on where it stood when it is started again.
             """,
-        version: Retort.version,
+        version: CommandLine.arguments.contains("--version") ? VersionLine.text : Retort.version,
         subcommands: [
             NewCommand.self, CheckCommand.self, RunCommand.self, PlanCommand.self, RolloutCommand.self,
             TrainCommand.self, EvaluateCommand.self, GradeCommand.self,

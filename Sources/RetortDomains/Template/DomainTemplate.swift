@@ -25,7 +25,8 @@ public struct DomainTemplate: Sendable {
         let train = wishes.filter { !$0.isTest }
         let test = wishes.filter(\.isTest)
         let files = [
-            ("domain.yaml", domain), ("recipe.yaml", recipe), ("tools.py", Self.tools), ("README.md", readme),
+            ("domain.yaml", domain), ("recipe.yaml", recipe), ("recipe-smollm2.yaml", pretrainedRecipe),
+            ("tools.py", Self.tools), ("README.md", readme),
             ("documents/rules.md", Self.rules),
             ("tasks/train.jsonl", try Self.lines(train.map(\.record))),
             ("tasks/test.jsonl", try Self.lines(test.map(\.record))),
@@ -75,6 +76,23 @@ public struct DomainTemplate: Sendable {
         """
     }
 
+    private var pretrainedRecipe: String {
+        """
+        # The same with a pretrained student, which keeps what it knows of language: 'retort fetch smollm2-135m' brings it. About half an hour
+        # on two cores.
+        name: \(name)-smollm2
+        domain: .
+        teacher: {trajectories: trajectories.jsonl, format: trajectories}
+        students:
+          - {name: smollm2-135m, base: smollm2-135m}
+        training:
+          cot: &plan {epochs: 1, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024, lora: {}}
+          agent: *plan
+        evaluation: {systems: [cot, agent], tasks: 120, maxSteps: 4, maxTokens: 200}
+
+        """
+    }
+
     private var readme: String {
         """
         # \(name)
@@ -84,6 +102,8 @@ public struct DomainTemplate: Sendable {
             retort check \(name)              # is everything there, and does it fit?
             retort run \(name)/recipe.yaml    # teach, train, measure, report
             retort ask runs/\(name) "Please book room 321 for Rosa."
+
+        `recipe.yaml` trains a Seedling of three million parameters in minutes, `recipe-smollm2.yaml` a pretrained SmolLM2-135M.
 
         `tools.py` holds the functions that agents call. Their state lives in the agent's session and forks with it: what a
         candidate or a branch does happens to nobody else. `setup(task)` makes a task's state, `state()` tells what is left,
