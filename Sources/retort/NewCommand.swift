@@ -19,7 +19,9 @@ struct NewCommand: ParsableCommand {
             """)
 
     @Argument(help: "The folder to write; it must not be there yet.") var name: String
-    @Option(help: "The folder of the model that becomes the student; the Seedling of three million parameters unless given.")
+    @Option(
+        help: "The folder of the model that becomes the student; the Seedling of three million parameters unless given."
+    )
     var base: String?
 
     func run() throws {

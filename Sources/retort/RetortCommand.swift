@@ -26,7 +26,8 @@ struct RetortCommand: AsyncParsableCommand {
             """,
         version: CommandLine.arguments.contains("--version") ? VersionLine.text : Retort.version,
         subcommands: [
-            NewCommand.self, CheckCommand.self, RunCommand.self, PlanCommand.self, RolloutCommand.self,
+            NewCommand.self, CheckCommand.self, KeysCommand.self, RunCommand.self, PlanCommand.self,
+            RolloutCommand.self,
             TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, MakeTasksCommand.self, InspectCommand.self, DoctorCommand.self,
             ServeCommand.self,

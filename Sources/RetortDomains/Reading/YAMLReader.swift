@@ -15,8 +15,11 @@ package final class YAMLReader {
     private let node: Node
     private let faults: Faults
     private var known: [String] = []
+    /// Where it is noted what was asked for; nil for nowhere.
+    private let keys: YAMLKeys?
 
-    package init(_ node: Node, faults: Faults) {
+    package init(_ node: Node, faults: Faults, noting keys: YAMLKeys? = nil) {
+        self.keys = keys
         let (merged, refused) = MergeKeys.merged(node)
         self.node = merged
         self.faults = faults
@@ -33,14 +36,19 @@ package final class YAMLReader {
 
     private func value(_ key: String) -> Node? {
         known.append(key)
+        keys?.note(key)
         return node.mapping?[key]
     }
 
     /// Whether the mapping has a key; asking makes it a known one.
-    package func has(_ key: String) -> Bool { value(key) != nil }
+    package func has(_ key: String) -> Bool {
+        keys?.noteOptional(key)
+        return value(key) != nil
+    }
 
     /// A text that must be there.
     package func string(_ key: String) -> String {
+        keys?.note(key, .text)
         guard let found = value(key) else {
             fault("'\(key)' is missing", at: node)
             return ""
@@ -49,21 +57,25 @@ package final class YAMLReader {
     }
 
     package func string(_ key: String, default fallback: String) -> String {
-        value(key).flatMap { scalar($0, key, "a text") { $0.string } } ?? fallback
+        keys?.note(key, .text, fallback.isEmpty ? nil : .string(fallback))
+        return value(key).flatMap { scalar($0, key, "a text") { $0.string } } ?? fallback
     }
 
     package func optionalString(_ key: String) -> String? {
-        value(key).flatMap { scalar($0, key, "a text") { $0.string } }
+        keys?.note(key, .text)
+        return value(key).flatMap { scalar($0, key, "a text") { $0.string } }
     }
 
     /// The text of a key that may also hold something else; nil for that, or for nothing.
     package func textIfAny(_ key: String) -> String? {
+        keys?.note(key, .text)
         guard let found = value(key), found.scalar != nil, found.int == nil else { return nil }
         return found.string
     }
 
     /// A whole number within a range.
     package func integer(_ key: String, default fallback: Int, in range: ClosedRange<Int> = 0...Int.max) -> Int {
+        keys?.note(key, .integer(range), .integer(fallback))
         guard let found = value(key), let number = scalar(found, key, "a whole number", { $0.int }) else {
             return fallback
         }
@@ -78,6 +90,7 @@ package final class YAMLReader {
 
     /// A number within a range.
     package func number(_ key: String, default fallback: Double, in range: ClosedRange<Double> = 0...1e12) -> Double {
+        keys?.note(key, .number(range), .number(fallback))
         guard let found = value(key), let number = scalar(found, key, "a number", { $0.float }) else { return fallback }
         guard range.contains(number) else {
             fault("'\(key)' must be from \(range.lowerBound) to \(range.upperBound), not \(number)", at: found)
@@ -88,12 +101,14 @@ package final class YAMLReader {
 
     /// True or false.
     package func flag(_ key: String, default fallback: Bool) -> Bool {
-        value(key).flatMap { scalar($0, key, "true or false") { $0.bool } } ?? fallback
+        keys?.note(key, .flag, .bool(fallback))
+        return value(key).flatMap { scalar($0, key, "true or false") { $0.bool } } ?? fallback
     }
 
     /// One of some words; nil when it is not given.
     package func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) -> Choice?
     where Choice.RawValue == String {
+        keys?.note(key, .choice(Choice.allCases.map(\.rawValue)))
         guard value(key) != nil, let first = Choice.allCases.first else { return nil }
         return choice(key, default: first)
     }
@@ -102,6 +117,7 @@ package final class YAMLReader {
     package func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default fallback: Choice
     ) -> Choice where Choice.RawValue == String {
+        keys?.note(key, .choice(Choice.allCases.map(\.rawValue)), .string(fallback.rawValue))
         guard let found = value(key) else { return fallback }
         guard let choice = found.string.flatMap(Choice.init(rawValue:)) else {
             let words = Choice.allCases.map(\.rawValue)
@@ -114,6 +130,7 @@ package final class YAMLReader {
 
     /// A list of texts.
     package func strings(_ key: String) -> [String]? {
+        keys?.note(key, .texts)
         guard let found = value(key) else { return nil }
         guard let list = found.sequence, list.allSatisfy({ $0.string != nil }) else {
             fault("'\(key)' must be a list of texts", at: found)
@@ -124,38 +141,42 @@ package final class YAMLReader {
 
     /// A nested mapping, or nil when it is not there.
     package func mapping<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> Result? {
-        value(key).map { nested($0, read) }
+        keys?.note(key, .mapping)
+        return value(key).map { nested($0, key, read) }
     }
 
     /// A list of mappings; empty when it is not there.
     package func list<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> [Result] {
+        keys?.note(key, .mappings)
         guard let found = value(key) else { return [] }
         guard let elements = found.sequence else {
             fault("'\(key)' must be a list", at: found)
             return []
         }
-        return elements.map { nested($0, read) }
+        return elements.map { nested($0, key, read) }
     }
 
     /// A text, a mapping, or a list of these.
     package func oneOrMore<Result>(_ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result)
         -> [Result]
     {
+        keys?.note(key, .textsOrMappings)
         guard let found = value(key) else { return [] }
         return (found.sequence.map(Array.init) ?? [found]).compactMap { node in
-            node.mapping != nil ? nested(node, mapping) : scalar(node, key, "a text") { $0.string }.map(text)
+            node.mapping != nil ? nested(node, key, mapping) : scalar(node, key, "a text") { $0.string }.map(text)
         }
     }
 
     /// A mapping whose keys are names of the user's own.
     package func table<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> [String: Result] {
+        keys?.note(key, .table)
         guard let found = value(key) else { return [:] }
         guard let mapping = found.mapping else {
             fault("'\(key)' must be a mapping", at: found)
             return [:]
         }
         return mapping.reduce(into: [:]) { table, entry in
-            if let name = entry.key.string { table[name] = nested(entry.value, read) }
+            if let name = entry.key.string { table[name] = nested(entry.value, key, read) }
         }
     }
 
@@ -163,6 +184,7 @@ package final class YAMLReader {
     package func named<Result>(
         _ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result
     ) -> [(name: String, value: Result)] {
+        keys?.note(key, .named)
         guard let found = value(key) else { return [] }
         guard let members = found.mapping else {
             fault("'\(key)' must be a mapping", at: found)
@@ -172,7 +194,7 @@ package final class YAMLReader {
             guard let name = member.key.string else { return nil }
             let result =
                 member.value.mapping != nil
-                ? nested(member.value, mapping)
+                ? nested(member.value, key, mapping)
                 : scalar(member.value, name, "a text or a mapping") { $0.string }.map(text)
             return result.map { (name, $0) }
         }
@@ -180,13 +202,14 @@ package final class YAMLReader {
 
     /// A text or a mapping, or nil when it is not there.
     package func either<Result>(_ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result) -> Result? {
+        keys?.note(key, .textOrMapping)
         guard let found = value(key) else { return nil }
-        if found.mapping != nil { return nested(found, mapping) }
+        if found.mapping != nil { return nested(found, key, mapping) }
         return scalar(found, key, "a text or a mapping") { $0.string }.map(text)
     }
 
-    private func nested<Result>(_ node: Node, _ read: (YAMLReader) -> Result) -> Result {
-        let reader = YAMLReader(node, faults: faults)
+    private func nested<Result>(_ node: Node, _ key: String, _ read: (YAMLReader) -> Result) -> Result {
+        let reader = YAMLReader(node, faults: faults, noting: keys?.opened(key))
         let result = read(reader)
         reader.finish()
         return result

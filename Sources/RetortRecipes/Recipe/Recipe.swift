@@ -215,7 +215,7 @@ extension Recipe {
     }
 
     /// - Parameter folder: the recipe's.
-    private init(_ reader: YAMLReader, folder: URL) {
+    init(_ reader: YAMLReader, folder: URL) {
         name = reader.string("name")
         if name.contains("/") || name.hasPrefix(".") {
             reader.refuse("name", "'name' names a folder and must not hold '/' or begin with '.'")
