@@ -55,6 +55,26 @@ struct AgentLogTests {
         #expect(account.unread.isEmpty)
     }
 
+    @Test(
+        "a code agent's only turn is a program, not an answer, where its instructions say what an answer is",
+        arguments: [true, false])
+    func onlyTurn(isAgents: Bool) throws {
+        let system =
+            isAgents ? "Write code in <code>, and give the answer with `final_answer`." : "Show examples of code."
+        let turn = "Thought: I add.\\n<code>\\nprint(2 + 3)\\n</code>"
+        let trajectory = try #require(
+            try read(
+                #"{"messages": [{"role": "system", "content": "\#(system)"}, {"role": "user", "content": "2 + 3?"}, "#
+                    + #"{"role": "assistant", "content": "\#(turn)"}]}"#
+            ).trajectories.first)
+        let step = try #require(trajectory.steps.first)
+        if isAgents {
+            #expect(step.action == .code("print(2 + 3)") && step.thought == "I add." && trajectory.answer == nil)
+        } else {
+            #expect(trajectory.answer?.contains("print(2 + 3)") == true)
+        }
+    }
+
     @Test("a ToolCallingAgent's calls, those that failed among them")
     func toolAgent() throws {
         let (trajectories, _) = try read(

@@ -237,6 +237,9 @@ struct DialogueSteps {
             observation: Observation(text: "", outcome: .success))
     }
 
+    /// Whether the instructions are a code agent's, whose programs are no answers: they name the function that gives one.
+    private var isCodeAgents: Bool { system.contains { $0.contains("final_answer") } }
+
     /// A turn that nothing answers: a program that ends the run, or an answer.
     private func closingStep(_ reply: Dialogue.Reply) -> Step {
         if let refusal = reply.refusal {
@@ -249,7 +252,7 @@ struct DialogueSteps {
             if let value = ActionParser.literalAnswer(of: program) { step.observation.outcome = .final(value) }
             return step
         }
-        if step.action.code != nil, steps.contains(where: { $0.action.code != nil }) {
+        if step.action.code != nil, isCodeAgents || steps.contains(where: { $0.action.code != nil }) {
             step.observation.outcome = .executionError(type: "NotRecorded", message: "the record holds no result")
             return step
         }
