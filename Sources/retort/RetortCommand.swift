@@ -27,7 +27,7 @@ struct RetortCommand: AsyncParsableCommand {
         version: Retort.version,
         subcommands: [
             NewCommand.self, CheckCommand.self, RunCommand.self, PlanCommand.self, RolloutCommand.self,
-            TrainCommand.self, EvaluateCommand.self, GradeCommand.self,
+            TrainCommand.self, WorkerCommand.self, FleetCommand.self, EvaluateCommand.self, GradeCommand.self,
             BenchmarksCommand.self, AskCommand.self, InspectCommand.self, DoctorCommand.self, ServeCommand.self,
             ServeAPIsCommand.self, FetchCommand.self, ModelsCommand.self, RecordCommand.self, MCPCommand.self,
             ImportCommand.self,
