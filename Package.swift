@@ -20,6 +20,13 @@ let faissLibraries: [LinkerSetting] =
         .linkedLibrary("lapack"), .linkedLibrary("blas"),
     ] : []
 
+// libpq, where it is installed: Debian keeps its header in a folder of its own.
+let libpqHeaders = ["/usr/include/postgresql", "/usr/include", "/usr/local/include", "/opt/homebrew/opt/libpq/include"]
+    .first { FileManager.default.fileExists(atPath: "\($0)/libpq-fe.h") }
+let libpqSettings: [CSetting] =
+    libpqHeaders.map { [.define("RETORT_POSTGRES", to: "1"), .unsafeFlags(["-I", $0])] } ?? []
+let libpqLibraries: [LinkerSetting] = libpqHeaders == nil ? [] : [.linkedLibrary("pq")]
+
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let http = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let sockets = ["NIOPosix", "NIOHTTP1"].map { Target.Dependency.product(name: $0, package: "swift-nio") }
@@ -40,7 +47,7 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
     ("RetortCore", [log, crypto], []),
     ("RetortAgents", ["RetortCore"], []),
-    ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
+    ("RetortStore", ["RetortCore", "RetortAgents", "CPostgres", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
     ("RetortRetrieval", ["RetortCore", "CFaiss", grdb, crypto], []),
@@ -89,7 +96,8 @@ let testDependencies: [String: [Target.Dependency]] = [
     "RetortMCP": ["RetortProcesses", http, nio],
     "RetortDomains": ["RetortProcesses"],
     "RetortRemote": ["FaultyEndpoint"],
-    "RetortRecipes": ["FaultyEndpoint"],
+    "RetortRecipes": ["FaultyEndpoint", "ScratchPostgres"],
+    "RetortStore": ["ScratchPostgres"],
     "RetortHub": ["RetortCore", crypto, hummingbird, log, nio, sockets[0]],
 ]
 
@@ -149,6 +157,9 @@ let package = Package(
             .executableTarget(
                 name: "roles-bench", dependencies: ["RetortAgents", "RetortCore", "RetortLLM", "RetortWorld"],
                 path: "Benchmarks/Roles", linkerSettings: allocator),
+            .executableTarget(
+                name: "fleet-bench", dependencies: ["RetortStore", "RetortCore"], path: "Benchmarks/Fleet",
+                linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
             .executableTarget(
                 name: "rollout-bench",
@@ -168,7 +179,9 @@ let package = Package(
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], path: "Tools/ScriptedEndpoint"),
             .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
+            .target(name: "ScratchPostgres", path: "Tools/ScratchPostgres"),
             .target(name: "CWorker"),
+            .target(name: "CPostgres", cSettings: libpqSettings, linkerSettings: libpqLibraries),
             .target(
                 name: "CFaiss", cxxSettings: hasFaiss ? [.define("RETORT_FAISS", to: "1")] : [],
                 linkerSettings: faissLibraries),

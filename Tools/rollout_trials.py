@@ -36,7 +36,7 @@ teacher:
   concurrency: {concurrency}
   attempts: 40
   seconds: {{connect: 5, firstByte: 3, idle: 3, total: 30}}
-students: [{{name: none, base: none}}]
+students: [{{name: none, base: seedlings/1m}}]
 training: {{agent: {{}}}}
 evaluation: {{systems: [agent]}}
 """

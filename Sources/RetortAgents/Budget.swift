@@ -30,6 +30,7 @@ public final class Budget: Sendable {
     public let price: Price?
     private let usage: Mutex<Usage>
     private let guessed = Mutex(Usage())
+    private let elsewhere = Mutex(Usage())
     private let record: @Sendable (Usage) throws -> Void
 
     /// - Parameters:
@@ -48,8 +49,11 @@ public final class Budget: Sendable {
         self.record = record
     }
 
-    /// All that was spent.
-    public var spent: Usage { usage.withLock { $0 } }
+    /// All that was spent, here and elsewhere.
+    public var spent: Usage { usage.withLock { $0 } + elsewhere.withLock { $0 } }
+
+    /// Counts what other processes spent of the same budget by now: all of it, in place of what was said before.
+    public func note(elsewhere spent: Usage) { elsewhere.withLock { $0 = spent } }
 
     /// What of that is an estimate by length, because nobody told the figures.
     public var estimated: Usage { guessed.withLock { $0 } }

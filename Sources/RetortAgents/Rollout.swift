@@ -104,6 +104,13 @@ public struct Rollout: Sendable {
         Trajectory(task: job.task, provenance: provenance(job.attempt)).id
     }
 
+    /// A job's trajectory that could not be made.
+    public func failure(of job: RolloutJob, _ reason: String) -> Trajectory {
+        var trajectory = Trajectory(task: job.task, provenance: provenance(job.attempt))
+        trajectory.fail(reason)
+        return trajectory
+    }
+
     /// Asks for the answer when no steps are left. What is said instead of one is recorded too.
     private func conclude(_ trajectory: inout Trajectory, _ emit: @Sendable (RolloutEvent) -> Void) async throws {
         let none = "no answer after \(trajectory.steps.count) steps"

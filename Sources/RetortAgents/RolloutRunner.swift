@@ -2,7 +2,7 @@ import RetortCore
 import Synchronization
 
 /// One trajectory that is to be made.
-public struct RolloutJob: Sendable, Hashable {
+public struct RolloutJob: Codable, Sendable, Hashable {
     public var task: AgentTask
     /// Which of several trajectories for the task, from 0.
     public var attempt: Int
@@ -59,7 +59,7 @@ extension Rollout {
                     group.addTask {
                         let result: Result<Trajectory, any Error>
                         do {
-                            result = .success(try await persistently(job, tries: tries))
+                            result = .success(try await trajectory(for: job, tries: tries))
                         } catch {
                             result = .failure(error)
                         }
@@ -99,7 +99,9 @@ extension Rollout {
     }
 
     /// A job's trajectory, made again while it fails.
-    private func persistently(_ job: RolloutJob, tries: Int) async throws -> Trajectory {
+    /// - Parameter tries: how often it is made at most.
+    /// - Throws: `CancellationError`, and errors that halt the whole run (`RunHalting`).
+    public func trajectory(for job: RolloutJob, tries: Int) async throws -> Trajectory {
         var left = max(tries, 1)
         while true {
             let trajectory = try await trajectory(for: job.task, attempt: job.attempt)

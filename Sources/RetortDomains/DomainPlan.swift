@@ -127,6 +127,16 @@ public struct DomainPlan: Codable, Sendable, Hashable {
     /// Characters of an observation that agents of JSON calls and of roles are shown; nil is what a view usually shows.
     public var observationLimit: Int?
 
+    /// The files of its documents; of an index that was made before also its vectors.
+    package func documentFiles() throws -> [URL] {
+        guard let documents else { return [] }
+        let files = try DocumentCorpus.files(url(documents.path))
+        let beside = files.flatMap { file in
+            ["faiss", "faiss.json"].map { file.deletingPathExtension().appendingPathExtension($0) }
+        }
+        return files + beside.filter { FileManager.default.fileExists(atPath: $0.path) }
+    }
+
     /// A path of the plan's.
     public func url(_ path: String) -> URL {
         URL(fileURLWithPath: path, relativeTo: URL(fileURLWithPath: folder, isDirectory: true)).standardizedFileURL

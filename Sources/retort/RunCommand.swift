@@ -14,6 +14,7 @@ struct RecipeOptions: ParsableArguments {
 
     @OptionGroup var sandbox: SandboxOptions
     @OptionGroup var teacher: TeacherOptions
+    @OptionGroup var shared: StoreOptions
     @Flag(name: .customLong("dry-run"), help: "Tell what the teacher will take, and ask it nothing.")
     var isDryRun = false
 
@@ -22,7 +23,9 @@ struct RecipeOptions: ParsableArguments {
     func open(keepingSamples samples: Bool = false) async throws -> (folder: URL, run: RecipeRun) {
         let (named, url) = try place()
         let recipe = try await named.locatingModels(fetching: true)
-        return (url, try await RecipeRun(recipe, folder: url, requiring: sandbox.required, keepingSamples: samples))
+        let run = try await RecipeRun(
+            recipe, folder: url, requiring: sandbox.required, keepingSamples: samples, fleet: shared.open())
+        return (url, run)
     }
 
     /// Opens the run to look at it, which leaves nothing behind.
@@ -64,6 +67,11 @@ struct RunCommand: AsyncParsableCommand {
             --teacher takes the trajectories from a model behind an endpoint instead of the recipe's own teacher:
 
               retort run recipes/quickstart.yaml --teacher http://127.0.0.1:8000/v1 --dry-run
+
+            --store shares rollouts, evaluation and judging out to workers on other machines (docs/fleet.md):
+
+              retort run recipe.yaml --store postgresql://retort@db/fleet
+              retort worker --store postgresql://retort@db/fleet          on each of them
 
             With 'rounds' in a training plan the student then acts itself and is corrected: its own right answers, steps that a \
             teacher repaired, better steps against worse ones (recipes/loops.yaml, docs/loops.md).

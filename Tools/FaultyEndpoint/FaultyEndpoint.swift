@@ -7,6 +7,8 @@ import NIOPosix
 public final class FaultyEndpoint: Sendable {
     /// How it behaves.
     public struct Options: Sendable {
+        /// Where it listens: the loopback interface, unless others are to reach it.
+        public var host: String
         public var port: Int
         /// Which faults it commits, in turn.
         public var faults: [Fault]
@@ -19,9 +21,11 @@ public final class FaultyEndpoint: Sendable {
         public var seed: UInt64
 
         public init(
-            port: Int = 0, faults: [Fault] = [], faultRate: Double = 0, latency: Double = 0, slots: Int = 1 << 20,
+            host: String = "127.0.0.1", port: Int = 0, faults: [Fault] = [], faultRate: Double = 0, latency: Double = 0,
+            slots: Int = 1 << 20,
             seed: UInt64 = 1
         ) {
+            self.host = host
             self.port = port
             self.faults = faults
             self.faultRate = faultRate
@@ -54,7 +58,7 @@ public final class FaultyEndpoint: Sendable {
                     try channel.pipeline.syncOperations.addHandler(Receiver(desk.value))
                 }
             }
-            .bind(host: "127.0.0.1", port: options.port).get()
+            .bind(host: options.host, port: options.port).get()
     }
 
     /// Where it listens.

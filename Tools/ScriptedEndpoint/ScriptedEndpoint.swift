@@ -8,6 +8,7 @@ import RetortWorld
 /// the benches are tried against. Prints its address, and runs until it is stopped. `GET /stats` tells what it did.
 @main
 struct ScriptedEndpoint: AsyncParsableCommand {
+    @Option(help: "Where to listen; 0.0.0.0 is reached from other hosts.") var host = "127.0.0.1"
     @Option var port = 0
     @Option(help: "The world's seed, as in the recipe.") var world: UInt64 = 1
     @Option var people = 4000
@@ -28,7 +29,7 @@ struct ScriptedEndpoint: AsyncParsableCommand {
     func run() async throws {
         let kinds = fault.isEmpty ? Fault.allCases : fault.compactMap(Fault.init(rawValue:))
         let options = FaultyEndpoint.Options(
-            port: port, faults: kinds, faultRate: faults, latency: latency / 1000, slots: slots, seed: seed)
+            host: host, port: port, faults: kinds, faultRate: faults, latency: latency / 1000, slots: slots, seed: seed)
         let endpoint: FaultyEndpoint
         if fixed {
             let steps = steps

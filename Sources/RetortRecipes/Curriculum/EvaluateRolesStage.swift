@@ -21,6 +21,7 @@ struct EvaluateRolesStage: Stage {
     /// The curriculum and how it is run.
     var system: String { "\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")" }
     var sources: [String] { Set(players.values.map(\.name)).sorted() }
+    var models: [URL] { Set(players.values.flatMap(\.folders)).sorted { $0.path < $1.path } }
 
     func inputs() async throws -> [StageInput] {
         var inputs = try context.common() + context.testTasks() + [try context.grading()]

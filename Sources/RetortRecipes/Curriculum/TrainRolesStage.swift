@@ -87,6 +87,9 @@ struct TrainedStage: Sendable, Hashable {
     /// What an adapter belongs to; nil for whole models.
     let base: URL?
 
+    /// Where all its weights are.
+    var folders: [URL] { [folder] + (base.map { [$0] } ?? []) }
+
     /// A folder with whole weights, for stages that go on from here.
     var whole: URL { base == nil ? folder : folder.appendingPathComponent("merged") }
 }

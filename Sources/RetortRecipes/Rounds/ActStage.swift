@@ -1,3 +1,4 @@
+import Foundation
 import RetortAgents
 import RetortCore
 import RetortStore
@@ -10,6 +11,7 @@ struct ActStage: Stage {
 
     var name: String { round.name(Self.loop) }
     var sources: [String] { [round.before] }
+    var models: [URL] { round.models }
     private var context: RunContext { round.context }
 
     func inputs() async throws -> [StageInput] { try round.inputs() }

@@ -1,3 +1,4 @@
+import Foundation
 import RetortAgents
 import RetortCore
 import RetortStore
@@ -13,6 +14,7 @@ struct RejectionStage: Stage {
 
     var name: String { round.name(loop) }
     var sources: [String] { [round.before] }
+    var models: [URL] { round.models }
     private var context: RunContext { round.context }
 
     func inputs() async throws -> [StageInput] {
@@ -33,7 +35,7 @@ struct RejectionStage: Stage {
             guard !tasks.isEmpty else { break }
             let jobs = attempts.flatMap { attempt in tasks.map { RolloutJob($0, attempt: attempt) } }
             _ = try await context.collect(
-                rollout, jobs, in: name, concurrency: context.recipe.evaluation.concurrency)
+                rollout, jobs, in: name, concurrency: context.recipe.evaluation.concurrency, phase: drawn)
             drawn = attempts.upperBound
         }
         return try await context.outcome(of: name)

@@ -1,3 +1,4 @@
+import Foundation
 import RetortAgents
 import RetortCore
 import RetortEvaluation
@@ -14,6 +15,7 @@ struct RepairStage: Stage {
 
     var name: String { round.name(Self.loop) }
     var sources: [String] { [round.name(ActStage.loop)] }
+    var models: [URL] { round.models }
     private var context: RunContext { round.context }
     private var recipe: Recipe { context.recipe }
 
@@ -34,9 +36,10 @@ struct RepairStage: Stage {
     func clear() async throws { try await context.remove(name) }
 
     func run() async throws -> StageOutcome {
-        let wrong = try await context.store.entries(in: round.name(ActStage.loop)).filter(\.isWrong).map(\.trajectory)
+        try await context.sharing?.open(name, phase: 0, into: name)
+        let wrong = try await context.store.entries(in: round.name(ActStage.loop)).filter(\.isWrong)
         let progress = ProgressLine(name)
-        guard !wrong.isEmpty else {
+        guard !wrong.isEmpty || context.sharing?.plans == false else {
             progress.note("nothing to repair: the student answered every task right, or its runs broke")
             return try await context.outcome(of: name)
         }
@@ -44,35 +47,71 @@ struct RepairStage: Stage {
         let repair = StepRepair(try round.rollout(.greedy), teacher: teacher, sampling: sampling)
         let grader = try await context.workshop.grader()
         let width = min(recipe.teacher?.concurrency ?? 8, recipe.evaluation.concurrency)
-        let repaired = try await concurrentMap(wrong, width: width) { trajectory in
-            try await self.repaired(trajectory, by: repair, grader)
-        } finished: {
-            progress.show($0, of: wrong.count)
+        var open: [StoredTrajectory] = []
+        for entry in wrong where try await !isSettled(entry.trajectory) { open.append(entry) }
+        _ = try await context.workThrough(open, of: name, into: name, width: width) { entry in
+            try await tries(entry.trajectory, by: repair, grader)
         }
-        progress.note("\(repaired.count(where: \.self)) of \(wrong.count) wrong trajectories repaired")
+        var repaired = 0
+        for entry in wrong where try await lastTry(entry.trajectory)?.verdict?.isCorrect == true { repaired += 1 }
+        progress.note("\(repaired) of \(wrong.count) wrong trajectories repaired")
         return try await context.outcome(of: name)
     }
 
-    /// Tries the candidates in turn; what was tried before a kill counts.
-    /// - Returns: whether one of them came right.
-    private func repaired(
+    /// Tries the candidates in turn until one of them comes right; what was tried before a kill counts.
+    /// - Returns: what was tried now, and is not stored yet.
+    private func tries(
         _ trajectory: Trajectory, by repair: StepRepair, _ grader: any TrajectoryGrader
-    ) async throws -> Bool {
-        for step in StepRepair.candidates(of: trajectory).prefix(plan.candidates) {
+    ) async throws -> FleetResult {
+        var fresh: [StoredTrajectory] = []
+        for step in steps(of: trajectory) {
             try Task.checkCancellation()
-            let id = StepRepair.id(trajectory.task, step: step)
-            var entry = try await context.store.entry(id: id, in: name)
+            var entry = try await entry(trajectory, step)
             if entry?.isBroken ?? true {
-                var fresh = try await grader.graded(try await repair(trajectory, step: step))
-                if fresh.trajectory.isUndecided(behind: step) {
-                    fresh.verdict = Verdict(isCorrect: false, reason: "nothing was repaired")
+                var made = try await grader.graded(try await repair(trajectory, step: step))
+                if made.trajectory.isUndecided(behind: step) {
+                    made.verdict = Verdict(isCorrect: false, reason: "nothing was repaired")
                 }
-                try await context.store.save([fresh], in: name)
-                entry = fresh
+                // In this process each try is kept at once; elsewhere those of a trajectory are handed over together.
+                if context.sharing == nil {
+                    try await context.store.save([made], in: name)
+                } else {
+                    fresh.append(made)
+                }
+                entry = made
             }
-            if entry?.verdict?.isCorrect == true { return true }
+            if entry?.verdict?.isCorrect == true { break }
         }
-        return false
+        let isBroken = fresh.contains(where: \.isBroken)
+        return FleetResult(entries: fresh, failure: isBroken ? "a repair failed" : nil)
+    }
+
+    private func steps(of trajectory: Trajectory) -> ArraySlice<Int> {
+        StepRepair.candidates(of: trajectory).prefix(plan.candidates)
+    }
+
+    private func entry(_ trajectory: Trajectory, _ step: Int) async throws -> StoredTrajectory? {
+        try await context.store.entry(id: StepRepair.id(trajectory.task, step: step), in: name)
+    }
+
+    /// The last of the tries that are stored, in the order in which they are made.
+    private func lastTry(_ trajectory: Trajectory) async throws -> StoredTrajectory? {
+        var last: StoredTrajectory?
+        for step in steps(of: trajectory) {
+            guard let tried = try await entry(trajectory, step) else { break }
+            last = tried
+            if tried.verdict?.isCorrect == true { break }
+        }
+        return last
+    }
+
+    /// Whether nothing is left to try.
+    private func isSettled(_ trajectory: Trajectory) async throws -> Bool {
+        for step in steps(of: trajectory) {
+            guard let tried = try await entry(trajectory, step), !tried.isBroken else { return false }
+            if tried.verdict?.isCorrect == true { return true }
+        }
+        return true
     }
 
     /// Who writes the steps: the recipe's teacher, or the domain's own.

@@ -23,6 +23,15 @@ struct StudentRound: Sendable {
     /// The training that the student comes from.
     var before: String { TrainStage.name(student, style, round: number - 1) }
 
+    /// The weights that the student acts with.
+    var models: [URL] { trained?.folders ?? [] }
+
+    private var trained: TrainedStage? {
+        context.recipe.training[style].map { plan in
+            TrainStage(context: context, student: student, style: style, plan: plan, round: number - 1).trained
+        }
+    }
+
     /// What its runs depend on.
     func inputs() throws -> [StageInput] {
         let plan = context.recipe.evaluation
@@ -47,10 +56,7 @@ struct StudentRound: Sendable {
     ///   - sampling: how its tokens are drawn.
     ///   - isVoted: whether several proposals for each step vote, as the recipe's evaluation has it.
     func rollout(_ sampling: Sampling, votes isVoted: Bool = false) throws -> Rollout {
-        guard let plan = context.recipe.training[style] else { throw RunError.noTeacher }
-        let trained = TrainStage(
-            context: context, student: student, style: style, plan: plan, round: number - 1
-        ).trained
+        guard let trained else { throw RunError.noTeacher }
         let evaluation = context.recipe.evaluation
         let models = try AgentPlayers.trained(
             [.backbone: trained], identity: student.name,

@@ -25,29 +25,48 @@ public struct RecipeRun: Sendable {
 
     let context: RunContext
     private let scheduler: Scheduler
+    private let planner: FleetPlanner?
 
     /// Opens the run's folder and makes its tasks. Nothing of an earlier run is changed.
     /// - Parameters:
     ///   - sandbox: the weakest one to run model-written programs in.
     ///   - samples: whether trainings write their samples' tokens as other trainers take them:
     ///     `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` a line.
+    ///   - fleet: the store through which other processes take part; nil is none.
     /// - Throws: `RunError` when another process works in the folder or its manifest cannot be read.
     public init(
         _ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted,
-        keepingSamples samples: Bool = false
+        keepingSamples samples: Bool = false, fleet: FleetPlan? = nil
     ) async throws {
+        try fleet?.check(recipe)
         let folder = try RunFolder(url)
+        try await self.init(recipe, in: folder, requiring: sandbox, keepingSamples: samples) { store, digests in
+            guard let fleet else { return nil }
+            let files = FleetFiles(folder: url, digests: digests)
+            return FleetPlanner(fleet, run: recipe.name, folder: try folder.identity(), into: store, files: files)
+        }
+    }
+
+    /// - Parameter share: makes what shares the work with other processes; nil where nobody does.
+    init(
+        _ recipe: Recipe, in folder: RunFolder, requiring sandbox: SandboxLevel, keepingSamples samples: Bool = false,
+        sharing share: (TrajectoryStore, FileDigests) throws -> (any WorkSharing)?
+    ) async throws {
         // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.
         let previous =
-            FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: url) : nil
+            FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: folder.url) : nil
         let source = try await TaskSource(recipe, folder: folder.url, requiring: sandbox)
         let store = try TrajectoryStore(folder.storeFile)
+        let digests = FileDigests(folder.digestsFile)
+        let sharing = try share(store, digests)
+        planner = sharing as? FleetPlanner
         context = RunContext(
-            recipe: recipe, folder: folder, store: store, source: source,
-            digests: FileDigests(folder.digestsFile),
-            workshop: Workshop(recipe, folder, source, store, requiring: sandbox), keepsSamples: samples)
+            recipe: recipe, folder: folder, store: store, source: source, digests: digests,
+            workshop: Workshop(recipe, folder, source, store, requiring: sandbox, sharing: sharing),
+            keepsSamples: samples, sharing: sharing)
         scheduler = Scheduler(
-            previous?.stages ?? [:], failureLimit: recipe.maximumFailures ?? Recipe.usualMaximumFailures
+            previous?.stages ?? [:], failureLimit: recipe.maximumFailures ?? Recipe.usualMaximumFailures,
+            planner: planner
         ) { records in
             try AtomicFile.write(
                 JSONCoding.prettyEncoder.encode(Manifest(recipe: recipe, stages: records)), to: folder.manifestFile)
@@ -92,6 +111,11 @@ public struct RecipeRun: Sendable {
     /// - Throws: `RunError`, and what stages throw.
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
+        guard let planner else { return try await carryOut(until: goal) }
+        return try await planner.planning(context.recipe, context.namedFiles()) { try await carryOut(until: goal) }
+    }
+
+    private func carryOut(until goal: Goal) async throws -> Outcome? {
         let stages = try await RecipeStages(context)
         try RecipeCheck(context).run(until: goal)
         let folder = context.folder

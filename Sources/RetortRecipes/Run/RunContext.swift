@@ -15,6 +15,8 @@ struct RunContext: Sendable {
     let workshop: Workshop
     /// Whether trainings write their samples beside their losses.
     let keepsSamples: Bool
+    /// How the work of stages is shared with other processes; nil where it is not.
+    var sharing: (any WorkSharing)?
 
     /// The view that a style trains and acts in.
     func view(_ style: Recipe.Style) -> any View {
@@ -58,16 +60,37 @@ struct RunContext: Sendable {
     }
 
     /// Runs what a set lacks, grades it and stores it, as it finishes. What failed when the run was last here is run again.
+    /// - Parameter phase: counts the calls for one set, in the same order whenever the stage is run.
     /// - Returns: how much failed, of all that the jobs ask for.
     func collect(
         _ rollout: Rollout, _ jobs: [RolloutJob], in set: String, concurrency: Int, tries: Int = 1,
-        budget: Budget? = nil
+        budget: Budget? = nil, phase: Int = 0
     ) async throws -> StageOutcome {
+        try await sharing?.open(set, phase: phase, into: set)
         let done = try await store.ids(in: set).subtracting(store.failedIDs(in: set))
         let left = jobs.filter { !done.contains(rollout.trajectoryID($0)) }
         let progress = SharedProgress(ProgressLine(set))
         let grader = try await workshop.grader()
         let store = store
+        if let sharing {
+            _ = try await sharing.share(
+                left.map { (rollout.trajectoryID($0), $0) }, of: set, phase: phase, into: set, width: concurrency
+            ) { id, job in
+                let own = rollout.trajectoryID(job)
+                guard own == id else {
+                    throw FleetError.otherInputs(stage: set, differences: ["trajectory: \(id) there, \(own) here"])
+                }
+                return FleetResult(try await grader.graded(try await rollout.trajectory(for: job, tries: tries)))
+            } lost: { job, reason in
+                FleetResult(
+                    StoredTrajectory(
+                        trajectory: rollout.failure(of: job, reason),
+                        verdict: Verdict(isCorrect: false, reason: "the run failed")))
+            } took: {
+                progress.show($0, of: left.count, budget)
+            }
+            return try await outcome(of: set)
+        }
         try await rollout.run(left, concurrency: concurrency, tries: tries) { finished in
             var entries: [StoredTrajectory] = []
             for trajectory in finished { entries.append(try await grader.graded(trajectory)) }
@@ -92,6 +115,7 @@ struct RunContext: Sendable {
     /// - Throws: `RunError.imported` for one that somebody else did.
     func remove(_ set: String) async throws {
         guard try await !store.isImported(set) else { throw RunError.imported(set: set) }
+        try await sharing?.clear(set)
         try await store.remove(set: set)
     }
 }

@@ -43,7 +43,24 @@ public final class RunFolder: Sendable {
 
     private static let lockTries = 40
 
+    /// Whether no process works in a folder, which need not be there.
+    public static func isFree(_ url: URL) -> Bool {
+        let lock = open(url.appendingPathComponent("lock").path, O_RDWR | O_CLOEXEC)
+        guard lock >= 0 else { return errno == ENOENT }
+        defer { close(lock) }
+        return flock(lock, LOCK_EX | LOCK_NB) == 0
+    }
+
     deinit { close(lock) }
+
+    /// What tells this folder from every other, also when it is moved.
+    func identity() throws -> String {
+        let file = url.appendingPathComponent("fleet.id")
+        if let known = try? String(contentsOf: file, encoding: .utf8), !known.isEmpty { return known }
+        let made = UUID().uuidString.lowercased()
+        try AtomicFile.write(Data(made.utf8), to: file)
+        return made
+    }
 
     var manifestFile: URL { url.appendingPathComponent("manifest.json") }
     /// The digests of files that the run depends on.

@@ -14,6 +14,7 @@ actor Workshop {
     private let source: TaskSource
     private let store: TrajectoryStore
     private let sandbox: SandboxLevel
+    private let sharing: (any WorkSharing)?
     private var interpreter: PythonInterpreter?
     private var openTeacher: EndpointTeacher?
     private var openJudge: ModelJudge?
@@ -24,11 +25,14 @@ actor Workshop {
     private var benchmarkTasks: [AgentTask]?
     private var ledger: SpendingLedger?
 
-    /// - Parameter sandbox: the weakest one to run model-written programs in.
+    /// - Parameters:
+    ///   - sandbox: the weakest one to run model-written programs in.
+    ///   - sharing: tells what other processes spend of the same budgets.
     init(
         _ recipe: Recipe, _ folder: RunFolder, _ source: TaskSource, _ store: TrajectoryStore,
-        requiring sandbox: SandboxLevel
+        requiring sandbox: SandboxLevel, sharing: (any WorkSharing)? = nil
     ) {
+        self.sharing = sharing
         (self.recipe, self.folder, self.source, self.store, self.sandbox) = (recipe, folder, source, store, sandbox)
     }
 
@@ -78,9 +82,9 @@ actor Workshop {
         let ledger = try spending()
         let noted = ledger.spent(for: "teacher")
         let isNoted = noted.promptTokens + noted.completionTokens > 0
-        let opened = try await EndpointTeacher(plan, tools: source.tools, spent: isNoted ? noted : stored) {
-            try ledger.add($0, for: "teacher")
-        }
+        let opened = try await EndpointTeacher(
+            plan, tools: source.tools, spent: spent(isNoted ? noted : stored), record: recorder(ledger, "teacher"))
+        try await sharing?.join(opened.budget, for: "teacher", own: spent(isNoted ? noted : stored))
         openTeacher = opened
         return opened
     }
@@ -114,9 +118,10 @@ actor Workshop {
             access.cassette = .init(file: folder.judgeFile.path, mode: .record)
         }
         let ledger = try spending()
-        let model = try await EndpointTeacher(access, tools: [], spent: ledger.spent(for: "judge")) {
-            try ledger.add($0, for: "judge")
-        }.model
+        let own = spent(ledger.spent(for: "judge"))
+        let judge = try await EndpointTeacher(access, tools: [], spent: own, record: recorder(ledger, "judge"))
+        try await sharing?.join(judge.budget, for: "judge", own: own)
+        let model = judge.model
         let held: any LanguageModel =
             plan.asking.structured
             ? ConstrainedModel(model, to: .json(try JSONSchema(ModelJudge.replySchema))) : model
@@ -148,6 +153,17 @@ actor Workshop {
         progress.note("\(tasks.count) questions of \(plan.names.count) benchmarks")
         benchmarkTasks = tasks
         return source.tests + tasks
+    }
+
+    /// What counts as spent by this process and its like before. A worker's was told to all others when it was spent.
+    private func spent(_ noted: Usage) -> Usage { sharing?.plans == false ? Usage() : noted }
+
+    private func recorder(_ ledger: SpendingLedger, _ account: String) -> @Sendable (Usage) throws -> Void {
+        let sharing = sharing
+        return { usage in
+            try ledger.add(usage, for: account)
+            sharing?.spent(usage, for: account)
+        }
     }
 
     private func spending() throws -> SpendingLedger {

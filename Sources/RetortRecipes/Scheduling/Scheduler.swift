@@ -9,15 +9,19 @@ actor Scheduler {
     private(set) var records: [String: StageRecord]
     /// The share of a stage's things that may fail, in 0…1.
     private let failureLimit: Double
+    private let planner: FleetPlanner?
     private let save: @Sendable ([String: StageRecord]) throws -> Void
 
-    /// - Parameter save: writes the records, whole or not at all.
+    /// - Parameters:
+    ///   - planner: is told of each stage before and after its work; nil where nobody shares it.
+    ///   - save: writes the records, whole or not at all.
     init(
-        _ records: [String: StageRecord], failureLimit: Double,
+        _ records: [String: StageRecord], failureLimit: Double, planner: FleetPlanner? = nil,
         save: @escaping @Sendable ([String: StageRecord]) throws -> Void
     ) {
         self.records = records
         self.failureLimit = failureLimit
+        self.planner = planner
         self.save = save
     }
 
@@ -55,9 +59,15 @@ actor Scheduler {
     }
 
     private func inputs(of stage: any Stage, without open: Set<String> = []) async throws -> [String: String] {
-        let own = try await stage.inputs().map { ($0.name, $0.value) }
-        let others = stage.sources.filter { !open.contains($0) }.map { ("stage \($0)", records[$0]?.output ?? "none") }
-        return Dictionary(own + others, uniquingKeysWith: { "\($0) \($1)" })
+        let others = stage.sources.filter { !open.contains($0) }.map {
+            StageInput(name: "stage \($0)", value: records[$0]?.output ?? "none")
+        }
+        return Self.named(try await stage.inputs() + others)
+    }
+
+    /// Inputs by name; those of one name together.
+    static func named(_ inputs: [StageInput]) -> [String: String] {
+        Dictionary(inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { "\($0) \($1)" })
     }
 
     // MARK: Doing it
@@ -92,7 +102,9 @@ actor Scheduler {
         records[stage.name] = record
         try save(records)
         let start = ContinuousClock.now
+        try planner?.enter(stage.name, inputs: inputs, models: stage.models)
         let outcome = try await stage.run()
+        try await planner?.leave(stage.name)
         let seconds = start.duration(to: .now) / .seconds(1)
         record.end(outcome, content: try await stage.output(), seconds: seconds)
         records[stage.name] = record

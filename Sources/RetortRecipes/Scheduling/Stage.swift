@@ -1,3 +1,5 @@
+import Foundation
+
 /// A piece of a run whose result is kept: what it depends on, how an old result is removed, how a new one is made.
 ///
 /// A stage is a value. It does not know whether it is done: `Scheduler` compares what it depends on with what its last
@@ -8,6 +10,9 @@ protocol Stage: Sendable {
 
     /// The stages whose outputs it uses, by name.
     var sources: [String] { get }
+
+    /// Trained models in the run's folder that its work needs, for processes elsewhere that take part in it.
+    var models: [URL] { get }
 
     /// All else that its result depends on.
     /// - Throws: `RunError` for a file that cannot be read.
@@ -21,6 +26,10 @@ protocol Stage: Sendable {
 
     /// Makes the result, or goes on with one that was begun, or tries again what failed.
     func run() async throws -> StageOutcome
+}
+
+extension Stage {
+    var models: [URL] { [] }
 }
 
 /// How a stage ended.

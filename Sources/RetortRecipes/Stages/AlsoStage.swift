@@ -27,19 +27,14 @@ struct AlsoStage: Stage {
 
     func run() async throws -> StageOutcome {
         let graders = try await context.workshop.otherGraders()
+        try await context.sharing?.open(name, phase: 0, into: set)
         let all = try await context.store.entries(in: set).filter { !$0.trajectory.hasFailed }
         let open = all.filter { entry in graders.contains { entry.also?[$0.name] == nil } }
-        let progress = ProgressLine(name)
-        let (store, set) = (context.store, set)
-        let faults = try await concurrentMap(open, width: width) { entry in
+        let faults = try await context.workThrough(open, of: name, into: set, width: width) { entry in
             let (graded, faults) = try await entry.graded(by: graders)
-            try await store.save([graded], in: set)
-            return faults
-        } finished: {
-            progress.show($0, of: open.count)
+            return FleetResult(entries: [graded], failure: faults.first.map(RolloutTally.cause))
         }
-        let causes = faults.flatMap { $0.prefix(1).map { (RolloutTally.cause($0), 1) } }
-        return StageOutcome(total: all.count, failures: Dictionary(causes, uniquingKeysWith: +))
+        return StageOutcome(total: all.count, failures: Dictionary(faults.map { ($0, 1) }, uniquingKeysWith: +))
     }
 
     /// Runs at once: as many as the judge may be asked about, or so many that sessions do.

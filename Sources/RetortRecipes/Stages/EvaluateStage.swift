@@ -18,6 +18,8 @@ struct EvaluateStage: Stage {
     var name: String { "evaluate/\(student.name)/\(title)" }
     var sources: [String] { system.isTrained ? [TrainStage.name(student, system.style, round: trainedRound)] : [] }
 
+    var models: [URL] { system.isTrained ? player.folders : [] }
+
     /// What it is called in tables: the system, and of an earlier round which.
     var title: String { round.map { "\(system.rawValue)@\($0)" } ?? system.rawValue }
 

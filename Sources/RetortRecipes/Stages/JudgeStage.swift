@@ -26,23 +26,17 @@ struct JudgeStage: Stage {
 
     func run() async throws -> StageOutcome {
         let judge = try await context.workshop.judge(plan)
+        try await context.sharing?.open(name, phase: 0, into: set)
         let all = try await context.store.entries(in: set).filter(\.hasFactualAnswer)
         let open = all.filter { $0.judge == nil }
-        let progress = ProgressLine(name)
-        let store = context.store
-        let set = set
-        let faults = try await concurrentMap(open, width: plan.access.concurrency) { entry in
+        let faults = try await context.workThrough(open, of: name, into: set, width: plan.access.concurrency) { entry in
             let (judged, fault) = try await judge.judged(entry)
-            if fault == nil { try await store.save([judged], in: set) }
-            return fault
-        } finished: {
-            progress.show($0, of: open.count)
+            return FleetResult(entries: fault == nil ? [judged] : [], failure: fault.map(RolloutTally.cause))
         }
         if let kappa = judge.agreement.kappa {
-            progress.note(String(format: "its votes agree with Fleiss' kappa %.2f", kappa))
+            ProgressLine(name).note(String(format: "its votes agree with Fleiss' kappa %.2f", kappa))
         }
-        let causes = faults.compactMap { $0.map { (RolloutTally.cause($0), 1) } }
-        return StageOutcome(total: all.count, failures: Dictionary(causes, uniquingKeysWith: +))
+        return StageOutcome(total: all.count, failures: Dictionary(faults.map { ($0, 1) }, uniquingKeysWith: +))
     }
 }
 

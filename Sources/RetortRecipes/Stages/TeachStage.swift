@@ -83,12 +83,13 @@ struct TeachStage: Stage {
         _ policy: any Policy, of teacher: any DomainTeacher, _ form: ActionForm
     ) async throws -> StageOutcome {
         let groups = Dictionary(grouping: tasks) { teacher.search(for: $0).name }
-        for (_, tasks) in groups.sorted(by: { $0.key > $1.key }) {
+        for (phase, (_, tasks)) in groups.sorted(by: { $0.key > $1.key }).enumerated() {
             guard let first = tasks.first else { continue }
             let rollout = Rollout(
                 policy: policy, search: teacher.search(for: first), maximumSteps: steps(teacher), seed: recipe.seed,
                 environmentFor: context.sessions(form))
-            _ = try await context.collect(rollout, tasks.map { RolloutJob($0) }, in: name, concurrency: 8)
+            _ = try await context.collect(
+                rollout, tasks.map { RolloutJob($0) }, in: name, concurrency: 8, phase: phase)
         }
         return try await context.outcome(of: name)
     }
