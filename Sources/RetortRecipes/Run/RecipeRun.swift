@@ -92,6 +92,12 @@ public struct RecipeRun: Sendable {
     /// - Throws: `RunError`, and what stages throw.
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
+        try await ProgressJournal.$current.withValue(ProgressJournal(context.folder.progressFile)) {
+            try await work(until: goal)
+        }
+    }
+
+    private func work(until goal: Goal) async throws -> Outcome? {
         let stages = try await RecipeStages(context)
         try RecipeCheck(context).run(until: goal)
         let folder = context.folder

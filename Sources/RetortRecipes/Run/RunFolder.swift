@@ -43,6 +43,17 @@ public final class RunFolder: Sendable {
 
     private static let lockTries = 40
 
+    /// Whether a process works in a run's folder now.
+    public static func isInUse(_ url: URL) -> Bool {
+        let file = open(url.appendingPathComponent("lock").path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        // Let go at once: whoever starts a run meanwhile tries for longer than that.
+        guard flock(file, LOCK_SH | LOCK_NB) == 0 else { return true }
+        flock(file, LOCK_UN)
+        return false
+    }
+
     deinit { close(lock) }
 
     var manifestFile: URL { url.appendingPathComponent("manifest.json") }
@@ -52,6 +63,8 @@ public final class RunFolder: Sendable {
     var spendingFile: URL { url.appendingPathComponent("spending.jsonl") }
     /// What the judge was asked and said.
     var judgeFile: URL { url.appendingPathComponent("judge.sqlite") }
+    /// How far its stages were, line by line.
+    var progressFile: URL { url.appendingPathComponent(ProgressJournal.file) }
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
     var summaryFile: URL { url.appendingPathComponent("summary.json") }
     var reportFile: URL { url.appendingPathComponent("report.html") }
