@@ -38,6 +38,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 /// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
@@ -84,9 +85,9 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     (
         "RetortServer",
         [
-            "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", hummingbird, hummingbirdCore, httpTypes, http,
-            lifecycle, nio, log,
-        ] + sockets, []
+            "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
+            "RetortRecipes", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, mustache, nio, log,
+        ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]
 
@@ -116,6 +117,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/apple/swift-numerics", from: "1.0.0"),
         .package(url: "https://github.com/attaswift/BigInt", from: "6.0.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),

@@ -35,6 +35,26 @@ struct AgentOptions: ParsableArguments {
         return chosen.map(\.agent)
     }
 
+    /// Opens the agent that is meant: of an agent's folder or a run, or in a domain a model that is prompted.
+    func open(_ url: URL, _ prompted: PromptedOptions) async throws -> (Agent, AgentWay) {
+        if Self.isDomain(url) {
+            return try await prompted.agent(in: url, as: system, requiring: sandbox, engine: engine)
+        }
+        guard prompted.isEmpty else {
+            throw ValidationError("--model, --endpoint and what belongs to them are for a domain; \(url.path) is none")
+        }
+        let (found, way) = try AgentPlaces(url).one(student: student, system: system)
+        return (try await Agent(contentsOf: found.folder, options: opening()), way)
+    }
+
+    /// Whether a place is a domain, and no run's or agent's.
+    static func isDomain(_ url: URL) -> Bool {
+        let isNamed =
+            url.pathExtension == "yaml"
+            || FileManager.default.fileExists(atPath: url.appendingPathComponent("domain.yaml").path)
+        return isNamed && !AgentPlaces.isPlace(url)
+    }
+
     /// How agents are opened.
     func opening(maximumSamples: Int = 64, prefixTokens: Int = 1 << 15) -> Agent.Options {
         Agent.Options(

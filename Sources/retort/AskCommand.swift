@@ -37,7 +37,7 @@ struct AskCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (place, question) = subject
-        let (agent, way) = try await opened(URL(fileURLWithPath: place))
+        let (agent, way) = try await self.agent.open(URL(fileURLWithPath: place), prompted)
         guard let task = question.map(agent.task) ?? agent.sampleTask else {
             throw ValidationError("\(place) knows no task to show; ask a question")
         }
@@ -45,7 +45,7 @@ struct AskCommand: AsyncParsableCommand {
         if let votes { chosen.votes = votes }
         print("Agent: \(agent.title)\nQuestion: \(task.question)\n")
         do {
-            try await show(agent.rollout(chosen).run(task))
+            try await StepPrinter().show(agent.rollout(chosen).run(task))
         } catch {
             await agent.close()
             throw error
@@ -64,44 +64,6 @@ struct AskCommand: AsyncParsableCommand {
     /// What `make demo` leaves.
     private static var usual: String {
         FileManager.default.fileExists(atPath: "runs/demo") ? "runs/demo" : "runs/quickstart"
-    }
-
-    private func opened(_ url: URL) async throws -> (Agent, AgentWay) {
-        let isDomain =
-            url.pathExtension == "yaml"
-            || FileManager.default.fileExists(atPath: url.appendingPathComponent("domain.yaml").path)
-        if isDomain, !AgentPlaces.isPlace(url) {
-            return try await prompted.agent(in: url, as: agent.system, requiring: agent.sandbox, engine: agent.engine)
-        }
-        guard prompted.isEmpty else {
-            throw ValidationError("--model, --endpoint and what belongs to them are for a domain; \(url.path) is none")
-        }
-        let (found, way) = try AgentPlaces(url).one(student: agent.student, system: agent.system)
-        let opened = try await Agent(contentsOf: found.folder, options: agent.opening())
-        return (opened, way)
-    }
-
-    private func show(_ events: AsyncThrowingStream<RolloutEvent, any Error>) async throws {
-        for try await event in events {
-            switch event {
-            case .stepStarted(let index): if index > 0 { print() }
-            case .text(let text):
-                print(text, terminator: "")
-                try? FileHandle.standardOutput.synchronize()
-            case .stepFinished(let step): show(step)
-            case .finished(let trajectory):
-                print("\nAnswer: \(trajectory.answer ?? "none")")
-                if case .failed(let reason) = trajectory.ending { throw AgentRunError(reason: reason) }
-            }
-        }
-    }
-
-    private func show(_ step: Step) {
-        if !step.candidates.isEmpty {
-            print("\(CodeAgentView.turn(step.thought, step.action))")
-            print("[\(step.candidates.map { String($0.votes) }.joined(separator: " ")) votes]", terminator: "")
-        }
-        if !step.observation.text.isEmpty { print("\nObservation:\n\(step.observation.text)") }
     }
 }
 
@@ -148,12 +110,7 @@ struct PromptedOptions: ParsableArguments {
         let plan = try DomainPlan(url)
         let limits = AgentPlan.Limits(steps: steps ?? 8, tokens: tokens ?? 1024)
         let (form, way) = try Self.form(system, plan, instructions ?? .full)
-        // An index of documents is made once, and made anew when they change.
-        let path = URL(fileURLWithPath: plan.folder).standardizedFileURL.path
-        let domain = try await FolderDomain(
-            plan, keepingIndexIn: UserCache.domain(path), limits: .init(seconds: limits.seconds),
-            requiring: sandbox.required,
-            models: LocalRetrievalModels(), progress: embeddingProgress())
+        let domain = try await Self.domain(plan, requiring: sandbox, seconds: limits.seconds)
         do {
             let model = try payer(await place.open(concurrency: 64))
             let agent = try Agent(
@@ -163,6 +120,16 @@ struct PromptedOptions: ParsableArguments {
             await domain.close()
             throw error
         }
+    }
+
+    /// Opens a domain. An index of its documents is made once, and made anew when they change.
+    static func domain(
+        _ plan: DomainPlan, requiring sandbox: SandboxOptions, seconds: Double = AgentPlan.Limits().seconds
+    ) async throws -> FolderDomain {
+        let path = URL(fileURLWithPath: plan.folder).standardizedFileURL.path
+        return try await FolderDomain(
+            plan, keepingIndexIn: UserCache.domain(path), limits: .init(seconds: seconds),
+            requiring: sandbox.required, models: LocalRetrievalModels(), progress: embeddingProgress())
     }
 
     private func place(_ engine: EngineOptions) async throws -> ModelPlace? {

@@ -13,6 +13,8 @@ final class InterruptHandler: Sendable {
     private struct State {
         var action: (@Sendable () -> Void)?
         var grace = 5.0
+        /// What a signal ends in place of the program, once.
+        var pause: (@Sendable () -> Void)?
     }
 
     /// How long a training may take to write its checkpoint after the first signal, in seconds.
@@ -48,9 +50,24 @@ final class InterruptHandler: Sendable {
     /// How long work may go on after the first signal, in seconds: for servers, whose requests end in good order.
     func allow(seconds: Double) { state.withLock { $0.grace = seconds } }
 
+    /// While work goes on, the first signal does `action`, and only the second one ends the program.
+    func pausing<Value>(_ action: @escaping @Sendable () -> Void, during work: () async -> Value) async -> Value {
+        state.withLock { $0.pause = action }
+        defer { state.withLock { $0.pause = nil } }
+        return await work()
+    }
+
     private func watch(_ pipe: Int32) {
         var byte: UInt8 = 0
-        while read(pipe, &byte, 1) != 1 {}
+        while true {
+            while read(pipe, &byte, 1) != 1 {}
+            let pause = state.withLock { state in
+                defer { state.pause = nil }
+                return state.pause
+            }
+            guard let pause else { break }
+            pause()
+        }
         let (action, grace) = state.withLock { ($0.action, $0.grace) }
         guard let action else { Self.end() }
         action()

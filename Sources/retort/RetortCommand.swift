@@ -18,7 +18,9 @@ struct RetortCommand: AsyncParsableCommand {
               retort run recipes/quickstart.yaml     collect, train, evaluate, report
               retort plan recipes/quickstart.yaml    what a run would do, and why
               retort ask runs/quickstart "Who …?"    watch the distilled student work
+              retort chat runs/quickstart            talk to it: stop it, go back, take another way
               retort inspect runs/quickstart         what a run holds
+              retort studio runs                     runs and trajectories in a browser
               retort serve runs/quickstart           its models and agents, as a server
               retort mcp runs/quickstart             its agents as tools, for MCP clients
 
@@ -39,6 +41,8 @@ struct RetortCommand: AsyncParsableCommand {
             GradeCommand.self,
             BenchmarksCommand.self,
             AskCommand.self,
+            StudioCommand.self,
+            ChatCommand.self,
             MakeTasksCommand.self,
             InspectCommand.self,
             DoctorCommand.self,

@@ -82,7 +82,7 @@ struct WorkerCommand: AsyncParsableCommand {
         if let folder { return URL(fileURLWithPath: folder) }
         for number in 1...4096 {
             let url = URL(fileURLWithPath: "runs/workers/\(number)")
-            if RunFolder.isFree(url) { return url }
+            if !RunFolder.isInUse(url) { return url }
         }
         throw ValidationError("runs/workers is full of workers; name a --folder")
     }

@@ -96,6 +96,48 @@ struct TrajectoryFilterTests {
         }
     }
 
+    @Test("labels given by hand choose, and a person's word outranks the grade")
+    func labels() {
+        func labelled(_ label: TrajectoryLabel?, isCorrect: Bool = true, _ id: String = "a") -> TrajectoryStore.Entry {
+            var entry = entry(id, good, isCorrect: isCorrect)
+            entry.label = label
+            return entry
+        }
+        let fault = "not labelled as the recipe asks"
+        #expect(reasons([labelled(TrajectoryLabel(.bad))]).isEmpty, "labels count where the recipe asks for them")
+        #expect(reasons([labelled(TrajectoryLabel(.good), isCorrect: false)]) == ["wrong answer"])
+        #expect(reasons([labelled(TrajectoryLabel(.bad))]) { $0.labels = [.good, .mended, .none] } == [fault])
+        #expect(reasons([labelled(nil)]) { $0.labels = [.good] } == [fault])
+        #expect(reasons([labelled(nil)]) { $0.labels = [.good, .none] }.isEmpty)
+        #expect(reasons([labelled(TrajectoryLabel(.good), isCorrect: false)]) { $0.labels = [.good] }.isEmpty)
+        let mended = entry("a", ["print(web_search(query=\"Ost\"))", good[1]]).trajectory
+        var plan = FilterPlan()
+        plan.labels = [.mended]
+        let right = labelled(TrajectoryLabel(.mended, mended: mended), isCorrect: false)
+        #expect(TrajectoryFilter(plan).split([right]).kept == [mended])
+    }
+
+    @Test("a recipe names the labels that it learns from")
+    func labelReading() throws {
+        func read(_ filter: String) throws -> FilterPlan? {
+            try Recipe(
+                yaml: """
+                    name: small
+                    domain: {world: {people: 50, train: {factual: 5, math: 5}}}
+                    students: [{name: a, base: seedlings/3m}]
+                    training: {agent: {epochs: 1}}
+                    evaluation: {systems: [agent]}
+                    filter: \(filter)
+                    """, file: "r.yaml"
+            ).filter
+        }
+        #expect(try read("{labels: [good, mended, none]}")?.labels == [.good, .mended, FilterPlan.Labelled.none])
+        #expect(try read("{leaks: true}")?.labels == nil)
+        for wrong in ["{labels: [bad]}", "{labels: []}", "{labels: good}"] {
+            #expect(throws: (any Error).self) { try read(wrong) }
+        }
+    }
+
     @Test("the answer may not be told before it was shown")
     func leak() {
         #expect(

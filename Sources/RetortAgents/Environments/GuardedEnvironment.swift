@@ -2,28 +2,28 @@ import RetortCore
 
 /// Keeps from an environment what it need not see: answers, giving up, and text that held no action. The run loop puts
 /// it around every session, so a parse error never reaches an interpreter, whatever the search.
-struct GuardedEnvironment: Environment {
+package struct GuardedEnvironment: Environment {
     private let inner: any Environment
 
-    init(_ inner: any Environment) { self.inner = inner }
+    package init(_ inner: any Environment) { self.inner = inner }
 
-    func perform(_ action: Action) async throws -> Observation {
+    package func perform(_ action: Action) async throws -> Observation {
         if let observation = action.immediateObservation { return observation }
         return try await inner.perform(action)
     }
 
-    func attempt(_ action: Action) async throws -> any Trial {
+    package func attempt(_ action: Action) async throws -> any Trial {
         if let observation = action.immediateObservation {
             return ImmediateTrial(observation: observation, environment: self)
         }
         return GuardedTrial(inner: try await inner.attempt(action))
     }
 
-    func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
+    package func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
 
-    func state() async throws -> JSONValue? { try await inner.state() }
+    package func state() async throws -> JSONValue? { try await inner.state() }
 
-    func close() async { await inner.close() }
+    package func close() async { await inner.close() }
 }
 
 /// An action that needs no environment: its outcome is known at once.

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Small charts as inline SVG; colours come from the page's style.
-enum Chart {
+package enum Chart {
     /// A bar with its interval, all in percent.
     struct Bar {
         let label: String
@@ -12,10 +12,15 @@ enum Chart {
     }
 
     /// A line through points.
-    struct Line {
+    package struct Line {
         let label: String
         let tone: Int
         let points: [(x: Double, y: Double)]
+
+        /// - Parameter tone: which of the style's colours it has.
+        package init(label: String, tone: Int, points: [(x: Double, y: Double)]) {
+            (self.label, self.tone, self.points) = (label, tone, points)
+        }
     }
 
     /// Horizontal bars, one below the other, from 0 to 100 %.
@@ -86,7 +91,7 @@ enum Chart {
     }
 
     /// Lines over a common axis, from 0 to `ceiling`.
-    static func lines(_ lines: [Line], ceiling: Double, name: (Double) -> String) -> String {
+    package static func lines(_ lines: [Line], ceiling: Double, name: (Double) -> String) -> String {
         let (left, top, width, height) = (36.0, 10.0, 300.0, 150.0)
         let xs = lines.flatMap { $0.points.map(\.x) }
         let (low, high) = (xs.min() ?? 0, xs.max() ?? 1)

@@ -1,12 +1,12 @@
 /// Colours for Python: keywords, texts, numbers and comments.
-enum CodeHighlighter {
+package enum CodeHighlighter {
     private static let keywords: Set<String> = [
         "and", "as", "assert", "break", "class", "continue", "def", "del", "elif", "else", "except", "finally", "for",
         "from", "global", "if", "import", "in", "is", "lambda", "not", "or", "pass", "raise", "return", "try", "while",
         "with", "yield", "None", "True", "False",
     ]
 
-    static func html(_ source: String) -> String {
+    package static func html(_ source: String) -> String {
         var html = ""
         var rest = source[...]
         while let first = rest.first {

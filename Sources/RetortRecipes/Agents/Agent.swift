@@ -132,6 +132,16 @@ public struct Agent: Sendable {
         }
     }
 
+    /// Who decides and how it explores, for work that is done a step at a time.
+    func parts(_ way: AgentWay) throws -> AgentPlan.Parts {
+        try plan.parts(players, retriever: bench.domain.retriever, way: way)
+    }
+
+    /// A session for such work.
+    func session(for task: AgentTask, _ parts: AgentPlan.Parts) async throws -> any Environment {
+        GuardedEnvironment(parts.reasons ? ToolEnvironment(hostTools) : try await session(for: task))
+    }
+
     /// The host's tools, so far as the agent was told of them.
     private var hostTools: [any Tool] {
         let told = Set(plan.tools.map(\.name))

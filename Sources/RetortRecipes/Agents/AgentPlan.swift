@@ -92,18 +92,37 @@ public struct AgentPlan: Codable, Sendable, Hashable {
         _ players: [AgentRole: RoleModel], host: [any Tool], retriever: (any Tool)?, way: AgentWay = AgentWay(),
         session: @escaping @Sendable (AgentTask) async throws -> any Environment
     ) throws -> Rollout {
-        let plan = try taking(way)
-        let policy = try plan.policy(players, retriever: retriever)
-        let isDrawn = way.sampling.map { $0.temperature > 0 } ?? false
-        let seed = isDrawn ? way.sampling?.seed ?? seed : seed
-        if let reasoner = policy as? ChainOfThought {
+        let parts = try parts(players, retriever: retriever, way: way)
+        if parts.reasons {
             return Rollout(
-                policy: reasoner, search: plan.search.search(way), maximumSteps: reasoner.maximumSteps, seed: seed
+                policy: parts.policy, search: parts.search, maximumSteps: parts.maximumSteps, seed: parts.seed
             ) { ToolEnvironment(host) }
         }
         return Rollout(
-            policy: policy, search: plan.search.search(way), maximumSteps: limits.steps, seed: seed,
+            policy: parts.policy, search: parts.search, maximumSteps: parts.maximumSteps, seed: parts.seed,
             environmentFor: session)
+    }
+
+    /// What its work is made of.
+    struct Parts: Sendable {
+        let policy: any Policy
+        let search: any Search
+        let maximumSteps: Int
+        let seed: UInt64
+        /// Whether it answers in one go, and so needs no session.
+        let reasons: Bool
+    }
+
+    /// Who decides, and how it explores.
+    /// - Throws: `AgentError` for a way that has no meaning for it.
+    func parts(_ players: [AgentRole: RoleModel], retriever: (any Tool)?, way: AgentWay) throws -> Parts {
+        let plan = try taking(way)
+        let policy = try plan.policy(players, retriever: retriever)
+        let isDrawn = way.sampling.map { $0.temperature > 0 } ?? false
+        let reasoner = policy as? ChainOfThought
+        return Parts(
+            policy: policy, search: plan.search.search(way), maximumSteps: reasoner?.maximumSteps ?? limits.steps,
+            seed: isDrawn ? way.sampling?.seed ?? seed : seed, reasons: reasoner != nil)
     }
 
     /// The plan with outputs as a way of running it has them.

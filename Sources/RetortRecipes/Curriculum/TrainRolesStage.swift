@@ -39,7 +39,7 @@ struct TrainRolesStage: Stage {
                 [try .setting("validation.share", $0.share), try .setting("validation.mostTasks", $0.mostTasks)]
             } ?? [.text("validation", "none")]
         // Shares are of the tasks as they were made.
-        return inputs + (try context.trainingTasks())
+        return try await inputs + context.trainingTasks() + context.labels(of: sources)
     }
 
     func output() async throws -> String? { try context.digests.modelIfThere(target) }

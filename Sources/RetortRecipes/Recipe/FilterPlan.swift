@@ -20,6 +20,16 @@ public struct FilterPlan: Codable, Sendable, Hashable {
     public var keepEach: Int?
     /// Steps of kept trajectories that are shown and not learned; nil learns all.
     public var masked: [BadStep]?
+    /// Labels given by hand of which a trajectory must have one; nil looks at none. What is labelled good or mended counts as right,
+    /// whatever its grade says, and what is mended is learned as it was put right.
+    public var labels: [Labelled]?
+
+    /// What a person said of a trajectory.
+    public enum Labelled: String, Codable, Sendable, CaseIterable {
+        case good, mended
+        /// Nothing.
+        case none
+    }
 
     /// Keeps what came right and tells no answer.
     public init() {}
@@ -34,11 +44,23 @@ public struct FilterPlan: Codable, Sendable, Hashable {
         dropsLeaks = reader.flag("leaks", default: dropsLeaks)
         keepsForced = reader.flag("forced", default: keepsForced)
         keepEach = reader.has("keepEach") ? reader.integer("keepEach", default: 1, in: 1...1000) : nil
+        readLabels(reader)
         guard let words = reader.strings("mask") else { return }
         masked = words.compactMap(BadStep.init(rawValue:))
         if masked?.count != words.count || words.isEmpty {
             let known = BadStep.allCases.map(\.rawValue).joined(separator: ", ")
             reader.refuse("mask", "'mask' must list some of \(known)")
+        }
+    }
+
+    private mutating func readLabels(_ reader: YAMLReader) {
+        guard let words = reader.strings("labels") else { return }
+        labels = words.compactMap(Labelled.init(rawValue:))
+        if labels?.count != words.count || words.isEmpty {
+            reader.refuse(
+                "labels",
+                "'labels' must list some of \(Labelled.allCases.map(\.rawValue).joined(separator: ", ")) (without a label); "
+                    + "what is labelled bad is never learned from then")
         }
     }
 

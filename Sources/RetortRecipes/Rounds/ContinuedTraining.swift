@@ -60,7 +60,9 @@ extension TrainingThread {
             let rows = EpochRows(
                 examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
             outcome = try trainer.train(rows) { step in
-                progress.show(step.update, of: step.updates, String(format: "loss %.4f", step.loss))
+                progress.show(
+                    step.update, of: step.updates, String(format: "loss %.4f", step.loss),
+                    figures: ["loss": step.loss])
                 last = step
             }
         }

@@ -1,16 +1,19 @@
 import Foundation
 
-/// How far a stage is, on standard error: rewritten in place on a terminal, else a line every ten seconds.
+/// How far a stage is, on standard error: rewritten in place on a terminal, else a line every ten seconds. The run's journal is told, too.
 final class ProgressLine {
     private let name: String
     private let start = ContinuousClock.now
     private var lastShown: ContinuousClock.Instant?
     private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let journal = ProgressJournal.current
 
     init(_ name: String) { self.name = name }
 
     /// Shows progress, unless something was shown a moment ago.
-    func show(_ done: Int, of total: Int, _ detail: String = "") {
+    /// - Parameter figures: what the journal notes besides, by name.
+    func show(_ done: Int, of total: Int, _ detail: String = "", figures: [String: Double]? = nil) {
+        journal?.note(name, done, of: total, detail, figures)
         let pause: Duration = isTerminal ? .milliseconds(200) : .seconds(10)
         let now = ContinuousClock.now
         if let lastShown, lastShown.duration(to: now) < pause, done < total { return }
@@ -26,7 +29,10 @@ final class ProgressLine {
     }
 
     /// Says something about the stage on a line of its own.
-    func note(_ text: String) { write("\(name)  \(text)", isLast: true) }
+    func note(_ text: String) {
+        journal?.note(name, text)
+        write("\(name)  \(text)", isLast: true)
+    }
 
     private func write(_ text: String, isLast: Bool) {
         let line = isTerminal ? "\r\u{1B}[K\(text)\(isLast ? "\n" : "")" : "\(text)\n"

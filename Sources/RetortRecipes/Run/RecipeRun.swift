@@ -111,11 +111,13 @@ public struct RecipeRun: Sendable {
     /// - Throws: `RunError`, and what stages throw.
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
-        guard let planner else { return try await carryOut(until: goal) }
-        return try await planner.planning(context.recipe, context.namedFiles()) { try await carryOut(until: goal) }
+        try await ProgressJournal.$current.withValue(ProgressJournal(context.folder.progressFile)) {
+            guard let planner else { return try await work(until: goal) }
+            return try await planner.planning(context.recipe, context.namedFiles()) { try await work(until: goal) }
+        }
     }
 
-    private func carryOut(until goal: Goal) async throws -> Outcome? {
+    private func work(until goal: Goal) async throws -> Outcome? {
         let stages = try await RecipeStages(context)
         try RecipeCheck(context).run(until: goal)
         let folder = context.folder

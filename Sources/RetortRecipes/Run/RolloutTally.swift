@@ -66,7 +66,9 @@ final class SharedProgress: Sendable {
             for entry in entries {
                 state.tally.add(entry.trajectory, entry.verdict ?? Verdict(isCorrect: false, reason: "not graded"))
             }
-            state.line.show(state.tally.done, of: total, state.tally.detail(budget))
+            state.line.show(
+                state.tally.done, of: total, state.tally.detail(budget),
+                figures: ["correct": Double(state.tally.correct)])
         }
     }
 }

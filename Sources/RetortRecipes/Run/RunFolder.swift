@@ -43,12 +43,15 @@ public final class RunFolder: Sendable {
 
     private static let lockTries = 40
 
-    /// Whether no process works in a folder, which need not be there.
-    public static func isFree(_ url: URL) -> Bool {
-        let lock = open(url.appendingPathComponent("lock").path, O_RDWR | O_CLOEXEC)
-        guard lock >= 0 else { return errno == ENOENT }
-        defer { close(lock) }
-        return flock(lock, LOCK_EX | LOCK_NB) == 0
+    /// Whether a process works in a run's folder now.
+    public static func isInUse(_ url: URL) -> Bool {
+        let file = open(url.appendingPathComponent("lock").path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        // Let go at once: whoever starts a run meanwhile tries for longer than that.
+        guard flock(file, LOCK_SH | LOCK_NB) == 0 else { return true }
+        flock(file, LOCK_UN)
+        return false
     }
 
     deinit { close(lock) }
@@ -69,6 +72,8 @@ public final class RunFolder: Sendable {
     var spendingFile: URL { url.appendingPathComponent("spending.jsonl") }
     /// What the judge was asked and said.
     var judgeFile: URL { url.appendingPathComponent("judge.sqlite") }
+    /// How far its stages were, line by line.
+    var progressFile: URL { url.appendingPathComponent(ProgressJournal.file) }
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
     var summaryFile: URL { url.appendingPathComponent("summary.json") }
     var reportFile: URL { url.appendingPathComponent("report.html") }

@@ -45,6 +45,17 @@ extension RunContext {
         [try StageInput.setting("tools", source.specifications)] + (try content(.tools))
     }
 
+    /// What was said by hand of the sets that a training reads, where the recipe asks for labels.
+    func labels(of sets: [String]) async throws -> [StageInput] {
+        guard recipe.filter?.labels != nil else { return [] }
+        var inputs: [StageInput] = []
+        for set in sets {
+            guard let digest = try await store.digestOfLabels(in: set) else { continue }
+            inputs.append(StageInput(name: "labels of \(set)", value: "sha256:\(digest)"))
+        }
+        return inputs
+    }
+
     /// What grades.
     func grading() throws -> StageInput {
         let judging = recipe.domain.isJudged ? try recipe.judge.map(judging) ?? [] : []

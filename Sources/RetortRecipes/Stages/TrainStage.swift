@@ -52,6 +52,7 @@ struct TrainStage: Stage {
     func inputs() async throws -> [StageInput] {
         try context.common() + context.training(plan, from: student.base) + [.view("prompt", context.view(style))]
             + context.shown(to: style) + (rounds.isEmpty ? [] : [.setting("rounds", rounds)]) + scoring()
+            + (await context.labels(of: sources))
     }
 
     /// The weights that score what the student drew.

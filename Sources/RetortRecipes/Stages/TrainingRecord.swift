@@ -59,6 +59,14 @@ public struct TrainingRecord: Codable, Sendable {
         }
         return try? JSONCoding.decoder.decode(Self.self, from: data)
     }
+
+    /// The losses of such a stage, one an update; empty where there are none.
+    public static func losses(stage: String, in run: URL) -> [Double] {
+        guard let file = TrainingFiles(run, stage: stage)?.loss, let data = try? Data(contentsOf: file) else {
+            return []
+        }
+        return (try? JSONCoding.decoder.decode([Double].self, from: data)) ?? []
+    }
 }
 
 extension TrainingRecord {

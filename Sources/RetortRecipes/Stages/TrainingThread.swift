@@ -58,7 +58,8 @@ actor TrainingThread {
         let outcome = try trainer.train(rows, heldOut: heldOut?.samples) { step in
             progress.show(
                 step.update, of: step.updates,
-                String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate))
+                String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate),
+                figures: ["loss": step.loss, "tokensPerSecond": step.rate])
             last = step
         } looked: { curve in
             progress.note(Self.words(curve))

@@ -9,6 +9,7 @@ import RetortStore
 struct TrajectoryFilter: Sendable {
     /// Why a trajectory is dropped.
     enum Reason: String, Codable, Sendable, CaseIterable {
+        case label = "not labelled as the recipe asks"
         case failed = "the run failed"
         case noAnswer = "no answer"
         case wrong = "wrong answer"
@@ -39,7 +40,7 @@ struct TrajectoryFilter: Sendable {
         var sound: [Trajectory] = []
         var dropped: [Drop] = []
         var seen: Set<[String]> = []
-        for entry in entries {
+        for entry in entries.map(labelled) {
             let trajectory = entry.trajectory
             if let reason = reason(entry) {
                 dropped.append(Drop(id: trajectory.id, reason: reason))
@@ -57,8 +58,21 @@ struct TrajectoryFilter: Sendable {
         return (sound.filter { chosen.contains($0.id) }, dropped)
     }
 
+    /// An entry as somebody who labelled it has it: where labels count, a person's word outranks the grader's.
+    private func labelled(_ entry: TrajectoryStore.Entry) -> TrajectoryStore.Entry {
+        guard plan.labels != nil, let label = entry.label, label.kind != .bad else { return entry }
+        var entry = entry
+        if let mended = label.mended { entry.trajectory = mended }
+        entry.verdict = Verdict(isCorrect: true, reason: "labelled \(label.kind.rawValue)")
+        return entry
+    }
+
     private func reason(_ entry: TrajectoryStore.Entry) -> Reason? {
         let trajectory = entry.trajectory
+        if let labels = plan.labels {
+            let own = entry.label.map { FilterPlan.Labelled(rawValue: $0.kind.rawValue) } ?? FilterPlan.Labelled.none
+            guard let own, labels.contains(own) else { return .label }
+        }
         switch trajectory.ending {
         case .failed: return .failed
         case nil: return .noAnswer

@@ -19,7 +19,7 @@ struct HostMiddleware: RouterMiddleware {
     ) async throws -> Response {
         if !options.keys.isRequired, Self.isLoopback(options.host), let authority = request.head.authority {
             let host = Self.host(of: authority)
-            guard Self.isAddress(host) || Self.isLoopback(host) || host == options.host.lowercased() else {
+            guard Self.isOwn(host, options.host) else {
                 throw APIError.misdirected(host)
             }
         }
@@ -34,6 +34,11 @@ struct HostMiddleware: RouterMiddleware {
         }
         guard let colon = text.lastIndex(of: ":") else { return text }
         return String(text[..<colon])
+    }
+
+    /// Whether a name is one that nobody else can take for a server that listens there.
+    static func isOwn(_ host: String, _ listening: String) -> Bool {
+        isAddress(host) || isLoopback(host) || host == listening.lowercased()
     }
 
     private static func isAddress(_ host: String) -> Bool { (try? SocketAddress(ipAddress: host, port: 0)) != nil }

@@ -10,6 +10,8 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case damaged(file: String, reason: String)
     /// A newer version of Retort wrote it.
     case newer(file: String)
+    /// An older version wrote it, and it was to be read as it is.
+    case older(file: String)
     /// The file system refused: no permission, no space, a missing folder, a lock that was not released.
     case unavailable(file: String, reason: String)
     /// One record does not read as a trajectory.
@@ -27,6 +29,9 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
             "\(file) is damaged (\(reason)); move it away and run again, or restore it from a copy"
         case .newer(let file):
             "\(file) was written by a newer version of Retort; update, or use another run folder"
+        case .older(let file):
+            "\(file) was written by an older version of Retort; open it once for writing ('retort inspect'), when no run "
+                + "works in it"
         case .unavailable(let file, let reason):
             "\(file) cannot be used now: \(reason); check the folder, its permissions, free space and other processes"
         case .unreadable(let file, let set, let id, let reason):

@@ -39,6 +39,10 @@ enum StoreSchema {
         migrator.registerMigration("also") { database in
             try database.alter(table: "trajectory") { $0.add(column: "also", .text) }
         }
+        migrator.registerMigration("facts") { database in
+            try FactTables.create(database)
+            try FactTables.fill(database)
+        }
         return migrator
     }
 }

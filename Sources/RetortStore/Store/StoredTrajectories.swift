@@ -33,8 +33,8 @@ public struct StoredTrajectories: AsyncSequence, Sendable {
         private func nextPage() async throws -> [TrajectoryRow] {
             let column =
                 switch source.order {
-                case .byID: "id"
-                case .asSaved: "sequence"
+                case .byID: "t.id"
+                case .asSaved: "t.sequence"
                 }
             var arguments: StatementArguments = [source.set]
             if let last {
@@ -50,8 +50,7 @@ public struct StoredTrajectories: AsyncSequence, Sendable {
                     try TrajectoryRow.fetchAll(
                         database,
                         sql: """
-                            SELECT sequence, "set", id, verdict, judge, also, trajectory FROM trajectory
-                            WHERE "set" = ? \(after) ORDER BY \(column) LIMIT \(Self.pageSize)
+                            \(TrajectoryRow.selection) WHERE t."set" = ? \(after) ORDER BY \(column) LIMIT \(Self.pageSize)
                             """, arguments: parameters)
                 }
             }

@@ -10,13 +10,17 @@ public struct StoredTrajectory: Codable, Sendable, Hashable {
     public var judge: Verdict?
     /// What other graders say, beside the grade, by what they are called; nil when none was asked.
     public var also: [String: Verdict]?
+    /// What somebody said of it by hand; nil when nobody did. It is saved by itself (`TrajectoryStore.label`).
+    public var label: TrajectoryLabel?
 
     public init(
-        trajectory: Trajectory, verdict: Verdict?, judge: Verdict? = nil, also: [String: Verdict]? = nil
+        trajectory: Trajectory, verdict: Verdict?, judge: Verdict? = nil, also: [String: Verdict]? = nil,
+        label: TrajectoryLabel? = nil
     ) {
         self.trajectory = trajectory
         self.verdict = verdict
         self.judge = judge
         self.also = also
+        self.label = label
     }
 }

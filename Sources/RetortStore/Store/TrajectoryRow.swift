@@ -13,6 +13,9 @@ struct TrajectoryRow: FetchableRecord, Sendable {
     private let judge: String?
     private let also: String?
     private let trajectory: String
+    /// What somebody said of it by hand; nil where nobody did, and in a row that is to be saved.
+    private let label: String?
+    private let facts: TrajectoryFacts?
 
     init(_ stored: StoredTrajectory, set: String) throws {
         let trajectory = stored.trajectory
@@ -27,6 +30,8 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         judge = try stored.judge.map(Self.json)
         also = try stored.also.map(Self.json)
         self.trajectory = try Self.json(ExactValues.marked(trajectory))
+        label = nil
+        facts = TrajectoryFacts(trajectory, verdict: stored.verdict, content: FactTables.digest(self.trajectory))
     }
 
     init(row: Row) throws {
@@ -38,7 +43,16 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         judge = row["judge"]
         also = row["also"]
         trajectory = row["trajectory"]
+        label = row["label"]
+        facts = nil
     }
+
+    /// All of a row, with the label of a trajectory that is still the one that was labelled.
+    static let selection = """
+        SELECT t.sequence, t."set", t.id, t.verdict, t.judge, t.also, t.trajectory, l.label
+        FROM trajectory t LEFT JOIN fact f ON f.sequence = t.sequence
+        LEFT JOIN label l ON l."set" = t."set" AND l.id = t.id AND l.content = f.content
+        """
 
     /// Saves the row; one with the same set and id keeps its place.
     func upsert(_ database: Database) throws {
@@ -53,6 +67,9 @@ struct TrajectoryRow: FetchableRecord, Sendable {
                     ending = excluded.ending, correct = excluded.correct, verdict = excluded.verdict,
                     judge = excluded.judge, also = excluded.also, trajectory = excluded.trajectory
                 """, arguments: StatementArguments(values))
+        let place = try Int64.fetchOne(
+            database, sql: "SELECT sequence FROM trajectory WHERE \"set\" = ? AND id = ?", arguments: [set, id])
+        if let facts, let place { try facts.save(as: place, in: set, database) }
     }
 
     /// The trajectory the row holds.
@@ -64,7 +81,8 @@ struct TrajectoryRow: FetchableRecord, Sendable {
                 trajectory: ExactValues.unmarked(try decoder.decode(Trajectory.self, from: Data(trajectory.utf8))),
                 verdict: try verdict.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) },
                 judge: try judge.map { try decoder.decode(Verdict.self, from: Data($0.utf8)) },
-                also: try also.map { try decoder.decode([String: Verdict].self, from: Data($0.utf8)) })
+                also: try also.map { try decoder.decode([String: Verdict].self, from: Data($0.utf8)) },
+                label: try label.map { try decoder.decode(TrajectoryLabel.self, from: Data($0.utf8)) })
         } catch {
             throw StoreError.unreadable(file: path, set: set, id: id, reason: "\(error)")
         }
@@ -74,7 +92,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self)
     }
 
-    private static func kind(of ending: Ending?) -> String {
+    static func kind(of ending: Ending?) -> String {
         switch ending {
         case nil: "unfinished"
         case .answered: "answered"

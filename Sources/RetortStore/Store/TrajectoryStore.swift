@@ -24,6 +24,8 @@ public struct TrajectoryStore: Sendable {
         case createWhenAbsent
         /// An absent file is an error: for commands that only look.
         case existing
+        /// Nothing is written, not even tables that a newer version added: beside a run that works in the file.
+        case readOnly
     }
 
     /// In which order trajectories are read.
@@ -47,17 +49,24 @@ public struct TrajectoryStore: Sendable {
         var configuration = Configuration()
         // Another process of the same run, such as `inspect`, may hold the file for a moment.
         configuration.busyMode = .timeout(10)
+        configuration.readonly = opening == .readOnly
         do {
             // A look before WAL mode is set, so that a stranger's database is left as it was.
             try Self.recognise(file)
             database = try DatabasePool(path: file.path, configuration: configuration)
-            // GRDB's default for WAL is NORMAL, which can lose the last commits with the power. A trajectory costs
-            // seconds of a model's time and a sync costs milliseconds.
-            try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             let migrator = StoreSchema.migrator
             guard try database.read(migrator.hasBeenSuperseded) == false else {
                 throw StoreError.newer(file: file.path)
             }
+            guard opening != .readOnly else {
+                guard try database.read(migrator.hasCompletedMigrations) else {
+                    throw StoreError.older(file: file.path)
+                }
+                return
+            }
+            // GRDB's default for WAL is NORMAL, which can lose the last commits with the power. A trajectory costs
+            // seconds of a model's time and a sync costs milliseconds.
+            try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try migrator.migrate(database)
         } catch let error as DatabaseError {
             throw StoreError.of(error, file: file.path)
@@ -69,6 +78,7 @@ public struct TrajectoryStore: Sendable {
         guard let size = attributes?[.size] as? Int, size > 0 else { return }
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
+        configuration.readonly = true
         let queue = try DatabaseQueue(path: file.path, configuration: configuration)
         defer { try? queue.close() }
         let isOurs = try queue.read { database in
@@ -129,7 +139,8 @@ public struct TrajectoryStore: Sendable {
         let row = try await using { database in
             try await database.read { database in
                 try TrajectoryRow.fetchOne(
-                    database, sql: "SELECT * FROM trajectory WHERE \"set\" = ? AND id = ?", arguments: [set, id])
+                    database, sql: "\(TrajectoryRow.selection) WHERE t.\"set\" = ? AND t.id = ?",
+                    arguments: [set, id])
             }
         }
         return try row?.stored(path: path)

@@ -1,0 +1,159 @@
+import Foundation
+import RetortCore
+import Synchronization
+
+/// Notes how far a run's stages are, as JSON Lines that others read while the run goes on: `progress.jsonl` in its folder.
+///
+/// A stage notes at most two lines a second, and its last one. The file is for looking at: no result depends on it, and a run whose disk
+/// refuses a line goes on.
+final class ProgressJournal: Sendable {
+    /// Its name in a run's folder.
+    static let file = "progress.jsonl"
+    /// The journal of the run that this task works for.
+    @TaskLocal static var current: ProgressJournal?
+
+    private struct State {
+        var handle: FileHandle?
+        var last: [String: ContinuousClock.Instant] = [:]
+    }
+
+    /// A journal that has grown to this is begun anew, in bytes.
+    private static let limit = 64 << 20
+    private static let pause = Duration.milliseconds(500)
+
+    private let state: Mutex<State>
+
+    /// Goes on with a file, or begins it.
+    init(_ file: URL) {
+        let size = (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int
+        if size.map({ $0 > Self.limit }) ?? true {
+            _ = FileManager.default.createFile(atPath: file.path, contents: nil)
+        }
+        let handle = try? FileHandle(forWritingTo: file)
+        _ = try? handle?.seekToEnd()
+        state = Mutex(State(handle: handle))
+        write(RunProgress.Line(time: Date().timeIntervalSince1970, stage: "", note: "the run begins"))
+    }
+
+    func note(_ stage: String, _ done: Int, of total: Int, _ detail: String, _ figures: [String: Double]?) {
+        let isDue = state.withLock { state in
+            let now = ContinuousClock.now
+            if done < total, let last = state.last[stage], last.duration(to: now) < Self.pause { return false }
+            state.last[stage] = now
+            return true
+        }
+        guard isDue else { return }
+        // JSON has no form for what is no finite number.
+        let figures = figures?.filter { $0.value.isFinite }
+        write(
+            RunProgress.Line(
+                time: Date().timeIntervalSince1970, stage: stage, done: done, total: total, detail: detail,
+                figures: figures))
+    }
+
+    func note(_ stage: String, _ text: String) {
+        write(RunProgress.Line(time: Date().timeIntervalSince1970, stage: stage, note: text.shown(upTo: 4000)))
+    }
+
+    private func write(_ line: RunProgress.Line) {
+        guard let data = try? JSONCoding.encoder.encode(line) else { return }
+        state.withLock { state in
+            do {
+                try state.handle?.write(contentsOf: data + Data("\n".utf8))
+            } catch {
+                state.handle = nil
+            }
+        }
+    }
+
+    deinit { state.withLock { try? $0.handle?.close() } }
+}
+
+/// How far the stages of a run are, as its journal tells.
+public struct RunProgress: Sendable, Hashable {
+    /// A line of the journal.
+    public struct Line: Codable, Sendable, Hashable {
+        /// Seconds since 1970.
+        public var time: Double
+        /// The stage's name; empty for the run itself.
+        public var stage: String
+        public var done: Int?
+        public var total: Int?
+        /// What the terminal shows beside it.
+        public var detail: String?
+        /// Such as `loss`, `tokensPerSecond` and `correct`.
+        public var figures: [String: Double]?
+        /// Something said by itself.
+        public var note: String?
+    }
+
+    /// A stage's last line with numbers, and the first of the same stretch of work.
+    public struct Stage: Sendable, Hashable {
+        public var first: Line
+        public var last: Line
+        /// Losses by update, where it trains.
+        public var losses: [Point] = []
+
+        /// How many a second, in this stretch of work.
+        public var rate: Double? {
+            guard let from = first.done, let to = last.done, to > from else { return nil }
+            let seconds = last.time - first.time
+            return seconds > 0 ? Double(to - from) / seconds : nil
+        }
+
+        /// How long it will still take, in seconds.
+        public var secondsLeft: Double? {
+            guard let rate, let done = last.done, let total = last.total, total > done else { return nil }
+            return Double(total - done) / rate
+        }
+    }
+
+    /// A loss at an update.
+    public struct Point: Sendable, Hashable {
+        public var update: Int
+        public var loss: Double
+    }
+
+    /// By stage name.
+    public private(set) var stages: [String: Stage] = [:]
+    /// The last things that were said.
+    public private(set) var notes: [Line] = []
+
+    private static let mostNotes = 12
+    /// So much of a journal's end is read, in bytes.
+    private static let read = 4 << 20
+
+    /// Reads the end of a run's journal; empty where there is none.
+    public init(folder: URL) {
+        guard let handle = try? FileHandle(forReadingFrom: folder.appendingPathComponent(ProgressJournal.file)) else {
+            return
+        }
+        defer { try? handle.close() }
+        let size = (try? handle.seekToEnd()) ?? 0
+        try? handle.seek(toOffset: size > UInt64(Self.read) ? size - UInt64(Self.read) : 0)
+        guard let data = try? handle.readToEnd() else { return }
+        for line in data.split(separator: UInt8(ascii: "\n")) {
+            // The first line may be cut, and the last one half written.
+            guard let line = try? JSONCoding.decoder.decode(Line.self, from: line) else { continue }
+            add(line)
+        }
+    }
+
+    private mutating func add(_ line: Line) {
+        if let note = line.note, !note.isEmpty, !line.stage.isEmpty {
+            notes.append(line)
+            if notes.count > Self.mostNotes { notes.removeFirst() }
+        }
+        guard let done = line.done else { return }
+        if var stage = stages[line.stage], let before = stage.last.done, before <= done {
+            stage.last = line
+            if let loss = line.figures?["loss"] { stage.losses.append(Point(update: done, loss: loss)) }
+            stages[line.stage] = stage
+        } else {
+            // Work that begins again, or goes on from a checkpoint.
+            var losses = stages[line.stage]?.losses.filter { $0.update < done } ?? []
+            if let loss = line.figures?["loss"] { losses.append(Point(update: done, loss: loss)) }
+            stages[line.stage] = Stage(first: line, last: line, losses: losses)
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import Foundation
+import RetortRecipes
+import RetortStore
+import Synchronization
+
+/// A folder with a store of trajectories, and of a run also what it did: looked into, and not worked in.
+final class StudioRun: Sendable {
+    /// What addresses call it.
+    let name: String
+    let folder: URL
+    private let opening = Mutex<Opening>(.closed)
+
+    /// What lists offer to choose from, by set, with when that was found out.
+    private let facets = Mutex<[String: (facets: TrajectoryFacets, time: ContinuousClock.Instant)]>([:])
+    private static let facetSeconds = 10.0
+
+    private enum Opening {
+        case closed
+        case open(TrajectoryStore)
+        /// A store of an older version is brought up to date.
+        case renewing
+        case failed(StoreError)
+    }
+
+    static let storeName = "trajectories.sqlite"
+
+    init(name: String, folder: URL) {
+        self.name = name
+        self.folder = folder
+    }
+
+    private var storeFile: URL { folder.appendingPathComponent(Self.storeName) }
+
+    /// Its trajectories, for reading. A store of an older version is brought up to date first, unless a run works in it; nobody waits for
+    /// that for longer than a moment.
+    /// - Throws: `StoreError`, `APIError` while that goes on.
+    func store() throws -> TrajectoryStore {
+        switch opening.withLock({ $0 }) {
+        case .open(let store): return store
+        case .failed(let error):
+            opening.withLock { $0 = .closed }
+            throw error
+        case .renewing: throw Self.isRenewed
+        case .closed: break
+        }
+        do {
+            let store = try TrajectoryStore(storeFile, .readOnly)
+            opening.withLock { $0 = .open(store) }
+            return store
+        } catch StoreError.older(let file) {
+            guard !RunFolder.isInUse(folder) else { throw StoreError.older(file: file) }
+            renew()
+            throw Self.isRenewed
+        }
+    }
+
+    private static let isRenewed = APIError.overloaded(
+        "this store is of an older version, and is made ready for searching; look again in a moment", retryAfter: 5)
+
+    /// Brings the store up to date, on a thread of its own: a large one takes a while.
+    private func renew() {
+        let isFirst = opening.withLock { opening in
+            if case .closed = opening {
+                opening = .renewing
+                return true
+            }
+            return false
+        }
+        guard isFirst else { return }
+        Thread.detachNewThread { [self] in
+            do {
+                _ = try TrajectoryStore(storeFile, .existing)
+                opening.withLock { $0 = .closed }
+            } catch {
+                let told = error as? StoreError ?? .unavailable(file: storeFile.path, reason: "\(error)")
+                opening.withLock { $0 = .failed(told) }
+            }
+        }
+    }
+
+    /// What the trajectories of a set can be told apart by, as it was a moment ago: of a large set that takes a while to find out.
+    /// - Throws: `StoreError`.
+    func facets(of set: String) async throws -> TrajectoryFacets {
+        if let known = facets.withLock({ $0[set] }), known.time.duration(to: .now) < .seconds(Self.facetSeconds) {
+            return known.facets
+        }
+        let found = try await store().facets(of: set)
+        facets.withLock { $0[set] = (found, .now) }
+        return found
+    }
+
+    /// Says something of a trajectory by hand.
+    /// - Throws: `StoreError`.
+    func label(_ label: TrajectoryLabel?, id: String, in set: String) async throws {
+        try await TrajectoryStore(storeFile, .existing).label(label, id: id, in: set)
+        facets.withLock { $0[set] = nil }
+    }
+
+    /// What the run did; nil of a store alone.
+    /// - Throws: `RunError.damaged`.
+    func manifest() throws -> Manifest? {
+        guard FileManager.default.fileExists(atPath: folder.appendingPathComponent("manifest.json").path) else {
+            return nil
+        }
+        return try Manifest(folder: folder)
+    }
+
+    var isInUse: Bool { RunFolder.isInUse(folder) }
+
+    /// When something was last written.
+    var changed: Date {
+        [Self.storeName, Self.storeName + "-wal", "manifest.json"].compactMap { name in
+            let path = folder.appendingPathComponent(name).path
+            return (try? FileManager.default.attributesOfItem(atPath: path))?[.modificationDate] as? Date
+        }.max() ?? .distantPast
+    }
+}
+
+/// The runs of a studio: those that were named, and those in folders that were named, new ones too.
+final class StudioRuns: Sendable {
+    private let roots: [URL]
+    private let known = Mutex<[StudioRun]>([])
+    /// So many are listed.
+    private static let most = 500
+
+    init(_ roots: [URL]) { self.roots = roots.map(\.standardizedFileURL) }
+
+    /// All that are there now.
+    var all: [StudioRun] {
+        let folders = roots.flatMap { root -> [URL] in
+            if Self.isRun(root) { return [root] }
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []
+            return names.filter { !$0.hasPrefix(".") }.sorted().map(root.appendingPathComponent).filter(Self.isRun)
+        }
+        return known.withLock { known in
+            for folder in folders.prefix(Self.most)
+            where !known.contains(where: { $0.folder.path == folder.path }) {
+                known.append(StudioRun(name: Self.name(folder, besides: known), folder: folder))
+            }
+            let paths = Set(folders.map(\.path))
+            return known.filter { paths.contains($0.folder.path) }
+        }
+    }
+
+    /// - Throws: `APIError` for one that is not there.
+    func run(_ name: String) throws(APIError) -> StudioRun {
+        guard let run = all.first(where: { $0.name == name }) else {
+            throw APIError(status: .notFound, code: "not_found", message: "there is no run '\(name)' here")
+        }
+        return run
+    }
+
+    private static func isRun(_ url: URL) -> Bool {
+        FileManager.default.fileExists(atPath: url.appendingPathComponent(StudioRun.storeName).path)
+    }
+
+    /// Its folder's name, in letters that an address takes as they are.
+    private static func name(_ folder: URL, besides others: [StudioRun]) -> String {
+        let letters = folder.lastPathComponent.map { character -> Character in
+            character.isASCII && (character.isLetter || character.isNumber || "-_.".contains(character))
+                ? character : "-"
+        }
+        let plain = letters.allSatisfy { $0 == "." } ? "run" : String(letters)
+        var (name, number) = (plain, 2)
+        while others.contains(where: { $0.name == name }) { (name, number) = ("\(plain)-\(number)", number + 1) }
+        return name
+    }
+}
