@@ -237,6 +237,10 @@ struct FleetRunTests {
         let opened = try await RecipeRun(brought, folder: place("w"))
         #expect(opened.context.source.train.count == 1)
         await opened.close()
+        for (good, bad) in [("\"t.jsonl", "\"../t.jsonl"), (place("elsewhere").path, "/../etc")]
+        where roots.contains(good) {
+            #expect(throws: FleetError.self) { try FleetFetch.roots(roots.replacing(good, with: bad), store) }
+        }
         try await store.want("0123", path: "/etc/passwd", in: "desk")
         while case .underWay = try await store.arrival(of: "0123", in: "desk") {
             try await Task.sleep(for: .milliseconds(50))
