@@ -78,7 +78,7 @@ struct FleetRunTests {
             let recipe = try recipe(teacher)
             try await carryOut(recipe, "alone")
             let address = try address()
-            let fleet = FleetPlan(try await FleetStore(address), lease: 2, works: false)
+            let fleet = FleetPlan(try await FleetStore(address), works: false)
             async let first = worker(address, "w1")
             async let second = worker(address, "w2") { $0.concurrency = 1 }
             try await carryOut(recipe, "shared", fleet: fleet)
@@ -113,13 +113,13 @@ struct FleetRunTests {
             let recipe = try recipe(teacher)
             try await carryOut(recipe, "alone")
             let address = try address()
-            let fleet = FleetPlan(try await FleetStore(address), lease: 2, works: false)
+            let fleet = FleetPlan(try await FleetStore(address), works: false)
             let planning = Task { try await carryOut(recipe, "shared", fleet: fleet) }
             let work = Task { try await worker(address, "w") }
             while try await fleet.store.run() == nil { try await Task.sleep(for: .milliseconds(20)) }
             planning.cancel()
             await #expect(throws: CancellationError.self) { try await planning.value }
-            try await carryOut(recipe, "shared", fleet: FleetPlan(try await FleetStore(address), lease: 2))
+            try await carryOut(recipe, "shared", fleet: FleetPlan(try await FleetStore(address)))
             _ = try await work.value
             #expect(try await entries("shared", "teach/agent") == entries("alone", "teach/agent"))
         }
@@ -133,7 +133,7 @@ struct FleetRunTests {
             more: ", rounds: [{rejection: {samples: 1, most: 2}, repair: {candidates: 1}}, {preference: {}}]")
         try await carryOut(recipe, "alone", until: .evaluate)
         let address = try address()
-        let fleet = FleetPlan(try await FleetStore(address), lease: 2, works: false)
+        let fleet = FleetPlan(try await FleetStore(address), works: false)
         let done = try await withThrowingTaskGroup(of: FleetSign?.self) { group in
             group.addTask { try await worker(address, "w") }
             group.addTask {
