@@ -120,7 +120,7 @@ if __name__ == "__main__":
         postgres = fleet_trial.Postgres(work, "127.0.0.1")
         try:
             if options.server:
-                server(work, postgres, max(options.tasks, 200_000), options.seconds)
+                server(work, postgres, 15 * options.tasks, options.seconds)
                 sys.exit()
             subprocess.run([BUILD / "fleet-bench", postgres.address, str(options.tasks)], check=True)
             if not options.claims_only:
