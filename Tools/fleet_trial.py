@@ -302,6 +302,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     rollouts = options.rollouts or (5000 if options.full else 500)
     disturbances = options.disturbances or (50 if options.full else 10)
+    # Whoever ends it ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(options.keep or folder)
         work.mkdir(exist_ok=True)
