@@ -3,7 +3,7 @@ SWIFT ?= swift
 RETORT = .build/release/retort
 PREFIX ?= /usr/local
 
-.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout bench-fleet format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -73,6 +73,11 @@ bench-rollout: bootstrap .retort/bench/.ready
 	$(SWIFT) build -c release --product scripted-endpoint
 	.retort/bench/bin/pip install -q openai
 	.retort/bench/bin/python Benchmarks/rollout.py
+
+bench-fleet: build
+	$(SWIFT) build -c release --product fleet-bench
+	$(SWIFT) build -c release --product scripted-endpoint
+	python3 Benchmarks/fleet.py
 
 bench-grading: build
 	.retort/python/bin/python Benchmarks/grading.py

@@ -2,6 +2,7 @@
 """What a fleet costs: claims and records a second beside SQLite's, and how busy 16 workers keep an endpoint beside one process.
 
     Benchmarks/fleet.py [--tasks 4000] [--rollouts 1600]
+    Benchmarks/fleet.py --server        what the server takes, whoever asks: the very statements, from pgbench
 
 Starts a PostgreSQL of its own with its usual settings (fsync on). Needs `make build`, and `swift build -c release --product fleet-bench
 --product scripted-endpoint`; RETORT_BUILD=debug takes debug builds, whose figures only compare with each other.
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,50 @@ import fleet_trial  # noqa: E402
 
 BUILD = fleet_trial.BUILD
 RECIPE = fleet_trial.RECIPE.replace("concurrency: 4", "concurrency: 16")
+
+
+SERVER_SETUP = """
+INSERT INTO retort.run VALUES ('b', 'f', 'p', now() + interval '1 hour', 'v', '{}', '[]', 60);
+INSERT INTO retort.stage VALUES ('b', 's', 'k', '{}', '[]', 0);
+INSERT INTO retort.task (run, stage, id, phase, job)
+    SELECT 'b', 's', 'task-' || n, 0, repeat(md5(n::text), 12) FROM generate_series(1, %d) n;
+ANALYZE retort.task;
+"""
+# The claim and the record of Sources/RetortStore/Fleet/FleetTasks.swift.
+SERVER_WORK = """
+WITH open AS MATERIALIZED (
+    SELECT id FROM retort.task
+    WHERE run = 'b' AND stage = 's' AND phase = 0 AND NOT is_done AND lease_until < now() AND lost < 10
+    ORDER BY lease_until, sequence LIMIT 1 FOR UPDATE SKIP LOCKED)
+UPDATE retort.task t SET attempt = t.attempt + 1, lost = t.lost + (t.lease_until > '-infinity')::int, worker = 'w:client_id',
+    lease_until = now() + interval '60 seconds'
+FROM open WHERE t.run = 'b' AND t.stage = 's' AND t.id = open.id RETURNING t.id AS id, t.attempt AS attempt \\gset
+UPDATE retort.task SET is_done = true, finished = now(), job = NULL, result = '%s', correct = true, failure = NULL
+WHERE run = 'b' AND stage = 's' AND id = ':id' AND attempt = :attempt AND NOT is_done;
+"""
+
+
+def server(work, postgres, tasks, seconds):
+    """Tasks claimed and recorded a second, by the number of sessions, and the bytes that a task takes."""
+    subprocess.run([BUILD / "retort", "fleet", "--store", postgres.address], capture_output=True)
+    programs, result = postgres.programs, json.dumps([{"trajectory": "".join(f"{n:x} and what it says " for n in range(150))}])
+
+    def ask(text):
+        return subprocess.run([f"{programs}/psql", "-XAtqc", text, postgres.address], check=True, capture_output=True, text=True).stdout.strip()
+
+    ask(SERVER_SETUP % tasks)
+    (work / "work.sql").write_text(SERVER_WORK % result)
+    print(f"results of {len(result)} bytes\n\n| sessions | tasks claimed and recorded a second | ms each |\n| ---: | ---: | ---: |")
+    for sessions in [1, 4, 16, 64]:
+        done = subprocess.run(
+            [f"{programs}/pgbench", "-n", "-f", work / "work.sql", "-c", str(sessions), "-j", "2", "-T", str(seconds), postgres.address],
+            capture_output=True, text=True)
+        rate = re.search(r"tps = ([\d.]+)", done.stdout)
+        if not rate:
+            sys.exit(done.stdout + done.stderr)
+        print(f"| {sessions} | {float(rate.group(1)):.0f} | {1000 * sessions / float(rate.group(1)):.1f} |", flush=True)
+    size = ask("SELECT pg_total_relation_size('retort.task') / count(*), count(*) FILTER (WHERE is_done) FROM retort.task")
+    print(f"bytes a task with its indices, and tasks done: {size}")
 
 
 def stats(endpoint):
@@ -66,11 +112,16 @@ if __name__ == "__main__":
     parser.add_argument("--rollouts", type=int, default=1600)
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--claims-only", action="store_true")
+    parser.add_argument("--server", action="store_true")
+    parser.add_argument("--seconds", type=int, default=15, help="with --server: for each number of sessions")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         postgres = fleet_trial.Postgres(work, "127.0.0.1")
         try:
+            if options.server:
+                server(work, postgres, 15 * options.tasks, options.seconds)
+                sys.exit()
             subprocess.run([BUILD / "fleet-bench", postgres.address, str(options.tasks)], check=True)
             if not options.claims_only:
                 rates = busy(work, postgres, options.rollouts, options.workers)

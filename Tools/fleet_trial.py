@@ -178,7 +178,7 @@ class Fleet:
 
     def start_worker(self, number):
         clock = {"LD_PRELOAD": self.clock, "FAKETIME": "+1h"} if number == 3 and self.clock else {}
-        return self.run(f"worker{number}", ["worker", "--store", self.store, "--folder", self.work / f"worker{number}"],
+        return self.run(f"worker{number}", ["worker", "--store", self.store, "--run", "trial", "--folder", self.work / f"worker{number}"],
                         self.hosts.on(min(number, 2)), **clock)
 
     @staticmethod
@@ -274,7 +274,10 @@ def trial(work, rollouts, disturbances, pause, latency):
           f"{seconds:.0f} s, disturbed {sum(counts.values())} times ({told}); "
           f"{len(workers)} processes took part, {sum(w['dropped'] for w in workers)} results came too late to count"
           + ("; one clock was an hour fast" if fleet.clock else ""))
-    return sum(counts.values()) >= disturbances and same(work, rollouts)
+    is_same = same(work, rollouts)
+    if sum(counts.values()) < disturbances:
+        print(f"the rollouts were done after {sum(counts.values())} of {disturbances} disturbances: take a shorter --pause or more --rollouts")
+    return is_same and sum(counts.values()) >= disturbances
 
 
 def same(work, rollouts):
@@ -299,6 +302,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     rollouts = options.rollouts or (5000 if options.full else 500)
     disturbances = options.disturbances or (50 if options.full else 10)
+    # Whoever ends it ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(options.keep or folder)
         work.mkdir(exist_ok=True)

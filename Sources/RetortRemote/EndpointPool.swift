@@ -2,7 +2,8 @@ import Foundation
 import RetortCore
 import Synchronization
 
-/// Shares requests out over endpoints: by weight, within each one's concurrency, and away from those that fail.
+/// Shares requests out over endpoints: by weight, within each one's concurrency, and away from those that fail. Those of one agent stay with
+/// the endpoint that has read their beginning, as long as it has no more than a quarter above its share of the work.
 ///
 /// An endpoint that failed several times on end is left alone for a while, twice as long each time (a circuit breaker);
 /// then one request tries it. One that asked for a pause gets it. Requests that find no endpoint wait in line.
@@ -46,6 +47,7 @@ final class EndpointPool: Sendable {
 
     private struct Waiter {
         let id: UInt64
+        let home: PrefixHome?
         let continuation: CheckedContinuation<Lease, any Error>
     }
 
@@ -74,13 +76,15 @@ final class EndpointPool: Sendable {
     // MARK: Leases
 
     /// Waits for an endpoint. However long the line is, it is waited in while requests succeed.
-    /// - Parameter start: when the request was first made.
+    /// - Parameters:
+    ///   - start: when the request was first made.
+    ///   - home: what it begins with; nil where that does not matter.
     /// - Throws: `RemoteError.unavailable` when for `patience` no request at all has succeeded, `overloaded`,
     ///   `CancellationError`.
-    func lease(since start: ContinuousClock.Instant) async throws -> Lease {
+    func lease(since start: ContinuousClock.Instant, home: PrefixHome? = nil) async throws -> Lease {
         let first: Result<Lease, RemoteError>? = state.withLock { state in
             if let error = overdue(state, start) { return .failure(error) }
-            return state.waiting.isEmpty ? Self.take(&state).map { .success($0) } : nil
+            return state.waiting.isEmpty ? Self.take(&state, home).map { .success($0) } : nil
         }
         if let first { return try first.get() }
         try Task.checkCancellation()
@@ -92,7 +96,7 @@ final class EndpointPool: Sendable {
         defer { alarm.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                enqueue(Waiter(id: id, continuation: continuation), since: start)
+                enqueue(Waiter(id: id, home: home, continuation: continuation), since: start)
             }
         } onCancel: {
             dismiss(id, CancellationError())
@@ -125,7 +129,7 @@ final class EndpointPool: Sendable {
         enum Answer { case take(Lease), refuse(any Error), wait }
         let answer: Answer = state.withLock { state in
             if Task.isCancelled { return .refuse(CancellationError()) }
-            if state.waiting.isEmpty, let lease = Self.take(&state) { return .take(lease) }
+            if state.waiting.isEmpty, let lease = Self.take(&state, waiter.home) { return .take(lease) }
             guard state.waiting.count < queue else {
                 return .refuse(RemoteError.overloaded(waiting: state.waiting.count))
             }
@@ -173,7 +177,7 @@ final class EndpointPool: Sendable {
     private func serveWaiting() {
         let served: [(Waiter, Lease)] = state.withLock { state in
             var served: [(Waiter, Lease)] = []
-            while !state.waiting.isEmpty, let lease = Self.take(&state) {
+            while let first = state.waiting.first, let lease = Self.take(&state, first.home) {
                 served.append((state.waiting.removeFirst(), lease))
             }
             return served
@@ -181,19 +185,43 @@ final class EndpointPool: Sendable {
         for (waiter, lease) in served { waiter.continuation.resume(returning: lease) }
     }
 
-    /// The free endpoint with the least work for its weight.
-    private static func take(_ state: inout State) -> Lease? {
+    /// The free endpoint that suits the request's beginning best and is not much busier than others; where none is, or the beginning does not
+    /// matter, the one with the least work for its weight.
+    private static func take(_ state: inout State, _ home: PrefixHome?) -> Lease? {
         let now = ContinuousClock.now
-        let open = state.members.indices.filter { state.members[$0].isFree(now) }
-        let best = open.min { left, right in
-            let (a, b) = (state.members[left], state.members[right])
+        let members = state.members
+        let open = members.indices.filter { members[$0].isFree(now) }
+        let least = open.min { left, right in
+            let (a, b) = (members[left], members[right])
             return (a.load, a.share, left) < (b.load, b.share, right)
         }
-        guard let best else { return nil }
+        guard let best = home.flatMap({ suitable(members, open, $0, now) }) ?? least else { return nil }
         state.members[best].inFlight += 1
         state.members[best].share += 1 / state.members[best].endpoint.weight
         state.members[best].statistics.requests += 1
         return Lease(index: best, endpoint: state.members[best].endpoint)
+    }
+}
+
+extension EndpointPool {
+    /// How far above its share of the work under way an endpoint may be before a request goes to another than its home.
+    private static let overload = 1.25
+
+    /// Consistent hashing with bounded loads (V. Mirrokni, M. Thorup and M. Zadimoghaddam, arXiv 1608.01350).
+    private static func suitable(
+        _ members: [Member], _ open: [Int], _ home: PrefixHome, _ now: ContinuousClock.Instant
+    ) -> Int? {
+        guard open.count > 1 else { return open.first }
+        let awake = members.filter { !$0.rests(now) }
+        let weight = awake.reduce(0) { $0 + $1.endpoint.weight }
+        let work = awake.reduce(1) { $0 + $1.inFlight }
+        return open.filter { index in
+            let share = overload * Double(work) * members[index].endpoint.weight / weight
+            return Double(members[index].inFlight + 1) <= share.rounded(.up)
+        }.max { left, right in
+            home.score(left, weight: members[left].endpoint.weight)
+                < home.score(right, weight: members[right].endpoint.weight)
+        }
     }
 }
 
@@ -202,9 +230,11 @@ extension EndpointPool.Member {
 
     /// Whether it takes a request. One that has just been left alone takes a single one, to be tried.
     fileprivate func isFree(_ now: ContinuousClock.Instant) -> Bool {
-        if let closedUntil, closedUntil > now { return false }
+        if rests(now) { return false }
         return inFlight < (failuresOnEnd > 0 && openings > 0 ? 1 : endpoint.concurrency)
     }
+
+    fileprivate func rests(_ now: ContinuousClock.Instant) -> Bool { closedUntil.map { $0 > now } ?? false }
 
     /// How long it is left alone still, in seconds.
     fileprivate var restLeft: Double {

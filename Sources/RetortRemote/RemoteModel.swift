@@ -154,7 +154,7 @@ public final class RemoteModel: LanguageModel {
         _ request: GenerationRequest, _ samples: [Int], since start: ContinuousClock.Instant,
         _ show: @escaping @Sendable (Int, String) -> Void
     ) async throws -> EndpointConnection.Result {
-        let lease = try await pool.lease(since: start)
+        let lease = try await pool.lease(since: start, home: PrefixHome(request))
         var outcome = EndpointPool.Outcome.neutral
         var reason = ""
         defer { pool.release(lease, outcome, reason: reason) }

@@ -78,7 +78,7 @@ struct FleetRunTests {
             let recipe = try recipe(teacher)
             try await carryOut(recipe, "alone")
             let address = try address()
-            let fleet = FleetPlan(try await FleetStore(address), lease: 2, works: false)
+            let fleet = FleetPlan(try await FleetStore(address), works: false)
             async let first = worker(address, "w1")
             async let second = worker(address, "w2") { $0.concurrency = 1 }
             try await carryOut(recipe, "shared", fleet: fleet)
@@ -113,13 +113,13 @@ struct FleetRunTests {
             let recipe = try recipe(teacher)
             try await carryOut(recipe, "alone")
             let address = try address()
-            let fleet = FleetPlan(try await FleetStore(address), lease: 2, works: false)
+            let fleet = FleetPlan(try await FleetStore(address), works: false)
             let planning = Task { try await carryOut(recipe, "shared", fleet: fleet) }
             let work = Task { try await worker(address, "w") }
             while try await fleet.store.run() == nil { try await Task.sleep(for: .milliseconds(20)) }
             planning.cancel()
             await #expect(throws: CancellationError.self) { try await planning.value }
-            try await carryOut(recipe, "shared", fleet: FleetPlan(try await FleetStore(address), lease: 2))
+            try await carryOut(recipe, "shared", fleet: FleetPlan(try await FleetStore(address)))
             _ = try await work.value
             #expect(try await entries("shared", "teach/agent") == entries("alone", "teach/agent"))
         }
@@ -133,7 +133,7 @@ struct FleetRunTests {
             more: ", rounds: [{rejection: {samples: 1, most: 2}, repair: {candidates: 1}}, {preference: {}}]")
         try await carryOut(recipe, "alone", until: .evaluate)
         let address = try address()
-        let fleet = FleetPlan(try await FleetStore(address), lease: 2, works: false)
+        let fleet = FleetPlan(try await FleetStore(address), works: false)
         let done = try await withThrowingTaskGroup(of: FleetSign?.self) { group in
             group.addTask { try await worker(address, "w") }
             group.addTask {
@@ -193,9 +193,10 @@ struct FleetRunTests {
         for (name, text) in [
             (
                 "domain.yaml",
-                "name: desk\ntasks: {train: t.jsonl, test: {in: t.jsonl}}\ntools: [{python: desk.py}]\ngrader: exact\n"
+                "name: desk\ntasks: {train: t.jsonl, test: {in: u.jsonl}}\ntools: [{python: desk.py}]\ngrader: exact\n"
             ),
             ("t.jsonl", "{\"id\": \"1\", \"question\": \"q\", \"answer\": \"a\"}\n"),
+            ("u.jsonl", "{\"id\": \"2\", \"question\": \"r\", \"answer\": \"b\"}\n"),
             (
                 "desk.py",
                 "def f(x: int) -> int:\n    \"\"\"Doubles.\n\n    Args:\n        x: It.\n    \"\"\"\n    return 2 * x\n"
@@ -231,12 +232,14 @@ struct FleetRunTests {
         let brought = try await fetch.recipe(text, roots: FleetFetch.roots(roots, store))
         guard case .folder(let plan) = brought.domain else { return #expect(Bool(false), "\(brought.domain)") }
         #expect(plan.folder == place("w/files").path + place("elsewhere/desk").path)
-        for name in ["t.jsonl", "desk.py"] {
+        for name in ["t.jsonl", "u.jsonl", "desk.py"] {
             #expect(try Data(contentsOf: plan.url(name)) == Data(contentsOf: desk.appendingPathComponent(name)))
         }
         let opened = try await RecipeRun(brought, folder: place("w"))
         #expect(opened.context.source.train.count == 1)
         await opened.close()
+        let outside = roots.replacing(place("elsewhere").path, with: "/../etc")
+        #expect(throws: FleetError.self) { try FleetFetch.roots(outside, store) }
         try await store.want("0123", path: "/etc/passwd", in: "desk")
         while case .underWay = try await store.arrival(of: "0123", in: "desk") {
             try await Task.sleep(for: .milliseconds(50))

@@ -21,6 +21,13 @@ struct FleetRoot: Codable, Sendable, Hashable {
     var inRun: String?
     var files: [File]
 
+    /// Whether its files lie where it says, and below it: a worker writes what it is sent nowhere else than into its own folder.
+    fileprivate var isInPlace: Bool {
+        let names = [path, inRun ?? ""] + files.map(\.name)
+        return path.hasPrefix("/") && inRun?.hasPrefix("/") != true
+            && !names.contains { $0.split(separator: "/").contains("..") }
+    }
+
     /// The place of one of its files, where the root is at `path`.
     func place(of file: File, at path: String? = nil) -> URL {
         let root = URL(fileURLWithPath: path ?? self.path)
@@ -93,11 +100,17 @@ struct FleetFetch: Sendable {
     private static let patience = 300.0
 
     static func roots(_ text: String, _ store: FleetStore) throws -> [FleetRoot] {
+        let roots: [FleetRoot]
         do {
-            return try ExactJSON.decode([FleetRoot].self, from: text.utf8)
+            roots = try ExactJSON.decode([FleetRoot].self, from: text.utf8)
         } catch {
             throw FleetError.unreadable(store: store.name, what: "the list of files", reason: "\(error)")
         }
+        for root in roots where !root.isInPlace {
+            throw FleetError.unreadable(
+                store: store.name, what: "the list of files", reason: "'\(root.path)' leads elsewhere")
+        }
+        return roots
     }
 
     /// A recipe that names files which are here: unchanged where all of them are at their paths, otherwise with paths below `folder`.
