@@ -85,7 +85,9 @@ struct StepCard: Sendable {
         remarks = (step.remarks ?? []).enumerated().map { VisibleText($1, place: place("remark-\($0)")) }
         thought = step.thought.isEmpty ? nil : VisibleText(step.thought, place: place("thought"))
         deed = Self.deed(step.action, place("action"))
-        seen = Self.seen(step.observation, place("observation"))
+        // An answer is not told twice.
+        let isAnswer = if case .answer = step.action, step.observation.text.isEmpty { true } else { false }
+        seen = isAnswer ? nil : Self.seen(step.observation, place("observation"))
         uses = step.observation.toolCalls.prefix(Self.mostUses).enumerated().map { index, call in
             Self.use(call, place("call-\(index)"))
         }

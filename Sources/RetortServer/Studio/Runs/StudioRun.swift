@@ -47,13 +47,16 @@ final class StudioRun: Sendable {
             let store = try TrajectoryStore(storeFile, .readOnly)
             opening.withLock { $0 = .open(store) }
             return store
-        } catch StoreError.older(let file) {
-            guard !RunFolder.isInUse(folder) else { throw StoreError.older(file: file) }
+        } catch StoreError.older(_) {
+            guard !RunFolder.isInUse(folder) else { throw Self.isMade }
             renew()
             throw Self.isRenewed
         }
     }
 
+    private static let isMade = APIError.overloaded(
+        "the store is being made, or is of an older version and a run works in it; look again in a moment",
+        retryAfter: 2)
     private static let isRenewed = APIError.overloaded(
         "this store is of an older version, and is made ready for searching; look again in a moment", retryAfter: 5)
 
