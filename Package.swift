@@ -43,7 +43,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
-    ("RetortRetrieval", ["RetortCore", "CFaiss", grdb, crypto], []),
+    ("RetortRetrieval", ["RetortCore", "CFaiss", grdb, crypto, http, nio] + [sockets[1]], []),
     ("RetortRemote", ["RetortCore", http, nio, log] + sockets, []),
     ("RetortMCP", ["RetortCore", "RetortProcesses", http, nio] + [sockets[1]], []),
     ("RetortHub", ["RetortCore", "RetortPython", http, nio] + [sockets[1]], []),
@@ -76,7 +76,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     (
         "RetortServer",
         [
-            "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", hummingbird, hummingbirdCore, httpTypes, http,
+            "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortRetrieval", hummingbird, hummingbirdCore,
+            httpTypes, http,
             lifecycle, nio, log,
         ] + sockets, []
     ),
@@ -84,9 +85,12 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortServer": [
+        "RetortRetrieval", "RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http,
+    ],
     "RetortMCP": ["RetortProcesses", http, nio],
-    "RetortDomains": ["RetortProcesses"],
+    "RetortDomains": ["RetortProcesses", "ScriptedRetriever"],
+    "RetortRetrieval": ["ScriptedRetriever"],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
     "RetortHub": ["RetortCore", crypto, hummingbird, log, nio],
@@ -167,6 +171,7 @@ let package = Package(
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], path: "Tools/ScriptedEndpoint"),
             .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
+            .target(name: "ScriptedRetriever", dependencies: [nio] + sockets, path: "Tools/ScriptedRetriever"),
             .target(name: "CWorker"),
             .target(
                 name: "CFaiss", cxxSettings: hasFaiss ? [.define("RETORT_FAISS", to: "1")] : [],

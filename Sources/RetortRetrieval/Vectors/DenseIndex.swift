@@ -38,10 +38,27 @@ public struct DenseIndex: PassageSearch {
     }
 
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
-        guard limit > 0, query.contains(where: { !$0.isWhitespace }), passages.count > 0 else { return [] }
-        let found = try vectors.search(await queries.vector(query), limit: limit)[0]
-        let rows = try await passages.passages(at: found.map { $0.place + 1 })
-        return zip(found, rows).map { $1.with(score: Double($0.score)) }
+        try await search(all: [query], limit: limit)[0]
+    }
+
+    /// Queries that are searched for in one call: each vector is read once for several of them.
+    private static let queriesAtOnce = 256
+
+    public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
+        var lists: [[RetrievedPassage]] = queries.map { _ in [] }
+        guard limit > 0, passages.count > 0 else { return lists }
+        let telling = queries.indices.filter { queries[$0].contains { !$0.isWhitespace } }
+        for start in stride(from: 0, to: telling.count, by: Self.queriesAtOnce) {
+            let part = telling[start..<min(start + Self.queriesAtOnce, telling.count)]
+            let found = try vectors.search(await self.queries.vectors(part.map { queries[$0] }), limit: limit)
+            let rows = try await passages.passages(at: found.flatMap { $0.map { $0.place + 1 } })
+            var row = 0
+            for (query, list) in zip(part, found) {
+                lists[query] = list.enumerated().map { rows[row + $0].with(score: Double($1.score)) }
+                row += list.count
+            }
+        }
+        return lists
     }
 
     static func stamp(of file: URL) throws -> Stamp? {
