@@ -2,7 +2,7 @@
 SWIFT ?= swift
 RETORT = .build/release/retort
 
-.PHONY: demo demo-seedling test build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout format lint bootstrap clean
+.PHONY: demo demo-seedling test build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-retrieval bench-rollout format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -58,6 +58,12 @@ bench-generate: build .retort/bench/.ready
 	$(SWIFT) build -c release --product generate-bench
 	.retort/bench/bin/pip install -q llama-cpp-python
 	.retort/bench/bin/python Benchmarks/generate.py
+
+# Real passages make the figures tell more: make bench-retrieval PASSAGES=passages.jsonl
+bench-retrieval: build .retort/bench/.ready
+	$(SWIFT) build -c release --product retrieval-bench
+	.retort/bench/bin/pip install -q sentence-transformers faiss-cpu
+	.retort/bench/bin/python Benchmarks/retrieval.py $(PASSAGES)
 
 bench-rollout: bootstrap .retort/bench/.ready
 	$(SWIFT) build -c release --product rollout-bench

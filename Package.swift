@@ -6,18 +6,22 @@ import PackageDescription
 let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
 let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
 
-// FAISS, where it is installed: a static library that also needs BLAS, LAPACK and OpenMP. Of these libtorch has the first and the last,
-// which are faster and must not be there twice.
-let hasFaiss = ["/usr/include", "/usr/local/include"].contains {
-    FileManager.default.fileExists(atPath: "\($0)/faiss/Index.h")
-}
+// FAISS, where it is installed: a static library that also needs BLAS, LAPACK and OpenMP. RETORT_WITHOUT_FAISS builds as if it were not there.
+let hasFaiss =
+    ProcessInfo.processInfo.environment["RETORT_WITHOUT_FAISS"] == nil
+    && ["/usr/include", "/usr/local/include"].contains {
+        FileManager.default.fileExists(atPath: "\($0)/faiss/Index.h")
+    }
+/// OpenMP's library has no name for the linker where no compiler of GNU's is installed.
+let openMP = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"].lazy
+    .map { "\($0)/libgomp.so.1" }.first { FileManager.default.fileExists(atPath: $0) }
+// As flags they stand behind all libraries: a program that has libtorch, too, takes its BLAS, which is faster, for itself and for FAISS.
+// Debian's before it would be torch's own.
 let faissLibraries: [LinkerSetting] =
     hasFaiss
     ? [
         .linkedLibrary("faiss"),
-        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
-        .linkedLibrary("torch_cpu"), .unsafeFlags(["-Xlinker", "\(libtorch)/lib/libgomp.so.1"]),
-        .linkedLibrary("lapack"), .linkedLibrary("blas"),
+        .unsafeFlags(["-Xlinker", "-llapack", "-Xlinker", "-lblas", "-Xlinker", openMP ?? "-lgomp"]),
     ] : []
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
@@ -38,7 +42,7 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 
 /// Each module with what it may import: downwards only, in the order of the design.
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
-    ("RetortCore", [log, crypto], []),
+    ("RetortCore", [log, crypto, "CZlib"], []),
     ("RetortAgents", ["RetortCore"], []),
     ("RetortStore", ["RetortCore", "RetortAgents", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
@@ -90,7 +94,7 @@ let testDependencies: [String: [Target.Dependency]] = [
     ],
     "RetortMCP": ["RetortProcesses", http, nio],
     "RetortDomains": ["RetortProcesses", "ScriptedRetriever"],
-    "RetortRetrieval": ["ScriptedRetriever"],
+    "RetortRetrieval": ["ScriptedRetriever", grdb],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint"],
     "RetortHub": ["RetortCore", crypto, hummingbird, log, nio],
@@ -147,6 +151,9 @@ let package = Package(
                 ],
                 path: "Benchmarks/Training", linkerSettings: allocator),
             .executableTarget(
+                name: "retrieval-bench", dependencies: ["RetortRetrieval", "RetortTensor", "RetortCore"],
+                path: "Benchmarks/Retrieval"),
+            .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
             .executableTarget(
@@ -173,6 +180,7 @@ let package = Package(
             .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
             .target(name: "ScriptedRetriever", dependencies: [nio] + sockets, path: "Tools/ScriptedRetriever"),
             .target(name: "CWorker"),
+            .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
             .target(
                 name: "CFaiss", cxxSettings: hasFaiss ? [.define("RETORT_FAISS", to: "1")] : [],
                 linkerSettings: faissLibraries),

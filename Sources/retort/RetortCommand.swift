@@ -33,7 +33,8 @@ struct RetortCommand: AsyncParsableCommand {
             MCPCommand.self,
             ImportCommand.self,
             ExportTrajectoriesCommand.self, SplitCommand.self, ExportCommand.self,
-            PretrainCommand.self, TokenizeCommand.self, EmbedCommand.self, RenderCommand.self, WorldCommand.self,
+            PretrainCommand.self, TokenizeCommand.self, EmbedCommand.self, IndexCommand.self, RenderCommand.self,
+            WorldCommand.self,
             LogitsCommand.self,
         ])
 

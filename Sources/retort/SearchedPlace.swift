@@ -3,6 +3,7 @@ import Foundation
 import RetortDomains
 import RetortLLM
 import RetortRecipes
+import RetortRetrieval
 
 /// Documents that a command searches: a domain's, what a domain's 'documents' may be, or a retrieval server's.
 enum SearchedPlace {
@@ -29,10 +30,11 @@ enum SearchedPlace {
 
     /// Opens documents; indices and vectors are kept in the user's cache.
     static func open(
-        _ documents: DomainPlan.Documents, of plan: DomainPlan, weights: WeightPrecision?
+        _ documents: DomainPlan.Documents, of plan: DomainPlan, weights: WeightPrecision?,
+        progress: @escaping @Sendable (DenseIndex.Progress) -> Void = embeddingProgress()
     ) async throws -> OpenedDocuments {
         try await OpenedDocuments(
             documents, of: plan, keepingIn: UserCache.domain(plan.url(documents.path).path),
-            models: LocalRetrievalModels(weights: weights), progress: embeddingProgress())
+            models: LocalRetrievalModels(weights: weights), progress: progress)
     }
 }

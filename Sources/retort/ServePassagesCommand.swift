@@ -8,6 +8,7 @@ import RetortRecipes
 import RetortRetrieval
 import RetortServer
 import ServiceLifecycle
+import Synchronization
 
 /// `retort serve-passages`
 struct ServePassagesCommand: AsyncParsableCommand {
@@ -27,7 +28,8 @@ struct ServePassagesCommand: AsyncParsableCommand {
             -d '{"queries": ["capital of France"], "topk": 3, "return_scores": true}'
 
             Search-R1, verl and agent-distillation ask such servers, and so do domains with 'documents: {service: ADDRESS}'. \
-            Keys are read from RETORT_API_KEY or a file.
+            Keys are read from RETORT_API_KEY or a file. What is not indexed yet is indexed first (see 'retort index'); until \
+            then requests get status 503, or with --early what is there.
             """)
 
     @Argument(help: "Domains, documents, indices and servers.") var places: [String]
@@ -39,7 +41,10 @@ struct ServePassagesCommand: AsyncParsableCommand {
     @Option(help: "A cross-encoder's folder or name: what was found is put in order by it.") var rerank: String?
     @Option(help: "How the models' weights are held: float32 or bfloat16; by default what is fastest here.")
     var weights: WeightPrecision?
-    @Flag(help: "Titles stand in quotation marks in 'contents', as in Search-R1's corpus.") var quoteTitles = false
+    @Flag(inversion: .prefixedNo, help: "Whether titles stand in quotation marks in 'contents' (as in the corpus).")
+    var quoteTitles: Bool?
+    @Flag(help: "While an index is being made, find by words what is indexed so far; else requests get status 503.")
+    var early = false
 
     @Option(help: "The interface; 0.0.0.0 is every one.") var host = "127.0.0.1"
     @Option(help: "The port; 0 takes any free one. Agent-distillation's agents ask 8005.") var port = 8000
@@ -77,14 +82,39 @@ struct ServePassagesCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var parts: [any PassageSearch] = []
-        for place in places { parts.append(try await open(place)) }
-        let search = parts.count == 1 ? parts[0] : MergedSearch(parts)
         let logger = Logger(label: "retort.passages") { StreamLogHandler.standardError(label: $0) }
-        let server = PassageServer(search, options: try options(), logger: logger, onStart: { greet(port: $0) })
+        let parts = places.map { _ in GrowingSearch(early ? .searchesWhatIsThere : .refuses) }
+        let search: any PassageSearch = parts.count == 1 ? parts[0] : MergedSearch(parts)
+        let quotesTitles = quoteTitles
+        let titles = TitleForm(quotesTitles ?? false)
+        let server = PassageServer(
+            search, options: try options(), logger: logger,
+            preparing: {
+                let open = zip(places, parts).compactMap { place, part in part.progress.map { "\(place): \($0)" } }
+                return open.isEmpty ? nil : open.joined(separator: "; ")
+            }, quotesTitles: { titles.isQuoted }, onStart: { greet(port: $0) })
         // Requests under way end in good order.
         InterruptHandler.shared.allow(seconds: requestSeconds + 10)
         let group = ServiceGroup(services: [server], logger: logger)
+        try await withThrowingTaskGroup(of: Bool.self) { tasks in
+            tasks.addTask {
+                try await serve(group)
+                return true
+            }
+            tasks.addTask {
+                for (place, part) in zip(places, parts) {
+                    let opened = try await open(place, part)
+                    if quotesTitles == nil, opened.quotesTitles { titles.quote() }
+                    part.set(opened.search)
+                }
+                return false
+            }
+            // A place that cannot be opened ends the command, and so does the server's end.
+            for try await isServerEnd in tasks where isServerEnd { tasks.cancelAll() }
+        }
+    }
+
+    private func serve(_ group: ServiceGroup) async throws {
         let work = Task { try await group.run() }
         try await withTaskCancellationHandler {
             try await work.value
@@ -93,7 +123,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
         }
     }
 
-    private func open(_ place: String) async throws -> any PassageSearch {
+    private func open(_ place: String, _ part: GrowingSearch) async throws -> OpenedDocuments {
         let plan = try SearchedPlace.plan(place)
         guard var documents = plan.documents else { throw ValidationError("\(place) has no 'documents' to search") }
         var how = documents.search ?? .init()
@@ -108,7 +138,11 @@ struct ServePassagesCommand: AsyncParsableCommand {
         // Snippets are for an agent's prompt; a server gives passages whole.
         how.characters = nil
         documents.search = how == .init() ? nil : how
-        return try await SearchedPlace.open(documents, of: plan, weights: weights).search
+        let show = embeddingProgress()
+        return try await SearchedPlace.open(documents, of: plan, weights: weights) { progress in
+            show(progress)
+            part.note(progress)
+        }
     }
 
     private func options() throws -> PassageServerOptions {
@@ -118,7 +152,6 @@ struct ServePassagesCommand: AsyncParsableCommand {
         (options.maximumRunning, options.maximumWaiting) = (maximumRunning, maximumWaiting)
         (options.maximumQueries, options.remembered) = (maximumQueries, remembered)
         options.requestSeconds = requestSeconds
-        options.quotesTitles = quoteTitles
         return options
     }
 
@@ -139,3 +172,14 @@ struct ServePassagesCommand: AsyncParsableCommand {
 }
 
 extension DomainPlan.DocumentSearch.Kind: ExpressibleByArgument {}
+
+/// Whether titles are quoted, once it is known.
+private final class TitleForm: Sendable {
+    private let quoted: Atomic<Bool>
+
+    init(_ isQuoted: Bool) { quoted = Atomic(isQuoted) }
+
+    var isQuoted: Bool { quoted.load(ordering: .relaxed) }
+
+    func quote() { quoted.store(true, ordering: .relaxed) }
+}

@@ -30,7 +30,8 @@ struct DocumentServiceTests {
             headers["x-key"] == "open" ? .answer(200, Self.reply) : .answer(401, "{}")
         }
         let domain = try await open(
-            "{service: '\(server.address)', headers: {X-Key: open}, results: 2, tool: look, characters: 40}")
+            "{service: '\(server.address)', headers: {X-Key: open}, results: 2, tool: look, characters: 40, seconds: 600}"
+        )
         let seen = try await domain.session().call("look", ["query": "a port"])
         #expect(seen.outcome == .success && seen.text == "[1] Tirn\nA town. It has a port.")
         #expect(server.requests.first.map { $0.contains(#""topk":2"#) && $0.contains("a port") } == true)
@@ -47,7 +48,7 @@ struct DocumentServiceTests {
         for (address, words) in [
             (lying.address, "result"), (silent.address, "0.2 s"), ("http://127.0.0.1:1", "cannot be reached"),
         ] {
-            let domain = try await open("{service: '\(address)', seconds: \(address == silent.address ? 0.2 : 20)}")
+            let domain = try await open("{service: '\(address)', seconds: \(address == silent.address ? 0.2 : 600)}")
             let session = try await domain.session()
             for _ in 0..<2 {
                 let seen = try await session.call("web_search", ["query": "q"])
@@ -64,7 +65,7 @@ struct DocumentServiceTests {
         let second = try await ScriptedRetriever { _, _ in
             .answer(200, #"{"result":[[{"document":{"id":"2","contents":"Vane\nA painter."},"score":0.9}]]}"#)
         }
-        let domain = try await open("{service: ['\(first.address)', '\(second.address)/retrieve']}")
+        let domain = try await open("{service: ['\(first.address)', '\(second.address)/retrieve'], seconds: 600}")
         let seen = try await domain.session().call("web_search", ["query": "q"])
         #expect(seen.text == "[1] Vane\nA painter.\n[2] Tirn\nA town. It has a port.")
         try await first.close()

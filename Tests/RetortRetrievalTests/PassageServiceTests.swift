@@ -26,7 +26,7 @@ struct PassageServiceTests {
     }
 
     private func with(
-        _ behave: @escaping @Sendable (String) -> ScriptedRetriever.Behaviour, seconds: Double = 20,
+        _ behave: @escaping @Sendable (String) -> ScriptedRetriever.Behaviour, seconds: Double = 600,
         _ body: (ScriptedRetriever, PassageService) async throws -> Void
     ) async throws {
         let server = try await ScriptedRetriever { _, text in behave(text) }
@@ -128,7 +128,7 @@ struct PassageServiceTests {
         let server = try await ScriptedRetriever { _, body in
             body.contains("again") ? .answer(503, "{}") : .answer(422, #"{"detail":[{"msg":"field required"}]}"#)
         }
-        let service = try PassageService(server.address, seconds: 20)
+        let service = try PassageService(server.address, seconds: 600)
         await #expect(throws: RetrievalError.self) { try await service.search("again", limit: 1) }
         #expect(server.requests.count == 3)
         let error = await #expect(throws: RetrievalError.self) { try await service.search("no", limit: 1) }
@@ -157,9 +157,10 @@ struct PassageServiceTests {
         let server = try await ScriptedRetriever { headers, body in
             headers["authorization"] == "Bearer k" ? Self.echo(body) : .redirect(other.address)
         }
-        let trusted = try PassageService("\(server.address)/retrieve/", headers: ["Authorization": "Bearer k"])
+        let trusted = try PassageService(
+            "\(server.address)/retrieve/", headers: ["Authorization": "Bearer k"], seconds: 600)
         #expect(try await trusted.search("q", limit: 1).count == 1)
-        let stranger = try PassageService(server.address)
+        let stranger = try PassageService(server.address, seconds: 600)
         await #expect(throws: RetrievalError.self) { try await stranger.search("q", limit: 1) }
         #expect(other.requests.isEmpty)
         try await server.close()

@@ -35,15 +35,16 @@ struct PassageServerTests {
     /// Runs a server on a free port for as long as `body` lasts.
     private func serving(
         _ search: any PassageSearch = EchoSearch(), _ change: (inout PassageServerOptions) -> Void = { _ in },
+        preparing: @escaping @Sendable () -> String? = { nil }, quotesTitles: Bool = false,
         _ body: (String) async throws -> Void
     ) async throws {
         var options = PassageServerOptions()
-        options.port = 0
+        (options.port, options.requestSeconds) = (0, 600)
         change(&options)
         let (ports, continuation) = AsyncStream<Int>.makeStream()
         let server = PassageServer(
             search, options: options, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-            onStart: { continuation.yield($0) })
+            preparing: preparing, quotesTitles: { quotesTitles }, onStart: { continuation.yield($0) })
         let work = Task {
             defer { continuation.finish() }
             try await server.run()
@@ -92,7 +93,7 @@ struct PassageServerTests {
             }
             #expect(try await post(address, #"{"queries":[]}"#).reply == ["result": []])
         }
-        try await serving(EchoSearch(), { $0.quotesTitles = true }) { address in
+        try await serving(quotesTitles: true) { address in
             let reply = try await post(address, #"{"queries":["a"],"topk":1}"#).reply
             #expect(reply["result"]?.array?[0].array?[0]["contents"] == "\"Title0\"\nword passage number 0")
             #expect(reply["result"]?.array?[0].array?[0]["title"] == "Title0")
@@ -106,7 +107,7 @@ struct PassageServerTests {
             (id: "2", contents: "Vane\nA painter."),
         ])
         try await serving(index) { address in
-            let service = try PassageService(address)
+            let service = try PassageService(address, seconds: 600)
             for query in ["town", "painter of Tirn", "🧪", "nothing \u{0} at \"all\""] {
                 let (here, there) = (try await index.search(query, limit: 2), try await service.search(query, limit: 2))
                 #expect(here == there)
@@ -211,12 +212,58 @@ struct PassageServerTests {
         }
         try await serving(index(["a", "b"])) { first in
             try await serving(index(["c", "d"])) { second in
-                let parts = try [first, second].map { try PassageService($0) }
+                let parts = try [first, second].map { try PassageService($0, seconds: 600) }
                 try await serving(MergedSearch(parts)) { front in
-                    let found = try await PassageService(front).search("word", limit: 4)
+                    let found = try await PassageService(front, seconds: 600).search("word", limit: 4)
                     #expect(Set(found.map(\.id)) == ["a", "b", "c", "d"])
                 }
             }
         }
     }
+
+    @Test("while an index is being made the server refuses, or finds what is there and remembers none of it")
+    func growing() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (corpus, file) = (folder.appendingPathComponent("c.jsonl"), folder.appendingPathComponent("c.sqlite"))
+        let lines = (0..<12_000).map { "{\"id\":\($0),\"contents\":\"T\($0)\\nword\($0) common\"}\n" }
+        try Data(lines.joined().utf8).write(to: corpus)
+        for manner in [GrowingSearch.Manner.refuses, .searchesWhatIsThere] {
+            let search = GrowingSearch(manner)
+            try await serving(search, preparing: { search.progress }) { address in
+                let (steps, continuation) = AsyncStream<Void>.makeStream()
+                // The building waits at each step until it is let on.
+                let gate = DispatchSemaphore(value: 0)
+                let building = Task.detached {
+                    search.note(.begun(index: file))
+                    try PassageIndex.buildIfNeeded(from: [corpus], to: file) { progress in
+                        search.note(.words(progress))
+                        guard progress == .words5000 else { return }
+                        continuation.yield()
+                        gate.wait()
+                    }
+                    search.set(try PassageIndex(file))
+                }
+                for await _ in steps { break }
+                let first = try await post(address, #"{"queries":["word4321"]}"#)
+                let later = try await post(address, #"{"queries":["word11999"]}"#)
+                if manner == .refuses {
+                    #expect(first.status == 503 && first.reply["detail"]?.string?.contains("5000 passages") == true)
+                } else {
+                    #expect(first.reply["result"]?.array?[0].array?[0]["id"] == "4321")
+                    #expect(later.status == 200 && later.reply["result"]?.array?[0].array?.isEmpty == true)
+                }
+                gate.signal()
+                try await building.value
+                let last = try await post(address, #"{"queries":["word11999"]}"#)
+                #expect(last.reply["result"]?.array?[0].array?[0]["id"] == "11999")
+            }
+            try FileManager.default.removeItem(at: file)
+        }
+    }
+}
+
+extension PassageIndex.Progress {
+    fileprivate static let words5000 = PassageIndex.Progress.read(5000)
 }

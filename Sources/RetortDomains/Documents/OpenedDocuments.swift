@@ -15,13 +15,15 @@ public struct OpenedDocuments: Sendable {
     public let vectors: [URL]
     public let encoder: (folder: String, files: [String])?
     public let ranker: (folder: String, files: [String])?
+    /// Whether all titles of the corpus stand in quotation marks.
+    public let quotesTitles: Bool
     /// What results depend on besides the corpus.
     let identities: [(name: String, value: String)]
 
     /// - Parameters:
     ///   - folder: where indices are kept.
     ///   - models: opens encoder and re-ranker.
-    ///   - progress: is told how far the embedding of passages is.
+    ///   - progress: is told how far the index is, and the embedding of passages.
     public init(
         _ documents: DomainPlan.Documents, of plan: DomainPlan, keepingIn folder: URL, models: any RetrievalModels,
         progress: @escaping @Sendable (DenseIndex.Progress) -> Void = { _ in }
@@ -31,6 +33,7 @@ public struct OpenedDocuments: Sendable {
         var identities: [(name: String, value: String)] = []
         if let service = documents.service {
             (corpus, index, vectors, encoder) = (nil, nil, [], nil)
+            quotesTitles = false
             search = try service.search()
             // What a server holds cannot be known from here.
             identities.append(("documents.service", service.addresses.joined(separator: " ")))
@@ -38,9 +41,10 @@ public struct OpenedDocuments: Sendable {
             let place = plan.url(documents.path)
             let isIndex = place.pathExtension == "sqlite"
             let (corpus, index) =
-                isIndex ? (place, place) : try await Self.indexed(place, named: plan.name, keepingIn: folder)
+                isIndex ? (place, place) : try await Self.indexed(place, named: plan.name, keepingIn: folder, progress)
             (self.corpus, self.index) = (corpus, index)
             let words = try PassageIndex(index)
+            quotesTitles = words.quotesTitles
             if how != DomainPlan.DocumentSearch() { identities.append(("documents.search", how.kind.rawValue)) }
             if let name = how.encoder {
                 let opened = try await models.encoder(plan.model(name), prompts: (how.queryPrompt, how.passagePrompt))
@@ -73,12 +77,14 @@ public struct OpenedDocuments: Sendable {
 
     /// The corpus that documents make, and its index.
     private static func indexed(
-        _ place: URL, named name: String, keepingIn folder: URL
+        _ place: URL, named name: String, keepingIn folder: URL,
+        _ progress: @escaping @Sendable (DenseIndex.Progress) -> Void
     ) async throws -> (corpus: URL, index: URL) {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let corpus = try await DocumentCorpus(place).passages(keptIn: folder, name: name)
         let index = folder.appendingPathComponent("\(corpus.deletingPathExtension().lastPathComponent).sqlite")
-        try PassageIndex.buildIfNeeded(from: corpus, to: index)
+        progress(.begun(index: index))
+        try PassageIndex.buildIfNeeded(from: [corpus], to: index) { progress(.words($0)) }
         return (corpus, index)
     }
 
@@ -90,14 +96,17 @@ public struct OpenedDocuments: Sendable {
     ) async throws -> DenseIndex {
         let file = vectors(of: index)
         if folder == nil || !FileManager.default.fileExists(atPath: file.path) {
-            let identity = String(StableHash.of(encoder.identity), radix: 16)
             let home = folder ?? index.deletingLastPathComponent()
             try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
             try await DenseIndex.buildIfNeeded(
-                of: words, by: encoder, to: file,
-                store: home.appendingPathComponent("embeddings-\(identity).vectors"), progress: progress)
+                of: words, by: encoder, to: file, store: store(of: encoder, in: home), progress: progress)
         }
         return try DenseIndex(words, vectors: file, encoder: encoder)
+    }
+
+    /// Where the vectors that an encoder made are kept by their texts.
+    public static func store(of encoder: any PassageEncoder, in folder: URL) -> URL {
+        folder.appendingPathComponent("embeddings-\(String(StableHash.of(encoder.identity), radix: 16)).vectors")
     }
 
     /// Where the vectors of an index lie.

@@ -51,6 +51,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
     }
 
     private let answer: @Sendable ([Question]) async throws -> [Answer]
+    private let isLasting: @Sendable () -> Bool
     private let mostAtOnce, mostPasses, mostWaiting: Int
     private var recent: RecentValues<Question, Answer>
     private var entries: [Question: Entry] = [:]
@@ -66,12 +67,15 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
     ///   - mostAtOnce: the most questions of a pass.
     ///   - passes: the most passes at the same time.
     ///   - mostWaiting: the most questions that wait; further ones are refused.
+    ///   - isLasting: whether answers that are found from now on may be remembered.
     ///   - answer: answers questions that are all different, in their order.
     init(
         remembered: Int, mostAtOnce: Int, passes: Int, mostWaiting: Int = 1 << 16,
+        isLasting: @escaping @Sendable () -> Bool = { true },
         answer: @escaping @Sendable ([Question]) async throws -> [Answer]
     ) {
         (self.mostAtOnce, mostPasses, self.mostWaiting, self.answer) = (mostAtOnce, passes, mostWaiting, answer)
+        self.isLasting = isLasting
         recent = RecentValues(limit: remembered)
     }
 
@@ -172,13 +176,14 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
 
     private func work(_ number: Int, _ questions: [Question]) async {
         do {
+            let isLasting = isLasting()
             let answers = try await answer(questions)
             guard answers.count == questions.count else {
                 throw RetrievalError.search("\(questions.count) answers were expected, and there are \(answers.count)")
             }
             account.worked += questions.count
             for (question, answer) in zip(questions, answers) {
-                recent.keep(answer, for: question)
+                if isLasting { recent.keep(answer, for: question) }
                 for (waiter, place) in taken(question, from: number) {
                     waiter.take(answer, at: place)
                     if waiter.missing == 0 { waiters[waiter.number] = nil }

@@ -21,8 +21,14 @@ public struct RememberedSearch: PassageSearch {
     ///   - remembered: the most lists that are kept.
     ///   - mostAtOnce: the most queries that are searched for together.
     ///   - passes: how often may be searched at the same time.
-    public init(_ search: any PassageSearch, remembered: Int = 4096, mostAtOnce: Int = 256, passes: Int = 16) {
-        joined = JoinedQuestions(remembered: remembered, mostAtOnce: mostAtOnce, passes: passes) { questions in
+    ///   - isLasting: whether what is found from now on may be remembered.
+    public init(
+        _ search: any PassageSearch, remembered: Int = 4096, mostAtOnce: Int = 256, passes: Int = 16,
+        isLasting: @escaping @Sendable () -> Bool = { true }
+    ) {
+        joined = JoinedQuestions(
+            remembered: remembered, mostAtOnce: mostAtOnce, passes: passes, isLasting: isLasting
+        ) { questions in
             var lists: [Question: [RetrievedPassage]] = [:]
             for (limit, group) in Dictionary(grouping: questions, by: \.limit).sorted(by: { $0.key < $1.key }) {
                 let found = try await search.search(all: group.map(\.query), limit: limit)

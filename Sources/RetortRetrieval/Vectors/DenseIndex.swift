@@ -71,8 +71,11 @@ public struct DenseIndex: PassageSearch {
 }
 
 extension DenseIndex {
-    /// How far the making of vectors is.
-    public enum Progress: Sendable {
+    /// How far the making of an index is.
+    public enum Progress: Sendable, Hashable {
+        /// The index of words is being made, and will lie there.
+        case begun(index: URL)
+        case words(PassageIndex.Progress)
         /// Passages whose vectors are there, of all.
         case embedded(Int, of: Int)
         /// Vectors that are in the index, of all.
@@ -86,18 +89,19 @@ extension DenseIndex {
     /// was killed goes on where it stood.
     /// - Parameters:
     ///   - store: where vectors are kept by the text that they are of.
-    ///   - memory: what an index may take when it is searched, in bytes.
+    ///   - memory: what an index may take when it is searched, in bytes; nil is a quarter of what there is.
     /// - Throws: `RetrievalError`; what the encoder throws; `CancellationError`.
     public static func buildIfNeeded(
         of passages: PassageIndex, by encoder: any PassageEncoder, to file: URL, store: URL,
-        memory: Int = Int(ProcessInfo.processInfo.physicalMemory / 4), form: VectorForm? = nil,
+        memory: Int? = nil, form: VectorForm? = nil,
         progress: @Sendable (Progress) -> Void = { _ in }
     ) async throws {
         let (count, width) = (passages.count, encoder.dimensions)
         let form =
             form
             ?? VectorForm.fitting(
-                count: count, width: width, memory: memory, hasFaiss: VectorIndex.faissRefusal == nil)
+                count: count, width: width, memory: memory ?? Int(ProcessInfo.processInfo.physicalMemory / 4),
+                hasFaiss: VectorIndex.faissRefusal == nil)
         let stamp = Stamp(
             passages: passages.source, encoder: encoder.identity, count: count, width: width,
             form: form.description(width: width) ?? "Flat")

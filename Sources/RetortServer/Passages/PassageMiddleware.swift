@@ -33,6 +33,7 @@ struct PassageMiddleware: RouterMiddleware {
             told = APIError(
                 status: error.status == .notFound && request.uri.path == "/retrieve" ? .methodNotAllowed : error.status,
                 message: error.body ?? "there is nothing at \(request.method) \(request.uri.path); ask POST /retrieve")
+        case RetrievalError.notReady: told = .overloaded("\(error)", retryAfter: 10)
         case RetrievalError.crowded: told = .overloaded("\(error)", retryAfter: 1)
         case RetrievalError.service: told = APIError(status: .badGateway, type: "server_error", message: "\(error)")
         default: told = APIError(error)

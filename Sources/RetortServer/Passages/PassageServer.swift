@@ -22,6 +22,8 @@ public struct PassageServer: Service {
     private let search: RememberedSearch
     private let options: PassageServerOptions
     private let gauges: @Sendable () -> [Gauge]
+    private let preparing: @Sendable () -> String?
+    private let quotesTitles: @Sendable () -> Bool
     private let admission: Admission
     private let metrics = Metrics()
     private let logger: Logger
@@ -30,14 +32,19 @@ public struct PassageServer: Service {
 
     /// - Parameters:
     ///   - search: what is served; several queries are given to it at once.
+    ///   - preparing: how far what is served is being made; nil when it is there. Nothing is remembered until then.
+    ///   - quotesTitles: whether titles stand in quotation marks in `contents`, as in Search-R1's corpus.
     ///   - gauges: what `/metrics` tells besides, asked for each time.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ search: any PassageSearch, options: PassageServerOptions = PassageServerOptions(),
-        logger: Logger = Logger(label: "retort.passages"), gauges: @escaping @Sendable () -> [Gauge] = { [] },
+        logger: Logger = Logger(label: "retort.passages"),
+        preparing: @escaping @Sendable () -> String? = { nil },
+        quotesTitles: @escaping @Sendable () -> Bool = { false }, gauges: @escaping @Sendable () -> [Gauge] = { [] },
         onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) {
-        self.search = RememberedSearch(search, remembered: options.remembered)
+        self.search = RememberedSearch(search, remembered: options.remembered) { preparing() == nil }
+        (self.preparing, self.quotesTitles) = (preparing, quotesTitles)
         self.options = options
         self.gauges = gauges
         admission = Admission(
@@ -98,13 +105,17 @@ public struct PassageServer: Service {
         }
         metrics.count("retort_queries_total", [], by: asked.queries.count)
         return .json(
-            RetrieveReply(lists).json(scores: asked.returnsScores, quotesTitles: options.quotesTitles),
+            RetrieveReply(lists).json(scores: asked.returnsScores, quotesTitles: quotesTitles()),
             marks: .asTheyAre)
     }
 
     private var health: Response {
         get async {
-            var members: [String: JSONValue] = ["status": "ok", "version": .string(Retort.version)]
+            let progress = preparing()
+            var members: [String: JSONValue] = [
+                "status": progress == nil ? "ok" : "preparing", "version": .string(Retort.version),
+            ]
+            if let progress, !options.keys.isRequired { members["progress"] = .string(progress) }
             // Whoever has no key learns no more than whether the server is well.
             guard !options.keys.isRequired else { return .json(.object(members)) }
             let load = admission.load

@@ -28,8 +28,6 @@ public struct PassageServerOptions: Sendable {
     public var maximumConnections = 1024
     /// The most lists of passages that are remembered.
     public var remembered = 4096
-    /// Whether titles stand in quotation marks in `contents`, as in Search-R1's corpus.
-    public var quotesTitles = false
 
     /// Search-R1's defaults on this machine.
     public init() {}
