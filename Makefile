@@ -3,7 +3,7 @@ SWIFT ?= swift
 RETORT = .build/release/retort
 PREFIX ?= /usr/local
 
-.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-rollout bench-fleet format lint bootstrap clean
+.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-retrieval bench-rollout bench-fleet format lint bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -67,6 +67,12 @@ bench-generate: build .retort/bench/.ready
 	$(SWIFT) build -c release --product generate-bench
 	.retort/bench/bin/pip install -q llama-cpp-python
 	.retort/bench/bin/python Benchmarks/generate.py
+
+# Real passages make the figures tell more: make bench-retrieval PASSAGES=passages.jsonl
+bench-retrieval: build .retort/bench/.ready
+	$(SWIFT) build -c release --product retrieval-bench
+	.retort/bench/bin/pip install -q sentence-transformers faiss-cpu
+	.retort/bench/bin/python Benchmarks/retrieval.py $(PASSAGES)
 
 bench-rollout: bootstrap .retort/bench/.ready
 	$(SWIFT) build -c release --product rollout-bench

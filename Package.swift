@@ -6,18 +6,22 @@ import PackageDescription
 let packageFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
 let libtorch = ProcessInfo.processInfo.environment["LIBTORCH"] ?? "\(packageFolder)/.retort/libtorch"
 
-// FAISS, where it is installed: a static library that also needs BLAS, LAPACK and OpenMP. Of these libtorch has the first and the last,
-// which are faster and must not be there twice.
-let hasFaiss = ["/usr/include", "/usr/local/include"].contains {
-    FileManager.default.fileExists(atPath: "\($0)/faiss/Index.h")
-}
+// FAISS, where it is installed: a static library that also needs BLAS, LAPACK and OpenMP. RETORT_WITHOUT_FAISS builds as if it were not there.
+let hasFaiss =
+    ProcessInfo.processInfo.environment["RETORT_WITHOUT_FAISS"] == nil
+    && ["/usr/include", "/usr/local/include"].contains {
+        FileManager.default.fileExists(atPath: "\($0)/faiss/Index.h")
+    }
+/// OpenMP's library has no name for the linker where no compiler of GNU's is installed.
+let openMP = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"].lazy
+    .map { "\($0)/libgomp.so.1" }.first { FileManager.default.fileExists(atPath: $0) }
+// As flags they stand behind all libraries: a program that has libtorch, too, takes its BLAS, which is faster, for itself and for FAISS.
+// Debian's before it would be torch's own.
 let faissLibraries: [LinkerSetting] =
     hasFaiss
     ? [
         .linkedLibrary("faiss"),
-        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
-        .linkedLibrary("torch_cpu"), .unsafeFlags(["-Xlinker", "\(libtorch)/lib/libgomp.so.1"]),
-        .linkedLibrary("lapack"), .linkedLibrary("blas"),
+        .unsafeFlags(["-Xlinker", "-llapack", "-Xlinker", "-lblas", "-Xlinker", openMP ?? "-lgomp"]),
     ] : []
 
 // libpq, where it is installed: Debian keeps its header in a folder of its own.
@@ -46,13 +50,13 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 
 /// Each module with what it may import: downwards only, in the order of the design.
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
-    ("RetortCore", [log, crypto], []),
+    ("RetortCore", [log, crypto, "CZlib"], []),
     ("RetortAgents", ["RetortCore"], []),
     ("RetortStore", ["RetortCore", "RetortAgents", "CPostgres", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
-    ("RetortRetrieval", ["RetortCore", "CFaiss", grdb, crypto], []),
     ("RetortWeb", [http], []),
+    ("RetortRetrieval", ["RetortCore", "RetortWeb", "CFaiss", grdb, crypto, http, nio] + [sockets[1]], []),
     ("RetortRemote", ["RetortCore", "RetortWeb", http, nio, log] + sockets, []),
     ("RetortMCP", ["RetortCore", "RetortProcesses", "RetortWeb", http, nio] + [sockets[1]], []),
     ("RetortHub", ["RetortCore", "RetortPython", "RetortWeb", http, nio] + [sockets[1]], []),
@@ -86,16 +90,20 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, mustache, nio, log,
+            "RetortRecipes", "RetortRetrieval", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, mustache, nio,
+            log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]
 
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
-    "RetortServer": ["RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http],
+    "RetortServer": [
+        "RetortRetrieval", "RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http,
+    ],
     "RetortMCP": ["RetortProcesses", http, nio],
-    "RetortDomains": ["RetortProcesses"],
+    "RetortDomains": ["RetortProcesses", "ScriptedRetriever"],
+    "RetortRetrieval": ["ScriptedRetriever", grdb],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint", "ScratchPostgres"],
     "RetortStore": ["ScratchPostgres"],
@@ -154,6 +162,9 @@ let package = Package(
                 ],
                 path: "Benchmarks/Training", linkerSettings: allocator),
             .executableTarget(
+                name: "retrieval-bench", dependencies: ["RetortRetrieval", "RetortTensor", "RetortCore"],
+                path: "Benchmarks/Retrieval"),
+            .executableTarget(
                 name: "generate-bench", dependencies: ["RetortLLM", "RetortTensor", "RetortCore"],
                 path: "Benchmarks/Generation", linkerSettings: allocator),
             .executableTarget(
@@ -182,8 +193,10 @@ let package = Package(
                 ], path: "Tools/ScriptedEndpoint"),
             .target(name: "FaultyEndpoint", dependencies: ["RetortCore", nio] + sockets, path: "Tools/FaultyEndpoint"),
             .target(name: "ScratchPostgres", path: "Tools/ScratchPostgres"),
+            .target(name: "ScriptedRetriever", dependencies: [nio] + sockets, path: "Tools/ScriptedRetriever"),
             .target(name: "CWorker"),
             .target(name: "CPostgres", cSettings: libpqSettings, linkerSettings: libpqLibraries),
+            .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
             .target(
                 name: "CFaiss", cxxSettings: hasFaiss ? [.define("RETORT_FAISS", to: "1")] : [],
                 linkerSettings: faissLibraries),

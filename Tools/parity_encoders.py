@@ -13,7 +13,7 @@ import pathlib
 import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
-from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast, RobertaConfig,
@@ -151,10 +151,24 @@ def compare(folder, check):
                 prompts={"query": "search: ", "passage": "text: "} if pooling == "cls" else None,
             ).save_pretrained(str(target))
             compare_vectors(f"{kind}, {pooling}", target, texts, file, check, halves=pooling in ("mean", "cls"))
+        compare_dense(folder, kind, base, texts, file, check)
     compare_rankers(folder, texts, file, check)
     real = os.environ.get("RETORT_ENCODER")
     if real:
         compare_real(folder, pathlib.Path(real), lines, check)
+
+
+def compare_dense(folder, kind, base, texts, file, check):
+    """Layers behind the pooling, with and without bias, activation and what came in added."""
+    torch.manual_seed(5)
+    for name, layers in {
+            "dense": [Dense(64, 24)], "two denses": [Dense(64, 96, bias=False, activation_function=torch.nn.Identity()),
+                                                    Dense(96, 96, activation_function=torch.nn.GELU(), use_residual=True),
+                                                    Dense(96, 32, activation_function=torch.nn.ReLU(), use_residual=True)]}.items():
+        target = folder / f"{kind}-{name}".replace(" ", "-").replace(",", "")
+        SentenceTransformer(
+            modules=[Transformer(str(base)), Pooling(64, "mean"), *layers, Normalize()], device="cpu").save_pretrained(str(target))
+        compare_vectors(f"{kind}, {name}", target, texts, file, check, halves=False)
 
 
 def compare_real(folder, encoder, lines, check):

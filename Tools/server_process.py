@@ -1,4 +1,4 @@
-"""Starts `retort serve`, or `serve-apis`, on a free port, and stops it again."""
+"""Starts `retort serve`, `serve-apis` or `serve-passages` on a free port, and stops it again."""
 import os
 import pathlib
 import re
@@ -22,7 +22,7 @@ class Server:
             [RETORT, command, *map(str, arguments), "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log,
             text=True, env={**os.environ, **(environment or {})})
         line, end = "", time.time() + patience
-        while not (found := re.search(r"(http://\S+)/(?:v1|virtual)", line)):
+        while not (found := re.search(r"(http://\S+)/(?:v1|virtual|retrieve)", line)):
             line = self.process.stdout.readline()
             if not line and (self.process.poll() is not None or time.time() > end):
                 self.stop()

@@ -35,6 +35,22 @@ static Result guarded(Result failure, Body body) {
     return failure;
 }
 
+extern "C" {
+int omp_get_max_threads(void);
+void omp_set_num_threads(int count);
+}
+
+namespace {
+// Work that is soon done stays on the thread that asked for it: on a busy machine waking others, and waiting for them, takes longer.
+struct Threads {
+    const int before = omp_get_max_threads();
+    explicit Threads(double elements) {
+        if (elements < (1 << 22)) omp_set_num_threads(1);
+    }
+    ~Threads() { omp_set_num_threads(before); }
+};
+}
+
 const char *cf_refusal(void) { return ""; }
 cf_index *cf_make(const char *description, int64_t width) {
     return guarded<cf_index *>(nullptr, [&] {
@@ -53,9 +69,11 @@ cf_index *cf_open(const char *path, bool mapped) {
     });
 }
 int cf_train(cf_index *index, int64_t count, const float *vectors) {
+    const Threads threads(static_cast<double>(count) * index->value->d);
     return guarded<int>(1, [&] { return index->value->train(count, vectors), 0; });
 }
 int cf_add(cf_index *index, int64_t count, const float *vectors) {
+    const Threads threads(static_cast<double>(count) * index->value->d);
     return guarded<int>(1, [&] { return index->value->add(count, vectors), 0; });
 }
 int cf_write(const cf_index *index, const char *path) {
@@ -65,6 +83,8 @@ int cf_set(cf_index *index, const char *name, double value) {
     return guarded<int>(1, [&] { return faiss::ParameterSpace().set_index_parameter(index->value.get(), name, value), 0; });
 }
 int cf_search(const cf_index *index, int64_t count, const float *queries, int64_t k, int64_t *places, float *scores) {
+    // A query looks at some thousands of vectors.
+    const Threads threads(count < 2 ? 0 : 4096.0 * count * index->value->d);
     return guarded<int>(1, [&] {
         static_assert(sizeof(faiss::Index::idx_t) == sizeof(int64_t));
         return index->value->search(count, queries, k, scores, reinterpret_cast<faiss::Index::idx_t *>(places)), 0;

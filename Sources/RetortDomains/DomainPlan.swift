@@ -96,7 +96,10 @@ public struct DomainPlan: Codable, Sendable, Hashable {
 
     /// Documents, or an index that was made of them before, and the tool that searches them.
     public struct Documents: Codable, Sendable, Hashable {
+        /// Empty where a server searches.
         public var path: String
+        /// Servers that hold the passages; nil where they are here.
+        public var service: DocumentService?
         public var tool = "web_search"
         public var description = "Searches the documents and returns the passages that fit best."
         /// Passages that a search returns.
@@ -106,6 +109,9 @@ public struct DomainPlan: Codable, Sendable, Hashable {
 
         /// - Parameter path: of a folder or a file; relative to the domain's folder.
         public init(path: String) { self.path = path }
+
+        /// - Parameter service: who searches.
+        public init(service: DocumentService) { (path, self.service) = ("", service) }
     }
 
     public var name: String
@@ -222,10 +228,18 @@ extension DomainPlan {
     /// A plan of documents and nothing else.
     /// - Parameter place: a folder or a file.
     public init(documents place: URL) throws {
-        let reader = YAMLReader(try YAMLFile.root("{}", file: place.path), faults: YAMLReader.Faults())
-        self.init(reader, folder: place.deletingLastPathComponent().path)
-        name = place.deletingPathExtension().lastPathComponent
-        documents = Documents(path: place.path)
+        try self.init(
+            searching: Documents(path: place.path), named: place.deletingPathExtension().lastPathComponent,
+            folder: place.deletingLastPathComponent())
+    }
+
+    /// A plan of documents and nothing else.
+    /// - Parameter folder: what their path is relative to.
+    public init(searching documents: Documents, named name: String, folder: URL) throws {
+        let reader = YAMLReader(try YAMLFile.root("{}", file: name), faults: YAMLReader.Faults())
+        self.init(reader, folder: folder.path)
+        self.name = name
+        self.documents = documents
     }
 
     /// How much of an observation is shown, where somebody says so.
@@ -331,12 +345,21 @@ extension [String: ToolSpecification.Effect] {
 
 extension DomainPlan.Documents {
     init(reading reader: YAMLReader) {
-        self.init(path: reader.string("path"))
+        if let service = DomainPlan.DocumentService(reading: reader) {
+            self.init(service: service)
+        } else {
+            self.init(path: reader.string("path"))
+        }
         tool = reader.string("tool", default: tool)
         description = reader.string("description", default: description)
         results = reader.integer("results", default: results, in: 1...100)
         let how = DomainPlan.DocumentSearch(reading: reader)
         search = how == DomainPlan.DocumentSearch() ? nil : how
+        if service != nil {
+            for key in ["search", "encoder"] where reader.has(key) {
+                reader.refuse(key, "'\(key)' is the server's own where 'service' names one")
+            }
+        }
         if tool.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) == nil {
             reader.refuse("tool", "'tool' must be a Python name, not '\(tool)'")
         }

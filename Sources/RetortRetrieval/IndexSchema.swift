@@ -2,18 +2,17 @@ import GRDB
 
 /// The tables of a passage index, and the statements over them.
 ///
-/// Passages are staged in the order of the corpus, then moved in the order of their ids: so a smaller rowid is a
-/// smaller id, and ties are broken without looking ids up for each match.
+/// Passages stand in the order of the corpus, numbered from 1: so ties are broken by number, and the vectors that others made of the
+/// same corpus fit.
 enum IndexSchema {
-    /// Changed whenever an older file would be searched wrongly.
-    private static let version = 1
+    /// Changed whenever an older file would be searched wrongly. In files of the version 1 passages stand in the order of their ids.
+    private static let version = 2
     private static let titleWeight = 4.0
 
     static func create(in database: Database) throws {
         try database.execute(
             sql: """
-                CREATE TABLE source (version INTEGER, hash TEXT, count INTEGER);
-                CREATE TABLE staged (id TEXT NOT NULL PRIMARY KEY, title TEXT, body TEXT) WITHOUT ROWID;
+                CREATE TABLE source (version INTEGER, hash TEXT, count INTEGER, quoted INTEGER);
                 CREATE TABLE passage (rowid INTEGER PRIMARY KEY, id TEXT NOT NULL, title TEXT, body TEXT);
                 CREATE VIRTUAL TABLE words USING fts5(
                     title, body, content = 'passage', content_rowid = 'rowid',
@@ -21,44 +20,53 @@ enum IndexSchema {
                 """)
     }
 
-    /// Takes a passage.
-    /// - Returns: whether it is new; of passages with one id the first stands.
-    static func stage(_ passage: Passage, in database: Database) throws -> Bool {
-        let statement = try database.cachedStatement(sql: "INSERT OR IGNORE INTO staged VALUES (?, ?, ?)")
-        try statement.execute(arguments: [passage.id, passage.title, passage.text])
-        return database.changesCount == 1
+    /// Takes the next passage.
+    static func add(_ passage: Passage, in database: Database) throws {
+        try database.cachedStatement(sql: "INSERT INTO passage (id, title, body) VALUES (?, ?, ?)")
+            .execute(arguments: [passage.id, passage.title, passage.text])
+        let row = database.lastInsertedRowID
+        try database.cachedStatement(sql: "INSERT INTO words (rowid, title, body) VALUES (?, ?, ?)")
+            .execute(arguments: [row, passage.title, passage.text])
     }
 
-    /// Indexes what was staged.
-    /// - Returns: the number of passages.
-    static func finish(source: String, in database: Database) throws -> Int {
-        try database.execute(
+    /// The place of the first passage whose id stands before it.
+    static func firstRepeated(in database: Database) throws -> (place: Int, id: String)? {
+        try Row.fetchOne(
+            database,
             sql: """
-                INSERT INTO passage (id, title, body) SELECT id, title, body FROM staged ORDER BY id;
-                DROP TABLE staged;
-                INSERT INTO words(words) VALUES ('rebuild');
-                INSERT INTO words(words) VALUES ('optimize');
-                """)
+                SELECT number, id FROM (
+                    SELECT rowid AS number, id, row_number() OVER (PARTITION BY id ORDER BY rowid) AS n FROM passage
+                ) WHERE n = 2 ORDER BY number LIMIT 1
+                """
+        ).map { (place: $0["number"], id: $0["id"]) }
+    }
+
+    /// Says that the index is whole.
+    /// - Returns: the number of passages.
+    static func finish(source: String, quoted: Int, in database: Database) throws -> Int {
         let count = try Int.fetchOne(database, sql: "SELECT count(*) FROM passage") ?? 0
-        try database.execute(sql: "INSERT INTO source VALUES (?, ?, ?)", arguments: [version, source, count])
+        try database.execute(
+            sql: "INSERT INTO source VALUES (?, ?, ?, ?)",
+            arguments: [version, source, count, count > 0 && quoted == count])
         return count
     }
 
-    /// The number of passages, of a complete index of this version.
-    static func count(in database: Database) throws -> Int {
-        guard
-            let count = try Int.fetchOne(
-                database, sql: "SELECT count FROM source WHERE version = ?", arguments: [version])
-        else {
-            throw DatabaseError(message: "it was built by another version")
-        }
-        return count
+    /// What a whole index was made of.
+    struct Source {
+        let hash: String
+        let count: Int
+        /// Whether all titles stood in quotation marks.
+        let isQuoted: Bool
     }
 
-    /// The hash of the corpus an index was built from, and the number of passages; nil for another version's.
-    static func source(in database: Database) throws -> (hash: String, count: Int)? {
-        try Row.fetchOne(database, sql: "SELECT hash, count FROM source WHERE version = ?", arguments: [version])
-            .map { (hash: $0["hash"], count: $0["count"]) }
+    /// - Parameter older: whether a file of an older version that can be searched will do.
+    /// - Throws: `DatabaseError` for another version's.
+    static func source(in database: Database, older: Bool) throws -> Source {
+        guard let row = try Row.fetchOne(database, sql: "SELECT * FROM source"), let found: Int = row["version"],
+            found == version || (older && found == 1)
+        else { throw DatabaseError(message: "it was built by another version") }
+        let quoted: Bool? = row["quoted"]
+        return Source(hash: row["hash"], count: row["count"], isQuoted: quoted ?? false)
     }
 
     static func search(_ expression: String, limit: Int, in database: Database) throws -> [RetrievedPassage] {

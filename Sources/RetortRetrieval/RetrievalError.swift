@@ -16,6 +16,14 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
     case search(String)
     /// Another process makes the same vectors.
     case busy(file: String)
+    /// More wait for an answer than may.
+    case crowded(waiting: Int)
+    /// The index is being made.
+    case notReady(String)
+    /// A retrieval server's address that is none.
+    case address(String)
+    /// A retrieval server that did not answer, or with something else than passages.
+    case service(String, reason: String)
     /// A model of the search cannot be opened.
     case noModel(String, reason: String)
 
@@ -32,6 +40,10 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
                 + "damaged"
         case .search(let reason): "FAISS cannot search: \(reason)"
         case .busy(let file): "another process is writing \(file); wait until it is done"
+        case .crowded(let waiting): "\(waiting) queries wait already; ask again later, or ask fewer at once"
+        case .notReady(let progress): "the index is being made (\(progress)); ask again later"
+        case .address(let address): "'\(address)' is no address; give one such as http://127.0.0.1:8000"
+        case .service(let address, let reason): "the retrieval server \(address) \(reason)"
         case .noModel(let name, let reason): "'\(name)' cannot be opened: \(reason)"
         case .notWritten(let file, let reason):
             "\(file) could not be written: \(reason). The previous index, if any, is unchanged; "

@@ -161,8 +161,11 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension Response {
     /// An answer of JSON.
-    static func json(_ value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
-        let bytes = ByteBuffer(string: ExactJSON.text(value) + "\n")
+    /// - Parameter marks: for strangers, who know no marks, a number that is not finite is `null`.
+    static func json(
+        _ value: JSONValue, status: HTTPResponse.Status = .ok, marks: ExactJSON.Marks = .read
+    ) -> Response {
+        let bytes = ByteBuffer(string: ExactJSON.text(value, marks: marks) + "\n")
         return Response(
             status: status,
             headers: [.contentType: "application/json", .contentLength: String(bytes.readableBytes)],

@@ -15,10 +15,11 @@ extension EvaluateCommand {
             discussion: """
                   retort evaluate retrieval passages.jsonl questions.jsonl
                   retort evaluate retrieval shop/ questions.jsonl
+                  retort evaluate retrieval http://127.0.0.1:8000 questions.jsonl
                   retort evaluate retrieval passages.jsonl questions.jsonl --encoder minilm --rerank BAAI/bge-reranker-base
 
                 The documents are a domain, whose own way of searching is measured, too, or what a domain's 'documents' may \
-                be: a folder, a file, JSON Lines of passages. Each question is a line with a 'question' and the ids of its \
+                be: a folder, a file, JSON Lines of passages, an index, the address of a retrieval server. Each question is a line with a 'question' and the ids of its \
                 passages in 'supporting'. Search by words is always measured; with an encoder also by meaning, and both together.
 
                 recall@k is the share of a question's passages among the first k, all@k whether all of them are, MRR one over the \
@@ -45,6 +46,9 @@ extension EvaluateCommand {
 
         func validate() throws {
             guard (1...1000).contains(at) else { throw ValidationError("--at must be 1 to 1000") }
+            if SearchedPlace.isAddress(documents), encoder != nil || queryPrompt != nil || passagePrompt != nil {
+                throw ValidationError("a retrieval server has an encoder and prompts of its own")
+            }
             if let weights, weights != .float32, weights != .bfloat16 {
                 throw ValidationError("--weights must be float32 or bfloat16")
             }
@@ -64,7 +68,7 @@ extension EvaluateCommand {
 
         func run() async throws {
             let questions = try read()
-            let plan = try self.plan()
+            let plan = try SearchedPlace.plan(documents)
             var rows: [Row] = []
             for (name, documents) in ways(plan) {
                 let opened = try await open(documents, plan)
@@ -91,22 +95,10 @@ extension EvaluateCommand {
             return Array(questions.prefix(limit ?? .max))
         }
 
-        private func plan() throws -> DomainPlan {
-            let url = URL(fileURLWithPath: documents)
-            let isDomain =
-                url.pathExtension == "yaml"
-                || FileManager.default.fileExists(atPath: url.appendingPathComponent("domain.yaml").path)
-            if isDomain {
-                let plan = try DomainPlan(url)
-                guard plan.documents != nil else { throw ValidationError("\(documents) has no 'documents' to search") }
-                return plan
-            }
-            return try DomainPlan(documents: url.standardizedFileURL)
-        }
-
         /// What is measured, by name.
         private func ways(_ plan: DomainPlan) -> [(String, DomainPlan.Documents)] {
             guard let own = plan.documents else { return [] }
+            guard own.service == nil else { return serviceWays(own) }
             func way(_ kind: DomainPlan.DocumentSearch.Kind, rerank: String? = nil) -> DomainPlan.Documents {
                 var (documents, search) = (own, own.search ?? .init())
                 search.kind = kind
@@ -127,11 +119,18 @@ extension EvaluateCommand {
             return ways
         }
 
+        /// A server searches in its own way.
+        private func serviceWays(_ own: DomainPlan.Documents) -> [(String, DomainPlan.Documents)] {
+            var (plain, ranked) = (own, own)
+            plain.search = nil
+            guard let ranker = rerank ?? own.search?.rerank else { return [("service", plain)] }
+            ranked.search = own.search ?? .init()
+            ranked.search?.rerank = ranker
+            return [("service", plain), ("service, re-ranked", ranked)]
+        }
+
         private func open(_ documents: DomainPlan.Documents, _ plan: DomainPlan) async throws -> OpenedDocuments {
-            try await OpenedDocuments(
-                documents, of: plan, keepingIn: UserCache.domain(plan.url(documents.path).path),
-                models: LocalRetrievalModels(weights: weights),
-                progress: embeddingProgress())
+            try await SearchedPlace.open(documents, of: plan, weights: weights)
         }
 
         private func measure(_ name: String, _ search: any PassageSearch, _ questions: [Question]) async throws -> Row {

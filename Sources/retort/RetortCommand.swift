@@ -60,6 +60,8 @@ struct RetortCommand: AsyncParsableCommand {
             TokenizeCommand.self,
             EmbedCommand.self,
             RenderCommand.self,
+            ServePassagesCommand.self,
+            IndexCommand.self,
             WorldCommand.self,
             LogitsCommand.self,
         ])

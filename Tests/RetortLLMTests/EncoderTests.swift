@@ -1,5 +1,6 @@
 import Foundation
 import RetortCore
+import RetortTensor
 import Testing
 
 @testable import RetortLLM
@@ -147,6 +148,72 @@ struct EncoderTests {
         let error = #expect(throws: CheckpointError.self) { try TextEncoder(folder: folder.url) }
         let words = "\(try #require(error))"
         #expect(words.contains("'\(key)'") || words.contains(value.string ?? "-"))
+    }
+
+    private func withDense(_ settings: [String: JSONValue], _ tensors: [(String, [Float], [Int])]) throws
+        -> EncoderFolder
+    {
+        let config: [String: JSONValue] = ["in_features": 16, "out_features": 2]
+        let folder = try EncoderFolder(
+            "bert",
+            files: [
+                "modules.json": EncoderFolder.modules("Transformer", "Pooling", "Dense", "Normalize"),
+                "1_Pooling/config.json": ["pooling_mode": "mean"],
+                "2_Dense/config.json": .object(config.merging(settings) { $1 }),
+            ])
+        try SafetensorsFile.write(
+            tensors.map { (name: $0.0, tensor: try Tensor($0.1, shape: $0.2)) },
+            to: folder.url.appendingPathComponent("2_Dense/model.safetensors"))
+        return folder
+    }
+
+    @Test("a Dense module takes the pooled vector through a layer and an activation before it is normalised")
+    func dense() async throws {
+        let weight = (0..<32).map { Float($0 % 5) / 10 - 0.2 }
+        let bias: [Float] = [0.3, -0.1]
+        let sums = (0..<2).map { row in (0..<16).reduce(bias[row]) { $0 + weight[row * 16 + $1] * Self.mean[$1] } }
+        let residual = (0..<32).map { Float($0 % 3) / 7 }
+        let added = (0..<2).map { row in (0..<16).reduce(Float(0)) { $0 + residual[row * 16 + $1] * Self.mean[$1] } }
+        func unit(_ x: [Float]) -> [Float] {
+            let length = x.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            return x.map { $0 / length }
+        }
+        let own = [("linear.weight", weight, [2, 16]), ("linear.bias", bias, [2])]
+        let identity: JSONValue = "torch.nn.modules.linear.Identity"
+        for (settings, tensors, expected) in [
+            ([:], own, sums.map { Float(tanh(Double($0))) }), (["activation_function": identity], own, sums),
+            (
+                ["activation_function": identity, "bias": false], [own[0]], zip(sums, bias).map { $0 - $1 }
+            ),
+            (
+                ["activation_function": identity, "use_residual": true],
+                own + [("residual.weight", residual, [2, 16])],
+                zip(sums, added).map { $0 + $1 }
+            ),
+        ] as [([String: JSONValue], [(String, [Float], [Int])], [Float])] {
+            let folder = try withDense(settings, tensors)
+            defer { folder.remove() }
+            let encoder = try TextEncoder(folder: folder.url, weights: .float32)
+            #expect(encoder.dimensions == 2)
+            #expect(try await distance(encoder.embed(["five six seven"]), unit(expected)) < 1e-4)
+        }
+    }
+
+    @Test(
+        "a Dense module that does not fit, or does more, is refused by name",
+        arguments: [
+            ("in_features", 8, "16"), ("activation_function", "torch.nn.modules.activation.Mish", "Mish"),
+            ("module_input_name", "token_embeddings", "module_input_name"), ("dropout", 0.5, "dropout"),
+            ("bias", false, "linear.bias"),
+        ] as [(String, JSONValue, String)])
+    func denseRefusals(key: String, value: JSONValue, words: String) throws {
+        let tensors = [
+            ("linear.weight", [Float](repeating: 0, count: 32), [2, 16]), ("linear.bias", [0, 0], [2]),
+        ]
+        let folder = try withDense([key: value], tensors)
+        defer { folder.remove() }
+        let error = #expect(throws: CheckpointError.self) { try TextEncoder(folder: folder.url) }
+        #expect("\(try #require(error))".contains(words))
     }
 
     @Test("a module that is not known and a decoder are no encoders")

@@ -53,4 +53,28 @@ struct PackedDocumentsTests {
         #expect(try await alone.retriever?.call(query) == found)
         #expect(try files.subpathsOfDirectory(atPath: agent.path).sorted() == before)
     }
+
+    @Test("an agent whose documents a server searches takes its address along, and no index")
+    func service() async throws {
+        let files = FileManager.default
+        let root = files.temporaryDirectory.appendingPathComponent("retort-packed-\(UUID().uuidString)")
+        defer { try? files.removeItem(at: root) }
+        try files.createDirectory(at: root, withIntermediateDirectories: true)
+        try Data(
+            "documents: {service: 'http://127.0.0.1:1', headers: {A: b}, seconds: 9, tool: look, results: 2}\n".utf8
+        )
+        .write(to: root.appendingPathComponent("domain.yaml"))
+        let plan = try DomainPlan(root)
+        let opened = try await DomainChoice.folder(plan).open(
+            tests: 0, keepingIn: root.appendingPathComponent("index"), limits: PythonLimits(), requiring: .restricted)
+        let folder = try #require(opened as? FolderDomain)
+        let (domain, packed) = try DomainChoice.folder(plan).packed(
+            index: root.appendingPathComponent("none.sqlite"), folder)
+        #expect(packed.isEmpty && domain.paths.isEmpty)
+        let read = try JSONCoding.decoder.decode(AgentDomain.self, from: JSONCoding.encoder.encode(domain))
+        #expect(read.documents?.service == plan.documents?.service && read.documents?.index == nil)
+        let alone = try await read.open(in: root, limits: PythonLimits(), requiring: .restricted)
+        #expect(alone.retriever?.specification.name == "look" && alone.documents == nil)
+        await #expect(throws: RetrievalError.self) { try await alone.retriever?.call(["query": "q"]) }
+    }
 }

@@ -26,7 +26,7 @@ final class IndexBuildingTests {
         #expect(try PassageIndex.build(from: corpus, to: file) == 2)
         let index = try PassageIndex(file)
         #expect(index.count == 2)
-        #expect(try await index.search("painter town").map(\.id) == ["7", "a"])
+        #expect(try await index.search("painter town").map(\.id) == ["a", "7"])
         #expect(
             try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == [
                 "passages.index", "passages.jsonl",

@@ -50,12 +50,12 @@ struct PassageIndexTests {
         #expect(try await found("was") == ["3"])
     }
 
-    @Test("passages of equal score come in the order of their ids, however they were given")
+    @Test("passages of equal score come in the order of the corpus")
     func ties() async throws {
         let ids = (10..<60).map(String.init)
         for order in [ids, ids.reversed(), ids.shuffled()] {
             let index = try PassageIndex(passages: order.map { (id: $0, contents: "Same\nthe same words") })
-            #expect(try await index.search("same words", limit: 7).map(\.id) == Array(ids.prefix(7)))
+            #expect(try await index.search("same words", limit: 7).map(\.id) == Array(order.prefix(7)))
         }
     }
 

@@ -14,6 +14,8 @@ public enum JSONLines {
 public enum JSONLinesError: Error, CustomStringConvertible, Equatable {
     case missing(file: String)
     case malformed(file: String, line: Int, reason: String)
+    /// A compressed file that cannot be unpacked.
+    case damaged(file: String, reason: String)
     /// A line has more bytes than are read of one.
     case tooLong(file: String, line: Int, limit: Int, fileSize: Int)
 
@@ -21,7 +23,7 @@ public enum JSONLinesError: Error, CustomStringConvertible, Equatable {
     public var reason: String {
         switch self {
         case .missing: "it cannot be read"
-        case .malformed(_, _, let reason): reason
+        case .malformed(_, _, let reason), .damaged(_, let reason): reason
         case .tooLong(_, _, let limit, let size):
             "it is longer than \(Self.size(limit)), the most that one record may have (the file has \(Self.size(size)))"
         }
@@ -31,6 +33,7 @@ public enum JSONLinesError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"
         case .malformed(let file, let line, let reason): "\(file), line \(line): \(reason); correct or remove the line"
+        case .damaged(let file, let reason): "\(file): \(reason); copy or load it again"
         case .tooLong(let file, let line, _, _):
             "\(file), line \(line): \(reason); put each record on a line of its own, name a file that is one JSON list "
                 + ".json, or remove the line"

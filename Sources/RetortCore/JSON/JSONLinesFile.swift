@@ -3,7 +3,7 @@ import Foundation
 /// A JSON Lines file, read a line at a time, with an account of what was read: the one reader of such files.
 ///
 /// A line has at most `longestLine` bytes, which bounds the memory whatever the file's size. A byte-order mark, `\r\n`
-/// line ends and empty lines are accepted. Files of Retort's own are written with `JSONLines.write`, whole or not at all,
+/// line ends and empty lines are accepted, and so are files that gzip has compressed, whatever they are called. Files of Retort's own are written with `JSONLines.write`, whole or not at all,
 /// and are never torn.
 public struct JSONLinesFile: Sendable {
     /// What a last line means that neither ends in a line break nor is valid JSON: a download or a copy that was cut.
@@ -46,8 +46,18 @@ public struct JSONLinesFile: Sendable {
     public func forEach<Record: Decodable>(
         _ type: Record.Type, _ body: (Record, Int) throws -> Void
     ) throws -> Account {
+        try forEach(type, behind: Place()) { record, end in try body(record, end.lines) }
+    }
+
+    /// Calls `body` with each record behind a place, and the place behind it.
+    /// - Throws: `JSONLinesError` that names the file, the line and the reason.
+    @discardableResult
+    package func forEach<Record: Decodable>(
+        _ type: Record.Type, behind start: Place, _ body: (Record, Place) throws -> Void
+    ) throws -> Account {
         var account = Account()
-        try forEachLine { line, number, isEnded in
+        try forEachLine(behind: start) { line, end, isEnded in
+            let number = end.lines
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else {
                 account.emptyLines += 1
                 return
@@ -68,7 +78,7 @@ public struct JSONLinesFile: Sendable {
                     file: file.path, line: number,
                     reason: isTorn ? "the file ends in the middle of this record" : Self.reason(error))
             }
-            try body(record, number)
+            try body(record, end)
             account.records += 1
         }
         return account
@@ -102,33 +112,50 @@ public struct JSONLinesFile: Sendable {
         return (records, account)
     }
 
+    /// A place between two lines of a file's text.
+    package struct Place: Sendable, Hashable, Codable {
+        /// Bytes of the text before it, of a compressed file when it is unpacked.
+        package var bytes = 0
+        /// Lines before it.
+        package var lines = 0
+
+        package init(bytes: Int = 0, lines: Int = 0) { (self.bytes, self.lines) = (bytes, lines) }
+    }
+
     /// Calls `body` with each line's bytes, its number, and whether a line break ended it.
-    /// - Throws: `JSONLinesError.missing`, `JSONLinesError.tooLong`, and what `body` throws.
+    /// - Throws: `JSONLinesError.missing`, `JSONLinesError.tooLong`, `JSONLinesError.damaged`, and what `body` throws.
     package func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
-        guard let handle = FileHandle(forReadingAtPath: file.path) else {
-            throw JSONLinesError.missing(file: file.path)
-        }
-        defer { try? handle.close() }
-        var number = 1
+        try forEachLine(behind: Place()) { line, end, isEnded in try body(line, end.lines, isEnded) }
+    }
+
+    /// Calls `body` with each line behind a place, the place behind the line, and whether a line break ended it.
+    /// - Throws: as `forEachLine`.
+    package func forEachLine(behind start: Place, _ body: (Data, Place, Bool) throws -> Void) throws {
+        let text = try TextFile(file, from: start.bytes)
+        var place = start
         var line = Data()
         func append(_ piece: Data) throws {
             guard line.count + piece.count <= longestLine else {
-                let size = (try? handle.seekToEnd()).map(Int.init) ?? 0
-                throw JSONLinesError.tooLong(file: file.path, line: number, limit: longestLine, fileSize: size)
+                throw JSONLinesError.tooLong(
+                    file: file.path, line: place.lines + 1, limit: longestLine, fileSize: text.fileSize)
             }
             line += piece
         }
-        while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty {
+        while let chunk = try text.next() {
             var rest = chunk
             while let length = rest.withUnsafeBytes({ $0.firstIndex(of: UInt8(ascii: "\n")) }) {
                 try append(rest.prefix(length))
-                try body(line.withoutMark(number), number, true)
+                place.lines += 1
+                place.bytes += line.count + 1
+                try body(line.withoutMark(place.lines), place, true)
                 (line, rest) = (Data(), rest.dropFirst(length + 1))
-                number += 1
             }
             try append(rest)
         }
-        if !line.isEmpty { try body(line.withoutMark(number), number, false) }
+        guard !line.isEmpty else { return }
+        place.lines += 1
+        place.bytes += line.count
+        try body(line.withoutMark(place.lines), place, false)
     }
 
     private static func beginsList(_ line: Data) -> Bool {

@@ -17,13 +17,21 @@ struct DocumentCorpus {
         guard FileManager.default.fileExists(atPath: place.path) else {
             throw DomainError.noFile(what: "documents", path: place.path)
         }
-        files = try Self.files(place).filter { Self.endings.contains($0.pathExtension.lowercased()) }
+        files = try Self.files(place).filter {
+            Self.endings.contains($0.pathExtension.lowercased()) || Self.isLines($0)
+        }
         guard !files.isEmpty else {
             throw DomainError.badDocument(
                 file: place.path,
                 reason: "there is no document in it; known endings are \(Self.endings.sorted().joined(separator: ", "))"
             )
         }
+    }
+
+    /// Whether a file holds JSON Lines, compressed by gzip or not.
+    private static func isLines(_ file: URL) -> Bool {
+        let plain = file.pathExtension.lowercased() == "gz" ? file.deletingPathExtension() : file
+        return plain.pathExtension.lowercased() == "jsonl"
     }
 
     /// A file itself, or all files of a folder and the folders in it, hidden ones aside, in the order of their paths.
@@ -47,7 +55,7 @@ struct DocumentCorpus {
     /// The passages as JSON Lines of `{"id", "contents"}`: the corpus itself where it is such a file, else a file made of the
     /// documents, anew when one of them has changed.
     func passages(keptIn folder: URL, name: String) async throws -> URL {
-        if files.count == 1, files[0].pathExtension.lowercased() == "jsonl", try Self.isCorpus(files[0]) {
+        if files.count == 1, Self.isLines(files[0]), try Self.isCorpus(files[0]) {
             return files[0]
         }
         let made = folder.appendingPathComponent("passages-\(name).jsonl")
@@ -59,15 +67,36 @@ struct DocumentCorpus {
             return made
         }
         try? FileManager.default.removeItem(at: mark)
-        var lines = Data()
-        for file in files {
-            for passage in try await passages(of: file) {
-                lines.append(try ExactJSON.encode(passage) + Data("\n".utf8))
-            }
-        }
-        try AtomicFile.write(lines, to: made)
+        var written: [URL: [Record]] = [:]
+        for file in files where !Self.isLines(file) { written[file] = try await passages(of: file) }
+        try write(written, to: made)
         try AtomicFile.write(JSONCoding.encoder.encode(sources), to: mark)
         return made
+    }
+
+    /// Writes the passages of all files in their order.
+    /// - Parameter passages: of those that are no JSON Lines, which are streamed: they may be larger than the memory.
+    private func write(_ passages: [URL: [Record]], to made: URL) throws {
+        var failure: (any Error)?
+        do {
+            try AtomicFile.write(to: made) { target in
+                func write(_ record: Record) throws {
+                    try target.write(contentsOf: ExactJSON.encode(record) + Data("\n".utf8))
+                }
+                do {
+                    for file in files {
+                        for record in passages[file] ?? [] { try write(record) }
+                        if Self.isLines(file) { try forEachRecord(of: file, write) }
+                    }
+                } catch {
+                    failure = error
+                    throw error
+                }
+            }
+        } catch {
+            // What is wrong with a document is told as that.
+            throw failure ?? error
+        }
     }
 
     private static func stamp(_ file: URL) throws -> String {
@@ -81,10 +110,14 @@ struct DocumentCorpus {
         let contents: String
     }
 
-    private func passages(of file: URL) async throws -> [Record] {
+    /// A file's path in the folder.
+    private func path(of file: URL) -> String {
         let root = place.path.hasSuffix("/") ? place.path : place.path + "/"
-        let path = file.path.hasPrefix(root) ? String(file.path.dropFirst(root.count)) : file.lastPathComponent
-        if file.pathExtension.lowercased() == "jsonl" { return try records(of: file, path) }
+        return file.path.hasPrefix(root) ? String(file.path.dropFirst(root.count)) : file.lastPathComponent
+    }
+
+    private func passages(of file: URL) async throws -> [Record] {
+        let path = path(of: file)
         let size = try file.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0
         guard size <= Self.mostBytes else {
             throw DomainError.badDocument(
@@ -130,16 +163,15 @@ struct DocumentCorpus {
     private struct Enough: Error {}
 
     /// Passages with their titles apart: `{"id", "title", "contents"}`, or `text` for `contents`.
-    private func records(of file: URL, _ path: String) throws -> [Record] {
-        var records: [Record] = []
+    private func forEachRecord(of file: URL, _ body: (Record) throws -> Void) throws {
+        let path = path(of: file)
         try JSONLinesFile(file).forEach(JSONValue.self) { record, line in
             guard let text = record["contents"]?.string ?? record["text"]?.string else {
                 throw DomainError.badDocument(
                     file: file.path, reason: "line \(line): a passage needs a text 'contents' (or 'text')")
             }
             let contents = record["title"]?.string.map { "\($0)\n\(text)" } ?? text
-            records.append(Record(id: record["id"]?.text ?? "\(path)#\(line)", contents: contents))
+            try body(Record(id: record["id"]?.text ?? "\(path)#\(line)", contents: contents))
         }
-        return records
     }
 }

@@ -8,56 +8,56 @@ public struct OpenedDocuments: Sendable {
     public let search: any PassageSearch
     /// The same as the tool that agents are given.
     let tool: WebSearchTool
-    /// The corpus, or an index that was made before.
-    public let corpus: URL
+    /// The corpus, or an index that was made before; nil where a server searches.
+    public let corpus: URL?
     /// What an agent takes along: the index, its vectors with their companion, and the models.
-    public let index: URL
+    public let index: URL?
     public let vectors: [URL]
     public let encoder: (folder: String, files: [String])?
     public let ranker: (folder: String, files: [String])?
+    /// Whether all titles of the corpus stand in quotation marks.
+    public let quotesTitles: Bool
     /// What results depend on besides the corpus.
     let identities: [(name: String, value: String)]
 
     /// - Parameters:
     ///   - folder: where indices are kept.
     ///   - models: opens encoder and re-ranker.
-    ///   - progress: is told how far the embedding of passages is.
+    ///   - progress: is told how far the index is, and the embedding of passages.
     public init(
         _ documents: DomainPlan.Documents, of plan: DomainPlan, keepingIn folder: URL, models: any RetrievalModels,
         progress: @escaping @Sendable (DenseIndex.Progress) -> Void = { _ in }
     ) async throws {
-        let place = plan.url(documents.path)
-        let isIndex = place.pathExtension == "sqlite"
-        if isIndex {
-            (corpus, index) = (place, place)
-        } else {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            corpus = try await DocumentCorpus(place).passages(keptIn: folder, name: plan.name)
-            index = folder.appendingPathComponent("\(corpus.deletingPathExtension().lastPathComponent).sqlite")
-            try PassageIndex.buildIfNeeded(from: corpus, to: index)
-        }
-        let words = try PassageIndex(index)
         let how = documents.search ?? DomainPlan.DocumentSearch()
-        var search: any PassageSearch = words
+        var search: any PassageSearch
         var identities: [(name: String, value: String)] = []
-        if how != DomainPlan.DocumentSearch() { identities.append(("documents.search", how.kind.rawValue)) }
-        if let name = how.encoder {
-            let opened = try await models.encoder(
-                plan.model(name), prompts: (how.queryPrompt, how.passagePrompt))
-            let file = Self.vectors(of: index)
-            if !isIndex || !FileManager.default.fileExists(atPath: file.path) {
-                let identity = String(StableHash.of(opened.model.identity), radix: 16)
-                let home = isIndex ? folder : index.deletingLastPathComponent()
-                try await DenseIndex.buildIfNeeded(
-                    of: words, by: opened.model, to: file,
-                    store: home.appendingPathComponent("embeddings-\(identity).vectors"), progress: progress)
-            }
-            let dense = try DenseIndex(words, vectors: file, encoder: opened.model)
-            search = how.kind == .dense ? dense : HybridSearch([words, dense])
-            identities.append(("documents.encoder", opened.model.identity))
-            (vectors, encoder) = ([file, DenseIndex.companion(of: file)], (opened.folder, opened.files))
+        if let service = documents.service {
+            (corpus, index, vectors, encoder) = (nil, nil, [], nil)
+            quotesTitles = false
+            search = try service.search()
+            // What a server holds cannot be known from here.
+            identities.append(("documents.service", service.addresses.joined(separator: " ")))
         } else {
-            (vectors, encoder) = ([], nil)
+            let place = plan.url(documents.path)
+            let isIndex = place.pathExtension == "sqlite"
+            let (corpus, index) =
+                isIndex ? (place, place) : try await Self.indexed(place, named: plan.name, keepingIn: folder, progress)
+            (self.corpus, self.index) = (corpus, index)
+            let words = try PassageIndex(index)
+            quotesTitles = words.quotesTitles
+            if how != DomainPlan.DocumentSearch() { identities.append(("documents.search", how.kind.rawValue)) }
+            if let name = how.encoder {
+                let opened = try await models.encoder(plan.model(name), prompts: (how.queryPrompt, how.passagePrompt))
+                let dense = try await Self.dense(
+                    words, index, by: opened.model, keepingIn: isIndex ? folder : nil, progress)
+                search = how.kind == .dense ? dense : HybridSearch([words, dense])
+                identities.append(("documents.encoder", opened.model.identity))
+                let file = Self.vectors(of: index)
+                (vectors, encoder) = ([file, DenseIndex.companion(of: file)], (opened.folder, opened.files))
+            } else {
+                search = words
+                (vectors, encoder) = ([], nil)
+            }
         }
         if let name = how.rerank {
             let opened = try await models.ranker(plan.model(name))
@@ -73,6 +73,40 @@ public struct OpenedDocuments: Sendable {
         tool = WebSearchTool(
             search, limit: documents.results, name: documents.tool, summary: documents.description,
             characters: how.characters)
+    }
+
+    /// The corpus that documents make, and its index.
+    private static func indexed(
+        _ place: URL, named name: String, keepingIn folder: URL,
+        _ progress: @escaping @Sendable (DenseIndex.Progress) -> Void
+    ) async throws -> (corpus: URL, index: URL) {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let corpus = try await DocumentCorpus(place).passages(keptIn: folder, name: name)
+        let index = folder.appendingPathComponent("\(corpus.deletingPathExtension().lastPathComponent).sqlite")
+        progress(.begun(index: index))
+        try PassageIndex.buildIfNeeded(from: [corpus], to: index) { progress(.words($0)) }
+        return (corpus, index)
+    }
+
+    /// Search by meaning; vectors that are not there yet are made.
+    /// - Parameter folder: where those of an index that was made before are kept while they are made.
+    private static func dense(
+        _ words: PassageIndex, _ index: URL, by encoder: any PassageEncoder, keepingIn folder: URL?,
+        _ progress: @escaping @Sendable (DenseIndex.Progress) -> Void
+    ) async throws -> DenseIndex {
+        let file = vectors(of: index)
+        if folder == nil || !FileManager.default.fileExists(atPath: file.path) {
+            let home = folder ?? index.deletingLastPathComponent()
+            try FileManager.default.createDirectory(at: home, withIntermediateDirectories: true)
+            try await DenseIndex.buildIfNeeded(
+                of: words, by: encoder, to: file, store: store(of: encoder, in: home), progress: progress)
+        }
+        return try DenseIndex(words, vectors: file, encoder: encoder)
+    }
+
+    /// Where the vectors that an encoder made are kept by their texts.
+    public static func store(of encoder: any PassageEncoder, in folder: URL) -> URL {
+        folder.appendingPathComponent("embeddings-\(String(StableHash.of(encoder.identity), radix: 16)).vectors")
     }
 
     /// Where the vectors of an index lie.

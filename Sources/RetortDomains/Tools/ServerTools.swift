@@ -140,24 +140,11 @@ extension DomainPlan {
 
     private func place(of plan: MCPServer) throws -> MCPPlace {
         if let url = plan.url {
-            return .http(MCPAddress(url, headers: try expanded(plan.headers ?? [:], plan.title)))
+            return .http(MCPAddress(url, headers: try ExpandedVariables.of(plan.headers ?? [:], for: plan.title)))
         }
         return .command(
             MCPCommand(
                 plan.command.first ?? "", Array(plan.command.dropFirst()),
-                environment: try expanded(plan.environment ?? [:], plan.title), folder: folder))
-    }
-
-    /// Values with `${NAME}` as this process's environment has it.
-    private func expanded(_ values: [String: String], _ server: String) throws -> [String: String] {
-        let environment = ProcessInfo.processInfo.environment
-        return try values.mapValues { value in
-            try value.replacing(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/) { match in
-                guard let found = environment[String(match.1)] else {
-                    throw DomainError.noVariable(String(match.1), server: server)
-                }
-                return found
-            }
-        }
+                environment: try ExpandedVariables.of(plan.environment ?? [:], for: plan.title), folder: folder))
     }
 }

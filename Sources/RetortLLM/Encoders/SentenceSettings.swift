@@ -5,11 +5,13 @@ import RetortTensor
 /// What a folder's sentence-transformers files say beside its network: how texts are cut, what is put before them, how states
 /// are pooled. A folder without such files is read as sentence-transformers reads it: the mean of all states.
 ///
-/// `modules.json`, `N_Pooling/config.json`, `sentence_bert_config.json` and `config_sentence_transformers.json`; a key that would
+/// `modules.json`, `N_Pooling/config.json`, `N_Dense`, `sentence_bert_config.json` and `config_sentence_transformers.json`; a key that would
 /// change something and is not done here is refused by name.
 struct SentenceSettings {
     /// Several are put one behind the other.
     private(set) var pooling: [SentencePooling] = [.mean]
+    /// Folders of layers that the pooled vector goes through, in their order.
+    private(set) var dense: [URL] = []
     /// Whether vectors are made of length one.
     private(set) var normalises = false
     /// The longest text, in tokens; nil leaves it to the tokenizer and the network.
@@ -59,7 +61,8 @@ struct SentenceSettings {
                         file: file.path, "a Transformer in a folder of its own ('\(path)')")
                 }
             case ("Pooling", "Transformer"): try readPooling("\(path)/config.json", hidden: hidden)
-            case ("Normalize", "Pooling"): normalises = true
+            case ("Dense", "Pooling"), ("Dense", "Dense"): dense.append(folder.appendingPathComponent(path))
+            case ("Normalize", "Pooling"), ("Normalize", "Dense"): normalises = true
             default:
                 throw CheckpointError.unsupported(
                     file: file.path, "the module '\(type)' behind '\(kinds.last ?? "nothing")'")

@@ -18,6 +18,7 @@ public actor TextEncoder {
     private nonisolated let tokenizer: EncoderTokenizer
     private nonisolated let executor: EngineExecutor
     private let network: EncoderNetwork
+    private let dense: [DenseModule]
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
@@ -37,7 +38,11 @@ public actor TextEncoder {
         longest = tokenizer.longest
         self.shape = shape
         self.weights = weights
-        dimensions = shape.hiddenSize * settings.pooling.count
+        let pooled = shape.hiddenSize * settings.pooling.count
+        dense = try settings.dense.reduce(into: []) { layers, folder in
+            layers.append(try DenseModule(folder, inputs: layers.last?.outputs ?? pooled))
+        }
+        dimensions = dense.last?.outputs ?? pooled
         ComputeThreads.release()
         executor = EngineExecutor(name: "retort.encoder")
     }
@@ -113,7 +118,9 @@ public actor TextEncoder {
                     let own = try states.narrowed(0, run.range).to(.float32)
                         .reshaped([run.count, run.length, shape.hiddenSize])
                     let pooled = try settings.pooling.map { try $0(own) }
-                    return pooled.count == 1 ? pooled[0] : try Tensor.concatenated(pooled, axis: 1)
+                    return try dense.reduce(
+                        pooled.count == 1 ? pooled[0] : Tensor.concatenated(pooled, axis: 1)
+                    ) { try $1($0) }
                 }
                 let rows = try Tensor.concatenated(parts, axis: 0).floats()
                 var vectors = rows

@@ -21,10 +21,11 @@ struct AgentDomain: Codable, Sendable, Hashable {
     /// The built-in world's APIs, which are made anew from their seed; nil elsewhere.
     var apis: APIs?
 
-    /// A finished index, and the tool that searches it.
+    /// A finished index, or the servers that search, and the tool that does.
     struct Documents: Codable, Sendable, Hashable {
-        /// Its path in the agent's folder.
-        var index: String
+        /// The index's path in the agent's folder; nil where a server searches.
+        var index: String?
+        var service: DomainPlan.DocumentService?
         var tool: String
         var description: String
         /// Passages that a search returns.
@@ -35,7 +36,7 @@ struct AgentDomain: Codable, Sendable, Hashable {
         var vectors: [String]?
 
         /// All paths that it names: files, and folders of models.
-        var paths: [String] { [index] + (vectors ?? []) + [search?.encoder, search?.rerank].compactMap(\.self) }
+        var paths: [String] { [index, search?.encoder, search?.rerank].compactMap(\.self) + (vectors ?? []) }
 
         /// Whether a file belongs to it.
         func needs(_ path: String) -> Bool { paths.contains { path == $0 || path.hasPrefix("\($0)/") } }
@@ -83,7 +84,7 @@ struct AgentDomain: Codable, Sendable, Hashable {
         plan.name = name
         (plan.python, plan.servers) = (python, servers)
         plan.documents = documents.map { documents in
-            var own = DomainPlan.Documents(path: documents.index)
+            var own = documents.service.map { DomainPlan.Documents(service: $0) } ?? .init(path: documents.index ?? "")
             (own.tool, own.description, own.results) = (documents.tool, documents.description, documents.results)
             own.search = documents.search
             return own
@@ -178,8 +179,14 @@ extension DomainPlan {
     ) -> (AgentDomain.Documents?, [PackedFile]) {
         guard let plan = documents else { return (nil, []) }
         var documents = AgentDomain.Documents(
-            index: index.path, tool: plan.tool, description: plan.description, results: plan.results)
-        var files = [index]
+            index: plan.service == nil ? index.path : nil, service: plan.service, tool: plan.tool,
+            description: plan.description, results: plan.results)
+        var files: [PackedFile] = []
+        if plan.service == nil {
+            // An index that was made before is the user's.
+            let own = opened?.index ?? index.source
+            files.append(PackedFile(source: own, path: index.path, isOurs: index.isOurs && own != opened?.corpus))
+        }
         guard var search = plan.search, let opened else { return (documents, files) }
         let place = AgentDomain.place(ofDocuments: index.path)
         let vectors = zip(opened.vectors, ["faiss", "faiss.json"]).map { file, ending in

@@ -136,6 +136,9 @@ extension AgentFile {
             try hold(form.observationCharacters > 0, "agent.view.observationCharacters must be above 0")
         }
         if let documents = domain.documents {
+            try hold(
+                (documents.index == nil) != (documents.service == nil),
+                "domain.documents must have an 'index' or a 'service'")
             try hold((1...100).contains(documents.results), "domain.documents.results must be 1 to 100")
             try hold(
                 documents.tool.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) != nil,

@@ -52,11 +52,11 @@ public struct LocalRetrievalModels: RetrievalModels {
         return (files, try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] })
     }
 
-    /// What a model is read from: the files of its folder, and the configurations of its modules.
+    /// What a model is read from: the files of its folder, and the configurations and weights of its modules.
     private static func files(_ folder: URL) throws -> [String] {
         let own = try FileDigests.modelFiles(folder)
-        let modules = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map {
-            "\($0)/config.json"
+        let modules = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().flatMap {
+            ["\($0)/config.json", "\($0)/model.safetensors"]
         }
         return own
             + modules.filter { name in
@@ -111,11 +111,16 @@ public func embeddingProgress() -> @Sendable (DenseIndex.Progress) -> Void {
 private final class EmbeddingLines: @unchecked Sendable {
     // Called by one task, one after the other.
     // Each begins to count with its first step.
+    private lazy var words = ProgressLine("index passages")
+    private lazy var joining = ProgressLine("join lists of words, pages")
     private lazy var embedding = ProgressLine("embed passages")
     private lazy var indexing = ProgressLine("index vectors")
 
     func show(_ progress: DenseIndex.Progress) {
         switch progress {
+        case .begun, .words(.finishing): break
+        case .words(.read(let count)): words.show(count)
+        case .words(.joined(let pages)): joining.show(pages)
         case .embedded(let done, let total): embedding.show(done, of: total)
         case .indexed(let done, let total): indexing.show(done, of: total)
         }

@@ -28,6 +28,16 @@ final class ProgressLine {
             isLast: done >= total)
     }
 
+    /// Shows progress of work whose end is not known, unless something was shown a moment ago.
+    func show(_ done: Int) {
+        let pause: Duration = isTerminal ? .milliseconds(200) : .seconds(10)
+        let now = ContinuousClock.now
+        guard (lastShown ?? start).duration(to: now) >= pause else { return }
+        lastShown = now
+        let rate = Double(done) / (start.duration(to: now) / .seconds(1))
+        write("\(name)  \(done)  \(String(format: "%.1f", rate))/s", isLast: false)
+    }
+
     /// Says something about the stage on a line of its own.
     func note(_ text: String) {
         journal?.note(name, text)

@@ -10,9 +10,16 @@ public struct HybridSearch: PassageSearch {
 
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         guard limit > 0 else { return [] }
-        var lists: [[RetrievedPassage]] = []
-        for search in searches { lists.append(try await search.search(query, limit: max(Self.depth, limit))) }
-        return Array(Self.joined(lists).prefix(limit))
+        return try await search(all: [query], limit: limit)[0]
+    }
+
+    public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
+        guard limit > 0 else { return queries.map { _ in [] } }
+        // The lists of each search, by query.
+        let found = try await eachAtOnce(searches, most: searches.count) {
+            try await $0.search(all: queries, limit: max(Self.depth, limit))
+        }
+        return queries.indices.map { query in Array(Self.joined(found.map { $0[query] }).prefix(limit)) }
     }
 
     /// Best first; equal ones in the order of their ids.
@@ -45,7 +52,18 @@ public struct RankedSearch: PassageSearch {
 
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         guard limit > 0 else { return [] }
-        let found = try await search.search(query, limit: max(depth, limit))
+        return try await ranked(search.search(query, limit: max(depth, limit)), query, limit)
+    }
+
+    public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
+        guard limit > 0 else { return queries.map { _ in [] } }
+        let found = try await search.search(all: queries, limit: max(depth, limit))
+        var lists: [[RetrievedPassage]] = []
+        for (query, list) in zip(queries, found) { lists.append(try await ranked(list, query, limit)) }
+        return lists
+    }
+
+    private func ranked(_ found: [RetrievedPassage], _ query: String, _ limit: Int) async throws -> [RetrievedPassage] {
         guard !found.isEmpty else { return [] }
         let scores = try await ranker.scores(query, found.map(\.encoded))
         let ranked = zip(found, scores).map { $0.with(score: Double($1)) }

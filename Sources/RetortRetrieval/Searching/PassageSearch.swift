@@ -2,6 +2,30 @@
 public protocol PassageSearch: Sendable {
     /// The best passages, best first.
     func search(_ query: String, limit: Int) async throws -> [RetrievedPassage]
+    /// The best passages of each query, in their order.
+    func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]]
+}
+
+extension PassageSearch {
+    /// Each query by itself, several at the same time.
+    public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
+        try await eachAtOnce(queries, most: 16) { try await search($0, limit: limit) }
+    }
+}
+
+/// The results of work on each element, in their order; so many at the same time.
+func eachAtOnce<Element: Sendable, Result: Sendable>(
+    _ elements: [Element], most: Int, _ work: @escaping @Sendable (Element) async throws -> Result
+) async throws -> [Result] {
+    try await withThrowingTaskGroup(of: (Int, Result).self) { group in
+        var results: [Int: Result] = [:]
+        for (number, element) in elements.enumerated() {
+            if number >= most, let (done, result) = try await group.next() { results[done] = result }
+            group.addTask { (number, try await work(element)) }
+        }
+        for try await (done, result) in group { results[done] = result }
+        return elements.indices.compactMap { results[$0] }
+    }
 }
 
 extension PassageIndex: PassageSearch {}

@@ -38,10 +38,27 @@ public struct DenseIndex: PassageSearch {
     }
 
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
-        guard limit > 0, query.contains(where: { !$0.isWhitespace }), passages.count > 0 else { return [] }
-        let found = try vectors.search(await queries.vector(query), limit: limit)[0]
-        let rows = try await passages.passages(at: found.map { $0.place + 1 })
-        return zip(found, rows).map { $1.with(score: Double($0.score)) }
+        try await search(all: [query], limit: limit)[0]
+    }
+
+    /// Queries that are searched for in one call: each vector is read once for several of them.
+    private static let queriesAtOnce = 256
+
+    public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
+        var lists: [[RetrievedPassage]] = queries.map { _ in [] }
+        guard limit > 0, passages.count > 0 else { return lists }
+        let telling = queries.indices.filter { queries[$0].contains { !$0.isWhitespace } }
+        for start in stride(from: 0, to: telling.count, by: Self.queriesAtOnce) {
+            let part = telling[start..<min(start + Self.queriesAtOnce, telling.count)]
+            let found = try vectors.search(await self.queries.vectors(part.map { queries[$0] }), limit: limit)
+            let rows = try await passages.passages(at: found.flatMap { $0.map { $0.place + 1 } })
+            var row = 0
+            for (query, list) in zip(part, found) {
+                lists[query] = list.enumerated().map { rows[row + $0].with(score: Double($1.score)) }
+                row += list.count
+            }
+        }
+        return lists
     }
 
     static func stamp(of file: URL) throws -> Stamp? {
@@ -54,8 +71,11 @@ public struct DenseIndex: PassageSearch {
 }
 
 extension DenseIndex {
-    /// How far the making of vectors is.
-    public enum Progress: Sendable {
+    /// How far the making of an index is.
+    public enum Progress: Sendable, Hashable {
+        /// The index of words is being made, and will lie there.
+        case begun(index: URL)
+        case words(PassageIndex.Progress)
         /// Passages whose vectors are there, of all.
         case embedded(Int, of: Int)
         /// Vectors that are in the index, of all.
@@ -69,18 +89,19 @@ extension DenseIndex {
     /// was killed goes on where it stood.
     /// - Parameters:
     ///   - store: where vectors are kept by the text that they are of.
-    ///   - memory: what an index may take when it is searched, in bytes.
+    ///   - memory: what an index may take when it is searched, in bytes; nil is a quarter of what there is.
     /// - Throws: `RetrievalError`; what the encoder throws; `CancellationError`.
     public static func buildIfNeeded(
         of passages: PassageIndex, by encoder: any PassageEncoder, to file: URL, store: URL,
-        memory: Int = Int(ProcessInfo.processInfo.physicalMemory / 4), form: VectorForm? = nil,
+        memory: Int? = nil, form: VectorForm? = nil,
         progress: @Sendable (Progress) -> Void = { _ in }
     ) async throws {
         let (count, width) = (passages.count, encoder.dimensions)
         let form =
             form
             ?? VectorForm.fitting(
-                count: count, width: width, memory: memory, hasFaiss: VectorIndex.faissRefusal == nil)
+                count: count, width: width, memory: memory ?? Int(ProcessInfo.processInfo.physicalMemory / 4),
+                hasFaiss: VectorIndex.faissRefusal == nil)
         let stamp = Stamp(
             passages: passages.source, encoder: encoder.identity, count: count, width: width,
             form: form.description(width: width) ?? "Flat")

@@ -42,7 +42,7 @@ public enum VectorForm: Sendable, Hashable, Codable {
     /// - Parameters:
     ///   - vectors: those of a range of places, as bytes.
     ///   - progress: called with how many vectors are in.
-    func write(
+    package func write(
         count: Int, width: Int, to file: URL, vectors: (Range<Int>) throws -> Data, progress: (Int) -> Void
     ) throws {
         let step = max(1, (16 << 20) / (4 * width))
@@ -73,16 +73,20 @@ public enum VectorForm: Sendable, Hashable, Codable {
         }
     }
 
-    /// Lists are learned from vectors at even distances, 64 for each.
+    /// Lists are learned from vectors of all parts, 64 for each.
     private func train(
         _ index: OpaquePointer, _ lists: Int, _ count: Int, _ width: Int, _ file: URL,
         _ vectors: (Range<Int>) throws -> Data
     ) throws {
         let wanted = min(count, max(64 * lists, 10_000))
         var sample = Data(capacity: wanted * 4 * width)
-        for number in 0..<wanted {
-            let place = number * count / wanted
-            sample += try vectors(place..<place + 1)
+        // Runs of neighbours, so that they are read together, far from each other, so that they are of all kinds.
+        let run = min(wanted, 16)
+        let runs = (wanted + run - 1) / run
+        for number in 0..<runs {
+            try Task.checkCancellation()
+            let start = min(number * count / runs, count - run)
+            sample += try vectors(start..<start + min(run, wanted - number * run))
         }
         guard Self.with(sample, { cf_train(index, Int64(wanted), $0) }) == 0 else { throw Self.failure(file) }
     }

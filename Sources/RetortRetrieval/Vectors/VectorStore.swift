@@ -108,21 +108,37 @@ final class VectorStore {
         }
     }
 
-    /// The vectors of texts, as bytes one behind the other. All of them must be there.
+    /// The vectors of texts, as bytes one behind the other. All of them must be there. Records that stand one behind the other are read
+    /// together.
     func vectors(_ keys: [Key]) throws -> Data {
-        var data = Data(capacity: keys.count * 4 * width)
-        for key in keys {
+        let places = try keys.map { key in
             guard let place = records[key] else {
                 throw RetrievalError.notAnIndex(file: file.path, reason: "it lacks a vector")
             }
-            try handle.seek(toOffset: UInt64(place + 16))
-            guard let vector = try handle.read(upToCount: 4 * width), vector.count == 4 * width else {
+            return place
+        }
+        var data = Data(capacity: keys.count * 4 * width)
+        var start = 0
+        while start < places.count {
+            var end = start + 1
+            while end < places.count, end - start < Self.recordsAtOnce, places[end] == places[end - 1] + recordSize {
+                end += 1
+            }
+            try handle.seek(toOffset: UInt64(places[start]))
+            let size = (end - start) * recordSize
+            guard let block = try handle.read(upToCount: size), block.count == size else {
                 throw RetrievalError.notAnIndex(file: file.path, reason: "it is cut short")
             }
-            data += vector
+            for record in 0..<end - start {
+                let first = block.startIndex + record * recordSize + 16
+                data += block[first..<first + 4 * width]
+            }
+            start = end
         }
         return data
     }
+
+    private static let recordsAtOnce = 4096
 
     /// Drops what no text needs any more, once that is more than half.
     func compact(keeping used: Set<Key>) throws {

@@ -24,6 +24,7 @@ final class Metrics: Sendable {
 
     private static let help = [
         "retort_requests_total": "Requests answered, by route and status.",
+        "retort_queries_total": "Queries answered.",
         "retort_tokens_total": "Tokens read and written, by model and kind.",
         "retort_request_seconds": "From a request's arrival to the end of its answer, in seconds.",
         "retort_first_token_seconds": "From a request's arrival to the first piece of its answer, in seconds.",
@@ -56,7 +57,7 @@ final class Metrics: Sendable {
         for (name, series) in state.counters.sorted(by: { $0.key < $1.key }) {
             head(name, "counter")
             for (labels, value) in series.sorted(by: { $0.key < $1.key }) {
-                lines.append("\(name){\(labels)} \(value)")
+                lines.append(labels.isEmpty ? "\(name) \(value)" : "\(name){\(labels)} \(value)")
             }
         }
         for (name, series) in state.histograms.sorted(by: { $0.key < $1.key }) {

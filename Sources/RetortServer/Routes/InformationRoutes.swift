@@ -58,7 +58,7 @@ struct InformationRoutes {
     }
 
     /// As Linux tells it; 0 elsewhere.
-    private static var residentBytes: Int {
+    static var residentBytes: Int {
         let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
         return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0
     }

@@ -1,0 +1,205 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import RetortCore
+import RetortRetrieval
+import ServiceLifecycle
+
+/// A retrieval server of Search-R1's protocol (arXiv 2503.09516), which agent-distillation's agents and verl's ask, too:
+/// `POST /retrieve`, `GET /health`, `GET /metrics`.
+///
+/// ```swift
+/// let server = PassageServer(try PassageIndex(file))
+/// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+///
+/// What is asked at the same time is searched for together, and the last lists are remembered. Errors are told as
+/// `{"detail": …}`: 422 for a request that cannot be read or asks for too much, 503 for one too many, 504 for one too slow.
+public struct PassageServer: Service {
+    private let search: RememberedSearch
+    private let options: PassageServerOptions
+    private let gauges: @Sendable () -> [Gauge]
+    private let preparing: @Sendable () -> String?
+    private let quotesTitles: @Sendable () -> Bool
+    private let admission: Admission
+    private let metrics = Metrics()
+    private let logger: Logger
+    private let onStart: @Sendable (_ port: Int) async -> Void
+    private let started = Date()
+
+    /// - Parameters:
+    ///   - search: what is served; several queries are given to it at once.
+    ///   - preparing: how far what is served is being made; nil when it is there. Nothing is remembered until then.
+    ///   - quotesTitles: whether titles stand in quotation marks in `contents`, as in Search-R1's corpus.
+    ///   - gauges: what `/metrics` tells besides, asked for each time.
+    ///   - onStart: called once connections are accepted, with the port.
+    public init(
+        _ search: any PassageSearch, options: PassageServerOptions = PassageServerOptions(),
+        logger: Logger = Logger(label: "retort.passages"),
+        preparing: @escaping @Sendable () -> String? = { nil },
+        quotesTitles: @escaping @Sendable () -> Bool = { false }, gauges: @escaping @Sendable () -> [Gauge] = { [] },
+        onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) {
+        self.search = RememberedSearch(search, remembered: options.remembered) { preparing() == nil }
+        (self.preparing, self.quotesTitles) = (preparing, quotesTitles)
+        self.options = options
+        self.gauges = gauges
+        admission = Admission(
+            running: options.maximumRunning, waiting: options.maximumWaiting, patience: .seconds(options.requestSeconds)
+        )
+        self.logger = logger
+        self.onStart = onStart
+    }
+
+    /// Serves until a graceful shutdown or cancellation.
+    /// - Throws: `ServerError` when it cannot listen.
+    public func run() async throws {
+        let shared = options.shared
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: PassageMiddleware(metrics: metrics, logger: logger))
+        router.add(middleware: HostMiddleware(options: shared))
+        router.add(middleware: KeyMiddleware(keys: options.keys))
+        router.post("/retrieve") { request, context in try await retrieve(request, context) }
+        router.get("/health") { _, _ in await health }
+        router.get("/metrics") { _, _ in await metricsText }
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        let application = Application(
+            router: router,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [ClientPresence()],
+                    idleTimeout: .nanoseconds(Int64((options.clientSeconds + options.requestSeconds) * 1e9)))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(options.host, port: options.port), serverName: "retort",
+                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
+            onServerRunning: { [onStart, options] channel in
+                await onStart(channel.localAddress?.port ?? options.port)
+            },
+            logger: quiet)
+        do {
+            try await withGracefulShutdownHandler {
+                try await application.run()
+            } onGracefulShutdown: { [admission] in
+                admission.close()
+            }
+        } catch let error as IOError {
+            throw ServerError.cannotListen(
+                host: options.host, port: options.port, String(cString: strerror(error.errnoCode)))
+        }
+    }
+
+    private func retrieve(_ request: Request, _ context: ServerContext) async throws -> Response {
+        let asked = try RetrieveReading(options: options).request(await context.body(of: request, options.shared))
+        let seconds = options.requestSeconds
+        let count = asked.count ?? options.results
+        let lists = try await context.whilePresent { [admission, search] in
+            try await withTimeLimit(seconds: seconds, late: .slowSearch(seconds: seconds)) {
+                let place = try await admission.enter()
+                defer { withExtendedLifetime(place) {} }
+                return try await search.search(all: asked.queries, limit: count)
+            }
+        }
+        metrics.count("retort_queries_total", [], by: asked.queries.count)
+        return .json(
+            RetrieveReply(lists).json(scores: asked.returnsScores, quotesTitles: quotesTitles()),
+            marks: .asTheyAre)
+    }
+
+    private var health: Response {
+        get async {
+            let progress = preparing()
+            var members: [String: JSONValue] = [
+                "status": progress == nil ? "ok" : "preparing", "version": .string(Retort.version),
+            ]
+            if let progress, !options.keys.isRequired { members["progress"] = .string(progress) }
+            // Whoever has no key learns no more than whether the server is well.
+            guard !options.keys.isRequired else { return .json(.object(members)) }
+            let load = admission.load
+            members["running"] = .integer(load.running)
+            members["waiting"] = .integer(load.waiting)
+            return .json(.object(members))
+        }
+    }
+
+    private var metricsText: Response {
+        get async {
+            let (load, account) = (admission.load, await search.account)
+            let own = [
+                Gauge("retort_requests_running", "Requests under way.", Double(load.running)),
+                Gauge("retort_requests_waiting", "Requests that wait for a place.", Double(load.waiting)),
+                Gauge(
+                    "retort_queries_remembered_total", "Queries answered from memory.", Double(account.remembered)),
+                Gauge("retort_queries_searched_total", "Queries searched for.", Double(account.searched)),
+                Gauge("retort_search_passes_total", "Searches, of one or more queries.", Double(account.passes)),
+                Gauge("retort_search_largest_pass", "The most queries of one search.", Double(account.largest)),
+                Gauge("retort_lists_remembered", "Lists of passages in memory.", Double(account.kept)),
+                Gauge(
+                    "retort_resident_memory_bytes", "Memory of the process.", Double(InformationRoutes.residentBytes)),
+                Gauge(
+                    "retort_uptime_seconds", "Since the server started, in seconds.",
+                    Date().timeIntervalSince(started)),
+            ]
+            return Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(gauges: own + gauges()))))
+        }
+    }
+}
+
+extension APIError {
+    fileprivate static func slowSearch(seconds: Double) -> APIError {
+        APIError(
+            status: .gatewayTimeout, type: "server_error", code: "timeout",
+            message: "the search took longer than \(seconds) s; ask for less at once, or raise the server's limit")
+    }
+
+    /// A request that cannot be done as it is.
+    fileprivate static func unprocessable(_ message: String) -> APIError {
+        APIError(status: .unprocessableContent, message: message)
+    }
+}
+
+/// Reads requests, and refuses by name what is not done.
+private struct RetrieveReading {
+    let options: PassageServerOptions
+
+    /// - Throws: `APIError` that names the member.
+    func request(_ body: [UInt8]) throws -> RetrieveRequest {
+        do {
+            return try read(body)
+        } catch {
+            // As FastAPI tells it, which the protocol's other servers are made with.
+            throw error.status == .badRequest ? APIError.unprocessable(error.message) : error
+        }
+    }
+
+    private func read(_ body: [UInt8]) throws(APIError) -> RetrieveRequest {
+        var fields = try RequestFields(body: body)
+        guard let elements = try fields.array("queries") else {
+            throw .invalid("'queries' is missing: a list of texts")
+        }
+        guard elements.count <= options.maximumQueries else {
+            throw .invalid(
+                "'queries' has \(elements.count) elements, and a request may have \(options.maximumQueries); send several"
+            )
+        }
+        var queries: [String] = []
+        queries.reserveCapacity(elements.count)
+        for (number, element) in elements.enumerated() {
+            let query = try RequestFields.string(element, at: "queries[\(number)]")
+            guard query.utf8.count <= options.maximumBytes else {
+                throw .invalid("'queries[\(number)]' is longer than \(options.maximumBytes) bytes; shorten it")
+            }
+            queries.append(query)
+        }
+        // Search-R1's servers take 0 for no value.
+        let count = try fields.integer("topk", in: 0...options.maximumResults)
+        let returnsScores = try fields.flag("return_scores") ?? false
+        try fields.refuseOthers(harmless: [])
+        return RetrieveRequest(queries: queries, count: count == 0 ? nil : count, returnsScores: returnsScores)
+    }
+}
