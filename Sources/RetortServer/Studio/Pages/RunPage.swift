@@ -52,7 +52,6 @@ struct RunPage: Sendable {
     let folder: String
     /// What there is to say besides.
     let facts: [String]
-    let isRun: Bool
     let liveHref: String
     let progress: RunProgressPart
     let figures: Figures?
@@ -63,7 +62,7 @@ struct RunPage: Sendable {
     init(_ run: StudioRun) async throws {
         let manifest = try run.manifest()
         let outline = try await run.store().outline()
-        (self.run, folder, isRun) = (run.name, run.folder.path, manifest != nil)
+        (self.run, folder) = (run.name, run.folder.path)
         title = manifest?.recipe.name ?? run.name
         facts = [manifest.map { "Retort \($0.version)" }, "changed \(Figure.ago(run.changed))"].compactMap(\.self)
         liveHref = "/runs/\(run.name)/live"
