@@ -79,5 +79,6 @@ public struct RecipeKeys {
           observationLimit: 100
         teacher: {trajectories: x, map: {a: {}}, train: 1}
         """,
+        "domain: {documents: {service: [{}], headers: {a: {}}, seconds: 1}}",
     ]
 }
