@@ -186,11 +186,28 @@ struct TaskMakerTests {
             "Question: Who is it?\nAnswer: Rosa", "**Question:** Who is it?\n**Answer:** Rosa",
             "question: Who is it? answer: Rosa",
             "Question: Who is it?\\nAnswer: Rosa", #"{"question": "Who is it?", "answer": "Rosa"}"#,
-            "Here it is.\nQUESTION:\nWho is it?\n\nANSWER:\nRosa\n",
+            "Here it is.\nQUESTION:\nWho is it?\n\nANSWER:\nRosa\n", "Question: Who is it?\nAnswer: Rosa\n\nI am done.",
+            "final_answer(\"Question: Who is it?\\nAnswer: Rosa\")",
         ])
     func reading(text: String) throws {
         let found = try #require(QuestionWish.read(text))
         #expect(found.question == "Who is it?" && found.answer == "Rosa")
+    }
+
+    @Test("a question that was written without a program around it is read, too")
+    func unparsable() {
+        var run = Trajectory(
+            task: AgentTask(id: "a", question: "?", answers: [], family: .factual),
+            provenance: Provenance(policy: "p", model: "m"))
+        let looked = Observation(text: "Rosa", outcome: .success)
+        run.append(Step(thought: "I look.", action: .code("print(guest(1))"), observation: looked))
+        run.append(
+            Step(
+                thought: "", action: .unparsable(text: "Question: Who is it?\nAnswer: Rosa", reason: "no program"),
+                observation: Observation(text: "no program", outcome: .parseError("no program"))))
+        run.append(Step(thought: "", action: .code("print(guest(1))"), observation: looked))
+        run.end(.forced("…"))
+        #expect(QuestionWish.read(run).map { [$0.question, $0.answer] } == ["Who is it?", "Rosa"])
     }
 
     @Test(

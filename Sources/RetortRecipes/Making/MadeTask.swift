@@ -20,6 +20,8 @@ public struct MadeTask: Codable, Sendable {
     var question = ""
     var answer = ""
     var outcome = Outcome.unread
+    /// What was said last where no question could be read; nil otherwise.
+    var said: String?
     /// Those that came to the answer.
     var solutions: [Trajectory] = []
     /// What asking and solving took.

@@ -27,12 +27,25 @@ struct QuestionWish {
         let shown = examples.shuffled(using: &generator).prefix(2)
         if !shown.isEmpty { lines.append("In the manner of, but about something else:") }
         lines += shown.map { "- \($0.question)" }
-        lines.append("When you have found the answer with the tools, give as your final answer one text of two lines:")
+        lines.append(
+            "When you have found the answer with the tools, give as your final answer one text, which is two lines:")
         lines += ["Question: …", "Answer: …"]
         text = lines.joined(separator: "\n")
     }
 
-    /// The question and its answer in a final answer: two marked lines, or a mapping.
+    /// The question and its answer of a run: in its final answer, or else in the words of its last turn that has them. Small teachers
+    /// write the two lines and no program around them.
+    static func read(_ run: Trajectory) -> (question: String, answer: String)? {
+        run.answer.flatMap(read) ?? run.steps.reversed().lazy.compactMap { read(words(of: $0)) }.first
+    }
+
+    /// All that a turn says.
+    static func words(of step: Step) -> String {
+        if case .unparsable(let text, _) = step.action { return "\(step.thought)\n\(text)" }
+        return "\(step.thought)\n\(step.action.code ?? "")"
+    }
+
+    /// The question and its answer in a text: two marked lines, or a mapping.
     static func read(_ answer: String) -> (question: String, answer: String)? {
         if let members = (try? ExactJSON.value(of: answer))?.object {
             let found = Dictionary(members.map { ($0.key.lowercased(), $0.value.text) }, uniquingKeysWith: { $1 })
@@ -44,11 +57,13 @@ struct QuestionWish {
             let end = text.range(
                 of: "answer:", options: [.caseInsensitive, .backwards], range: start.upperBound..<text.endIndex)
         else { return nil }
-        return pair(String(text[start.upperBound..<end.lowerBound]), String(text[end.upperBound...]))
+        // A program's end, or whatever else follows, is no part of the answer's line.
+        let line = text[end.upperBound...].drop(while: \.isWhitespace).prefix { !$0.isNewline }
+        return pair(String(text[start.upperBound..<end.lowerBound]), String(line))
     }
 
     private static func pair(_ question: String?, _ answer: String?) -> (question: String, answer: String)? {
-        let marks = CharacterSet.whitespacesAndNewlines.union(CharacterSet(charactersIn: "*`"))
+        let marks = CharacterSet.whitespacesAndNewlines.union(CharacterSet(charactersIn: "*`\"')"))
         guard let question = question?.trimmingCharacters(in: marks),
             let answer = answer?.trimmingCharacters(in: marks),
             !question.isEmpty, !answer.isEmpty, question != "…", answer != "…"

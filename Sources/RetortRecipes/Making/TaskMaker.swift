@@ -116,7 +116,8 @@ public struct TaskMaker: Sendable {
         let rollout = try agent.rollout(AgentWay(search: .greedy, sampling: sampling(number)))
         let asked = try await rollout.trajectory(for: asking)
         var made = MadeTask(number: number, usage: asked.usage)
-        guard let (question, answer) = asked.answer.flatMap(QuestionWish.read) else {
+        guard let (question, answer) = QuestionWish.read(asked) else {
+            made.said = asked.steps.last.map(QuestionWish.words(of:))
             made.outcome = if case .failed = asked.ending { .failed } else { .unread }
             return made
         }
