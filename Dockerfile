@@ -27,10 +27,10 @@ COPY --from=build /out/*.resources /retort/.build/release/
 COPY --from=build /out/retort /retort/.build/release/retort
 COPY recipes /retort/recipes
 COPY seedlings /retort/seedlings
-RUN ln -s /retort/.build/release/retort /usr/local/bin/retort && mkdir /work && chown retort /work
+RUN ln -s /retort/.build/release/retort /usr/local/bin/retort && mkdir /data && chown retort /data
 ENV LD_LIBRARY_PATH=/retort/.retort/libtorch/lib
 USER retort
-WORKDIR /work
+WORKDIR /data
 # A server answers at /healthz; of a planner or a worker it is enough that its program can start.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
     CMD curl -fsS http://127.0.0.1:8080/healthz || retort --version

@@ -21,6 +21,8 @@ public struct HubSettings: Sendable {
     /// Before the second attempt, in seconds; twice as long before each further one.
     public var backoffSeconds = 1.0
 
+    /// A hub that is reached without a proxy.
+    /// - Parameter endpoint: its address; a slash at the end is left out.
     public init(endpoint: String, token: HubToken? = nil, cache: URL, isOffline: Bool = false) {
         self.endpoint = endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
         self.token = token

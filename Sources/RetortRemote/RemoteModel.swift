@@ -97,6 +97,7 @@ public final class RemoteModel: LanguageModel {
         }
     }
 
+    /// Asks and waits for all samples, in sample order.
     public func complete(_ request: GenerationRequest) async throws -> [Completion] {
         try await replies(to: request).map(\.completion)
     }

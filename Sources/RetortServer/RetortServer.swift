@@ -37,22 +37,20 @@ public struct RetortServer: Service {
     /// Serves until a graceful shutdown or cancellation.
     /// - Throws: `ServerError` when it cannot listen.
     public func run() async throws {
-        let core = core
+        let (core, listening) = (core, listening)
         var configuration = ServiceGroupConfiguration(
-            services: [.init(service: application, successTerminationBehavior: .gracefullyShutdownGroup)],
-            logger: Self.quiet(core.logger))
+            services: [
+                .init(service: listening.application(router), successTerminationBehavior: .gracefullyShutdownGroup)
+            ], logger: listening.logger)
         // Requests end within `drainSeconds`; this is for connections that do not.
         configuration.maximumGracefulShutdownDuration = .seconds(core.options.drainSeconds + Self.lastSeconds)
         do {
             try await withGracefulShutdownHandler {
-                try await ServiceGroup(configuration: configuration).run()
+                try await listening.telling { try await ServiceGroup(configuration: configuration).run() }
             } onGracefulShutdown: {
                 core.logger.info("stopping", metadata: ["running": "\(core.generations.load.running)"])
                 core.drain()
             }
-        } catch let error as IOError {
-            throw ServerError.cannotListen(
-                host: core.options.host, port: core.options.port, String(cString: strerror(error.errnoCode)))
         } catch is CancellationError where core.isDraining {
             core.logger.warning("connections were closed because their clients did not")
         }
@@ -62,32 +60,21 @@ public struct RetortServer: Service {
     /// For telling clients that their requests are cut short.
     private static let lastSeconds = 5.0
 
-    private var application: some ApplicationProtocol {
+    private var listening: Listening {
         let options = core.options
-        let router = Router(context: ServerContext.self)
-        router.add(middleware: ObservingMiddleware(core: core))
-        router.add(middleware: HostMiddleware(options: options))
-        router.add(middleware: KeyMiddleware(keys: options.keys))
-        GenerationRoutes(core: core).add(to: router)
-        InformationRoutes(core: core).add(to: router)
-        return Application(
-            router: router,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()],
-                    idleTimeout: .nanoseconds(Int64(options.clientSeconds * 2e9)))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: "retort",
-                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
-            onServerRunning: { [onStart] channel in await onStart(channel.localAddress?.port ?? options.port) },
-            logger: Self.quiet(core.logger))
+        return Listening(
+            host: options.host, port: options.port, idleSeconds: options.clientSeconds * 2,
+            mostConnections: options.maximumConnections, logger: core.logger, onStart: onStart)
     }
 
-    /// The frameworks' own remarks are for debugging.
-    private static func quiet(_ logger: Logger) -> Logger {
-        var logger = logger
-        logger.logLevel = max(logger.logLevel, .warning)
-        return logger
+    private var router: Router<ServerContext> {
+        let router = Router(context: ServerContext.self)
+        router.add(middleware: ObservingMiddleware(core: core))
+        router.add(middleware: HostMiddleware(options: core.options))
+        router.add(middleware: KeyMiddleware(keys: core.options.keys))
+        GenerationRoutes(core: core).add(to: router)
+        InformationRoutes(core: core).add(to: router)
+        return router
     }
 }
 

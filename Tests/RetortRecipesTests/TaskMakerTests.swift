@@ -216,7 +216,9 @@ struct TaskMakerTests {
             ("print(guest(1))", "Guest 1", "final_answer('Guest 1')", true),
             ("print(guest(1))", "Guest 1", "final_answer('Guest 2')", false),
             ("x = 1", "", "final_answer('Rome')", false), ("x = 3", "", "final_answer(x * 4)", true),
-            ("x = 3", "", "final_answer('12')", false), ("x = 3", "", "y = 12\nfinal_answer(12)", false),
+            ("x = 3", "", "final_answer('12')", false),
+            ("print(guest(1))", "Guest 1", "y = 'Rome'\nfinal_answer(y)", false),
+            ("x = 3", "", "y = 12\nfinal_answer(12)", false),
         ])
     func evidence(program: String, shown: String, last: String, isSeen: Bool) {
         let answer =
@@ -226,7 +228,11 @@ struct TaskMakerTests {
             task: AgentTask(id: "a", question: "?", answers: [answer], family: .factual),
             provenance: Provenance(policy: "p", model: "m"))
         trajectory.append(
-            Step(thought: "", action: .code(program), observation: Observation(text: shown, outcome: .success)))
+            Step(
+                thought: "", action: .code(program),
+                observation: Observation(
+                    text: shown, outcome: .success,
+                    toolCalls: shown.isEmpty ? [] : [ToolCall(name: "guest", arguments: ["room": 1])])))
         trajectory.append(
             Step(thought: "", action: .code(last), observation: Observation(text: "", outcome: .final(.string(answer))))
         )

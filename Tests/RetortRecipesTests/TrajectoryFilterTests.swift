@@ -75,20 +75,22 @@ struct TrajectoryFilterTests {
         #expect(reasons([hopeless]) { $0.masked = [.failed] } == ["every step is masked"])
     }
 
+    /// The filter of a recipe that says this.
+    private func read(_ filter: String) throws -> FilterPlan? {
+        try Recipe(
+            yaml: """
+                name: small
+                domain: {world: {people: 50, train: {factual: 5, math: 5}}}
+                students: [{name: a, base: seedlings/3m}]
+                training: {agent: {epochs: 1}}
+                evaluation: {systems: [agent]}
+                filter: \(filter)
+                """, file: "r.yaml"
+        ).filter
+    }
+
     @Test("a mask names what there is to mask")
     func maskReading() throws {
-        func read(_ filter: String) throws -> FilterPlan? {
-            try Recipe(
-                yaml: """
-                    name: small
-                    domain: {world: {people: 50, train: {factual: 5, math: 5}}}
-                    students: [{name: a, base: seedlings/3m}]
-                    training: {agent: {epochs: 1}}
-                    evaluation: {systems: [agent]}
-                    filter: \(filter)
-                    """, file: "r.yaml"
-            ).filter
-        }
         #expect(try read("{mask: [failed, repeated]}")?.masked == [.failed, .repeated])
         #expect(try read("{leaks: true}")?.masked == nil)
         for wrong in ["{mask: [faild]}", "{mask: []}", "{mask: failed}"] {
@@ -119,18 +121,6 @@ struct TrajectoryFilterTests {
 
     @Test("a recipe names the labels that it learns from")
     func labelReading() throws {
-        func read(_ filter: String) throws -> FilterPlan? {
-            try Recipe(
-                yaml: """
-                    name: small
-                    domain: {world: {people: 50, train: {factual: 5, math: 5}}}
-                    students: [{name: a, base: seedlings/3m}]
-                    training: {agent: {epochs: 1}}
-                    evaluation: {systems: [agent]}
-                    filter: \(filter)
-                    """, file: "r.yaml"
-            ).filter
-        }
         #expect(try read("{labels: [good, mended, none]}")?.labels == [.good, .mended, FilterPlan.Labelled.none])
         #expect(try read("{leaks: true}")?.labels == nil)
         for wrong in ["{labels: [bad]}", "{labels: []}", "{labels: good}"] {

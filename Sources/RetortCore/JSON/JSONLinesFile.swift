@@ -32,6 +32,7 @@ public struct JSONLinesFile: Sendable {
     private let tornEnd: TornEnd
     private let longestLine: Int
 
+    /// - Parameter tornEnd: what becomes of a last line that a kill cut off.
     public init(_ file: URL, tornEnd: TornEnd = .refuse) {
         self.init(file, tornEnd: tornEnd, longestLine: Self.longestLine)
     }

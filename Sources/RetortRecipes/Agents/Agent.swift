@@ -38,6 +38,7 @@ public struct Agent: Sendable {
             case allowed
         }
 
+        /// What is opened runs in a sandbox and starts no processes of its own.
         public init(
             engine: LocalModel.Options = .init(prefixTokens: 1 << 15), sandbox: SandboxLevel = .restricted,
             base: URL? = nil, processes: Processes = .refused, digests: FileDigests = .ofUser
@@ -173,6 +174,7 @@ public struct Agent: Sendable {
 public struct AgentRunError: Error, CustomStringConvertible {
     public let reason: String
 
+    /// - Parameter reason: what broke, in words.
     public init(reason: String) { self.reason = reason }
 
     public var description: String { "the run broke: \(reason)" }

@@ -16,6 +16,7 @@ public struct AgentPlan: Codable, Sendable, Hashable {
         /// Of each program.
         public var seconds: Double
 
+        /// - Parameter seconds: of each program.
         public init(steps: Int = 8, tokens: Int = 1024, seconds: Double = 10) {
             (self.steps, self.tokens, self.seconds) = (steps, tokens, seconds)
         }

@@ -10,6 +10,9 @@ public struct FleetPlan: Sendable {
     /// Whether the planning process works, too.
     public var works: Bool
 
+    /// - Parameters:
+    ///   - lease: in seconds.
+    ///   - works: whether the planning process works, too.
     public init(_ store: FleetStore, lease: Double = 60, works: Bool = true) {
         (self.store, self.lease, self.works) = (store, lease, works)
     }

@@ -11,7 +11,7 @@ final class FleetPlanner: WorkSharing {
     private let trajectories: TrajectoryStore
     private let run: String
     private let folder: String
-    private let hand: FleetHand
+    private let hand: FleetParticipant
     private let works: Bool
     private let files: FleetFiles
     /// The stages that were entered, by name.
@@ -28,7 +28,8 @@ final class FleetPlanner: WorkSharing {
     ) {
         (store, self.run, self.folder, self.trajectories) = (plan.store, run, folder, trajectories)
         (works, self.files) = (plan.works, files)
-        hand = FleetHand(plan.store, run: run, name: FleetHand.ownName(), lease: plan.lease, payer: folder)
+        hand = FleetParticipant(
+            plan.store, run: run, name: FleetParticipant.ownName(), lease: plan.lease, payer: folder)
     }
 
     /// Plans for as long as the body takes: the run is this process's, and workers that lack files get them.

@@ -23,8 +23,10 @@ public struct FleetWorker: Sendable {
         public var concurrency: Int?
         /// After so many seconds without anything to do it ends.
         public var idle = 3600.0
+        /// The weakest sandbox to run programs in.
         public var sandbox = SandboxLevel.restricted
 
+        /// All as the run has it.
         public init() {}
     }
 
@@ -48,14 +50,15 @@ public struct FleetWorker: Sendable {
     /// - Returns: what it did.
     /// - Throws: `FleetError` where it would do other work than was planned, or nothing came for too long; errors that halt a run.
     public func run() async throws -> FleetSign {
-        let name = FleetHand.ownName()
+        let name = FleetParticipant.ownName()
         var total = FleetSign()
         while true {
             let planned = try await planned()
             guard planned.version == Retort.version else {
                 throw FleetError.otherVersion(run: planned.name, theirs: planned.version, own: Retort.version)
             }
-            let hand = FleetHand(store, run: planned.name, name: name, lease: planned.lease, width: options.concurrency)
+            let hand = FleetParticipant(
+                store, run: planned.name, name: name, lease: planned.lease, width: options.concurrency)
             hand.go(on: total)
             do {
                 let isDone = try await hand.beating { try await self.work(on: planned, hand) }
@@ -87,7 +90,7 @@ public struct FleetWorker: Sendable {
 
     /// Works on a run as long as its recipe stays as it is.
     /// - Returns: whether the run is done.
-    private func work(on planned: FleetRun, _ hand: FleetHand) async throws -> Bool {
+    private func work(on planned: FleetRun, _ hand: FleetParticipant) async throws -> Bool {
         // A run that is done has nothing to be prepared for.
         guard !planned.isDone else { return true }
         let own = try RunFolder(folder)
@@ -100,7 +103,7 @@ public struct FleetWorker: Sendable {
     }
 
     private func work(
-        on planned: FleetRun, _ hand: FleetHand, _ context: RunContext, _ fetch: FleetFetch
+        on planned: FleetRun, _ hand: FleetParticipant, _ context: RunContext, _ fetch: FleetFetch
     ) async throws -> Bool {
         let stages = try await RecipeStages(context).upTo(.evaluate)
         var since = ContinuousClock.now
@@ -179,9 +182,9 @@ public struct FleetWorker: Sendable {
 
 /// A worker's part in the sharing: it does what the planner planned.
 final class FleetLabour: WorkSharing {
-    private let hand: FleetHand
+    private let hand: FleetParticipant
 
-    init(_ hand: FleetHand) { self.hand = hand }
+    init(_ hand: FleetParticipant) { self.hand = hand }
 
     func open(_ stage: String, phase: Int, into set: String) async throws {}
 

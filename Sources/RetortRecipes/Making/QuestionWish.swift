@@ -108,16 +108,16 @@ enum Topics {
 /// The questions that a new one must differ from.
 struct QuestionPool {
     private let tests: TrainingText
-    private var words: [Set<Substring>]
+    private var words: [Set<String>]
     /// From this part of common words on, two questions ask the same.
     private static let alike = 0.9
 
     init(_ domain: any Domain) {
         tests = TrainingText(domain.tests.map(\.question))
-        words = (domain.train + domain.validation).map { Self.words($0.question) }
+        words = (domain.train + domain.validation).map { $0.question.wordSet }
     }
 
-    mutating func add(_ question: String) { words.append(Self.words(question)) }
+    mutating func add(_ question: String) { words.append(question.wordSet) }
 
     /// Why a question is none of its own; nil where it is.
     func fault(_ question: String) -> MadeTask.Outcome? {
@@ -125,19 +125,7 @@ struct QuestionPool {
         let found = Contamination([task], in: tests)
         // The same question about another number is another question.
         if !found.exact.isEmpty || !found.overlapping.isEmpty { return .tested }
-        let own = Self.words(question)
-        return words.contains { own.isAlike($0, Self.alike) } ? .repeated : nil
-    }
-
-    private static func words(_ text: String) -> Set<Substring> {
-        Set(text.lowercased()[...].split { !$0.isLetter && !$0.isNumber })
-    }
-}
-
-extension Set {
-    /// Whether what two have in common is a great part of what both have (Jaccard).
-    fileprivate func isAlike(_ other: Self, _ part: Double) -> Bool {
-        let common = intersection(other).count
-        return Double(common) >= part * Double(count + other.count - common)
+        let own = question.wordSet
+        return words.contains { own.similarity(to: $0) >= Self.alike } ? .repeated : nil
     }
 }

@@ -25,6 +25,7 @@ public struct TaskMaker: Sendable {
         public var evidence = true
         public var seed: UInt64 = 7
 
+        /// Fifty tasks, each solved four times, three of which agree.
         public init() {}
     }
 

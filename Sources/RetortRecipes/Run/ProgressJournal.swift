@@ -12,16 +12,14 @@ final class ProgressJournal: Sendable {
     /// The journal of the run that this task works for.
     @TaskLocal static var current: ProgressJournal?
 
-    private struct State {
-        var handle: FileHandle?
-        var last: [String: ContinuousClock.Instant] = [:]
-    }
-
     /// A journal that has grown to this is begun anew, in bytes.
     private static let limit = 64 << 20
     private static let pause = Duration.milliseconds(500)
 
-    private let state: Mutex<State>
+    /// Nil where the file cannot be written.
+    private let lines: AppendedLines?
+    /// When each stage last noted something.
+    private let last = Mutex<[String: ContinuousClock.Instant]>([:])
 
     /// Goes on with a file, or begins it.
     init(_ file: URL) {
@@ -29,17 +27,15 @@ final class ProgressJournal: Sendable {
         if size.map({ $0 > Self.limit }) ?? true {
             _ = FileManager.default.createFile(atPath: file.path, contents: nil)
         }
-        let handle = try? FileHandle(forWritingTo: file)
-        _ = try? handle?.seekToEnd()
-        state = Mutex(State(handle: handle))
+        lines = try? AppendedLines(file)
         write(RunProgress.Line(time: Date().timeIntervalSince1970, stage: "", note: "the run begins"))
     }
 
     func note(_ stage: String, _ done: Int, of total: Int, _ detail: String, _ figures: [String: Double]?) {
-        let isDue = state.withLock { state in
+        let isDue = last.withLock { last in
             let now = ContinuousClock.now
-            if done < total, let last = state.last[stage], last.duration(to: now) < Self.pause { return false }
-            state.last[stage] = now
+            if done < total, let last = last[stage], last.duration(to: now) < Self.pause { return false }
+            last[stage] = now
             return true
         }
         guard isDue else { return }
@@ -57,16 +53,8 @@ final class ProgressJournal: Sendable {
 
     private func write(_ line: RunProgress.Line) {
         guard let data = try? JSONCoding.encoder.encode(line) else { return }
-        state.withLock { state in
-            do {
-                try state.handle?.write(contentsOf: data + Data("\n".utf8))
-            } catch {
-                state.handle = nil
-            }
-        }
+        try? lines?.append(data)
     }
-
-    deinit { state.withLock { try? $0.handle?.close() } }
 }
 
 /// How far the stages of a run are, as its journal tells.

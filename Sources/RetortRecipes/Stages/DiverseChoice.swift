@@ -28,7 +28,6 @@ enum DiverseChoice {
     }
 
     private static func distance(_ a: Set<Substring>, _ b: Set<Substring>) -> Double {
-        let union = a.union(b).count
-        return union == 0 ? 0 : 1 - Double(a.intersection(b).count) / Double(union)
+        1 - a.similarity(to: b)
     }
 }

@@ -9,17 +9,14 @@ enum Evidence {
 
     static func isIn(_ trajectory: Trajectory) -> Bool {
         guard let answer = trajectory.answer else { return false }
-        let words = Self.words(answer)
+        let words = answer.wordSet
         let isVerdict = words.count <= 1 && words.allSatisfy(verdicts.contains)
         if isVerdict { return trajectory.toolCallCount > 0 }
-        let shown = Self.words(trajectory.steps.dropLast().map(\.observation.text).joined(separator: "\n"))
+        let shown = trajectory.steps.dropLast().map(\.observation.text).joined(separator: "\n").wordSet
         if words.isSubset(of: shown) { return true }
         // A program that computes what it answers shows nothing on the way.
-        guard let last = trajectory.steps.last?.action.code, AnswerLeak.literalAnswer(last) == nil else { return false }
-        return trajectory.toolCallCount > 0 || !words.isSubset(of: Self.words(last))
-    }
-
-    private static func words(_ text: String) -> Set<String> {
-        Set(text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init))
+        guard let last = trajectory.steps.last, let program = last.action.code, AnswerLeak.literalAnswer(program) == nil
+        else { return false }
+        return !last.observation.toolCalls.isEmpty || !words.isSubset(of: program.wordSet)
     }
 }

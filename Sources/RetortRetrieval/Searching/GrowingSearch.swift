@@ -20,11 +20,13 @@ public final class GrowingSearch: PassageSearch {
 
     /// How a search behaves that is not ready.
     public enum Manner: Sendable {
+        /// It says how far it is, as an error.
         case refuses
         /// It finds by words what is indexed so far.
         case searchesWhatIsThere
     }
 
+    /// A search that is not ready.
     public init(_ manner: Manner) { searchesEarly = manner == .searchesWhatIsThere }
 
     /// How far it is; nil when it is ready.
@@ -63,10 +65,13 @@ public final class GrowingSearch: PassageSearch {
     /// It is ready.
     public func set(_ search: any PassageSearch) { making.withLock { $0.state = .ready(search) } }
 
+    /// Searches what is ready.
+    /// - Throws: `RetrievalError` where nothing is yet.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await current().search(query, limit: limit)
     }
 
+    /// The same for several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         try await current().search(all: queries, limit: limit)
     }

@@ -65,30 +65,13 @@ public struct PassageServer: Service {
         router.post("/retrieve") { request, context in try await retrieve(request, context) }
         router.get("/health") { _, _ in await health }
         router.get("/metrics") { _, _ in await metricsText }
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
-        let application = Application(
-            router: router,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()],
-                    idleTimeout: .nanoseconds(Int64((options.clientSeconds + options.requestSeconds) * 1e9)))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: "retort",
-                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
-            onServerRunning: { [onStart, options] channel in
-                await onStart(channel.localAddress?.port ?? options.port)
-            },
-            logger: quiet)
-        do {
-            try await withGracefulShutdownHandler {
-                try await application.run()
-            } onGracefulShutdown: { [admission] in
-                admission.close()
-            }
-        } catch let error as IOError {
-            throw ServerError.cannotListen(
-                host: options.host, port: options.port, String(cString: strerror(error.errnoCode)))
+        let listening = Listening(
+            host: options.host, port: options.port, idleSeconds: options.clientSeconds + options.requestSeconds,
+            mostConnections: options.maximumConnections, logger: logger, onStart: onStart)
+        try await withGracefulShutdownHandler {
+            try await listening.serve(router)
+        } onGracefulShutdown: { [admission] in
+            admission.close()
         }
     }
 

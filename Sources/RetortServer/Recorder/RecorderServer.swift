@@ -58,26 +58,10 @@ public struct RecorderServer: Service {
                 }
             }
         }
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
-        let application = Application(
-            router: router,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()],
-                    idleTimeout: .nanoseconds(Int64(options.seconds * 1e9)))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: nil,
-                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
-            onServerRunning: { [onStart, options] channel in await onStart(channel.localAddress?.port ?? options.port)
-            },
-            logger: quiet)
-        do {
-            try await application.run()
-        } catch let error as IOError {
-            throw ServerError.cannotListen(
-                host: options.host, port: options.port, String(cString: strerror(error.errnoCode)))
-        }
+        try await Listening(
+            host: options.host, port: options.port, name: nil, idleSeconds: options.seconds,
+            mostConnections: options.maximumConnections, logger: logger, onStart: onStart
+        ).serve(router)
     }
 
     // MARK: Passing

@@ -10,8 +10,8 @@ final class StudioCore: Sendable {
     let options: StudioOptions
     let templates: StudioTemplates
     let runs: StudioRuns
-    let talks: TalkDesk
-    let domains: TryDesk
+    let talks: OpenTalks
+    let domains: TriedDomains
     /// The cookie's name: two studios on one machine do not take each other's.
     let cookie = "retort-studio-" + String(UInt32.random(in: .min ... .max), radix: 16)
     private let stopping = Atomic(false)
@@ -22,8 +22,8 @@ final class StudioCore: Sendable {
         self.options = options
         self.templates = templates
         runs = StudioRuns(places.runs + [places.talks])
-        talks = TalkDesk(places.agents, most: options.maximumTalks)
-        domains = TryDesk(places.domains)
+        talks = OpenTalks(places.agents, most: options.maximumTalks)
+        domains = TriedDomains(places.domains)
     }
 
     /// Whether the studio is about to stop: pages are not kept up to date any more.

@@ -47,30 +47,18 @@ public struct StudioServer: Service {
         CompareRoutes(core: core).add(to: router)
         TalkRoutes(core: core).add(to: router)
         TryRoutes(core: core).add(to: router)
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
-        let application = Application(
-            router: router,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()],
-                    idleTimeout: .nanoseconds(Int64(options.clientSeconds * 2e9)))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(options.host, port: options.port), serverName: nil,
-                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
-            onServerRunning: { [onStart, options] channel in
-                await onStart(Self.address(options, port: channel.localAddress?.port ?? options.port))
-            }, logger: quiet)
+        let listening = Listening(
+            host: options.host, port: options.port, name: nil, idleSeconds: options.clientSeconds * 2,
+            mostConnections: options.maximumConnections, logger: logger
+        ) { [onStart, options] port in
+            await onStart(Self.address(options, port: port))
+        }
         do {
             try await withGracefulShutdownHandler {
-                try await application.run()
+                try await listening.serve(router)
             } onGracefulShutdown: {
                 core.stop()
             }
-        } catch let error as IOError {
-            await core.close()
-            throw ServerError.cannotListen(
-                host: options.host, port: options.port, String(cString: strerror(error.errnoCode)))
         } catch {
             await core.close()
             throw error

@@ -77,24 +77,10 @@ public struct VirtualAPIServer: Service {
                 "status": "ok", "running": .integer(load.running), "waiting": .integer(load.waiting),
             ])
         }
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
-        let application = Application(
-            router: router,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()],
-                    idleTimeout: .nanoseconds(Int64(options.clientSeconds * 2e9)))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(host, port: port), serverName: "retort",
-                availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
-            onServerRunning: { [onStart, port] channel in await onStart(channel.localAddress?.port ?? port) },
-            logger: quiet)
-        do {
-            try await application.run()
-        } catch let error as IOError {
-            throw ServerError.cannotListen(host: host, port: port, "\(error)")
-        }
+        try await Listening(
+            host: host, port: port, idleSeconds: options.clientSeconds * 2, mostConnections: options.maximumConnections,
+            logger: logger, onStart: onStart
+        ).serve(router)
     }
 
     private func answer(_ request: Request, _ context: ServerContext) async -> Response {

@@ -16,7 +16,7 @@ struct TalksPage: Sendable {
     let hasAgents: Bool
     let open: [Open]
 
-    init(_ desk: TalkDesk) async {
+    init(_ desk: OpenTalks) async {
         choices = desk.names.enumerated().map { Choice(name: $1, isChosen: $0 == 0) }
         hasAgents = !choices.isEmpty
         open = await desk.all.map { talk in

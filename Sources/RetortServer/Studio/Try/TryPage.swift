@@ -40,7 +40,7 @@ struct TryPage: Sendable {
 
     private static let mostTasks = 300
 
-    init(_ name: String, among names: [String], _ table: TryTable) async {
+    init(_ name: String, among names: [String], _ table: TriedDomain) async {
         let domain = table.domain
         let (task, done, state) = (await table.task, await table.deeds, await table.state())
         (self.name, domainName) = (name, name)
@@ -61,7 +61,7 @@ struct TryPage: Sendable {
         deeds = done.map(Self.deed)
     }
 
-    private static func deed(_ deed: TryTable.Deed) -> Deed {
+    private static func deed(_ deed: TriedDomain.Deed) -> Deed {
         var (seen, found, fault): (StepCard.Seen?, VisibleText?, VisibleText?) = (nil, nil, nil)
         var verdicts: [Opinion] = []
         switch deed.outcome {

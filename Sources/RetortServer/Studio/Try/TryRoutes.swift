@@ -37,7 +37,7 @@ struct TryRoutes {
 
     private func act(
         _ router: Router<ServerContext>, _ name: String,
-        _ action: @escaping @Sendable (TryTable, StudioForm) async throws -> Void
+        _ action: @escaping @Sendable (TriedDomain, StudioForm) async throws -> Void
     ) {
         router.post("/try/\(name)") { request, _ in
             let form = try await StudioForm(request, core.options)

@@ -9,7 +9,7 @@ struct Talk: Sendable {
 }
 
 /// The agents that are open, and the talks with them.
-actor TalkDesk {
+actor OpenTalks {
     private let agents: @Sendable () -> [StudioAgent]
     private let most: Int
     private var opened: [String: Task<(agent: Agent, way: AgentWay), any Error>] = [:]

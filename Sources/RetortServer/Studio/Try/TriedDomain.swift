@@ -4,7 +4,7 @@ import RetortDomains
 import RetortEvaluation
 
 /// A domain that is being tried: its session, and what was done in it.
-actor TryTable {
+actor TriedDomain {
     /// Something that was done, with what came of it.
     struct Deed: Sendable {
         let title: String
@@ -137,9 +137,9 @@ actor TryTable {
 }
 
 /// The domains that are open.
-actor TryDesk {
+actor TriedDomains {
     private let domains: [StudioDomain]
-    private var opened: [String: Task<TryTable, any Error>] = [:]
+    private var opened: [String: Task<TriedDomain, any Error>] = [:]
 
     init(_ domains: [StudioDomain]) { self.domains = domains }
 
@@ -147,13 +147,13 @@ actor TryDesk {
 
     /// The table of a domain, opened when it is first asked for.
     /// - Throws: `APIError` for a domain that is not there, and what opening throws.
-    func table(_ name: String) async throws -> TryTable {
+    func table(_ name: String) async throws -> TriedDomain {
         guard let domain = domains.first(where: { $0.name == name }) else {
             throw APIError(
                 status: .notFound, code: "not_found", message: "there is no domain '\(name.shown(upTo: 200))' here")
         }
         if let task = opened[name] { return try await task.value }
-        let task = Task { TryTable(try await domain.open()) }
+        let task = Task { TriedDomain(try await domain.open()) }
         opened[name] = task
         do {
             return try await task.value

@@ -5,7 +5,7 @@ import RetortStore
 import Synchronization
 
 /// Who works on the tasks of a fleet's run: claims them, keeps its claims alive, and records what came of them.
-final class FleetHand: Sendable {
+final class FleetParticipant: Sendable {
     private struct Account {
         var own = Usage()
         var budget: Budget?

@@ -1,0 +1,61 @@
+import Foundation
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+
+/// How a server of ours listens: its address, what bounds its connections, and whom it tells that it does.
+struct Listening: Sendable {
+    let host: String
+    /// 0 takes one that is free.
+    let port: Int
+    /// What answers say who they are from; nil says nothing.
+    let name: String?
+    /// After so many seconds without a byte a connection is closed.
+    let idleSeconds: Double
+    let mostConnections: Int
+    /// The frameworks' own remarks are for debugging.
+    let logger: Logger
+    /// Called once connections are accepted, with the port.
+    let onStart: @Sendable (_ port: Int) async -> Void
+
+    init(
+        host: String, port: Int, name: String? = "retort", idleSeconds: Double, mostConnections: Int, logger: Logger,
+        onStart: @escaping @Sendable (_ port: Int) async -> Void
+    ) {
+        (self.host, self.port, self.name) = (host, port, name)
+        (self.idleSeconds, self.mostConnections, self.onStart) = (idleSeconds, mostConnections, onStart)
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        self.logger = quiet
+    }
+
+    /// What answers by a router's routes.
+    func application(_ router: Router<ServerContext>) -> some ApplicationProtocol {
+        Application(
+            router: router,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [ClientPresence()], idleTimeout: .nanoseconds(Int64(idleSeconds * 1e9)))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(host, port: port), serverName: name,
+                availableConnectionsDelegate: MaximumAvailableConnections(mostConnections)),
+            onServerRunning: { [onStart, port] channel in await onStart(channel.localAddress?.port ?? port) },
+            logger: logger)
+    }
+
+    /// Answers until a graceful shutdown or cancellation.
+    /// - Throws: `ServerError` when it cannot listen.
+    func serve(_ router: Router<ServerContext>) async throws {
+        try await telling { try await application(router).run() }
+    }
+
+    /// Runs a server, and tells by `ServerError` when it cannot listen.
+    func telling(_ run: () async throws -> Void) async throws {
+        do {
+            try await run()
+        } catch let error as IOError {
+            throw ServerError.cannotListen(host: host, port: port, String(cString: strerror(error.errnoCode)))
+        }
+    }
+}
