@@ -70,7 +70,7 @@ struct SandboxBench {
 
         /// Tries that many different programs concurrently and commits the first.
         func step(of count: Int) async throws {
-            let trials = try await withThrowingTaskGroup(of: (any Trial).self) { group in
+            let trials = try await withThrowingTaskGroup(of: (any Attempt).self) { group in
                 for number in 0..<count {
                     group.addTask { try await session.attempt(.code("y = \(number)\nprint(y)")) }
                 }

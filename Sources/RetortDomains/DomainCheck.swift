@@ -6,7 +6,7 @@ import RetortEvaluation
 /// Looks through a domain before a token is spent on it.
 public struct DomainCheck: Sendable {
     /// What was found, in order.
-    public private(set) var findings: [Finding] = []
+    public private(set) var findings: [CheckResult] = []
 
     /// Whether everything holds.
     public var holds: Bool { findings.allSatisfy(\.holds) }
@@ -32,7 +32,7 @@ public struct DomainCheck: Sendable {
     }
 
     private mutating func note(_ name: String, _ holds: Bool, _ detail: String) {
-        findings.append(Finding(name: name, holds: holds, detail: detail))
+        findings.append(CheckResult(name: name, holds: holds, detail: detail))
     }
 
     private static func counts(_ domain: FolderDomain) -> String {

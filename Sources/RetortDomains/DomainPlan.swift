@@ -33,7 +33,7 @@ public struct DomainPlan: Codable, Sendable, Hashable {
     /// A Python file whose functions are tools.
     public struct PythonTools: Codable, Sendable, Hashable {
         /// Where the functions run.
-        public enum Place: String, Codable, Sendable, CaseIterable {
+        public enum Location: String, Codable, Sendable, CaseIterable {
             /// In the agent's own sandboxed session: state forks with it.
             case session
             /// A process of the user's own, with the user's environment and rights.
@@ -41,7 +41,7 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         }
 
         public var file: String
-        public var place = Place.session
+        public var place = Location.session
         /// Files and folders beside the file that it may read.
         public var files: [String] = []
         public var functions: [String]?

@@ -8,14 +8,14 @@ public struct EngineReport: Sendable, Codable {
     /// How many threads an operation on the CPU may use.
     public var threads: Int
     /// What a GPU adds.
-    public var parts: [Finding]
+    public var parts: [CheckResult]
     /// What multiplies weights on the CPU, by how they are held.
     public var kernels: [WeightPrecision: String]
 
     /// Looks for a GPU, and tries the kernels that rest on it.
     public static func inspect() -> Self {
-        func part(_ name: String, _ refusal: String?, instead: String) -> Finding {
-            Finding(name: name, holds: refusal == nil, detail: refusal.map { "\($0); \(instead)" } ?? "")
+        func part(_ name: String, _ refusal: String?, instead: String) -> CheckResult {
+            CheckResult(name: name, holds: refusal == nil, detail: refusal.map { "\($0); \(instead)" } ?? "")
         }
         return Self(
             libtorch: Engine.version, threads: Engine.threads,

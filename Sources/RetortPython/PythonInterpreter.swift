@@ -30,7 +30,7 @@ public actor PythonInterpreter {
     private var grading: PythonSession?
     private let group: ControlGroup?
     /// The limit of all sessions together, or why there is none.
-    private let groupLine: Finding
+    private let groupLine: CheckResult
 
     /// Starts the interpreter.
     /// - Parameters:
@@ -89,7 +89,7 @@ public actor PythonInterpreter {
     /// Before the first session, so that all of them are in it.
     private static func group(
         around zygote: PythonProcess, _ limits: PythonLimits
-    ) -> (ControlGroup?, Finding) {
+    ) -> (ControlGroup?, CheckResult) {
         let name = "control group"
         let memory = limits.totalMemoryBytes ?? Int(ProcessInfo.processInfo.physicalMemory / 4 * 3)
         do {
@@ -104,7 +104,7 @@ public actor PythonInterpreter {
     }
 
     /// What of the sandbox belongs to no session.
-    func groupLayer() -> Finding { groupLine }
+    func groupLayer() -> CheckResult { groupLine }
 
     private static func start(_ jail: NamespaceJail?, _ inner: [String]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()

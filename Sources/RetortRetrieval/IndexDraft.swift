@@ -16,7 +16,7 @@ final class IndexDraft {
     /// How far the work is.
     private struct State: Codable {
         var source: String
-        var place = PassageCorpus.Place()
+        var place = PassageCorpus.Position()
         var count = 0
         var quoted = 0
         /// Whether all passages are in, and the lists of words are being joined.

@@ -35,9 +35,9 @@ struct PassageCorpus {
     let files: [URL]
 
     /// A place in a corpus, between two lines of a file.
-    struct Place: Hashable, Codable {
+    struct Position: Hashable, Codable {
         var file = 0
-        var line = JSONLinesFile.Place()
+        var line = JSONLinesFile.Position()
     }
 
     /// What tells whether the corpus is the one that an index was made of.
@@ -52,21 +52,21 @@ struct PassageCorpus {
 
     /// Calls `body` with each passage behind a place, and the place behind it.
     /// - Throws: `JSONLinesError` that names the file and the line; what `body` throws.
-    func forEach(behind start: Place, _ body: (Passage, Place) throws -> Void) throws {
+    func forEach(behind start: Position, _ body: (Passage, Position) throws -> Void) throws {
         for (number, file) in files.enumerated() where number >= start.file {
-            let first = number == start.file ? start.line : JSONLinesFile.Place()
+            let first = number == start.file ? start.line : JSONLinesFile.Position()
             try JSONLinesFile(file).forEach(Passage.self, behind: first) { passage, end in
-                try body(passage, Place(file: number, line: end))
+                try body(passage, Position(file: number, line: end))
             }
         }
     }
 
     /// Where the passage of a place from 1 stands.
     func line(of place: Int) throws -> (file: URL, line: Int) {
-        struct Found: Error { let place: Place }
+        struct Found: Error { let place: Position }
         var count = 0
         do {
-            try forEach(behind: Place()) { _, end in
+            try forEach(behind: Position()) { _, end in
                 count += 1
                 if count == place { throw Found(place: end) }
             }

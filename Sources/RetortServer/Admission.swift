@@ -7,7 +7,7 @@ import Synchronization
 /// Who waits for many samples is passed by those who need few while there is room for them, but not for ever.
 final class Admission: Sendable {
     /// The right to run, given back when nobody holds it any more.
-    final class Place: Sendable {
+    final class Slot: Sendable {
         private let admission: Admission
         private let samples: Int
 
@@ -86,7 +86,7 @@ final class Admission: Sendable {
 
     /// Waits for a place, first come, first served among those for whom there is room.
     /// - Throws: `Refusal`, or `CancellationError`.
-    func enter(samples wanted: Int = 1) async throws -> Place {
+    func enter(samples wanted: Int = 1) async throws -> Slot {
         let samples = min(max(wanted, 1), limits.running)
         let number = try state.withLock { state throws(Refusal) -> Int? in
             guard !state.isClosed else { throw .closed }
@@ -98,7 +98,7 @@ final class Admission: Sendable {
             state.nextNumber += 1
             return state.nextNumber
         }
-        guard let number else { return Place(self, samples) }
+        guard let number else { return Slot(self, samples) }
         let alarm = Alarm(seconds: patience / .seconds(1)) { [weak self] in self?.dismiss(number, Refusal.tooSlow) }
         defer {
             alarm.cancel()
@@ -120,7 +120,7 @@ final class Admission: Sendable {
         } onCancel: {
             dismiss(number, CancellationError())
         }
-        return Place(self, samples)
+        return Slot(self, samples)
     }
 
     /// Refuses everybody from now on; those who run go on.

@@ -132,12 +132,12 @@ struct PromptedOptions: ParsableArguments {
             requiring: sandbox.required, models: LocalRetrievalModels(), progress: embeddingProgress())
     }
 
-    private func place(_ engine: EngineOptions) async throws -> ModelPlace? {
+    private func place(_ engine: EngineOptions) async throws -> ModelLocation? {
         if let model {
             return .folder(try await NamedModel.place(model), options: engine.options(prefixTokens: 1 << 15))
         }
         return endpoint.map { url in
-            var place = TeacherPlan.Place(url: url)
+            var place = EndpointPlan(url: url)
             (place.model, place.key) = (endpointModel, endpointKey)
             return .endpoint(place)
         }

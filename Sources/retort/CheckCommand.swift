@@ -37,7 +37,7 @@ struct CheckCommand: AsyncParsableCommand {
                 if !check.holds { faulty.append(place) }
             } catch {
                 if error is CancellationError { throw error }
-                try show([Finding(name: "domain", holds: false, detail: "\(error)")], of: place)
+                try show([CheckResult(name: "domain", holds: false, detail: "\(error)")], of: place)
                 faulty.append(place)
             }
         }
@@ -65,7 +65,7 @@ struct CheckCommand: AsyncParsableCommand {
         }
     }
 
-    private func show(_ findings: [Finding], of place: String) throws {
+    private func show(_ findings: [CheckResult], of place: String) throws {
         if json {
             for finding in findings {
                 let line: JSONValue = [

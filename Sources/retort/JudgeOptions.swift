@@ -39,9 +39,9 @@ struct JudgeOptions: ParsableArguments {
     /// The judge, asked about every answer; nil when none is named.
     func judge() async throws -> ModelJudge? {
         guard !addresses.isEmpty else { return nil }
-        var plan = TeacherPlan(places: addresses.map(TeacherPlan.Place.init(url:)))
+        var plan = TeacherPlan(endpoints: addresses.map(EndpointPlan.init(url:)))
         plan.asking.model = model
-        if let key { for index in plan.places.indices { plan.places[index].key = key } }
+        if let key { for index in plan.endpoints.indices { plan.endpoints[index].key = key } }
         return ModelJudge(try await plan.openModel(recordingTo: tape), votes: votes, asking: .all)
     }
 }

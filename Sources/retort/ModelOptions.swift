@@ -33,12 +33,12 @@ struct ModelOptions: ParsableArguments {
 
     /// Where it is.
     /// - Parameter adapters: by name, folders of adapters over a checkpoint.
-    func place(adapters: [String: URL] = [:]) throws -> ModelPlace {
+    func place(adapters: [String: URL] = [:]) throws -> ModelLocation {
         if let model {
             return .folder(
                 URL(fileURLWithPath: model), adapters: adapters, options: engine.options(prefixTokens: 1 << 15))
         }
-        var place = TeacherPlan.Place(url: endpoint ?? "")
+        var place = EndpointPlan(url: endpoint ?? "")
         place.model = endpointModel
         place.key = endpointKey
         return .endpoint(place)

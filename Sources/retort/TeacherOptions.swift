@@ -36,8 +36,8 @@ struct TeacherOptions: ParsableArguments {
     func apply(to recipe: inout Recipe) throws {
         var plan = recipe.teacher
         if !addresses.isEmpty {
-            var given = plan ?? TeacherPlan(places: [])
-            given.places = addresses.map(TeacherPlan.Place.init(url:))
+            var given = plan ?? TeacherPlan(endpoints: [])
+            given.endpoints = addresses.map(EndpointPlan.init(url:))
             (given.folder, given.weights) = (nil, nil)
             plan = given
         }
@@ -50,7 +50,7 @@ struct TeacherOptions: ParsableArguments {
         plan.asking.model = model ?? plan.asking.model
         plan.asking.instructions = instructions ?? plan.asking.instructions
         if firstThought { plan.asking.firstThought = true }
-        if let key { for index in plan.places.indices { plan.places[index].key = key } }
+        if let key { for index in plan.endpoints.indices { plan.endpoints[index].key = key } }
         recipe.teacher = plan
     }
 }

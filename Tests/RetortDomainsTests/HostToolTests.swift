@@ -162,7 +162,7 @@ struct HostToolTests {
             for form in ActionForm.allCases {
                 let session = try await domain.session(form)
                 let action: Action = form == .code ? .code("print(count())") : .toolCall(name: "count", arguments: [:])
-                var trials: [any Trial] = []
+                var trials: [any Attempt] = []
                 for _ in 0..<3 { trials.append(try await session.attempt(action)) }
                 for trial in trials.dropFirst() { await trial.discard() }
                 let (observation, after) = try await trials[0].commit()

@@ -58,7 +58,7 @@ struct RandomSequenceTests {
         var calls: [Call] = []
         var observations: [String] = []
         for _ in 0..<Int.random(in: 1...6, using: &random) {
-            var candidates: [(Call, any Trial)] = []
+            var candidates: [(Call, any Attempt)] = []
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 guard let call = pool.randomElement(using: &random) else { continue }
                 let action = Action.toolCall(name: call.name, arguments: call.arguments)

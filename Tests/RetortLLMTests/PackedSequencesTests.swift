@@ -41,11 +41,11 @@ struct PackedSequencesTests {
     func equal(window: Int?, cap: Double?) throws {
         let length = Self.tree.reduce(0) { $0 + $1.length }
         let form = AttentionForm(window: window, cap: cap)
-        func results(_ way: PackedAttention.Way) throws -> [[Float]] {
+        func results(_ method: PackedAttention.Method) throws -> [[Float]] {
             let inputs = try [(4, 1), (2, 2), (2, 3)].map { heads, seed in
                 try Tensor.normal([1, heads, length, 16], deviation: 1, seed: UInt64(seed)).requireGradient()
             }
-            let output = try PackedAttention(tree: Self.tree, way: way)
+            let output = try PackedAttention(tree: Self.tree, method: method)
                 .attend(layer: 0, query: inputs[0], key: inputs[1], value: inputs[2], form: form)
             try (output * Tensor.normal(output.shape, deviation: 1, seed: 4)).sum().backward()
             return try [output.detached().floats()] + inputs.map { try $0.gradient()?.floats() ?? [] }
@@ -73,8 +73,8 @@ struct PackedSequencesTests {
         let inputs = try [(4, 1), (2, 2), (2, 3)].map { heads, seed in
             try Tensor.normal([1, heads, 9, 16], deviation: 1, seed: UInt64(seed))
         }
-        func output(_ way: PackedAttention.Way) throws -> [Float] {
-            try PackedAttention(segments: [3, 5, 1], pasts: pasts, way: way, keep: nil)
+        func output(_ method: PackedAttention.Method) throws -> [Float] {
+            try PackedAttention(segments: [3, 5, 1], pasts: pasts, method: method, keep: nil)
                 .attend(layer: 0, query: inputs[0], key: inputs[1], value: inputs[2], form: AttentionForm()).floats()
         }
         let difference = zip(try output(.fastest), try output(.sequences)).map { abs($0 - $1) }.max()

@@ -58,7 +58,7 @@ struct TreeAttentionTests {
 
     /// The output and the gradients of query, key and value, which lie in the order in which projections make them.
     private func results(
-        _ row: Row, _ heads: Heads, _ form: AttentionForm, _ dtype: DType, _ way: PackedAttention.Way
+        _ row: Row, _ heads: Heads, _ form: AttentionForm, _ dtype: DType, _ method: PackedAttention.Method
     ) throws -> [[Float]] {
         let length = row.segments.reduce(0) { $0 + $1.length }
         func drawn(_ count: Int, _ seed: UInt64) throws -> Tensor {
@@ -69,7 +69,7 @@ struct TreeAttentionTests {
             drawn(heads.keys, 3).requireGradient(),
         ]
         let parts = try inputs.map { try $0.transposed(1, 2) }
-        let output = try PackedAttention(tree: row.segments, way: way)
+        let output = try PackedAttention(tree: row.segments, method: method)
             .attend(layer: 0, query: parts[0], key: parts[1], value: parts[2], form: form)
         let weights = try drawn(heads.queries, 4).to(.float32).transposed(1, 2)
         try (output.to(.float32) * weights).sum().backward()

@@ -47,9 +47,9 @@ struct EndpointRolesTests {
     }
 
     private func open(_ name: String?, at address: String) async throws -> any LanguageModel {
-        var place = TeacherPlan.Place(url: address)
+        var place = EndpointPlan(url: address)
         place.model = name
-        return try await ModelPlace.endpoint(place).open(concurrency: 4, seconds: 30)
+        return try await ModelLocation.endpoint(place).open(concurrency: 4, seconds: 30)
     }
 
     @Test("a query is answered by models of one endpoint, judged there, and neither is asked for twice")

@@ -13,7 +13,7 @@ struct AdmissionTests {
     @Test("places are handed on in the order of asking")
     func order() async throws {
         let admission = Admission(running: 1, waiting: 8, patience: .seconds(30))
-        var place: Admission.Place? = try await admission.enter()
+        var place: Admission.Slot? = try await admission.enter()
         let (arrivals, continuation) = AsyncStream<Int>.makeStream()
         let work = try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<4 {
@@ -37,7 +37,7 @@ struct AdmissionTests {
     @Test("a request counts with all its samples; those that fit pass one that does not yet, but not for ever")
     func samples() async throws {
         let admission = Admission(running: 8, waiting: 200, patience: .seconds(30))
-        var first: Admission.Place? = try await admission.enter(samples: 6)
+        var first: Admission.Slot? = try await admission.enter(samples: 6)
         let wide = Task { try await admission.enter(samples: 8) }
         try await settle(admission, waiting: 1)
         // Two are free, and one who waits for eight does not hold them.

@@ -55,9 +55,42 @@ struct RecordedTrajectoriesTests {
     @Test("a member that no chat has is told by name, with the record")
     func unread() throws {
         let (_, account) = try read(
-            #"{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A","weight":0}]}"#)
-        #expect(account.unread == ["'weight' of a message": [1]])
-        #expect(account.description.contains("not read, 1 times: 'weight' of a message (record 1)"))
+            #"{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A","mood":0}]}"#)
+        #expect(account.unread == ["'mood' of a message": [1]])
+        #expect(account.description.contains("not read, 1 times: 'mood' of a message (record 1)"))
+    }
+
+    @Test(
+        "turns that a file marks as not to be learned are shown and not learned",
+        arguments: [
+            #"{"messages":[USER,{"role":"assistant","content":"A","weight":0},USER,{"role":"assistant","content":"B","weight":1}]}"#,
+            #"{"messages":[USER,{"role":"assistant","content":"A","train":false},USER,{"role":"assistant","content":"B"}]}"#,
+            #"{"messages":[USER,{"role":"assistant","content":"A"},USER,{"role":"assistant","content":"B"}],"supervision":"last_assistant_only"}"#,
+            #"{"messages":[USER,{"role":"assistant","content":"A"},USER,{"role":"assistant","content":"B"}],"target_assistant_turn_index":1}"#,
+            #"{"conversations":[{"from":"human","value":"Q"},{"from":"gpt","value":"A","loss":false},{"from":"human","value":"Q"},{"from":"gpt","value":"B"}]}"#,
+        ])
+    func learnedTurns(record: String) throws {
+        let (trajectories, account) = try read(record.replacing("USER", with: #"{"role":"user","content":"Q"}"#))
+        let trajectory = try #require(trajectories.first)
+        #expect(trajectory.steps.map { $0.isLearned ?? true } == [false, true])
+        #expect(trajectory.steps(without: []) == .only([1]))
+        #expect(account.unread.isEmpty && trajectory.task.metadata["record"] == nil)
+    }
+
+    @Test(
+        "a mark that says neither yes nor no leaves the record out",
+        arguments: [
+            (#"{"messages":[USER,{"role":"assistant","content":"A","weight":0.5}]}"#, "'weight' of a turn is 0.5"),
+            (#"{"messages":[USER,{"role":"assistant","content":"A"}],"supervision":"first"}"#, "'supervision'"),
+            (
+                #"{"messages":[USER,{"role":"assistant","content":"A"}],"target_assistant_turn_index":1}"#,
+                "the model takes 1 turns"
+            ),
+        ])
+    func unclearMarks(record: String, reason: String) throws {
+        let (trajectories, account) = try read(record.replacing("USER", with: #"{"role":"user","content":"Q"}"#))
+        #expect(trajectories.isEmpty)
+        #expect(account.rejections.contains { $0.reason.contains(reason) }, "\(account.rejections)")
     }
 
     @Test(

@@ -6,7 +6,7 @@ import Testing
 /// rounding, with and without the CPU's wide instructions.
 @Suite("Training kernels", .serialized)
 struct TrainingKernelsTests {
-    struct Way: Sendable, CustomTestStringConvertible {
+    struct Variant: Sendable, CustomTestStringConvertible {
         let dtype: DType
         let isPortable: Bool
         var testDescription: String { "\(dtype.rawValue), \(isPortable ? "any CPU" : "this CPU")" }
@@ -15,7 +15,7 @@ struct TrainingKernelsTests {
     }
 
     static let ways = [DType.float32, .bfloat16].flatMap { dtype in
-        [false, true].map { Way(dtype: dtype, isPortable: $0) }
+        [false, true].map { Variant(dtype: dtype, isPortable: $0) }
     }
     /// Rows and their width: whole registers, ragged ends, less than a register, one.
     static let shapes = [[3, 64], [7, 37], [2, 5, 17], [1, 1], [130, 576]]
@@ -30,12 +30,12 @@ struct TrainingKernelsTests {
 
     /// Compares results and gradients of a computation with those of plain operations in float32.
     private func expectSame(
-        _ way: Way, _ inputs: [Tensor], sourceLocation: SourceLocation = #_sourceLocation, _ found: Computation,
+        _ variant: Variant, _ inputs: [Tensor], sourceLocation: SourceLocation = #_sourceLocation, _ found: Computation,
         plain: Computation
     ) throws {
-        Tensor.usePortableKernels(way.isPortable)
+        Tensor.usePortableKernels(variant.isPortable)
         defer { Tensor.usePortableKernels(false) }
-        let rounded = try inputs.map { try $0.to(way.dtype).detached() }
+        let rounded = try inputs.map { try $0.to(variant.dtype).detached() }
         func results(_ dtype: DType, _ compute: Computation) throws -> [[Float]] {
             // Leaves of the computation's own precision, of equal values.
             let leaves = try rounded.map { try ($0.to(dtype) * 1).detached().requireGradient() }
@@ -49,13 +49,13 @@ struct TrainingKernelsTests {
             return try outputs.map { try $0.detached().floats() }
                 + leaves.map { try $0.gradient()?.floats() ?? [] }
         }
-        let (ours, theirs) = (try results(way.dtype, found), try results(.float32, plain))
+        let (ours, theirs) = (try results(variant.dtype, found), try results(.float32, plain))
         for (part, (a, b)) in zip(ours, theirs).enumerated() {
             #expect(a.count == b.count, "part \(part)", sourceLocation: sourceLocation)
             let largest = max(b.map(abs).max() ?? 0, 0.05)
             let error = zip(a, b).map { abs($0 - $1) }.max() ?? 0
             #expect(
-                a.allSatisfy(\.isFinite) && error <= way.tolerance * largest,
+                a.allSatisfy(\.isFinite) && error <= variant.tolerance * largest,
                 "part \(part) is off by \(error) of \(largest)", sourceLocation: sourceLocation)
         }
     }
@@ -65,12 +65,12 @@ struct TrainingKernelsTests {
     }
 
     @Test("a norm", arguments: ways, shapes)
-    func norm(way: Way, shape: [Int]) throws {
+    func norm(variant: Variant, shape: [Int]) throws {
         let inputs = [
             try Tensor.normal(shape, deviation: 2, seed: 1),
             try Tensor.normal([shape[shape.count - 1]], deviation: 1, seed: 2),
         ]
-        try expectSame(way, inputs) {
+        try expectSame(variant, inputs) {
             [try $0[0].rmsNorm($0[1], epsilon: 1e-5)]
         } plain: {
             [try plainNorm($0[0], $0[1])]
@@ -78,12 +78,12 @@ struct TrainingKernelsTests {
     }
 
     @Test("a residual, what is added to it, and their norm", arguments: ways, shapes)
-    func residual(way: Way, shape: [Int]) throws {
+    func residual(variant: Variant, shape: [Int]) throws {
         let inputs = [
             try Tensor.normal(shape, deviation: 2, seed: 1), try Tensor.normal(shape, deviation: 1, seed: 2),
             try Tensor.normal([shape[shape.count - 1]], deviation: 1, seed: 3),
         ]
-        try expectSame(way, inputs) {
+        try expectSame(variant, inputs) {
             let (sum, norm) = try $0[0].adding($0[1], normalisedBy: $0[2], epsilon: 1e-5)
             return [sum, norm]
         } plain: {
@@ -94,15 +94,15 @@ struct TrainingKernelsTests {
 
     @Test("the norm of a sum that is not used further")
     func unusedSum() throws {
-        let way = Self.ways[0]
+        let variant = Self.ways[0]
         let inputs = try [UInt64(1), 2].map { try Tensor.normal([5, 19], deviation: 1, seed: $0) }
         let weight = try Tensor.normal([19], deviation: 1, seed: 3)
-        try expectSame(way, inputs) {
+        try expectSame(variant, inputs) {
             [try $0[0].adding($0[1], normalisedBy: weight, epsilon: 1e-5).norm]
         } plain: {
             [try plainNorm(try $0[0] + $0[1], weight)]
         }
-        try expectSame(way, inputs) {
+        try expectSame(variant, inputs) {
             [try $0[0].adding($0[1], normalisedBy: weight, epsilon: 1e-5).sum]
         } plain: {
             [try $0[0] + $0[1]]
@@ -110,10 +110,10 @@ struct TrainingKernelsTests {
     }
 
     @Test("gates", arguments: ways, shapes)
-    func gates(way: Way, shape: [Int]) throws {
+    func gates(variant: Variant, shape: [Int]) throws {
         let inputs = try [UInt64(1), 2].map { try Tensor.normal(shape, deviation: 3, seed: $0) }
         for gate in [Tensor.Gate.silu, .gelu] {
-            try expectSame(way, inputs) {
+            try expectSame(variant, inputs) {
                 [try $0[0].gated($0[1], by: gate)]
             } plain: {
                 let x = $0[0]
@@ -124,11 +124,11 @@ struct TrainingKernelsTests {
     }
 
     @Test("a gate keeps what is far out", arguments: ways)
-    func farGates(way: Way) throws {
-        Tensor.usePortableKernels(way.isPortable)
+    func farGates(variant: Variant) throws {
+        Tensor.usePortableKernels(variant.isPortable)
         defer { Tensor.usePortableKernels(false) }
-        let far = try Tensor([-1000, -90, 90, 1000, .nan]).to(way.dtype)
-        let one = try Tensor([1, 1, 1, 1, 1]).to(way.dtype)
+        let far = try Tensor([-1000, -90, 90, 1000, .nan]).to(variant.dtype)
+        let one = try Tensor([1, 1, 1, 1, 1]).to(variant.dtype)
         let found = try withGradients { try far.gated(one, by: .silu).floats() }
         #expect(abs(found[0]) < 1e-20 && abs(found[1]) < 1e-20)
         #expect(found[2] == 90 && found[3] == 1000 && found[4].isNaN)
@@ -137,13 +137,13 @@ struct TrainingKernelsTests {
     @Test(
         "turning by angles, part of a head or all of it", arguments: ways,
         [(3, 5, 8, 8), (2, 9, 18, 14), (1, 1, 64, 64)])
-    func rotation(way: Way, size: (heads: Int, length: Int, width: Int, turned: Int)) throws {
+    func rotation(variant: Variant, size: (heads: Int, length: Int, width: Int, turned: Int)) throws {
         let (heads, length, width, turned) = size
         // In the order in which projections come.
         let x = try Tensor.normal([1, length, heads, width], deviation: 1, seed: 1)
-        let cosine = try Tensor.normal([1, 1, length, turned], deviation: 1, seed: 2).to(way.dtype)
-        let sine = try Tensor.normal([1, 1, length, turned], deviation: 1, seed: 3).to(way.dtype)
-        try expectSame(way, [x]) {
+        let cosine = try Tensor.normal([1, 1, length, turned], deviation: 1, seed: 2).to(variant.dtype)
+        let sine = try Tensor.normal([1, 1, length, turned], deviation: 1, seed: 3).to(variant.dtype)
+        try expectSame(variant, [x]) {
             [try $0[0].transposed(1, 2).rotated(cosine: cosine, sine: sine)]
         } plain: {
             let x = try $0[0].transposed(1, 2)
@@ -159,11 +159,11 @@ struct TrainingKernelsTests {
     }
 
     @Test("cross-entropy, with targets at both ends and scores far apart", arguments: ways, [3, 16, 37, 1000])
-    func entropy(way: Way, width: Int) throws {
+    func entropy(variant: Variant, width: Int) throws {
         let logits = try Tensor.normal([4, width], deviation: 20, seed: 1)
         let numbers = [0, width - 1, width / 2, 1]
         let targets = try Tensor(integers: numbers)
-        try expectSame(way, [logits]) {
+        try expectSame(variant, [logits]) {
             [try $0[0].crossEntropySum(targets)]
         } plain: {
             [try -$0[0].logSoftmax(axis: 1).gathered(targets.reshaped([4, 1]), axis: 1).sum()]
@@ -179,10 +179,10 @@ struct TrainingKernelsTests {
     }
 
     @Test("dropout drops its share, the same ones for the same seed, forwards and back", arguments: ways)
-    func dropout(way: Way) throws {
-        Tensor.usePortableKernels(way.isPortable)
+    func dropout(variant: Variant) throws {
+        Tensor.usePortableKernels(variant.isPortable)
         defer { Tensor.usePortableKernels(false) }
-        let x = try Tensor.full([100, 1001], 1, dtype: way.dtype).requireGradient()
+        let x = try Tensor.full([100, 1001], 1, dtype: variant.dtype).requireGradient()
         let kept = try x.dropout(0.25, seed: 7)
         try kept.to(.float32).sum().backward()
         let values = try kept.detached().floats()
@@ -210,7 +210,7 @@ struct TrainingKernelsTests {
     @Test(
         "projections with adapters, with dropout and bias and without, products in float32, in their own precision and in blocks",
         arguments: ways, Self.forms)
-    func adapted(way: Way, form: (dropout: Double, products: Tensor.Products)) throws {
+    func adapted(variant: Variant, form: (dropout: Double, products: Tensor.Products)) throws {
         let dropout = form.dropout
         Tensor.multiplyAdapted(in: form.products)
         defer { Tensor.multiplyAdapted(in: nil) }
@@ -223,11 +223,11 @@ struct TrainingKernelsTests {
             inputs.append(try Tensor.normal([out, rank], deviation: 0.3, seed: UInt64(20 + number)))
         }
         let weights = try outputs.enumerated().map { number, out in
-            try Tensor.normal([out, width], deviation: 0.3, seed: UInt64(30 + number)).to(way.dtype)
+            try Tensor.normal([out, width], deviation: 0.3, seed: UInt64(30 + number)).to(variant.dtype)
         }
-        let bias = try Tensor.normal([outputs[1]], deviation: 1, seed: 40).to(way.dtype)
+        let bias = try Tensor.normal([outputs[1]], deviation: 1, seed: 40).to(variant.dtype)
         // The middle one has a bias, the last one no adapter.
-        try expectSame(way, inputs) { leaves in
+        try expectSame(variant, inputs) { leaves in
             try leaves[0].adapted(
                 outputs.indices.map { index in
                     AdaptedProjection(

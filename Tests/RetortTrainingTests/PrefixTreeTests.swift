@@ -32,13 +32,13 @@ struct PrefixTreeTests {
 
     private func gradients(
         _ rows: [PackedRow], _ configuration: DecoderConfiguration, recomputes: Bool = false,
-        way: PackedAttention.Way = .fastest
+        method: PackedAttention.Method = .fastest
     ) throws -> (loss: Double, gradients: [[Float]]) {
         let network = try DecoderNetwork(configuration, weights: RandomWeights(seed: 2))
         for parameter in network.parameters { try parameter.tensor.requireGradient() }
         var loss = 0.0
         for row in rows {
-            loss += try RowLoss.backward(row, network, scale: 0.01, recomputes: recomputes, way: way)
+            loss += try RowLoss.backward(row, network, scale: 0.01, recomputes: recomputes, method: method)
         }
         return (loss, try network.parameters.map { try $0.tensor.gradient()?.floats() ?? [] })
     }
@@ -122,7 +122,7 @@ struct PrefixTreeTests {
         for sample in maker.family() { tree.insert(sample) }
         let shape = Self.shape(window: window, cap: cap)
         let expected = try gradients([tree.row], shape)
-        let found = try gradients([tree.row], shape, way: .sequences)
+        let found = try gradients([tree.row], shape, method: .sequences)
         #expect(abs(expected.loss - found.loss) < 1e-5)
         for (a, b) in zip(expected.gradients, found.gradients) {
             #expect(a.count == b.count && a.contains { $0 != 0 })

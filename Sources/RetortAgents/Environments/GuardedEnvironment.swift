@@ -12,9 +12,9 @@ package struct GuardedEnvironment: Environment {
         return try await inner.perform(action)
     }
 
-    package func attempt(_ action: Action) async throws -> any Trial {
+    package func attempt(_ action: Action) async throws -> any Attempt {
         if let observation = action.immediateObservation {
-            return ImmediateTrial(observation: observation, environment: self)
+            return ImmediateAttempt(observation: observation, environment: self)
         }
         return GuardedTrial(inner: try await inner.attempt(action))
     }
@@ -27,11 +27,11 @@ package struct GuardedEnvironment: Environment {
 }
 
 /// An action that needs no environment: its outcome is known at once.
-struct ImmediateTrial: Trial {
+struct ImmediateAttempt: Attempt {
     let observation: Observation
     let environment: any Environment
 
-    var progress: TrialProgress { .finished(observation) }
+    var progress: AttemptProgress { .finished(observation) }
 
     func commit() async -> (observation: Observation, environment: any Environment) { (observation, environment) }
 
@@ -39,10 +39,10 @@ struct ImmediateTrial: Trial {
 }
 
 /// Keeps the guard around the environment a trial leads to.
-private struct GuardedTrial: Trial {
-    let inner: any Trial
+private struct GuardedTrial: Attempt {
+    let inner: any Attempt
 
-    var progress: TrialProgress { inner.progress }
+    var progress: AttemptProgress { inner.progress }
 
     func commit() async throws -> (observation: Observation, environment: any Environment) {
         let (observation, environment) = try await inner.commit()

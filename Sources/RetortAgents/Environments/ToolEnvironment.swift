@@ -37,15 +37,15 @@ public struct ToolEnvironment: Environment {
     }
 
     /// Tries a call: one of a tool with effects outside waits until it is chosen.
-    public func attempt(_ action: Action) async throws -> any Trial {
+    public func attempt(_ action: Action) async throws -> any Attempt {
         if case .toolCall(let name, let arguments) = action, let tool = tools[name],
             tool.specification.effect == .external,
             (try? tool.specification.validated(arguments.object ?? [:])) != nil
         {
             let effect = ToolCall(name: name, arguments: arguments.object ?? [:])
-            return ToolTrial(progress: .held(output: "", effect: effect), action: action, environment: self)
+            return ToolAttempt(progress: .held(output: "", effect: effect), action: action, environment: self)
         }
-        return ToolTrial(progress: .finished(try await perform(action)), action: action, environment: self)
+        return ToolAttempt(progress: .finished(try await perform(action)), action: action, environment: self)
     }
 
     /// Itself: nothing here changes.
@@ -61,8 +61,8 @@ public struct ToolEnvironment: Environment {
 }
 
 /// A call that was made, or that waits for its choice.
-private struct ToolTrial: Trial {
-    let progress: TrialProgress
+private struct ToolAttempt: Attempt {
+    let progress: AttemptProgress
     let action: Action
     let environment: ToolEnvironment
 

@@ -220,7 +220,7 @@ struct BlockOpening {
     }
 
     /// Where backticks outside strings and comments end a line.
-    private static func closing(in line: [Unicode.Scalar], _ places: [PythonScanner.Place], _ length: Int) -> Int? {
+    private static func closing(in line: [Unicode.Scalar], _ places: [PythonScanner.Context], _ length: Int) -> Int? {
         let bare = Array(EndMark.removed(from: text(line)).unicodeScalars)
         let run = bare.reversed().prefix { $0 == "`" }.count
         guard run >= length else { return nil }

@@ -1,7 +1,7 @@
 /// Tells, line by line, which characters of a Python program stand in strings and comments: as Python's own tokenizer does
 /// (docs.python.org, "Lexical analysis", 2.4.1), and without judging the rest.
 struct PythonScanner {
-    enum Place {
+    enum Context {
         case code, comment, string
     }
 
@@ -12,12 +12,12 @@ struct PythonScanner {
     var isInString: Bool { quote != nil }
 
     /// The place of each scalar of the next line, which comes without its line end.
-    mutating func places(in line: [Unicode.Scalar]) -> [Place] {
-        var places: [Place] = []
+    mutating func places(in line: [Unicode.Scalar]) -> [Context] {
+        var places: [Context] = []
         places.reserveCapacity(line.count)
         var isContinued = false
         var at = 0
-        func take(_ count: Int, _ place: Place) {
+        func take(_ count: Int, _ place: Context) {
             let end = min(at + count, line.count)
             places += Array(repeating: place, count: end - at)
             at = end

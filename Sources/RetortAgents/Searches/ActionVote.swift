@@ -36,7 +36,7 @@ struct ActionVote {
     }
 
     /// Takes in what came of a sample.
-    mutating func add(_ progress: TrialProgress, of sample: Int) {
+    mutating func add(_ progress: AttemptProgress, of sample: Int) {
         switch progress {
         case .held(let output, let effect):
             let arguments = effect.arguments.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.text)" }

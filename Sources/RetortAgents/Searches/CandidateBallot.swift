@@ -9,7 +9,7 @@ struct CandidateBallot {
     private let leaders: [Int]
     private let order: [Int]
     private var vote: ActionVote
-    private var trials: [Int: any Trial] = [:]
+    private var trials: [Int: any Attempt] = [:]
     /// Those whose outcome entered the vote.
     private var counted: Set<Int> = []
 
@@ -39,7 +39,7 @@ struct CandidateBallot {
     mutating func run(in environment: any Environment, concurrency: Int) async throws {
         var failure: (any Error)?
         // Each child tells its end as a value: a throwing group would drop the branches of those that end after an error.
-        await withTaskGroup(of: (Int, Result<any Trial, any Error>).self) { group in
+        await withTaskGroup(of: (Int, Result<any Attempt, any Error>).self) { group in
             var waiting = order[...]
             func startNext() {
                 guard let index = waiting.popFirst() else { return }
@@ -77,10 +77,11 @@ struct CandidateBallot {
         }
     }
 
-    private static func trial(of action: Action, in environment: any Environment) async -> Result<any Trial, any Error>
-    {
+    private static func trial(of action: Action, in environment: any Environment) async -> Result<
+        any Attempt, any Error
+    > {
         if let observation = action.immediateObservation {
-            return .success(ImmediateTrial(observation: observation, environment: environment))
+            return .success(ImmediateAttempt(observation: observation, environment: environment))
         }
         do {
             try Task.checkCancellation()

@@ -30,7 +30,7 @@ private enum CanonicalProgram {
 
     /// A blank in code is kept where the line begins with it, or where it parts two words.
     private static func folded(
-        _ line: Zip2Sequence<[Unicode.Scalar], [PythonScanner.Place]>, _ startsInString: Bool
+        _ line: Zip2Sequence<[Unicode.Scalar], [PythonScanner.Context]>, _ startsInString: Bool
     ) -> String {
         var text = String.UnicodeScalarView()
         var (indentation, blank, isFirst) = (String.UnicodeScalarView(), false, !startsInString)

@@ -55,7 +55,7 @@ public struct DepthFirstSearch: Search {
         emit: @Sendable (RolloutEvent) -> Void
     ) async throws {
         let tree = DecisionTree(root: trajectory)
-        let answer: Leave
+        let answer: BranchOutcome
         do {
             answer = try await explore(
                 tree.root, in: environment, tree: tree, policy: policy, maximumSteps: maximumSteps, emit: emit)
@@ -74,7 +74,7 @@ public struct DepthFirstSearch: Search {
     }
 
     /// How the search leaves a point.
-    private enum Leave {
+    private enum BranchOutcome {
         /// With an answer, and the environment after it.
         case answered(any Environment)
         /// So many levels up: 1 is the point before.
@@ -87,7 +87,7 @@ public struct DepthFirstSearch: Search {
     private func explore(
         _ node: DecisionTree.Node, in environment: any Environment, tree: DecisionTree, policy: any Policy,
         maximumSteps: Int, emit: @Sendable (RolloutEvent) -> Void
-    ) async throws -> Leave {
+    ) async throws -> BranchOutcome {
         for _ in 0..<width {
             guard tree.queries < maximumQueries else { return .spent }
             try Task.checkCancellation()
@@ -134,7 +134,7 @@ public struct DepthFirstSearch: Search {
     private func follow(
         _ node: DecisionTree.Node, in environment: any Environment, tree: DecisionTree, policy: any Policy,
         maximumSteps: Int, emit: @Sendable (RolloutEvent) -> Void
-    ) async throws -> Leave {
+    ) async throws -> BranchOutcome {
         switch node.trajectory.ending {
         case .answered:
             tree.answer = node

@@ -39,12 +39,13 @@ public enum BadStep: String, Codable, Sendable, CaseIterable {
 }
 
 extension Trajectory {
-    /// The steps that are none of these.
+    /// The steps that are none of these, nor marked as not to be learned.
     public func steps(without bad: Set<BadStep>) -> LearnedSteps {
         var good: Set<Int> = []
         var seen: Set<[String]> = []
         for (index, step) in steps.enumerated() {
             let isNew = seen.insert([step.action.canonicalText, step.observation.text]).inserted
+            if step.isLearned == false { continue }
             if bad.contains(.failed), step.observation.outcome.isFailure { continue }
             if bad.contains(.refused), step.observation.toolCalls.contains(where: { $0.error != nil }) { continue }
             if bad.contains(.repeated), !isNew { continue }

@@ -2,9 +2,9 @@ import Synchronization
 
 /// A grammar as an automaton whose equal states are one.
 ///
-/// A state is all ways in which the text so far can be read. A way is the part to come next and, below it, the state behind
-/// that part; ways that differ only in what is below are one, over a state that allows what any of them allows. So there
-/// are never more ways than parts, however often a text can be read in several ways.
+/// A state is all parses in which the text so far can be read. A parse is the part to come next and, below it, the state behind
+/// that part; parses that differ only in what is below are one, over a state that allows what any of them allows. So there
+/// are never more parses than parts, however ambiguous the grammar is.
 ///
 /// States are made when they are first reached. What follows them, and which texts of a vocabulary may, is kept by state, for
 /// all samples and requests that share the automaton; when there are too many, all is forgotten and made again.
@@ -17,7 +17,7 @@ package final class GrammarAutomaton: Sendable {
     package init(_ grammar: OutputGrammar) throws(GrammarError) {
         let (rules, first) = try GrammarCompiler.rules(for: grammar)
         var core = Core(rules: rules)
-        start = core.state([GrammarState.Way(frame: .node(first, depth: 0), below: core.end)], ends: false)
+        start = core.state([GrammarState.Parse(frame: .node(first, depth: 0), below: core.end)], ends: false)
         self.core = Mutex(core)
     }
 
@@ -40,7 +40,7 @@ package final class GrammarAutomaton: Sendable {
 
     /// Whether nothing may come any more.
     package func isExhausted(_ state: GrammarState, isClosing: Bool) -> Bool {
-        core.withLock { $0.readers(state, isClosing).ways.isEmpty }
+        core.withLock { $0.readers(state, isClosing).parses.isEmpty }
     }
 
     /// Which texts may come next.
@@ -68,20 +68,20 @@ package final class GrammarAutomaton: Sendable {
     package var stateCount: Int { core.withLock { $0.stateCount } }
 }
 
-/// All ways in which a text can be read so far.
+/// All parses in which a text can be read so far.
 package final class GrammarState: Sendable, Hashable {
-    /// One way: a part, and what may follow it.
-    struct Way: Hashable, Sendable {
+    /// One parse: a part, and what may follow it.
+    struct Parse: Hashable, Sendable {
         let frame: GrammarFrame
         let below: GrammarState
     }
 
-    let ways: [Way]
+    let parses: [Parse]
     /// Whether the text may be over.
     let ends: Bool
 
-    fileprivate init(_ ways: [Way], ends: Bool) {
-        self.ways = ways
+    fileprivate init(_ parses: [Parse], ends: Bool) {
+        self.parses = parses
         self.ends = ends
     }
 
@@ -93,7 +93,7 @@ package final class GrammarState: Sendable, Hashable {
 /// What is known of an automaton so far.
 private struct Core {
     private struct Content: Hashable {
-        let ways: Set<GrammarState.Way>
+        let parses: Set<GrammarState.Parse>
         let ends: Bool
     }
 
@@ -108,9 +108,9 @@ private struct Core {
         let blanks: Int
     }
 
-    /// The ways that read a byte, and whether the text may be over.
+    /// The parses that read a byte, and whether the text may be over.
     struct Readers {
-        var ways: [GrammarState.Way] = []
+        var parses: [GrammarState.Parse] = []
         var ends = false
     }
 
@@ -158,26 +158,26 @@ private struct Core {
     init(rules: GrammarRules) {
         self.rules = rules
         end = GrammarState([], ends: true)
-        states[Content(ways: [], ends: true)] = end
+        states[Content(parses: [], ends: true)] = end
     }
 
     var stateCount: Int { states.count }
 
-    /// The one state of these ways.
-    mutating func state(_ ways: [GrammarState.Way], ends: Bool) -> GrammarState {
+    /// The one state of these parses.
+    mutating func state(_ parses: [GrammarState.Parse], ends: Bool) -> GrammarState {
         var below: [GrammarFrame: GrammarState] = [:]
-        for way in ways { below[way.frame] = below[way.frame].map { union($0, way.below) } ?? way.below }
+        for parse in parses { below[parse.frame] = below[parse.frame].map { union($0, parse.below) } ?? parse.below }
         let content = Content(
-            ways: Set(below.map { GrammarState.Way(frame: $0.key, below: $0.value) }), ends: ends)
+            parses: Set(below.map { GrammarState.Parse(frame: $0.key, below: $0.value) }), ends: ends)
         if let known = states[content] { return known }
         if states.count >= Self.mostStates { forget() }
-        let state = GrammarState(Array(content.ways), ends: ends)
+        let state = GrammarState(Array(content.parses), ends: ends)
         states[content] = state
         return state
     }
 
     private mutating func forget() {
-        states = [Content(ways: [], ends: true): end]
+        states = [Content(parses: [], ends: true): end]
         read = [:]
         forgetRows()
         nears = [:]
@@ -190,13 +190,13 @@ private struct Core {
     }
 
     private mutating func union(_ left: GrammarState, _ right: GrammarState) -> GrammarState {
-        left == right ? left : state(left.ways + right.ways, ends: left.ends || right.ends)
+        left == right ? left : state(left.parses + right.parses, ends: left.ends || right.ends)
     }
 
     /// A state with some parts to come before it.
     private mutating func push(_ frames: [GrammarFrame], on below: GrammarState) -> GrammarState {
         frames.reversed().reduce(below) { below, frame in
-            state([GrammarState.Way(frame: frame, below: below)], ends: false)
+            state([GrammarState.Parse(frame: frame, below: below)], ends: false)
         }
     }
 
@@ -204,21 +204,21 @@ private struct Core {
         let key = Key(state: state, isClosing: isClosing)
         if let known = read[key] { return known }
         var found = Readers(ends: state.ends)
-        var seen: Set<GrammarState.Way> = []
-        var work = state.ways
-        func visit(_ state: GrammarState, _ work: inout [GrammarState.Way]) {
+        var seen: Set<GrammarState.Parse> = []
+        var work = state.parses
+        func visit(_ state: GrammarState, _ work: inout [GrammarState.Parse]) {
             found.ends = found.ends || state.ends
-            work += state.ways
+            work += state.parses
         }
-        while let way = work.popLast() {
-            guard seen.insert(way).inserted else { continue }
-            switch rules.expansion(of: way.frame, isClosing: isClosing) {
-            case .reads: found.ways.append(way)
+        while let parse = work.popLast() {
+            guard seen.insert(parse).inserted else { continue }
+            switch rules.expansion(of: parse.frame, isClosing: isClosing) {
+            case .reads: found.parses.append(parse)
             case .readsOrEnds:
-                found.ways.append(way)
-                visit(way.below, &work)
+                found.parses.append(parse)
+                visit(parse.below, &work)
             case .is(let sequences):
-                for sequence in sequences { visit(push(sequence, on: way.below), &work) }
+                for sequence in sequences { visit(push(sequence, on: parse.below), &work) }
             }
         }
         read[key] = found
@@ -229,17 +229,17 @@ private struct Core {
     mutating func next(_ state: GrammarState, _ byte: UInt8, _ isClosing: Bool) -> GrammarState? {
         let key = Key(state: state, isClosing: isClosing)
         if let row = rows[key], table[row].isKnown(byte) { return table[row].next[Int(byte)] }
-        var ways: [GrammarState.Way] = []
+        var parses: [GrammarState.Parse] = []
         var ends = false
         var isPossible = false
-        for way in readers(state, isClosing).ways {
-            guard let rest = rules.reading(byte, in: way.frame, isClosing: isClosing) else { continue }
-            let next = push(rest, on: way.below)
+        for parse in readers(state, isClosing).parses {
+            guard let rest = rules.reading(byte, in: parse.frame, isClosing: isClosing) else { continue }
+            let next = push(rest, on: parse.below)
             isPossible = true
-            ways += next.ways
+            parses += next.parses
             ends = ends || next.ends
         }
-        let next = isPossible ? self.state(ways, ends: ends) : nil
+        let next = isPossible ? self.state(parses, ends: ends) : nil
         if table.count >= Self.mostRows { forgetRows() }
         let row: Int
         if let known = rows[key] {
@@ -256,13 +256,13 @@ private struct Core {
     /// The state that goes on alike for so many bytes.
     mutating func near(_ state: GrammarState, horizon: Int) -> GrammarState {
         if let known = nears[state] { return known }
-        var ways: [GrammarState.Way] = []
-        for way in state.ways {
-            ways.append(
-                GrammarState.Way(
-                    frame: rules.near(way.frame, horizon: horizon), below: near(way.below, horizon: horizon)))
+        var parses: [GrammarState.Parse] = []
+        for parse in state.parses {
+            parses.append(
+                GrammarState.Parse(
+                    frame: rules.near(parse.frame, horizon: horizon), below: near(parse.below, horizon: horizon)))
         }
-        let near = self.state(ways, ends: state.ends)
+        let near = self.state(parses, ends: state.ends)
         nears[state] = near
         return near
     }

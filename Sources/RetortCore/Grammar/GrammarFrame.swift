@@ -4,7 +4,7 @@ enum GrammarFrame: Hashable, Sendable {
     /// What follows some bytes of a literal text.
     case literal([UInt8], read: Int)
     case prose(Int, begun: Int, left: Int)
-    case anything(left: Int, hasInk: Bool)
+    case anything(left: Int, hasVisible: Bool)
     /// Blanks that may stand between two parts of JSON.
     case blanks(left: Int)
     /// What follows `{` or a member.
@@ -48,9 +48,9 @@ struct GrammarRules: Sendable {
         switch frame {
         case .literal(let bytes, let read): return read == bytes.count ? .is([[]]) : .reads
         case .prose: return .reads
-        case .anything(let left, let hasInk):
-            if hasInk, isClosing { return .is([[]]) }
-            return left == 0 ? .is([[]]) : hasInk ? .readsOrEnds : .reads
+        case .anything(let left, let hasVisible):
+            if hasVisible, isClosing { return .is([[]]) }
+            return left == 0 ? .is([[]]) : hasVisible ? .readsOrEnds : .reads
         case .blanks(let left): return left > 0 && !isClosing ? .readsOrEnds : .is([[]])
         case .string: return .reads
         case .number(let node, let state):
@@ -75,7 +75,7 @@ struct GrammarRules: Sendable {
             return possible.filter { !isTight || heights[$0] == least }.map { [.node($0, depth: depth)] }
         case .sequence(let parts): return [parts.map { .node($0, depth: depth) }]
         case .prose(let prose): return [[.prose(node, begun: 0, left: prose.limit)]]
-        case .anything(let limit): return [[.anything(left: limit, hasInk: false)]]
+        case .anything(let limit): return [[.anything(left: limit, hasVisible: false)]]
         case .anyValue:
             let kinds = GrammarCompiler.kinds
             let open = depth < Self.deepestAny && !isTight ? kinds.scalars + kinds.nested : kinds.scalars
@@ -144,11 +144,11 @@ struct GrammarRules: Sendable {
                 guard isNearer || (left > 0 && !isClosing) else { return nil }
                 return [.prose(node, begun: next, left: max(left - 1, 0))]
             }
-        case .anything(let left, let hasInk):
-            let isInk = !GrammarFrame.isBlank(byte)
+        case .anything(let left, let hasVisible):
+            let isVisible = !GrammarFrame.isBlank(byte)
             // The last byte must not leave the text blank.
-            guard hasInk || isInk || (left > 1 && !isClosing) else { return nil }
-            return [.anything(left: left - 1, hasInk: hasInk || isInk)]
+            guard hasVisible || isVisible || (left > 1 && !isClosing) else { return nil }
+            return [.anything(left: left - 1, hasVisible: hasVisible || isVisible)]
         case .blanks(let left): return [0x20, 0x0A, 0x09].contains(byte) ? [.blanks(left: left - 1)] : nil
         case .string(let node, let state):
             guard case .string(let rule) = nodes[node] else { return nil }
@@ -168,7 +168,7 @@ struct GrammarRules: Sendable {
     func near(_ frame: GrammarFrame, horizon: Int) -> GrammarFrame {
         switch frame {
         case .prose(let node, let begun, let left): return .prose(node, begun: begun, left: min(left, horizon + 1))
-        case .anything(let left, let hasInk): return .anything(left: min(left, horizon + 1), hasInk: hasInk)
+        case .anything(let left, let hasVisible): return .anything(left: min(left, horizon + 1), hasVisible: hasVisible)
         case .string(let node, let state):
             guard case .string(let rule) = nodes[node] else { return frame }
             return .string(node, rule.near(state, horizon: horizon))

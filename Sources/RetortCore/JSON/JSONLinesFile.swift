@@ -47,14 +47,14 @@ public struct JSONLinesFile: Sendable {
     public func forEach<Record: Decodable>(
         _ type: Record.Type, _ body: (Record, Int) throws -> Void
     ) throws -> Account {
-        try forEach(type, behind: Place()) { record, end in try body(record, end.lines) }
+        try forEach(type, behind: Position()) { record, end in try body(record, end.lines) }
     }
 
     /// Calls `body` with each record behind a place, and the place behind it.
     /// - Throws: `JSONLinesError` that names the file, the line and the reason.
     @discardableResult
     package func forEach<Record: Decodable>(
-        _ type: Record.Type, behind start: Place, _ body: (Record, Place) throws -> Void
+        _ type: Record.Type, behind start: Position, _ body: (Record, Position) throws -> Void
     ) throws -> Account {
         var account = Account()
         try forEachLine(behind: start) { line, end, isEnded in
@@ -114,7 +114,7 @@ public struct JSONLinesFile: Sendable {
     }
 
     /// A place between two lines of a file's text.
-    package struct Place: Sendable, Hashable, Codable {
+    package struct Position: Sendable, Hashable, Codable {
         /// Bytes of the text before it, of a compressed file when it is unpacked.
         package var bytes = 0
         /// Lines before it.
@@ -126,12 +126,12 @@ public struct JSONLinesFile: Sendable {
     /// Calls `body` with each line's bytes, its number, and whether a line break ended it.
     /// - Throws: `JSONLinesError.missing`, `JSONLinesError.tooLong`, `JSONLinesError.damaged`, and what `body` throws.
     package func forEachLine(_ body: (Data, Int, Bool) throws -> Void) throws {
-        try forEachLine(behind: Place()) { line, end, isEnded in try body(line, end.lines, isEnded) }
+        try forEachLine(behind: Position()) { line, end, isEnded in try body(line, end.lines, isEnded) }
     }
 
     /// Calls `body` with each line behind a place, the place behind the line, and whether a line break ended it.
     /// - Throws: as `forEachLine`.
-    package func forEachLine(behind start: Place, _ body: (Data, Place, Bool) throws -> Void) throws {
+    package func forEachLine(behind start: Position, _ body: (Data, Position, Bool) throws -> Void) throws {
         let text = try TextFile(file, from: start.bytes)
         var place = start
         var line = Data()

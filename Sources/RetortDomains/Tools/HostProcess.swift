@@ -20,7 +20,7 @@ actor HostProcess: RunningTools {
     private var isClosed = false
     /// Processes in a row that did not answer one call.
     private var losses = 0
-    private let turn = Turnstile(width: 1)
+    private let turn = ConcurrencyLimit(width: 1)
     private static let mostLosses = 4
 
     /// - Parameter task: what `setup` is given, before the first call; nil where it is not called.

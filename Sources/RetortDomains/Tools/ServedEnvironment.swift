@@ -13,8 +13,8 @@ struct ServedEnvironment: Environment {
         try await services.using { try await inner.perform(action) }
     }
 
-    func attempt(_ action: Action) async throws -> any Trial {
-        ServedTrial(inner: try await services.using { try await inner.attempt(action) }, services: services)
+    func attempt(_ action: Action) async throws -> any Attempt {
+        ServedAttempt(inner: try await services.using { try await inner.attempt(action) }, services: services)
     }
 
     func fork() async throws -> any Environment { ServedEnvironment(try await inner.fork(), services) }
@@ -25,11 +25,11 @@ struct ServedEnvironment: Environment {
     func close() async { await inner.close() }
 }
 
-private struct ServedTrial: Trial {
-    let inner: any Trial
+private struct ServedAttempt: Attempt {
+    let inner: any Attempt
     let services: TaskServices
 
-    var progress: TrialProgress { inner.progress }
+    var progress: AttemptProgress { inner.progress }
 
     func commit() async throws -> (observation: Observation, environment: any Environment) {
         let (observation, environment) = try await services.using { try await inner.commit() }

@@ -129,12 +129,12 @@ public struct PackedAttention: AttentionContext {
     let pasts: [Past?]
     /// For each segment, the segments it goes on from, the first one first.
     private let ancestors: [[Int]]
-    private let way: Way
+    private let method: Method
     private let masks = MaskStore()
     private let sequences = SequenceStore()
 
     /// How attention over a row is computed; all ways give the same up to rounding.
-    public enum Way: Sendable {
+    public enum Method: Sendable {
         /// By the fused kernel where it serves (`FusedAttention`), else a segment at a time.
         case fastest
         /// In the fused kernel's form, but with plain products.
@@ -155,20 +155,21 @@ public struct PackedAttention: AttentionContext {
     /// Samples that share nothing, by their lengths.
     public init(segments: [Int]) { self.init(segments: segments, keep: nil) }
 
-    init(segments: [Int], pasts: [Past?] = [], way: Way = .fastest, keep: ((Int, Tensor, Tensor) throws -> Void)?) {
-        self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, way: way, keep: keep)
+    init(segments: [Int], pasts: [Past?] = [], method: Method = .fastest, keep: ((Int, Tensor, Tensor) throws -> Void)?)
+    {
+        self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, method: method, keep: keep)
     }
 
     /// Trees of segments, each behind the one it goes on from.
-    public init(tree segments: [RowSegment], way: Way = .fastest) {
-        self.init(tree: segments, pasts: [], way: way, keep: nil)
+    public init(tree segments: [RowSegment], method: Method = .fastest) {
+        self.init(tree: segments, pasts: [], method: method, keep: nil)
     }
 
     private init(
-        tree segments: [RowSegment], pasts: [Past?], way: Way, keep: ((Int, Tensor, Tensor) throws -> Void)?
+        tree segments: [RowSegment], pasts: [Past?], method: Method, keep: ((Int, Tensor, Tensor) throws -> Void)?
     ) {
         self.segments = segments
-        self.way = way
+        self.method = method
         self.pasts = pasts
         self.keep = keep
         var ancestors: [[Int]] = []
@@ -196,7 +197,7 @@ public struct PackedAttention: AttentionContext {
 
     /// What computes the whole row at once; nil goes a segment at a time.
     private func kernel(_ query: Tensor, _ key: Tensor, _ form: AttentionForm) -> PackedSequences.Kernel? {
-        switch way {
+        switch method {
         case .sequences: PackedSequences.plain
         case .fastest: FusedAttention.refusal(query, key, form) == nil ? PackedSequences.fused : nil
         }

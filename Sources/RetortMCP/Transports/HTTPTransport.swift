@@ -208,7 +208,7 @@ final class HTTPTransport: MCPTransport {
     // MARK: Streams
 
     /// Where a stream stands.
-    private struct Place {
+    private struct StreamPosition {
         var id: String?
         var pause = 1.0
         var brought = false
@@ -217,7 +217,7 @@ final class HTTPTransport: MCPTransport {
     /// Reads a request's stream until the answer, over as many connections as it takes.
     private func follow(_ response: HTTPClientResponse, _ id: JSONRPCID) async throws {
         var response = response
-        var (place, failures) = (Place(), 0)
+        var (place, failures) = (StreamPosition(), 0)
         while true {
             var reason = "the stream ended"
             do {
@@ -237,7 +237,7 @@ final class HTTPTransport: MCPTransport {
     }
 
     /// Asks for a stream again, after its last event.
-    private func resumed(_ place: inout Place) async throws -> HTTPClientResponse {
+    private func resumed(_ place: inout StreamPosition) async throws -> HTTPClientResponse {
         try await Task.sleep(for: .seconds(place.pause))
         place.brought = false
         var request = request(.GET)
@@ -251,7 +251,7 @@ final class HTTPTransport: MCPTransport {
 
     /// - Returns: whether the answer has come.
     private func read(
-        _ response: HTTPClientResponse, _ place: inout Place, until id: JSONRPCID?
+        _ response: HTTPClientResponse, _ place: inout StreamPosition, until id: JSONRPCID?
     ) async throws -> Bool {
         var events = ServerSentEvents(limit: options.maximumMessageBytes)
         for try await bytes in response.body {
@@ -273,7 +273,7 @@ final class HTTPTransport: MCPTransport {
 
     /// Reads what the server tells by itself, for as long as it offers to.
     private func listen() async {
-        var (place, failures) = (Place(), 0)
+        var (place, failures) = (StreamPosition(), 0)
         place.pause = 0
         while !Task.isCancelled, failures < Self.mostResumptions {
             do {

@@ -8,7 +8,7 @@ actor ReadySessions {
     private var ready: [PythonSession] = []
     private var isFilling = false
     /// The kernel bounds the descriptors on their way between processes, and the cores what starts at once.
-    private let starts = Turnstile(width: 16)
+    private let starts = ConcurrencyLimit(width: 16)
 
     init(_ zygote: PythonProcess, level: SandboxLevel, target: Int) {
         self.zygote = zygote

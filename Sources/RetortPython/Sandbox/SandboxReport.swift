@@ -10,9 +10,9 @@ public struct SandboxReport: Sendable, Codable {
     /// Why the level is not higher; nil at the highest.
     public var shortfall: String?
     /// The layers.
-    public var layers: [Finding]
+    public var layers: [CheckResult]
     /// The hostile programs.
-    public var trials: [Finding]
+    public var trials: [CheckResult]
 
     /// Whether everything tried was stopped.
     public var isSound: Bool { trials.allSatisfy(\.holds) }
@@ -22,7 +22,7 @@ extension PythonInterpreter {
     /// Looks at a fresh session from outside, and runs a few hostile programs in it.
     public func inspect() async throws -> SandboxReport {
         let session = try await session()
-        var trials: [Finding] = []
+        var trials: [CheckResult] = []
         for trial in HostileTrial.all {
             let observation = try await session.perform(.code(trial.program))
             let text = observation.text.split(separator: "\n").first.map(String.init) ?? ""
@@ -117,7 +117,7 @@ struct ProcessFacts {
 
 extension PythonSession {
     /// The layers of the session, each looked at alone.
-    var layers: [Finding] {
+    var layers: [CheckResult] {
         let facts = ProcessFacts(root.pid)
         let namespaces = [
             ("user", "no privilege outside"), ("mnt", "a view of files with the interpreter only"),
@@ -125,7 +125,7 @@ extension PythonSession {
             ("ipc", "no shared memory with the host"), ("uts", "another host name"),
         ].map { kind, gain in
             let apart = facts.isApart(kind)
-            return Finding(
+            return CheckResult(
                 name: "\(kind) namespace", holds: apart == true,
                 detail: apart == nil ? "may not be seen from here" : apart == true ? gain : "shared with the host")
         }

@@ -50,24 +50,24 @@ public actor PythonEnvironment: Environment {
 
     /// Runs a program in a fork that counts only when the trial is committed. External tools and changes of files wait
     /// for that.
-    public func attempt(_ action: Action) async throws -> any Trial {
+    public func attempt(_ action: Action) async throws -> any Attempt {
         try await begin(action, holdingEffects: true)
     }
 
-    private func begin(_ action: Action, holdingEffects isTentative: Bool) async throws -> PythonTrial {
+    private func begin(_ action: Action, holdingEffects isTentative: Bool) async throws -> PythonAttempt {
         let work: PythonRun.Work
         let start = ContinuousClock.now
         switch action {
         case .code(let program):
             guard program.utf8.count <= limits.programBytes else {
-                return PythonTrial(.finished(tooLong(program)), origin: self)
+                return PythonAttempt(.finished(tooLong(program)), origin: self)
             }
             work = .program(program)
         case .toolCall(let name, let arguments):
             do {
                 _ = try tools.specification(name, own).validated(arguments.object ?? [:])
             } catch {
-                return PythonTrial(.finished(refused(error, name, arguments)), origin: self)
+                return PythonAttempt(.finished(refused(error, name, arguments)), origin: self)
             }
             work = .call(name: name, arguments: arguments)
         case .answer, .giveUp, .unparsable: throw PythonError.notCode
@@ -89,7 +89,7 @@ public actor PythonEnvironment: Environment {
             session.end(candidate)
             throw error
         }
-        return PythonTrial(stop, of: run, in: candidate, session: session, origin: self, since: start)
+        return PythonAttempt(stop, of: run, in: candidate, session: session, origin: self, since: start)
     }
 
     private static let lostNotice =
@@ -137,7 +137,7 @@ public actor PythonEnvironment: Environment {
     }
 
     /// Makes a trial's process the session when it can be.
-    private func settle(_ trial: PythonTrial) {
+    private func settle(_ trial: PythonAttempt) {
         stepCount += 1
         defer {
             begun = 0
@@ -177,7 +177,7 @@ public actor PythonEnvironment: Environment {
     }
 
     /// What the trial does when it is chosen: its process becomes the session, in this environment.
-    func commit(_ trial: PythonTrial) async throws -> Observation {
+    func commit(_ trial: PythonAttempt) async throws -> Observation {
         if case .finished(let observation) = trial.progress {
             settle(trial)
             return observation
@@ -185,7 +185,7 @@ public actor PythonEnvironment: Environment {
         guard let process = trial.process, let session = trial.session else { throw PythonError.closed }
         session.allowFiles(process)
         let observation: Observation
-        let finished: PythonTrial
+        let finished: PythonAttempt
         do {
             (observation, finished) = try await withTaskCancellationHandler {
                 try await trial.resumed()
@@ -225,7 +225,7 @@ public actor PythonEnvironment: Environment {
     }
 
     /// The walls around the session.
-    func layers() -> [Finding] { session.layers }
+    func layers() -> [CheckResult] { session.layers }
 
     /// Ends the session's state; the processes end when no branch needs them.
     public func close() {
@@ -237,8 +237,8 @@ public actor PythonEnvironment: Environment {
 }
 
 /// A program tried in a fork of a session.
-struct PythonTrial: Trial {
-    let progress: TrialProgress
+struct PythonAttempt: Attempt {
+    let progress: AttemptProgress
     let process: PythonProcess?
     let session: PythonSession?
     let survived: Bool
@@ -266,10 +266,10 @@ struct PythonTrial: Trial {
     }
 
     /// The trial at its end, its effects having happened.
-    func resumed() async throws -> (Observation, PythonTrial) {
+    func resumed() async throws -> (Observation, PythonAttempt) {
         guard var run else { return (Observation(text: "", outcome: .success), self) }
         let observation = try await run.resume()
-        let finished = PythonTrial(
+        let finished = PythonAttempt(
             .finished(observation), of: run, in: process, session: session, origin: origin, since: start)
         return (observation, finished)
     }

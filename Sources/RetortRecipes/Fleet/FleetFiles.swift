@@ -287,7 +287,9 @@ extension Recipe {
             plan.folder = plan.folder.map(whole)
             plan.template = plan.template.map(whole)
             if let tape = plan.cassette { plan.cassette?.file = whole(tape.file) }
-            for index in plan.places.indices { plan.places[index].keyFile = plan.places[index].keyFile.map(whole) }
+            for index in plan.endpoints.indices {
+                plan.endpoints[index].keyFile = plan.endpoints[index].keyFile.map(whole)
+            }
             return plan
         }
         recipe.teacher = teacher.map(whole)

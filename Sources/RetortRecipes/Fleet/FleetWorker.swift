@@ -146,11 +146,11 @@ public struct FleetWorker: Sendable {
             recipe = try await fetch.recipe(planned.recipe, roots: FleetFetch.roots(planned.roots, store))
         }
         guard !options.endpoints.isEmpty else { return recipe }
-        guard let first = recipe.teacher?.places.first else {
+        guard let first = recipe.teacher?.endpoints.first else {
             throw FleetError.unfit("'\(planned.name)' has no teacher behind endpoints; leave --endpoint away")
         }
         // Only where it is asked is otherwise, not what is asked there.
-        recipe.teacher?.places = options.endpoints.map { url in
+        recipe.teacher?.endpoints = options.endpoints.map { url in
             var place = first
             place.url = url
             if let key = options.key { (place.key, place.keyFile) = (key, nil) }

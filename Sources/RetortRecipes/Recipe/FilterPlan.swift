@@ -66,6 +66,6 @@ public struct FilterPlan: Codable, Sendable, Hashable {
 
     /// What is learned of a trajectory that is kept.
     func lesson(_ trajectory: Trajectory) -> Lesson {
-        Lesson(trajectory, learning: masked.map { trajectory.steps(without: Set($0)) } ?? .all)
+        Lesson(trajectory, learning: trajectory.steps(without: Set(masked ?? [])))
     }
 }

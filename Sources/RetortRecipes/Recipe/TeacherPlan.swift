@@ -28,25 +28,6 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         public var maximumSteps = 5
     }
 
-    /// One endpoint.
-    public struct Place: Codable, Sendable, Hashable {
-        public var url: String
-        /// What this endpoint calls the model, when it is another name.
-        public var model: String?
-        /// The name of the environment variable that holds its key.
-        public var key: String?
-        /// The file that holds its key.
-        public var keyFile: String?
-        public var weight = 1.0
-        /// Requests at once.
-        public var concurrency = 64
-        public var prefill = Endpoint.Prefill.automatic
-        /// How it is told what replies may be; nil is `schemas`.
-        public var grammar: Endpoint.GrammarForm?
-
-        public init(url: String) { self.url = url }
-    }
-
     /// What may be spent.
     public struct Limit: Codable, Sendable, Hashable {
         public var tokens: Int?
@@ -63,7 +44,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     public enum Operation: String, Codable, Sendable, CaseIterable { case chat, completions }
 
     public var asking = Asking()
-    public var places: [Place]
+    public var endpoints: [EndpointPlan]
     /// In place of endpoints, the folder of a checkpoint that answers in this process.
     public var folder: String?
     /// How that checkpoint's weights are held; nil takes what is usual on the machine that asks it.
@@ -93,7 +74,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     public var budget: Limit?
     public var cassette: Tape?
 
-    public init(places: [Place]) { self.places = places }
+    public init(endpoints: [EndpointPlan]) { self.endpoints = endpoints }
 
     /// Reads the recipe's `teacher`.
     init(_ reader: YAMLReader) {
@@ -132,7 +113,8 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     /// Reads where a model is and how it is reached: what a teacher and a judge have in common.
     static func access(_ reader: YAMLReader) -> TeacherPlan {
         var plan = TeacherPlan(
-            places: reader.oneOrMore("endpoint", text: Place.init(url:), mapping: Place.init(reading:)))
+            endpoints: reader.oneOrMore("endpoint", text: EndpointPlan.init(url:), mapping: EndpointPlan.init(reading:))
+        )
         plan.folder = reader.optionalString("folder")
         plan.weights = reader.choice("weights")
         if plan.folder != nil {
@@ -142,11 +124,11 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         }
         plan.asking.model = reader.optionalString("model")
         if let key = reader.optionalString("key") {
-            for index in plan.places.indices { plan.places[index].key = plan.places[index].key ?? key }
+            for index in plan.endpoints.indices { plan.endpoints[index].key = plan.endpoints[index].key ?? key }
         }
         if let file = reader.optionalString("keyFile") {
-            for index in plan.places.indices where plan.places[index].key == nil {
-                plan.places[index].keyFile = plan.places[index].keyFile ?? file
+            for index in plan.endpoints.indices where plan.endpoints[index].key == nil {
+                plan.endpoints[index].keyFile = plan.endpoints[index].keyFile ?? file
             }
         }
         plan.concurrency = reader.integer("concurrency", default: plan.concurrency, in: 1...4096)
@@ -177,12 +159,12 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
     }
 
     private func refuseContradictions(_ reader: YAMLReader) {
-        if places.isEmpty, folder == nil, cassette?.mode != .replay {
+        if endpoints.isEmpty, folder == nil, cassette?.mode != .replay {
             reader.refuse(
                 "endpoint",
                 "this needs an 'endpoint', such as http://127.0.0.1:8000/v1, or the 'folder' of a checkpoint")
         }
-        for place in places {
+        for place in endpoints {
             do {
                 _ = try Endpoint(place.url, model: "")
             } catch {
@@ -207,18 +189,5 @@ extension TeacherPlan.Asking {
         topP = reader.number("topP", default: topP, in: 0.01...1)
         maximumTokens = reader.integer("maxTokens", default: maximumTokens, in: 1...1_000_000)
         maximumSteps = reader.integer("maxSteps", default: maximumSteps, in: 1...100)
-    }
-}
-
-extension TeacherPlan.Place {
-    init(reading reader: YAMLReader) {
-        self.init(url: reader.string("url"))
-        model = reader.optionalString("model")
-        key = reader.optionalString("key")
-        keyFile = reader.optionalString("keyFile")
-        weight = reader.number("weight", default: weight, in: 1e-6...1e6)
-        concurrency = reader.integer("concurrency", default: concurrency, in: 1...4096)
-        prefill = reader.choice("prefill", default: prefill)
-        grammar = reader.has("grammar") ? reader.choice("grammar", default: .schemas) : nil
     }
 }

@@ -126,7 +126,7 @@ struct RepairStage: Stage {
         }
         guard let own = context.source.domain.teacher, let form = round.style.form else { throw RunError.noTeacher }
         if own.slips, let model = own.model(for: context.source.train) {
-            return (teaching.policy(TeacherPlan(places: []), model, tools: context.source.tools), .greedy)
+            return (teaching.policy(TeacherPlan(endpoints: []), model, tools: context.source.tools), .greedy)
         }
         guard let policy = own.policy(form) else { throw RunError.noTeacher }
         return (policy, .greedy)

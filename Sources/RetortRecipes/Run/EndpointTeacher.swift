@@ -47,7 +47,7 @@ struct EndpointTeacher: Sendable {
     /// The model that the plan names, or the only one that its first endpoint has.
     private static func modelName(_ plan: TeacherPlan) async throws -> String {
         if let name = plan.name { return name }
-        guard let place = plan.places.first else {
+        guard let place = plan.endpoints.first else {
             throw RemoteError.configuration("the teacher has no endpoint and no 'model'")
         }
         return try await place.modelName(seconds: plan.connectSeconds)
@@ -71,7 +71,7 @@ struct EndpointTeacher: Sendable {
                 attempts: plan.attempts, base: plan.backoffSeconds ?? 0.5, cap: max(30, plan.backoffSeconds ?? 0),
                 patience: plan.patienceSeconds),
             queue: max(4096, plan.concurrency * 4), asksForTokenIDs: plan.tokenIDs ?? true)
-        return try RemoteModel(plan.places.map { try $0.endpoint(model: name) }, options: options, identity: name)
+        return try RemoteModel(plan.endpoints.map { try $0.endpoint(model: name) }, options: options, identity: name)
     }
 }
 

@@ -46,7 +46,7 @@ struct RecipeCheck {
         if let tape = plan.cassette, tape.mode == .replay {
             faults += fault(name) { _ = try Cassette(URL(fileURLWithPath: tape.file), .replay) }
         } else {
-            for place in plan.places { faults += fault(name) { _ = try place.endpoint(model: "") } }
+            for place in plan.endpoints { faults += fault(name) { _ = try place.endpoint(model: "") } }
         }
         if let folder = plan.folder, plan.cassette?.mode != .replay {
             faults += fault(name) {

@@ -67,7 +67,7 @@ extension RunContext {
     /// - Throws: `RemoteError` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
     func estimate() async throws -> TeacherEstimate {
         guard let plan = recipe.teacher else { throw RunError.noTeacher }
-        let model = plan.name ?? plan.places.first?.model ?? "the endpoint's model"
+        let model = plan.name ?? plan.endpoints.first?.model ?? "the endpoint's model"
         let price = plan.prices[model]
         if plan.budget?.money != nil, price == nil { throw BudgetError.unknownPrice(model: model) }
         var stages: [TeacherEstimate.Stage] = []

@@ -96,7 +96,7 @@ extension TeacherPlan {
     /// held; its content is an input of its own.
     var identities: [String] {
         if folder != nil { return ["a checkpoint in \(precision.rawValue)"] }
-        let named = places.map { $0.model ?? asking.model ?? $0.url }
+        let named = endpoints.map { $0.model ?? asking.model ?? $0.url }
         return Set(named.isEmpty ? [asking.model ?? ""] : named).sorted()
     }
 
@@ -120,7 +120,7 @@ extension TeacherPlan {
             // Usual ones are left out: a tape that is replayed has no endpoints.
             .text(
                 "teacher.prefill",
-                Set(places.map(\.prefill)).subtracting([.automatic]).map(\.rawValue).sorted().joined(separator: ", ")),
+                Set(endpoints.map(\.prefill)).subtracting([.automatic]).map(\.rawValue).sorted().joined(separator: ", ")),
         ]
         inputs += try checkpoint("teacher's weights", context)
         if operation == .completions, let template {

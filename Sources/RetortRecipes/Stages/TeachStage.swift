@@ -97,7 +97,7 @@ struct TeachStage: Stage {
     /// Lets the domain's teacher solve the training tasks as a language model would: it reads chats, writes turns, and may
     /// slip.
     private func rollOut(slipping model: any LanguageModel) async throws -> StageOutcome {
-        var plan = TeacherPlan(places: [])
+        var plan = TeacherPlan(endpoints: [])
         plan.asking.maximumSteps = recipe.evaluation.maximumSteps
         plan.concurrency = 8
         return try await rollOut(model, plan, tools: source.tools)

@@ -1,10 +1,10 @@
 /// Takes apart what a reasoning model thinks to itself, `<think>…</think>` at the beginning of its reply, and what it says.
 struct ThoughtSplitter: Sendable {
-    private enum Place { case beginning, opened, thinking, behind, saying }
+    private enum Phase { case beginning, opened, thinking, behind, saying }
 
     static let opening = "<think>"
     private static let closing = "</think>"
-    private var place = Place.beginning
+    private var place = Phase.beginning
     private var held = ""
 
     /// - Parameter prefill: what the reply goes on from.

@@ -77,15 +77,15 @@ extension ChatExport.Dialect {
         func add(_ role: String, _ content: String, isTrainable: Bool = false) {
             var message: [String: JSONValue] = ["role": .string(role), "content": .string(content)]
             // Without a mark every turn of the assistant counts.
-            if role == "assistant", !isTrainable { message["loss"] = false }
+            if ["assistant", "tool_call"].contains(role), !isTrainable { message["loss"] = false }
             messages.append(.object(message))
         }
         for turn in turns {
             switch turn.content {
             case .text(let text): add(turn.role.rawValue, text, isTrainable: turn.isTrainable)
             case .call(let thought, let name, let arguments):
-                if !thought.isEmpty { add("assistant", thought, isTrainable: true) }
-                add("tool_call", call(name, arguments))
+                if !thought.isEmpty { add("assistant", thought, isTrainable: turn.isTrainable) }
+                add("tool_call", call(name, arguments), isTrainable: turn.isTrainable)
             case .result(_, let text): add("tool_response", text)
             }
         }

@@ -42,17 +42,24 @@ public struct ChatExport: Sendable {
         switch form {
         case .calls:
             guard trajectory.answer != nil else { return .failure(Omitted(reason: "it ends without an answer")) }
+            guard dialect == .msSwift || trajectory.steps.allSatisfy({ $0.isLearned != false }) else {
+                return .failure(unmarked)
+            }
             let tools = ToolSchemas.openAI(for: trajectory)
             return .success([dialect.line(ChatTurn.turns(of: trajectory), tools: tools)])
         case .view(let view):
-            let examples = view.examples(for: trajectory)
+            let examples = view.examples(for: trajectory, learning: trajectory.steps(without: []))
             guard !examples.isEmpty else { return .failure(Omitted(reason: "the view learns nothing from it")) }
             let lines = examples.compactMap { dialect.line(example: $0.map(ChatTurn.init)) }
             guard lines.count == examples.count else {
-                return .failure(Omitted(reason: "\(dialect.rawValue) cannot leave turns of the assistant untrained"))
+                return .failure(unmarked)
             }
             return .success(lines)
         }
+    }
+
+    private var unmarked: Omitted {
+        Omitted(reason: "\(dialect.rawValue) cannot leave turns of the assistant untrained")
     }
 
     /// Why a trajectory gives no line.
@@ -90,10 +97,10 @@ struct ChatTurn {
     /// Whether a student learns to write it.
     let isTrainable: Bool
 
-    private init(_ role: Role, _ content: Content) {
+    private init(_ role: Role, _ content: Content, isLearned: Bool = true) {
         self.role = role
         self.content = content
-        isTrainable = role == .assistant
+        isTrainable = role == .assistant && isLearned
     }
 
     init(_ message: Message) {
@@ -114,15 +121,17 @@ struct ChatTurn {
     }
 
     private static func turns(of step: Step) -> [ChatTurn] {
+        let isLearned = step.isLearned ?? true
         func called(_ name: String, _ arguments: JSONValue) -> [ChatTurn] {
             [
-                ChatTurn(.assistant, .call(thought: step.thought, name: name, arguments: arguments)),
+                ChatTurn(
+                    .assistant, .call(thought: step.thought, name: name, arguments: arguments), isLearned: isLearned),
                 ChatTurn(.tool, .result(name: name, text: step.observation.text)),
             ]
         }
         func said(_ text: String) -> [ChatTurn] {
             let whole = [step.thought, text].filter { !$0.isEmpty }.joined(separator: "\n\n")
-            return [ChatTurn(.assistant, .text(whole))]
+            return [ChatTurn(.assistant, .text(whole), isLearned: isLearned)]
         }
         switch (step.action, step.observation.outcome) {
         case (_, .final(let value)), (.answer(let value), _): return said(value.text)
@@ -131,7 +140,9 @@ struct ChatTurn {
             return called(name, arguments.object == nil ? ["value": arguments] : arguments)
         case (.giveUp(let reason), _): return said(reason)
         case (.unparsable(let text, _), _):
-            return [ChatTurn(.assistant, .text(text)), ChatTurn(.user, .text(step.observation.text))]
+            return [
+                ChatTurn(.assistant, .text(text), isLearned: isLearned), ChatTurn(.user, .text(step.observation.text)),
+            ]
         }
     }
 }

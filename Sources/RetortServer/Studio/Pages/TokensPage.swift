@@ -24,7 +24,7 @@ struct TokensPage: Sendable {
 
     private static let most = 8000
 
-    init(_ place: TrajectoryPage.Place) throws {
+    init(_ place: TrajectoryPage.Address) throws {
         (run, runHref) = (place.run.name, "/runs/\(place.run.name)")
         trajectoryHref = place.run.address(of: place.id, in: place.set)
         id = VisibleText.line(place.id, upTo: 120)

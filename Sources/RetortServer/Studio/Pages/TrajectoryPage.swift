@@ -100,13 +100,13 @@ struct TrajectoryPage: Sendable {
     let aloneHref: String?
 
     /// Where a trajectory is.
-    struct Place: Sendable {
+    struct Address: Sendable {
         let run: StudioRun
         let set: String
         let id: String
     }
 
-    init(_ place: Place, beside other: Place?, mended: Bool, in runs: [StudioRun]) async throws {
+    init(_ place: Address, beside other: Address?, mended: Bool, in runs: [StudioRun]) async throws {
         let entry = try await place.entry()
         let trajectory = entry.trajectory
         let store = try place.run.store()
@@ -156,7 +156,7 @@ struct TrajectoryPage: Sendable {
     // MARK: Columns
 
     private static func column(
-        _ place: Place, _ entry: StoredTrajectory, mended: Bool, anchor: String, same: [SameTask]
+        _ place: Address, _ entry: StoredTrajectory, mended: Bool, anchor: String, same: [SameTask]
     ) async throws -> Column {
         let isMended = mended && entry.label?.mended != nil
         let trajectory = isMended ? entry.label?.mended ?? entry.trajectory : entry.trajectory
@@ -204,7 +204,7 @@ struct TrajectoryPage: Sendable {
 
     private static let mostSteps = 200
 
-    private static func fault(_ entry: StoredTrajectory, _ place: Place, _ same: [SameTask]) async throws -> (
+    private static func fault(_ entry: StoredTrajectory, _ place: Address, _ same: [SameTask]) async throws -> (
         step: Int?, words: String
     )? {
         guard entry.verdict?.isCorrect != true else { return nil }
@@ -232,7 +232,7 @@ struct TrajectoryPage: Sendable {
     // MARK: The same task
 
     private struct SameTask: Sendable {
-        let place: Place
+        let place: Address
         let listing: TrajectoryListing
 
         func name(besides run: StudioRun) -> String {
@@ -246,13 +246,13 @@ struct TrajectoryPage: Sendable {
     }
 
     /// Trajectories of the same task, of this run first.
-    private static func sameTask(_ task: String, _ place: Place, _ runs: [StudioRun]) async throws -> [SameTask] {
+    private static func sameTask(_ task: String, _ place: Address, _ runs: [StudioRun]) async throws -> [SameTask] {
         var all = try await place.run.store().sameTask(task, limit: mostSame)
-            .map { SameTask(place: Place(run: place.run, set: $0.set, id: $0.id), listing: $0) }
+            .map { SameTask(place: Address(run: place.run, set: $0.set, id: $0.id), listing: $0) }
         for run in runs where run !== place.run && all.count < mostSame {
             // A run that cannot be read is told of in the list of runs.
             guard let found = try? await run.store().sameTask(task, limit: mostSame - all.count) else { continue }
-            all += found.map { SameTask(place: Place(run: run, set: $0.set, id: $0.id), listing: $0) }
+            all += found.map { SameTask(place: Address(run: run, set: $0.set, id: $0.id), listing: $0) }
         }
         return all.count > 1 ? all : []
     }
@@ -274,7 +274,7 @@ struct TrajectoryPage: Sendable {
 
     // MARK: Labels
 
-    private static func labels(_ place: Place, _ entry: StoredTrajectory) -> Labels {
+    private static func labels(_ place: Address, _ entry: StoredTrajectory) -> Labels {
         let label = entry.label
         let trajectory = label?.mended ?? entry.trajectory
         var (fields, letters): ([Mend.Field], Int) = ([], 0)
@@ -312,7 +312,7 @@ struct TrajectoryPage: Sendable {
     private static let mostMended = (step: 20_000, all: 120_000)
 }
 
-extension TrajectoryPage.Place {
+extension TrajectoryPage.Address {
     /// The trajectory.
     /// - Throws: `APIError` where there is none, `StoreError`.
     func entry() async throws -> StoredTrajectory {

@@ -40,13 +40,13 @@ struct TrajectoryRoutes {
         try core.runs.run(try context.parameters.require("run"))
     }
 
-    private func place(_ asked: StudioQuery, _ run: StudioRun) throws -> TrajectoryPage.Place {
-        TrajectoryPage.Place(run: run, set: try asked.required("set"), id: try asked.required("id"))
+    private func place(_ asked: StudioQuery, _ run: StudioRun) throws -> TrajectoryPage.Address {
+        TrajectoryPage.Address(run: run, set: try asked.required("set"), id: try asked.required("id"))
     }
 
-    private func beside(_ asked: StudioQuery) throws -> TrajectoryPage.Place? {
+    private func beside(_ asked: StudioQuery) throws -> TrajectoryPage.Address? {
         guard let run = asked.text("brun") else { return nil }
-        return TrajectoryPage.Place(
+        return TrajectoryPage.Address(
             run: try core.runs.run(run), set: try asked.required("bset"), id: try asked.required("bid"))
     }
 
@@ -65,7 +65,7 @@ struct TrajectoryRoutes {
 
     // MARK: Labels
 
-    private func label(_ form: StudioForm, _ place: TrajectoryPage.Place) async throws -> Response {
+    private func label(_ form: StudioForm, _ place: TrajectoryPage.Address) async throws -> Response {
         let entry = try await place.entry()
         let note = String((form.text("note") ?? "").prefix(Self.longestNote))
         var label: TrajectoryLabel?
@@ -86,7 +86,7 @@ struct TrajectoryRoutes {
 
     private static let longestNote = 2000
 
-    private func mend(_ form: StudioForm, _ place: TrajectoryPage.Place) async throws -> Response {
+    private func mend(_ form: StudioForm, _ place: TrajectoryPage.Address) async throws -> Response {
         let entry = try await place.entry()
         guard let mended = try TrajectoryMending.mended(entry.label?.mended ?? entry.trajectory, form) else {
             return Response.see(place.run.address(of: place.id, in: place.set))

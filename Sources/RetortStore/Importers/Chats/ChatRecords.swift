@@ -7,10 +7,11 @@ struct ChatRecords: RecordReader {
     let form: Form
 
     /// Names whose values take part in the trajectory; any other member of a record is kept in `metadata["record"]`.
-    private static let read: Set = [
-        "messages", "prompt", "completion", "conversations", "tools", "functions", "system", "id", "model",
-        "parallel_tool_calls",
-    ]
+    private static let read = Set(
+        [
+            "messages", "prompt", "completion", "conversations", "tools", "functions", "system", "id", "model",
+            "parallel_tool_calls",
+        ] + LearnedTurns.recordKeys)
     /// Records of preferences name two answers, and which happened is not for the reader to choose.
     private static let preferences = [
         ("chosen", "rejected"), ("preferred_output", "non_preferred_output"), ("chosen", "rejected_response"),
@@ -27,6 +28,7 @@ struct ChatRecords: RecordReader {
         var dialogue = Dialogue()
         if let system = members["system"]?.words { dialogue.entries.append(.system(system)) }
         dialogue.entries += try entries(members, &notes)
+        try LearnedTurns.follow(members, &dialogue)
         var task = context.task(id: members["id"]?.identifier)
         task.model = members["model"]?.words ?? task.model
         task.tools = RecordedTools.documents(members["tools"] ?? members["functions"], &notes)

@@ -8,7 +8,7 @@ public enum OpenAIMessages {
             "role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_content",
             "reasoning",
             "thinking",
-        ],
+        ] + LearnedTurns.keys,
         harmless: ["id", "annotations", "index", "created_at", "timestamp", "cache_control", "status", "object"])
     private static let callKeys = RecordKeys(
         "a call", read: ["id", "type", "function", "custom", "name", "arguments"], harmless: ["index", "status"])
@@ -111,6 +111,7 @@ public enum OpenAIMessages {
         let thought = message["reasoning_content"]?.words ?? message["reasoning"]?.words ?? message["thinking"]?.words
         if let thought { reply.thought = [thought, reply.thought].filter { !$0.isEmpty }.joined(separator: "\n") }
         reply.refusal = message["refusal"]?.words
+        reply.isLearned = try LearnedTurns.mark(of: message)
         for call in message["tool_calls"]?.array ?? [] { reply.calls.append(try self.call(call, &notes)) }
         if let call = message["function_call"], call.object != nil { reply.calls.append(try self.call(call, &notes)) }
         return reply

@@ -2,7 +2,8 @@ import RetortCore
 
 /// ShareGPT's turns, `{"from", "value"}`, with the calls that LLaMA-Factory and Hermes write in them.
 enum ShareGPTTurns {
-    private static let keys = RecordKeys("a turn", read: ["from", "value"], harmless: ["id", "markdown", "generated"])
+    private static let keys = RecordKeys(
+        "a turn", read: ["from", "value"] + LearnedTurns.keys, harmless: ["id", "markdown", "generated"])
 
     static func entries(_ turns: [JSONValue], _ notes: inout RecordNotes) throws(RecordRejection) -> [Dialogue.Entry] {
         var entries: [Dialogue.Entry] = []
@@ -15,14 +16,20 @@ enum ShareGPTTurns {
             case "system": entries.append(.system(text))
             case "human", "user": entries.append(.user(text))
             case "gpt", "assistant", "model", "bot", "chatgpt", "bing", "bard":
-                entries.append(.reply(try ReplyText.reply(text)))
-            case "function_call", "tool_call": entries.append(.reply(try calls(text)))
+                entries.append(.reply(try marked(ReplyText.reply(text), turn)))
+            case "function_call", "tool_call": entries.append(.reply(try marked(calls(text), turn)))
             case "observation", "tool", "tool_response", "function_response", "function":
                 entries += ReplyText.results(text).map { .result(Dialogue.Result(call: nil, text: $0)) }
             default: throw RecordRejection("a turn is from '\(from.shown(upTo: 40))', whom no chat has")
             }
         }
         return entries
+    }
+
+    private static func marked(_ reply: Dialogue.Reply, _ turn: JSONValue) throws(RecordRejection) -> Dialogue.Reply {
+        var reply = reply
+        reply.isLearned = try LearnedTurns.mark(of: turn)
+        return reply
     }
 
     /// A call or a list of them, after a thought in `<think>`.

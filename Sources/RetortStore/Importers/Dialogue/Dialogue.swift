@@ -38,6 +38,8 @@ public struct Dialogue: Sendable, Hashable, Codable {
         /// Why it would not answer; nil when it did not refuse.
         public var refusal: String?
         public var usage: Usage
+        /// Whether a student may learn from it; nil is yes.
+        public var isLearned: Bool?
 
         public init(
             thought: String = "", text: String = "", calls: [Call] = [], refusal: String? = nil, usage: Usage = Usage()

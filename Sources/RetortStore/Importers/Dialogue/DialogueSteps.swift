@@ -127,6 +127,7 @@ struct DialogueSteps {
         let words = thoughts + [reply.thought, reply.text].filter { !$0.isEmpty }
         for (position, call) in reply.calls.enumerated() {
             var step = Self.step(call)
+            step.isLearned = reply.isLearned
             if call.spoiltArguments != nil { notes.repairs.insert(Self.spoilt) }
             if position == 0 {
                 step.thought = words.joined(separator: "\n")
@@ -225,6 +226,7 @@ struct DialogueSteps {
         step.thought = (held.thoughts + [step.thought]).filter { !$0.isEmpty }.joined(separator: "\n")
         step.remarks = held.remarks.isEmpty ? nil : held.remarks
         step.usage = spent + held.reply.usage
+        step.isLearned = held.reply.isLearned
         spent = Usage()
         pending = []
         steps.append(step)

@@ -5,11 +5,11 @@ import RetortRemote
 import RetortTensor
 
 /// Where a model is: in this process, or behind an OpenAI-compatible endpoint.
-public enum ModelPlace: Sendable {
+public enum ModelLocation: Sendable {
     /// A checkpoint's folder, with adapters by the names that requests give.
     case folder(URL, adapters: [String: URL] = [:], options: LocalModel.Options = .init(prefixTokens: 1 << 15))
     /// An endpoint. Adapters are models of it, by the names that requests give.
-    case endpoint(TeacherPlan.Place)
+    case endpoint(EndpointPlan)
 
     /// Opens it.
     /// - Parameters:

@@ -1,5 +1,5 @@
 /// Lets a bounded number of tasks through at once; the others wait in order.
-package actor Turnstile {
+package actor ConcurrencyLimit {
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
 

@@ -1,7 +1,7 @@
 /// An action tried in a branch of its own: it counts when it is committed and never happened when it is discarded.
-public protocol Trial: Sendable {
+public protocol Attempt: Sendable {
     /// How far the action came.
-    var progress: TrialProgress { get }
+    var progress: AttemptProgress { get }
 
     /// Makes the branch the session: the environment it was tried from must not be used any more. An action that was
     /// held goes on, and its effects happen.
@@ -13,7 +13,7 @@ public protocol Trial: Sendable {
 }
 
 /// How far a tried action came.
-public enum TrialProgress: Sendable, Hashable {
+public enum AttemptProgress: Sendable, Hashable {
     /// To its end.
     case finished(Observation)
     /// To an effect on the outside world, which waits until the action is chosen: the output so far, and what it wants.
@@ -25,10 +25,10 @@ extension Environment {
     ///
     /// An environment whose actions have effects outside its own state must hold them back in its own version of this;
     /// here the action is performed in a fork.
-    public func attempt(_ action: Action) async throws -> any Trial {
+    public func attempt(_ action: Action) async throws -> any Attempt {
         let branch = try await fork()
         do {
-            return ForkTrial(observation: try await branch.perform(action), branch: branch, origin: self)
+            return ForkAttempt(observation: try await branch.perform(action), branch: branch, origin: self)
         } catch {
             await branch.close()
             throw error
@@ -37,12 +37,12 @@ extension Environment {
 }
 
 /// An action that was performed to its end in a fork.
-private struct ForkTrial: Trial {
+private struct ForkAttempt: Attempt {
     let observation: Observation
     let branch: any Environment
     let origin: any Environment
 
-    var progress: TrialProgress { .finished(observation) }
+    var progress: AttemptProgress { .finished(observation) }
 
     func commit() async -> (observation: Observation, environment: any Environment) {
         await origin.close()

@@ -1,7 +1,7 @@
 import Foundation
 import RetortRemote
 
-extension TeacherPlan.Place {
+extension EndpointPlan {
     /// The model that is named for it, or else the only one that it has.
     /// - Parameter seconds: the longest that its list of models may take.
     func modelName(seconds: Double) async throws -> String {

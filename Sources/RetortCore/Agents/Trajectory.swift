@@ -118,6 +118,8 @@ public struct Step: Codable, Sendable, Hashable {
     public var remarks: [String]?
     /// The action as it was written, where its canonical text would differ; nil where it would not.
     public var wording: String?
+    /// Whether a student may learn from it; nil is yes. A file of chats can mark turns that are only shown (OpenAI's `weight: 0`).
+    public var isLearned: Bool?
 
     /// A step that was taken, with what came of it.
     public init(

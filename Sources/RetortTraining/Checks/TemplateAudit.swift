@@ -14,7 +14,7 @@ public struct TemplateAudit: Sendable {
     }
 
     public let rows: [Row]
-    public let findings: [Finding]
+    public let findings: [CheckResult]
 
     /// Whether the checkpoint can be trained and run as it is.
     public var isSound: Bool { findings.allSatisfy(\.holds) }
@@ -44,36 +44,36 @@ public struct TemplateAudit: Sendable {
     }
 
     /// Training sees the tokens that acting is prompted with.
-    private static func prompts(_ prompts: [[Int32]], leadInto tokens: [Int32]) -> Finding {
+    private static func prompts(_ prompts: [[Int32]], leadInto tokens: [Int32]) -> CheckResult {
         let wrong = prompts.firstIndex { !tokens.starts(with: $0) }
-        return Finding(
+        return CheckResult(
             name: "every prompt is a prefix of the training example", holds: wrong == nil,
             detail: wrong.map { "the prompt of turn \($0 + 1) is not" } ?? "")
     }
 
     /// A key/value cache carries over from step to step.
-    private static func eachPromptContinues(_ prompts: [[Int32]]) -> Finding {
+    private static func eachPromptContinues(_ prompts: [[Int32]]) -> CheckResult {
         let wrong = zip(prompts, prompts.dropFirst()).enumerated().first { !$1.1.starts(with: $1.0) }
-        return Finding(
+        return CheckResult(
             name: "every prompt is a prefix of the next step's", holds: wrong == nil,
             detail: wrong.map { "the prompt of turn \($0.offset + 1) is not" } ?? "")
     }
 
-    private static func preflight(_ chat: RenderedChat, _ id: String, _ template: any ChatTemplate) -> Finding {
+    private static func preflight(_ chat: RenderedChat, _ id: String, _ template: any ChatTemplate) -> CheckResult {
         var detail = ""
         do { try Preflight.check(chat, id: id, endOfTurn: template.endOfTurn) } catch { detail = "\(error)" }
-        return Finding(
+        return CheckResult(
             name: "only the student's own turns are learned, each to its end", holds: detail.isEmpty, detail: detail)
     }
 
     private static func learns(
         _ chat: RenderedChat, _ messages: [Message], _ template: any ChatTemplate, _ tokenizer: Tokenizer
-    ) -> Finding {
+    ) -> CheckResult {
         let learned = zip(chat.tokens, chat.trainable).filter { $0.1 && $0.0 != template.endOfTurn }.map(\.0)
         let expected = messages.flatMap(\.spans).filter(\.trainable).map(\.text).joined()
         func bare(_ text: String) -> [Unicode.Scalar] { text.unicodeScalars.filter { !$0.properties.isWhitespace } }
         let found = tokenizer.decode(learned)
-        return Finding(
+        return CheckResult(
             name: "what is learned is the student's text, all of it", holds: bare(found) == bare(expected),
             detail: bare(found) == bare(expected) ? "" : "learned is '\(found.prefix(200))'")
     }
@@ -81,19 +81,19 @@ public struct TemplateAudit: Sendable {
     /// Text that looks like a turn's marker must not end a turn.
     private static func stopsAreSpecial(
         _ chat: RenderedChat, _ messages: [Message], _ template: any ChatTemplate
-    ) -> Finding {
+    ) -> CheckResult {
         let stops = chat.tokens.count { $0 == template.endOfTurn }
-        return Finding(
+        return CheckResult(
             name: "no message can forge the end of a turn", holds: stops <= messages.count,
             detail: stops <= messages.count ? "" : "\(messages.count) messages hold \(stops) end-of-turn tokens")
     }
 
-    private static func textComesBack(_ messages: [Message], _ tokenizer: Tokenizer) -> Finding {
+    private static func textComesBack(_ messages: [Message], _ tokenizer: Tokenizer) -> CheckResult {
         let lost = messages.map(\.text).first { text in
             let back = tokenizer.decode(tokenizer.encode(text, specials: .asText))
             return !back.unicodeScalars.elementsEqual(text.unicodeScalars)
         }
-        return Finding(
+        return CheckResult(
             name: "text comes back from its tokens", holds: lost == nil,
             detail: lost.map { "not '\($0.prefix(60))'" } ?? "")
     }

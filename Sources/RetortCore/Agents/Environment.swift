@@ -8,7 +8,7 @@ public protocol Environment: Sendable {
     func fork() async throws -> any Environment
 
     /// Tries an action in a branch of its own, whose effects on the outside world wait until it is committed.
-    func attempt(_ action: Action) async throws -> any Trial
+    func attempt(_ action: Action) async throws -> any Attempt
 
     /// The state that is left, where the environment can tell: a fact of the trajectory, by which it may be graded.
     /// - Throws: when the environment itself broke.

@@ -1,5 +1,5 @@
 /// Something that was looked at, and whether it is as it should be: a line of `retort doctor`.
-public struct Finding: Sendable, Codable, Hashable {
+public struct CheckResult: Sendable, Codable, Hashable {
     /// Such as `network namespace`, or `opens a TCP connection`.
     public var name: String
     /// Whether it stands, was stopped, or can be had.

@@ -12,9 +12,9 @@ enum RowLoss {
     /// The same with one factor for all kinds of loss.
     static func backward(
         _ row: PackedRow, _ network: DecoderNetwork, scale: Double, recomputes: Bool = false,
-        way: PackedAttention.Way = .fastest
+        method: PackedAttention.Method = .fastest
     ) throws -> Double {
-        try backward(row, network, scales: ByLossKind(repeating: scale), recomputes: recomputes, way: way)
+        try backward(row, network, scales: ByLossKind(repeating: scale), recomputes: recomputes, method: method)
     }
 
     /// Adds the gradients of the row's summed losses, each kind times its factor, to the network's.
@@ -23,9 +23,9 @@ enum RowLoss {
     ///   more work, and memory for one layer instead of all (activation checkpointing, arXiv 1604.06174).
     static func backward(
         _ row: PackedRow, _ network: DecoderNetwork, scales: ByLossKind<Double>, recomputes: Bool = false,
-        way: PackedAttention.Way = .fastest
+        method: PackedAttention.Method = .fastest
     ) throws -> Double {
-        let work = try RowPass(row, network, way)
+        let work = try RowPass(row, network, method)
         guard recomputes else {
             let hidden = try work.hidden()
             let (loss, gradient) = try head(hidden, row, network, scales)
@@ -51,10 +51,10 @@ enum RowLoss {
 
     /// The row's summed losses, in nats, without gradients.
     static func values(
-        _ row: PackedRow, _ network: DecoderNetwork, way: PackedAttention.Way = .fastest
+        _ row: PackedRow, _ network: DecoderNetwork, method: PackedAttention.Method = .fastest
     ) throws -> ByLossKind<Double> {
         try withoutGradients {
-            let hidden = try RowPass(row, network, way).hidden()
+            let hidden = try RowPass(row, network, method).hidden()
             let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
             let plain = try stride(from: 0, to: row.targets.count, by: chunk).reduce(0) { total, start in
                 let places = start..<min(start + chunk, row.targets.count)
@@ -72,10 +72,10 @@ enum RowLoss {
     /// The log-probabilities of the tokens that samples ask for, without gradients: for each sample one number for each of its
     /// tokens, 0 where it has no weight or nothing comes before.
     static func logProbabilities(
-        _ row: PackedRow, _ network: DecoderNetwork, way: PackedAttention.Way = .fastest
+        _ row: PackedRow, _ network: DecoderNetwork, method: PackedAttention.Method = .fastest
     ) throws -> [[Float]] {
         try withoutGradients {
-            let hidden = try RowPass(row, network, way).hidden()
+            let hidden = try RowPass(row, network, method).hidden()
             let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
             var found = row.streams.samples.map { [Float](repeating: 0, count: $0.tokens.count) }
             for chunk in row.streams.chunks(of: chunk) {
@@ -92,10 +92,10 @@ enum RowLoss {
     /// The likeliest tokens in place of those that samples ask for, without gradients: for each sample one list for each of its tokens,
     /// empty where it has no weight or nothing comes before.
     static func choices(
-        _ row: PackedRow, _ network: DecoderNetwork, best: Int, way: PackedAttention.Way = .fastest
+        _ row: PackedRow, _ network: DecoderNetwork, best: Int, method: PackedAttention.Method = .fastest
     ) throws -> [[[TeacherChoice]]] {
         try withoutGradients {
-            let hidden = try RowPass(row, network, way).hidden()
+            let hidden = try RowPass(row, network, method).hidden()
             let rows = try hidden.reshaped([row.tokens.count, network.configuration.hiddenSize])
             let width = min(best, network.configuration.vocabularySize)
             var found = row.streams.samples.map { [[TeacherChoice]](repeating: [], count: $0.tokens.count) }
@@ -213,12 +213,12 @@ private struct RowPass {
     private let context: PackedAttention
     private let pass: DecoderNetwork.Pass
 
-    init(_ row: PackedRow, _ network: DecoderNetwork, _ way: PackedAttention.Way) throws {
+    init(_ row: PackedRow, _ network: DecoderNetwork, _ method: PackedAttention.Method) throws {
         func line(_ values: [Int]) throws -> Tensor {
             try Tensor(integers: values).to(device: network.device).reshaped([1, values.count])
         }
         self.network = network
-        context = PackedAttention(tree: row.segments, way: way)
+        context = PackedAttention(tree: row.segments, method: method)
         tokens = try line(row.tokens.map(Int.init))
         pass = try network.pass(at: line(context.positions))
     }

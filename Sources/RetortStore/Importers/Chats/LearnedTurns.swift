@@ -1,0 +1,62 @@
+import RetortCore
+
+/// What files of chats say about which of the model's turns are learned from.
+enum LearnedTurns {
+    /// Marks of one turn: `weight`, 0 or 1 (OpenAI's fine-tuning), `train` or `training` (Axolotl) and `loss` (ms-swift), true or
+    /// false.
+    static let keys = ["weight", "train", "training", "loss"]
+    /// Members of a record that say it of all its turns: `supervision` is `all_assistant` or `last_assistant_only`, and
+    /// `target_assistant_turn_index` counts the model's turns from 0.
+    static let recordKeys = ["supervision", "target_assistant_turn_index"]
+
+    /// What a turn says of itself; nil where it says nothing, or is to be learned.
+    static func mark(of turn: JSONValue) throws(RecordRejection) -> Bool? {
+        var isLearned: Bool?
+        for key in keys {
+            switch turn[key] {
+            case nil, .null, .bool(true), .integer(1), .number(1): continue
+            case .bool(false), .integer(0), .number(0): isLearned = false
+            case let value?:
+                throw RecordRejection(
+                    "'\(key)' of a turn is \(value.jsonText.shown(upTo: 40)) and not 0, 1, true or false")
+            }
+        }
+        return isLearned
+    }
+
+    /// Marks the turns that a record's own members leave out.
+    static func follow(_ record: [String: JSONValue], _ dialogue: inout Dialogue) throws(RecordRejection) {
+        let replies = dialogue.entries.indices.filter { if case .reply = dialogue.entries[$0] { true } else { false } }
+        var chosen = Set(replies)
+        switch record["supervision"] {
+        case nil, .null, .string("all_assistant"), .string("all"): break
+        case .string("last_assistant_only"): chosen = Set(replies.suffix(1))
+        case let value?:
+            let text = value.jsonText.shown(upTo: 40)
+            throw RecordRejection(
+                "'supervision' is \(text), which is not known; 'last_assistant_only' and 'all_assistant' are")
+        }
+        switch record["target_assistant_turn_index"] {
+        case nil, .null: break
+        case .integer(let index) where replies.indices.contains(index): chosen.formIntersection([replies[index]])
+        case let value?:
+            let text = value.jsonText.shown(upTo: 40)
+            throw RecordRejection(
+                "'target_assistant_turn_index' is \(text), and the model takes \(replies.count) turns")
+        }
+        if chosen.isEmpty, !replies.isEmpty {
+            throw RecordRejection(
+                "'target_assistant_turn_index' is not the last turn, the only one that 'supervision' names")
+        }
+        for index in replies where !chosen.contains(index) { dialogue.entries[index].leaveOut() }
+    }
+}
+
+extension Dialogue.Entry {
+    /// The model's turn is shown and not learned from.
+    fileprivate mutating func leaveOut() {
+        guard case .reply(var reply) = self else { return }
+        reply.isLearned = false
+        self = .reply(reply)
+    }
+}
