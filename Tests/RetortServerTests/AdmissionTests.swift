@@ -12,7 +12,7 @@ struct AdmissionTests {
 
     @Test("places are handed on in the order of asking")
     func order() async throws {
-        let admission = Admission(running: 1, waiting: 8, patience: .seconds(30))
+        let admission = Admission(running: 1, waiting: 8, patience: .seconds(3600))
         var place: Admission.Slot? = try await admission.enter()
         let (arrivals, continuation) = AsyncStream<Int>.makeStream()
         let work = try await withThrowingTaskGroup(of: Void.self) { group in
@@ -36,7 +36,7 @@ struct AdmissionTests {
 
     @Test("a request counts with all its samples; those that fit pass one that does not yet, but not for ever")
     func samples() async throws {
-        let admission = Admission(running: 8, waiting: 200, patience: .seconds(30))
+        let admission = Admission(running: 8, waiting: 200, patience: .seconds(3600))
         var first: Admission.Slot? = try await admission.enter(samples: 6)
         let wide = Task { try await admission.enter(samples: 8) }
         try await settle(admission, waiting: 1)
@@ -56,7 +56,7 @@ struct AdmissionTests {
         withExtendedLifetime(place) {}
         late.cancel()
         // More than there is room for runs alone.
-        let all = Admission(running: 2, waiting: 1, patience: .seconds(30))
+        let all = Admission(running: 2, waiting: 1, patience: .seconds(3600))
         let big = try await all.enter(samples: 64)
         #expect(all.load == (2, 0))
         withExtendedLifetime(big) {}
@@ -76,7 +76,7 @@ struct AdmissionTests {
 
     @Test("a cancelled waiter leaves the queue; closing refuses the others")
     func leaving() async throws {
-        let admission = Admission(running: 1, waiting: 8, patience: .seconds(30))
+        let admission = Admission(running: 1, waiting: 8, patience: .seconds(3600))
         let place = try await admission.enter()
         let cancelled = Task { try await admission.enter() }
         let other = Task { try await admission.enter() }
@@ -92,7 +92,7 @@ struct AdmissionTests {
 
     @Test("under a storm of arrivals and cancellations no place is lost or given twice")
     func storm() async throws {
-        let admission = Admission(running: 3, waiting: 500, patience: .seconds(30))
+        let admission = Admission(running: 3, waiting: 500, patience: .seconds(3600))
         await withTaskGroup(of: Void.self) { group in
             for number in 0..<400 {
                 let task = Task {

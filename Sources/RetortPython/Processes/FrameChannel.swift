@@ -215,12 +215,18 @@ final class FrameChannel: Sendable {
         return nil
     }
 
+    /// Whether our end is closed.
+    var isClosed: Bool { state.withLock(\.isClosed) }
+
     /// The next frame within a time, after which the channel is closed.
+    /// - Returns: nil when the channel is closed: a frame that came in time and is taken too late is of no use any more.
     func nextFrame(seconds: Double) async -> JSONValue? {
         let timer = Alarm(seconds: seconds) { [weak self] in self?.close() }
         defer { timer.cancel() }
         while let event = await next() {
-            if case .frame(let frame) = event { return frame }
+            guard case .frame(let frame) = event else { continue }
+            timer.cancel()
+            return isClosed ? nil : frame
         }
         return nil
     }

@@ -15,6 +15,8 @@ final class PythonProcess: Sendable {
     private let handle: Mutex<Int32?>
     private static let helloSeconds = 120.0
     private static let rehearsalSeconds = 5.0
+    /// Its channel is closed after that, and its state is lost: on a busy machine an answer takes its time.
+    private static let endSeconds = 60.0
 
     private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
         self.channel = channel
@@ -50,7 +52,7 @@ final class PythonProcess: Sendable {
         let watch =
             operation["op"] == "fork"
             ? Task { [pid] in
-                if await ForkPatience.isSpent(on: pid) { channel.close() }
+                if await ForkPatience.isSpent(on: pid), !channel.hasUnread { channel.close() }
             } : nil
         defer { watch?.cancel() }
         return try await Self.greeted(channel)
@@ -74,7 +76,7 @@ final class PythonProcess: Sendable {
     /// How a fork of this process ended: its exit code, or the negative number of the signal; nil when unknown.
     func end(of fork: PythonProcess) async -> Int? {
         guard (try? await channel.send(["op": "end", "pid": .integer(fork.innerPID)])) != nil,
-            let answer = await channel.nextFrame(seconds: 2), case .integer(let status) = answer["status"]
+            let answer = await channel.nextFrame(seconds: Self.endSeconds), case .integer(let status) = answer["status"]
         else { return nil }
         return status
     }
