@@ -4,7 +4,7 @@ import Testing
 
 @testable import RetortPython
 
-@Suite("Values that JSON has no form for", .timeLimit(.minutes(10)))
+@Suite("Values that JSON has no form for", .timeLimit(.minutes(30)))
 struct AnswerValueTests {
     private static let shared = Task { try await PythonInterpreter() }
 

@@ -485,7 +485,7 @@ struct PythonEnvironmentTests {
 
     @Test(
         "however it was damaged, the next step waits no longer than a fork may take",
-        .timeLimit(.minutes(10)),
+        .timeLimit(.minutes(30)),
         arguments: [
             "import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(10**6))",
             "import os, time\nos.register_at_fork(before=lambda: time.sleep(10**6))",

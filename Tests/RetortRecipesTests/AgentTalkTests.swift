@@ -33,7 +33,7 @@ private final class ScriptedTalker: LanguageModel, Sendable {
     }
 }
 
-@Suite("Talks with agents", .serialized, .timeLimit(.minutes(10)))
+@Suite("Talks with agents", .serialized, .timeLimit(.minutes(30)))
 struct AgentTalkTests {
     private func turn(_ program: String) -> String { "Thought: I go on.\nCode:\n```python\n\(program)\n```" }
 

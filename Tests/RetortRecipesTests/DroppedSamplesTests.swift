@@ -6,7 +6,7 @@ import Testing
 
 @testable import RetortRecipes
 
-@Suite("Samples that are too long", .timeLimit(.minutes(10)))
+@Suite("Samples that are too long", .timeLimit(.minutes(30)))
 struct DroppedSamplesTests {
     private func set(kept: Int, dropped: [Int]) -> TrainingSet {
         var set = TrainingSet([])

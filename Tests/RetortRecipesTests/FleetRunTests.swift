@@ -10,7 +10,7 @@ import Testing
 
 @Suite(
     "A run that a fleet shares", .serialized, .enabled(if: ScratchPostgres.isInstalled, "PostgreSQL is not installed"),
-    .timeLimit(.minutes(20)))
+    .timeLimit(.minutes(30)))
 struct FleetRunTests {
     private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
 

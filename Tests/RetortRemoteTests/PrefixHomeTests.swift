@@ -3,7 +3,7 @@ import Testing
 
 @testable import RetortRemote
 
-@Suite("Where an agent's requests go", .timeLimit(.minutes(5)))
+@Suite("Where an agent's requests go", .timeLimit(.minutes(30)))
 struct PrefixHomeTests {
     private func pool(_ weights: [Double], concurrency: Int = 64) throws -> EndpointPool {
         EndpointPool(

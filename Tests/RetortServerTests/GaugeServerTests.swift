@@ -4,7 +4,7 @@ import NIOCore
 import RetortServer
 import Testing
 
-@Suite("A server of figures", .timeLimit(.minutes(5)))
+@Suite("A server of figures", .timeLimit(.minutes(30)))
 struct GaugeServerTests {
     private struct Broken: Error, CustomStringConvertible { let description = "the store is away" }
 

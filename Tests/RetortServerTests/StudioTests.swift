@@ -116,7 +116,7 @@ private func page(_ id: String, _ set: String = "s") -> String {
     "/runs/made/trajectory?set=\(TestStudio.encoded(set))&id=\(TestStudio.encoded(id))"
 }
 
-@Suite("Studio", .timeLimit(.minutes(10)))
+@Suite("Studio", .timeLimit(.minutes(30)))
 struct StudioTests {
     // MARK: Safety
 

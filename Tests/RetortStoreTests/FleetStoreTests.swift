@@ -7,7 +7,7 @@ import Testing
 @Suite(
     "A store that a fleet shares", .serialized,
     .enabled(if: ScratchPostgres.isInstalled, "PostgreSQL is not installed"),
-    .timeLimit(.minutes(10)))
+    .timeLimit(.minutes(30)))
 struct FleetStoreTests {
     private let run = FleetRun(name: "r", recipe: "{}", roots: "[]", version: Retort.version, lease: 30)
     private let stage = FleetStage(name: "teach/agent", inputs: ["seed": "7"], models: "[]")
