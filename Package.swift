@@ -43,6 +43,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 
 /// glibc's allocator keeps twice the memory that training needs, and is slower at it; libraries leave the choice to the app.
@@ -51,11 +52,12 @@ let allocator = [LinkerSetting.linkedLibrary("jemalloc", .when(platforms: [.linu
 /// Each module with what it may import: downwards only, in the order of the design.
 let modules: [(name: String, dependencies: [Target.Dependency], resources: [Resource])] = [
     ("RetortCore", [log, crypto, "CZlib"], []),
-    ("RetortAgents", ["RetortCore"], []),
+    ("RetortAgents", ["RetortCore", tracing], []),
     ("RetortStore", ["RetortCore", "RetortAgents", "CPostgres", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
     ("RetortWeb", [http], []),
+    ("RetortTelemetry", ["RetortCore", "RetortWeb", http, nio, tracing], []),
     ("RetortRetrieval", ["RetortCore", "RetortWeb", "CFaiss", grdb, crypto, http, nio] + [sockets[1]], []),
     ("RetortRemote", ["RetortCore", "RetortWeb", http, nio, log] + sockets, []),
     ("RetortMCP", ["RetortCore", "RetortProcesses", "RetortWeb", http, nio] + [sockets[1]], []),
@@ -106,6 +108,8 @@ let testDependencies: [String: [Target.Dependency]] = [
     "RetortRetrieval": ["ScriptedRetriever", grdb],
     "RetortRemote": ["FaultyEndpoint"],
     "RetortRecipes": ["FaultyEndpoint", "ScratchPostgres"],
+    "RetortAgents": [.product(name: "InMemoryTracing", package: "swift-distributed-tracing")],
+    "RetortTelemetry": ["FaultyEndpoint"],
     "RetortStore": ["ScratchPostgres"],
     "RetortHub": ["RetortCore", crypto, hummingbird, log, nio, sockets[0]],
 ]
@@ -118,6 +122,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
@@ -148,7 +153,7 @@ let package = Package(
                     "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
                     "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub",
                     lifecycle, log,
-                    "RetortTraining", "RetortMCP", "RetortProcesses",
+                    "RetortTraining", "RetortMCP", "RetortProcesses", "RetortTelemetry", tracing,
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 ], linkerSettings: allocator),
             .executableTarget(

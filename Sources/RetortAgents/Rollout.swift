@@ -1,4 +1,5 @@
 import RetortCore
+import Tracing
 
 /// The run loop: lets a policy and a search work on a task until it is answered or the steps are used up.
 public struct Rollout: Sendable {
@@ -62,6 +63,18 @@ public struct Rollout: Sendable {
     func complete(
         _ start: Trajectory, _ emit: @escaping @Sendable (RolloutEvent) -> Void = { _ in },
         beginning: (inout Trajectory, any Environment) async throws -> Void = { _, _ in }
+    ) async throws -> Trajectory {
+        try await withSpan("invoke_agent \(policy.name)") { span in
+            span.attributes.merge(AgentSpan.agent(start))
+            let trajectory = try await pursue(start, emit, beginning: beginning)
+            AgentSpan.end(trajectory, span)
+            return trajectory
+        }
+    }
+
+    private func pursue(
+        _ start: Trajectory, _ emit: @escaping @Sendable (RolloutEvent) -> Void,
+        beginning: (inout Trajectory, any Environment) async throws -> Void
     ) async throws -> Trajectory {
         var trajectory = start
         var session: (any Environment)?

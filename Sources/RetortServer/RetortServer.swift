@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import RetortCore
 import ServiceLifecycle
+import Tracing
 
 /// An OpenAI-compatible server of models, adapters and whole agents.
 ///
@@ -69,6 +70,8 @@ public struct RetortServer: Service {
 
     private var router: Router<ServerContext> {
         let router = Router(context: ServerContext.self)
+        // A client's trace goes on here, where traces are kept.
+        router.add(middleware: TracingMiddleware())
         router.add(middleware: ObservingMiddleware(core: core))
         router.add(middleware: HostMiddleware(options: core.options))
         router.add(middleware: KeyMiddleware(keys: core.options.keys))

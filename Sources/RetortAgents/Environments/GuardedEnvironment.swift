@@ -1,4 +1,5 @@
 import RetortCore
+import Tracing
 
 /// Keeps from an environment what it need not see: answers, giving up, and text that held no action. The run loop puts
 /// it around every session, so a parse error never reaches an interpreter, whatever the search.
@@ -9,14 +10,26 @@ package struct GuardedEnvironment: Environment {
 
     package func perform(_ action: Action) async throws -> Observation {
         if let observation = action.immediateObservation { return observation }
-        return try await inner.perform(action)
+        let tool = AgentSpan.tool(action)
+        return try await withSpan("execute_tool \(tool)") { span in
+            span.attributes.merge(AgentSpan.tool(named: tool))
+            let observation = try await inner.perform(action)
+            AgentSpan.end(observation, span)
+            return observation
+        }
     }
 
     package func attempt(_ action: Action) async throws -> any Attempt {
         if let observation = action.immediateObservation {
             return ImmediateAttempt(observation: observation, environment: self)
         }
-        return GuardedTrial(inner: try await inner.attempt(action))
+        let tool = AgentSpan.tool(action)
+        return try await withSpan("execute_tool \(tool)") { span in
+            span.attributes.merge(AgentSpan.tool(named: tool))
+            let attempt = try await inner.attempt(action)
+            if case .finished(let observation) = attempt.progress { AgentSpan.end(observation, span) }
+            return GuardedAttempt(inner: attempt)
+        }
     }
 
     package func fork() async throws -> any Environment { GuardedEnvironment(try await inner.fork()) }
@@ -38,8 +51,8 @@ struct ImmediateAttempt: Attempt {
     func discard() async {}
 }
 
-/// Keeps the guard around the environment a trial leads to.
-private struct GuardedTrial: Attempt {
+/// Keeps the guard around the environment that an attempt leads to.
+private struct GuardedAttempt: Attempt {
     let inner: any Attempt
 
     var progress: AttemptProgress { inner.progress }

@@ -1,0 +1,145 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import RetortCore
+import RetortWeb
+import Synchronization
+
+/// Sends spans that have ended to a collector, some at a time. It never holds up who traces: what a collector does not take in time is
+/// dropped, and counted.
+public final class SpanExporter: Sendable {
+    private struct State {
+        var waiting: [FinishedSpan] = []
+        var dropped = 0
+        var isClosed = false
+    }
+
+    private let settings: TelemetrySettings
+    private let version: String
+    private let report: @Sendable (String) -> Void
+    private let clients: WebClients
+    private let state = Mutex(State())
+    private let wakes: AsyncStream<Void>
+    private let wake: AsyncStream<Void>.Continuation
+    private let alarm: Alarm
+    private let work = Mutex<Task<Void, Never>?>(nil)
+
+    /// The most spans that wait; more are dropped.
+    private static let bound = 8192
+    /// The most spans of one request.
+    private static let batch = 512
+    private static let attempts = 3
+
+    /// - Parameters:
+    ///   - version: Retort's.
+    ///   - report: is told, once for each run of failures, why spans could not be sent.
+    /// - Throws: `ProxyError` for a proxy in the environment that cannot be used.
+    public init(
+        _ settings: TelemetrySettings, version: String, report: @escaping @Sendable (String) -> Void
+    ) throws {
+        self.settings = settings
+        self.version = version
+        self.report = report
+        var configuration = HTTPClient.Configuration()
+        configuration.timeout = .init(connect: .seconds(10))
+        // Requests with spans have none of their own.
+        configuration.tracing.tracer = nil
+        clients = try WebClients(configuration)
+        let (wakes, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (self.wakes, self.wake) = (wakes, wake)
+        let delay = settings.delaySeconds
+        alarm = Alarm(first: delay) {
+            wake.yield()
+            return delay
+        }
+        work.withLock { work in
+            work = Task { [weak self] in
+                var hasFailed = false
+                for await _ in wakes {
+                    guard let self else { return }
+                    await self.send(&hasFailed)
+                }
+            }
+        }
+    }
+
+    /// Takes a span, to be sent with others.
+    func take(_ span: FinishedSpan) {
+        let isFull = state.withLock { state in
+            guard !state.isClosed, state.waiting.count < Self.bound else {
+                state.dropped += 1
+                return false
+            }
+            state.waiting.append(span)
+            return state.waiting.count % Self.batch == 0
+        }
+        if isFull { hurry() }
+    }
+
+    /// Sends what waits without waiting for more.
+    func hurry() { wake.yield() }
+
+    /// Sends what waits, and ends.
+    /// - Parameter seconds: the longest that this takes; no longer than one request may.
+    public func shutdown(within seconds: Double = .infinity) async {
+        alarm.cancel()
+        state.withLock { $0.isClosed = true }
+        wake.yield()
+        wake.finish()
+        let task = work.withLock { $0 }
+        let limit = Alarm(seconds: min(seconds, settings.seconds)) { task?.cancel() }
+        await task?.value
+        limit.cancel()
+        let lost = state.withLock { $0.dropped + $0.waiting.count }
+        if lost > 0 {
+            report("\(lost) spans of the trace were not sent to \(settings.endpoint.host() ?? "the collector")")
+        }
+        await clients.shutdown()
+    }
+
+    /// Sends all that waits, a batch at a time.
+    private func send(_ hasFailed: inout Bool) async {
+        while !Task.isCancelled {
+            let spans = state.withLock { state in
+                defer { state.waiting.removeFirst(min(Self.batch, state.waiting.count)) }
+                return Array(state.waiting.prefix(Self.batch))
+            }
+            guard !spans.isEmpty else { return }
+            let body = OTLPDocument.traces(spans, resource: settings.resource, version: version).jsonText
+            let failure = await post(ByteBuffer(string: body))
+            if let failure {
+                state.withLock { $0.dropped += spans.count }
+                if !hasFailed { report("spans could not be sent to \(settings.endpoint.host() ?? ""): \(failure)") }
+            }
+            hasFailed = failure != nil
+        }
+    }
+
+    /// - Returns: why the collector did not take the spans; nil when it did.
+    private func post(_ body: ByteBuffer) async -> String? {
+        var request = HTTPClientRequest(url: settings.endpoint.absoluteString)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/json")
+        request.headers.add(name: "User-Agent", value: "retort/\(version)")
+        for (name, value) in settings.headers { request.headers.replaceOrAdd(name: name, value: value) }
+        request.body = .bytes(body)
+        var failure = ""
+        for attempt in 0..<Self.attempts {
+            if attempt > 0, (try? await Task.sleep(for: .seconds(Double(attempt)))) == nil { return failure }
+            do {
+                let response = try await clients.client(for: settings.endpoint)
+                    .execute(request, timeout: .nanoseconds(Int64(settings.seconds * 1e9)))
+                // The connection serves again only when the reply was read.
+                _ = try? await response.body.collect(upTo: 1 << 20)
+                let code = response.status.code
+                if (200..<300).contains(code) { return nil }
+                failure = "it answered with \(code)"
+                // The codes after which the specification has a request tried again.
+                guard [429, 502, 503, 504].contains(code) else { return failure }
+            } catch {
+                failure = "\(error)"
+            }
+        }
+        return failure
+    }
+}
