@@ -36,8 +36,7 @@ struct ChatSession {
     private static func next(_ lines: inout AsyncStream<String>.Iterator) async -> String? {
         if isatty(STDIN_FILENO) == 1 {
             print("\n› ", terminator: "")
-            try? FileHandle.standardOutput.synchronize()
-            fflush(nil)
+            StandardOutput.flush()
         }
         return await lines.next()
     }

@@ -105,7 +105,7 @@ final class InterruptHandler: Sendable {
     static func end(_ code: Int32 = code) -> Never {
         // Servers and other processes of tools go with the command that started them, those that hang included.
         LivingGroups.end(within: 1)
-        fflush(nil)
+        StandardOutput.flush()
         _exit(code)
     }
 
