@@ -1,11 +1,12 @@
-/// What was found in the benchmarks' files, as a Markdown table that also reads well in a terminal.
+/// The audits of benchmarks as a Markdown table that also reads well in a terminal.
 public enum BenchmarkTable {
-    /// The columns of numbers are counts of questions.
+    /// All columns of numbers count questions.
     private static let heads = [
         "benchmark", "questions", "file", "repeated", "without answer", "own answers accepted", "others' accepted",
         "in training", "nearly",
     ]
 
+    /// A row for each benchmark; the last two columns are left out where nothing was compared with training.
     public static func render(_ audits: [BenchmarkAudit]) -> String {
         let (heads, rows) = rows(audits)
         let lines = [heads] + rows
@@ -25,7 +26,7 @@ public enum BenchmarkTable {
             .joined(separator: "\n") + "\n"
     }
 
-    /// As a section of a report, with the remarks below; empty without audits.
+    /// The same as a section of a report, with the remarks below; empty without audits.
     public static func section(_ audits: [BenchmarkAudit]) -> ReportTable {
         let (heads, rows) = rows(audits)
         return ReportTable(
@@ -39,7 +40,7 @@ public enum BenchmarkTable {
         return (columns.map { heads[$0] }, audits.map { audit in columns.map { row(audit)[$0] } })
     }
 
-    /// What a reader must know before trusting a figure, a line each; empty where all is well.
+    /// What a reader must know before trusting a figure, one line each; empty where all is well.
     public static func remarks(_ audits: [BenchmarkAudit]) -> [String] {
         audits.flatMap { audit in
             var remarks: [String] = []
