@@ -2,13 +2,14 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// Which trajectories of a store are looked for; what is nil or empty may be anything.
+/// Which trajectories of a store to find; a criterion that is nil or empty accepts all.
 public struct TrajectoryQuery: Sendable, Hashable {
-    /// How a run ended, with its grade.
+    /// How a run ended, with its grade. `solved` is graded as right, `wrong` as wrong without a failure, `ungraded` not at
+    /// all; `failed` includes runs that did not end. A run may have several outcomes.
     public enum Outcome: String, Sendable, CaseIterable {
         case solved, wrong, forced, gaveUp = "gave-up", failed, ungraded
 
-        /// Whether a run that ended so is one of them.
+        /// Whether a run with this ending and grade has this outcome.
         func holds(_ ending: String, _ isCorrect: Bool?) -> Bool {
             switch self {
             case .solved: isCorrect == true
@@ -32,7 +33,7 @@ public struct TrajectoryQuery: Sendable, Hashable {
         }
     }
 
-    /// In which order they are shown.
+    /// The order in which trajectories are listed.
     public enum Order: String, Sendable, CaseIterable {
         case saved, longest, shortest, costliest
 
@@ -46,47 +47,55 @@ public struct TrajectoryQuery: Sendable, Hashable {
         }
     }
 
-    /// Of which label; `none` is of those without one.
+    /// Which label a trajectory has; `none` is for those without one.
     public enum Labelled: Sendable, Hashable {
         case with(TrajectoryLabel.Kind)
         case none
     }
 
+    /// Of this set.
     public var set: String?
+    /// Of the task with this id.
     public var task: String?
+    /// With this outcome.
     public var outcome: Outcome?
+    /// With this kind of fault, as in `TrajectoryFacets.faults`.
     public var fault: String?
+    /// With a call of this tool.
     public var tool: String?
+    /// With a number of steps in this range.
     public var steps: ClosedRange<Int>?
+    /// With this label.
     public var label: Labelled?
-    /// All of them must stand in it, the last one as the beginning of a word.
+    /// All of these words must occur in it, the last one as the beginning of a word.
     public var words = ""
+    /// The order of the list; that of saving by default.
     public var order = Order.saved
 
-    /// Everything.
+    /// A query for everything in the set, and of the task, where they are given.
     public init(set: String? = nil, task: String? = nil) {
         self.set = set
         self.task = task
     }
 
-    /// How marks are looked up.
+    /// How faults and tools are looked up.
     enum Lookup {
-        /// All at once: for counting.
+        /// All at once, for counting.
         case whole
-        /// One by one: for the first few in an order.
+        /// One by one, for the first few in an order.
         case each
     }
 
-    /// Where trajectories are looked for: words come in the order of saving, so that the first few are found at once.
+    /// Where trajectories are searched: words come in the order of saving, so the first few are found at once.
     var tables: String { match == nil ? "fact f" : "words CROSS JOIN fact f ON f.sequence = words.rowid" }
 
-    /// In which order; that of the words is the same as that of saving.
+    /// The sort order; that of the words is the order of saving.
     var sorting: String { match != nil && order == .saved ? "words.rowid" : order.clause }
 
-    /// So many are counted where words are looked for; a common one is in every trajectory. Nil counts all.
+    /// The limit of a count when words are searched, because a common word is in every trajectory; nil counts all.
     var mostCounted: Int? { match == nil ? nil : Self.mostCounted }
 
-    /// What a count stops at where words are looked for.
+    /// The most trajectories that are counted when words are searched.
     public static let mostCounted = 20_000
 
     /// The condition on `tables`, with its arguments.
