@@ -1,7 +1,7 @@
 import RetortCore
 
-/// ToolAlpaca's evaluation (arXiv 2306.05301, section 4; its `prompts/Evaluation.txt`): a model compares a run with the calls
-/// that are known to solve the task, and marks its process (Proc.) and its final answer (Ans.).
+/// ToolAlpaca's evaluation (arXiv 2306.05301, section 4; its `prompts/Evaluation.txt`): a model compares a run with the
+/// calls that are known to solve the task, and grades its process (Proc.) and its final answer (Ans.).
 ///
 /// Each reply is JSON with a verdict on both; the majority of several counts, and without a majority the run counts one
 /// half. A run without a single call is wrong in both without asking, as in the original, and one without an answer of

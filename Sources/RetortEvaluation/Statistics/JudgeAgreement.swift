@@ -48,8 +48,8 @@ public struct JudgeAgreement: Codable, Sendable, Hashable {
     public let neither: Int
     /// The percentage of answers on which exact match and the judge agree.
     public let agreement: Double
-    /// Cohen's kappa (J. Cohen, Educational and Psychological Measurement 20, 1960): 1 is full agreement, 0 is chance. Nil
-    /// where chance alone would agree fully.
+    /// Cohen's kappa (J. Cohen, Educational and Psychological Measurement 20, 1960): 1 is full agreement, 0 is chance.
+    /// Nil where chance alone would agree fully.
     public let kappa: Double?
     /// The lower end of kappa's 95 % interval, by a bootstrap over the answers; nil where most resamples have no kappa.
     public let kappaLow: Double?

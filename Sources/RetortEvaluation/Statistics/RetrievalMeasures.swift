@@ -45,7 +45,8 @@ public struct RetrievalMeasures: Sendable {
         figure { one in one.found.firstIndex(where: one.wanted.contains).map { 1 / Double($0 + 1) } ?? 0 }
     }
 
-    /// Gain discounted by rank, as a share of the best possible (Järvelin and Kekäläinen, TOIS 20, 2002, with gains of 0 and 1).
+    /// Gain discounted by rank, as a share of the best possible (Järvelin and Kekäläinen, TOIS 20, 2002, with gains of
+    /// 0 and 1).
     public func discountedGain(at k: Int) -> Figure {
         figure { one in
             func gain(_ ranks: some Sequence<Int>) -> Double { ranks.reduce(0) { $0 + 1 / log2(Double($1 + 2)) } }

@@ -31,7 +31,9 @@ public struct RunRecord: Sendable, Hashable {
 
     /// How a run ended, and why if not well.
     public enum Cause: String, Codable, Sendable, CaseIterable {
+        /// A graded answer, given freely or when asked for at the step limit; a run that gave up; or one that broke.
         case correct, wrong, forcedWrong = "forced, wrong", noAnswer = "no answer", failed
+        /// A run without an answer, by the outcome of its last step.
         case parseError = "parse error", executionError = "execution error", timeout
         /// The last program failed, and so had a tool that it called.
         case toolError = "tool error"
