@@ -8,6 +8,8 @@ import RetortCore
 public struct WordProblems: Sendable {
     /// One operation of a story.
     public enum Operation: String, Sendable, Hashable, CaseIterable {
+        /// Boxes of equal content (multiplication), addition, subtraction, multiplication, and division into equal
+        /// parts.
         case groups, more, fewer, times, share
     }
 

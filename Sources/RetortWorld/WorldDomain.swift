@@ -34,7 +34,8 @@ public struct WorldPlan: Codable, Sendable, Hashable {
     }
 }
 
-/// The built-in world as a domain: an encyclopedia to search, questions about it, word problems, and a scripted teacher.
+/// The built-in world as a domain: an encyclopedia to search, questions about it, word problems, and a scripted
+/// teacher.
 public struct WorldDomain: Domain {
     /// `world`.
     public let name = "world"

@@ -152,9 +152,13 @@ public enum APICapability: String, CaseIterable, Sendable, Codable {
 
 /// What an API is asked about.
 public enum APISubject: Sendable, Hashable {
+    /// The name of an entity of this kind.
     case entity(EntityKind)
+    /// The name of a currency.
     case currency
+    /// The name of an item of the shop.
     case item
+    /// The number of an order.
     case order
 
     var isEntity: Bool { if case .entity = self { true } else { false } }
