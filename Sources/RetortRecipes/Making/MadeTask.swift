@@ -5,13 +5,21 @@ import RetortCore
 public struct MadeTask: Codable, Sendable {
     /// The outcome of a question.
     public enum Outcome: String, Codable, Sendable, CaseIterable {
+        /// It became a task.
         case kept
+        /// The model or the environment broke while the question was made.
         case failed = "the run failed"
+        /// No question with an answer could be read.
         case unread = "no question with an answer"
+        /// Its form is unsuitable.
         case unfit = "too short, too long, or it holds its answer"
+        /// It equals or resembles a test question.
         case tested = "a test question, or nearly one"
+        /// It equals or resembles an earlier question.
         case repeated = "asked before, or nearly so"
+        /// Too few solutions agreed with its answer.
         case disagreed = "solved anew, it came to other answers"
+        /// No agreeing solution looked up or computed its answer.
         case unseen = "an answer that nothing showed"
     }
 

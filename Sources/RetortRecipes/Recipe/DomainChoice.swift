@@ -7,8 +7,11 @@ import RetortWorld
 
 /// The domain that a recipe names: a built-in one, or a user's.
 public enum DomainChoice: Codable, Sendable, Hashable {
+    /// The built-in world with its encyclopedia.
     case world(WorldPlan)
+    /// The built-in world's JSON APIs.
     case apis(APIWorldPlan)
+    /// A user's domain.
     case folder(DomainPlan)
 
     /// Reads a recipe's `domain`: a folder, or a mapping of `world`, `apis`, or a domain's own keys.

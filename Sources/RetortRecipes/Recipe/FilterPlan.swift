@@ -26,6 +26,7 @@ public struct FilterPlan: Codable, Sendable, Hashable {
 
     /// A person's label of a trajectory, or its absence.
     public enum Labelled: String, Codable, Sendable, CaseIterable {
+        /// These labels.
         case good, mended
         /// No label.
         case none

@@ -109,19 +109,29 @@ public struct Recipe: Codable, Sendable, Hashable {
 
     /// A kind of student and a way of running it.
     public enum System: String, Codable, Sendable, CaseIterable {
+        /// A trained student with a chain of thought.
         case cot
+        /// A trained student with a chain of thought over fetched passages.
         case cotWithRetrieval = "cot+rag"
+        /// A trained agent that writes Python.
         case agent
+        /// The same with a vote on each step (self-consistent action generation).
         case agentWithVote = "agent+sag"
+        /// A trained agent whose teacher began with a first thought (first-thought prefix).
         case agentWithFirstThought = "agent+ftp"
+        /// The same with a vote on each step.
         case agentWithFirstThoughtAndVote = "agent+ftp+sag"
         /// Chain of thought, with the answer that most of several samples give.
         case cotWithVote = "cot+sc"
         /// The untrained base, instructed by its prompt.
         case promptedReasoning = "cot-prompt"
+        /// The untrained base as an agent that writes Python.
         case promptedAgent = "agent-prompt"
+        /// A trained agent that writes one call with JSON arguments per turn.
         case toolAgent = "tool-agent"
+        /// The same with a vote on each step.
         case toolAgentWithVote = "tool-agent+sag"
+        /// The untrained base as an agent that writes calls.
         case promptedToolAgent = "tool-agent-prompt"
 
         /// The systems measured when a recipe does not say.

@@ -18,6 +18,7 @@ import RetortStore
 public struct RecipeRun: Sendable {
     /// How far to go.
     public enum Goal: Int, Sendable, CaseIterable, Comparable {
+        /// The teacher's trajectories; the trained students and their agents; the figures.
         case teach, train, evaluate
 
         /// Whether a goal comes before another.
