@@ -8,8 +8,8 @@ public struct ChatExport: Sendable {
     public enum Dialect: String, Codable, Sendable, CaseIterable {
         /// TRL's conversational form: `messages` with `tool_calls`, and `tools` as JSON schemas.
         case trl
-        /// LLaMA-Factory's ShareGPT form: `conversations` of `human`, `gpt`, `function_call`, `observation`, and `tools` as a
-        /// text.
+        /// LLaMA-Factory's ShareGPT form: `conversations` of `human`, `gpt`, `function_call`, `observation`, and
+        /// `tools` as a text.
         case llamaFactory = "llama-factory"
         /// ms-swift's form: `messages` with the roles `tool_call` and `tool_response`, and `tools` as a text.
         case msSwift = "ms-swift"

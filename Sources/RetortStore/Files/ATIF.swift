@@ -1,6 +1,7 @@
 import RetortCore
 
-/// The Agent Trajectory Interchange Format, version 1.7 (github.com/laude-institute/harbor, `harbor.models.trajectories`).
+/// The Agent Trajectory Interchange Format, version 1.7 (github.com/laude-institute/harbor,
+/// `harbor.models.trajectories`).
 ///
 /// What the format has no field for is kept in its `extra` members, under `retort`, so that a trajectory of Retort is
 /// read back unchanged; a trajectory of others is read from the format's own fields.

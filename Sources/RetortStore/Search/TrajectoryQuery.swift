@@ -4,9 +4,10 @@ import RetortCore
 
 /// Which trajectories of a store to find; a criterion that is nil or empty accepts all.
 public struct TrajectoryQuery: Sendable, Hashable {
-    /// How a run ended, with its grade. `solved` is graded as right, `wrong` as wrong without a failure, `ungraded` not at
-    /// all; `failed` includes runs that did not end. A run may have several outcomes.
+    /// How a run ended, with its grade. A run may have several outcomes.
     public enum Outcome: String, Sendable, CaseIterable {
+        /// Graded as right; graded as wrong without a failure; answered when asked at the step limit; given up; broken
+        /// or not ended; without a grade.
         case solved, wrong, forced, gaveUp = "gave-up", failed, ungraded
 
         /// Whether a run with this ending and grade has this outcome.
@@ -35,6 +36,7 @@ public struct TrajectoryQuery: Sendable, Hashable {
 
     /// The order in which trajectories are listed.
     public enum Order: String, Sendable, CaseIterable {
+        /// In the order of saving; by steps, most or fewest first; or by tokens, most first.
         case saved, longest, shortest, costliest
 
         var clause: String {
@@ -49,7 +51,9 @@ public struct TrajectoryQuery: Sendable, Hashable {
 
     /// Which label a trajectory has; `none` is for those without one.
     public enum Labelled: Sendable, Hashable {
+        /// This label.
         case with(TrajectoryLabel.Kind)
+        /// No label.
         case none
     }
 
@@ -134,7 +138,8 @@ public struct TrajectoryQuery: Sendable, Hashable {
         return (parts.isEmpty ? "1" : parts.joined(separator: " AND "), StatementArguments(values))
     }
 
-    /// The words in FTS5's language (sqlite.org/fts5.html, section 3): each quoted, the last one a prefix. Nil for none.
+    /// The words in FTS5's language (sqlite.org/fts5.html, section 3): each quoted, the last one a prefix. Nil for
+    /// none.
     private var match: String? {
         let found = words.split { !$0.isLetter && !$0.isNumber }.prefix(16)
         guard !found.isEmpty else { return nil }
