@@ -131,7 +131,7 @@ public enum BenchmarkError: Error, CustomStringConvertible, Equatable {
             "there is no benchmark '\(name)'; known are \(known.joined(separator: ", "))"
         case .missing(let benchmark, let file):
             "the benchmark '\(benchmark)' is not at \(file); put it there, or name another data folder"
-        case .malformed(let file, let reason): "\(file) is no list of benchmarks: \(reason)"
+        case .malformed(let file, let reason): "\(file) is not a list of benchmarks: \(reason)"
         case .distrusted(let benchmark, let reason): "the grader cannot be trusted with '\(benchmark)': \(reason)"
         }
     }

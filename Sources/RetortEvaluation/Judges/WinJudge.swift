@@ -57,7 +57,7 @@ public enum JudgeError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .differentTasks(let first, let second):
             "'\(first)' and '\(second)' are different requests; compare runs for the same one"
-        case .noReference(let task): "nobody knows which calls solve '\(task)'; judge tasks of ToolAlpaca's sets"
+        case .noReference(let task): "the calls that solve '\(task)' are not known; judge tasks of ToolAlpaca's sets"
         }
     }
 }

@@ -61,13 +61,13 @@ public enum BenchmarkTable {
                         : "has \(audit.unanswered) records without an answer, which are no questions")
             }
             if let found = audit.contamination, !found.exact.isEmpty {
-                remarks.append("stands in training with \(names(found.exact))")
+                remarks.append("occurs in training with \(names(found.exact))")
             }
             if let found = audit.contamination, !found.overlapping.isEmpty {
                 remarks.append("shares half of its runs of eight words with training in \(names(found.overlapping))")
             }
             if let altered = audit.contamination?.altered, !altered.isEmpty {
-                remarks.append("stands in training but for its numbers with \(names(altered))")
+                remarks.append("occurs in training, apart from its numbers, with \(names(altered))")
             }
             return remarks.map { "\(audit.benchmark) \($0)" }
         }
