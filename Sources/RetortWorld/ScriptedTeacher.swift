@@ -145,7 +145,7 @@ public enum TeacherError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unknownTask(let id):
-            "the scripted teacher solves tasks of its own world only, and '\(id)' is none of them"
+            "the scripted teacher solves only tasks of its own world, and '\(id)' is not one of them"
         }
     }
 }
