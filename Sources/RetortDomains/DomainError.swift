@@ -65,7 +65,7 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
         case .noForm(let form, let domain, let reason): "'\(form)' has no meaning in the domain '\(domain)': \(reason)"
         case .exists(let path): "\(path) is there already; name a folder that is not"
         case .noVariable(let name, let server):
-            "the environment has no variable '\(name)', which the server '\(server)' is to be given; set it"
+            "the environment has no variable '\(name)', which the server '\(server)' needs; set it"
         case .cannotStart(let what, let reason): "\(what) cannot be started: \(reason)"
         }
     }
