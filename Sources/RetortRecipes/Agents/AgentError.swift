@@ -47,7 +47,7 @@ public enum AgentError: Error, CustomStringConvertible, Equatable {
             "\(path) holds no agent: name a folder with an agent.json, a folder of such folders, or a run"
         case .noSuch(let student, let system, let known):
             "there is no agent '\(student ?? "…")/\(system ?? "…")' here; there are \(known.joined(separator: ", ")). "
-                + "--student takes the first part, --system the second, behind which may stand "
+                + "--student takes the first part, --system the second, which may be followed by "
                 + AgentWay.known.map { "+\($0)" }.joined(separator: ", ")
         case .twice(let title, let places):
             "\(places.joined(separator: " and ")) both hold the agent \(title); open one of them"
@@ -83,7 +83,7 @@ public enum AgentError: Error, CustomStringConvertible, Equatable {
         case .startsProcesses(let agent, let commands):
             "\(agent) starts processes with your rights: \(commands.joined(separator: "; ")). If you trust whoever made it, "
                 + "allow them with --allow-host"
-        case .noPlayer(let agent, let role): "the agent '\(agent)' has nobody who plays the \(role)"
+        case .noPlayer(let agent, let role): "the agent '\(agent)' has no model for the role of the \(role)"
         case .noMeaning(let agent, let what): "the agent '\(agent)' cannot be run with \(what)"
         }
     }

@@ -55,7 +55,7 @@ enum StrictJSON {
         }
         return switch error {
         case let stranger as Stranger:
-            "the key '\(stranger.path)' is not known, or is null; this Retort would pass over it. Take it out"
+            "the key '\(stranger.path)' is unknown, or is null, and this Retort would ignore it; remove it"
         case DecodingError.keyNotFound(let key, let context): "\(place(context)) lacks '\(key.stringValue)'"
         case DecodingError.typeMismatch(_, let context): "\(place(context)) is of another type"
         case DecodingError.valueNotFound(_, let context): "\(place(context)) is null"

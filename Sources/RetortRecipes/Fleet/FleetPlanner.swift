@@ -172,7 +172,7 @@ final class FleetPlanner: WorkSharing {
         _ claim: FleetClaim, in part: FleetPart, into set: String, lost: @Sendable (Job, String) -> FleetResult,
         took: @Sendable ([StoredTrajectory]) -> Void
     ) async throws -> [String] {
-        let reason = "its worker was lost: \(FleetStore.maximumLosses + 1) times; nobody tries it again"
+        let reason = "its worker was lost: \(FleetStore.maximumLosses + 1) times; it is not tried again"
         let result = lost(try ExactJSON.decode(Job.self, from: claim.job.utf8), reason)
         try await trajectories.save(result.entries, in: set)
         try await store.giveUp(claim, in: part, failure: RolloutTally.cause(reason))

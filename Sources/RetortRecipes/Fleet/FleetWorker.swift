@@ -149,7 +149,7 @@ public struct FleetWorker: Sendable {
         }
         guard !options.endpoints.isEmpty else { return recipe }
         guard let first = recipe.teacher?.endpoints.first else {
-            throw FleetError.unfit("'\(planned.name)' has no teacher behind endpoints; leave --endpoint away")
+            throw FleetError.unfit("'\(planned.name)' has no teacher behind endpoints; leave out --endpoint")
         }
         // Only the place that is asked differs, not the question.
         recipe.teacher?.endpoints = options.endpoints.map { url in

@@ -209,7 +209,7 @@ public enum TaskMakerError: Error, CustomStringConvertible {
         case .otherSettings(let log):
             "\(log) is of another model, other tools or other settings; name another --out, or remove the log"
         case .damagedLog(let log, let line):
-            "\(log), line \(line), is no try; remove the log to begin anew, or the line to try its question again"
+            "\(log), line \(line), cannot be read; remove the log to start again, or the line to try its question again"
         }
     }
 }

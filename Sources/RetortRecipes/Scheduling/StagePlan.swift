@@ -66,7 +66,7 @@ extension StagePlan.Action {
         case .resume: "interrupted; goes on where it stood"
         case .retry(let count): "\(count) failed, and \(count == 1 ? "is" : "are") tried again"
         case .follow(let stages): "behind \(stages.joined(separator: ", "))"
-        case .mayFollow(let stages): "if \(stages.joined(separator: ", ")) brings something else"
+        case .mayFollow(let stages): "if the result of \(stages.joined(separator: ", ")) changes"
         }
     }
 
