@@ -56,7 +56,7 @@ public enum FleetError: RunHalting, CustomStringConvertible, Equatable {
                 + "machines, or another database; 'DROP SCHEMA retort CASCADE' there removes the tables with all that is in them"
         case .failed(let store, let state, let reason): "\(store): \(reason) (SQLSTATE \(state))"
         case .unreadable(let store, let what, let reason):
-            "\(store): \(what) cannot be read: \(reason); plan the run anew with the same version of Retort on all machines"
+            "\(store): \(what) cannot be read: \(reason); plan the run again with the same version of Retort on all machines"
         case .planned(let run, let planner, let seconds):
             "'\(run)' is planned by \(planner), which was heard of \(Self.ago(seconds)); stop it first, start a worker instead "
                 + "('retort worker'), or give the recipe another name"

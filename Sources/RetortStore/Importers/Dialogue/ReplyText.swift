@@ -79,7 +79,7 @@ enum ReplyText {
             let close = body.firstRange(of: "</tool_call>")
             let inner = body[..<(close?.lowerBound ?? body.endIndex)].trimmingBlanks
             guard let call = call(inner) else {
-                throw RecordRejection("what stands in <tool_call> is no object with a name and arguments")
+                throw RecordRejection("the content of <tool_call> is not an object with a name and arguments")
             }
             calls.append(call)
             rest = close.map { body[$0.upperBound...] } ?? ""

@@ -75,7 +75,7 @@ struct LogTurns {
 
     /// A step for plans that no turn followed.
     private static func unrun(_ plans: [String]) -> Step {
-        let reason = "the log ends behind a plan"
+        let reason = "the log ends after a plan"
         return Step(
             thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
             observation: Observation(text: "", outcome: .parseError(reason)))
