@@ -17,7 +17,7 @@ public final class FetchLine: Sendable {
     /// - Parameter name: what is fetched, for the lines' beginnings.
     public init(_ name: String) { self.name = name }
 
-    /// Shows an event of a fetch; files below one megabyte, or of unknown size, are not.
+    /// Shows an event of a fetch, except for files below one megabyte or of unknown size.
     public func show(_ progress: FetchProgress) {
         switch progress {
         case .waiting(let name): ProgressLine(name).note("waits for another process that fetches it")
