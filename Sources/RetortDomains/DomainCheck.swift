@@ -3,15 +3,15 @@ import RetortAgents
 import RetortCore
 import RetortEvaluation
 
-/// Looks through a domain before a token is spent on it.
+/// Checks a domain before any token is spent on it.
 public struct DomainCheck: Sendable {
     /// What was found, in order.
     public private(set) var findings: [CheckResult] = []
 
-    /// Whether everything holds.
+    /// Whether every check succeeded.
     public var holds: Bool { findings.allSatisfy(\.holds) }
 
-    /// - Parameter domain: opened; its tools were imported, its tasks and documents read.
+    /// - Parameter domain: an opened domain; its tools were imported, its tasks and documents read.
     public init(_ domain: FolderDomain) async throws {
         note("tasks", true, Self.counts(domain))
         for service in domain.hosts.services { note(service.name, true, service.remark) }
@@ -55,7 +55,7 @@ public struct DomainCheck: Sendable {
         }
     }
 
-    /// Tasks that nothing can be right for, and graders that are not asked here.
+    /// Reports tasks for which no answer can be right, and graders that are not checked here.
     private mutating func unreferenced(_ domain: FolderDomain) {
         let all = domain.train + domain.validation + domain.tests
         let open = all.filter { task in
@@ -75,7 +75,7 @@ public struct DomainCheck: Sendable {
         }
     }
 
-    /// The grader accepts every reference, and refuses another task's where that is another answer.
+    /// Whether the grader accepts every reference answer, and refuses another task's where the two differ.
     private mutating func references(_ domain: FolderDomain) async {
         let grader = DomainGrader(domain, symbolic: nil)
         let tasks = (domain.train + domain.validation + domain.tests).filter { !$0.answers.isEmpty }
@@ -116,8 +116,8 @@ public struct DomainCheck: Sendable {
         return trajectory
     }
 
-    /// A session for the first task is made, looked at and, where the domain grades by itself, graded as if nothing had been
-    /// done.
+    /// Makes a session for the first task, looks at its state and, where the domain grades by itself, grades it as if
+    /// the agent had done nothing.
     private mutating func firstTask(_ domain: FolderDomain) async throws {
         guard let task = (domain.train + domain.tests).first, domain.interpreter != nil || !domain.hosts.isEmpty
         else { return }

@@ -2,37 +2,38 @@ import RetortCore
 
 /// A domain that cannot be opened: what is wrong, where, and what to do.
 public enum DomainError: Error, CustomStringConvertible, Equatable {
-    /// A task file that is not there.
+    /// A task file that does not exist.
     case noFile(what: String, path: String)
-    /// A record, by its line or number from 1, that is no task.
+    /// A record without a question, by its line or number from 1.
     case noQuestion(file: String, record: Int, field: String)
     /// A reference answer that its grader cannot use.
     case noReference(file: String, record: Int, grader: String)
-    /// Two tasks with one id.
+    /// Two tasks with the same id.
     case repeatedID(file: String, record: Int, id: String, other: String)
     /// A file of tasks without any.
     case noTasks(file: String)
-    /// A split whose tasks are also trained on.
+    /// A test split that contains training questions.
     case taughtTests(split: String, count: Int, example: String)
-    /// Validation tasks that are also trained on or measured on.
+    /// Validation tasks that contain training or test questions.
     case seenValidation(others: String, count: Int, example: String)
-    /// A file that a session's module cannot be shown.
+    /// A file outside the folder that a session's module is shown.
     case outside(file: String, folder: String)
-    /// A grader that needs what the domain does not have.
+    /// A grader that needs something the domain does not have.
     case cannotGrade(grader: String, needs: String)
-    /// Two tools of one name.
+    /// Two tools of the same name, or one named like the function that ends a task.
     case repeatedTool(String, places: [String])
     /// A document that cannot be used.
     case badDocument(file: String, reason: String)
-    /// A form of agent that has no meaning here.
+    /// A form of agent that the domain does not support.
     case noForm(String, domain: String, reason: String)
-    /// A folder for a new domain that is there already.
+    /// A folder for a new domain that exists already.
     case exists(String)
-    /// A variable of the environment that a server is to be given.
+    /// A variable that a server needs and that the environment lacks.
     case noVariable(String, server: String)
-    /// A tool's place that is not to be had.
+    /// A tool's process or server that cannot be started.
     case cannotStart(String, reason: String)
 
+    /// A message for users: what is wrong, where, and what to do.
     public var description: String {
         switch self {
         case .noFile(let what, let path):
@@ -64,7 +65,7 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
         case .noForm(let form, let domain, let reason): "'\(form)' has no meaning in the domain '\(domain)': \(reason)"
         case .exists(let path): "\(path) is there already; name a folder that is not"
         case .noVariable(let name, let server):
-            "the environment has no variable '\(name)', which the server '\(server)' is to be given; set it"
+            "the environment has no variable '\(name)', which the server '\(server)' needs; set it"
         case .cannotStart(let what, let reason): "\(what) cannot be started: \(reason)"
         }
     }

@@ -1,23 +1,23 @@
 import RetortCore
 import RetortEvaluation
 
-/// Grades runs of a domain's tasks: by a comparison of answers, by the state that is left, by the domain's own function, or
-/// by a model with a rubric.
+/// Grades runs of a domain's tasks: by a comparison of answers, by the final state, by the domain's own function, or by
+/// a model with a rubric.
 struct DomainGrader: TrajectoryGrader {
     private let domain: FolderDomain
     private let symbolic: SymbolicJudge?
     private let judge: RubricJudge?
-    /// What grades whatever the task says; nil is the task's own grader.
+    /// The grader of every task; nil is each task's own.
     private let fixed: GraderPlan?
 
-    /// - Parameter fixed: grades every task; nil leaves each to the grader of its file.
+    /// - Parameter fixed: grades every task; nil leaves each task to its file's grader.
     init(_ domain: FolderDomain, symbolic: SymbolicJudge?, judge: RubricJudge? = nil, by fixed: GraderPlan? = nil) {
         (self.domain, self.symbolic, self.judge, self.fixed) = (domain, symbolic, judge, fixed)
     }
 
     func grade(_ trajectory: Trajectory) async throws -> Verdict {
         let plan = fixed ?? domain.plan.grader(of: trajectory.task)
-        // An agent that changes a state may end without words; what it left is judged all the same.
+        // An agent that changes a state may end without words; the state it left is judged nevertheless.
         let judgesState = plan?.kind == .python || plan?.kind == .state
         if let verdict = trajectory.verdictWithoutAnswer {
             guard judgesState, case .gaveUp = trajectory.ending else { return verdict }
@@ -78,20 +78,20 @@ struct DomainGrader: TrajectoryGrader {
 }
 
 extension DomainPlan {
-    /// All graders that it names.
+    /// All graders that the plan names.
     public var graders: [GraderPlan] {
         let files = [train, validation].compactMap(\.self) + tests.map(\.tasks)
         return [grader] + files.compactMap(\.grader) + also
     }
 
-    /// Whether a model judges by a rubric what counts as right.
+    /// Whether correctness is judged by a model with a rubric.
     public var isJudged: Bool { graders.dropLast(also.count).contains { $0.kind == .judge } }
 
-    /// Whether a model is to judge by a rubric.
+    /// Whether any grader, decisive or not, is a model with a rubric.
     public var needsJudge: Bool { graders.contains { $0.kind == .judge } }
 
-    /// The grader of a task: that of its file, or the domain's. Nil for a task of another kind, which is no task of the
-    /// domain's files.
+    /// The grader of a task: its file's, or else the domain's. Nil for a task of a family that none of the domain's
+    /// graders is for.
     func grader(of task: AgentTask) -> GraderPlan? {
         let file =
             switch task.split {
@@ -103,7 +103,7 @@ extension DomainPlan {
         return own.family == task.family ? own : graders.first { $0.family == task.family }
     }
 
-    /// A task with its reference answers as another grader takes them.
+    /// A task with its reference answers in another grader's form.
     func task(_ task: AgentTask, for plan: GraderPlan) -> AgentTask {
         var task = task
         let own = Self.record(task, answer: fields.answer)[fields.answer] ?? .null
@@ -114,10 +114,12 @@ extension DomainPlan {
 }
 
 extension FolderDomain {
+    /// The graders of the task files, or of the domain.
     public func grader(symbolic: SymbolicJudge?, judge: RubricJudge?) -> (any TrajectoryGrader)? {
         DomainGrader(self, symbolic: symbolic, judge: judge)
     }
 
+    /// The graders listed under `also`.
     public func otherGraders(
         symbolic: SymbolicJudge?, judge: RubricJudge?
     ) -> [(name: String, grader: any TrajectoryGrader)] {

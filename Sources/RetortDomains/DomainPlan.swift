@@ -2,28 +2,33 @@ import Foundation
 import RetortCore
 import RetortEvaluation
 
-/// A user's domain as `domain.yaml`, or a recipe's `domain`, describes it.
+/// A user's domain as described by `domain.yaml`, or by a recipe's `domain`.
 public struct DomainPlan: Codable, Sendable, Hashable {
     /// A file of tasks.
     public struct TaskFile: Codable, Sendable, Hashable {
+        /// The file's path, relative to the domain's folder.
         public var file: String
-        /// The most tasks that are taken; nil is all.
+        /// The most tasks to take, from the beginning; nil takes all.
         public var limit: Int?
-        /// How these are graded, where it is otherwise than the domain's.
+        /// How these tasks are graded; nil is the domain's grader.
         public var grader: GraderPlan?
     }
 
     /// The test tasks of a split.
     public struct Test: Codable, Sendable, Hashable {
+        /// The split's name, under `tasks: test:`.
         public var split: String
+        /// The file with the split's tasks.
         public var tasks: TaskFile
     }
 
-    /// Which members of a task file's records are what.
+    /// Which members of a task file's records hold what.
     public struct Fields: Codable, Sendable, Hashable {
+        /// The member with the task's id.
         public var id = "id"
-        /// Several are joined by blanks.
+        /// The members with the question; several are joined by blanks.
         public var question = ["question"]
+        /// The member with the reference answer.
         public var answer = "answer"
 
         /// The usual names: `id`, `question` and `answer`.
@@ -36,28 +41,32 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         public enum Location: String, Codable, Sendable, CaseIterable {
             /// In the agent's own sandboxed session: state forks with it.
             case session
-            /// A process of the user's own, with the user's environment and rights.
+            /// A process of its own, with the user's environment and rights.
             case host
         }
 
+        /// The Python file, relative to the domain's folder.
         public var file: String
+        /// Where the functions run.
         public var place = Location.session
-        /// Files and folders beside the file that it may read.
+        /// Files and folders beside the Python file that it may read.
         public var files: [String] = []
+        /// The functions that are tools; nil takes all public ones.
         public var functions: [String]?
-        /// Of tools on the host: what repeating a call does, by function; `*` is for the others.
+        /// For tools on the host: what repeating a call does, by function; `*` is for the others. Without either, a
+        /// call has effects on the outside world.
         public var effects: [String: ToolSpecification.Effect] = [:]
-        /// Of tools on the host: the Python that runs them.
+        /// For tools on the host: the Python that runs them; nil is `python3`.
         public var interpreter: String?
-        /// Of tools on the host: whether one process is for all tasks; nil is one for each.
+        /// For tools on the host: whether one process serves all tasks; nil is one process for each.
         public var lifetime: Lifetime?
-        /// Of tools on the host: the longest a call may take; nil is `usualSeconds`.
+        /// For tools on the host: the longest time for a call, in seconds; nil is 120.
         public var seconds: Double?
 
         static let usualSeconds = 120.0
     }
 
-    /// Whom something that runs beside the sessions is for.
+    /// The tasks that share something running beside the sessions.
     public enum Lifetime: String, Codable, Sendable, CaseIterable {
         /// One for all tasks.
         case run
@@ -68,25 +77,31 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         var words: String { self == .run ? "one for all tasks" : "one for each task" }
     }
 
-    /// A server of the Model Context Protocol.
+    /// A server of the Model Context Protocol, started by a command or reached at an address.
     public struct MCPServer: Codable, Sendable, Hashable {
+        /// The command, word by word; empty for a server with an address.
         public var command: [String]
+        /// The server's address; nil for one that a command starts.
         public var url: String?
+        /// Whether one server is for all tasks or each task has its own.
         public var lifetime = Lifetime.run
+        /// The server's tools to offer, by its own names for them; nil offers all.
         public var tools: [String]?
+        /// What repeating a call does, by the server's names of the tools; `*` is for the others.
         public var effects: [String: ToolSpecification.Effect] = [:]
-        /// What errors call it; nil is its program or host.
+        /// Its name in errors; nil is its program or host.
         public var name: String?
-        /// What a command gets of the environment beyond the usual; `${NAME}` is a variable of this process's.
+        /// Variables for a command's environment in addition to the usual ones; `${NAME}` is a variable of this
+        /// process.
         public var environment: [String: String]?
-        /// What is sent with each request to an address; `${NAME}` likewise.
+        /// Headers of each request to an address; `${NAME}` is a variable of this process.
         public var headers: [String: String]?
-        /// The longest a call may take without a word of progress; nil is 120.
+        /// The longest time for a call without a report of progress, in seconds; nil is 120.
         public var seconds: Double?
-        /// The longest a start may take; nil is 30.
+        /// The longest time for a start, in seconds; nil is 30.
         public var startSeconds: Double?
 
-        /// What errors call it.
+        /// Its name in errors.
         var title: String {
             if let name { return name }
             if let url { return URL(string: url)?.host ?? url }
@@ -94,15 +109,17 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// Documents, or an index that was made of them before, and the tool that searches them.
+    /// Documents, or an existing index of them, and the tool that searches them.
     public struct Documents: Codable, Sendable, Hashable {
-        /// Empty where a server searches.
+        /// A folder, a file, or an index; empty where a server searches.
         public var path: String
-        /// Servers that hold the passages; nil where they are here.
+        /// Servers that hold the passages; nil where they are on this machine.
         public var service: DocumentService?
+        /// The name of the tool, a Python identifier.
         public var tool = "web_search"
+        /// What agents are told about the tool.
         public var description = "Searches the documents and returns the passages that fit best."
-        /// Passages that a search returns.
+        /// How many passages a search returns, 1 to 100.
         public var results = 3
         /// How they are searched; nil is by words.
         public var search: DocumentSearch?
@@ -110,30 +127,41 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         /// - Parameter path: of a folder or a file; relative to the domain's folder.
         public init(path: String) { self.path = path }
 
-        /// - Parameter service: who searches.
+        /// - Parameter service: the servers that search.
         public init(service: DocumentService) { (path, self.service) = ("", service) }
     }
 
+    /// The domain's name; without one in the file, that of its folder.
     public var name: String
     /// The folder that its paths are relative to.
     public var folder: String
+    /// What every agent is told about its job, under `instructions`; nil for nothing.
     public var guidance: String?
+    /// The training tasks; nil where recorded trajectories provide them.
     public var train: TaskFile?
+    /// Tasks that choose among a training's checkpoints; nil for none.
     public var validation: TaskFile?
+    /// The test splits, in the file's order.
     public var tests: [Test]
+    /// The names of the records' members in all task files.
     public var fields: Fields
+    /// The files of Python functions that are tools.
     public var python: [PythonTools]
+    /// The servers of the Model Context Protocol.
     public var servers: [MCPServer]
+    /// The documents to search; nil for none.
     public var documents: Documents?
+    /// The grader of tasks whose file names none; exact comparison by default.
     public var grader: GraderPlan
-    /// Graders that are reported beside the one that decides.
+    /// Graders that are reported in addition to the one that decides.
     public var also: [GraderPlan]
-    /// How agents act when nobody says otherwise.
+    /// How agents act when a recipe does not say; `code` by default.
     public var form: ActionForm
-    /// Characters of an observation that agents of JSON calls and of roles are shown; nil is what a view usually shows.
+    /// The most characters of an observation that agents of JSON calls and of roles are shown; nil is the view's usual
+    /// limit.
     public var observationLimit: Int?
 
-    /// The files of its documents; of an index that was made before also its vectors.
+    /// The files of its documents; for an existing index also its vectors.
     package func documentFiles() throws -> [URL] {
         guard let documents else { return [] }
         let files = try DocumentCorpus.files(url(documents.path))
@@ -143,7 +171,7 @@ public struct DomainPlan: Codable, Sendable, Hashable {
         return files + beside.filter { FileManager.default.fileExists(atPath: $0.path) }
     }
 
-    /// A path of the plan's.
+    /// A path of the plan, resolved against its folder.
     public func url(_ path: String) -> URL {
         URL(fileURLWithPath: path, relativeTo: URL(fileURLWithPath: folder, isDirectory: true)).standardizedFileURL
     }
@@ -242,7 +270,7 @@ extension DomainPlan {
         self.documents = documents
     }
 
-    /// How much of an observation is shown, where somebody says so.
+    /// How many characters of an observation are shown, where the file says so.
     package static func observationLimit(_ reader: YAMLReader) -> Int? {
         guard reader.has("observationLimit") else { return nil }
         return reader.integer("observationLimit", default: 1024, in: 16...10_000_000)
@@ -367,7 +395,7 @@ extension DomainPlan.Documents {
 }
 
 extension GraderPlan {
-    /// One by its name alone.
+    /// A grader given by its name alone.
     init(named name: String, _ reader: YAMLReader) {
         guard let kind = Kind(rawValue: name) else {
             let known = Kind.allCases.map(\.rawValue)

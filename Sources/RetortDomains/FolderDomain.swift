@@ -7,35 +7,49 @@ import RetortRetrieval
 
 /// A user's domain, opened: its tasks read, its modules imported, its documents indexed.
 public struct FolderDomain: Domain {
+    /// The plan that it was opened from.
     public let plan: DomainPlan
+    /// The training tasks, in their file's order.
     public let train: [AgentTask]
+    /// The validation tasks, in their file's order.
     public let validation: [AgentTask]
+    /// The tests of all splits, in the plan's order.
     public let tests: [AgentTask]
+    /// The documents' search, then the tools of processes and servers.
     public let hostTools: [any Tool]
+    /// The session's own functions, then the host's tools.
     public let tools: [ToolSpecification]
+    /// The documents' search; nil where there are none.
     public let retriever: (any Tool)?
+    /// The corpus of passages; nil where there are no documents, or a server holds them.
     public var documents: URL? { opened?.corpus }
-    /// Its documents with what searches them; nil where there are none.
+    /// Its opened documents with their search; nil where there are none.
     public let opened: OpenedDocuments?
+    /// The interpreter with the session's modules; nil where the plan has none.
     public let interpreter: PythonInterpreter?
     private let hooks: Set<String>
     private let descriptions: [PythonModule.Description]
-    /// What is answered outside the sessions, by processes of the user's own and by servers.
+    /// The tools answered outside the sessions, by processes of the user's own and by servers.
     let hosts: HostTools
 
+    /// The plan's name.
     public var name: String { plan.name }
+    /// The plan's instructions.
     public var guidance: String? { plan.guidance }
+    /// Both forms.
     public var forms: Set<ActionForm> { [.code, .json] }
+    /// The user's own splits are used as they are; a test question that is also a training question is an error.
     public var dealsTests: Bool { false }
+    /// The plan's limit.
     public var observationLimit: Int? { plan.observationLimit }
 
     /// Opens a domain.
     /// - Parameters:
     ///   - folder: where the index of its documents is kept.
-    ///   - limits: of programs.
-    ///   - sandbox: the weakest one to run its modules and model-written programs in.
-    ///   - models: opens encoders, where its documents are searched by meaning.
-    ///   - progress: is told how far the embedding of its passages is.
+    ///   - limits: limits of programs.
+    ///   - sandbox: the weakest acceptable level for its modules and model-written programs.
+    ///   - models: opens encoders and cross-encoders, where its search needs them.
+    ///   - progress: is called as the index is built and passages are embedded.
     /// - Throws: `DomainError`, `PythonError.badModule`, `RetrievalError`.
     public init(
         _ plan: DomainPlan, keepingIndexIn folder: URL, limits: PythonLimits = PythonLimits(),
@@ -141,7 +155,7 @@ public struct FolderDomain: Domain {
         }
     }
 
-    /// A fresh session for a task, with its own processes on the host where the domain has such tools.
+    /// A fresh session for a task, with its own processes and servers where the domain has such tools.
     public func session(
         for task: AgentTask, form: ActionForm, tools: [any Tool],
         python: @Sendable () async throws -> PythonInterpreter
@@ -211,8 +225,8 @@ public struct FolderDomain: Domain {
         return parts
     }
 
-    /// A server by what is declared of it, and by those of its command's words that are files of the domain. What it offers
-    /// is in the tools' specifications.
+    /// A server, by its declaration and by the SHA-256 of its command's words that are files of the domain. Its tools
+    /// are in their specifications.
     private func content(
         of server: DomainPlan.MCPServer, digest: (URL) throws -> String
     ) throws -> [(String, String)] {
@@ -224,7 +238,7 @@ public struct FolderDomain: Domain {
             guard exists, !isFolder.boolValue, plan.relative(file) != file.path else { continue }
             parts.append((plan.relative(file), "sha256:\(try digest(file))"))
         }
-        // As declared: secrets of the environment are not in it.
+        // As declared, with `${NAME}` unexpanded, so secrets of the environment are not included.
         if let environment = server.environment {
             parts.append(("environment of \(server.title)", try ExactJSON.tree(environment).jsonText))
         }
@@ -232,12 +246,13 @@ public struct FolderDomain: Domain {
         return parts
     }
 
-    /// Other files of the user's that a Python file on the host imports; none of one in the session, which names them.
+    /// Other files of the user's that a Python file on the host imports; empty for one in the session, which declares
+    /// them.
     package func companions(of file: String) -> [PythonModule.Companion] {
         hosts.services.first { $0.name == file }?.companions ?? []
     }
 
-    /// Whether its module defines a function that is no tool.
+    /// Whether a session's module defines a function that is not a tool, such as `grade`.
     func has(_ hook: String) -> Bool { hooks.contains(hook) }
 
     /// Ends its interpreter, its processes on the host and its servers.
@@ -248,14 +263,14 @@ public struct FolderDomain: Domain {
 }
 
 extension DomainPlan {
-    /// A path as the domain's owner would write it.
+    /// A path as the domain's owner would write it: relative to the folder where possible.
     func relative(_ file: URL) -> String {
         let root = URL(fileURLWithPath: folder).standardizedFileURL.path + "/"
         return file.path.hasPrefix(root) ? String(file.path.dropFirst(root.count)) : file.path
     }
 
     /// A session's module.
-    /// - Throws: `DomainError` for files that are not there, or that the session could not be shown.
+    /// - Throws: `DomainError` for files that do not exist, or that the session cannot be shown.
     func module(_ tools: PythonTools) throws -> PythonModule {
         let file = url(tools.file)
         guard FileManager.default.fileExists(atPath: file.path) else {
@@ -264,8 +279,8 @@ extension DomainPlan {
         return PythonModule(file, files: try files(of: tools), functions: tools.functions)
     }
 
-    /// What a Python file declares to read.
-    /// - Throws: `DomainError` for what is not there, or not beside it.
+    /// The files that a Python file declares to read.
+    /// - Throws: `DomainError` for files that do not exist, or are not beside it.
     func files(of tools: PythonTools) throws -> [URL] {
         let folder = url(tools.file).deletingLastPathComponent().path
         return try tools.files.map(url).map { other in

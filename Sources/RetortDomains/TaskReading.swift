@@ -6,8 +6,8 @@ import RetortStore
 extension DomainPlan {
     /// The tasks of a file, in its order.
     ///
-    /// A record is a JSON object: its question, its reference answer where it has one, and whatever else `setup` and
-    /// `grade` want to know, which is kept with the task.
+    /// A record is a JSON object: its question, its reference answer where it has one, and anything else that `setup`
+    /// and `grade` need, which is kept with the task.
     /// - Throws: `DomainError` that names the file and the record; `JSONFileError`, `JSONLinesError`.
     func tasks(_ plan: TaskFile, split: String, taken: inout [String: String]) throws -> [AgentTask] {
         let file = url(plan.file)
@@ -37,7 +37,7 @@ extension DomainPlan {
             for key in fields.question + [fields.id] { metadata[key] = nil }
             let answer = members[fields.answer] ?? .null
             let references = Self.references(answer, grader)
-            // What says no more than the accepted answers do is not kept twice.
+            // An answer that adds nothing to the accepted answers is not kept twice.
             if answer == .null || answer.string.map({ [$0] == references }) == true { metadata[fields.answer] = nil }
             tasks.append(
                 AgentTask(
@@ -57,14 +57,14 @@ extension DomainPlan {
         return tasks
     }
 
-    /// Accepted answers as texts: of graders of whole values the one value, of others each of a list.
+    /// Accepted answers as texts: for graders of whole values the value itself, for others each element of a list.
     static func references(_ answer: JSONValue, _ grader: GraderPlan) -> [String] {
         switch answer {
         case .null: []
         case _ where grader.takesWholeValues: [answer.jsonText]
         case .array(let values): values.map(\.text)
         case .string(let text):
-            // GSM8K's solutions end in their answer.
+            // GSM8K's solutions end with their answer, after `####`.
             text.ranges(of: "####").last.map {
                 [text[$0.upperBound...].trimmingCharacters(in: .whitespacesAndNewlines)]
             }
@@ -73,7 +73,7 @@ extension DomainPlan {
         }
     }
 
-    /// A task as `setup` and `grade` are given it: its record, with id, question and split.
+    /// A task as `setup` and `grade` receive it: its record, with id, question and split.
     static func record(_ task: AgentTask, answer field: String) -> JSONValue {
         var members = task.metadata
         members["id"] = .string(task.id)

@@ -1,25 +1,26 @@
 import RetortCore
 
-/// What a factual question asks, as data: the teacher solves it from this, and graders never see it.
+/// What a factual question asks, as data: the teacher solves it from this, and graders do not see it.
 public enum FactualPlan: Sendable, Hashable {
-    /// From an entity along relations, one after the other.
+    /// Relations followed from an entity, one after the other. Entities are given by their index in `World.entities`.
     case chain(start: Int, [Relation])
     /// Which of two entities has the smaller (earlier) or larger value.
     case comparison(Int, Int, Relation, wantsSmaller: Bool)
-    /// The difference of two years.
+    /// The difference of two years, second minus first.
     case difference(Int, Relation, Int, Relation)
 }
 
 /// Multi-hop questions over a world.
 ///
-/// Entities are dealt into two halves by a hash. Questions of `train` and `in` start from the first half and walk
-/// relation chains of the first list; `out` starts from the second half, whose entities no training question starts
-/// from, and walks chains of the second list, which occur in no training question though each of their relations does.
+/// Entities are dealt into two halves by a hash. Questions of `train` and `in` start from the first half and follow
+/// relation chains of the first list; those of `out` start from the second half, which no training question starts
+/// from, and follow chains of the second list, which occur in no training question, although each of their relations
+/// does.
 public struct FactualQuestions: Sendable {
     let world: World
     private let seed: UInt64
 
-    /// Every single relation, every two that follow one another, and some threes, but for the new ones.
+    /// Every single relation, every pair that can follow one another, and some triples, except the new chains.
     static let knownChains: [[Relation]] = {
         let pairs = Relation.allCases.flatMap { first in
             first.value.map { kind in Relation.of(kind).map { [first, $0] } } ?? []
@@ -28,7 +29,7 @@ public struct FactualQuestions: Sendable {
             [.author, .birthplace, .country], [.employer, .founder, .birthYear], [.publisher, .founder, .spouse],
             [.capital, .mayor, .birthplace], [.spouse, .employer, .foundingYear],
         ]
-        // Single relations anchor the words for each; pairs stand twice, so that most questions take two hops.
+        // Single relations teach the words for each; pairs are listed twice, so that most questions take two hops.
         return (Relation.allCases.map { [$0] } + pairs + pairs + triples).filter { !newChains.contains($0) }
     }()
     static let newChains: [[Relation]] = [
@@ -39,6 +40,7 @@ public struct FactualQuestions: Sendable {
     static let knownComparisons: [Relation] = [.birthYear, .population]
     static let newComparisons: [Relation] = [.foundingYear]
 
+    /// Questions about a world. The seed deals the entities into halves and draws the questions.
     public init(_ world: World, seed: UInt64) {
         self.world = world
         self.seed = seed
@@ -46,11 +48,16 @@ public struct FactualQuestions: Sendable {
 
     /// A question with the plan that solves it.
     public struct Item: Sendable {
+        /// The question with its answer.
         public let task: AgentTask
+        /// How the teacher solves it.
         public let plan: FactualPlan
     }
 
-    /// The split's questions: `train`, `in` and `out` never share one.
+    /// The questions of a split: `train`, `in` or `out`. The same seed gives the same questions.
+    ///
+    /// Fewer than `count` are returned when no further question is found in about 50 attempts per question.
+    /// - Parameter taken: questions that must not be asked again, such as those of `train`.
     public func items(_ split: String, count: Int, excluding taken: Set<String> = []) -> [Item] {
         var generator = SeededGenerator(seed: seed, "factual \(split)")
         var seen = taken
@@ -122,7 +129,7 @@ public struct FactualQuestions: Sendable {
     private func difference(isNew: Bool, _ generator: inout SeededGenerator) -> (String, String, FactualPlan)? {
         let years: [Relation] = [.birthYear, .foundingYear, .publicationYear]
         let first = years[Int.random(in: 0..<3, using: &generator)]
-        // Known questions compare like with like; new ones mix them.
+        // Known questions compare the same kind of year; new ones mix kinds.
         let second = isNew ? years.filter { $0 != first }[Int.random(in: 0..<2, using: &generator)] : first
         guard let a = entity(first.subject, isNew: isNew, &generator),
             let b = entity(second.subject, isNew: isNew, &generator), a != b,
@@ -163,6 +170,6 @@ public struct FactualQuestions: Sendable {
         return all.isEmpty ? nil : all[Int.random(in: 0..<all.count, using: &generator)].index
     }
 
-    /// Whether an entity is kept from the training questions' starting points.
+    /// Whether no training question starts from an entity.
     func isHeldOut(_ entity: Int) -> Bool { Dealing.part(of: "\(seed) \(entity)", among: 2) == 1 }
 }

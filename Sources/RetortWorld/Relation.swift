@@ -1,4 +1,4 @@
-/// The kinds of things an encyclopedia tells about.
+/// The kinds of things that the encyclopedia has articles about.
 public enum EntityKind: String, Sendable, CaseIterable, Codable {
     case person, city, country, organisation, work
 }
@@ -13,7 +13,7 @@ public enum Relation: String, Sendable, CaseIterable, Codable {
     case founder, foundingYear, headquarters
     case author, publicationYear, publisher
 
-    /// What a subject is.
+    /// The kind of entity that has this fact.
     public var subject: EntityKind {
         switch self {
         case .birthplace, .birthYear, .employer, .spouse: .person
@@ -24,7 +24,7 @@ public enum Relation: String, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// What a value is; nil for a number.
+    /// The kind of entity that the value names; nil for a number.
     public var value: EntityKind? {
         switch self {
         case .birthplace, .capital, .headquarters: .city
@@ -35,7 +35,7 @@ public enum Relation: String, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// Words that find the fact.
+    /// Words that find the fact in a search.
     public var keyword: String {
         switch self {
         case .birthplace: "birthplace"
@@ -119,7 +119,7 @@ public enum Relation: String, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// How an encyclopedia puts it; the subject is the article's own and stands as a pronoun or a name.
+    /// How the encyclopedia puts it; the subject is that of the article and appears as a pronoun or a name.
     var sentences: [String] {
         switch self {
         case .birthplace: ["{s} was born in {v}.", "{s} comes from {v}.", "The birthplace of {s} is {v}."]

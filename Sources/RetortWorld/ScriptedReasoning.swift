@@ -3,8 +3,9 @@ import RetortCore
 extension ScriptedTeacher {
     /// The chain-of-thought form of a solution: all facts and intermediate results in prose, then the answer.
     ///
-    /// - Parameter passages: what a search for the question found; the retriever's step when it is given.
-    /// - Returns: a finished trajectory of one step, or two with passages; nil for a task that is not the world's.
+    /// - Parameter passages: what a search for the question found; nil for a solution without a retriever's step.
+    /// - Returns: a finished trajectory of one step, or two with passages; nil for a task that is not one of the
+    ///   world's.
     public func reasoned(_ task: AgentTask, passages: (query: String, text: String)? = nil) -> Trajectory? {
         guard let reasoning = reasoning(task), let answer = task.answers.first else { return nil }
         var trajectory = Trajectory(
@@ -23,7 +24,7 @@ extension ScriptedTeacher {
 
     private func reasoning(_ task: AgentTask) -> String? { statements(task)?.joined(separator: " ") }
 
-    /// The facts and intermediate results, in order; nil for a task that is not the world's.
+    /// The facts and intermediate results, in order; nil for a task that is not one of the world's.
     func statements(_ task: AgentTask) -> [String]? {
         if let plan = problems[task.id] { return [Self.arithmetic(plan)] }
         switch factual[task.id] {
@@ -45,7 +46,7 @@ extension ScriptedTeacher {
         }
     }
 
-    /// Each operation with its result, as one computes on paper.
+    /// Each operation with its result, as one calculates on paper.
     static func arithmetic(_ plan: WordProblems.Plan) -> String {
         var value = plan.numbers[0]
         return zip(plan.operations, plan.numbers.dropFirst()).map { operation, number in

@@ -2,21 +2,26 @@ import RetortCore
 
 /// Solves the world's tasks through the real run loop: it thinks, searches, reads what was found, and computes.
 ///
-/// It knows each task's plan, but takes every fact from an observation: when a search did not bring the fact, it
-/// searches again with other words.
+/// It knows each task's plan, but states a fact only when an observation contains it: when a search did not find the
+/// fact, it searches again with other words.
 public struct ScriptedTeacher: Policy {
+    /// `agent`.
     public let name = "agent"
+    /// Names the teacher in records: no language model is behind it.
     public let modelIdentity = "scripted teacher"
     let world: World
     let factual: [String: FactualPlan]
     let problems: [String: WordProblems.Plan]
 
+    /// A teacher for these questions and problems only.
     public init(world: World, factual: [FactualQuestions.Item], problems: [WordProblems.Item]) {
         self.world = world
         self.factual = Dictionary(factual.map { ($0.task.id, $0.plan) }, uniquingKeysWith: { first, _ in first })
         self.problems = Dictionary(problems.map { ($0.task.id, $0.plan) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The next program, `request.count` times the same.
+    /// - Throws: `TeacherError.unknownTask` for a task that the teacher was not made with.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {
@@ -24,6 +29,7 @@ public struct ScriptedTeacher: Policy {
         return Array(repeating: Proposal(thought: thought, action: .code(program)), count: request.count)
     }
 
+    /// Nil: the teacher has no answer to give when its steps run out.
     public func conclude(
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal? { nil }
@@ -45,7 +51,7 @@ public struct ScriptedTeacher: Policy {
         }
     }
 
-    /// A fact that is needed, and how it is found.
+    /// A fact that is needed: whose, and which.
     private typealias Need = (entity: Int, relation: Relation)
 
     func chain(
@@ -60,8 +66,8 @@ public struct ScriptedTeacher: Policy {
         let known = found(needs, trajectory)
         let learned = known.last.map { "\($0) " } ?? ""
         guard known.count == needs.count else {
-            // In a chain, each thought says what is still asked, shorter by what was found: a small student then goes on
-            // from the thought before, and never has to read the whole question again.
+            // In a chain, each thought says what is still unknown, shortened by what was found: a small student then
+            // continues from the previous thought, and never has to read the whole question again.
             let need = needs[known.count]
             let left = relations.dropFirst(known.count).reversed().map(\.keyword).joined(separator: " of the ")
             let asked = relations.count > 1 ? "Asked is the \(left) of \(world.entities[need.entity].name). " : ""
@@ -108,7 +114,7 @@ public struct ScriptedTeacher: Policy {
         _ need: Need, learned: String, _ trajectory: Trajectory
     ) -> (thought: String, program: String) {
         let name = world.entities[need.entity].name
-        // The same words again would find the same passages.
+        // A repeated query would find the same passages.
         let query = "\(name) \(need.relation.keyword)"
         let tried = trajectory.steps.contains { $0.action.code?.contains("\"\(query)\"") ?? false }
         return (
@@ -130,14 +136,16 @@ public struct ScriptedTeacher: Policy {
     }
 }
 
-/// A task that the scripted teacher was not given the plan of.
+/// A task that the scripted teacher has no plan for.
 public enum TeacherError: Error, CustomStringConvertible {
+    /// The task's id, or the beginning of its question where a chat was read.
     case unknownTask(String)
 
+    /// A message for users, with the task named.
     public var description: String {
         switch self {
         case .unknownTask(let id):
-            "the scripted teacher solves tasks of its own world only, and '\(id)' is none of them"
+            "the scripted teacher solves only tasks of its own world, and '\(id)' is not one of them"
         }
     }
 }

@@ -1,22 +1,23 @@
 import RetortAgents
 import RetortCore
 
-/// The scripted teacher as a language model: it reads the chat it is sent and writes the next turn. So the whole way of a
-/// teacher behind an endpoint, its parsing and its failures, can be tried without a large model.
+/// The scripted teacher as a language model: it reads a chat and writes the next turn. This exercises the whole path of
+/// a teacher behind an endpoint, with its parsing and its failures, without a large model.
 ///
-/// With noise it slips as language models do: on the first thought, where the plan is made. An agent that slips begins
-/// with the wrong operation or looks up the wrong relation, and goes on from there; one whose turn begins with a first
-/// thought goes on from that, right or wrong. Comparisons never slip.
+/// With noise it makes mistakes as language models do: in the first thought, where the plan is made. An agent that
+/// slips begins with the wrong operation or looks up the wrong relation, and continues from there; one whose turn is
+/// prefilled with a first thought continues from that, right or wrong. Comparisons and differences never slip.
 public struct ScriptedTeacherModel: LanguageModel {
-    /// How often it goes wrong, in 0…1.
+    /// How often it makes mistakes: probabilities in 0…1.
     public struct Noise: Codable, Sendable, Hashable {
-        /// A wrong plan when it acts.
+        /// A wrong plan when it acts; decided in the first turn of a run.
         public var agentSlip: Double
-        /// A wrong plan when it reasons.
+        /// A wrong plan when it reasons in prose.
         public var reasoningSlip: Double
         /// A turn without a program.
         public var unreadable: Double
 
+        /// No mistakes by default.
         public init(agentSlip: Double = 0, reasoningSlip: Double = 0, unreadable: Double = 0) {
             self.agentSlip = agentSlip
             self.reasoningSlip = reasoningSlip
@@ -24,18 +25,23 @@ public struct ScriptedTeacherModel: LanguageModel {
         }
     }
 
+    /// `scripted-teacher`.
     public let identity = "scripted-teacher"
     private let teacher: ScriptedTeacher
     private let tasks: [String: AgentTask]
     private let noise: Noise
 
-    /// - Parameter tasks: those the teacher was given the plans of.
+    /// - Parameter tasks: those the teacher has plans for; a request is matched to one by its question.
     public init(_ teacher: ScriptedTeacher, tasks: [AgentTask], noise: Noise = Noise()) {
         self.teacher = teacher
         self.tasks = Dictionary(tasks.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
         self.noise = noise
     }
 
+    /// The next turn of the chat in each sample, whole in one event. Token counts are estimated as a quarter of the
+    /// bytes.
+    ///
+    /// The stream throws `TeacherError.unknownTask` when the chat's question is not one of the tasks'.
     public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in
             do {
@@ -57,7 +63,7 @@ public struct ScriptedTeacherModel: LanguageModel {
 
     private func reply(to request: GenerationRequest, sample: Int) throws -> String {
         let question = request.messages.first { $0.role == .user }?.text ?? ""
-        // A reasoner's question stands behind the passages.
+        // A reasoner's question comes after the passages.
         guard
             let task = tasks[question]
                 ?? question.ranges(of: "\n\n").last.flatMap({ tasks[String(question[$0.upperBound...])] })
@@ -154,7 +160,7 @@ public struct ScriptedTeacherModel: LanguageModel {
     }
 
     private func firstSentence(_ task: AgentTask, slips: Bool) -> String {
-        // What stands for nothing is in no prefill.
+        // A NUL, which no prefill contains: there is no first sentence to look for.
         solution(task, slips: slips).sentences.first ?? "\u{0}"
     }
 

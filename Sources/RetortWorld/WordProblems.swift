@@ -8,16 +8,21 @@ import RetortCore
 public struct WordProblems: Sendable {
     /// One operation of a story.
     public enum Operation: String, Sendable, Hashable, CaseIterable {
+        /// Boxes of equal content (multiplication), addition, subtraction, multiplication, and division into equal
+        /// parts.
         case groups, more, fewer, times, share
     }
 
     /// A problem as data: the numbers in the order of the story, and the formula over `a`, `b`, `c`, …
     public struct Plan: Sendable, Hashable {
+        /// The story's numbers: one more than operations.
         public let numbers: [Int]
+        /// What is done with the numbers, from left to right.
         public let operations: [Operation]
+        /// The answer, a non-negative whole number.
         public let result: Int
 
-        /// Such as `(a * b + c - d) // e`.
+        /// In Python, such as `(a * b + c - d) // e`.
         public var formula: String {
             var formula = "a"
             for (position, operation) in operations.enumerated() {
@@ -38,11 +43,13 @@ public struct WordProblems: Sendable {
 
     /// A problem with the plan that solves it.
     public struct Item: Sendable {
+        /// The problem with its answer.
         public let task: AgentTask
+        /// How the teacher solves it.
         public let plan: Plan
     }
 
-    /// Every sequence of two or three operations that a story can tell, but for the new ones.
+    /// Every sequence of two or three operations that a story can tell, except the new ones.
     static let knownChains: [[Operation]] = {
         let later: [Operation] = [.more, .fewer, .times, .share]
         let twos = [Operation.groups, .more, .fewer].flatMap { first in later.map { [first, $0] } }
@@ -62,9 +69,11 @@ public struct WordProblems: Sendable {
 
     private let seed: UInt64
 
+    /// Problems drawn from a seed.
     public init(seed: UInt64) { self.seed = seed }
 
-    /// The split's problems.
+    /// The problems of a split: `train`, `in` or `out`. The same seed gives the same problems.
+    /// - Parameter taken: questions that must not be asked again.
     public func items(_ split: String, count: Int, excluding taken: Set<String> = []) -> [Item] {
         var generator = SeededGenerator(seed: seed, "problems \(split)")
         var names = NameMaker(SeededGenerator(seed: seed, "names of problems \(split)"))
@@ -100,7 +109,7 @@ public struct WordProblems: Sendable {
         return (Self.story(plan, thing: thing, owner: "The \(place) of \(names.word(2))", &generator), plan)
     }
 
-    /// Draws numbers so that nothing becomes negative, every division is exact, and all fits 64 bits.
+    /// Draws numbers so that nothing becomes negative, every division is exact, and everything fits 64 bits.
     static func numbers(
         _ operations: [Operation], digits: ClosedRange<Int>, _ generator: inout SeededGenerator
     ) -> Plan? {

@@ -8,13 +8,17 @@ public struct World: Sendable {
     public struct Entity: Sendable, Hashable {
         /// Its place in `entities`.
         public let index: Int
+        /// What it is.
         public let kind: EntityKind
+        /// Its title in the encyclopedia.
         public let name: String
     }
 
-    /// What a fact says.
+    /// The value of a fact.
     public enum Value: Sendable, Hashable {
+        /// Another entity, by its index.
         case entity(Int)
+        /// A year, or a number of people.
         case number(Int)
     }
 
@@ -24,7 +28,7 @@ public struct World: Sendable {
     private let byKind: [EntityKind: [Int]]
     private let passageSeed: UInt64
 
-    /// - Parameter people: how many; the other kinds come in proportion (in all about 2.4 entities a person).
+    /// - Parameter people: how many; the other kinds are proportional (about 2.4 entities per person in all).
     public init(seed: UInt64, people: Int) {
         var names = NameMaker(SeededGenerator(seed: seed, "names"))
         var generator = SeededGenerator(seed: seed, "facts")
@@ -64,13 +68,13 @@ public struct World: Sendable {
         }
     }
 
-    /// The places of all entities of a kind.
+    /// The indices of all entities of a kind.
     func indices(of kind: EntityKind) -> [Int] { byKind[kind, default: []] }
 
-    /// What a fact about an entity says; nil when its kind has no such fact.
+    /// The value of an entity's fact; nil when entities of its kind have no such fact.
     public func value(_ relation: Relation, of entity: Int) -> Value? { facts[entity][relation] }
 
-    /// A value in words.
+    /// A value as text: the entity's name, or the number in digits.
     public func text(_ value: Value) -> String {
         switch value {
         case .entity(let index): entities[index].name
@@ -78,7 +82,7 @@ public struct World: Sendable {
         }
     }
 
-    /// A fact in one plain sentence, or nil when there is no such fact.
+    /// A fact as one plain sentence; nil when there is no such fact.
     public func statement(_ relation: Relation, of entity: Int) -> String? {
         value(relation, of: entity).map {
             relation.statement.filled(subject: entities[entity].name, value: text($0))
@@ -94,10 +98,10 @@ public struct World: Sendable {
             subject.kind.rawValue, default: "It"]
         let sentences = relations.enumerated().compactMap { position, relation -> String? in
             guard let value = value(relation, of: entity) else { return nil }
-            // The first sentence names the subject, so that a passage stands on its own.
+            // The first sentence names the subject, so that a passage can be understood on its own.
             let templates = position == 0 ? relation.sentences.filter { $0.contains("{s}") } : relation.sentences
             let template = templates[Int.random(in: 0..<templates.count, using: &generator)]
-            // A pronoun with its capital letter stands only where a sentence begins.
+            // A capitalised pronoun is used only where a sentence begins.
             let named = position == 0 || !template.hasPrefix("{s}") || Int.random(in: 0..<3, using: &generator) == 0
             let name = named ? subject.name : pronoun
             return template.filled(subject: name, value: text(value))
@@ -109,7 +113,7 @@ public struct World: Sendable {
     /// All articles.
     public var passages: [Passage] { entities.indices.map(passage) }
 
-    /// Writes all articles, one JSON object `{"id","contents"}` a line.
+    /// Writes all articles as JSON Lines of `{"id","contents"}`.
     public func writePassages(to file: URL) throws {
         let encoder = JSONCoding.encoder
         try AtomicFile.write(to: file) { handle in
@@ -120,6 +124,8 @@ public struct World: Sendable {
 
 /// An article: title on the first line, then its text.
 public struct Passage: Codable, Sendable, Hashable {
+    /// The kind and index of its entity, such as `city-1204`.
     public var id: String
+    /// Title, line break, text.
     public var contents: String
 }

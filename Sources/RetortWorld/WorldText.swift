@@ -1,10 +1,10 @@
 import RetortCore
 
-/// Endless plain text for pretraining a base that can read, copy and continue, the same for the same seed.
+/// Endless plain text for pretraining a base model that can read, copy and continue; the same for the same seed.
 ///
-/// It is written about worlds of its own, a new one every few hundred documents, so its names are practically
-/// unlimited and never those of a world that questions are asked about. It holds no agent trajectory: no dialogue of
-/// thoughts, programs and observations, and no tool.
+/// It is about worlds of its own, a new one every few hundred documents, so its names are practically unlimited and
+/// never those of a world that questions are asked about. It contains no agent trajectory: no dialogue of thoughts,
+/// programs and observations, and no tool.
 public struct WorldText: IteratorProtocol, Sequence, Sendable {
     private let seed: UInt64
     private var count = 0
@@ -14,6 +14,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
     private var names: NameMaker
     private static let documentsPerWorld = 200
 
+    /// The text of a seed, from its beginning.
     public init(seed: UInt64) {
         self.seed = seed
         generator = SeededGenerator(seed: seed, "text")
@@ -23,6 +24,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
         names = NameMaker(SeededGenerator(seed: seed, "text names"))
     }
 
+    /// The next document, about a few articles, drills, a word problem or comparisons; never nil.
     public mutating func next() -> String? {
         if count > 0, count % Self.documentsPerWorld == 0 {
             let number = count / Self.documentsPerWorld
@@ -88,7 +90,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
             .joined(separator: "\n")
     }
 
-    /// Two or three relations that follow one another; never a chain that is kept for the out-of-domain test.
+    /// Two or three relations that follow one another; never a chain that is reserved for the out-of-domain test.
     private mutating func relationChain() -> [Relation] {
         while true {
             var chain = [Relation.allCases[below(Relation.allCases.count)]]
@@ -111,7 +113,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
 
     // MARK: Copying
 
-    /// Lines that each repeat what stands in them or above them.
+    /// Lines that each repeat something from themselves or from earlier lines.
     private mutating func drills() -> String {
         var lines: [String] = []
         var items = (0..<Int.random(in: 2...5, using: &generator)).map { _ in item() }
@@ -177,7 +179,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
         word.hasSuffix("s") || word.hasSuffix("x") ? word + "es" : word + "s"
     }
 
-    /// Two to four operations that a story can tell; never a chain that is kept for the out-of-domain test.
+    /// Two to four operations that a story can tell; never a chain that is reserved for the out-of-domain test.
     private mutating func operationChain() -> [WordProblems.Operation] {
         while true {
             var chain: [WordProblems.Operation] = []
@@ -191,7 +193,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
         }
     }
 
-    /// Years and other numbers set against each other.
+    /// Years and other numbers compared.
     private mutating func comparisons() -> String {
         (0..<Int.random(in: 3...8, using: &generator)).map { _ in
             let (a, b) = (year(), year())

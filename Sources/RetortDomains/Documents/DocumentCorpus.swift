@@ -1,13 +1,13 @@
 import Foundation
 import RetortCore
 
-/// The documents of a domain on their way to passages: a folder of Markdown, text, HTML and PDF files, one such file, or
-/// JSON Lines of passages.
+/// A domain's documents, which are to become passages: a folder of Markdown, text, HTML and PDF files, one such file,
+/// or JSON Lines of passages.
 struct DocumentCorpus {
     private let place: URL
     private let files: [URL]
 
-    /// The largest document, in bytes. A corpus of passages may be of any size.
+    /// The largest document, in bytes. A corpus of passages may have any size.
     private static let mostBytes = 64 << 20
     private static let endings: Set<String> = ["md", "markdown", "txt", "text", "html", "htm", "pdf", "jsonl"]
 
@@ -28,13 +28,13 @@ struct DocumentCorpus {
         }
     }
 
-    /// Whether a file holds JSON Lines, compressed by gzip or not.
+    /// Whether a file holds JSON Lines, compressed with gzip or not.
     private static func isLines(_ file: URL) -> Bool {
         let plain = file.pathExtension.lowercased() == "gz" ? file.deletingPathExtension() : file
         return plain.pathExtension.lowercased() == "jsonl"
     }
 
-    /// A file itself, or all files of a folder and the folders in it, hidden ones aside, in the order of their paths.
+    /// The file itself, or all files of a folder and its subfolders except hidden ones, sorted by path.
     static func files(_ place: URL) throws -> [URL] {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: place.path, isDirectory: &isFolder), isFolder.boolValue else {
@@ -52,8 +52,8 @@ struct DocumentCorpus {
         return files.sorted { $0.path < $1.path }
     }
 
-    /// The passages as JSON Lines of `{"id", "contents"}`: the corpus itself where it is such a file, else a file made of the
-    /// documents, anew when one of them has changed.
+    /// The passages as JSON Lines of `{"id", "contents"}`: the corpus itself if it is such a file, otherwise a file
+    /// made from the documents, which is made again when one of them has changed.
     func passages(keptIn folder: URL, name: String) async throws -> URL {
         if files.count == 1, Self.isLines(files[0]), try Self.isCorpus(files[0]) {
             return files[0]
@@ -75,7 +75,8 @@ struct DocumentCorpus {
     }
 
     /// Writes the passages of all files in their order.
-    /// - Parameter passages: of those that are no JSON Lines, which are streamed: they may be larger than the memory.
+    /// - Parameter passages: those of documents; JSON Lines are streamed instead, because they may be larger than
+    ///   memory.
     private func write(_ passages: [URL: [Record]], to made: URL) throws {
         var failure: (any Error)?
         do {
@@ -94,7 +95,7 @@ struct DocumentCorpus {
                 }
             }
         } catch {
-            // What is wrong with a document is told as that.
+            // A fault of a document is reported as such.
             throw failure ?? error
         }
     }
@@ -162,7 +163,7 @@ struct DocumentCorpus {
 
     private struct Enough: Error {}
 
-    /// Passages with their titles apart: `{"id", "title", "contents"}`, or `text` for `contents`.
+    /// Reads passages with separate titles: `{"id", "title", "contents"}`, or `text` for `contents`.
     private func forEachRecord(of file: URL, _ body: (Record) throws -> Void) throws {
         let path = path(of: file)
         try JSONLinesFile(file).forEach(JSONValue.self) { record, line in

@@ -1,7 +1,7 @@
 import RetortRetrieval
 
 extension DomainPlan {
-    /// How documents are searched, where it is otherwise than by their words.
+    /// How documents are searched, when it is not by words alone.
     public struct DocumentSearch: Codable, Sendable, Hashable {
         /// What passages are found by.
         public enum Kind: String, Codable, Sendable, CaseIterable {
@@ -13,15 +13,17 @@ extension DomainPlan {
             case hybrid
         }
 
+        /// The usual kind is by words; with an `encoder` it is `hybrid`.
         public var kind = Kind.bm25
-        /// The encoder's folder, relative to the domain's, or its name; nil for `bm25`.
+        /// The encoder: a folder, relative to the domain's, or a name; nil for `bm25`.
         public var encoder: String?
-        /// What is put before queries and passages, where it is otherwise than the encoder's own files say.
+        /// What is put before each query; nil leaves this to the encoder's own files.
         public var queryPrompt: String?
+        /// What is put before each passage; nil leaves this to the encoder's own files.
         public var passagePrompt: String?
-        /// A cross-encoder that puts what was found in order; nil leaves it as it is.
+        /// A cross-encoder that reorders what was found: a folder or a name; nil keeps the order.
         public var rerank: String?
-        /// How much of a passage is shown at most; nil is all.
+        /// The most characters shown of a passage; nil shows all.
         public var characters: Int?
 
         private typealias Encoder = (String?, String?, String?)
@@ -51,12 +53,12 @@ extension DomainPlan {
     }
 }
 
-/// What opens the models of a search. It stands above this module: encoders need libtorch, and a domain does not.
+/// Opens the models of a search. This module cannot do so itself: encoders need libtorch, and a domain does not.
 public protocol RetrievalModels: Sendable {
     /// Opens an encoder.
     /// - Parameters:
     ///   - place: a folder or a name.
-    ///   - prompts: what is put before queries and passages, where it is otherwise than the checkpoint says.
+    ///   - prompts: what is put before queries and passages; nil leaves this to the checkpoint.
     func encoder(_ place: String, prompts: (query: String?, passage: String?)) async throws -> OpenedModel<
         any PassageEncoder
     >
@@ -67,18 +69,20 @@ public protocol RetrievalModels: Sendable {
 
 /// A model, and the folder that it was read from.
 public struct OpenedModel<Model: Sendable>: Sendable {
+    /// The loaded model.
     public let model: Model
+    /// The folder's path.
     public let folder: String
-    /// Its files, by their paths in the folder.
+    /// The model's files, by their paths in the folder.
     public let files: [String]
 
-    /// - Parameter files: all that the model is read from; a portable agent takes them along.
+    /// - Parameter files: every file that the model is read from; a portable agent includes them.
     public init(_ model: Model, folder: String, files: [String]) {
         (self.model, self.folder, self.files) = (model, folder, files)
     }
 }
 
-/// No models: searches by words alone can be opened.
+/// Opens no models: only searches by words are possible.
 public struct NoRetrievalModels: RetrievalModels {
     /// Opens nothing.
     public init() {}

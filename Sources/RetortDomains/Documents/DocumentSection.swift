@@ -2,14 +2,14 @@ import Foundation
 
 /// A part of a document under one heading.
 struct DocumentSection: Hashable {
-    /// The headings above it, joined by `›`; nil where it stands under none.
+    /// The headings above it, joined by `›`; nil where there are none.
     var heading: String?
     var text: String
 
     /// The most characters of a passage: a few hundred tokens, so that several fit into a small model's prompt.
     static let mostCharacters = 1200
 
-    /// A Markdown document's sections. A `#` in a fenced block is no heading.
+    /// A Markdown document's sections. A `#` in a fenced block is not a heading.
     static func markdown(_ text: String) -> [DocumentSection] {
         var sections: [DocumentSection] = []
         var path: [(level: Int, words: String)] = []
@@ -38,8 +38,8 @@ struct DocumentSection: Hashable {
         return sections
     }
 
-    /// Passages with their titles on the first line: paragraphs of a section together as far as they fit, and a long one cut
-    /// at the ends of sentences.
+    /// Passages with their titles on the first line: a section's paragraphs are put together as far as they fit, and a
+    /// long paragraph is cut at the ends of sentences.
     static func passages(_ sections: [DocumentSection], title: String) -> [String] {
         sections.flatMap { section in
             let head = section.heading ?? title
@@ -73,7 +73,7 @@ struct DocumentSection: Hashable {
         return pieces
     }
 
-    /// Sentences; one that is too long in itself is cut where it must be.
+    /// Splits into sentences; one that is too long by itself is cut at the limit.
     private static func sentences(_ text: String) -> [String] {
         var sentences: [String] = []
         var current = ""

@@ -4,11 +4,11 @@ import RetortRetrieval
 extension DomainPlan {
     /// Servers of Search-R1's protocol that hold a domain's passages.
     public struct DocumentService: Codable, Sendable, Hashable {
-        /// One, or several that hold a part each; they are asked at once.
+        /// The servers' addresses; several servers each hold a part and are asked at the same time.
         public var addresses: [String]
-        /// What is sent with each request; `${NAME}` is a variable of this process's environment.
+        /// Headers of each request; `${NAME}` is a variable of this process's environment.
         public var headers: [String: String]?
-        /// The longest a search may take; nil is 60.
+        /// The longest time for a search, in seconds; nil is 60.
         public var seconds: Double?
 
         static let usualSeconds = 60.0
@@ -42,7 +42,7 @@ extension DomainPlan {
             }
         }
 
-        /// What searches; nothing is asked yet.
+        /// The search; no request is made yet.
         /// - Throws: `DomainError.noVariable`, `RetrievalError.address`.
         public func search() throws -> any PassageSearch {
             let headers = try ExpandedVariables.of(headers ?? [:], for: addresses.joined(separator: ", "))
@@ -54,7 +54,7 @@ extension DomainPlan {
     }
 }
 
-/// Texts in which `${NAME}` stands for a variable of this process's environment.
+/// Replaces `${NAME}` in texts with a variable of this process's environment.
 enum ExpandedVariables {
     /// - Throws: `DomainError.noVariable`.
     static func of(_ values: [String: String], for server: String) throws -> [String: String] {

@@ -1,7 +1,8 @@
 import Foundation
 
-/// The readable text of an HTML page, by its headings. There is no HTML parser for Swift to be had here; what a search needs
-/// is little: text outside scripts, styles and navigation, line ends where blocks end, entities as characters.
+/// The readable text of an HTML page, by its headings. No HTML parser for Swift is available here, and a search needs
+/// only a little: text outside scripts, styles and navigation, line breaks at the ends of blocks, entities as
+/// characters.
 struct HTMLText {
     private(set) var sections: [DocumentSection] = []
     private var path: [(level: Int, words: String)] = []

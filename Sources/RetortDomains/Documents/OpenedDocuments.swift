@@ -6,14 +6,18 @@ import RetortRetrieval
 public struct OpenedDocuments: Sendable {
     /// Finds passages.
     public let search: any PassageSearch
-    /// The same as the tool that agents are given.
+    /// The same search, as the tool that agents are given.
     let tool: WebSearchTool
-    /// The corpus, or an index that was made before; nil where a server searches.
+    /// The corpus, or an existing index in its place; nil where a server searches.
     public let corpus: URL?
-    /// What an agent takes along: the index, its vectors with their companion, and the models.
+    /// The index of words, an SQLite file; nil where a server searches. A portable agent includes it, the vectors and
+    /// the models.
     public let index: URL?
+    /// The vectors' file and its companion; empty for a search by words.
     public let vectors: [URL]
+    /// The encoder's folder and its files; nil for a search by words.
     public let encoder: (folder: String, files: [String])?
+    /// The cross-encoder's folder and its files; nil where nothing reorders the results.
     public let ranker: (folder: String, files: [String])?
     /// Whether all titles of the corpus stand in quotation marks.
     public let quotesTitles: Bool
@@ -21,9 +25,9 @@ public struct OpenedDocuments: Sendable {
     let identities: [(name: String, value: String)]
 
     /// - Parameters:
-    ///   - folder: where indices are kept.
-    ///   - models: opens encoder and re-ranker.
-    ///   - progress: is told how far the index is, and the embedding of passages.
+    ///   - folder: where indices are kept; it is made when missing.
+    ///   - models: opens the encoder and the cross-encoder.
+    ///   - progress: is called as the index is built and passages are embedded.
     public init(
         _ documents: DomainPlan.Documents, of plan: DomainPlan, keepingIn folder: URL, models: any RetrievalModels,
         progress: @escaping @Sendable (DenseIndex.Progress) -> Void = { _ in }
@@ -35,7 +39,7 @@ public struct OpenedDocuments: Sendable {
             (corpus, index, vectors, encoder) = (nil, nil, [], nil)
             quotesTitles = false
             search = try service.search()
-            // What a server holds cannot be known from here.
+            // What a server holds cannot be determined from here.
             identities.append(("documents.service", service.addresses.joined(separator: " ")))
         } else {
             let place = plan.url(documents.path)
@@ -75,7 +79,7 @@ public struct OpenedDocuments: Sendable {
             characters: how.characters)
     }
 
-    /// The corpus that documents make, and its index.
+    /// The corpus made from documents, and its index.
     private static func indexed(
         _ place: URL, named name: String, keepingIn folder: URL,
         _ progress: @escaping @Sendable (DenseIndex.Progress) -> Void
@@ -88,8 +92,9 @@ public struct OpenedDocuments: Sendable {
         return (corpus, index)
     }
 
-    /// Search by meaning; vectors that are not there yet are made.
-    /// - Parameter folder: where those of an index that was made before are kept while they are made.
+    /// Search by meaning; missing vectors are computed.
+    /// - Parameter folder: where the cache of embeddings is kept; nil is the index's own folder. Where it is given,
+    ///   existing vectors are used as they are.
     private static func dense(
         _ words: PassageIndex, _ index: URL, by encoder: any PassageEncoder, keepingIn folder: URL?,
         _ progress: @escaping @Sendable (DenseIndex.Progress) -> Void
@@ -104,17 +109,17 @@ public struct OpenedDocuments: Sendable {
         return try DenseIndex(words, vectors: file, encoder: encoder)
     }
 
-    /// Where the vectors that an encoder made are kept by their texts.
+    /// The file that caches an encoder's vectors by their texts.
     public static func store(of encoder: any PassageEncoder, in folder: URL) -> URL {
         folder.appendingPathComponent("embeddings-\(String(StableHash.of(encoder.identity), radix: 16)).vectors")
     }
 
-    /// Where the vectors of an index lie.
+    /// The file of an index's vectors, beside it: `faiss` instead of its extension.
     public static func vectors(of index: URL) -> URL { index.deletingPathExtension().appendingPathExtension("faiss") }
 }
 
 extension DomainPlan {
-    /// A model's place where it is a folder of the domain's, else its name.
+    /// A model's path if it is a folder of the domain's, otherwise its name.
     func model(_ name: String) -> String {
         let place = url(name)
         return FileManager.default.fileExists(atPath: place.path) ? place.path : name

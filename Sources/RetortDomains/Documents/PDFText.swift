@@ -2,9 +2,9 @@ import Foundation
 import RetortProcesses
 import RetortPython
 
-/// The text of a PDF, by poppler's `pdftotext`: a section for each page.
+/// The text of a PDF, extracted by poppler's `pdftotext`: a section for each page.
 enum PDFText {
-    /// - Throws: `DomainError.badDocument` for a file that is no PDF, or holds pictures alone; where poppler is missing.
+    /// - Throws: `DomainError.badDocument` when the file is not a PDF or has no text, or when poppler is missing.
     static func sections(of file: URL) async throws -> [DocumentSection] {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
         guard let program = try? ProgramSearch.find("pdftotext", path: path) else {

@@ -1,4 +1,4 @@
-/// A recipe that cannot be carried out: everything that is wrong with it, each with its place.
+/// A recipe or domain that cannot be carried out: everything that is wrong with it, each with its place.
 public struct RecipeError: Error, CustomStringConvertible, Equatable {
     /// One fault.
     public struct Fault: Sendable, Equatable {
@@ -6,6 +6,7 @@ public struct RecipeError: Error, CustomStringConvertible, Equatable {
         public let line: Int
         /// From 1.
         public let column: Int
+        /// What is wrong, and what is accepted instead.
         public let message: String
 
         package init(line: Int, column: Int, message: String) {
@@ -13,13 +14,14 @@ public struct RecipeError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    /// The recipe's path.
+    /// The path of the recipe or `domain.yaml`.
     public let file: String
     /// In the order of the file.
     public let faults: [Fault]
 
     package init(file: String, faults: [Fault]) { (self.file, self.faults) = (file, faults) }
 
+    /// One line for each fault: `FILE:LINE:COLUMN: message`.
     public var description: String {
         faults.map { "\(file):\($0.line):\($0.column): \($0.message)" }.joined(separator: "\n")
     }

@@ -1,10 +1,10 @@
 import Foundation
 import Yams
 
-/// A YAML file on its way to a recipe: as text, then as nodes.
+/// Reads a YAML file: first as text, then as nodes.
 package enum YAMLFile {
     /// The file's text, without a byte order mark.
-    /// - Throws: `RecipeError` for a file that is not there, or that is not UTF-8.
+    /// - Throws: `RecipeError` for a file that does not exist or is not UTF-8.
     package static func text(_ file: URL) throws -> String {
         guard let data = try? Data(contentsOf: file) else {
             throw fault(file.path, "the file cannot be read; check the path")
@@ -18,8 +18,8 @@ package enum YAMLFile {
         return text
     }
 
-    /// What a text says.
-    /// - Throws: `RecipeError` for what is not YAML.
+    /// Parses a text.
+    /// - Throws: `RecipeError` when it is not YAML.
     package static func root(_ text: String, file: String) throws -> Node {
         let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
         let root: Node?
@@ -32,7 +32,7 @@ package enum YAMLFile {
         return root
     }
 
-    /// The line with the first byte that UTF-8 does not know there, from 1.
+    /// The line of the first byte that is not valid UTF-8, from 1.
     private static func line(ofFirstFaultIn data: Data) -> Int {
         var line = 1
         for part in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -51,7 +51,7 @@ package enum YAMLFile {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
             .composer(_, let problem, let mark, _):
             .init(line: mark.line, column: mark.column, message: "this is not YAML: \(problem)")
-        // The library's own words hold the whole file.
+        // The library's own message would contain the whole file.
         case .duplicatedKeysInMapping(let keys, let context):
             .init(
                 line: context.mark.line, column: context.mark.column,

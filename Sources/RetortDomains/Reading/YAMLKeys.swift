@@ -1,6 +1,7 @@
 import RetortCore
 
-/// The keys that readers have asked for, and what belongs at each: learned while reading, so that a description never says what is not read.
+/// The keys that readers have asked for, and what belongs at each. They are learned while reading, so a description of
+/// the keys always agrees with what is read.
 package final class YAMLKeys {
     /// What may stand at a key.
     package enum Kind: Hashable {
@@ -8,24 +9,24 @@ package final class YAMLKeys {
         case integer(ClosedRange<Int>)
         case number(ClosedRange<Double>)
         case choice([String])
-        /// One mapping of keys that are known, or a list of these.
+        /// One mapping of known keys, or a list of such mappings.
         case mapping, mappings
         /// A text in place of the mapping, for one or for each of a list.
         case textOrMapping, textsOrMappings
-        /// A mapping from the user's own names to such mappings, or to texts or these.
+        /// A mapping from the user's own names to such mappings, or to texts or such mappings.
         case table, named
     }
 
     /// In the order in which they were first noted.
     package private(set) var kinds: [Kind] = []
-    /// What holds where the key is not given; nil where nothing does, or it depends.
+    /// The value where the key is not given; nil where there is none, or it depends on other keys.
     package private(set) var fallback: JSONValue?
-    /// The keys of the mapping that stands here, or of each of several.
+    /// The keys of the mapping here, or of each of several.
     package private(set) var members: [String: YAMLKeys] = [:]
     /// Whether a mapping here was read.
     package private(set) var isOpened = false
 
-    /// Whether it was asked whether the key is there: what a reader then names as its default is a stand-in.
+    /// Whether a reader asked if the key is present: a default that it names afterwards is only a placeholder.
     private var isOptional = false
 
     package init() {}
@@ -48,8 +49,8 @@ package final class YAMLKeys {
         return members[key]
     }
 
-    /// Paths at which a mapping was asked for and none was read, or of which it is not known what belongs there: what has still to be read
-    /// before the description is whole.
+    /// Paths where a mapping was asked for but none was read, or whose kind is unknown: these must still be read before
+    /// the description is complete.
     package func unexplored(_ path: String = "") -> [String] {
         members.sorted { $0.key < $1.key }.flatMap { name, keys in
             let own = path.isEmpty ? name : "\(path).\(name)"
@@ -68,7 +69,7 @@ package final class YAMLKeys {
 
     private var value: JSONValue {
         var schemas = kinds.map(schema)
-        // A number that may also be a word is written either way.
+        // A number that may also be a word is allowed in either form.
         if schemas.isEmpty { schemas = [[:]] }
         var whole: [String: JSONValue] = schemas.count == 1 ? schemas[0].object ?? [:] : ["anyOf": .array(schemas)]
         if let fallback { whole["default"] = fallback }
@@ -98,7 +99,7 @@ package final class YAMLKeys {
         }
     }
 
-    /// A line for each key: its path, what belongs there, and what holds without it.
+    /// A line for each key: its path, what belongs there, and its default.
     package func lines(_ path: String = "") -> [String] {
         members.sorted { $0.key < $1.key }.filter { !$0.value.kinds.isEmpty }.flatMap { name, keys in
             let own = path.isEmpty ? name : "\(path).\(name)"

@@ -1,11 +1,12 @@
 import Foundation
 import Yams
 
-/// Reads a YAML mapping key by key, and remembers what is wrong with it, and where.
+/// Reads a YAML mapping key by key, and collects its faults with their places.
 ///
-/// Every fault is collected, so that a recipe is corrected in one go; a faulty value reads as its default meanwhile.
+/// Every fault is collected, so that a recipe can be corrected in one go; meanwhile a faulty value reads as its
+/// default.
 package final class YAMLReader {
-    /// Where all readers of a file put the faults they find.
+    /// The faults that all readers of a file have found.
     package final class Faults {
         package var list: [RecipeError.Fault] = []
 
@@ -15,7 +16,7 @@ package final class YAMLReader {
     private let node: Node
     private let faults: Faults
     private var known: [String] = []
-    /// Where it is noted what was asked for; nil for nowhere.
+    /// Where the keys asked for are noted; nil notes them nowhere.
     private let keys: YAMLKeys?
 
     package init(_ node: Node, faults: Faults, noting keys: YAMLKeys? = nil) {
@@ -30,7 +31,7 @@ package final class YAMLReader {
     private func fault(_ message: String, at node: Node) {
         let mark = node.mark ?? self.node.mark
         let fault = RecipeError.Fault(line: mark?.line ?? 1, column: mark?.column ?? 1, message: message)
-        // A mapping that is used again through a YAML alias is read once for each use.
+        // A mapping that a YAML alias uses again is read once for each use.
         if !faults.list.contains(fault) { faults.list.append(fault) }
     }
 
@@ -40,13 +41,13 @@ package final class YAMLReader {
         return node.mapping?[key]
     }
 
-    /// Whether the mapping has a key; asking makes it a known one.
+    /// Whether the mapping has a key; asking makes the key a known one.
     package func has(_ key: String) -> Bool {
         keys?.noteOptional(key)
         return value(key) != nil
     }
 
-    /// A text that must be there.
+    /// A required text.
     package func string(_ key: String) -> String {
         keys?.note(key, .text)
         guard let found = value(key) else {
@@ -66,7 +67,7 @@ package final class YAMLReader {
         return value(key).flatMap { scalar($0, key, "a text") { $0.string } }
     }
 
-    /// The text of a key that may also hold something else; nil for that, or for nothing.
+    /// The text at a key that may also hold something else; nil when it is not a text, or missing.
     package func textIfAny(_ key: String) -> String? {
         keys?.note(key, .text)
         guard let found = value(key), found.scalar != nil, found.int == nil else { return nil }
@@ -105,7 +106,7 @@ package final class YAMLReader {
         return value(key).flatMap { scalar($0, key, "true or false") { $0.bool } } ?? fallback
     }
 
-    /// One of some words; nil when it is not given.
+    /// One of some words; nil when the key is missing.
     package func choice<Choice: RawRepresentable & CaseIterable>(_ key: String) -> Choice?
     where Choice.RawValue == String {
         keys?.note(key, .choice(Choice.allCases.map(\.rawValue)))
@@ -139,13 +140,13 @@ package final class YAMLReader {
         return list.compactMap(\.string)
     }
 
-    /// A nested mapping, or nil when it is not there.
+    /// A nested mapping; nil when the key is missing.
     package func mapping<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> Result? {
         keys?.note(key, .mapping)
         return value(key).map { nested($0, key, read) }
     }
 
-    /// A list of mappings; empty when it is not there.
+    /// A list of mappings; empty when the key is missing.
     package func list<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> [Result] {
         keys?.note(key, .mappings)
         guard let found = value(key) else { return [] }
@@ -167,7 +168,7 @@ package final class YAMLReader {
         }
     }
 
-    /// A mapping whose keys are names of the user's own.
+    /// A mapping whose keys are the user's own names.
     package func table<Result>(_ key: String, _ read: (YAMLReader) -> Result) -> [String: Result] {
         keys?.note(key, .table)
         guard let found = value(key) else { return [:] }
@@ -180,7 +181,7 @@ package final class YAMLReader {
         }
     }
 
-    /// A mapping whose keys are names of the user's own, in the file's order, of texts or mappings.
+    /// A mapping from the user's own names to texts or mappings, in the file's order.
     package func named<Result>(
         _ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result
     ) -> [(name: String, value: Result)] {
@@ -200,7 +201,7 @@ package final class YAMLReader {
         }
     }
 
-    /// A text or a mapping, or nil when it is not there.
+    /// A text or a mapping; nil when the key is missing.
     package func either<Result>(_ key: String, text: (String) -> Result, mapping: (YAMLReader) -> Result) -> Result? {
         keys?.note(key, .textOrMapping)
         guard let found = value(key) else { return nil }
@@ -215,10 +216,10 @@ package final class YAMLReader {
         return result
     }
 
-    /// Adds a fault of the caller's own, at a key.
+    /// Reports a fault that the caller found, at a key.
     package func refuse(_ key: String, _ message: String) { fault(message, at: node.mapping?[key] ?? node) }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that no reader asked for.
     package func finish() {
         for (key, _) in node.mapping ?? [:] {
             let name = key.string ?? ""
@@ -238,7 +239,7 @@ package final class YAMLReader {
         return value
     }
 
-    /// The word that a misspelt one most likely stands for.
+    /// The known word that a misspelt one most likely stands for; nil when none is close.
     package static func nearest(_ word: String, among words: [String]) -> String? {
         let ranked = words.map { ($0, distance(Array(word.lowercased()), Array($0.lowercased()))) }
             .min { ($0.1, $0.0) < ($1.1, $1.0) }

@@ -3,14 +3,14 @@ import RetortCore
 
 /// A small domain that works at once: what `retort new` writes.
 ///
-/// A hotel's front desk. The rooms, and what a guest's wish comes to, are dealt by a rule, so that tasks, references and the
-/// teacher's trajectories fit each other.
+/// It is a hotel's front desk. The rooms, and what becomes of a guest's wish, follow a rule, so that tasks, reference
+/// answers and the teacher's trajectories agree with each other.
 public struct DomainTemplate: Sendable {
     private let name: String
     private let base: String
 
     /// - Parameters:
-    ///   - name: of the domain.
+    ///   - name: the domain's name.
     ///   - base: the folder of the model that its recipe trains.
     public init(name: String, base: String) {
         self.name = name
@@ -18,7 +18,7 @@ public struct DomainTemplate: Sendable {
     }
 
     /// Writes the folder.
-    /// - Throws: `DomainError.exists` when something is there.
+    /// - Throws: `DomainError.exists` when something exists there already.
     public func write(to folder: URL) throws {
         guard !FileManager.default.fileExists(atPath: folder.path) else { throw DomainError.exists(folder.path) }
         let wishes = HotelWish.all

@@ -15,10 +15,10 @@ struct HotelWish {
         "Olga", "Paul", "Quinn", "Rosa", "Sam", "Tina", "Uma", "Vera", "Will", "Yara", "Zoe",
     ]
     private static let rooms = 899
-    /// Enough for a model of three million parameters to learn to copy what it is told, rather than to remember it.
+    /// Enough for a model of three million parameters to learn to copy what it is told, instead of memorising it.
     private static let each = 600
 
-    /// All of them, in the same order every time. Every tenth is kept for testing.
+    /// All of them, always in the same order. Every tenth is reserved for testing.
     static let all: [HotelWish] = Kind.allCases.flatMap { kind in
         (0..<each).map { index in
             HotelWish(
@@ -61,7 +61,7 @@ struct HotelWish {
         ]
     }
 
-    /// How the teacher did it.
+    /// How the teacher fulfils it.
     var trajectory: Trajectory {
         var trajectory = Trajectory(
             task: AgentTask(

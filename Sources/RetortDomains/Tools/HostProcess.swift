@@ -6,24 +6,24 @@ import Synchronization
 
 /// A user's Python file in a process of its own, with the user's environment and rights.
 ///
-/// One call is made at a time. A process that hangs in one is ended at its time limit; one that died is started again for the
-/// next call, with the task's state made anew. `host.py` is the other side.
+/// One call is made at a time. A process that hangs in a call is ended at its time limit; one that has died is started
+/// again for the next call, and the task's state is made anew. `host.py` is the other side.
 actor HostProcess: RunningTools {
     private let file: String
     private let command: MCPCommand
     private let options: MCPOptions
-    /// What `setup` is given; nil where it is not called.
+    /// The task's record, given to `setup`; nil where it is not called.
     private let task: JSONValue?
     private var client: MCPClient?
-    /// Whether the process that runs has made the task's state.
+    /// Whether the running process has made the task's state.
     private var isSetUp = false
     private var isClosed = false
-    /// Processes in a row that did not answer one call.
+    /// How many processes in a row did not answer a call.
     private var losses = 0
     private let turn = ConcurrencyLimit(width: 1)
     private static let mostLosses = 4
 
-    /// - Parameter task: what `setup` is given, before the first call; nil where it is not called.
+    /// - Parameter task: its record, given to `setup` before the first call; nil where it is not called.
     init(_ file: String, _ command: MCPCommand, _ options: MCPOptions, task: JSONValue? = nil) {
         (self.file, self.command, self.options, self.task) = (file, command, options, task)
     }
@@ -40,13 +40,13 @@ actor HostProcess: RunningTools {
         return try PythonModule.Description(reply, file: file)
     }
 
-    /// Makes the task's state, where that is to be done.
+    /// Makes the task's state, where there is a `setup`.
     func begin() async throws {
         try await turn.pass { try await self.prepare() }
     }
 
-    /// A call that was cancelled before its turn is not made; one that has begun goes on to its end, or its limit, before the
-    /// next.
+    /// A call cancelled before its turn is not made; one that has begun runs to its end, or its limit, before the next
+    /// one.
     func call(_ tool: String, _ arguments: [String: JSONValue]) async throws -> JSONValue {
         let isLeft = Left()
         let (turn, isWaiting) = (turn, { @Sendable in !isLeft.value.load(ordering: .relaxed) })
@@ -68,7 +68,7 @@ actor HostProcess: RunningTools {
 
     private final class Left: Sendable { let value = Atomic(false) }
 
-    /// Callers wait for those before them, and each of these has a limit.
+    /// The longest wait: callers wait for those before them, each of which has a limit.
     private static let longest = 86_400.0
 
     func close() async {
@@ -102,7 +102,7 @@ actor HostProcess: RunningTools {
         return new
     }
 
-    /// Asks the process for something.
+    /// Sends the process a request.
     /// - Throws: `ToolServiceError`.
     private func ask(_ what: String, _ arguments: JSONValue, shown: String) async throws -> JSONValue {
         let client = try opened()
@@ -120,7 +120,7 @@ actor HostProcess: RunningTools {
         return value
     }
 
-    /// Lets go of a process that did not answer, with all that it held.
+    /// Discards a process that did not answer, with everything that it held.
     private func lost(_ client: MCPClient, _ error: MCPError, _ tool: String) async -> ToolServiceError {
         losses += 1
         if self.client === client { (self.client, isSetUp) = (nil, false) }
@@ -161,7 +161,7 @@ extension DomainPlan {
         var options = MCPOptions()
         options.callSeconds = tools.seconds ?? PythonTools.usualSeconds
         options.longestCallSeconds = options.callSeconds
-        // An import may take long, as that of a large library does.
+        // An import may take long, for example of a large library.
         var opening = options
         opening.callSeconds = max(options.callSeconds, PythonTools.usualSeconds)
         opening.longestCallSeconds = opening.callSeconds
@@ -199,7 +199,7 @@ extension DomainPlan {
         return (service, lifetime == .run ? try await start(nil) : nil)
     }
 
-    /// What a file on the host may not hold, or does not.
+    /// Reports what a file on the host may not contain, or lacks.
     private func check(_ found: PythonModule.Description, of tools: PythonTools, _ path: String) throws {
         let names = found.tools.map(\.name)
         let unknown = ((tools.functions ?? []) + tools.effects.keys.sorted().filter { $0 != "*" }).filter {

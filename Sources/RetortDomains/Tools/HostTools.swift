@@ -1,16 +1,16 @@
 import RetortCore
 import Synchronization
 
-/// All tools of a domain that are answered outside the agent's session, with what runs for them.
+/// All tools of a domain that are answered outside the agent's session, with the services that run for them.
 ///
-/// A service that is one for all is started when the domain is opened and ends with it. One that is each task's own is
-/// started when the task needs it, and ends when nothing of the task's session is left, or with the domain.
+/// A service shared by all tasks is started when the domain is opened and ends with it. A task's own service is started
+/// when the task needs it, and ends when nothing of the task's session is left, or with the domain.
 final class HostTools: Sendable {
     private struct State {
-        /// Those that are one for all, by the place of their service.
+        /// The services shared by all tasks, by their index.
         var shared: [Int: any RunningTools] = [:]
         var tasks: [ObjectIdentifier: WeakTask] = [:]
-        /// The ends of those that no task needs any more.
+        /// The tasks that end services no longer needed.
         var endings: [Int: Task<Void, Never>] = [:]
         var number = 0
         var isClosed = false
@@ -26,7 +26,7 @@ final class HostTools: Sendable {
         state.withLock { $0.shared = shared }
     }
 
-    /// The tools, for any session: one that belongs to a task finds its own service by the task at work.
+    /// The tools, for any session: a tool that belongs to a task finds its service through the current task.
     var tools: [any Tool] {
         services.enumerated().flatMap { index, service in
             service.specifications.map { ServiceTool(specification: $0, service: index, hosts: self) }
@@ -35,7 +35,7 @@ final class HostTools: Sendable {
 
     var isEmpty: Bool { services.isEmpty }
 
-    /// What runs for a task. Where it has a state of its own to be made, that is done here.
+    /// The services of a task. If the task's own state must be made, that happens here.
     /// - Throws: `ToolServiceError.hookFailed`, `unavailable`.
     func begin(_ task: JSONValue) async throws -> TaskServices {
         let own = TaskServices(task, self)
@@ -46,14 +46,14 @@ final class HostTools: Sendable {
         return own
     }
 
-    /// What answers for a service's tools, for the task at work.
+    /// What answers for a service's tools, for the current task.
     func running(_ index: Int, tool: String) async throws -> any RunningTools {
         if let shared = state.withLock({ $0.shared[index] }) { return shared }
         guard let task = TaskServices.current else { throw ToolServiceError.noTask(tool: tool) }
         return try await task.running(index)
     }
 
-    /// Ends what a task leaves.
+    /// Ends the services that a task leaves behind.
     func retire(_ id: ObjectIdentifier, _ running: [any RunningTools]) {
         state.withLock { state in
             state.tasks[id] = nil
@@ -67,7 +67,7 @@ final class HostTools: Sendable {
         }
     }
 
-    /// Ends everything and waits for the ends.
+    /// Ends everything and waits until it has ended.
     func close() async {
         let (shared, tasks) = state.withLock { state in
             state.isClosed = true
@@ -82,9 +82,9 @@ final class HostTools: Sendable {
     }
 }
 
-/// What runs outside the session for one task alone.
+/// The services that run outside the session for one task alone.
 final class TaskServices: Sendable {
-    /// Those of the task at work: the session is shown its tools through them.
+    /// Those of the current task: the session reaches its tools through them.
     @TaskLocal static var current: TaskServices?
 
     private struct State {
@@ -102,7 +102,7 @@ final class TaskServices: Sendable {
 
     deinit { hosts.retire(ObjectIdentifier(self), end()) }
 
-    /// Why the run of the task has failed; nil where it has not.
+    /// Why the task's run has failed; nil where it has not.
     var failure: (any Error)? { state.withLock(\.failure) }
 
     func fail(_ error: any Error) { state.withLock { $0.failure = $0.failure ?? error } }
@@ -117,7 +117,7 @@ final class TaskServices: Sendable {
             if let known = state.starting[index] { return known }
             let new = Task { [weak self] in
                 let running = try await service.start(record)
-                // Nobody may be left who needs it.
+                // By now, nobody may need it any more.
                 if self?.keep(running, index) != true { await running.close() }
                 return running
             }
@@ -135,8 +135,8 @@ final class TaskServices: Sendable {
         }
     }
 
-    /// Nothing is started any more.
-    /// - Returns: what is to be closed.
+    /// Allows no further start.
+    /// - Returns: what must be closed.
     func end() -> [any RunningTools] {
         state.withLock { state in
             state.isEnded = true

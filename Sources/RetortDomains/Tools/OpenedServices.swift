@@ -1,7 +1,7 @@
 import RetortCore
 
 extension HostTools {
-    /// Opens all of a domain's services. When one cannot be, the others are closed again.
+    /// Opens all of a domain's services. If one cannot be opened, the others are closed again.
     /// - Throws: `DomainError`, `MCPError`, `PythonError.badModule`, `ToolServiceError`.
     static func opened(_ plan: DomainPlan) async throws -> HostTools {
         var services: [ToolService] = []

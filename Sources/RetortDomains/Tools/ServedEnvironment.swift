@@ -1,8 +1,9 @@
 import RetortCore
 
-/// A session whose tools are answered outside of it, by what runs for its task.
+/// A session whose tools are answered outside of it, by the services of its task.
 ///
-/// Branches of it share that: what is outside does not fork. Only the chosen candidate's calls with effects are made.
+/// Its branches share those services, which cannot be forked. Of calls with effects, only the chosen candidate's are
+/// made.
 struct ServedEnvironment: Environment {
     private let inner: any Environment
     private let services: TaskServices
@@ -21,7 +22,7 @@ struct ServedEnvironment: Environment {
 
     func state() async throws -> JSONValue? { try await inner.state() }
 
-    /// The session ends; what runs for the task ends when none of its branches is left.
+    /// Ends the session; the task's services end when none of its branches is left.
     func close() async { await inner.close() }
 }
 
@@ -40,8 +41,8 @@ private struct ServedAttempt: Attempt {
 }
 
 extension TaskServices {
-    /// Does something as the task at work.
-    /// - Throws: what the body throws; why the run has failed, where it has.
+    /// Does something as the current task.
+    /// - Throws: what the body throws; the reason why the run has failed, where it has.
     fileprivate func using<Value>(_ body: () async throws -> Value) async throws -> Value {
         let value = try await Self.$current.withValue(self) { try await body() }
         if let failure { throw failure }

@@ -2,7 +2,7 @@ import Foundation
 import RetortCore
 import RetortMCP
 
-/// A server of the Model Context Protocol that answers for tools of a domain.
+/// A server of the Model Context Protocol that answers for a domain's tools.
 actor ServerTools: RunningTools {
     private let service: String
     private let client: MCPClient
@@ -34,7 +34,8 @@ actor ServerTools: RunningTools {
 
     func close() async { await client.close() }
 
-    /// Holds what the server has now against what agents were told of, once it is new or says that it has changed.
+    /// Compares the server's tools with those that agents were told of, after a start or when the server reports a
+    /// change.
     /// - Throws: `ToolServiceError.changed`, `MCPError`.
     private func look() async throws {
         let isNew = tools.isEmpty
@@ -51,14 +52,14 @@ actor ServerTools: RunningTools {
             try await client.tools(only: known.values.map(\.listing.name)).map { ($0.listing.name, $0) },
             uniquingKeysWith: { first, _ in first }
         ).reduce(into: [:]) { all, entry in
-            // A new tool may have taken another's Python name: agents keep the names that they were told.
+            // A new tool may have taken another one's Python name: agents keep the names that they were told.
             if let old = known.values.first(where: { $0.listing.name == entry.key }) {
                 all[old.specification.name] = entry.value
             }
         }
     }
 
-    /// Tools that were not there at first: agents do without them, and that is said.
+    /// Reports tools that were not there at first; agents do not get them.
     private func tell(_ names: [String]) {
         let new = names.filter { told.insert($0).inserted }
         guard !new.isEmpty else { return }
@@ -68,7 +69,7 @@ actor ServerTools: RunningTools {
 }
 
 extension MCPListing {
-    /// What is different, in words; nil for nothing.
+    /// The differences, in words; nil for none.
     fileprivate func differences(from other: MCPListing) -> String? {
         var parts: [String] = []
         if summary != other.summary { parts.append("its description") }
@@ -79,7 +80,7 @@ extension MCPListing {
 }
 
 extension MCPError {
-    /// What befell a server before it was asked for anything: no agent has to do with it.
+    /// A failure of a server before any call: it is not an agent's fault.
     fileprivate func withoutCall(_ service: String) -> ToolServiceError {
         switch self {
         case .unknownTool(_, let gone, _): .changed(service: service, what: ["'\(gone)' is gone"])
@@ -89,7 +90,7 @@ extension MCPError {
         }
     }
 
-    /// What an agent observes of a call, or what fails its run.
+    /// What an agent observes of a failed call, or what fails its run.
     fileprivate func inCall(_ service: String, of tool: String) -> ToolServiceError {
         switch self {
         case .cannotStart, .unreachable, .tooManyStarts, .closed, .badAddress, .unknownVersion, .noTools:

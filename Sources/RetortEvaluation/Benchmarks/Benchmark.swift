@@ -2,21 +2,23 @@ import Foundation
 import RetortCore
 import RetortStore
 
-/// A set of test questions, described as data: where it lies, how its records are read, and what it must contain.
+/// A set of test questions, described as data: where its file is, how its records are read, and what it must contain.
 public struct Benchmark: Codable, Sendable, Hashable {
-    /// What recipes and tables call it.
+    /// Its name in recipes and tables.
     public var name: String
+    /// Its published name, such as `MATH-500`.
     public var title: String
-    /// Relative to the data folder.
+    /// The file's path, relative to the data folder.
     public var file: String
+    /// How its answers are graded.
     public var family: AgentTask.Family
-    /// Which members of a record are the question, the answer and the id.
+    /// Which members of a record hold the question, the answer and the id.
     public var fields: QuestionFile.Fields
-    /// How many questions it has; nil when that is not known.
+    /// How many questions it has; nil when that is unknown.
     public var count: Int?
-    /// The SHA-256 of the file in hexadecimal digits; nil when any will do.
+    /// The SHA-256 of the file in hexadecimal digits; nil accepts any file.
     public var checksum: String?
-    /// Where it comes from.
+    /// Where it comes from: the GitHub repository for the known ones.
     public var source: String
 
     /// - Parameter file: relative to the data folder.
@@ -28,7 +30,7 @@ public struct Benchmark: Codable, Sendable, Hashable {
         (self.fields, self.count, self.checksum, self.source) = (fields, count, checksum, source)
     }
 
-    /// The questions; their split is the benchmark's name.
+    /// Reads the questions; their split is the benchmark's name.
     /// - Parameter folder: the data folder.
     /// - Throws: `BenchmarkError.missing`, `QuestionFileError` and `JSONLinesError`.
     public func questions(in folder: URL) throws -> QuestionFile {
@@ -39,7 +41,8 @@ public struct Benchmark: Codable, Sendable, Hashable {
         return try QuestionFile(url, family: family, split: name, tornEnd: .leaveOut, fields: fields)
     }
 
-    /// Reads descriptions that a user wrote: a JSON list of benchmarks.
+    /// Reads a user's descriptions: a JSON list of benchmarks.
+    /// - Throws: `JSONLinesError.missing`, `BenchmarkError.malformed`.
     public static func read(_ file: URL) throws -> [Benchmark] {
         guard let data = try? Data(contentsOf: file) else { throw JSONLinesError.missing(file: file.path) }
         do {
@@ -79,7 +82,7 @@ extension Benchmark {
             "dc105d5747a37031d1f981865dd5603d533488a435b8a2a0722fd167081912d1"),
     ]
 
-    /// All that are known.
+    /// All known benchmarks: the paper's, GSM8K and SVAMP.
     public static let all: [Benchmark] =
         paper + [
             Benchmark(
@@ -100,7 +103,8 @@ extension Benchmark {
             checksum: hash, source: "Nardien/agent-distillation")
     }
 
-    /// - Throws: `BenchmarkError.unknown` that lists the known names.
+    /// The benchmark of a name.
+    /// - Throws: `BenchmarkError.unknown`, which lists the known names.
     public static func named(_ name: String, among known: [Benchmark] = all) throws -> Benchmark {
         guard let found = known.first(where: { $0.name == name }) else {
             throw BenchmarkError.unknown(name, known: known.map(\.name))
@@ -111,19 +115,23 @@ extension Benchmark {
 
 /// A benchmark that cannot be used.
 public enum BenchmarkError: Error, CustomStringConvertible, Equatable {
+    /// No benchmark has this name.
     case unknown(String, known: [String])
+    /// The benchmark's file does not exist.
     case missing(benchmark: String, file: String)
+    /// A user's descriptions cannot be read.
     case malformed(file: String, reason: String)
-    /// Its own answers are not accepted, or others' are.
+    /// The grader refuses its own answers, or accepts those of other questions.
     case distrusted(benchmark: String, reason: String)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .unknown(let name, let known):
             "there is no benchmark '\(name)'; known are \(known.joined(separator: ", "))"
         case .missing(let benchmark, let file):
             "the benchmark '\(benchmark)' is not at \(file); put it there, or name another data folder"
-        case .malformed(let file, let reason): "\(file) is no list of benchmarks: \(reason)"
+        case .malformed(let file, let reason): "\(file) is not a list of benchmarks: \(reason)"
         case .distrusted(let benchmark, let reason): "the grader cannot be trusted with '\(benchmark)': \(reason)"
         }
     }

@@ -1,35 +1,40 @@
 import Foundation
 import RetortCore
 
-/// What a benchmark's file holds, and whether it can be trusted: its checksum, what is repeated or unanswered in it,
-/// what of it the training questions give away, and whether the grader knows its answers from others'.
+/// What a benchmark's file contains, and whether it can be trusted: its checksum, what is repeated or unanswered in it,
+/// which of its questions occur in training, and whether the grader tells its answers from others'.
 public struct BenchmarkAudit: Codable, Sendable, Hashable {
+    /// The benchmark's name.
     public var benchmark: String
+    /// The file's full path.
     public var file: String
-    /// Questions.
+    /// The number of questions.
     public var n: Int
-    /// Whether the count is the one that is expected; nil when none is.
+    /// Whether the number is the expected one; nil when none is known.
     public var isComplete: Bool?
+    /// The file's SHA-256 in hexadecimal digits.
     public var checksum: String
-    /// Whether the checksum is the expected one; nil when none is.
+    /// Whether the checksum is the expected one; nil when none is known.
     public var isUnchanged: Bool?
-    /// Questions that stand in the file before.
+    /// Questions that occur earlier in the file.
     public var repeated: Int
-    /// Records without an answer, which are no questions.
+    /// Records without an answer, which are not counted as questions.
     public var unanswered: Int
-    /// Reference answers that the grader accepts for themselves.
+    /// How many reference answers the grader accepts for their own questions.
     public var ownAccepted: Int
-    /// Reference answers that the grader accepts for another question, of `strangersTried`.
+    /// How many reference answers the grader accepts for another question, out of `strangersTried`.
     public var strangersAccepted: Int
+    /// How many reference answers were graded for another question whose own answer differs.
     public var strangersTried: Int
-    /// Questions that training holds too.
+    /// Questions that also occur in training; nil when there was no training to compare with.
     public var contamination: Contamination?
 
-    /// Looks a benchmark through.
+    /// Audits a benchmark.
     /// - Parameters:
     ///   - folder: the data folder.
-    ///   - training: what it is held against.
-    /// - Throws: `BenchmarkError`, also when the grader fails the test on its answers.
+    ///   - training: the questions to compare with; nil compares with none.
+    /// - Throws: `BenchmarkError`, also when the grader refuses a question's own answer, or accepts too many answers of
+    ///   other questions.
     public static func of(
         _ benchmark: Benchmark, in folder: URL, grader: some Grader = FamilyGrader(), training: TrainingText? = nil
     ) async throws -> (audit: BenchmarkAudit, tasks: [AgentTask]) {
@@ -47,7 +52,7 @@ public struct BenchmarkAudit: Codable, Sendable, Hashable {
         return (audit, tasks)
     }
 
-    /// Answers against themselves, and each against the answer half the list further on.
+    /// Grades each answer for its own question, and for the question half the list further on.
     private mutating func testGrader(_ tasks: [AgentTask], _ grader: some Grader) async throws {
         for (index, task) in tasks.enumerated() {
             let own = await grader.grade(task.answers.first, for: task)
@@ -62,7 +67,7 @@ public struct BenchmarkAudit: Codable, Sendable, Hashable {
             strangersTried += 1
             if await grader.grade(answer, for: task).isCorrect { strangersAccepted += 1 }
         }
-        // Few of a hundred different answers are equal in value; a grader that accepts anything is found out.
+        // Among a hundred different answers few have equal values; a grader that accepts anything fails here.
         guard strangersAccepted * 50 <= max(strangersTried, 50) else {
             throw BenchmarkError.distrusted(
                 benchmark: benchmark,
@@ -75,7 +80,7 @@ public struct BenchmarkAudit: Codable, Sendable, Hashable {
 public struct TrainingText: Sendable {
     fileprivate let questions: Set<String>
     fileprivate let grams: Set<UInt64>
-    /// The same with every number alike.
+    /// The same with all numbers replaced by one sign.
     fileprivate let unnumbered: Set<String>
     fileprivate let unnumberedGrams: Set<UInt64>
     fileprivate static let length = 8
@@ -98,7 +103,7 @@ public struct TrainingText: Sendable {
         (self.unnumbered, self.unnumberedGrams) = (unnumbered, unnumberedGrams)
     }
 
-    /// The words with one sign for every number, however it is written: `1,234.5` is one, as `7` is.
+    /// The words with one sign for every number, however it is written: both `1,234.5` and `7` become one sign.
     fileprivate static func unnumbered(_ words: [String]) -> [String] {
         words.reduce(into: []) { plain, word in
             let isNumber = word.allSatisfy(\.isNumber)
@@ -106,7 +111,7 @@ public struct TrainingText: Sendable {
         }
     }
 
-    /// Lower-case letters and digits.
+    /// Words of lower-case letters and digits.
     fileprivate static func words(_ text: String) -> [String] {
         text.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init)
     }
@@ -119,17 +124,17 @@ public struct TrainingText: Sendable {
     }
 }
 
-/// What of a benchmark stands in the training data.
+/// Which of a benchmark's questions occur in the training data.
 public struct Contamination: Codable, Sendable, Hashable {
-    /// The ids of questions that are training questions, but for case and punctuation.
+    /// The ids of questions that are training questions, apart from case and punctuation.
     public var exact: [String]
-    /// The ids of other questions of which at least half of all runs of eight words stand in training questions.
+    /// The ids of other questions of which at least half of all runs of eight words occur in training questions.
     public var overlapping: [String]
-    /// The ids of further questions that are training questions, or overlap with them so, but for their numbers: as
-    /// GSM-Hard's are GSM8K's. Nil in audits from before they were looked for.
+    /// The ids of further questions that equal training questions, or overlap with them as above, apart from their
+    /// numbers, as GSM-Hard's questions do GSM8K's. Nil in older audits, which did not look for them.
     public var altered: [String]?
 
-    /// Looks test questions up in training questions.
+    /// Looks up test questions among training questions.
     public init(_ tasks: [AgentTask], in training: TrainingText) {
         (exact, overlapping) = ([], [])
         var altered: [String] = []
@@ -157,9 +162,9 @@ public struct Contamination: Codable, Sendable, Hashable {
         return !grams.isEmpty && grams.count(where: known.contains) * 2 >= grams.count
     }
 
-    /// Whether training knows none of the questions.
+    /// Whether none of the questions occurs in training.
     public var isEmpty: Bool { exact.isEmpty && overlapping.isEmpty && altered?.isEmpty != false }
 
-    /// The first few of each kind.
+    /// The ids of the first two questions of each kind.
     public var examples: [String] { [exact, overlapping, altered ?? []].flatMap { $0.prefix(2) } }
 }

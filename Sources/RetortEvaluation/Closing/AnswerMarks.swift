@@ -1,13 +1,13 @@
 import Foundation
 
-/// The last `\boxed{}` of a text, with those that belong to it.
+/// The last `\boxed{}` of a text, with the boxes that belong to it.
 struct AnswerBox {
     let content: String
-    /// Where the text goes on behind it.
+    /// Where the text continues after it.
     let end: String.Index
 
-    /// What the last boxes hold; boxes with only a comma, `and` or `or` between them belong together. Empty ones, as where
-    /// an instruction is repeated, do not count.
+    /// The contents of the last boxes; boxes with only a comma, `and` or `or` between them belong together. Empty
+    /// boxes, as in a repeated instruction, do not count.
     static func last(in text: String) -> AnswerBox? {
         guard text.utf8.contains(UInt8(ascii: "x")) else { return nil }
         var boxes: [(content: String, range: Range<String.Index>)] = []
@@ -40,7 +40,7 @@ struct AnswerBox {
         return AnswerBox(content: parts.joined(separator: ", "), end: end)
     }
 
-    /// Where the command of a box begins, and what stands behind it: nil for the word `boxed` of a sentence.
+    /// Where a box's command begins, and what follows it; nil for the word `boxed` in a sentence.
     private static func command(
         _ text: String, _ mark: Range<String.Index>
     ) -> (name: String.Index, after: Substring?) {
@@ -56,7 +56,7 @@ struct AnswerBox {
         return (mark.lowerBound, isFramed ? after : nil)
     }
 
-    /// The content of the braces at the start of a text, or what stands before the next `$`.
+    /// The content of the braces at the start of a text, or the text before the next `$`.
     private static func group(_ text: Substring) -> (String, String.Index) {
         guard text.first == "{" else {
             let token = text.prefix { $0 != "$" && $0 != "\n" }
@@ -74,7 +74,7 @@ struct AnswerBox {
     }
 }
 
-/// The line behind GSM8K's `####`, unless it is one of Markdown's headings.
+/// The text after GSM8K's `####`, unless it is a Markdown heading.
 struct HashMark {
     let content: String
     let start: String.Index

@@ -1,10 +1,10 @@
-/// Where a text says which its answer is: `The answer is`, `Final answer:`, `A:` on its last line.
+/// Where a text states its answer: `The answer is`, `Final answer:`, `A:` on its last line.
 struct AnswerPhrase {
-    /// What stands behind the phrase, to the end of the text.
+    /// The text after the phrase, to the end.
     let rest: Substring
-    /// It is called final.
+    /// Whether the answer is called final.
     let isFinal: Bool
-    /// A colon or a line of its own, which may also lead into a whole solution.
+    /// Whether it is a colon or a line of its own, which may also introduce a whole solution.
     let isHeading: Bool
 
     /// The last one in a text.
@@ -39,7 +39,7 @@ struct AnswerPhrase {
         }
     }
 
-    /// `A: 18` as the last line, as GSM8K's model solutions end, or behind a question mark.
+    /// `A: 18` as the last line, as GSM8K's model solutions end, or after a question mark.
     private static func shortForm(_ characters: [Character]) -> Found? {
         var end = characters.count
         while end > 0, characters[end - 1].isWhitespace { end -= 1 }
@@ -69,7 +69,7 @@ struct AnswerPhrase {
         (Array("answer"), false), (Array("ans"), false),
     ]
     private static let verbs: Set<String> = ["is", "are", "was", "equals", "becomes", "be"]
-    /// Before `answer`, these make it a verb, or another's answer.
+    /// Before `answer`, these words make it a verb, or somebody else's answer.
     private static let others: Set<String> = [
         "to", "can", "we", "will", "could", "you", "not", "must", "please", "me", "i", "no", "any", "wrong",
         "incorrect", "possible", "which", "an",
@@ -99,7 +99,7 @@ struct AnswerPhrase {
         return verb(text, from: index, isFinal: isFinal)
     }
 
-    /// `convert the answer to weeks: 28/7`, `express your answer as a percentage`: nobody says there what it is.
+    /// `convert the answer to weeks: 28/7`, `express your answer as a percentage`: these do not state the answer.
     private static func isObject(_ start: Int, in text: [Character]) -> Bool {
         var place = start
         for _ in 0..<3 {
@@ -121,7 +121,7 @@ struct AnswerPhrase {
         text[index] == "-" && index + 1 < text.count && text[index + 1].isNumber
     }
 
-    /// The verb that leads to the answer, at most sixty characters on in the same sentence.
+    /// The verb that leads to the answer, at most sixty characters later in the same sentence.
     private static func verb(_ text: [Character], from start: Int, isFinal: Bool) -> Found? {
         var index = start
         while index < text.count, index < start + 60 {
@@ -154,7 +154,7 @@ struct AnswerPhrase {
         return String(text[start..<end])
     }
 
-    /// Whether only marks of Markdown and `final` stand between the start of the line and here.
+    /// Whether only Markdown marks and `final` stand between the start of the line and here.
     private static func isStart(of index: Int, in text: [Character]) -> Bool {
         var place = index
         while place > 0, text[place - 1] != "\n" {
@@ -164,7 +164,7 @@ struct AnswerPhrase {
         return true
     }
 
-    /// What a writer says who takes an answer back; nil where nobody does.
+    /// The words that take an answer back; nil when there are none.
     static func retraction(in text: some StringProtocol) -> String? {
         let small = text.lowercased()
         let marks = [

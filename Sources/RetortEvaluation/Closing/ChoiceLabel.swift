@@ -1,7 +1,7 @@
-/// The letter of a choice and what stands behind it: `(B) 12`, `\textbf{(B)}\ 12`, `B. 12`.
+/// The letter of a choice and the text after it: `(B) 12`, `\textbf{(B)}\ 12`, `B. 12`.
 struct ChoiceLabel: Hashable {
     let letter: String
-    /// What the choice says; nil where the letter stands alone.
+    /// The text of the choice; nil where the letter stands alone.
     let rest: String?
 
     /// - Returns: nil for a text that does not begin with a capital letter marked as a choice.
@@ -18,7 +18,7 @@ struct ChoiceLabel: Hashable {
         let isBracketed = rest.first == "("
         if isBracketed { rest = rest.dropFirst() }
         guard let letter = rest.first, letter.isASCII, letter.isLetter else { return nil }
-        // `(a) 5`, and not `(a)(b)`, which multiplies.
+        // `(a) 5`, but not `(a)(b)`, which multiplies.
         let isSmall = letter.isLowercase && "abcde".contains(letter) && isBracketed && rest.hasPrefix("\(letter)) ")
         guard letter.isUppercase || isSmall else { return nil }
         rest = rest.dropFirst().drop { $0 == "}" }
@@ -27,7 +27,7 @@ struct ChoiceLabel: Hashable {
             rest = rest.dropFirst()
         } else if let mark = rest.first, ").:".contains(mark) {
             rest = rest.dropFirst()
-            // `A.B` is no choice.
+            // `A.B` is not a choice.
             guard rest.first.map({ $0.isWhitespace || "}\\$".contains($0) }) != false else { return nil }
         } else if !isMarked || rest.first?.isLetter == true {
             return nil

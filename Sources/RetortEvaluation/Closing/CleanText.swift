@@ -1,4 +1,5 @@
-/// A text without what only its writer's tools put there: foreign line ends and signs, calculator marks, emphasis.
+/// A text without marks that come only from its writer's tools: foreign line ends and signs, calculator marks,
+/// emphasis.
 enum CleanText {
     static func of(_ text: String) -> String {
         var scalars: [Unicode.Scalar] = []
@@ -34,7 +35,7 @@ enum CleanText {
         "⁺": "+",
     ]
 
-    /// `10⁻³` as `10^(-3)`; the square and the cube of a unit or a variable are read as they are.
+    /// Writes `10⁻³` as `10^(-3)`; the square and the cube of a unit or a variable are kept.
     private static func withPowers(_ text: String) -> String {
         var result = ""
         var power = ""
@@ -57,7 +58,7 @@ enum CleanText {
         return result
     }
 
-    /// GSM8K's `<<2*80=160>>160`: the mark goes, and where the writer did not repeat its result, the result stays.
+    /// GSM8K's `<<2*80=160>>160`: the mark is removed; where the writer did not repeat its result, the result stays.
     private static func withoutCalculations(_ text: String) -> String {
         guard text.contains("<<") else { return text }
         var result = ""
@@ -66,7 +67,7 @@ enum CleanText {
             let after = rest[open.upperBound...]
             let line = after.prefix { $0 != "\n" }
             guard let close = line.firstRange(of: ">>") else {
-                // A text that was cut off inside of a mark.
+                // The text was cut off inside a mark.
                 guard line.endIndex == text.endIndex, line.allSatisfy({ $0.isNumber || "+-*/=.()% ".contains($0) })
                 else {
                     result += rest[..<open.upperBound]
@@ -84,7 +85,7 @@ enum CleanText {
         return result + rest
     }
 
-    /// Markdown's `**18**`, `*18*` and `` `18` ``; `2**10` and `3 * 6` stay.
+    /// Removes Markdown's `**18**`, `*18*` and `` `18` ``; `2**10` and `3 * 6` stay.
     private static func withoutEmphasis(_ text: String) -> String {
         let characters = Array(text)
         var isKept = Array(repeating: true, count: characters.count)

@@ -1,6 +1,6 @@
 /// Numbers written as words: `twenty-one`, `three hundred and five`, `two thirds`.
 enum NumberWords {
-    /// The value of words that are a number and nothing else; nil for anything else.
+    /// The value of words that form a number; nil for anything else.
     static func value(_ words: [String]) -> Rational? {
         let parts = words.flatMap { $0.lowercased().split(separator: "-").map(String.init) }
         guard !parts.isEmpty, parts.count <= 24 else { return nil }
@@ -65,7 +65,7 @@ enum NumberWords {
         return total + group
     }
 
-    /// What a scale word multiplies with.
+    /// The factor of each scale word.
     static let scales: [String: Int] = [
         "hundred": 100, "thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000,
         "trillion": 1_000_000_000_000,
@@ -79,6 +79,6 @@ enum NumberWords {
 }
 
 extension Rational {
-    /// As a number or a fraction that the reader of answers understands.
+    /// As a number or fraction in the form that the parser of answers reads.
     var written: String { isInteger ? "\(numerator)" : "\(numerator)/\(denominator)" }
 }

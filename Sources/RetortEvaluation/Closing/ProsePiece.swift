@@ -1,14 +1,14 @@
 /// A piece of a sentence.
 struct ProsePiece: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
-        /// Digits with separators of thousands, a point and an exponent, as written but for the separators.
+        /// Digits with separators of thousands, a point and an exponent, as written except for the separators.
         case number
-        /// `5th`: digits that name a place.
+        /// `5th`: digits that name a position.
         case ordinal
         case word
-        /// What stands between dollar signs or LaTeX's brackets.
+        /// The text between dollar signs or LaTeX's brackets.
         case formula
-        /// A LaTeX command outside of any formula, with its groups.
+        /// A LaTeX command outside any formula, with its groups.
         case command
         /// A sign, such as `+` or `(`.
         case mark
@@ -19,12 +19,12 @@ struct ProsePiece: Hashable, Sendable {
 
     let kind: Kind
     let text: String
-    /// Whether white space, or nothing, stands before it.
+    /// Whether white space, or nothing, precedes it.
     let isSpaced: Bool
 
     func isMark(_ mark: String) -> Bool { kind == .mark && text == mark }
 
-    /// The word in small letters; nil of anything else.
+    /// The word in lower case; nil for anything else.
     var word: String? { kind == .word ? text.lowercased() : nil }
 }
 
@@ -61,7 +61,7 @@ struct ProseLexer {
     private mutating func take() {
         let first = characters[index]
         if first == "\n" {
-            // A dash at the start of a line marks an item of a list.
+            // A dash at the start of a line marks a list item.
             add(.end, "")
             index += 1
             isSpaced = true
@@ -112,7 +112,7 @@ struct ProseLexer {
         }
         text += takeExponent()
         if let inches = inches() {
-            // `5'10"` is one length.
+            // `5'10"` is a single length.
             add(.number, text)
             isSpaced = true
             add(.word, "feet")
@@ -132,7 +132,7 @@ struct ProseLexer {
         add(.number, text)
     }
 
-    /// Groups of three digits behind commas, `{,}` or `,\!`; without them.
+    /// Reads groups of three digits after commas, `{,}` or `,\!`, and drops the separators.
     private mutating func takeGroups() -> String {
         var groups = ""
         scan: while true {
@@ -159,7 +159,7 @@ struct ProseLexer {
         return text
     }
 
-    /// How many digits behind the mark of feet here tell inches.
+    /// How many digits after the mark of feet here are inches.
     private func inches() -> Int? {
         guard let mark = peek(0), "'’′".contains(mark) else { return nil }
         let count = digits(from: index + 1)
@@ -173,7 +173,7 @@ struct ProseLexer {
         return ["st", "nd", "rd", "th"].contains("\(a)\(b)".lowercased()) ? 2 : nil
     }
 
-    /// Letters with what belongs to them: `don't`, `twenty-one`, `H2O`. The sign of a value does not: `US$`, `x=5`.
+    /// Letters with what belongs to them: `don't`, `twenty-one`, `H2O`, but not the sign of a value: `US$`, `x=5`.
     private mutating func takeWord() {
         var end = index + 1
         while end < characters.count {
@@ -194,7 +194,7 @@ struct ProseLexer {
         }
         if first == "." { return takePoint() }
         if first == "?" || first == "!" { return takeExclamation(first) }
-        // Where the lines of an environment are aligned.
+        // An alignment mark in an environment's lines.
         if first == "&" {
             index += 1
             return
@@ -218,12 +218,12 @@ struct ProseLexer {
                 index = end
             }
         } else {
-            // Inside of `p.m.` or `e.g.`
+            // Inside `p.m.` or `e.g.`
             index += 1
         }
     }
 
-    /// The end of a sentence, or the mark of a factorial where an operator follows.
+    /// The end of a sentence, or the sign of a factorial where an operator follows.
     private mutating func takeExclamation(_ first: Character) {
         var after = index + 1
         while after < characters.count, characters[after] == " " { after += 1 }
@@ -236,7 +236,7 @@ struct ProseLexer {
 
     // MARK: Formulas
 
-    /// A dollar sign: of a price, or the start of a formula.
+    /// A dollar sign: either of a price, or the start of a formula.
     private mutating func takeDollar() {
         if let end = ProseFormula.end(in: characters, from: index) {
             let content = String(characters[end.content])
@@ -278,13 +278,13 @@ struct ProseLexer {
         while end < characters.count, characters[end].isLetter, characters[end].isASCII { end += 1 }
         let name = String(characters[(index + 1)..<end])
         if ProseWords.isTextCommand(name) {
-            // The words of \text{} are words; its braces are nothing.
+            // The words of \text{} are words; its braces are dropped.
             index = end
             isSpaced = true
             return takeTextGroup()
         }
         if name == "begin" || name == "end" {
-            // Of an environment each line stands for itself.
+            // Each line of an environment stands alone.
             index = end
             if peek(0) == "{", let close = ProseFormula.group(characters, index) { index = close }
             return add(.end, "")
@@ -338,11 +338,11 @@ struct ProseLexer {
 
 /// Finds where formulas end.
 enum ProseFormula {
-    /// Characters that are looked through for its end.
+    /// How many characters are searched for a formula's end.
     private static let longest = 2000
 
-    /// A formula that begins at a dollar sign or at `\(` or `\[`: what it holds, and where the text goes on. Nil where none
-    /// begins, as at the dollar sign of a price.
+    /// A formula that begins at a dollar sign or at `\(` or `\[`: its content, and where the text continues. Nil where
+    /// none begins, for example at the dollar sign of a price.
     static func end(in characters: [Character], from index: Int) -> (content: Range<Int>, after: Int)? {
         guard index + 1 < characters.count else { return nil }
         let next = characters[index + 1]
@@ -374,8 +374,8 @@ enum ProseFormula {
         return nil
     }
 
-    /// Between two dollar signs stands a formula when it holds no words, does not end in the air as `5 + ` or `5. They
-    /// paid ` would, and neither sign belongs to a price beside it.
+    /// The text between two dollar signs is a formula if it contains no words, does not end incomplete, as `5 + ` or
+    /// `5. They paid ` would, and neither sign belongs to a price beside it.
     private static func inline(_ characters: [Character], _ index: Int) -> (content: Range<Int>, after: Int)? {
         if index > 0, characters[index - 1].isASCIIDigit { return nil }
         var end = index + 1
@@ -395,7 +395,7 @@ enum ProseFormula {
         return ((index + 1)..<end, end + 1)
     }
 
-    /// Where a group that opens at `index` ends; a script's sign may stand before it.
+    /// The end of a group that opens at `index`; the sign of a script may precede it.
     static func group(_ characters: [Character], _ index: Int) -> Int? {
         var start = index
         if characters[start] == "^" || characters[start] == "_" {

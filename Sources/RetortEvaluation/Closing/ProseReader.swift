@@ -1,4 +1,4 @@
-/// Finds the value that closes a text, or that a phrase such as "the answer is" leads to.
+/// Finds the value that ends a text, or that a phrase such as "the answer is" leads to.
 struct ProseReader {
     let runs: ProseRuns
 
@@ -19,9 +19,9 @@ struct ProseReader {
 
     /// The last value of the last sentence that has one.
     ///
-    /// What a sentence calculates counts before a number that only says what for: of `3 * 6 = 18 apples in 3 bags` it is
-    /// 18, and so does what stands before `because`. Numbers in words and places such as `5th` count where a sentence has
-    /// nothing else, and asides in brackets too.
+    /// The result of a calculation takes precedence over a number that only adds a circumstance: `3 * 6 = 18 apples in
+    /// 3 bags` gives 18. So does a value before `because`. Numbers in words, positions such as `5th`, and asides in
+    /// brackets count only where a sentence has nothing else.
     func closing() -> ProseRun? {
         for sentence in sentences.reversed() {
             let all = runs.all(in: sentence)
@@ -29,7 +29,7 @@ struct ProseReader {
             let asides = runs.asides(in: sentence)
             let outside = all.filter { run in !asides.contains { $0.contains(run.range.lowerBound) } }
             var stated = (outside.isEmpty ? all : outside).filter { !runs.isDenied($0) }
-            // `It is not 5` says of no value that it is the answer.
+            // `It is not 5` states no answer.
             guard !stated.isEmpty else { continue }
             if let cause = cause(in: sentence) {
                 let before = stated.filter { $0.range.upperBound <= cause }
@@ -46,7 +46,7 @@ struct ProseReader {
         return nil
     }
 
-    /// Values without a year at their end that only says when: `15 wolves in 2021`.
+    /// Values without a final year that is only a date: `15 wolves in 2021`.
     private func withoutDate(_ runs: [ProseRun]) -> [ProseRun] {
         guard runs.count > 1, let last = runs.last, isYear(last), runs.dropLast().allSatisfy({ !isYear($0) }),
             !concludes(from: runs[runs.count - 2].range.upperBound, to: last.range.lowerBound)
@@ -63,7 +63,7 @@ struct ProseReader {
             || ProseWords.months.contains(before)
     }
 
-    /// Where a sentence turns from what is to why, unless it comes back to what is.
+    /// Where a sentence turns from a statement to its reason, unless it returns to a statement.
     private func cause(in sentence: Range<Int>) -> Int? {
         guard let cause = sentence.last(where: { ["because", "since"].contains(pieces[$0].word ?? "") }) else {
             return nil
@@ -72,7 +72,8 @@ struct ProseReader {
             ? nil : cause
     }
 
-    /// Whether a sentence goes on from a result to another value, and does not only say what for or of what it is.
+    /// Whether a sentence continues from a result to another value, instead of only adding a circumstance of the
+    /// result.
     func concludes(from start: Int, to end: Int) -> Bool {
         guard start < end else { return true }
         return (start..<end).contains { index in
@@ -85,16 +86,17 @@ struct ProseReader {
         }
     }
 
-    /// Whether a number in words only says for what, in what or which ones: `in two days`, `the two shirts`.
+    /// Whether a number in words is only a circumstance: `in two days`, `the two shirts`.
     private func isCircumstance(_ run: ProseRun) -> Bool {
         guard let before = runs.piece(run.range.lowerBound - 1)?.word else { return false }
         return ProseWords.prepositions.contains(before)
             || ["the", "these", "those", "his", "her", "their"].contains(before)
     }
 
-    /// The value at the start, when only words such as "approximately" stand before it.
+    /// The value at the start, when only words such as "approximately" precede it.
     ///
-    /// A value that `and` joins to it belongs to the answer: of `3 apples and 4 pears` neither number alone is it.
+    /// A value that `and` joins to it belongs to the answer: in `3 apples and 4 pears` neither number is the answer
+    /// alone.
     func leading() -> ProseRun? {
         var index = 0
         while let piece = runs.piece(index) {
@@ -117,7 +119,7 @@ struct ProseReader {
         (0..<index).contains { pieces[$0].kind != .end && pieces[$0].kind != .mark }
     }
 
-    /// A number in words counts as a lead where its sentence has no other value.
+    /// Whether its sentence has no value in digits, so that a number in words counts as a lead.
     private func isAlone(_ run: ProseRun) -> Bool {
         guard let sentence = sentences.first(where: { $0.contains(run.range.lowerBound) }) else { return false }
         return runs.all(in: sentence).allSatisfy(\.isWeak)
@@ -139,6 +141,6 @@ struct ProseReader {
         return run
     }
 
-    /// Whether a sentence ends before the text does.
+    /// Whether a sentence ends before the end of the text.
     var hasSeveralSentences: Bool { sentences.count > 1 }
 }

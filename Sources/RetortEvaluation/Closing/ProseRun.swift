@@ -1,27 +1,27 @@
-/// A value in a sentence, with all that belongs to it: `-$1,234.50`, `3 * 6 = 18`, `(3, 4)`, `2 and -2`.
+/// A value in a sentence, with everything that belongs to it: `-$1,234.50`, `3 * 6 = 18`, `(3, 4)`, `2 and -2`.
 struct ProseRun: Hashable, Sendable {
-    /// The pieces it is made of.
+    /// The pieces that it consists of.
     var range: Range<Int>
-    /// As the reader of answers takes it.
+    /// The text in the form that the parser of answers reads.
     var text: String
-    /// The whole of it in other ways that say the same, such as `150 minute` for `2 hours 30 minutes`.
+    /// The whole value in other forms with the same meaning, such as `150 minute` for `2 hours 30 minutes`.
     var alternatives: [String] = []
-    /// Number words, `5th` and the 5 of `5-day`: values only where the sentence has no other.
+    /// Whether it is a number in words, `5th` or the 5 of `5-day`: a value only where the sentence has no other.
     var isWeak = false
-    /// It is a formula as its writer marked it.
+    /// Whether its writer marked it as a formula.
     var isFormula = false
-    /// It is a number in words.
+    /// Whether it is a number in words.
     var isNumeral = false
-    /// It says what something comes to: `9 * 2 = 18`, or `= 18` behind words.
+    /// Whether it is a result: `9 * 2 = 18`, or `= 18` after words.
     var isResult = false
 }
 
 /// Finds the values in the pieces of a text.
 struct ProseRuns {
     let pieces: [ProsePiece]
-    /// Pieces that brackets may hold.
+    /// The most pieces between brackets.
     private static let longest = 200
-    /// The place of the closing bracket for each opening one.
+    /// The index of the closing bracket for each opening one.
     private let closings: [Int: Int]
 
     init(_ pieces: [ProsePiece]) {
@@ -66,7 +66,7 @@ struct ProseRuns {
         return runs.map { outOf($0, runs, isChance: isChance) }
     }
 
-    /// Where the text goes on behind a unit and its power, which are no value: `m^2`, `cm²`.
+    /// Where the text continues after a unit and its power, which are not a value: `m^2`, `cm²`.
     private func behindUnit(_ index: Int) -> Int {
         guard let word = piece(index)?.text, piece(index)?.kind == .word, MathNames.units[word] != nil else {
             return index
@@ -75,7 +75,7 @@ struct ProseRuns {
         return piece(index + 1).map { $0.isMark("²") || $0.isMark("³") } == true ? index + 2 : index + 1
     }
 
-    /// Brackets with words in them, or behind a value, hold an aside.
+    /// Asides: brackets that contain words, or that follow a value.
     func asides(in sentence: Range<Int>) -> [Range<Int>] {
         var asides: [Range<Int>] = []
         var index = sentence.lowerBound
@@ -123,11 +123,12 @@ struct ProseRuns {
             run.isWeak = true
         }
         if run.text.allSatisfy({ !$0.isNumber && $0 != "π" && $0 != "∞" && $0 != "\\" }) {
-            // A variable is what a sentence is about, and its value only where a writer set it as a formula.
+            // A variable is what a sentence is about; it counts as a value only where the writer marked it as a
+            // formula.
             guard run.isFormula else { return nil }
             run.isWeak = true
         }
-        // `1600 > 1200` compares and is no value.
+        // `1600 > 1200` is a comparison, not a value.
         if run.text.contains(where: { "<>≤≥≠".contains($0) }), !run.text.contains(where: \.isLetter) {
             run.isWeak = true
         }
@@ -135,7 +136,7 @@ struct ProseRuns {
         return run
     }
 
-    /// Whether the number here names something: `step 3`, `#12`, `COVID-19`, `x2`.
+    /// Whether the number here is a name: `step 3`, `#12`, `COVID-19`, `x2`.
     private func isName(_ index: Int) -> Bool {
         guard pieces[index].kind == .number, let before = piece(index - 1) else { return false }
         if before.isMark("#") { return true }
@@ -145,7 +146,7 @@ struct ProseRuns {
         return piece(index - 2)?.kind == .word
     }
 
-    /// A number in words, unless it is `one`, which rarely counts.
+    /// A number in words, except `one`, which rarely counts something.
     private func words(at start: Int) -> ProseRun? {
         guard let first = piece(start)?.word, NumberWords.isPart(first) || first == "a",
             piece(start - 1)?.word.map(NumberWords.isPart) != true
@@ -166,7 +167,7 @@ struct ProseRuns {
 
     // MARK: Values of two parts
 
-    /// `2 hours and 30 minutes` as minutes, or else as hours.
+    /// `2 hours and 30 minutes` in minutes, or else in hours.
     private func compound(_ first: ProseRun, _ second: ProseRun) -> ProseRun? {
         guard let a = quantity(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
             a.unit.kind != "share",
@@ -182,7 +183,7 @@ struct ProseRuns {
             alternatives: ["\((total / a.unit.factor).written) \(a.unit.name)"])
     }
 
-    /// A plain number with a known unit behind it, and where the unit ends.
+    /// A plain number with a known unit after it, and where the unit ends.
     private func quantity(
         _ run: ProseRun, behind larger: MathNames.Unit? = nil
     ) -> (value: Rational, unit: MathNames.Unit, end: Int)? {
@@ -193,7 +194,7 @@ struct ProseRuns {
         return (value, unit, run.range.upperBound + 1)
     }
 
-    /// `18 out of 20` is 18, or nine tenths, and never 20; a chance of `3 in 8` is three eighths.
+    /// `18 out of 20` is 18, or nine tenths, but never 20; a chance of `3 in 8` is three eighths.
     private func outOf(_ run: ProseRun, _ runs: [ProseRun], isChance: Bool) -> ProseRun {
         let start = run.range.lowerBound
         if isChance, piece(start - 1)?.word == "in", let part = runs.last(where: { $0.range.upperBound == start - 1 }),
@@ -213,7 +214,7 @@ struct ProseRuns {
 
     func closing(of index: Int) -> Int? { closings[index] }
 
-    /// Whether the pieces between two brackets are mathematics alone.
+    /// Whether the pieces between two brackets are purely mathematical.
     func isMathematics(_ range: Range<Int>) -> Bool {
         !range.isEmpty && !range.contains { isProse($0) || pieces[$0].kind == .end || pieces[$0].kind == .ordinal }
     }

@@ -1,14 +1,14 @@
-/// Reads one value from the pieces of a sentence, as far as it goes.
+/// Reads one value from the pieces of a sentence, as far as it extends.
 struct ProseRunReader {
     let runs: ProseRuns
     var index: Int
     let isRatio: Bool
     private var text = ""
-    /// Members of a list that came before: `2 and -2`.
+    /// Earlier members of a list: `2 and -2`.
     private var members: [String] = []
     private var isFormula = true
     private var operands = 0
-    /// The last operand is digits alone.
+    /// Whether the last operand consists of digits only.
     private var isNumber = false
 
     init(runs: ProseRuns, index: Int, isRatio: Bool) {
@@ -35,8 +35,8 @@ struct ProseRunReader {
 
     func finished(from start: Int) -> ProseRun {
         var parts = members + [text]
-        // In `3*2=6, 6+5=11` only the last result closes; `x = 2, y = 3` is an answer of two parts.
-        // So does the solution behind its equation: `3x = 27 and x = 9`.
+        // In `3*2=6, 6+5=11` only the last result counts, as does the solution after its equation in `3x = 27 and x =
+        // 9`; `x = 2, y = 3` is an answer of two parts.
         if parts.count > 1, let last = parts.last, last.contains("="),
             last.first?.isLetter == false || Self.isSolution(last) && !parts.allSatisfy(Self.isSolution)
         {
@@ -52,7 +52,7 @@ struct ProseRunReader {
         return run
     }
 
-    /// Whether a part says what one variable is.
+    /// Whether a part states the value of one variable.
     private static func isSolution(_ part: String) -> Bool {
         let sides = part.split(separator: "=", maxSplits: 1)
         guard sides.count == 2 else { return false }
@@ -60,7 +60,7 @@ struct ProseRunReader {
         return name.first?.isLetter == true && (name.count == 1 || name.dropFirst().first == "_")
     }
 
-    /// A known unit behind a number.
+    /// A known unit after a number.
     private func unit() -> String? {
         guard members.isEmpty, operands == 1, isNumber else { return nil }
         if current?.kind == .currency, current?.text == "¢" { return "cents" }
@@ -105,7 +105,7 @@ struct ProseRunReader {
         return true
     }
 
-    /// A minus that belongs to what follows, rather than a dash between words.
+    /// Whether a minus belongs to what follows, instead of being a dash between words.
     private func isSign() -> Bool {
         guard let next = peek(), next.kind != .end, let piece = current else { return false }
         if !text.isEmpty { return true }
@@ -123,7 +123,7 @@ struct ProseRunReader {
         }
     }
 
-    /// What a piece stands for as an operand; goes on behind it.
+    /// The operand that a piece stands for; moves past it.
     private mutating func value(of piece: ProsePiece) -> String? {
         isNumber = false
         switch piece.kind {
@@ -158,7 +158,7 @@ struct ProseRunReader {
         }
     }
 
-    /// A number with what multiplies it: `10 000`, `5 million`, `2 and a half`.
+    /// A number with its multiplier: `10 000`, `5 million`, `2 and a half`.
     private mutating func number(_ piece: ProsePiece) -> String {
         var text = piece.text
         if text.count <= 3, text.allSatisfy(\.isNumber) {
@@ -185,7 +185,7 @@ struct ProseRunReader {
                 return "(\(text)+\(fraction))"
             }
         }
-        // `2 and 3/4 cups`; without a word behind it, `2 and 3/4` are two numbers.
+        // `2 and 3/4 cups`; without a word after it, `2 and 3/4` are two numbers.
         if current?.word == "and", text.allSatisfy(\.isNumber), let top = Int(peek()?.text ?? ""),
             peek(2)?.isMark("/") == true, peek(2)?.isSpaced == false, let bottom = Int(peek(3)?.text ?? ""),
             0 < top, top < bottom, peek(4)?.kind == .word
@@ -234,7 +234,7 @@ struct ProseRunReader {
             return word
         }
         guard word.count == 1, word.first?.isASCII == true else { return nil }
-        // The article and the pronoun are variables only where they are calculated with.
+        // The article and the pronoun are variables only where something is calculated with them.
         let isOperated = text.isEmpty == false || peek().map { ["=", "+", "^", "*"].contains($0.text) } == true
         if ["a", "A", "I"].contains(word), !isOperated { return nil }
         index += 1
@@ -242,14 +242,14 @@ struct ProseRunReader {
         return word
     }
 
-    /// A group in brackets that holds mathematics alone.
+    /// A group in brackets that is purely mathematical.
     private mutating func group() -> String? {
         guard let close = runs.closing(of: index), runs.isMathematics(index + 1..<close) else { return nil }
         var text = ""
         for place in index...close {
             guard let piece = runs.piece(place), piece.kind != .currency else { continue }
             var part = piece.kind == .formula ? Self.formula(piece.text) : piece.text
-            // `2x3` in words' spelling
+            // `2x3` as spelled in prose
             if piece.word == "x", runs.piece(place - 1)?.kind == .number, runs.piece(place + 1)?.kind == .number {
                 part = "*"
             }
@@ -287,7 +287,7 @@ struct ProseRunReader {
         }
     }
 
-    /// What is multiplied without a sign: `2\sqrt{3}`, `3x`, `2 pi`, and the fraction of a mixed number.
+    /// A product without a sign: `2\sqrt{3}`, `3x`, `2 pi`, or the fraction of a mixed number.
     private mutating func juxtaposed() -> Bool {
         guard let piece = current else { return false }
         let saved = self
@@ -325,7 +325,7 @@ struct ProseRunReader {
         return false
     }
 
-    /// Letters behind a number that are variables or π, rather than a unit.
+    /// Whether letters after a number are variables or π, instead of a unit.
     private func isFactor(_ word: String) -> Bool {
         if word == "pi" { return true }
         guard MathNames.units[word] == nil, MathNames.units[word.lowercased()] == nil else { return false }
@@ -353,7 +353,7 @@ struct ProseRunReader {
         return true
     }
 
-    /// An operand behind an operator, where a sign needs no blank before it.
+    /// An operand after an operator, where a sign needs no preceding blank.
     private mutating func signedOperand() -> Bool {
         if current?.isMark("-") == true, peek()?.kind != .word {
             index += 1
@@ -364,7 +364,7 @@ struct ProseRunReader {
         return operand()
     }
 
-    /// The sign that connects what came before with what follows, and how many pieces it takes.
+    /// The sign that connects the preceding and the following operand, and how many pieces it takes.
     private func connector() -> (String, Int)? {
         guard let piece = current, let next = peek() else { return nil }
         if let word = piece.word {
@@ -387,10 +387,10 @@ struct ProseRunReader {
             return (piece.text, 1)
         case "/": return next.kind == .word && next.text.count > 1 ? nil : ("/", 1)
         case "-":
-            // Between two numbers, with blanks on both sides or on none.
+            // Between two numbers, with blanks on both sides or on neither.
             if next.kind == .word, !next.isSpaced, next.text.count > 1 { return nil }
             return ("-", 1)
-        // A range is no difference.
+        // A range is not a difference.
         case "–": return piece.isSpaced && next.isSpaced ? ("-", 1) : isAmount(index + 1) ? ("\\text{ to }", 1) : nil
         case ":":
             guard piece.isSpaced == next.isSpaced, isAmount(index + 1) else { return nil }
@@ -399,7 +399,7 @@ struct ProseRunReader {
         }
     }
 
-    /// Another member of a list: only a comma, `and` or `or` stands between.
+    /// Another member of a list: separated only by a comma, `and` or `or`.
     private mutating func listed() -> Bool {
         let saved = self
         var isSeparated = false

@@ -1,10 +1,10 @@
-/// Values that a sentence mentions beside the one it states: what something is part of, for how long or for what it holds, and
-/// what it is not.
+/// Values that a sentence mentions beside the one that it states: the whole it is part of, its duration or its scope,
+/// and values that it denies.
 extension ProseReader {
-    /// Values without those at the end that only say of what, for what or in what time the one before is: `$5 left of the
-    /// $20`, `135 meters in 5 minutes`, `$45 for 3 shirts`, `$64, of which $8 were the tip`.
+    /// Values without those at the end that only add a whole, a scope or a duration to the previous one: `$5 left of
+    /// the $20`, `135 meters in 5 minutes`, `$45 for 3 shirts`, `$64, of which $8 were the tip`.
     ///
-    /// Where a sentence says of *the* 20 pages that they took 4 hours, the time is what it states.
+    /// Where a sentence says that *the* 20 pages took 4 hours, it states the time.
     func withoutScope(_ values: [ProseRun]) -> [ProseRun] {
         var values = values
         while values.count > 1, let last = values.last, !last.isResult, isScope(last, behind: values[values.count - 2])
@@ -15,7 +15,7 @@ extension ProseReader {
     }
 
     private func isScope(_ run: ProseRun, behind other: ProseRun) -> Bool {
-        // A share such as `18 out of 20` spans its whole.
+        // A share such as `18 out of 20` includes its whole.
         guard other.range.upperBound < run.range.lowerBound else { return false }
         let gap = other.range.upperBound..<run.range.lowerBound
         let words = gap.map { runs.piece($0)?.word ?? runs.piece($0)?.text ?? "" }
@@ -33,7 +33,7 @@ extension ProseReader {
         }
         guard let preposition = spoken.last, spoken.count <= 6 else { return false }
         if ["the", "his", "her", "their", "its", "these", "those", "our", "my", "your"].contains(preposition) {
-            // A share of a whole that is known, `5 of the 20`, and no sum of it: `a total of the 20`.
+            // A share of a known whole, `5 of the 20`, but not its sum: `a total of the 20`.
             return spoken.count > 1 && spoken[spoken.count - 2] == "of" && spoken.count <= 4
         }
         guard !isDefinite(other) else { return false }
@@ -42,7 +42,7 @@ extension ProseReader {
         return isTime ? hasNoun(other) : runs.piece(run.range.upperBound)?.kind == .word && isPrice(other)
     }
 
-    /// `15 hours to clean 45 rooms`, of what is needed or taken: the rooms are what for.
+    /// `15 hours to clean 45 rooms`, with words of need or duration: the rooms are the purpose.
     private func isPurpose(_ spoken: [String], of run: ProseRun, behind other: ProseRun) -> Bool {
         guard let verb = spoken.last, spoken.count <= 12, spoken.dropLast().last == "to", !isDefinite(other),
             verb == "make" || !ProseWords.prepositions.contains(verb), !["the", "a", "an"].contains(verb),
@@ -60,8 +60,8 @@ extension ProseReader {
         "need", "needs", "needed", "take", "takes", "took", "taken", "require", "requires", "required", "must",
     ]
 
-    /// The number in words that a sentence states when its only other value says what for: `Three trucks are needed to move 80
-    /// stones`.
+    /// The number in words that a sentence states when its only other value is the purpose: `Three trucks are needed to
+    /// move 80 stones`.
     func needed(_ values: [ProseRun], for last: ProseRun) -> ProseRun? {
         guard let first = values.first, first.isNumeral, first.range.upperBound < last.range.lowerBound else {
             return nil
@@ -70,7 +70,7 @@ extension ProseReader {
         return isPurpose(words.filter { !$0.isEmpty }, of: last, behind: first) ? first : nil
     }
 
-    /// Whether a value counts or measures something that is named behind it.
+    /// Whether a value counts or measures something that is named after it.
     private func hasNoun(_ run: ProseRun) -> Bool {
         guard let next = runs.piece(run.range.upperBound) else { return false }
         return isPrice(run)
@@ -82,7 +82,7 @@ extension ProseReader {
             || ["dollars", "euros", "cents", "dollar"].contains(runs.piece(run.range.upperBound)?.word ?? "")
     }
 
-    /// `the 20 pages`, `all 12 rooms`: known before, and not what the sentence tells.
+    /// `the 20 pages`, `all 12 rooms`: known already, so not what the sentence states.
     private func isDefinite(_ run: ProseRun) -> Bool {
         var index = run.range.lowerBound - 1
         while runs.piece(index)?.kind == .currency { index -= 1 }
@@ -95,7 +95,7 @@ extension ProseReader {
 }
 
 extension ProseRuns {
-    /// Whether a sentence says of a value that it is not the one: `not 6`, `isn't 6`, `instead of the 10`, `rather than 10`.
+    /// Whether a sentence denies a value: `not 6`, `isn't 6`, `instead of the 10`, `rather than 10`.
     func isDenied(_ run: ProseRun) -> Bool {
         var index = run.range.lowerBound - 1
         while let before = piece(index), before.kind == .currency || ["the", "a"].contains(before.word) { index -= 1 }

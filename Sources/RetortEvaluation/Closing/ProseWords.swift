@@ -1,6 +1,7 @@
-/// Tells sentences from formulas, and knows the words that matter around a value.
+/// Distinguishes sentences from formulas, and knows the words that matter around a value.
 enum ProseWords {
-    /// Whether any word stands there that is no name of mathematics and no unit. What LaTeX marks as text does not count.
+    /// Whether a text contains any word that is neither a mathematical name nor a unit. LaTeX's text commands do not
+    /// count.
     static func arePresent(in text: some StringProtocol) -> Bool {
         var rest = Substring(text)
         var before: Character = " "
@@ -16,7 +17,7 @@ enum ProseWords {
                 rest = rest[word.endIndex...]
                 // `It's`, `don't`
                 if word.count > 1, rest.first == "'", rest.dropFirst().first?.isLetter == true { return true }
-                // `Sum: 42`, and not the ratio `ab:cd`
+                // `Sum: 42`, but not the ratio `ab:cd`
                 if word.count > 1, rest.hasPrefix(": "), before != "\\", isLabelled(rest.dropFirst(2)) { return true }
                 let isCode = rest.first == "(" || rest.first == "_" || before == "." || before == "_"
                 if !isCode, isProse(word) { return true }
@@ -34,12 +35,12 @@ enum ProseWords {
         rest.first { !$0.isWhitespace }.map { $0.isNumber || "$€£¥-−.\\".contains($0) } == true
     }
 
-    /// `\text`, `\mathrm` and their like: what stands in the braces are words.
+    /// `\text`, `\mathrm` and the like: their braces contain words.
     static func isTextCommand(_ name: some StringProtocol) -> Bool {
         textCommands.contains(String(name))
     }
 
-    /// A word of a sentence, rather than a product of variables, a function or a unit.
+    /// Whether this is a word of a sentence, not a product of variables, a function or a unit.
     static func isProse(_ word: some StringProtocol) -> Bool {
         guard word.count > 1 else { return false }
         let word = String(word)
@@ -73,9 +74,9 @@ enum ProseWords {
         "text", "mbox", "textbf", "textit", "textrm", "textnormal", "mathrm", "texttt", "hbox", "textsf", "emph",
         "operatorname", "mathbf", "underline",
     ]
-    /// Words that stand in formulas as well.
+    /// Words that also occur in formulas.
     private static let harmless: Set<String> = ["and", "or", "in", "reals", "true", "false", "emptyset"]
-    /// Words that are no product of variables, as `by` in `ax + by` and `it` in an exponent may be.
+    /// Words that are not products of variables, as `by` in `ax + by` and `it` in an exponent may be.
     private static let short: Set<String> = [
         "is", "so", "he", "we", "of", "to", "no", "do", "on", "go", "if", "are", "was", "she", "the", "has", "had",
         "you",
@@ -83,7 +84,7 @@ enum ProseWords {
         "two", "six", "ten", "who", "how", "any", "due", "let", "too", "off", "per", "ans",
     ]
 
-    /// May stand between "the answer is" and the answer itself.
+    /// Words that may stand between "the answer is" and the answer itself.
     static let fillers: Set<String> = [
         "approximately", "about", "roughly", "around", "nearly", "almost", "exactly", "simply", "just", "only",
         "therefore", "thus", "then", "hence", "so", "now", "equal", "equals", "to", "given", "by", "the", "a", "an",
@@ -93,16 +94,16 @@ enum ProseWords {
         "follows", "namely", "simplified", "yes",
     ]
 
-    /// A number behind one of these only names something.
+    /// A number after one of these is only a name.
     static let labels: Set<String> = [
         "step", "steps", "question", "problem", "figure", "fig", "table", "case", "method", "example", "exercise",
         "equation", "eq", "section", "theorem", "lemma", "appendix", "footnote", "version", "note",
     ]
 
-    /// What follows these is concluded.
+    /// A conclusion follows these.
     static let conclusions: Set<String> = ["so", "thus", "then", "hence", "therefore"]
 
-    /// Before a number in words that only says for what, in what or after what something holds.
+    /// Before a number in words that is only a purpose, a duration or a container.
     static let prepositions: Set<String> = [
         "in", "for", "of", "after", "from", "per", "within", "during", "over", "at", "on", "every", "by", "before",
         "until", "across", "among", "between", "make", "through", "throughout",
@@ -116,7 +117,7 @@ enum ProseWords {
     /// In a sentence with one of these, `3 in 8` is a share.
     static let chances: Set<String> = ["probability", "chance", "chances", "odds", "likelihood"]
 
-    /// Behind these a point ends no sentence.
+    /// A point after these does not end a sentence.
     static let abbreviations: Set<String> = [
         "approx", "ca", "rs", "no", "mr", "mrs", "ms", "dr", "st", "vs", "eq", "fig", "ans", "e", "g", "i", "cf",
         "resp",

@@ -1,18 +1,19 @@
 import RetortCore
 
-/// The step at which a run went wrong, as far as that can be told from what is recorded.
+/// The step at which a run went wrong, as far as the record shows it.
 ///
-/// It is looked for in this order: steps at the end that all failed; the step that left the way of a run that solved the same task; the step
-/// after which an answer that had been seen was passed over; a search that never showed the answer. The words say on which of them the
-/// finding rests.
+/// The search has this order: steps at the end that all failed; the step that departed from a run that solved the same
+/// task; the step after which an answer that had been seen was ignored; a search that never showed the answer. The
+/// words say which of these was found.
 public struct FirstFault: Sendable, Hashable {
-    /// From 0; nil where no step can be named.
+    /// The step's index, from 0; nil where no step can be named.
     public let step: Int?
-    /// What was found, in a sentence.
+    /// The finding, in a sentence.
     public let words: String
 
+    /// Nil for a run that was graded right, and where nothing can be said.
     /// - Parameters:
-    ///   - verdict: its grade; a run that was graded right went nowhere wrong.
+    ///   - verdict: its grade; nil for a run that was not graded.
     ///   - solved: runs of the same task that were graded right.
     public init?(_ trajectory: Trajectory, verdict: Verdict?, solved: [Trajectory] = []) {
         guard verdict?.isCorrect != true else { return nil }
@@ -32,7 +33,7 @@ public struct FirstFault: Sendable, Hashable {
 
     private init(_ step: Int?, _ words: String) { (self.step, self.words) = (step, words) }
 
-    /// The first of the failed steps that nothing came after.
+    /// The first of the failed steps at the end.
     private static func failing(_ trajectory: Trajectory) -> FirstFault? {
         let steps = trajectory.steps
         let acting = steps.indices.last { index in
@@ -55,7 +56,7 @@ public struct FirstFault: Sendable, Hashable {
         return FirstFault(first, "From here on nothing worked: \(kind).")
     }
 
-    /// Where it did otherwise than the run that solved the task and shares the most with it.
+    /// The step that departed from the solving run with the longest common beginning.
     private static func diverging(_ trajectory: Trajectory, _ solved: [Trajectory]) -> FirstFault? {
         let own = trajectory.steps.map(\.deed)
         let shared = solved.map { other in (zip(own, other.steps.map(\.deed)).prefix { $0 == $1 }.count, other) }
@@ -66,7 +67,7 @@ public struct FirstFault: Sendable, Hashable {
             : FirstFault(count, "Up to here a run that solved the task did the same (\(name)); here it did otherwise.")
     }
 
-    /// Where the reference was in sight, or that it never was.
+    /// The step where the reference was in sight, or a note that it never was.
     private static func overlooked(_ trajectory: Trajectory) -> FirstFault? {
         let references = trajectory.task.answers.map { $0.lowercased() }.filter { $0.count > 2 }
         guard !references.isEmpty, trajectory.toolCallCount > 0 else { return nil }
@@ -84,7 +85,7 @@ public struct FirstFault: Sendable, Hashable {
 }
 
 extension Step {
-    /// What was done, without the words and blanks around it.
+    /// The action, without its surrounding words and blanks.
     fileprivate var deed: String {
         switch action {
         case .code(let program):

@@ -1,7 +1,7 @@
 import BigInt
 import Foundation
 
-/// Reference answers made wrong in a way a grader must notice.
+/// Reference answers that were made wrong in a way that a grader must notice.
 enum AlteredAnswer {
     /// A wrong answer and how it was made.
     struct Alteration: Sendable {
@@ -45,13 +45,13 @@ enum AlteredAnswer {
         }
     }
 
-    /// The last digit that is not a subscript, one further. Not in words.
+    /// The text with its first digit one higher (1 in place of 9); nil for words, and without digits.
     private static func digit(_ text: String) -> String? {
         guard !text.contains("\\text") || text.first?.isNumber == true || text.first == "\\" else { return nil }
         var characters = Array(text)
         let places = characters.indices.filter { characters[$0].isASCIIDigit }
         guard !places.isEmpty else { return nil }
-        // The first digit: it changes any value.
+        // Changing the first digit changes any value.
         let place = places[0]
         guard let value = characters[place].wholeNumberValue else { return nil }
         characters[place] = Character(String(value == 9 ? 1 : value + 1))
@@ -71,7 +71,7 @@ enum AlteredAnswer {
         text.trimmingCharacters(in: CharacterSet(charactersIn: " .")).replacing("\\$", with: "")
     }
 
-    /// A whole number off by a relative 1e-4, or by one.
+    /// A whole number that is off by a relative 1e-4, or by one.
     private static func near(_ number: Rational) -> String {
         let step = max(number.numerator.magnitude / 10_000, 1)
         return "\(number.numerator + BigInt(step))"

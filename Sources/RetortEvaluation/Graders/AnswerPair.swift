@@ -1,17 +1,20 @@
 import Foundation
 import RetortCore
 
-/// An answer and its reference, as a file of pairs has them.
+/// An answer and its reference, as one line of a file of pairs.
 public struct AnswerPair: Codable, Sendable, Hashable {
+    /// The answer; nil where none was given.
     public var prediction: String?
-    /// One reference, or several that are accepted alike.
+    /// The accepted reference answers. In the file `reference` is one value or a list.
     public var references: [String]
+    /// Decides how the answer is graded; `math` where the file does not say.
     public var kind: AgentTask.Family
-    /// What was asked; only a judge reads it.
+    /// The question; only a judge reads it.
     public var question: String?
-    /// What a judge said of the answer.
+    /// A judge's verdict that the file contains.
     public var judge: Verdict?
 
+    /// A pair with its parts.
     public init(
         prediction: String?, references: [String], kind: AgentTask.Family, question: String? = nil,
         judge: Verdict? = nil
@@ -22,6 +25,8 @@ public struct AnswerPair: Codable, Sendable, Hashable {
 
     private enum Key: String, CodingKey { case prediction, reference, kind, question, judge }
 
+    /// Reads a pair. Numbers and other JSON values are taken as their text.
+    /// - Throws: `DecodingError`, also for a `judge` that is not a verdict.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         let value = try fields.decodeIfPresent(JSONValue.self, forKey: .prediction) ?? .null
@@ -53,6 +58,7 @@ public struct AnswerPair: Codable, Sendable, Hashable {
         return Verdict(isCorrect: isCorrect, reason: value["reason"]?.string ?? "")
     }
 
+    /// Writes the pair; a single reference is written without a list.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: Key.self)
         try fields.encode(prediction, forKey: .prediction)

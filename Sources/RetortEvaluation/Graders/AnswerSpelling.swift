@@ -1,15 +1,15 @@
 import RetortCore
 
-/// One spelling for final answers that the graders hold for the same: what a vote counts them by. So ½, `0.5` and
+/// One spelling for all final answers that the graders treat as the same; votes are counted by it. So ½, `0.5` and
 /// `\boxed{\frac{1}{2}}` are one candidate, as are `The Glass Orchard.` and `glass orchard`.
 ///
-/// Equal spellings are equal answers. Different spellings may be equal too, where only algebra could tell.
+/// Equal spellings are equal answers. Different spellings may also be equal, where only algebra could tell.
 public enum AnswerSpelling {
-    /// - Returns: nil for an answer that has no value or words, or is a list or an object.
+    /// - Returns: nil for an answer without a value or words, and for a list or an object.
     public static func of(_ answer: JSONValue, _ family: AgentTask.Family) -> String? {
         switch answer {
         case .array, .null, .bool: return nil
-        // Integers of any length are objects in JSON.
+        // Integers beyond 64 bits are objects in this JSON.
         case .object(let members) where members["$int"] == nil: return nil
         default: break
         }
@@ -24,7 +24,7 @@ public enum AnswerSpelling {
         return key(MathComparison.simplified(node)) ?? AnswerText.compact(text)
     }
 
-    /// Nil for what has no form by exact arithmetic.
+    /// Nil for expressions that exact arithmetic cannot bring to a single form.
     private static func key(_ node: MathNode) -> String? {
         switch node {
         case .text(let words): return AnswerText.words(words)

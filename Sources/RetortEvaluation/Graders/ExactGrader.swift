@@ -2,11 +2,13 @@ import Foundation
 import RetortCore
 
 /// Exact match in SQuAD's sense (arXiv 1606.05250): case, punctuation, articles and white space do not count. Numbers
-/// match by value and by nothing else: the sign of `-5`, the point of `1.5` and the dash of `3-4` are no punctuation. An
-/// answer that is nothing but an article, such as the letter A, is itself.
+/// match by value only: the sign of `-5`, the point of `1.5` and the dash of `3-4` are not punctuation. An answer that
+/// consists only of an article, such as the letter A, is kept.
 public struct ExactGrader: Grader {
+    /// A grader without settings.
     public init() {}
 
+    /// Correct when the answer matches any of the references.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         guard let answer, !Self.normalised(answer).isEmpty else {
             return Verdict(isCorrect: false, reason: "no answer")
@@ -19,7 +21,8 @@ public struct ExactGrader: Grader {
         return Verdict(isCorrect: false, reason: "no match")
     }
 
-    /// One spelling for all answers that match each other: a number's value, or else the words and the numbers in them.
+    /// One spelling for all answers that match each other: a number's value, otherwise the words and the numbers in
+    /// them.
     static func spelling(_ text: String) -> String {
         if let value = number(text) { return value.written }
         let words = normalised(text)
@@ -34,8 +37,8 @@ public struct ExactGrader: Grader {
         return value
     }
 
-    /// The numbers in a text with the marks that make them what they are: signs, points, and what joins digits. Commas
-    /// between thousands go, and so does what stands at the end of a number.
+    /// The numbers in a text with the marks that belong to them: signs, points, and marks between digits. Commas
+    /// between thousands are removed, and so are marks at the end of a number.
     private static func numerals(_ text: String) -> [String] {
         var numerals: [String] = []
         var current = ""
@@ -58,7 +61,7 @@ public struct ExactGrader: Grader {
             } else {
                 finish()
             }
-            // A dash behind a letter joins words.
+            // A dash after a letter joins words.
             if plain == "-" { isFree = !(before.isLetter || before.isNumber) }
             before = plain
         }
@@ -78,7 +81,8 @@ public struct ExactGrader: Grader {
         return isGrouped ? groups.joined() : numeral
     }
 
-    /// Lower-case words without articles and punctuation, joined by single spaces. Articles stay where there is nothing else.
+    /// Lower-case words without articles and punctuation, joined by single spaces. Articles stay where there is nothing
+    /// else.
     static func normalised(_ text: String) -> String {
         let plain = text.precomposedStringWithCompatibilityMapping.lowercased()
         let kept = plain.unicodeScalars.filter { scalar in
@@ -94,7 +98,7 @@ public struct ExactGrader: Grader {
         return (named.isEmpty ? words : named).joined(separator: " ")
     }
 
-    /// The word-overlap F1 of an answer against its best reference, in 0…1 (SQuAD's second metric).
+    /// The word-overlap F1 of an answer with its best reference, in 0…1 (SQuAD's second metric); 0 without references.
     public static func f1(_ answer: String, _ references: [String]) -> Double {
         references.map { reference in
             let predicted = normalised(answer).split(separator: " ")

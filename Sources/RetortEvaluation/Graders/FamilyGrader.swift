@@ -1,8 +1,8 @@
 import RetortCore
 
-/// Grades factual tasks by exact match and mathematical ones by value.
+/// Grades mathematical tasks by value and all others by exact match.
 public struct FamilyGrader: Grader, TrajectoryGrader {
-    /// Whose verdicts mathematical answers get.
+    /// Which rules mathematical answers are graded by.
     public enum Compatibility: String, Codable, Sendable, CaseIterable {
         /// Retort's own: by value.
         case retort
@@ -14,8 +14,8 @@ public struct FamilyGrader: Grader, TrajectoryGrader {
     private let math: any Grader
 
     /// - Parameters:
-    ///   - judge: decides what only algebra can.
-    ///   - factual: grades factual answers; nil is exact match.
+    ///   - judge: decides what only algebra can; it is not used with the paper's rules.
+    ///   - factual: grades all other answers; nil is exact match.
     public init(
         judge: SymbolicJudge? = nil, compatibility: Compatibility = .retort, factual: (any Grader)? = nil
     ) {
@@ -26,10 +26,12 @@ public struct FamilyGrader: Grader, TrajectoryGrader {
         }
     }
 
+    /// Grades by the task's family.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         task.family == .math ? await math.grade(answer, for: task) : await factual.grade(answer, for: task)
     }
 
+    /// Grades the run's answer, or the absence of one by `Trajectory.verdictWithoutAnswer`.
     public func grade(_ trajectory: Trajectory) async -> Verdict {
         if let verdict = trajectory.verdictWithoutAnswer { return verdict }
         return await grade(trajectory.answer, for: trajectory.task)
@@ -38,14 +40,14 @@ public struct FamilyGrader: Grader, TrajectoryGrader {
 
 /// Grades a whole run: its answer, or the state that it left.
 public protocol TrajectoryGrader: Sendable {
-    /// A run that failed is never correct, whatever it left behind, and one that gave up only when there was nothing to be
-    /// found and it said so itself.
-    /// - Throws: when the grader itself broke; there is no verdict then.
+    /// Grades a run. A run that failed is never correct, whatever it left behind; one that gave up is correct only when
+    /// the task cannot be solved and the agent itself decided to give up.
+    /// - Throws: when the grader itself failed; there is no verdict then.
     func grade(_ trajectory: Trajectory) async throws -> Verdict
 }
 
 extension Trajectory {
-    /// The verdict on a run that gave no answer; nil for one that did.
+    /// The verdict on a run without an answer; nil for one with an answer.
     public var verdictWithoutAnswer: Verdict? {
         switch ending {
         case .answered, .forced: nil
@@ -57,7 +59,7 @@ extension Trajectory {
         }
     }
 
-    /// Whether giving up was decided, and not the end of the steps.
+    /// Whether the agent decided to give up, instead of running out of steps.
     private var gaveUpByItself: Bool {
         if case .giveUp = steps.last?.action { true } else { false }
     }

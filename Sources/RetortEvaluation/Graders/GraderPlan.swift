@@ -1,45 +1,48 @@
 import RetortCore
 
-/// A grader by name, with what it is told: what a domain's `grader` says.
+/// A grader by name, with its settings: a domain's `grader`.
 public struct GraderPlan: Codable, Sendable, Hashable {
-    /// How answers are held against their references.
+    /// How answers are compared with their references.
     public enum Kind: String, Codable, Sendable, CaseIterable {
         /// The same words (`ExactGrader`).
         case exact
-        /// Enough of the same words.
+        /// Enough of the same words (`OverlapGrader`).
         case overlap
-        /// The same number, or nearly.
+        /// The same number, or nearly (`NumberGrader`).
         case number
         /// The same value, by algebra (`MathGrader`).
         case math
-        /// The same letter of a choice.
+        /// The same letter of a choice (`ChoiceGrader`).
         case choice
-        /// The same JSON.
+        /// The same JSON (`StructureGrader`).
         case json
-        /// The same rows of a table.
+        /// The same rows of a table (`RowsGrader`).
         case rows
-        /// The reference stands in the answer.
+        /// The answer contains the reference (`ContainsGrader`).
         case contains
-        /// The reference is a pattern that the answer fits.
+        /// The reference is a regular expression that matches in the answer (`PatternGrader`).
         case regex
         /// A function of the domain's own: `grade(task, answer, state)`.
         case python
-        /// The state that is left is the task's.
+        /// The final state equals the task's.
         case state
-        /// A model judges by a rubric.
+        /// A model judges by a rubric (`RubricJudge`).
         case judge
     }
 
+    /// How answers are compared.
     public var kind: Kind
-    /// Of `overlap`: the least F1 of the words, in 0…1.
+    /// For `overlap`: the least F1 of the words, in 0…1; nil is 0.5.
     public var threshold: Double?
-    /// Of `number` and `rows`: how far a number may be off, as a part of the reference (or of 1 where that is more).
+    /// For `number`, `rows` and `json`: the largest allowed error of a number, as a fraction of the reference (or of 1
+    /// where that is larger); nil is 0, and 1e-6 for `rows`.
     public var tolerance: Double?
-    /// Of `rows`: whether their order counts.
+    /// For `rows`: whether their order counts; nil is false.
     public var ordered: Bool?
-    /// Of `judge`: what makes an answer good.
+    /// For `judge`: what makes an answer good.
     public var rubric: String?
 
+    /// A grader with its settings; a setting that the kind does not have is ignored.
     public init(
         _ kind: Kind, threshold: Double? = nil, tolerance: Double? = nil, ordered: Bool? = nil, rubric: String? = nil
     ) {
@@ -50,7 +53,7 @@ public struct GraderPlan: Codable, Sendable, Hashable {
         self.rubric = rubric
     }
 
-    /// What its tasks are called in tables.
+    /// The family of its tasks, which tables show.
     public var family: AgentTask.Family {
         switch kind {
         case .exact: .factual
@@ -59,7 +62,7 @@ public struct GraderPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// What tables call it: its kind, and what it is told where that is not the usual.
+    /// Its name in tables: the kind, and the settings that are given.
     public var title: String {
         var parts: [String] = []
         if let threshold { parts.append("threshold \(threshold)") }
@@ -71,13 +74,13 @@ public struct GraderPlan: Codable, Sendable, Hashable {
         return kind.rawValue + (parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))")
     }
 
-    /// Whether a reference is a whole JSON value, rather than a list of accepted answers.
+    /// Whether a reference is a whole JSON value instead of a list of accepted answers.
     public var takesWholeValues: Bool { kind == .json || kind == .rows || kind == .state }
 
     /// Whether a task can be graded without a reference answer.
     public var needsNoReference: Bool { kind == .python || kind == .judge }
 
-    /// The grader; nil for the kinds that are more than a comparison of texts: `python`, `state`, `judge`.
+    /// The grader; nil for the kinds that do more than compare texts: `python`, `state`, `judge`.
     public func grader(symbolic: SymbolicJudge? = nil) -> (any Grader)? {
         switch kind {
         case .exact: ExactGrader()

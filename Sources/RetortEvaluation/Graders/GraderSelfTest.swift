@@ -1,30 +1,36 @@
 import Foundation
 import RetortCore
 
-/// Shows that a grader can be trusted with a set of tasks: it accepts their own answers however they are written, and
-/// rejects them once they are made wrong.
+/// Checks that a grader can be trusted with a set of tasks: it accepts their own answers in every form, and rejects
+/// them once they are altered.
 public struct GraderSelfTest: Codable, Sendable, Hashable {
     /// An answer that was graded wrongly.
     public struct Failure: Codable, Sendable, Hashable {
+        /// The task's id.
         public let id: String
+        /// The task's first reference answer.
         public let reference: String
+        /// The answer that was graded.
         public let answer: String
         /// How the answer was made: `boxed`, `plain`, `sympy`, or what was altered.
         public let kind: String
+        /// The grader's reason.
         public let reason: String
     }
 
-    /// Tasks.
+    /// The number of tasks with a reference answer.
     public private(set) var n = 0
     /// Tasks whose own answers were accepted in every form.
     public private(set) var accepted = 0
-    /// Forms in which an answer was given back, and how many of these were accepted.
+    /// How many answers were graded in all forms together.
     public private(set) var forms = 0
+    /// How many of `forms` were accepted.
     public private(set) var acceptedForms = 0
-    /// References that were understood as mathematics, not only compared as texts.
+    /// Mathematical references that were parsed, and not only compared as texts.
     public private(set) var understood = 0
-    /// Altered answers, and how many of these were rejected.
+    /// How many altered answers were graded.
     public private(set) var altered = 0
+    /// How many altered answers were rejected.
     public private(set) var rejected = 0
     /// Own answers that were refused.
     public private(set) var refused: [Failure] = []
@@ -34,9 +40,11 @@ public struct GraderSelfTest: Codable, Sendable, Hashable {
     /// Whether every own answer is accepted and 99.9 % of the altered ones are rejected.
     public var passes: Bool { accepted == n && Double(rejected) >= 0.999 * Double(altered) }
 
+    /// Grades every task's own answer and its alterations; only mathematical answers are altered.
     /// - Parameters:
-    ///   - tasks: with reference answers.
-    ///   - judge: also writes expressions as SymPy does; nil leaves that form out.
+    ///   - tasks: tasks with reference answers; others are skipped.
+    ///   - judge: also writes expressions as SymPy does; nil skips that form.
+    /// - Throws: `CancellationError`, and what SymPy's sandbox throws.
     public init(_ tasks: [AgentTask], grader: some Grader, judge: SymbolicJudge? = nil) async throws {
         for task in tasks {
             try Task.checkCancellation()
@@ -89,7 +97,7 @@ extension GraderSelfTest.Failure {
 }
 
 extension MathNode {
-    /// Whether SymPy would write it otherwise than its reference: not for plain numbers.
+    /// Whether SymPy would write it differently from its reference: not for plain numbers.
     fileprivate var isWorthPrinting: Bool {
         switch self {
         case .number(let value, let places): places == nil && !value.isInteger

@@ -1,24 +1,33 @@
 import RetortCore
 
-/// Two graders that decide independently: the grader at hand, and Math-Verify. The first one's verdict counts; where
-/// they differ is worth a look.
+/// Two graders that decide independently: a given grader, and Math-Verify. The first one's verdict counts; their
+/// disagreements are worth reviewing.
 public struct GradingCourt: Sendable {
     /// A pair on which they differ.
     public struct Disagreement: Codable, Sendable, Hashable {
+        /// The answer.
         public let prediction: String
+        /// The first reference answer.
         public let reference: String
+        /// The first grader's verdict.
         public let verdict: Verdict
+        /// Math-Verify's opinion.
         public let second: SymbolicJudge.Opinion
     }
 
     private let first: any Grader
     private let second: SymbolicJudge
 
+    /// A grader whose verdicts count, and Math-Verify beside it.
     public init(_ first: any Grader, second: SymbolicJudge) {
         (self.first, self.second) = (first, second)
     }
 
     /// Grades an answer, and asks Math-Verify about mathematical ones.
+    ///
+    /// Without an answer or a reference, and for other families, Math-Verify is not asked. An opinion that it could not
+    /// form counts as "not equal" for the disagreement.
+    /// - Throws: what SymPy's sandbox throws.
     public func grade(
         _ answer: String?, for task: AgentTask
     ) async throws -> (verdict: Verdict, second: SymbolicJudge.Opinion?, disagreement: Disagreement?) {

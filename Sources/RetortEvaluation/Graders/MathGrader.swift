@@ -4,13 +4,15 @@ import RetortCore
 /// Grades mathematical answers by value: numbers exactly, expressions by algebra, lists, intervals, matrices and
 /// equations part by part. LaTeX, plain text, Python and SymPy text are understood on both sides.
 ///
-/// What only algebra decides goes to SymPy when a judge is given; without one, agreement at several points to ten digits
-/// counts, and the reason says so. No answer costs more than the limits in `MathLimits`.
+/// What only algebra can decide goes to SymPy when a judge is given; without one, agreement at several points to ten
+/// digits counts, and the reason says so. The cost of an answer is bounded by `MathLimits`.
 public struct MathGrader: Grader {
     private let judge: SymbolicJudge?
 
+    /// - Parameter judge: decides by SymPy and Math-Verify what Retort's own arithmetic cannot; nil uses neither.
     public init(judge: SymbolicJudge? = nil) { self.judge = judge }
 
+    /// Grades against each reference until one accepts the answer; the reason is that of the last one tried.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         guard let answer, !answer.allSatisfy(\.isWhitespace) else {
             return Verdict(isCorrect: false, reason: "no answer")
@@ -27,7 +29,7 @@ public struct MathGrader: Grader {
 
     /// Grades an answer against one reference.
     public func verdict(_ answer: String, reference: String) async -> Verdict {
-        // U+202E shows what follows it from right to left: 42 is there for a reader 24.
+        // U+202E shows the text after it from right to left: a reader sees 24 where the text is 42.
         guard !answer.unicodeScalars.contains("\u{202E}") else {
             return Verdict(
                 isCorrect: false, reason: "a mark in it turns its characters round, so that it reads otherwise")
@@ -67,7 +69,7 @@ public struct MathGrader: Grader {
             return await unreadable(
                 answer, reference, reason: "\(side) is not understood: \(fault ?? "no mathematics")")
         }
-        // The likeliest readings come first, and say why an answer is wrong.
+        // The likeliest readings come first; their reason explains why an answer is wrong.
         var reason: String?
         for b in answers.nodes {
             for a in references.nodes {
@@ -79,7 +81,7 @@ public struct MathGrader: Grader {
         return Verdict(isCorrect: false, reason: reason ?? "another value")
     }
 
-    /// What a text may mean: `1,234` is a number, or else a list of two.
+    /// The possible readings of a text: `1,234` is a number, or else a list of two.
     static func readings(_ text: String) -> (nodes: [MathNode], fault: String?) {
         var nodes: [MathNode] = []
         var fault: String?
@@ -99,7 +101,7 @@ public struct MathGrader: Grader {
 
     private func compare(_ reference: MathNode, _ answer: MathNode) async -> Verdict {
         var known: [SymbolicQuestion: MathOutcome] = [:]
-        // Each round answers all that is open; nesting asks at most a few times.
+        // Each round answers all open questions; nesting needs only a few rounds.
         for _ in 0..<4 {
             var comparison = MathComparison(known: known)
             switch comparison.compare(reference, answer) {
@@ -133,9 +135,10 @@ public struct MathGrader: Grader {
 
     static let tooLarge = "it is too large"
 
-    /// What our reader does not understand, Math-Verify may, when it is a formula: of a sentence it would take any number.
+    /// Math-Verify may understand what our parser does not, when it is a formula; from a sentence it would take any
+    /// number.
     private func unreadable(_ answer: String, _ reference: String, reason: String) async -> Verdict {
-        // What is too large here is too much work there.
+        // What is too large for our parser is too much work for Math-Verify.
         guard !reason.hasSuffix(Self.tooLarge), let judge, !ProseWords.arePresent(in: answer),
             let opinion = try? await judge.verifyFormula(reference: reference, answer: answer),
             opinion.isEqual == true
@@ -146,7 +149,7 @@ public struct MathGrader: Grader {
 
 /// Answers that are words or the letter of a choice.
 enum WordAnswer {
-    /// A verdict when the reference is such; nil when it is mathematics.
+    /// A verdict when the reference is a word or a choice; nil when it is mathematics.
     static func compare(_ answer: String, _ reference: String) -> Verdict? {
         if let letter = choice(reference) {
             let words = AnswerText.words(answer).split(separator: " ")
@@ -177,7 +180,7 @@ enum WordAnswer {
         return (match.1 ?? match.2)?.lowercased()
     }
 
-    /// Letters of at least two, perhaps in `\text{}`, and no mathematics.
+    /// Words of at least three letters in all, perhaps in `\text{}`, without any mathematics.
     private static func isWords(_ text: String) -> Bool {
         let plain = text.replacing(/\\(?:text|mbox|textbf|textit|textrm|mathrm|textnormal)/, with: "")
         return plain.contains(where: \.isLetter) && AnswerText.words(plain).count > 2

@@ -1,24 +1,24 @@
 import RetortCore
 
-/// Grades pairs of answer and reference, and asks the second deciders that are there: Math-Verify about mathematical
-/// answers, a judge about factual ones.
+/// Grades pairs of answer and reference, and also asks the second deciders where they are given: Math-Verify about
+/// mathematical answers, a judge about factual ones.
 public struct PairGrading: Sendable {
     private let grader: any Grader
     private let court: GradingCourt?
     private let judge: ModelJudge?
 
     /// - Parameters:
-    ///   - second: decides mathematical answers too.
-    ///   - judge: decides factual answers too; nil takes the verdicts that the pairs bring along.
+    ///   - second: also decides mathematical answers; nil asks nobody.
+    ///   - judge: also decides factual answers; nil takes the verdicts that the pairs contain.
     public init(_ grader: any Grader, second: SymbolicJudge? = nil, judge: ModelJudge? = nil) {
         self.grader = grader
         court = second.map { GradingCourt(grader, second: $0) }
         self.judge = judge
     }
 
-    /// Grades all, some at a time, in their order.
-    /// - Throws: what Math-Verify's sandbox throws, and errors of the judge that halt a run; any other failure of the judge
-    ///   is the pair's `judgeFault`.
+    /// Grades all pairs, several at a time; the results are in the pairs' order.
+    /// - Throws: what Math-Verify's sandbox throws, and errors of the judge that halt a run; any other failure of the
+    ///   judge is the pair's `judgeFault`.
     public func grade(_ pairs: [AnswerPair]) async throws -> [GradedPair] {
         try await concurrentMap(pairs, width: judge == nil ? 4 : 32) { try await grade($0) }
     }
@@ -47,23 +47,27 @@ public struct PairGrading: Sendable {
     }
 }
 
-/// A pair with all that was decided about it.
+/// A pair with everything that was decided about it.
 public struct GradedPair: Codable, Sendable {
+    /// The answer; nil where none was given.
     public let prediction: String?
+    /// The accepted reference answers.
     public let references: [String]
+    /// How it was graded.
     public let kind: AgentTask.Family
-    /// By value, or for a factual answer by exact match.
+    /// Whether the grader accepts it: by value, or by exact match for a factual answer.
     public private(set) var correct = false
+    /// The grader's reason.
     public private(set) var reason = ""
-    /// The factual answer's word overlap, in 0…1.
+    /// A factual answer's word overlap, in 0…1; nil for others.
     public fileprivate(set) var f1: Double?
-    /// Math-Verify's opinion.
+    /// Math-Verify's opinion; nil where it was not asked.
     public fileprivate(set) var second: SymbolicJudge.Opinion?
-    /// The judge's verdict on a factual answer.
+    /// The judge's verdict on a factual answer; nil where there is none.
     public fileprivate(set) var judge: Verdict?
-    /// Why there is no verdict of the judge.
+    /// Why the judge gave no verdict; nil where it did or was not asked.
     public fileprivate(set) var judgeFault: String?
-    /// Where Math-Verify thinks otherwise; not part of the line.
+    /// The disagreement with Math-Verify, where there is one; it is not encoded.
     public fileprivate(set) var disagreement: GradingCourt.Disagreement?
 
     private enum CodingKeys: String, CodingKey {
@@ -78,7 +82,7 @@ public struct GradedPair: Codable, Sendable {
 }
 
 extension JudgeAgreement {
-    /// Of the factual pairs that have a judge's verdict; nil without any.
+    /// The agreement on the factual pairs that have a judge's verdict; nil without any.
     public init?(_ pairs: [GradedPair]) {
         self.init(
             pairs.compactMap { pair in

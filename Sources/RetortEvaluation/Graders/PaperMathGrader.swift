@@ -1,14 +1,16 @@
 import Foundation
 import RetortCore
 
-/// Verdicts as the agent-distillation paper's scorer gives them (arXiv 2505.17612), so that numbers can be compared with
-/// published ones. A hundredfold counts as equal, as does anything within a relative 1e-4, and about one correct
+/// Verdicts as the agent-distillation paper's scorer gives them (arXiv 2505.17612), so that numbers can be compared
+/// with published ones. A hundredfold counts as equal, as does anything within a relative 1e-4, and about one correct
 /// MATH-500 answer in twenty is refused; see docs/grading.md.
 ///
-/// One thing is not taken over: where the original grades a missing answer against a missing reference it says correct.
+/// In one respect it differs: the original calls a missing answer correct when the reference is missing, too.
 public struct PaperMathGrader: Grader {
+    /// A grader without settings.
     public init() {}
 
+    /// Grades against the first reference alone, as the paper's scorer does.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         guard let answer, !answer.isEmpty, let reference = task.answers.first, !reference.isEmpty else {
             return Verdict(isCorrect: false, reason: "no answer")
@@ -21,7 +23,7 @@ public struct PaperMathGrader: Grader {
             isCorrect: isEqual, reason: isEqual ? "equal by the paper's rules" : "not equal by the paper's rules")
     }
 
-    /// The rules in the paper's order; the first that applies decides.
+    /// Applies the rules in the paper's order; the first that applies decides.
     static func areEqual(_ prediction: String, _ reference: String, depth: Int) -> Bool {
         if prediction.trimmingCharacters(in: .whitespaces).lowercased()
             == reference.trimmingCharacters(in: .whitespaces).lowercased()
@@ -75,7 +77,7 @@ public struct PaperMathGrader: Grader {
         return plain.lowercased()
     }
 
-    /// What stands between brackets and commas.
+    /// The parts between brackets and commas.
     private static func elements(_ text: String) -> [String]? {
         let plain = text.replacing("\\left", with: "").replacing("\\right", with: "").trimmingCharacters(
             in: .whitespaces)
@@ -97,7 +99,7 @@ public struct PaperMathGrader: Grader {
 
     private static func sides(_ text: String) -> [String] { text.components(separatedBy: "=") }
 
-    /// Equal as SymPy's LaTeX reader would have it, or within a relative 1e-4.
+    /// Whether two texts are equal according to SymPy's LaTeX reader, or within a relative 1e-4.
     private static func symbolicallyEqual(_ prediction: String, _ reference: String) -> Bool {
         guard let a = expression(prediction), let b = expression(reference) else { return false }
         if a == b { return true }
@@ -114,8 +116,8 @@ public struct PaperMathGrader: Grader {
         return NumericValue.compare(a, b) == .same
     }
 
-    /// SymPy's LaTeX reader knows no names but commands: letters are variables one by one, π among them, `4\frac12` is
-    /// a product, and a dollar sign is an error.
+    /// Reads a text as SymPy's LaTeX reader does. It knows no names except commands: letters are single variables, π is
+    /// one of them, `4\frac12` is a product, and a dollar sign is an error.
     private static func expression(_ text: String) -> MathNode? {
         guard !text.contains("$"), !text.contains("\\pm") else { return nil }
         var letters = ""
@@ -128,7 +130,7 @@ public struct PaperMathGrader: Grader {
                 letters.append(character)
             } else {
                 isCommand = false
-                // I and E are letters like others.
+                // I and E are ordinary letters.
                 let kept = character == "I" ? "\\Xi " : character == "E" ? "\\Psi " : String(character)
                 letters.append(character.isLetter ? " \(kept) " : kept)
             }

@@ -1,11 +1,11 @@
 import Foundation
 
-/// How the agent-distillation paper's scorer reads an answer: the normaliser that it has from Qwen2.5-Math.
+/// How the agent-distillation paper's scorer reads an answer: with the normaliser that it took from Qwen2.5-Math.
 ///
-/// Its faults are kept, for they are part of its numbers: unit words are taken out wherever they stand alone, so that
-/// `\pm` and the variable `a` disappear.
+/// Its faults are kept, because the published numbers depend on them: unit words are removed wherever they stand alone,
+/// so that `\pm` and the variable `a` disappear.
 enum PaperText {
-    /// The answer in a prediction. Only what is boxed is looked for and normalised; anything else stays as it is.
+    /// The answer in a prediction. Only a boxed answer is extracted and normalised; any other text is kept unchanged.
     static func answer(_ prediction: String) -> String {
         guard let mark = prediction.range(of: "boxed", options: .backwards) else { return prediction }
         let after = prediction[mark.upperBound...]

@@ -1,12 +1,14 @@
 import RetortCore
 
-/// The same JSON: objects in any order of members, numbers by value.
+/// Accepts the same JSON: objects in any order of members, numbers by value.
 public struct StructureGrader: Grader {
     private let tolerance: Double
 
-    /// - Parameter tolerance: how far off a number may be, as a part of the reference, or of 1 where that is more.
+    /// - Parameter tolerance: the largest error of a number, as a fraction of the reference, or of 1 where that is
+    ///   larger.
     public init(tolerance: Double) { self.tolerance = tolerance }
 
+    /// Compares the answer with each reference; a text that is not JSON is taken as a JSON string.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         let given = JSONValue.read(answer ?? "")
@@ -15,20 +17,21 @@ public struct StructureGrader: Grader {
     }
 }
 
-/// The same rows of a table: each a list of values, in any order unless that counts. A table of one column may be a plain
-/// list, and one of one value a plain value; rows that are objects are the lists of their values.
+/// Accepts the same rows of a table: each is a list of values, in any order unless that counts. A table of one column
+/// may be a plain list, and a single value a plain value; rows that are objects are the lists of their values, by key.
 public struct RowsGrader: Grader {
     private let isOrdered: Bool
     private let tolerance: Double
 
     /// - Parameters:
     ///   - isOrdered: whether the order of the rows counts; that of the columns always does.
-    ///   - tolerance: how far off a number may be, as a part of the reference, or of 1 where that is more.
+    ///   - tolerance: the largest error of a number, as a fraction of the reference, or of 1 where that is larger.
     public init(isOrdered: Bool, tolerance: Double) {
         self.isOrdered = isOrdered
         self.tolerance = tolerance
     }
 
+    /// Compares the answer's rows with those of each reference.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         // An empty table is an answer.
         guard let answer else { return Verdict(isCorrect: false, reason: "no answer") }
@@ -62,7 +65,7 @@ public struct RowsGrader: Grader {
             x.count == y.count && zip(x, y).allSatisfy { $0.equals($1, tolerance: tolerance) }
         }
         if isOrdered { return zip(a, b).allSatisfy(equal) }
-        // Sorted by what tolerance cannot change; what is left is matched one by one.
+        // Rows are sorted by what the tolerance cannot change; the rest are matched one by one.
         func key(_ row: [JSONValue]) -> String {
             row.map { $0.number.map { String(Int(($0).rounded(.down).clamped)) } ?? $0.jsonText }.joined(
                 separator: "\u{1F}")
@@ -78,7 +81,7 @@ public struct RowsGrader: Grader {
         return true
     }
 
-    /// Matching one by one is quadratic.
+    /// The most rows that are matched one by one, which takes quadratic time.
     private static let mostMatched = 2000
 }
 
@@ -87,10 +90,10 @@ extension Double {
 }
 
 extension JSONValue {
-    /// An answer's text as JSON; a text that is none stands for itself.
+    /// An answer's text as JSON; a text that is not JSON is taken as a string.
     package static func read(_ text: String) -> JSONValue { (try? ExactJSON.value(of: text)) ?? .string(text) }
 
-    /// The value of a number, or of a text that is nothing but one.
+    /// The value of a number; nil for anything else.
     fileprivate var number: Double? {
         switch self {
         case .integer(let value): Double(value)
@@ -99,7 +102,7 @@ extension JSONValue {
         }
     }
 
-    /// Whether two values are the same, numbers by value.
+    /// Whether two values are the same; numbers are compared by value.
     package func equals(_ other: JSONValue, tolerance: Double) -> Bool {
         switch (self, other) {
         case (.array(let a), .array(let b)):

@@ -2,7 +2,7 @@ import Foundation
 import RetortCore
 
 extension AgentTask {
-    /// The verdict that needs no comparison; nil where answer and reference are both there.
+    /// The verdict that needs no comparison; nil where there are an answer and a reference.
     func verdictWithout(_ answer: String?) -> Verdict? {
         guard let answer, !answer.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty else {
             return Verdict(isCorrect: false, reason: "no answer")
@@ -11,13 +11,14 @@ extension AgentTask {
     }
 }
 
-/// Enough of the same words: F1 in SQuAD's sense (arXiv 1606.05250) against the best reference.
+/// Accepts enough of the same words: F1 in SQuAD's sense (arXiv 1606.05250) with the best reference.
 public struct OverlapGrader: Grader {
     private let threshold: Double
 
     /// - Parameter threshold: the least F1 that counts as right, in 0…1.
     public init(threshold: Double) { self.threshold = threshold }
 
+    /// Correct when the F1 reaches the threshold and is not 0.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         let f1 = ExactGrader.f1(answer ?? "", task.answers)
@@ -25,13 +26,15 @@ public struct OverlapGrader: Grader {
     }
 }
 
-/// The same number, or nearly: the number that the answer comes to, whatever stands around it.
+/// Accepts the same number, or nearly: the answer's number, whatever text surrounds it.
 public struct NumberGrader: Grader {
     private let tolerance: Double
 
-    /// - Parameter tolerance: how far off the answer may be, as a part of the reference, or of 1 where that is more.
+    /// - Parameter tolerance: the largest error of the answer, as a fraction of the reference, or of 1 where that is
+    ///   larger.
     public init(tolerance: Double) { self.tolerance = tolerance }
 
+    /// Compares with each reference; a relative error of 1e-9 is always allowed.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         guard let given = Self.value(answer ?? "") else {
@@ -56,10 +59,12 @@ public struct NumberGrader: Grader {
     }
 }
 
-/// The same letter of a choice: `B`, `(B)`, `B. 12`, `The answer is B`.
+/// Accepts the same letter of a choice: `B`, `(B)`, `B. 12`, `The answer is B`.
 public struct ChoiceGrader: Grader {
+    /// A grader without settings.
     public init() {}
 
+    /// Compares the letters of the answer and of each reference.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         guard let given = Self.letter(answer ?? "") else {
@@ -80,10 +85,12 @@ public struct ChoiceGrader: Grader {
     }
 }
 
-/// An accepted answer stands in the answer, as words of its own.
+/// Accepts an answer that contains a reference as words of its own.
 public struct ContainsGrader: Grader {
+    /// A grader without settings.
     public init() {}
 
+    /// Compares words without case, punctuation and articles, as exact match does.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         let words = " \(ExactGrader.normalised(answer ?? "")) "
@@ -95,10 +102,12 @@ public struct ContainsGrader: Grader {
     }
 }
 
-/// The reference is a regular expression that stands somewhere in the answer.
+/// Accepts an answer in which the reference, a regular expression, matches anywhere.
 public struct PatternGrader: Grader {
+    /// A grader without settings.
     public init() {}
 
+    /// Tries each reference as an `NSRegularExpression`; one that is not valid makes the verdict wrong.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         for pattern in task.answers {

@@ -1,8 +1,8 @@
 import RetortCore
 import Synchronization
 
-/// A model that is asked the same question several times. What it said is remembered: a question that comes up again, with
-/// the same seed, costs nothing. Around the model a cassette is a lasting memory.
+/// A model that is asked the same question several times. Its replies are cached: a question that comes up again with
+/// the same seed costs nothing. A cassette around the model makes the cache last.
 final class JudgePanel: Sendable {
     private let model: any LanguageModel
     private let size: Int
@@ -11,8 +11,8 @@ final class JudgePanel: Sendable {
     private let known = Mutex<[String: [String]]>([:])
 
     /// - Parameters:
-    ///   - votes: how often a question is asked; a single time greedily.
-    ///   - maximumTokens: of each reply.
+    ///   - votes: how often a question is asked; a single vote is greedy.
+    ///   - maximumTokens: the limit of each reply.
     init(model: any LanguageModel, votes: Int, temperature: Double, maximumTokens: Int = 512) {
         self.model = model
         size = max(votes, 1)
@@ -20,8 +20,8 @@ final class JudgePanel: Sendable {
         self.maximumTokens = maximumTokens
     }
 
-    /// What the model says, vote by vote.
-    /// - Parameter seed: what the samples are drawn by.
+    /// The model's replies, one for each vote.
+    /// - Parameter seed: a text that the samples are drawn by.
     /// - Throws: what the model throws.
     func replies(to question: String, seed: String) async throws -> [String] {
         let key = "\(seed)\n\(question)"
@@ -35,10 +35,10 @@ final class JudgePanel: Sendable {
         return replies
     }
 
-    /// Counts what the model says.
+    /// Asks the model and counts its votes.
     /// - Parameters:
-    ///   - yes: the word of a vote for, as the question names it; `no` and `undecided` likewise.
-    ///   - seed: what the samples are drawn by.
+    ///   - yes: the word of a vote in favour, as the question names it; `no` and `undecided` likewise.
+    ///   - seed: a text that the samples are drawn by.
     /// - Throws: what the model throws.
     func votes(
         on question: String, yes: String, no: String, or undecided: String, seed: String
@@ -50,7 +50,7 @@ final class JudgePanel: Sendable {
 }
 
 extension JudgeVotes {
-    /// Counts a vote; a word that is neither, or none, is an undecided one.
+    /// Counts a vote; any other word, or none, is an undecided vote.
     mutating func add(_ word: String?, yes: String = "yes", no: String = "no") {
         switch word {
         case yes: self.yes += 1

@@ -3,7 +3,7 @@ import RetortCore
 
 /// Reads what a judge wrote as JSON.
 enum JudgeReply {
-    /// The last JSON object in a reply that can be read as a value; models like to talk before it.
+    /// The last JSON object in a reply that can be decoded; models often write text before it.
     static func last<Value: Decodable>(_ type: Value.Type, in reply: String) -> Value? {
         for open in reply.ranges(of: "{").reversed() {
             for close in reply[open.lowerBound...].ranges(of: "}") {

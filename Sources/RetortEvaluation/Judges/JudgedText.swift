@@ -1,7 +1,8 @@
-/// Somebody's text between the marks that a judge is shown it in. Nothing in the text can close its mark or open another
-/// one: what begins like one is written with `&lt;`, in any case and with any blanks, and invisible characters go.
+/// Foreign text between marks, for a judge to read. Nothing in the text can close its mark or open another one:
+/// anything that begins like a mark is written with `&lt;`, in any case and with any blanks, and invisible characters
+/// are removed.
 enum JudgedText {
-    /// - Parameter name: of the mark, in small letters.
+    /// - Parameter name: the mark's name, in lower case.
     static func marked(_ name: String, _ text: String) -> String {
         "<\(name)>\n\(escaped(name, text))\n</\(name)>"
     }

@@ -3,26 +3,28 @@ import RetortCore
 import Synchronization
 
 /// Lets a language model decide whether a factual answer means the same as the reference: `J. F. Kennedy` for `John
-/// Kennedy`. Several votes are drawn and the majority decides; how well they agree is counted.
+/// Kennedy`. Several votes are drawn and the majority decides; how well they agree is recorded.
 ///
-/// An answer that matches exactly is not sent, and neither is an empty one. The question to the model depends on the task
-/// and the answer alone, so a cassette around the model is a lasting cache; within a run each question is asked once.
+/// An answer that matches exactly is not sent, and neither is an empty one. The question to the model depends only on
+/// the task and the answer, so a cassette around the model is a lasting cache; within a run each question is asked
+/// once.
 public final class ModelJudge: Grader {
     /// How well the votes of all judged answers agreed.
     public struct Agreement: Codable, Sendable, Hashable {
-        /// Answers that were judged.
+        /// The number of answers that were judged.
         public var answers = 0
-        /// Votes that could be read, and those that could not.
+        /// The number of votes that could be read.
         public var votes = 0
+        /// The number of votes that could not be read.
         public var unreadable = 0
-        /// Answers with no vote against the majority.
+        /// Answers without a vote against the majority.
         public var unanimous = 0
         /// Answers without a majority, which count as wrong.
         public var ties = 0
-        /// Agreeing pairs of votes, as a part of all pairs of the same answer, in 0…1.
+        /// The mean share of agreeing pairs among the pairs of votes on the same answer, in 0…1.
         public var observed = 0.0
-        /// Fleiss' kappa (J. Fleiss, Psychological Bulletin 76, 1971): 1 is full agreement, 0 is chance. Nil when chance
-        /// alone would agree fully, or nothing has two votes.
+        /// Fleiss' kappa (J. Fleiss, Psychological Bulletin 76, 1971): 1 is full agreement, 0 is chance. Nil when
+        /// chance alone would agree fully, or no answer has two votes.
         public var kappa: Double?
     }
 
@@ -35,9 +37,9 @@ public final class ModelJudge: Grader {
 
     /// Which answers the model is asked about. An empty answer is wrong without asking.
     public enum Scope: Sendable {
-        /// Those that do not match a reference exactly; what matches is right and costs nothing.
+        /// Those that do not match a reference exactly; an exact match is right and costs nothing.
         case unmatched
-        /// Every one, to learn how far exact match and the judge agree.
+        /// All of them, to measure how far exact match and the judge agree.
         case all
     }
 
@@ -49,7 +51,7 @@ public final class ModelJudge: Grader {
     private let state = Mutex(Tally())
     private static let maximumTokens = 256
 
-    /// What a server that enforces schemas is told of the reply.
+    /// The JSON schema of a reply, for servers that enforce one.
     public static let replySchema: JSONValue = [
         "type": "object",
         "properties": ["reason": ["type": "string"], "correct": ["type": "boolean"]],
@@ -57,8 +59,8 @@ public final class ModelJudge: Grader {
     ]
 
     /// - Parameters:
-    ///   - votes: an odd number, so that there is a majority; one vote is greedy.
-    ///   - temperature: of several votes.
+    ///   - votes: how often each question is asked; an odd number has a majority, and one vote is greedy.
+    ///   - temperature: the temperature of several votes.
     ///   - scope: which answers it is asked about.
     public init(
         _ model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7, asking scope: Scope = .unmatched
@@ -69,7 +71,8 @@ public final class ModelJudge: Grader {
         sampling = votes > 1 ? Sampling(temperature: temperature) : .greedy
     }
 
-    /// Grades an answer. A model that fails is not a wrong answer: use `judge` where that must be told apart.
+    /// Grades an answer. A failure of the model gives a wrong verdict here; use `judge` where failures must be told
+    /// apart.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         do {
             return try await judge(answer, for: task)
@@ -98,13 +101,13 @@ public final class ModelJudge: Grader {
         do {
             return try await work.value
         } catch {
-            // A failure is not remembered.
+            // A failure is not cached.
             state.withLock { $0.known[key] = nil }
             throw error
         }
     }
 
-    /// How well the votes agreed so far.
+    /// How well the votes have agreed so far.
     public var agreement: Agreement {
         let (unreadable, counts) = state.withLock { ($0.unreadable, $0.counts) }
         return Self.agreement(counts, unreadable: unreadable)
@@ -153,7 +156,7 @@ public final class ModelJudge: Grader {
     }
 
     private static func messages(_ answer: String, _ task: AgentTask) -> [Message] {
-        // The answer is somebody's text: it stands between marks, and is no instruction.
+        // The answer is foreign text: it stands between marks, and is not an instruction.
         let references = task.answers.map { "- \($0)" }.joined(separator: "\n")
         let rules = """
             You compare an answer with reference answers. It is correct when it names the same thing as one of them and \
@@ -176,7 +179,7 @@ public final class ModelJudge: Grader {
         var correct: Bool
     }
 
-    /// The last vote in a reply.
+    /// The last vote in a reply; nil when it has none.
     static func read(_ reply: String) -> (correct: Bool, reason: String)? {
         JudgeReply.last(Vote.self, in: reply).map { ($0.correct, $0.reason ?? "") }
     }

@@ -2,11 +2,12 @@ import RetortCore
 
 /// ToolEval's pass rate (ToolLLM, arXiv 2307.16789, section 3.1): a model judges whether a run did what was asked.
 ///
-/// A run without an ending of its own fails. Else the judge says whether the answer solves the request, and whether the
-/// request can be solved with the tools at all; each is asked several times and the majority counts. Solved passes; giving
-/// up what cannot be solved passes; where the judge is undecided, the run counts one half instead of a drawn lot.
+/// A run without an ending of its own fails. Otherwise the judge says whether the answer solves the request, and
+/// whether the request can be solved with the tools at all; each question is asked several times and the majority
+/// counts. A solved request passes, and so does giving up on one that cannot be solved; where the judge is undecided,
+/// the run counts one half instead of being decided by lot.
 public struct PassJudge: Sendable {
-    /// What was judged.
+    /// The result for a run.
     public struct Judgement: Codable, Sendable, Hashable {
         /// 0, ½ or 1.
         public var score: Double
@@ -14,7 +15,7 @@ public struct PassJudge: Sendable {
         public var solved: JudgeVotes?
         /// Whether the request can be solved; nil where it did not matter.
         public var solvable: JudgeVotes?
-        /// In words.
+        /// The reason, in words.
         public var reason: String
     }
 

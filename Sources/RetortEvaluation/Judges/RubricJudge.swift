@@ -1,22 +1,23 @@
 import RetortCore
 
-/// Lets a language model judge a run by a rubric: for tasks that have no reference answer, or more than one could list.
+/// Lets a language model judge a run by a rubric: for tasks without a reference answer, or with more right answers than
+/// can be listed.
 ///
-/// The model is shown the rubric, the task, its reference answers where there are any, what was done, the answer and the
-/// state that is left. Several votes are drawn and the majority decides; a vote that cannot be read counts for nothing. The
-/// question depends on the run alone, so a cassette around the model is a lasting cache.
+/// The model is shown the rubric, the task, its reference answers where there are any, what was done, the answer and
+/// the final state. Several votes are drawn and the majority decides; a vote that cannot be read does not count. The
+/// question depends only on the run, so a cassette around the model is a lasting cache.
 public final class RubricJudge: Sendable {
     private let panel: JudgePanel
 
     /// - Parameters:
-    ///   - votes: an odd number, so that there is a majority; one vote is greedy.
-    ///   - temperature: of several votes.
+    ///   - votes: how often the question is asked; an odd number has a majority, and one vote is greedy.
+    ///   - temperature: the temperature of several votes.
     public init(_ model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
         panel = JudgePanel(model: model, votes: votes, temperature: temperature)
     }
 
     /// Judges a run.
-    /// - Throws: what the model throws; `RubricError` when it did not decide. Neither is a verdict.
+    /// - Throws: what the model throws; `RubricError` when there was no majority. Neither is a verdict.
     public func judge(_ run: Trajectory, by rubric: String) async throws -> Verdict {
         let question = JudgeQuestion.rubric(run, rubric)
         let replies = try await panel.replies(to: question, seed: question)
@@ -32,11 +33,14 @@ public final class RubricJudge: Sendable {
     }
 }
 
-/// A judge that came to no verdict.
+/// A judge that reached no verdict.
 public enum RubricError: Error, CustomStringConvertible, Equatable {
+    /// None of the replies holds a vote; `reply` is the first one.
     case unreadable(task: String, reply: String)
+    /// As many votes in favour as against.
     case tied(task: String, votes: Int)
 
+    /// A message for users, with the task's id.
     public var description: String {
         switch self {
         case .unreadable(let task, let reply):

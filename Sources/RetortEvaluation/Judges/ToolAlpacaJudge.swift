@@ -1,25 +1,25 @@
 import RetortCore
 
-/// ToolAlpaca's evaluation (arXiv 2306.05301, section 4; its `prompts/Evaluation.txt`): a model compares a run with the calls
-/// that are known to solve the task, and marks its process (Proc.) and its final answer (Ans.).
+/// ToolAlpaca's evaluation (arXiv 2306.05301, section 4; its `prompts/Evaluation.txt`): a model compares a run with the
+/// calls that are known to solve the task, and grades its process (Proc.) and its final answer (Ans.).
 ///
-/// Each reply is JSON with a verdict on both; the majority of several counts, and where there is none the run counts one
-/// half. A run without a single call is wrong in both unasked, as in the original, and one without an answer of its own
-/// is wrong in the answer.
+/// Each reply is JSON with a verdict on both; the majority of several counts, and without a majority the run counts one
+/// half. A run without a single call is wrong in both without asking, as in the original, and one without an answer of
+/// its own is wrong in the answer.
 public struct ToolAlpacaJudge: Sendable {
-    /// What was judged.
+    /// The result for a run.
     public struct Judgement: Codable, Sendable, Hashable {
-        /// 0, ½ or 1.
+        /// The score of the calls: 0, ½ or 1.
         public var process: Double
-        /// 0, ½ or 1.
+        /// The score of the answer: 0, ½ or 1.
         public var answer: Double
-        /// The votes on the process; nil where nobody was asked.
+        /// The votes on the process; nil where the judge was not asked.
         public var processVotes: JudgeVotes?
-        /// The votes on the answer; nil where nobody was asked, or there was none.
+        /// The votes on the answer; nil where the judge was not asked, or there was no answer.
         public var answerVotes: JudgeVotes?
-        /// Replies that hold no verdict; they count as undecided votes.
+        /// Replies without a verdict; they count as undecided votes.
         public var unreadable = 0
-        /// In words: the judge's, of a vote with the majority, where it was asked.
+        /// The judge's analysis, from a vote with the majority; where it was not asked, why.
         public var reason: String
 
         /// 1 when both are right, ½ when neither is wrong and not both are known to be right, else 0.
@@ -28,7 +28,7 @@ public struct ToolAlpacaJudge: Sendable {
 
     private let panel: JudgePanel
 
-    /// What a server that enforces schemas is told of a reply.
+    /// The JSON schema of a reply, for servers that enforce one.
     public static let replySchema: JSONValue = [
         "type": "object",
         "properties": [
@@ -40,7 +40,7 @@ public struct ToolAlpacaJudge: Sendable {
 
     /// - Parameters:
     ///   - votes: how often a question is asked; an odd number leaves fewer ties.
-    ///   - temperature: of several votes; the original asks once, at 0.2.
+    ///   - temperature: the temperature of several votes; the original asks once, at 0.2.
     public init(model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
         panel = JudgePanel(model: model, votes: votes, temperature: temperature, maximumTokens: 1024)
     }
@@ -75,7 +75,7 @@ public struct ToolAlpacaJudge: Sendable {
         var process: String
         var answer: String
 
-        /// Whether it says of the process what the majority does.
+        /// Whether its verdict on the process is that of the majority.
         func agrees(_ score: Double) -> Bool {
             switch process.lowercased() {
             case "yes": score == 1
@@ -87,7 +87,7 @@ public struct ToolAlpacaJudge: Sendable {
 }
 
 extension AgentTask {
-    /// The calls that solve it, as ToolAlpaca's sets have them (`[{Action, Action_Input}]`); nil when nobody knows.
+    /// The calls that solve it, as in ToolAlpaca's sets (`[{Action, Action_Input}]`); nil when they are unknown.
     public var expectedCalls: [JSONValue]? {
         metadata["golden"]?.array.flatMap { $0.isEmpty ? nil : $0 }
     }

@@ -1,16 +1,17 @@
 import Foundation
 import RetortCore
 
-/// ToolAlpaca's figures of many runs.
+/// ToolAlpaca's figures for many runs.
 public struct ToolAlpacaReport: Codable, Sendable, Hashable {
-    /// The figures of some runs.
+    /// The figures for a group of runs.
     public struct Row: Codable, Sendable, Hashable {
+        /// The number of runs.
         public let runs: Int
         /// Proc.: whether the calls are those that solve the task.
         public let process: JudgedRate
         /// Ans.: whether the answer tells what was found and fulfils the request.
         public let answer: JudgedRate
-        /// Both.
+        /// Both at once.
         public let both: JudgedRate
 
         init(_ judgements: [ToolAlpacaJudge.Judgement]) {
@@ -21,14 +22,16 @@ public struct ToolAlpacaReport: Codable, Sendable, Hashable {
         }
     }
 
-    /// A run and what was found.
+    /// A run and its judgement.
     public struct Judged: Codable, Sendable, Hashable {
         /// The task's id.
         public let task: String
         /// `answered`, `gave up` or `failed`.
         public let ending: String
+        /// What the judge found.
         public let judgement: ToolAlpacaJudge.Judgement
 
+        /// - Parameter run: gives the task's id and the ending; a forced answer counts as `failed`.
         public init(_ run: Trajectory, _ judgement: ToolAlpacaJudge.Judgement) {
             task = run.task.id
             ending =
@@ -41,19 +44,22 @@ public struct ToolAlpacaReport: Codable, Sendable, Hashable {
         }
     }
 
+    /// The figures for all runs.
     public let all: Row
-    /// By how the run ended.
+    /// The figures by how the runs ended.
     public let endings: [String: Row]
-    /// The share of questions on which all votes agreed, of those that were asked; nil when none was.
+    /// The share of the judge's questions on which all votes agreed, in 0…1; nil when none was asked.
     public let unanimous: Double?
-    /// Replies of the judge that hold no verdict, and all of its replies.
+    /// The number of the judge's replies without a verdict.
     public let unreadable: Int
+    /// The number of all replies of the judge.
     public let replies: Int
-    /// Tasks of the file that have no run, which no rate counts.
+    /// The ids of tasks without a run, which no rate counts.
     public let missing: [String]
-    /// Tasks of the file without expected calls, which nobody can judge.
+    /// The ids of tasks without expected calls, which cannot be judged.
     public let withoutReference: [String]
 
+    /// The figures for judged runs, all together and by ending.
     public init(_ judged: [Judged], missing: [String] = [], withoutReference: [String] = []) {
         all = Row(judged.map(\.judgement))
         endings = Dictionary(grouping: judged, by: \.ending).mapValues { Row($0.map(\.judgement)) }
@@ -65,7 +71,7 @@ public struct ToolAlpacaReport: Codable, Sendable, Hashable {
         self.withoutReference = withoutReference
     }
 
-    /// As Markdown, in percent with 95 % intervals.
+    /// The figures as Markdown, in percent with 95 % intervals.
     public var table: String {
         var lines = ["| runs | n | Proc. | Ans. | both | ties |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
         for (name, row) in [("all", all)] + endings.sorted(by: { $0.key < $1.key }) {

@@ -2,10 +2,10 @@ import RetortCore
 
 /// ToolEval's win rate (ToolLLM, arXiv 2307.16789, section 3.1): which of two runs for the same request did better.
 ///
-/// A run that passed beats one that failed without being asked about. Otherwise the judge compares both, in both orders,
-/// several times each; a preference that turns with the order cancels out and counts one half.
+/// A run that passed beats one that failed; the judge is not asked. Otherwise the judge compares both, in both orders,
+/// several times each; a preference that changes with the order cancels out and counts one half.
 public struct WinJudge: Sendable {
-    /// What was judged.
+    /// The outcome of a comparison.
     public struct Judgement: Codable, Sendable, Hashable {
         /// 1 when the first run wins, 0 when the second does, ½ for a tie.
         public var score: Double
@@ -15,13 +15,13 @@ public struct WinJudge: Sendable {
 
     private let panel: JudgePanel
 
-    /// - Parameter votes: comparisons in each order.
+    /// - Parameter votes: the number of comparisons in each order.
     public init(model: any LanguageModel, votes: Int = 3, temperature: Double = 0.7) {
         panel = JudgePanel(model: model, votes: votes, temperature: temperature)
     }
 
     /// Compares two runs.
-    /// - Parameter passes: what the pass judge found for each.
+    /// - Parameter passes: the pass judge's score for each: 0, ½ or 1.
     /// - Throws: `JudgeError.differentTasks`, and what the model throws.
     public func compare(
         _ first: Trajectory, _ second: Trajectory, passes: (first: Double, second: Double)
@@ -38,7 +38,7 @@ public struct WinJudge: Sendable {
         return Judgement(score: all.score, votes: all)
     }
 
-    /// Votes for the run that is shown first are `yes`.
+    /// Votes for the run that is shown first count as `yes`.
     private func prefer(_ one: Trajectory, _ other: Trajectory) async throws -> JudgeVotes {
         try await panel.votes(
             on: JudgeQuestion.better(one, other), yes: "a", no: "b", or: "equal", seed: "\(one.id) \(other.id)")
@@ -47,14 +47,17 @@ public struct WinJudge: Sendable {
 
 /// Runs that cannot be judged.
 public enum JudgeError: Error, CustomStringConvertible, Equatable {
+    /// The two runs, by their tasks' ids, are for different requests.
     case differentTasks(String, String)
+    /// The task with this id has no expected calls.
     case noReference(String)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .differentTasks(let first, let second):
             "'\(first)' and '\(second)' are different requests; compare runs for the same one"
-        case .noReference(let task): "nobody knows which calls solve '\(task)'; judge tasks of ToolAlpaca's sets"
+        case .noReference(let task): "the calls that solve '\(task)' are not known; judge tasks of ToolAlpaca's sets"
         }
     }
 }

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Forms that say the same: a pair of signs is a list, a chain of bounds an interval.
+/// Different forms of the same answer: a pair of signs is a list, a chain of bounds an interval.
 extension MathComparison {
-    /// One form for what is written in several: ± as two values, a list of one as that one, bounds as an interval.
+    /// One form for different notations: ± as two values, a list of one element as that element, bounds as an interval.
     static func simplified(_ node: MathNode) -> MathNode {
         switch node {
         case .list(let parts, let brackets):

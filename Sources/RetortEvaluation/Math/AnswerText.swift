@@ -1,16 +1,16 @@
 import Foundation
 import RetortCore
 
-/// Finds the answer in what a model wrote, and compares texts as texts.
+/// Finds the answer in a model's text, and compares texts as texts.
 enum AnswerText {
     /// An answer's text, and where it stood.
     struct Extract: Sendable, Hashable {
         let text: String
         /// Such as `\boxed{}`; nil when the whole text is the answer.
         let place: String?
-        /// The whole answer in other ways: `150 minute` for `2 hours 30 minutes`, or the letter of `(B) 12`.
+        /// The whole answer in other forms: `150 minute` for `2 hours 30 minutes`, or the letter of `(B) 12`.
         var alternatives: [String] = []
-        /// All that was said in that place, for answers that are words.
+        /// The whole statement in that place, for answers that are words.
         var statement: String
 
         init(_ text: String, _ place: String?, alternatives: [String] = [], statement: String? = nil) {
@@ -24,9 +24,9 @@ enum AnswerText {
         }
     }
 
-    /// The answer in a text: in `<answer>` tags, its last `\boxed{}` or behind its last `####`, whichever comes later, or
-    /// behind a phrase such as "the answer is"; of a text without these the value that closes it, and of a text that is no
-    /// sentence all of it.
+    /// The answer in a text: in `<answer>` tags; in its last `\boxed{}` or after its last `####`, whichever comes
+    /// later; or after a phrase such as "the answer is". In a text without these it is the value that ends it, and in a
+    /// text that is not a sentence the whole text.
     static func extract(_ text: String) -> Extract {
         if isNumber(text) { return Extract(text, nil) }
         let text = CleanText.of(text.utf8.count > MathLimits.text ? String(text.suffix(MathLimits.text)) : text)
@@ -43,12 +43,12 @@ enum AnswerText {
         return phrased(text) ?? closing(text)
     }
 
-    /// Digits with what belongs to a plain number or a fraction.
+    /// Whether a text is a plain number or a fraction, with its signs and marks.
     private static func isNumber(_ text: String) -> Bool {
         text.utf8.count < 64 && text.utf8.allSatisfy { (48...57).contains($0) || ".,-+/%".utf8.contains($0) }
     }
 
-    /// A text that goes on behind its box may name another answer as the final one.
+    /// The final answer that a text may name after its box.
     private static func finalPhrase(behind rest: Substring) -> Extract? {
         guard rest.utf8.count > 8, let phrase = AnswerPhrase.last(in: String(rest)), phrase.isFinal,
             !phrase.rest.lowercased().contains("approx"), !phrase.rest.contains("≈"), !phrase.rest.contains("about"),
@@ -70,13 +70,13 @@ enum AnswerText {
         if let answer = choice(clause, place) ?? formula(clause, place) { return answer }
         let rest = ProseReader(String(phrase.rest))
         if let run = rest.leading() { return Extract(run, place, statement: clause) }
-        // `Answer:` may lead into a whole solution, `the answer is` only into its own sentence.
+        // `Answer:` may introduce a whole solution, `the answer is` only its own sentence.
         if !phrase.isHeading, let run = ProseReader(clause).closing() { return Extract(run, place, statement: clause) }
         if let run = rest.closing() { return Extract(run, place, statement: clause) }
         return Extract(clause, place)
     }
 
-    /// The first sentence of a text, without what stands around it.
+    /// The first sentence of a text, without surrounding marks.
     private static func firstSentence(_ text: Substring) -> String {
         var rest = text.drop { $0.isWhitespace || ":*_=".contains($0) }
         if let end = rest.firstIndex(of: "\n") { rest = rest[..<end] }
@@ -91,7 +91,7 @@ enum AnswerText {
 
     // MARK: Statements
 
-    /// The answer in what stands in a box, behind `####` or in tags: all of it, or where it is a sentence its value.
+    /// The answer in a box, after `####` or in tags: the whole content, or a sentence's value.
     private static func statement(_ text: String, _ place: String) -> Extract {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
         if let answer = choice(trimmed, place) ?? formula(trimmed, place) { return answer }
@@ -100,7 +100,7 @@ enum AnswerText {
         return Extract(run, place, statement: trimmed)
     }
 
-    /// A choice with its letter: what it says counts, and its letter too.
+    /// A choice with its letter: its text counts, and so does its letter.
     private static func choice(_ text: String, _ place: String?) -> Extract? {
         var plain = text[...]
         for word in ["option ", "Option ", "choice ", "Choice ", "letter "] where plain.hasPrefix(word) {
@@ -123,20 +123,20 @@ enum AnswerText {
         return Extract(run.text, place, alternatives: run.alternatives + [String(letter)], statement: text)
     }
 
-    /// All of a text that is no sentence and can be read as mathematics.
+    /// The whole of a text that is not a sentence and can be read as mathematics.
     private static func formula(_ text: String, _ place: String?) -> Extract? {
         guard !ProseWords.arePresent(in: text) else { return nil }
         if isNumber(text) { return Extract(text, place) }
         if let run = compound(text) { return Extract(run, place, statement: text) }
         let readings = MathGrader.readings(text)
-        // What is too large for a reader is no sentence either.
+        // What is too large for the parser is not a sentence either.
         guard !readings.nodes.isEmpty || readings.fault == MathGrader.tooLarge else { return nil }
         // `\text{5 apples}`
         if case .text(let words)? = readings.nodes.first, words.contains(where: \.isNumber) { return nil }
         return Extract(text, place, alternatives: withoutUnit(text).map { [$0] } ?? [])
     }
 
-    /// The number of `18 pcs`, which could be a product of variables but for the blank; `5 xy` is one.
+    /// The number of `18 pcs`, which could be a product of variables if it had no blank; `5 xy` is one.
     private static func withoutUnit(_ text: String) -> String? {
         let number = text.prefix { $0.isNumber || "$.,-+/".contains($0) }
         let rest = text[number.endIndex...]
@@ -151,14 +151,14 @@ enum AnswerText {
         return String(number)
     }
 
-    /// `2 hours 30 minutes`, which is one value.
+    /// `2 hours 30 minutes`, which is a single value.
     private static func compound(_ text: String) -> ProseRun? {
         let units = text.split { !$0.isLetter }.count { $0 == "h" || MathNames.units[$0.lowercased()] != nil }
         guard units > 1, let run = ProseReader(text).closing(), !run.alternatives.isEmpty else { return nil }
         return run
     }
 
-    /// The value that closes a text without any marks, or all of a text that is no sentence.
+    /// The value that ends a text without any marks, or the whole of a text that is not a sentence.
     private static func closing(_ text: String) -> Extract {
         let isSentence = ProseWords.arePresent(in: text) || hasLines(text)
         if !isSentence || isChoice(text), let answer = choice(text, nil) ?? formula(text, nil) { return answer }
@@ -166,12 +166,12 @@ enum AnswerText {
         return Extract(run, nil, statement: text)
     }
 
-    /// `Option (B)` and nothing else.
+    /// `Option (B)` alone.
     private static func isChoice(_ text: String) -> Bool {
         text.wholeMatch(of: /\s*(?i:option|choice)\s+(?:[A-Z]|\([A-Z]\))\s*\.?\s*/) != nil
     }
 
-    /// Whether its lines stand for themselves, as the steps of a calculation do.
+    /// Whether each line stands alone, like the steps of a calculation.
     private static func hasLines(_ text: String) -> Bool {
         guard text.utf8.contains(UInt8(ascii: "\n")) else { return false }
         let lines = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
@@ -182,7 +182,7 @@ enum AnswerText {
 
     // MARK: Text as text
 
-    /// What is left of a text when only its words count: case, brackets, punctuation and LaTeX's wrappers do not.
+    /// A text reduced to its words: case, brackets, punctuation and LaTeX's wrappers are dropped.
     static func words(_ text: String) -> String {
         var plain = text
         for name in ["\\textbf", "\\textit", "\\textrm", "\\textnormal", "\\text", "\\mbox", "\\mathrm", "\\mathbf"] {
@@ -191,7 +191,7 @@ enum AnswerText {
         return plain.lowercased().split { !$0.isLetter && !$0.isNumber }.joined(separator: " ")
     }
 
-    /// A text without what never carries meaning: white space, size commands, spacing, dollar signs and a last point.
+    /// A text without what never carries meaning: white space, size commands, spacing, dollar signs and a final point.
     static func compact(_ text: String) -> String {
         var plain = text
         for (mark, replacement) in [
@@ -208,7 +208,7 @@ enum AnswerText {
                 isSpaced = true
                 continue
             }
-            // A blank between digits is one between numbers.
+            // A blank between digits separates numbers.
             if isSpaced, let last = previous, last.isNumber || last == ",", character.isNumber { result.append(" ") }
             result.append(character)
             previous = character

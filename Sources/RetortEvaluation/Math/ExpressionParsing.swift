@@ -45,7 +45,7 @@ extension MathParser {
         return value
     }
 
-    /// Of `20/3%` the whole fraction is so many hundredths: nobody divides by a percentage of a whole number.
+    /// In `20/3%` the whole fraction is a percentage: nobody divides by a percentage of a whole number.
     private static func quotient(_ a: MathNode, _ b: MathNode) -> MathNode {
         func isWhole(_ node: MathNode) -> Bool {
             if case .number(let value, _) = node { value.isInteger } else { false }
@@ -59,7 +59,7 @@ extension MathParser {
         return .product([a, b])
     }
 
-    /// What follows without an operator: a factor.
+    /// A factor that follows without an operator.
     mutating func juxtaposed(_ value: MathNode) throws -> MathNode {
         let start = index
         // Python's 5j
@@ -82,7 +82,7 @@ extension MathParser {
         }
     }
 
-    /// - Parameter numbers: whether a whole number takes the fraction behind it; TeX's exponents are one token.
+    /// - Parameter numbers: whether a whole number takes the fraction after it; TeX's exponents are single tokens.
     mutating func power(_ numbers: MixedNumbers = .read) throws -> MathNode {
         let base = try postfix(numbers)
         guard isMark("^") else { return base }
@@ -127,8 +127,8 @@ extension MathParser {
     /// Whether a whole number and a fraction side by side are one number.
     enum MixedNumbers { case read, leave }
 
-    /// A number with the fraction that belongs to it: `2\frac{1}{2}`, `4 1/2`. The sign and the marks around it, as in
-    /// `-2\frac{1}{2}\%`, are those of the whole.
+    /// A number with its fraction: `2\frac{1}{2}`, `4 1/2`. The sign and the marks around it, as in `-2\frac{1}{2}\%`,
+    /// apply to the whole.
     mutating func mixed() throws -> MathNode {
         let first = current
         let whole = try primary()
@@ -170,7 +170,7 @@ extension MathParser {
                 value = degrees(value)
                 continue
             } else if token.isMark("'") || token.isCommand("prime") {
-                // A derivative's mark belongs to its name.
+                // A derivative's mark is part of its name.
                 guard case .symbol(let name) = value else { break }
                 value = .symbol(name + "'")
             } else {

@@ -1,6 +1,6 @@
 import BigInt
 
-/// Functions that have an exact value or an identity; all others stand for themselves.
+/// Functions that have an exact value or an identity; all others stay as they are.
 extension Normalizer {
     func opaque(_ name: String, _ arguments: [NormalForm]) -> NormalForm {
         isComplete = false
@@ -70,7 +70,7 @@ extension Normalizer {
         return opaque("log", [argument])
     }
 
-    /// The multiple of π that a form is.
+    /// The form as a multiple of π; nil when it is not one.
     private func turns(_ argument: NormalForm) -> Rational? {
         if argument == .zero { return .zero }
         guard argument.denominator == .one, argument.numerator.terms.count == 1 else { return nil }
@@ -91,7 +91,7 @@ extension Normalizer {
         return opaque("cos", [argument.numerator.content.isNegative ? negated(argument) : argument])
     }
 
-    /// cos(rπ) where its value is a root of a fraction.
+    /// cos(rπ) where its value is the root of a fraction.
     private func exactCosine(_ turns: Rational) throws -> NormalForm? {
         var rest = turns - Rational((turns / 2).floor * 2)
         if Rational(1) < rest { rest = Rational(2) - rest }

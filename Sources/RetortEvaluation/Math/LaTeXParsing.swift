@@ -2,7 +2,7 @@ import Foundation
 
 /// Commands, brackets and matrices, mostly as LaTeX writes them.
 extension MathParser {
-    /// A group in braces, or the one token that LaTeX would take.
+    /// A group in braces, or the single token that LaTeX would take.
     mutating func group() throws -> MathNode {
         if take("{") {
             let node = try element()
@@ -13,7 +13,7 @@ extension MathParser {
         return try primary()
     }
 
-    /// `\frac43`: LaTeX takes a digit at a time.
+    /// `\frac43`: LaTeX takes one digit at a time.
     mutating func firstDigit(of digits: String) throws -> MathNode {
         if digits.count == 1 {
             index += 1
@@ -43,7 +43,7 @@ extension MathParser {
                 degree = try element()
                 try expect("]")
             }
-            // \sqrt51 means the root of 51 to everyone but TeX.
+            // Everyone except TeX reads \sqrt51 as the root of 51.
             let radicand = isMark("{") ? try group() : try primary()
             return Self.root(radicand, degree)
         case "binom":
@@ -96,7 +96,7 @@ extension MathParser {
             index += 1
             return Self.root(try postfix(), nil)
         case "'", "\"":
-            // A Python text.
+            // A text from Python.
             index += 1
             let value = try element()
             try expect(mark)

@@ -43,7 +43,7 @@ extension MathComparison {
     ) -> MathOutcome {
         switch (f, g) {
         case (.pair, .pair):
-            // What has more than two parts is no interval: [1, 2, 3] is a Python list.
+            // Something with more than two parts is not an interval: [1, 2, 3] is a Python list.
             if f != g, a.count == 2 || b.count == 2 || f.isMixed || g.isMixed {
                 return .different("an end is open instead of closed, or the reverse")
             }
@@ -59,13 +59,13 @@ extension MathComparison {
         }
     }
 
-    /// A set holds nothing twice.
+    /// Removes duplicates, because a set contains each element once.
     func distinct(_ parts: [MathNode]) -> [MathNode] {
         var seen: Set<MathNode> = []
         return parts.filter { seen.insert($0).inserted }
     }
 
-    /// `x = 1, y = 2` without the names where the other list has none.
+    /// `x = 1, y = 2` without the names, if the other list has none.
     func stripped(_ parts: [MathNode], ifNot others: [MathNode]) -> [MathNode] {
         func isRelation(_ node: MathNode) -> Bool {
             if case .relation = node { return true }
@@ -77,7 +77,7 @@ extension MathComparison {
 
     mutating func matrices(_ a: [[MathNode]], _ b: [[MathNode]]) -> MathOutcome {
         guard a.count == b.count, a.first?.count == b.first?.count else {
-            // A row of numbers for a column.
+            // A row of numbers in place of a column.
             if a.first?.count == 1 || a.count == 1, b.first?.count == 1 || b.count == 1 {
                 return ordered(a.flatMap { $0 }, b.flatMap { $0 })
             }

@@ -1,4 +1,4 @@
-/// Lists, relations, unions and ratios: what binds weaker than a sum.
+/// Lists, relations, unions and ratios: constructs that bind weaker than a sum.
 extension MathParser {
     mutating func answer() throws -> MathNode {
         var parts = [try element()]

@@ -1,10 +1,10 @@
 import Foundation
 
-/// What a comparison comes to.
+/// The result of a comparison.
 enum MathOutcome: Sendable, Hashable {
     case equal(String)
     case different(String)
-    /// Neither exact arithmetic nor numbers decide.
+    /// Neither exact arithmetic nor numeric values decide.
     case undecided
 
     var isEqual: Bool {
@@ -23,7 +23,8 @@ struct SymbolicQuestion: Hashable, Sendable {
 
 /// Compares a reference answer with a given one, part by part.
 ///
-/// What it cannot decide itself it asks `known`; what is not known there it leaves in `open` and counts as undecided.
+/// What it cannot decide itself it looks up in `known`; a question that is not there goes to `open` and counts as
+/// undecided.
 struct MathComparison {
     let known: [SymbolicQuestion: MathOutcome]
     private(set) var open: Set<SymbolicQuestion> = []
@@ -32,7 +33,7 @@ struct MathComparison {
 
     mutating func compare(_ reference: MathNode, _ answer: MathNode) -> MathOutcome {
         if reference == answer { return .equal("the same") }
-        // 2/3 ≈ 0.67: either side of a reference is accepted; of an answer the exact one counts.
+        // 2/3 ≈ 0.67: either side of a reference is accepted; in an answer the exact side counts.
         if case .relation(let parts, let relations) = reference, relations.allSatisfy({ $0 == .approximately }) {
             return first(of: parts) { comparison, part in comparison.compare(part, answer) }
         }
@@ -40,24 +41,24 @@ struct MathComparison {
             let kept = relations.prefix { $0 != .approximately }
             let left = Array(parts.prefix(kept.count + 1))
             let exact = compare(reference, left.count == 1 ? left[0] : .relation(left, Array(kept)))
-            // `400/1.5 ≈ 267` closes with a rounded number.
+            // `400/1.5 ≈ 267` ends with a rounded number.
             guard !exact.isEqual, let last = parts.last, let value = left.last,
                 Self.isVariable(value) || Self.isRounding(last, of: value)
             else { return exact }
             let rounded = compare(reference, last)
             return rounded.isEqual ? rounded : exact
         }
-        // `x = 3 * 6 = 18` and `3 * 6 = 18` say 18, whatever the reference calls it.
+        // `x = 3 * 6 = 18` and `3 * 6 = 18` give 18, whatever the reference calls it.
         if case .relation(let parts, _) = answer, parts.count > 2 || Self.isArithmetic(answer),
             let value = Self.assigned(answer)
         {
             return compare(reference, value)
         }
-        // Of `3 * 2 = 6, 6 + 5 = 11` the last step counts.
+        // In `3 * 2 = 6, 6 + 5 = 11` the last step counts.
         if case .list(let steps, .none) = answer, let last = steps.last, steps.allSatisfy(Self.isStep) {
             return compare(reference, last)
         }
-        // `1/2, or 50%` says one value twice.
+        // `1/2, or 50%` gives the same value twice.
         if case .list(let parts, .none) = answer, parts.count > 1, reference.isExpression,
             parts.allSatisfy(\.isExpression),
             parts.allSatisfy({ compare(reference, $0).isEqual })
@@ -88,7 +89,7 @@ struct MathComparison {
         }
     }
 
-    /// The first alternative that is equal, or else what the last one comes to.
+    /// Equal where any alternative is; otherwise undecided where one is, or the result of the last one.
     mutating func first<T>(
         of alternatives: [T], _ compare: (inout MathComparison, T) -> MathOutcome
     ) -> MathOutcome {
@@ -112,7 +113,7 @@ struct MathComparison {
         case (.percent(let x), _):
             return first(of: [x, .quotient(x, .integer(100))]) { $0.values($1, b) }
         case (_, .percent(let y)):
-            // "50 %" for 50: the sign repeats what the question says. For 0.5 it would be another value.
+            // "50 %" for 50: the sign repeats the question's unit. For 0.5 it would be another value.
             let isLarge = (try? NumericValue.of(a)).map { $0.length >= 1 } ?? false
             return first(of: [.quotient(y, .integer(100))] + (isLarge ? [y] : [])) { $0.values(a, $1) }
         case (.degrees(let x), .degrees(let y)): return values(x, y)
@@ -132,8 +133,8 @@ struct MathComparison {
             ? .equal(base == 10 ? "equal" : "the same digits, without their base") : .different("another numeral")
     }
 
-    /// What a quantity may be called without its unit: its number, and of money and of things counted in dozens also what it
-    /// comes to in dollars and in things. `75 cents` is 75 or 0.75, `12 dozen` 12 or 144.
+    /// The numbers that a quantity may be written as without its unit: its own, and for money and dozens also the
+    /// amount in dollars or in things. `75 cents` is 75 or 0.75, `12 dozen` 12 or 144.
     private static func bare(_ value: MathNode, _ unit: String) -> [MathNode] {
         guard let known = MathNames.units[unit], ["count", "money"].contains(known.kind), known.factor != 1 else {
             return [value]
@@ -161,7 +162,7 @@ struct MathComparison {
                 return .different("another value")
             }
         } catch MathFault.tooLarge {
-            // Numbers may still tell that they differ.
+            // Numeric values may still show that they differ.
             isTooLarge = true
         } catch {
             return .different("it has no value")
@@ -175,7 +176,7 @@ struct MathComparison {
         }
     }
 
-    /// Whether a number lies within a unit of its last written digit of a value: 267 for 400/1.5, 300 for 267.
+    /// Whether a number is within one unit of its last written digit of a value: 267 for 400/1.5, 300 for 267.
     static func isRounding(_ number: MathNode, of value: MathNode) -> Bool {
         guard case .number(let rounded, let places) = number, let exact = try? NumericValue.of(value) else {
             return false
@@ -201,14 +202,14 @@ struct MathComparison {
 }
 
 extension MathNode.Brackets {
-    /// Open at one end, closed at the other.
+    /// Whether it is open at one end and closed at the other.
     var isMixed: Bool {
         if case .pair(let first, let second) = self { first != second } else { false }
     }
 }
 
 extension MathNode.Relation {
-    /// `<` or `≤`.
+    /// Whether it is `<` or `≤`.
     var isRising: Bool { self == .less || self == .atMost }
 
     /// The relation with its sides exchanged.

@@ -2,7 +2,7 @@ import Foundation
 
 /// Names of functions, constants and units in LaTeX, plain text, Python and SymPy.
 enum MathNames {
-    /// Functions by every spelling, with canonical name.
+    /// Functions by every spelling, with their canonical names.
     static let functions: [String: String] = {
         var all: [String: String] = [:]
         for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"] { all[name] = name }
@@ -46,7 +46,7 @@ enum MathNames {
 
     private static let longest = all.map(\.count).max() ?? 0
 
-    /// A run of letters as names and single letters; nil when it is a word.
+    /// A run of letters split into names and single letters; nil when it is a word.
     static func segments(_ run: String) -> [String]? {
         if run.count == 1 || all.contains(run) { return [run] }
         var segments: [String] = []
@@ -66,12 +66,12 @@ enum MathNames {
         return segments
     }
 
-    /// What may stand in a run with other letters, such as `sinx` or `2pir`.
+    /// Names that may stand in a run with other letters, such as `sinx` or `2pir`.
     private static let prefixes: Set<String> = Set([
         "sqrt", "pi", "sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "theta", "alpha",
     ])
 
-    /// A unit that is known: its canonical name, what it measures, and how many of the base unit it is.
+    /// A known unit: its canonical name, what it measures, and its size in base units.
     struct Unit: Sendable {
         let name: String
         let kind: String
@@ -137,7 +137,7 @@ enum MathNames {
         "hundred": 100,
     ]
 
-    /// `seven` or `twenty-one` as a number.
+    /// The value of a number in words, such as `seven` or `twenty-one`.
     static func number(_ words: String) -> Int? {
         let parts = words.lowercased().split(whereSeparator: { $0 == "-" || $0 == " " }).map(String.init)
         switch parts.count {

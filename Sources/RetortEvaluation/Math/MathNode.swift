@@ -1,6 +1,6 @@
 /// A mathematical answer as it was written: an expression, or a list, an interval, a relation of expressions.
 indirect enum MathNode: Hashable, Sendable {
-    /// A number; `places` are the digits after its point, nil for a whole number or a fraction.
+    /// A number; `places` is the number of digits after its point, nil for a whole number or a fraction.
     case number(Rational, places: Int?)
     /// A variable, or one of the constants `pi`, `e` and `i`.
     case symbol(String)
@@ -48,7 +48,7 @@ indirect enum MathNode: Hashable, Sendable {
     static func negated(_ node: MathNode) -> MathNode {
         switch node {
         case .number(let value, let places): .number(-value, places: places)
-        // The sign of `-5%` and `-30°` is the number's.
+        // The sign of `-5%` and `-30°` belongs to the number.
         case .percent(let value): .percent(negated(value))
         case .degrees(let value): .degrees(negated(value))
         default: .product([.integer(-1), node])
@@ -60,7 +60,7 @@ indirect enum MathNode: Hashable, Sendable {
         .list([low, high], .pair(openIsRound: leftOpen, closeIsRound: rightOpen))
     }
 
-    /// Whether it is an expression with a value, rather than a list, a relation or a text.
+    /// Whether it is an expression with a value, not a list, a relation or a text.
     var isExpression: Bool {
         switch self {
         case .list, .union, .relation, .matrix, .ratio, .text, .plusMinus: false
@@ -68,7 +68,7 @@ indirect enum MathNode: Hashable, Sendable {
         }
     }
 
-    /// The parts an expression is made of.
+    /// The parts that an expression consists of.
     var children: [MathNode] {
         switch self {
         case .number, .symbol, .infinity, .text, .numeral: []
@@ -82,7 +82,7 @@ indirect enum MathNode: Hashable, Sendable {
         }
     }
 
-    /// Whether any part, or the node itself, is such.
+    /// Whether the condition holds for the node itself or any part.
     func contains(_ condition: (MathNode) -> Bool) -> Bool {
         condition(self) || children.contains { $0.contains(condition) }
     }

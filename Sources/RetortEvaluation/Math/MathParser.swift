@@ -2,12 +2,12 @@ import Foundation
 
 /// Reads an answer written in LaTeX, plain text, Python or SymPy.
 ///
-/// Hand-written because Swift has no such library; checked against Math-Verify by `Tools/compare_graders.py`.
+/// It is hand-written because Swift has no such library; `Tools/compare_graders.py` checks it against Math-Verify.
 struct MathParser {
     let tokens: [MathToken]
     var index = 0
     var depth = 0
-    /// Marks that end an expression where the parser stands, such as `|` inside an absolute value.
+    /// How many absolute values are open, inside which `|` ends an expression.
     var barDepth = 0
 
     /// - Throws: `MathSyntaxError`, `MathFault.tooLarge`.
@@ -61,7 +61,7 @@ struct MathParser {
         }
     }
 
-    /// Bounds the recursion, so that nested brackets cost no stack.
+    /// Limits the recursion, so that nested brackets cannot overflow the stack.
     mutating func nested<T>(_ body: (inout MathParser) throws -> T) throws -> T {
         depth += 1
         defer { depth -= 1 }
@@ -71,7 +71,7 @@ struct MathParser {
 }
 
 extension MathToken {
-    /// As it is named in messages.
+    /// Its name in messages.
     var display: String {
         switch kind {
         case .number(let text), .name(let text), .text(let text), .mark(let text): text

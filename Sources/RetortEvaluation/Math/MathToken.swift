@@ -7,16 +7,16 @@ struct MathToken: Hashable, Sendable {
         case name(String)
         /// A LaTeX command without its backslash.
         case command(String)
-        /// Words: from `\text{}`, or letters that are no name.
+        /// Words: from `\text{}`, or letters that are not a name.
         case text(String)
         /// An operator or a bracket; `**` is `^`.
         case mark(String)
     }
 
     let kind: Kind
-    /// Whether white space stands before it.
+    /// Whether white space precedes it.
     let isSpaced: Bool
-    /// The comma stands between thousands.
+    /// Whether it is a comma between thousands.
     var isGrouping = false
 
     func isMark(_ text: String) -> Bool { kind == .mark(text) }
@@ -24,7 +24,7 @@ struct MathToken: Hashable, Sendable {
     func isCommand(_ text: String) -> Bool { kind == .command(text) }
 }
 
-/// Why a text is no mathematics.
+/// Why a text is not mathematics.
 struct MathSyntaxError: Error, CustomStringConvertible {
     let description: String
 
@@ -40,7 +40,7 @@ struct MathLexer {
     private let groupsThousands: Bool
 
     /// - Parameter groupsThousands: whether `1,234` outside brackets is one number.
-    /// - Throws: `MathSyntaxError` for what no answer holds.
+    /// - Throws: `MathSyntaxError` for characters that no answer contains.
     static func tokens(_ text: String, groupsThousands: Bool = true) throws -> [MathToken] {
         guard text.utf8.count <= MathLimits.text else { throw MathSyntaxError("longer than \(MathLimits.text) bytes") }
         var lexer = MathLexer(rest: text[...], groupsThousands: groupsThousands)
@@ -106,7 +106,7 @@ struct MathLexer {
         return String(run)
     }
 
-    /// The length of what stands between thousands here.
+    /// The length of the separator of thousands here; nil when there is none.
     private func groupMark() -> Int? {
         for mark in [",\\!", "{,}", "\\,", "\\!"] where rest.hasPrefix(mark) {
             let after = rest.dropFirst(mark.count)
@@ -150,7 +150,7 @@ struct MathLexer {
         }
     }
 
-    /// A unit behind a number; without a blank, `2min` and `18mph` are, but `3in` is not.
+    /// A unit after a number; without a blank, `2min` and `18mph` contain one, but `3in` does not.
     private func unit(_ word: String) -> String? {
         if MathNames.units[word] != nil, isSpaced || MathNames.segments(word) != [word] { return word }
         let small = word.lowercased()
@@ -196,7 +196,7 @@ struct MathLexer {
         }
     }
 
-    /// The text in braces that follows.
+    /// The text in the braces that follow.
     private mutating func takeGroupText() throws -> String {
         rest = rest.drop(while: \.isWhitespace)
         guard rest.first == "{" else { return String(rest.popFirst().map(String.init) ?? "") }
@@ -258,7 +258,7 @@ struct MathLexer {
         add(.number(digit))
     }
 
-    /// Fractions that are one character, as `\frac` takes their digits.
+    /// Fractions that are a single character, written as `\frac` takes their digits.
     private static let fractions: [Character: String] = [
         "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45", "⅙": "16",
         "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",

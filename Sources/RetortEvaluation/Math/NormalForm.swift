@@ -2,7 +2,7 @@ import BigInt
 
 /// A product of powers, such as `√2 · x² · π`.
 ///
-/// An atom is a prime, whose exponent is between 0 and 1, a variable, a constant, or a text that stands for a function
+/// An atom is a prime, with an exponent between 0 and 1, a variable, a constant, or a text that stands for a function
 /// of something.
 struct Monomial: Hashable, Sendable {
     struct Power: Hashable, Sendable {
@@ -10,7 +10,7 @@ struct Monomial: Hashable, Sendable {
         let exponent: Rational
     }
 
-    /// By atom, without exponents of zero.
+    /// Sorted by atom, without exponents of zero.
     private(set) var powers: [Power]
 
     static let one = Monomial(powers: [])
@@ -49,12 +49,12 @@ struct Monomial: Hashable, Sendable {
         return Monomial(powers: powers.map { Power(atom: $0.atom, exponent: $0.exponent * exponent) })
     }
 
-    /// Takes out the powers that a condition holds for.
+    /// Splits off the powers for which a condition holds.
     func split(_ condition: (Power) -> Bool) -> (taken: [Power], rest: Monomial) {
         (powers.filter(condition), Monomial(powers: powers.filter { !condition($0) }))
     }
 
-    /// A text that is the same for equal monomials only.
+    /// A text that is the same only for equal monomials.
     var key: String {
         powers.map { "\($0.atom)^\($0.exponent.numerator)/\($0.exponent.denominator)" }.joined(separator: "*")
     }
@@ -98,12 +98,12 @@ struct Polynomial: Hashable, Sendable {
         Polynomial(terms: Dictionary(terms.map { ($0.key * monomial, $0.value) }, uniquingKeysWith: +))
     }
 
-    /// In an order that equal polynomials share.
+    /// The terms in an order that is the same for equal polynomials.
     var sorted: [(key: String, monomial: Monomial, coefficient: Rational)] {
         terms.map { ($0.key.key, $0.key, $0.value) }.sorted { $0.key < $1.key }
     }
 
-    /// The greatest rational that divides all coefficients, with the first one's sign.
+    /// The greatest rational that divides all coefficients, with the sign of the first one.
     var content: Rational {
         guard let first = sorted.first?.coefficient else { return .one }
         var (top, bottom) = (BigInt(0), BigInt(1))
@@ -120,10 +120,10 @@ struct Polynomial: Hashable, Sendable {
     }
 }
 
-/// A quotient of sums: what every expression is brought to before it is compared.
+/// A quotient of sums: the form that every expression is brought to before it is compared.
 struct NormalForm: Hashable, Sendable {
     let numerator: Polynomial
-    /// One, or a sum of several terms.
+    /// Either one, or a sum of several terms.
     let denominator: Polynomial
 
     static let zero = NormalForm(.zero)

@@ -2,15 +2,15 @@ import BigInt
 
 /// Brings expressions to a normal form by exact arithmetic.
 ///
-/// Sums and products of rationals, roots of rationals, π, i and variables come to the same form exactly when they are
+/// Sums and products of rationals, roots of rationals, π, i and variables have the same form exactly when they are
 /// equal: products of roots of different primes are linearly independent over the rationals (Besicovitch 1940). Where
-/// something else takes part, such as a logarithm or a root of a sum, equal forms are equal values, but different
-/// forms may be too: `isComplete` tells.
+/// anything else takes part, such as a logarithm or a root of a sum, equal forms are still equal values, but different
+/// forms may also be equal: `isComplete` says so.
 final class Normalizer {
-    /// Whether different forms are different values.
+    /// Whether different forms always have different values.
     var isComplete = true
     private var work = 0
-    /// The sums that stand under a root, by the atom that means the sum itself.
+    /// The sums under roots, by the atom that stands for the sum itself.
     var compounds: [String: NormalForm] = [:]
 
     /// - Throws: `MathFault`.
@@ -68,7 +68,7 @@ final class Normalizer {
         return try quotient(top.numerator, bottom.numerator)
     }
 
-    /// A denominator of one term goes into the numerator.
+    /// Moves a denominator of one term into the numerator.
     private func quotient(_ top: Polynomial, _ bottom: Polynomial) throws -> NormalForm {
         if bottom.terms.count == 1, let (monomial, coefficient) = bottom.terms.first {
             return try multiply(top.scaled(.one / coefficient), Polynomial(monomial.power(-1), 1))
@@ -109,7 +109,7 @@ final class Normalizer {
     }
 
     /// A product of powers whose exponents are within their bounds: whole powers of primes become numbers, i² becomes
-    /// −1, and whole powers of what stands under a root become the thing itself.
+    /// −1, and whole powers of a root's radicand become the radicand itself.
     func reduced(_ monomial: Monomial, _ coefficient: Rational) throws -> NormalForm {
         let (bounded, rest) = monomial.split { power in
             if power.atom == "i" { return !(power.exponent == 1) }

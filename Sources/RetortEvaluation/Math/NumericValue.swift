@@ -2,9 +2,9 @@ import ComplexModule
 import Foundation
 import RealModule
 
-/// Expressions as complex numbers, with numbers for the variables.
+/// Expressions as complex numbers, with numbers in place of the variables.
 enum NumericValue {
-    /// - Parameter variables: what each symbol stands for.
+    /// - Parameter variables: the value of each symbol.
     /// - Throws: `MathFault`.
     static func of(_ node: MathNode, _ variables: [String: Double] = [:]) throws -> Complex<Double> {
         func value(_ node: MathNode) throws -> Complex<Double> { try of(node, variables) }
@@ -42,7 +42,7 @@ enum NumericValue {
         if exponent.imaginary == 0, abs(exponent.real) < 1e9, exponent.real == exponent.real.rounded() {
             return Complex.pow(base, Int(exponent.real))
         }
-        // The real root where there is one, as schools have it.
+        // The real root where there is one, as taught in schools.
         if base.imaginary == 0, base.real < 0, let form = try? Normalizer().form(node).constant,
             !form.denominator.isMultiple(of: 2)
         {
@@ -98,10 +98,10 @@ enum NumericValue {
 
     /// How two expressions compare at a few points.
     enum Agreement: Sendable {
-        /// To a relative 1e-10 wherever both have a value.
+        /// They agree to a relative 1e-10 wherever both have a value.
         case same
         case different
-        /// No point tells.
+        /// No point decides.
         case unknown
     }
 
@@ -118,7 +118,7 @@ enum NumericValue {
                         .truncatingRemainder(dividingBy: 1))
             }
             guard let x = try? of(a, variables), let y = try? of(b, variables), x.isFinite, y.isFinite else { continue }
-            // Near zero doubles tell nothing: what cancels there leaves rounding errors.
+            // Near zero doubles decide nothing: cancellation leaves only rounding errors.
             let scale = max(x.length, y.length, 1e-6)
             let distance = (x - y).length / scale
             if distance > 1e-7 { return .different }

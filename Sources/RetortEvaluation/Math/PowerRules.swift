@@ -1,6 +1,6 @@
 import BigInt
 
-/// Powers and roots, with numbers taken apart into primes.
+/// Powers and roots, with numbers factored into primes.
 extension Normalizer {
     func power(_ base: NormalForm, _ exponent: NormalForm) throws -> NormalForm {
         if let value = exponent.constant {
@@ -78,7 +78,7 @@ extension Normalizer {
     func root(_ value: Rational, _ exponent: Rational) throws -> NormalForm {
         if value.isNegative {
             let positive = try root(-value, exponent)
-            // The real root where there is one, as schools have it.
+            // The real root where there is one, as taught in schools.
             if !exponent.denominator.isMultiple(of: 2) {
                 return exponent.numerator.isMultiple(of: 2) ? positive : negated(positive)
             }
@@ -92,7 +92,7 @@ extension Normalizer {
         }
     }
 
-    /// The prime powers of a positive rational. What has no small factor stays whole.
+    /// The prime powers of a positive rational. A factor without small primes is kept whole.
     func primes(_ value: Rational) throws -> [(atom: String, count: Int)] {
         var factors: [(String, Int)] = []
         for (number, sign) in [(value.numerator, 1), (value.denominator, -1)] where number > 1 {

@@ -1,4 +1,4 @@
-/// Numbers, words and whatever else a factor may begin with.
+/// Numbers, words and everything else that a factor may begin with.
 extension MathParser {
     mutating func primary() throws -> MathNode {
         guard let token = current else { throw MathSyntaxError("it ends too early") }

@@ -21,7 +21,7 @@ struct Rational: Hashable, Sendable {
         (numerator, denominator) = (top / divisor, bottom / divisor)
     }
 
-    /// Reads decimal digits with at most one point; nil when they are none or too many to count with.
+    /// Reads decimal digits with at most one point; nil when they are malformed or too many to compute with.
     init?(decimal text: some StringProtocol, exponent: Int = 0) {
         guard text.utf8.count <= MathLimits.digits, abs(exponent) <= MathLimits.digits else { return nil }
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
@@ -35,7 +35,7 @@ struct Rational: Hashable, Sendable {
     var isInteger: Bool { denominator == 1 }
     var isNegative: Bool { numerator.sign == .minus }
     var magnitude: Rational { isNegative ? -self : self }
-    /// The value when it is a whole number that fits.
+    /// The value as an `Int`; nil when it is not whole or does not fit.
     var int: Int? { isInteger ? Int(exactly: numerator) : nil }
 
     /// The nearest double, or nearly; infinite beyond its range.
@@ -50,7 +50,7 @@ struct Rational: Hashable, Sendable {
         return scalbn(ratio, topShift - bottomShift)
     }
 
-    /// The greatest whole number that is not above.
+    /// The greatest whole number that is not greater.
     var floor: BigInt {
         let (quotient, remainder) = numerator.quotientAndRemainder(dividingBy: denominator)
         return remainder.sign == .minus && !remainder.isZero ? quotient - 1 : quotient
@@ -79,7 +79,7 @@ struct Rational: Hashable, Sendable {
         a.numerator * b.denominator < b.numerator * a.denominator
     }
 
-    /// The power; nil when it would be too long to count with, or is a division by zero.
+    /// The power; nil when it would be too long to compute with, or is a division by zero.
     func power(_ exponent: Int) -> Rational? {
         if isZero { return exponent > 0 ? .zero : exponent == 0 ? .one : nil }
         if numerator.magnitude == 1, denominator == 1 { return exponent.isMultiple(of: 2) ? .one : self }
@@ -91,9 +91,9 @@ struct Rational: Hashable, Sendable {
     }
 }
 
-/// What an answer may cost. Beyond it an answer counts as wrong, with the reason.
+/// The limits of an answer's cost. An answer beyond them counts as wrong, with the reason.
 enum MathLimits {
-    /// UTF-8 bytes of an answer that is looked into.
+    /// UTF-8 bytes of an answer that is examined.
     static let text = 20_000
     /// Decimal digits of a number.
     static let digits = 20_000
@@ -109,12 +109,12 @@ enum MathLimits {
     static let parts = 4000
 }
 
-/// Why an expression cannot be brought to a form that decides.
+/// Why an expression has no normal form that decides.
 enum MathFault: Error {
     /// It is larger than the limits.
     case tooLarge
     /// It divides by zero or has no value.
     case undefined
-    /// It holds what has no value: a list, a relation, a text.
+    /// It contains something without a value: a list, a relation, a text.
     case notAValue
 }

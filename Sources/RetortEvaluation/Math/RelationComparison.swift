@@ -15,7 +15,7 @@ extension MathComparison {
         return equations(a, b)
     }
 
-    /// Equations are the same when one is a multiple of the other.
+    /// Equations are equal when one is a multiple of the other.
     mutating func equations(_ a: [MathNode], _ b: [MathNode]) -> MathOutcome {
         let (left, right) = (MathNode.sum([a[0], .negated(a[1])]), MathNode.sum([b[0], .negated(b[1])]))
         let normalizer = Normalizer()
@@ -39,14 +39,14 @@ extension MathComparison {
         return .different("a relation and a value")
     }
 
-    /// What is assigned to a variable, to f(x) or to a chain of values `a = b = c`.
+    /// The value assigned to a variable, to f(x) or in a chain of values `a = b = c`.
     static func assigned(_ node: MathNode) -> MathNode? {
         guard case .relation(let parts, let relations) = node, relations.allSatisfy({ $0 == .equal }),
             let last = parts.last, parts.count >= 2
         else { return nil }
-        // `3 * 6 = 18` says 18.
+        // `3 * 6 = 18` gives 18.
         if isArithmetic(node) { return last }
-        // `2V = 2 * 11 = 22` comes to 22.
+        // `2V = 2 * 11 = 22` gives 22.
         if parts.count > 2, !hasVariable(last), !hasVariable(parts[parts.count - 2]) { return last }
         switch parts[0] {
         case .symbol(let name) where !["pi", "e", "i"].contains(name): return last
@@ -65,7 +65,7 @@ extension MathComparison {
         }
     }
 
-    /// Whether no variables and no words stand in it.
+    /// Whether it contains neither variables nor words.
     static func isArithmetic(_ node: MathNode) -> Bool { !hasVariable(node) }
 
     /// An equation between numbers.
@@ -74,7 +74,7 @@ extension MathComparison {
         return relations.allSatisfy { $0 == .equal } && isArithmetic(node)
     }
 
-    /// What is measured rather than solved for: `AB`, `\angle ABC`, `|AB|`, `a/b`.
+    /// Something measured and not solved for: `AB`, `\angle ABC`, `|AB|`, `a/b`.
     private static func isNamed(_ node: MathNode) -> Bool {
         switch node {
         case .product(let factors):

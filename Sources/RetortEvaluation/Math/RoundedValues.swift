@@ -1,9 +1,9 @@
 import Foundation
 
-/// Decimals that stand for a value which has none as short.
+/// Decimals that stand for a value without so short a form.
 extension MathComparison {
-    /// Whether one of two values is the other, written out to at least six significant digits; the last one may be cut
-    /// off instead of rounded. Whole numbers are never approximate.
+    /// Whether one of two values is the other, written out to at least six significant digits; the last digit may be
+    /// cut off instead of rounded. Whole numbers are never approximate.
     static func approximation(_ a: MathNode, _ b: MathNode, _ x: Rational?, _ y: Rational?) -> String? {
         if isRounded(b, of: a, exactly: x) || isRounded(a, of: b, exactly: y) { return "equal when rounded" }
         return nil
@@ -24,7 +24,7 @@ extension MathComparison {
         }
         let distance = (given - target).magnitude
         guard let unit = Rational(10).power(-places) else { return false }
-        // Doubles carry about fifteen digits, whatever is printed.
+        // Doubles carry about fifteen digits, however many are printed.
         return distance < unit || !(Rational(2, 1_000_000_000_000_000) * target.magnitude < distance)
     }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Expressions as SymPy constructor calls, made of known names and numbers only: safe to evaluate.
+/// Expressions as SymPy constructor calls that contain only known names and numbers, so they are safe to evaluate.
 enum SymPyText {
     /// - Throws: `MathFault.notAValue` for what SymPy has no form for.
     static func of(_ node: MathNode) throws -> String {
@@ -53,7 +53,7 @@ enum SymPyText {
         return try call(own[name] ?? name, arguments)
     }
 
-    /// A name without anything that could end the text it stands in.
+    /// A name without anything that could end the surrounding text.
     private static func safe(_ name: String) -> String {
         name.unicodeScalars.map { scalar in
             let isPlain = scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)

@@ -2,13 +2,14 @@ import Foundation
 import RetortCore
 import RetortPython
 
-/// SymPy and Math-Verify inside the interpreter's sandbox, one comparison a process: a comparison may use so much
-/// processor time and memory and no more, whatever else the machine does.
+/// SymPy and Math-Verify inside the interpreter's sandbox, one comparison per process: each comparison has a limit of
+/// processor time and memory, independent of the load on the machine.
 public actor SymbolicJudge {
-    /// What one of the two said.
+    /// What SymPy or Math-Verify said.
     public struct Opinion: Sendable, Hashable, Codable {
-        /// Nil when it could not tell.
+        /// Nil when it could not decide.
         public let isEqual: Bool?
+        /// Why, in a few words.
         public let reason: String
     }
 
@@ -20,9 +21,10 @@ public actor SymbolicJudge {
     private let helpers: String
 
     /// - Parameters:
-    ///   - processorSeconds: for each comparison.
-    ///   - width: comparisons at once.
-    /// - Throws: `PythonError` when the interpreter cannot be had.
+    ///   - processorSeconds: the limit for each comparison.
+    ///   - width: the most comparisons at the same time.
+    ///   - level: the weakest acceptable sandbox.
+    /// - Throws: `PythonError` when the interpreter cannot be started.
     public init(
         processorSeconds: Int = 5, width: Int = 2, requiring level: SandboxLevel = .restricted
     ) async throws {
@@ -30,7 +32,7 @@ public actor SymbolicJudge {
             throw PythonError.cannotStart(path: "symbolic.py", reason: "it is missing from the program")
         }
         helpers = try String(contentsOf: file, encoding: .utf8)
-        // The wall clock only ends what sleeps; work is counted in processor time.
+        // The wall clock only ends processes that sleep; work is counted in processor time.
         var limits = PythonLimits(seconds: 60, outputCharacters: 20_000, memoryBytes: 1 << 30)
         limits.processorSeconds = processorSeconds
         interpreter = try await PythonInterpreter(limits: limits, requiring: level, readySessions: 1)
@@ -48,7 +50,8 @@ public actor SymbolicJudge {
         return try await ask("retort_equal(\"\(Self.encoded(texts.0))\", \"\(Self.encoded(texts.1))\")")
     }
 
-    /// Math-Verify's opinion of an answer.
+    /// Math-Verify's opinion of an answer, which may be a whole text.
+    /// - Throws: `PythonError`; a comparison that runs out of time or memory is an opinion without a decision.
     public func verify(reference: String, answer: String) async throws -> Opinion {
         guard answer.utf8.count <= MathLimits.text else {
             return Opinion(isEqual: false, reason: "longer than \(MathLimits.text) bytes")
@@ -92,13 +95,13 @@ public actor SymbolicJudge {
         let program = Action.code("print(json.dumps(\(call)))")
         var observation = try await session.perform(program)
         if case .executionError(type: "NameError", _) = observation.outcome {
-            // The interpreter had to begin a session anew.
+            // The interpreter had to start a new session.
             _ = try await session.perform(.code(helpers))
             observation = try await session.perform(program)
         }
         switch observation.outcome {
         case .success:
-            // The interpreter's own notices stand before the reply.
+            // The interpreter's own notices precede the reply.
             let line = observation.text.split(separator: "\n").last ?? ""
             let reply = try? JSONCoding.decoder.decode(JSONValue.self, from: Data(line.utf8))
             return reply ?? ["reason": "SymPy's reply is not readable"]

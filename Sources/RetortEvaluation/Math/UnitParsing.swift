@@ -1,8 +1,8 @@
 import Foundation
 
-/// Units and words behind a number.
+/// Units and words after a number.
 extension MathParser {
-    /// Whether a known unit stands here, after white space and a number, as in `12 cm`.
+    /// Whether a known unit follows here, after white space and a number, as in `12 cm`.
     func isUnit() -> Bool {
         guard let token = current, token.isSpaced, case .name(let name) = token.kind else { return false }
         guard index > 0, case .number = tokens[index - 1].kind else { return false }
@@ -10,7 +10,7 @@ extension MathParser {
         return name.count > 1 || ends(at: 1) || isPartOfUnit()
     }
 
-    /// Signs of units that are variables, or words, anywhere but at the end, behind a number and a blank.
+    /// Unit signs that are variables, or words, except at the end, after a number and a blank.
     private static let symbols = ["in": "inch", "h": "hour", "s": "second"]
 
     /// `m` in `m/s` and in `m^2`.
@@ -20,12 +20,12 @@ extension MathParser {
         return ends(at: 3) && (MathNames.units[other] != nil || ["s", "h"].contains(other))
     }
 
-    /// Whether nothing but a last point stands there.
+    /// Whether only a final point is left there.
     private func ends(at offset: Int) -> Bool {
         peek(offset) == nil || (peek(offset)?.isMark(".") == true && peek(offset + 1) == nil)
     }
 
-    /// Words that name a unit hold no number of their own, but in `m2`.
+    /// Whether a text names a unit: without a number of its own, except in `m2`.
     private static func namesUnit(_ text: String) -> Bool {
         var before: Character = " "
         for character in text {

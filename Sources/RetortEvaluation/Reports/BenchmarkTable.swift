@@ -1,11 +1,12 @@
-/// What was found in the benchmarks' files, as a Markdown table that also reads well in a terminal.
+/// The audits of benchmarks as a Markdown table that also reads well in a terminal.
 public enum BenchmarkTable {
-    /// The columns of numbers are counts of questions.
+    /// All columns of numbers count questions.
     private static let heads = [
         "benchmark", "questions", "file", "repeated", "without answer", "own answers accepted", "others' accepted",
         "in training", "nearly",
     ]
 
+    /// A row for each benchmark; the last two columns are left out where nothing was compared with training.
     public static func render(_ audits: [BenchmarkAudit]) -> String {
         let (heads, rows) = rows(audits)
         let lines = [heads] + rows
@@ -25,7 +26,7 @@ public enum BenchmarkTable {
             .joined(separator: "\n") + "\n"
     }
 
-    /// As a section of a report, with the remarks below; empty without audits.
+    /// The same as a section of a report, with the remarks below; empty without audits.
     public static func section(_ audits: [BenchmarkAudit]) -> ReportTable {
         let (heads, rows) = rows(audits)
         return ReportTable(
@@ -39,7 +40,7 @@ public enum BenchmarkTable {
         return (columns.map { heads[$0] }, audits.map { audit in columns.map { row(audit)[$0] } })
     }
 
-    /// What a reader must know before trusting a figure, a line each; empty where all is well.
+    /// What a reader must know before trusting a figure, one line each; empty where all is well.
     public static func remarks(_ audits: [BenchmarkAudit]) -> [String] {
         audits.flatMap { audit in
             var remarks: [String] = []
@@ -60,13 +61,13 @@ public enum BenchmarkTable {
                         : "has \(audit.unanswered) records without an answer, which are no questions")
             }
             if let found = audit.contamination, !found.exact.isEmpty {
-                remarks.append("stands in training with \(names(found.exact))")
+                remarks.append("occurs in training with \(names(found.exact))")
             }
             if let found = audit.contamination, !found.overlapping.isEmpty {
                 remarks.append("shares half of its runs of eight words with training in \(names(found.overlapping))")
             }
             if let altered = audit.contamination?.altered, !altered.isEmpty {
-                remarks.append("stands in training but for its numbers with \(names(altered))")
+                remarks.append("occurs in training, apart from its numbers, with \(names(altered))")
             }
             return remarks.map { "\(audit.benchmark) \($0)" }
         }

@@ -1,7 +1,8 @@
 import Foundation
 
-/// The figures as comma-separated values (RFC 4180), one line a cell.
+/// The figures as comma-separated values (RFC 4180), one line for each cell.
 public enum CSVTable {
+    /// A line of column names, then the cells; a figure that is unknown is an empty field.
     public static func render(_ summary: EvaluationSummary) -> String {
         let head = [
             "student", "system", "parameters", "benchmark", "family", "n", "correct_percent", "low", "high", "f1",

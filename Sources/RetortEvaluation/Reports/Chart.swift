@@ -127,10 +127,10 @@ package enum Chart {
         return svg(width: left + width + 74, height: top + height + 20, parts, label: spoken)
     }
 
-    /// Room for the longest label beside the bars.
+    /// The space for the longest label beside the bars.
     private static func margin(_ labels: [String]) -> Double { Double(labels.map(\.count).max() ?? 0) * 6 + 20 }
 
-    /// - Parameter label: what it shows, for those who cannot see it.
+    /// - Parameter label: a description for those who cannot see the chart.
     private static func svg(width: Double, height: Double, _ parts: [String], label: String) -> String {
         "<svg viewBox=\"0 0 \(number(width)) \(number(height))\" role=\"img\" aria-label=\"\(label.escaped)\">"
             + "\(parts.joined())</svg>"

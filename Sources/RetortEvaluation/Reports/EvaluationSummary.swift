@@ -7,65 +7,76 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
     public struct Cell: Codable, Sendable, Hashable {
         /// Such as `cot` or `agent+sag`; docs/benchmarks.md lists them.
         public var system: String
-        /// The student's name.
+        /// The student's name; nil in summaries without names.
         public var student: String?
-        /// The student's weights.
+        /// The number of the student's weights.
         public var parameters: Int
+        /// The kind of task.
         public var family: AgentTask.Family
         /// `in` or `out` of the training domain, or a benchmark's name.
         public var split: String
+        /// The percentage of tasks solved.
         public var accuracy: Double
-        /// The 95 % interval (Wilson).
+        /// The lower end of its 95 % interval (Wilson).
         public var low: Double
+        /// The upper end.
         public var high: Double
-        /// Tasks.
+        /// The number of tasks.
         public var n: Int
-        /// The share of programs that failed.
+        /// The percentage of programs that failed.
         public var codeErrorRate: Double
-        /// The share of turns that held no program or answer.
+        /// The percentage of turns without a program or answer.
         public var parseErrorRate: Double
-        /// Means for each task.
+        /// Mean tool calls for each task.
         public var toolCalls: Double
+        /// Mean tokens read for each task.
         public var promptTokens: Double
+        /// Mean tokens written for each task.
         public var completionTokens: Double
+        /// Mean wall-clock seconds for each task, in the model and the environment.
         public var seconds: Double
-        /// Tasks by how they ended.
+        /// The number of tasks by `RunRecord.Cause`.
         public var causes: [String: Int]
-        /// Of factual tasks: the mean word overlap with the reference, in percent, and its 95 % interval (bootstrap).
+        /// For factual tasks: the mean word overlap with the reference, in percent.
         public var f1: Double?
+        /// The lower end of its 95 % interval (bootstrap).
         public var f1Low: Double?
+        /// The upper end.
         public var f1High: Double?
         /// Mean steps for each task.
         public var steps: Double?
-        /// Tokens read and written, and seconds, for each task that was solved; nil when none was.
+        /// Tokens read and written in all runs, for each task that was solved; nil when none was.
         public var tokensPerCorrect: Double?
+        /// Seconds of all runs, for each task that was solved; nil when none was.
         public var secondsPerCorrect: Double?
-        /// The share of programs that ran out of time, and of tool calls that failed.
+        /// The percentage of programs that ran out of time.
         public var timeoutRate: Double?
+        /// The percentage of tool calls that failed.
         public var toolErrorRate: Double?
         /// Accuracy by level, type and subject, where tasks have them.
         public var breakdowns: [Breakdown]?
     }
 
-    /// In the order of evaluation.
+    /// The cells in the order of evaluation.
     public var cells: [Cell]
-    /// Each student's systems against its first one, on the same tasks.
+    /// Each student's systems compared with its first one, on the same tasks.
     public var comparisons: [PairedComparison]?
 
-    /// What a judge made of each system's factual answers; nil when none was asked.
+    /// How a judge rated each system's factual answers; nil when none was asked.
     public var judged: [JudgedSystem]?
     /// Each system's mean over the kinds of task.
     public var averages: [SystemAverage]?
-    /// What graders beside the one that decides say; nil where there are none.
+    /// The results of graders that do not decide; nil where there are none.
     public var also: [OtherGrades]?
-    /// The stages of which something failed; nil when nothing did.
+    /// The stages in which something failed; nil when nothing did.
     public var partial: [PartialStage]?
-    /// How the weights of the models that answered in this process were held; nil in summaries from before that was noted.
+    /// The precision of the weights of models that ran in this process; nil in older summaries.
     public var models: [ModelPrecision]?
 
+    /// A summary of cells, without comparisons and averages.
     public init(cells: [Cell] = []) { self.cells = cells }
 
-    /// Holds a student's systems against its first one.
+    /// Compares a student's other systems with its first one.
     public mutating func compare(_ student: String, _ systems: [(name: String, records: [RunRecord])]) {
         guard let first = systems.first else { return }
         comparisons =
@@ -75,7 +86,7 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
             }
     }
 
-    /// Adds a system's cells, one for each family and split it was given.
+    /// Adds a system's cells, one for each family and split among its records.
     public mutating func add(
         _ system: String, student: String? = nil, parameters: Int, _ records: [RunRecord]
     ) {

@@ -12,6 +12,7 @@ public struct HTMLReport: Sendable {
         let trajectory: Trajectory
         let verdict: Verdict
 
+        /// A trajectory with its student, system and grade.
         public init(student: String, system: String, trajectory: Trajectory, verdict: Verdict) {
             self.student = student
             self.system = system
@@ -20,11 +21,12 @@ public struct HTMLReport: Sendable {
         }
     }
 
-    /// A training run's losses, one an update.
+    /// A training run's losses, one for each update.
     public struct Curve: Sendable {
         let name: String
         let values: [Double]
 
+        /// A curve with its title.
         public init(name: String, values: [Double]) {
             self.name = name
             self.values = values
@@ -37,7 +39,7 @@ public struct HTMLReport: Sendable {
     private let losses: [Curve]
     private let tables: [ReportTable]
 
-    /// - Parameter tables: further ones, in sections of their own.
+    /// - Parameter tables: further tables, each in a section of its own.
     public init(
         title: String, summary: EvaluationSummary, samples: [Sample], losses: [Curve], tables: [ReportTable] = []
     ) {
@@ -48,7 +50,7 @@ public struct HTMLReport: Sendable {
         self.tables = tables
     }
 
-    /// The page.
+    /// The page as HTML.
     public func render() -> String {
         """
         <!doctype html>
@@ -141,7 +143,7 @@ public struct HTMLReport: Sendable {
         return order.firstIndex(of: system) ?? Int(StableHash.of(system) % UInt64(order.count))
     }
 
-    /// Accuracy against size, when there is more than one.
+    /// Accuracy against size, when there is more than one size.
     private var scaling: String {
         guard Set(summary.cells.map(\.parameters)).count > 1 else { return "" }
         let figures = groups.map { group in

@@ -1,4 +1,4 @@
-/// The page's style sheet: light and dark, and narrow screens.
+/// The page's style sheet, for light and dark mode and narrow screens.
 enum HTMLStyle {
     static let sheet = """
         :root{--ink:#1c1b19;--soft:#6d6a63;--line:#dedbd3;--paper:#fbfaf7;--card:#fff;--accent:#a6431f;\

@@ -1,16 +1,18 @@
 import Foundation
 import RetortCore
 
-/// What a judge made of a system's factual answers, beside exact match and word overlap.
+/// How a judge rated a system's factual answers, compared with exact match and word overlap.
 public struct JudgedSystem: Codable, Sendable, Hashable {
+    /// The student's name.
     public var student: String
+    /// The system's name.
     public var system: String
-    /// Factual answers without a verdict of the judge: it was not asked about them, or failed.
+    /// Factual answers without a judge's verdict: the judge was not asked, or failed.
     public var unjudged: Int
-    /// Nil when nothing was judged.
+    /// The agreement; nil when nothing was judged.
     public var agreement: JudgeAgreement?
 
-    /// - Parameter answers: factual answers with their exact-match verdict and the judge's; nil where it has none.
+    /// - Parameter answers: factual answers with their exact-match verdict and the judge's; nil where there is none.
     public init(
         student: String, system: String, _ answers: [(trajectory: Trajectory, exact: Verdict, judge: Verdict?)]
     ) {
@@ -25,7 +27,7 @@ public struct JudgedSystem: Codable, Sendable, Hashable {
             })
     }
 
-    /// All systems in one table; empty without judged ones.
+    /// All systems in one table; empty when none was judged.
     public static func table(_ systems: [JudgedSystem]) -> ReportTable {
         let rows = systems.compactMap { system in system.agreement.map { row(system, $0) } }
         return ReportTable(

@@ -3,6 +3,7 @@ import RetortCore
 
 /// The tables of an evaluation as Markdown: a row for each student, then a row for each student and system.
 public enum MarkdownTable {
+    /// The averages where there are several systems, the details by kind of task, and what failed.
     public static func render(_ summary: EvaluationSummary) -> String {
         let averages = StudentTable.markdown(summary)
         let failed = PartialStage.table(summary.partial ?? []).markdown
@@ -71,7 +72,7 @@ public enum MarkdownTable {
         }
     }
 
-    /// A student by its size; by its name too where two have the same size.
+    /// A student's size; with its name where several students have the same size.
     static func size(_ student: String?, _ parameters: Int, in summary: EvaluationSummary) -> String {
         let size = Self.parameters(parameters)
         let peers = Set(summary.cells.filter { Self.parameters($0.parameters) == size }.map(\.student))

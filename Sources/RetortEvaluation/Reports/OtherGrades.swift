@@ -1,24 +1,31 @@
 import Foundation
 import RetortCore
 
-/// What a grader that does not decide says of a system's runs.
+/// The results of a grader that does not decide, for one system and split.
 public struct OtherGrades: Codable, Sendable, Hashable {
+    /// The student's name.
     public var student: String
+    /// The system's name.
     public var system: String
+    /// The split of the tasks.
     public var split: String
-    /// What the grader is called.
+    /// The grader's title.
     public var grader: String
-    /// Runs that it graded, and those that it could not, failed ones among them.
+    /// The number of runs that it graded.
     public var n: Int
+    /// The number of runs that it could not grade, including failed ones.
     public var ungraded: Int
-    /// Of those that it graded: right ones in percent, with the 95 % interval (Wilson).
+    /// The percentage of the graded runs that it takes for right.
     public var accuracy: Double
+    /// The lower end of its 95 % interval (Wilson).
     public var low: Double
+    /// The upper end.
     public var high: Double
-    /// How many of them the grader that decides takes otherwise.
+    /// How many of the graded runs the deciding grader judges differently.
     public var otherwise: Int
 
-    /// - Parameter runs: of one split, each with what decides, and what this grader says; nil where it says nothing.
+    /// - Parameter runs: the runs of one split, each with the deciding verdict and this grader's; nil where there is
+    ///   none.
     public init(
         student: String, system: String, split: String, grader: String, _ runs: [(decides: Verdict?, other: Verdict?)]
     ) {

@@ -1,4 +1,4 @@
-/// The page's script: links open what they lead to, and trajectories can be looked through.
+/// The page's script: links open their targets, and trajectories can be searched.
 enum ReportScript {
     static let source = """
         function reveal(){var e=location.hash&&document.getElementById(decodeURIComponent(location.hash.slice(1)));\

@@ -2,11 +2,11 @@
 public struct ReportTable: Sendable, Hashable {
     /// What the table shows.
     public var title: String
-    /// The columns' heads.
+    /// The column heads.
     public var columns: [String]
-    /// How many columns are names.
+    /// How many columns, from the first, are names.
     public var names: Int
-    /// Texts, one for each column.
+    /// The rows' texts, one for each column.
     public var rows: [[String]]
     /// What a reader should know; empty for nothing.
     public var note: String

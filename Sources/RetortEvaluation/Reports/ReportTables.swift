@@ -1,12 +1,12 @@
 import Foundation
 import RetortCore
 
-/// A table that scrolls by itself where the page is too narrow for it, by touch or with the keyboard.
+/// A table that scrolls by itself where the page is too narrow, by touch or with the keyboard.
 enum HTMLTable {
     /// - Parameters:
     ///   - heads: as HTML.
     ///   - rows: cells as HTML; the first one is the row's head.
-    ///   - label: what the table shows, for those who hear the page.
+    ///   - label: what the table shows, for screen readers.
     static func render(_ heads: [String], _ rows: [[String]], label: String) -> String {
         let head = heads.map { "<th scope=\"col\">\($0)</th>" }.joined()
         let body = rows.map { row in
@@ -34,7 +34,7 @@ extension HTMLReport {
         [row.system.escaped, row.size(in: summary).escaped]
     }
 
-    /// The paper's table: one row a student.
+    /// The paper's table: one row for each student.
     var students: String {
         guard let (heads, rows) = StudentTable.rows(summary) else { return "" }
         let lines = rows.map { row in
@@ -96,7 +96,7 @@ extension HTMLReport {
             ], lines, label: "What it took")
     }
 
-    /// Systems against each other on the same tasks.
+    /// Systems compared on the same tasks.
     var comparisons: String {
         guard let list = summary.comparisons, !list.isEmpty else { return "" }
         let lines = list.map { pair in
@@ -128,7 +128,7 @@ extension HTMLReport {
             ]
         }
         guard !lines.isEmpty else { return "" }
-        // A judge may have decided instead.
+        // A judge may have decided instead of exact match.
         let decider = summary.judged == nil ? "Exact match" : "Accuracy"
         let table = HTMLTable.render(
             ["System", "Size", "Tasks", decider, "F1"], lines, label: "\(decider) and word overlap")

@@ -1,7 +1,7 @@
 import Foundation
 import RetortCore
 
-/// All trajectories, one part for each score, which the score's link opens.
+/// All trajectories, one group for each score, which the score's link opens.
 enum SampleGroups {
     static func render(_ samples: [HTMLReport.Sample]) -> String {
         var order: [String] = []

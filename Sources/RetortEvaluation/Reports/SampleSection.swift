@@ -92,7 +92,7 @@ enum SampleSection {
 
     // MARK: Votes
 
-    /// Candidates that did the same are one entry.
+    /// Candidates with the same action are one entry.
     private static func votes(_ candidates: [Candidate]) -> String {
         let different = candidates.reduce(into: [Candidate]()) { list, candidate in
             if let same = list.firstIndex(where: { $0.action == candidate.action }) {

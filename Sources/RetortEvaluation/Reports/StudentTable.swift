@@ -11,7 +11,7 @@ enum StudentTable {
 
     struct Row {
         let student: String
-        /// One for each head; nil where a student was not measured.
+        /// One for each column; nil where a student was not measured.
         let cells: [SystemAverage?]
     }
 

@@ -1,14 +1,14 @@
 import Foundation
 import RetortCore
 
-/// Intervals and tests by resampling (Efron and Tibshirani 1993), the same for the same numbers.
+/// Intervals and tests by resampling (Efron and Tibshirani 1993); the same numbers give the same results.
 public enum Bootstrap {
-    /// How often the numbers are drawn again.
+    /// The number of resamples.
     public static let rounds = 2000
 
-    /// The 95 % percentile interval of a mean; nil of no numbers.
+    /// The 95 % percentile interval of a mean; nil without values.
     public static func mean(_ values: [Double], seed: UInt64 = 1) -> (low: Double, high: Double)? {
-        // Values that come one by one are groups of one.
+        // Independent values are groups of one.
         ClusterBootstrap(draws: rounds, seed: seed).estimate(values.enumerated().map { ($0, $1) }).map {
             ($0.low, $0.high)
         }
@@ -18,17 +18,18 @@ public enum Bootstrap {
     public struct Difference: Codable, Sendable, Hashable {
         /// The second system's mean minus the first one's.
         public let mean: Double
-        /// The 95 % interval.
+        /// The lower end of the 95 % interval.
         public let low: Double
+        /// The upper end.
         public let high: Double
-        /// How often systems that are equally good would differ at least as much, in 0…1: the share of draws, taken after
-        /// the differences were shifted to a mean of zero, whose mean is as far from zero. What was observed counts as one
-        /// of them, so that it is never 0 (Davison and Hinkley, 1997, section 4.2).
+        /// How often systems that are equally good would differ at least this much, in 0…1: the share of resamples,
+        /// taken after the differences were shifted to a mean of zero, whose mean is as far from zero. The observation
+        /// counts as one of them, so the value is never 0 (Davison and Hinkley, 1997, section 4.2).
         public let pValue: Double
     }
 
-    /// The paired bootstrap: tasks are drawn, and both systems' values with them.
-    /// - Parameter pairs: each task's value with the first and the second system.
+    /// The paired bootstrap: tasks are drawn together with both systems' values; nil without pairs.
+    /// - Parameter pairs: each task's value for the first and the second system.
     public static func difference(_ pairs: [(first: Double, second: Double)], seed: UInt64 = 1) -> Difference? {
         let differences = pairs.map { $0.second - $0.first }
         guard let interval = mean(differences, seed: seed) else { return nil }

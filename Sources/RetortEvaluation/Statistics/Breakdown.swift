@@ -2,16 +2,20 @@ import RetortCore
 
 /// Accuracy by a member of the tasks' metadata, such as the level or the type.
 public struct Breakdown: Codable, Sendable, Hashable {
-    /// One value of that member.
+    /// The tasks with one value of that member.
     public struct Row: Codable, Sendable, Hashable {
+        /// The value as text.
         public let value: String
+        /// How many of these tasks were solved.
         public let result: Proportion
     }
 
+    /// The member's name.
     public let key: String
+    /// The values with their results, sorted by value.
     public let rows: [Row]
 
-    /// Nil when no task has the member, or all have the same.
+    /// Nil when fewer than two values occur, or more than forty.
     public init?(_ records: [RunRecord], by key: String) {
         let groups = Dictionary(grouping: records.filter { $0.task.metadata[key] != nil }) {
             $0.task.metadata[key]?.text ?? ""

@@ -4,10 +4,11 @@ import RetortCore
 public struct Estimate: Codable, Sendable, Hashable {
     /// The mean.
     public let value: Double
-    /// The interval's ends.
+    /// The lower end of the interval.
     public let low: Double
+    /// The upper end of the interval.
     public let high: Double
-    /// How many values it is the mean of.
+    /// The number of values.
     public let count: Int
 }
 
@@ -23,7 +24,8 @@ public struct ClusterBootstrap: Sendable {
         self.seed = seed
     }
 
-    /// - Parameter values: each with its group.
+    /// The mean of all values with its interval.
+    /// - Parameter values: each value with its group.
     /// - Returns: nil without values.
     public func estimate(_ values: [(group: Int, value: Double)]) -> Estimate? {
         guard !values.isEmpty else { return nil }
@@ -49,7 +51,7 @@ public struct ClusterBootstrap: Sendable {
         return Estimate(value: mean, low: low, high: high, count: values.count)
     }
 
-    /// The 2.5th and 97.5th percentile: as many values are below as above.
+    /// The 2.5th and 97.5th percentile, with as many values below as above.
     /// - Parameter sorted: at least one value.
     static func ends(of sorted: [Double]) -> (low: Double, high: Double) {
         let outside = Int(0.025 * Double(sorted.count))

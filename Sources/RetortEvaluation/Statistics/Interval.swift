@@ -1,14 +1,17 @@
 import Foundation
 import RealModule
 
-/// The 97.5th percentile of the normal distribution: the half width of a 95 % interval in standard errors.
+/// The 97.5th percentile of the normal distribution: half the width of a 95 % interval in standard errors.
 let normalQuantile = 1.959_963_984_540_054
 
 /// A share with its 95 % interval.
 public struct Proportion: Codable, Sendable, Hashable {
+    /// The number of successes.
     public let successes: Int
+    /// The number of trials.
     public let count: Int
 
+    /// A share of trials.
     public init(successes: Int, count: Int) {
         self.successes = successes
         self.count = count
@@ -34,13 +37,15 @@ public struct PairedTest: Sendable, Hashable {
     /// Tasks that only the second system solved.
     public let onlySecond: Int
 
+    /// A test of tasks that only one of two systems solved.
     public init(onlyFirst: Int, onlySecond: Int) {
         self.onlyFirst = onlyFirst
         self.onlySecond = onlySecond
     }
 
-    /// The two-sided probability of a split at least this uneven when the systems are equally good, in 0…1. The binomial
-    /// terms are summed as parts of the largest one, whose logarithm is taken: no number of tasks is too large.
+    /// The two-sided probability of a split at least this uneven when the systems are equally good, in 0…1. The
+    /// binomial terms are summed relative to the largest one, whose logarithm is taken, so any number of tasks can be
+    /// handled.
     public var pValue: Double {
         let n = onlyFirst + onlySecond
         let fewer = min(onlyFirst, onlySecond)

@@ -2,16 +2,19 @@ import RetortCore
 
 /// How exact match and word overlap agree with a judge on the same factual answers.
 ///
-/// The judge reads what a comparison of words cannot: `J. F. Kennedy` for `John Kennedy`. Where they part is where one of
-/// them is wrong, and worth a look.
+/// The judge recognises what a comparison of words cannot: `J. F. Kennedy` for `John Kennedy`. Where they differ, one
+/// of them is wrong, and the answer is worth a look.
 public struct JudgeAgreement: Codable, Sendable, Hashable {
-    /// An answer as all three see it.
+    /// The three verdicts on one answer.
     public struct Opinion: Sendable, Hashable {
+        /// Whether it matches a reference exactly.
         public let isExact: Bool
         /// Word overlap, in 0…1.
         public let f1: Double
+        /// Whether the judge takes it for correct.
         public let isJudgedCorrect: Bool
 
+        /// An answer's three verdicts.
         public init(isExact: Bool, f1: Double, isJudgedCorrect: Bool) {
             (self.isExact, self.f1, self.isJudgedCorrect) = (isExact, f1, isJudgedCorrect)
         }
@@ -19,38 +22,50 @@ public struct JudgeAgreement: Codable, Sendable, Hashable {
 
     /// A share or mean in percent with its 95 % interval.
     public struct Figure: Codable, Sendable, Hashable {
+        /// In percent.
         public let value: Double
+        /// The lower end of the interval.
         public let low: Double
+        /// The upper end.
         public let high: Double
     }
 
-    /// Judged answers.
+    /// The number of judged answers.
     public let n: Int
+    /// The share of exact matches.
     public let exactMatch: Figure
+    /// The mean word overlap.
     public let f1: Figure
+    /// The share that the judge takes for correct.
     public let judge: Figure
-    /// The two-by-two table of exact match and the judge.
+    /// Answers that both exact match and the judge take for correct.
     public let bothCorrect: Int
+    /// Answers that match exactly, but that the judge takes for wrong.
     public let onlyExact: Int
+    /// Answers that only the judge takes for correct.
     public let onlyJudge: Int
+    /// Answers that both take for wrong.
     public let neither: Int
-    /// The share of answers on which they agree, in percent.
+    /// The percentage of answers on which exact match and the judge agree.
     public let agreement: Double
-    /// Cohen's kappa (J. Cohen, Educational and Psychological Measurement 20, 1960): 1 is full agreement, 0 is chance. Nil
-    /// where chance alone would agree fully.
+    /// Cohen's kappa (J. Cohen, Educational and Psychological Measurement 20, 1960): 1 is full agreement, 0 is chance.
+    /// Nil where chance alone would agree fully.
     public let kappa: Double?
-    /// Its 95 % interval: a bootstrap's over the answers.
+    /// The lower end of kappa's 95 % interval, by a bootstrap over the answers; nil where most resamples have no kappa.
     public let kappaLow: Double?
+    /// The upper end.
     public let kappaHigh: Double?
-    /// The mean word overlap, in percent, of answers that the judge takes for correct and of the others; nil where there
-    /// are none.
+    /// The mean word overlap, in percent, of answers that the judge takes for correct; nil where there are none.
     public let f1WhereCorrect: Double?
+    /// The mean word overlap, in percent, of answers that the judge takes for wrong; nil where there are none.
     public let f1WhereWrong: Double?
-    /// How well the overlap tells the judge's correct answers from the others: the chance that of one of each the correct
-    /// one has more of it, ties counting half (the area under the ROC curve), in 0…1. Nil without both.
+    /// How well the overlap separates the judge's correct answers from the others: the probability that a correct one
+    /// has more overlap than a wrong one, ties counting half (the area under the ROC curve), in 0…1. Nil unless there
+    /// are both.
     public let f1Separation: Double?
 
-    /// - Returns: nil without opinions.
+    /// Nil without opinions.
+    /// - Parameter seed: for the bootstrap intervals.
     public init?(_ opinions: [Opinion], seed: UInt64 = 1) {
         guard !opinions.isEmpty else { return nil }
         n = opinions.count
@@ -111,13 +126,13 @@ public struct JudgeAgreement: Codable, Sendable, Hashable {
         var kappas = (0..<Bootstrap.rounds).compactMap { _ in
             Table((0..<opinions.count).map { _ in opinions[Int.random(in: opinions.indices, using: &generator)] }).kappa
         }
-        // Draws without a kappa are those in which both say the same of all.
+        // Resamples without a kappa are those in which both give all answers the same verdict.
         guard kappas.count > Bootstrap.rounds / 2 else { return nil }
         kappas.sort()
         return ClusterBootstrap.ends(of: kappas)
     }
 
-    /// By ranks: n log n for any number of answers.
+    /// By ranks, in n log n for any number of answers.
     private static func separation(_ right: [Double], _ wrong: [Double]) -> Double? {
         guard !right.isEmpty, !wrong.isEmpty else { return nil }
         let sorted = wrong.sorted()
@@ -139,7 +154,7 @@ public struct JudgeAgreement: Codable, Sendable, Hashable {
         return wins / (Double(right.count) * Double(wrong.count))
     }
 
-    /// A few lines for people.
+    /// The figures as a few lines of text.
     public var text: String {
         func line(_ name: String, _ figure: Figure) -> String {
             "\(name) \(Self.one(figure.value)) (\(Self.one(figure.low))–\(Self.one(figure.high))) %"

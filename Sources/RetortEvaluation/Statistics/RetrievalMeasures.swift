@@ -1,15 +1,17 @@
 import Foundation
 
-/// How well a search finds the passages that questions name, one value a question.
+/// How well a search finds the passages that questions need; each measure has one value per question.
 public struct RetrievalMeasures: Sendable {
     /// A question's passages, and what was found for it, best first.
     public struct Case: Sendable {
+        /// The ids of the question's passages.
         public let wanted: Set<String>
+        /// The ids of what the search returned, best first.
         public let found: [String]
 
         /// - Parameters:
         ///   - wanted: the ids of the question's passages.
-        ///   - found: the ids of what the search gave, best first.
+        ///   - found: the ids of what the search returned, best first.
         public init(wanted: Set<String>, found: [String]) { (self.wanted, self.found) = (wanted, found) }
     }
 
@@ -20,6 +22,7 @@ public struct RetrievalMeasures: Sendable {
 
     /// A mean over the questions with its 95 % interval (bootstrap), in 0…1.
     public struct Figure: Codable, Sendable, Hashable {
+        /// The mean, and the ends of its interval; all 0 without questions.
         public let mean, low, high: Double
     }
 
@@ -42,7 +45,8 @@ public struct RetrievalMeasures: Sendable {
         figure { one in one.found.firstIndex(where: one.wanted.contains).map { 1 / Double($0 + 1) } ?? 0 }
     }
 
-    /// Gain discounted by rank, as a share of the best possible (Järvelin and Kekäläinen, TOIS 20, 2002, with gains of 0 and 1).
+    /// Gain discounted by rank, as a share of the best possible (Järvelin and Kekäläinen, TOIS 20, 2002, with gains of
+    /// 0 and 1).
     public func discountedGain(at k: Int) -> Figure {
         figure { one in
             func gain(_ ranks: some Sequence<Int>) -> Double { ranks.reduce(0) { $0 + 1 / log2(Double($1 + 2)) } }

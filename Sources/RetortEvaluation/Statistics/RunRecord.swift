@@ -2,32 +2,44 @@ import RetortCore
 
 /// What one run contributes to the figures of its system.
 public struct RunRecord: Sendable, Hashable {
+    /// The task.
     public let task: AgentTask
+    /// Whether the run counts as right.
     public let isCorrect: Bool
+    /// How it ended.
     public let cause: Cause
-    /// The word overlap of a factual answer with its best reference, in 0…1; nil of others.
+    /// The word overlap of a factual answer with its best reference, in 0…1; nil for other families.
     public let f1: Double?
+    /// The number of steps.
     public let steps: Int
+    /// The number of steps with a program.
     public let codeSteps: Int
+    /// The number of programs that failed, including those that ran out of time.
     public let failedCodeSteps: Int
+    /// The number of turns in which no action could be read.
     public let parseErrors: Int
-    /// Programs among the failed ones that ran out of time.
+    /// The number of programs that ran out of time.
     public let timeouts: Int
+    /// The number of calls of tools.
     public let toolCalls: Int
-    /// Calls of tools that failed.
+    /// The number of tool calls that failed.
     public let toolErrors: Int
+    /// The tokens and the time of the model.
     public let usage: Usage
     /// Wall-clock seconds in the model and the environment.
     public let seconds: Double
 
-    /// How a run ended, and if not well, why.
+    /// How a run ended, and why if not well.
     public enum Cause: String, Codable, Sendable, CaseIterable {
+        /// A graded answer, given freely or when asked for at the step limit; a run that gave up; or one that broke.
         case correct, wrong, forcedWrong = "forced, wrong", noAnswer = "no answer", failed
+        /// A run without an answer, by the outcome of its last step.
         case parseError = "parse error", executionError = "execution error", timeout
-        /// The last program failed, and a tool that it had called.
+        /// The last program failed, and so had a tool that it called.
         case toolError = "tool error"
     }
 
+    /// Counts a run's steps, calls and time.
     public init(_ trajectory: Trajectory, _ verdict: Verdict) {
         task = trajectory.task
         isCorrect = verdict.isCorrect
@@ -35,7 +47,7 @@ public struct RunRecord: Sendable, Hashable {
         steps = trajectory.steps.count
         var (code, failed, late, parse) = (0, 0, 0, 0)
         for step in trajectory.steps {
-            // Calls of tools that fail are no failed programs: `toolErrors` counts them.
+            // A failed tool call is not a failed program: `toolErrors` counts it.
             let isProgram = if case .code = step.action { true } else { false }
             if isProgram { code += 1 }
             switch step.observation.outcome {

@@ -1,17 +1,20 @@
 import RetortCore
 
-/// A system's mean accuracy over the kinds of task it was measured on, each kind counting alike however many tasks it has:
-/// the *Avg.* of agent distillation's main table (arXiv 2505.17612, table 2).
+/// A system's mean accuracy over the kinds of task it was measured on. Each kind has the same weight, however many
+/// tasks it has: the *Avg.* of agent distillation's main table (arXiv 2505.17612, table 2).
 public struct SystemAverage: Codable, Sendable, Hashable {
+    /// The student's name; nil in summaries without names.
     public let student: String?
+    /// The number of the student's weights.
     public let parameters: Int
+    /// The system's name.
     public let system: String
     /// In percent.
     public let mean: Double
-    /// Half the width of its 95 % interval, in points: the kinds are independent samples, each share smoothed by two tasks
-    /// solved and two not (Agresti and Coull 1998).
+    /// Half the width of its 95 % interval, in percentage points: the kinds are independent samples, and each share is
+    /// smoothed by two solved and two unsolved tasks (Agresti and Coull 1998).
     public let margin: Double
-    /// Kinds of task.
+    /// The number of kinds of task.
     public let kinds: Int
 
     /// - Parameter cells: of one student and system; at least one.
@@ -32,7 +35,7 @@ public struct SystemAverage: Codable, Sendable, Hashable {
 }
 
 extension EvaluationSummary {
-    /// Takes each system's average of the cells that are there.
+    /// Computes each system's average from the present cells.
     public mutating func average() {
         averages = MarkdownTable.rows(self).compactMap { SystemAverage($0.cells) }
     }

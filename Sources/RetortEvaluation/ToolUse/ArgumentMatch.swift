@@ -2,15 +2,15 @@ import RetortCore
 
 /// How well a call's arguments fit the reference's (α-UMi's Arg. F1).
 enum ArgumentMatch: Equatable {
-    /// The reference is no JSON: the turn does not count.
+    /// The reference is not valid JSON: the turn does not count.
     case leftOut
     /// The reference has no arguments.
     case easy(Double)
-    /// It has some.
+    /// The reference has arguments.
     case hard(Double)
 
-    /// Compares two inputs as written. An equal value counts 1, a name with another value ½; recall divides by the reference's
-    /// names, precision by the prediction's.
+    /// Compares two inputs as written. An equal value counts 1, a name with another value ½; recall divides by the
+    /// number of the reference's names, precision by that of the prediction's.
     init(_ prediction: String, reference: String) {
         guard let reference = try? JSONTree.parse(Array(reference.utf8)) else {
             self = .leftOut
@@ -45,14 +45,15 @@ enum ArgumentMatch: Equatable {
         return 2 * recall * precision / (recall + precision)
     }
 
-    /// Of two members with one name the last counts.
+    /// If two members have the same name, the last one counts.
     private static func members(_ members: [(name: [UInt8], value: JSONTree)]) -> [[UInt8]: JSONTree] {
         Dictionary(members.map { ($0.name, $0.value) }, uniquingKeysWith: { _, last in last })
     }
 }
 
 extension JSONTree {
-    /// Python's equality of what `json.loads` reads: `1`, `1.0` and `true` are one value, texts are compared by code point.
+    /// Python's equality of values from `json.loads`: `1`, `1.0` and `true` are equal, and texts are compared by code
+    /// point.
     fileprivate func equalsInPython(_ other: JSONTree) -> Bool {
         switch (self, other) {
         case (.null, .null): return true
@@ -66,7 +67,7 @@ extension JSONTree {
         default:
             guard let left = number, let right = other.number else { return false }
             if let left = Int(left), let right = Int(right) { return left == right }
-            // Whole numbers beyond 64 bits: as digits when both are whole, as Python compares them.
+            // Whole numbers beyond 64 bits are compared by their digits when both are whole, as Python does.
             if left.isWhole, right.isWhole { return left == right }
             return Double(left) == Double(right)
         }

@@ -1,10 +1,11 @@
-/// ROUGE-L as the PyPI package `rouge` 1.0 computes it, which published figures of α-UMi and ToolBench rest on.
+/// ROUGE-L as the PyPI package `rouge` 1.0 computes it; published figures of α-UMi and ToolBench depend on it.
 ///
-/// Its definition is its own: texts are cut into sentences at full stops and into words at white space, the longest common
-/// subsequences of all pairs of sentences are joined as a *set* of words, and precision and recall divide by the numbers
-/// of *distinct* words. A small constant in the denominator keeps a perfect match 5·10⁻⁹ below 1.
+/// Its definition is unusual: texts are cut into sentences at full stops and into words at white space, the longest
+/// common subsequences of all pairs of sentences are joined as a *set* of words, and precision and recall divide by the
+/// numbers of *distinct* words. A small constant in the denominator keeps a perfect match 5·10⁻⁹ below 1.
 public enum RougeL {
-    /// The F-measure of a text against its reference, in 0…1. A text without a sentence scores 0; the package refuses it.
+    /// The F-measure of a text against its reference, in 0…1. A text without a sentence scores 0; the package raises an
+    /// error.
     public static func f(_ text: String, reference: String) -> Double {
         var words = Words()
         let (hypothesis, reference) = (words.sentences(text), words.sentences(reference))
@@ -18,7 +19,7 @@ public enum RougeL {
         return 2 * (precision * recall / (precision + recall + 1e-8))
     }
 
-    /// One longest common subsequence; of several the one the package's way back through the table meets.
+    /// One longest common subsequence: of several, the one that the package finds on its way back through the table.
     private static func commonSubsequence(_ left: [Int], _ right: [Int]) -> [Int] {
         let width = right.count + 1
         var lengths = [Int](repeating: 0, count: (left.count + 1) * width)
@@ -46,11 +47,12 @@ public enum RougeL {
         return found
     }
 
-    /// Numbers for words, which are equal when their bytes are: Swift's equality of strings is wider than Python's.
+    /// Numbers for words; words are equal when their bytes are, because Swift's equality of strings is wider than
+    /// Python's.
     private struct Words {
         private var numbers: [[UInt8]: Int] = [:]
 
-        /// The sentences' words. A sentence of white space alone has one word, the empty one.
+        /// The words of each sentence. A sentence of white space alone has one word, the empty one.
         mutating func sentences(_ text: String) -> [[Int]] {
             text.unicodeScalars.split(separator: ".").map { sentence in
                 let words = sentence.split(whereSeparator: PythonSpace.contains)
@@ -66,7 +68,7 @@ public enum RougeL {
     }
 }
 
-/// What Python's `str.split` and `str.strip` take for white space.
+/// The characters that Python's `str.split` and `str.strip` treat as white space.
 enum PythonSpace {
     static func contains(_ scalar: Unicode.Scalar) -> Bool {
         scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)

@@ -1,46 +1,49 @@
 import RetortCore
 
-/// α-UMi's static metrics (arXiv 2401.07324, section 4.2): single turns from the reference's history, no tool is called.
+/// α-UMi's static metrics (arXiv 2401.07324, section 4.2): single turns from the reference's history; no tool is
+/// called.
 ///
-/// The definitions are those of the published evaluation to the letter: a call of another function scores 0 in both the
-/// easy and the hard arguments; `Hallu.` divides by all turns; R-L is the package `rouge`'s. Intervals draw whole
-/// trajectories, for the turns of one are alike.
+/// The definitions follow the published evaluation exactly: a call of another function scores 0 in both the easy and
+/// the hard arguments; `Hallu.` divides by all turns; R-L is that of the package `rouge`. Intervals resample whole
+/// trajectories, because the turns of one are alike.
 public struct StaticScores: Codable, Sendable, Hashable {
-    /// What became of the turns with one reference decision.
+    /// The results for the turns with one reference decision.
     public struct Decision: Codable, Sendable, Hashable {
         /// The reference's decision: `call`, `finish` or `give up`.
         public let decision: String
-        /// How many turns.
+        /// The number of turns.
         public let turns: Int
-        /// The share with the same decision.
+        /// The share of predictions with the same decision, in 0…1.
         public let planACC: Estimate
         /// How often each decision was predicted.
         public let predicted: [String: Int]
     }
 
+    /// The number of trajectories.
     public let trajectories: Int
+    /// The number of turns.
     public let turns: Int
-    /// The share of turns with the reference's decision.
+    /// The share of turns with the reference's decision, in 0…1.
     public let planACC: Estimate
     /// Of the turns whose reference is a call, the share with the same name; nil without such turns.
     public let actEM: Estimate?
-    /// The share of all turns in which a name is called that was not offered.
+    /// The share of all turns that call a name that was not offered.
     public let hallucination: Estimate
-    /// Over calls whose reference has arguments that can be read.
+    /// The arguments' F1 over all calls whose reference is valid JSON; nil without such calls.
     public let argF1: Estimate?
-    /// Over references without arguments.
+    /// The same over references without arguments.
     public let easyF1: Estimate?
-    /// Over references with arguments.
+    /// The same over references with arguments.
     public let hardF1: Estimate?
-    /// ROUGE-L's F over turns whose reference is an answer.
+    /// ROUGE-L's F over turns whose reference is an answer; nil without such turns.
     public let rougeL: Estimate?
-    /// By the reference's decision.
+    /// The results by the reference's decision.
     public let decisions: [Decision]
-    /// Predictions whose end-of-sequence mark is missing, which the original cannot read.
+    /// Predicted calls without the end-of-sequence mark, which the original cannot read.
     public let unmarked: Int
 
     /// - Parameter predictions: what was said in each turn, in the form of `StaticTurn.reference`.
-    /// - Throws: `StaticTestError` for none or too few.
+    /// - Throws: `StaticTestError` when there are none, or not one for each turn.
     public init(_ turns: [StaticTurn], predictions: [String]) throws {
         guard !predictions.isEmpty else { throw StaticTestError.noPredictions }
         guard predictions.count == turns.count else {
@@ -114,8 +117,8 @@ public struct StaticScores: Codable, Sendable, Hashable {
         }
     }
 
-    /// Reads predictions: texts, or objects with `prediction` or, as the original's files have it, `predictions`.
-    /// - Throws: `StaticTestError` that names the record.
+    /// Reads predictions: texts, or objects with `prediction` or, as in the original's files, `predictions`.
+    /// - Throws: `StaticTestError`, which names the record.
     public static func predictions(_ records: [JSONValue]) throws -> [String] {
         guard !records.isEmpty else { throw StaticTestError.noPredictions }
         return try records.enumerated().map { index, record in
@@ -128,7 +131,7 @@ public struct StaticScores: Codable, Sendable, Hashable {
 }
 
 extension Set<String> {
-    /// Whether it holds a text of the very same code points.
+    /// Whether it contains a text of exactly the same code points.
     fileprivate func contains(exactly text: String) -> Bool {
         firstIndex(of: text).map { Array(self[$0].utf8) == Array(text.utf8) } ?? false
     }

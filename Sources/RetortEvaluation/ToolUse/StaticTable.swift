@@ -1,7 +1,7 @@
 import Foundation
 
 extension StaticScores {
-    /// The scores as Markdown, in percent with 95 % intervals, and what was decided where.
+    /// The scores as Markdown, in percent with 95 % intervals, and the decisions by the reference's decision.
     public var table: String {
         let metrics: [(String, Estimate?)] = [
             ("Plan ACC", planACC), ("Act. EM", actEM), ("Hallu.", hallucination), ("Arg. F1", argF1),

@@ -1,20 +1,21 @@
 import RetortCore
 
-/// One of a test's turns: what the planner and whoever follows it should say (arXiv 2401.07324, section 4.2).
+/// One of a test's turns: what the planner, and the caller or summarizer after it, should say (arXiv 2401.07324,
+/// section 4.2).
 public struct StaticTurn: Sendable, Hashable {
-    /// The trajectory's place in the file, from 0: turns of one trajectory are no independent sample.
+    /// The trajectory's index in the file, from 0: the turns of one trajectory are not independent samples.
     public let trajectory: Int
-    /// The utterance's place in the trajectory, from 0.
+    /// The utterance's index in the trajectory, from 0.
     public let utterance: Int
     /// The names that may be called.
     public let tools: Set<String>
-    /// What was said.
+    /// The expected text, with `</s>` after each speaker where somebody speaks after the planner.
     public let reference: String
 
     private static let decisions = ["Next: caller.", "Next: conclusion.", "Next: give up."]
 
-    /// The turns of a file of α-UMi's second stage: a turn for each rationale with a decision.
-    /// - Throws: `StaticTestError` that names the record.
+    /// Reads the turns of a file of α-UMi's second stage: a turn for each rationale with a decision.
+    /// - Throws: `StaticTestError`, which names the record.
     public static func turns(of file: JSONValue) throws -> [StaticTurn] {
         guard let records = file.array else { throw StaticTestError.notAList }
         let turns = try records.enumerated().flatMap { try self.turns(of: $1, number: $0) }
@@ -51,17 +52,17 @@ struct StaticReading: Hashable {
     }
 
     let plan: Plan
-    /// Of a call, `none` when no name is given.
+    /// A call's name, `none` when it has none; nil for other decisions.
     let action: String?
-    /// Of a call, `{}` when no input is given.
+    /// A call's input, `{}` when it has none; nil for other decisions.
     let input: String?
-    /// Of a finish.
+    /// The answer of a finish; nil for other decisions.
     let answer: String?
 
-    /// - Parameter text: the planner's words, the end-of-sequence mark, then the caller's or the summarizer's. Without the
-    ///   mark, where the original stops with an error, the whole text is read.
+    /// - Parameter text: the planner's words, the end-of-sequence mark, then the caller's or the summarizer's. Without
+    ///   the mark, where the original stops with an error, the whole text is read.
     init(_ text: String) {
-        // By bytes: Swift would not find a mark that a combining character follows.
+        // Compared by bytes: Swift would not find a mark that is followed by a combining character.
         let bytes = Array(text.utf8)[...]
         if bytes.range(of: "Next: give up") != nil {
             (plan, action, input, answer) = (.giveUp, nil, nil, nil)
@@ -84,7 +85,7 @@ struct StaticReading: Hashable {
 extension ArraySlice<UInt8> {
     fileprivate func range(of mark: String) -> Range<Int>? { firstRange(of: Array(mark.utf8)) }
 
-    /// What follows the last of a mark; nil without one.
+    /// What follows the last occurrence of a mark; nil without one.
     fileprivate func after(_ mark: String) -> Self? {
         ranges(of: Array(mark.utf8)).last.map { self[$0.upperBound...] }
     }
@@ -94,13 +95,20 @@ extension ArraySlice<UInt8> {
 
 /// A test or a file of predictions that cannot be used.
 public enum StaticTestError: Error, CustomStringConvertible, Equatable {
+    /// The test is not a JSON list.
     case notAList
+    /// The test has no turn with a decision.
     case noTurns
+    /// A record, from 1, lacks its conversation or its tools.
     case noConversation(record: Int)
+    /// The file of predictions is empty.
     case noPredictions
+    /// A record of the predictions, from 1, holds no text.
     case notAPrediction(record: Int)
+    /// The numbers of predictions and turns differ.
     case otherCount(predictions: Int, turns: Int)
 
+    /// A message for users: what is wrong, and what is expected.
     public var description: String {
         switch self {
         case .notAList: "the test is not a JSON list; give a file of α-UMi's second stage"

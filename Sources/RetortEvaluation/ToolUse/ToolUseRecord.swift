@@ -1,22 +1,26 @@
 import RetortCore
 
-/// What one run of an agent that calls APIs contributes to its system's figures. Branches of a search that were abandoned
-/// count among the calls.
+/// What one run of an agent that calls APIs contributes to its system's figures. Abandoned branches of a search count
+/// among the calls and turns.
 public struct ToolUseRecord: Sendable, Hashable {
+    /// The task.
     public let task: AgentTask
-    /// The answer is right, or there was none to be had and the agent gave up.
+    /// Whether the answer is right, or the agent gave up on a task that cannot be solved.
     public let isPass: Bool
-    /// Calls of APIs, or programs run.
+    /// The number of API calls, or of programs.
     public let calls: Int
-    /// Calls of APIs that were not offered.
+    /// The number of calls of APIs that were not offered.
     public let inventedNames: Int
-    /// Calls that the API's schema refuses.
+    /// The number of calls whose arguments the API's schema refuses.
     public let invalidInputs: Int
-    /// Turns that could not be read as what they should have been.
+    /// The number of turns that could not be read as an action.
     public let unreadableTurns: Int
+    /// The number of turns, including those of abandoned branches.
     public let turns: Int
+    /// The tokens and the time of the model.
     public let usage: Usage
 
+    /// Counts a run's calls and turns.
     public init(_ trajectory: Trajectory, _ verdict: Verdict) {
         task = trajectory.task
         isPass = verdict.isCorrect

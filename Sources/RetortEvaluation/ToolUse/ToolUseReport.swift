@@ -6,7 +6,7 @@ public struct ToolUseReport: Sendable {
     private let summary: ToolUseSummary
     private let tables: [ReportTable]
 
-    /// - Parameter tables: more to show, below the figures.
+    /// - Parameter tables: further tables, below the figures.
     public init(title: String, summary: ToolUseSummary, tables: [ReportTable] = []) {
         self.title = title
         self.summary = summary

@@ -4,53 +4,61 @@ import RetortCore
 public struct ToolUseSummary: Codable, Sendable, Hashable {
     /// One system on one kind of task. Rates are percentages, 0 to 100.
     public struct Cell: Codable, Sendable, Hashable {
-        /// The curriculum it was trained by.
+        /// The curriculum that it was trained with.
         public var system: String
+        /// The student's name.
         public var student: String
         /// `greedy` or `depthFirst`.
         public var search: String
-        /// `free`, or `grammar` for outputs that were held to one.
+        /// `free`, or `grammar` for outputs that were held to a grammar.
         public var outputs: String
-        /// Teacher's tasks it was trained on.
+        /// How many of the teacher's tasks it was trained on.
         public var tasks: Int
-        /// Whether it was trained on a part of the tasks, for the curve of data.
+        /// Whether it was trained on only a part of the tasks, for the data curve.
         public var isScaled: Bool
-        /// `in`: APIs that training tasks have; `out`: others.
+        /// `in`: APIs that occur in training tasks; `out`: others.
         public var split: String
-        /// Solved, or rightly given up, with the 95 % interval (Wilson).
+        /// The percentage of tasks solved, or rightly given up.
         public var pass: Double
+        /// The lower end of its 95 % interval (Wilson).
         public var low: Double
+        /// The upper end.
         public var high: Double
-        /// Runs.
+        /// The number of runs.
         public var n: Int
-        /// The same on the tasks that can be solved, and on those that cannot.
+        /// The percentage passed of the tasks that can be solved; 0 without such tasks.
         public var solvablePass: Double
+        /// The percentage rightly given up of the tasks that cannot be solved; 0 without such tasks.
         public var unsolvablePass: Double
-        /// Of calls: names that were not offered, arguments that the schema refuses.
+        /// The percentage of calls whose name was not offered.
         public var inventedNames: Double
+        /// The percentage of calls whose arguments the schema refuses.
         public var invalidInputs: Double
-        /// Of turns: those that could not be read.
+        /// The percentage of turns that could not be read.
         public var unreadableTurns: Double
-        /// Means for each task.
+        /// Mean calls for each task.
         public var calls: Double
+        /// Mean tokens written for each task.
         public var completionTokens: Double
+        /// Mean seconds of the model for each task.
         public var seconds: Double
-        /// Passes by task, for paired tests.
+        /// Whether each task passed, by its id; for paired tests.
         public var passes: [String: Bool]
     }
 
-    /// In the order of evaluation.
+    /// The cells in the order of evaluation.
     public var cells: [Cell] = []
-    /// What graders beside the one that decides say; nil where there are none.
+    /// The results of graders that do not decide; nil where there are none.
     public var also: [OtherGrades]?
-    /// The stages of which something failed; nil when nothing did.
+    /// The stages in which something failed; nil when nothing did.
     public var partial: [PartialStage]?
-    /// How the weights of the models that answered in this process were held; nil in summaries from before that was noted.
+    /// The precision of the weights of models that ran in this process; nil in older summaries.
     public var models: [ModelPrecision]?
 
+    /// A summary without cells.
     public init() {}
 
-    /// Adds a system's cells, one for each split it was given.
+    /// Adds a system's cells, one for each split among its records.
     public mutating func add(
         system: String, student: String, search: String, outputs: String, tasks: Int, isScaled: Bool,
         _ records: [ToolUseRecord]
@@ -80,7 +88,7 @@ public struct ToolUseSummary: Codable, Sendable, Hashable {
         }
     }
 
-    /// The exact McNemar test of two systems on the tasks of a split; nil when they were not both measured.
+    /// The exact McNemar test of two systems on their common tasks; nil for different splits or without tasks.
     public func paired(_ first: Cell, _ second: Cell) -> PairedTest? {
         guard first.split == second.split, !first.passes.isEmpty else { return nil }
         let both = first.passes.keys.filter { second.passes[$0] != nil }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The table of agents that call APIs as Markdown: a row for each system and search.
+/// The table of agents that call APIs, as Markdown: a row for each system and search.
 public enum ToolUseTable {
     private static let heads = [
         "system", "search", "outputs", "seen APIs", "unseen APIs", "unseen, solvable", "unseen, not solvable",
@@ -8,6 +8,8 @@ public enum ToolUseTable {
         "refused inputs", "unreadable turns", "calls", "tokens", "seconds",
     ]
 
+    /// The main table, the data curve where there is one, and what other graders said, what failed and how weights were
+    /// held.
     public static func render(_ summary: ToolUseSummary) -> String {
         var lines = [
             "| \(heads.joined(separator: " | ")) |",
@@ -51,7 +53,7 @@ public enum ToolUseTable {
         }
     }
 
-    /// Systems on parts of the tasks, with the whole at the end.
+    /// The systems that were trained on parts of the tasks, ending with the whole.
     private static func scaledRows(_ summary: ToolUseSummary) -> [[String]] {
         let names = Set(summary.cells.filter(\.isScaled).map(\.system))
         return curve(summary).filter { names.contains($0.system) }.map { point in
@@ -68,14 +70,14 @@ public enum ToolUseTable {
     /// A point of the data curve: a system trained on so many tasks.
     struct Point {
         let cell: ToolUseSummary.Cell
-        /// The same on unseen APIs.
+        /// The same system on unseen APIs.
         let other: ToolUseSummary.Cell?
 
         var system: String { cell.system }
         var tasks: Int { cell.tasks }
     }
 
-    /// Greedy runs, by system and number of tasks.
+    /// Greedy runs with free outputs, by system and number of tasks.
     static func curve(_ summary: ToolUseSummary) -> [Point] {
         summary.cells.filter { $0.search == "greedy" && $0.outputs == "free" && $0.split == "in" }
             .map { cell in

@@ -6,10 +6,11 @@ import RetortEvaluation
 import RetortLLM
 import RetortPython
 
-/// An agent, ready for questions: opened from the folder that training ended with, or a model that is prompted to be one.
+/// An agent, ready for questions: opened from the folder that training ended with, or a model that is prompted to be
+/// one.
 ///
-/// The folder holds everything but the base of its adapters. It is never written to, needs no run and no lock, and can be
-/// copied to another machine. Questions may be asked from any number of tasks.
+/// The folder contains everything except the base of its adapters. It is never written to, needs no run and no lock,
+/// and can be copied to another machine. Any number of tasks may ask questions at the same time.
 ///
 /// ```swift
 /// let agent = try await Agent(contentsOf: URL(fileURLWithPath: "hotel-agent"))
@@ -23,22 +24,23 @@ public struct Agent: Sendable {
         public var engine: LocalModel.Options
         /// The weakest sandbox to run its programs in.
         public var sandbox: SandboxLevel
-        /// Where the base of its adapters is; nil looks where it was, beside the agent, and in `RETORT_MODELS`.
+        /// Where the base of its adapters is; nil looks in its original place, beside the agent, and in
+        /// `RETORT_MODELS`.
         public var base: URL?
-        /// What becomes of tools that are processes on this machine.
+        /// Whether tools may be processes on this machine.
         public var processes: Processes
-        /// What remembers which files were read before.
+        /// Remembers the digests of files that were read before.
         public var digests: FileDigests
 
         /// Tools that run with the user's rights: functions on the host, commands of servers.
         public enum Processes: Sendable {
-            /// An agent that has some is not opened.
+            /// An agent with such tools is not opened.
             case refused
             /// For agents whose maker is trusted.
             case allowed
         }
 
-        /// What is opened runs in a sandbox and starts no processes of its own.
+        /// By default everything runs in a sandbox, and an agent's tools may not start processes.
         public init(
             engine: LocalModel.Options = .init(prefixTokens: 1 << 15), sandbox: SandboxLevel = .restricted,
             base: URL? = nil, processes: Processes = .refused, digests: FileDigests = .ofUser
@@ -51,9 +53,9 @@ public struct Agent: Sendable {
         }
     }
 
-    /// Whose weights it has.
+    /// The name of the student whose weights it has.
     public let student: String
-    /// What it is called among its student's agents, such as `agent`, `cot+rag` or `umi`.
+    /// Its name among its student's agents, such as `agent`, `cot+rag` or `umi`.
     public let system: String
     /// How it works.
     public let plan: AgentPlan
@@ -77,17 +79,17 @@ public struct Agent: Sendable {
     }
 
     /// Opens an agent's folder.
-    /// - Throws: `AgentError` for a folder that is not whole, or says what cannot be followed; what models, tools and
-    ///   interpreters throw that cannot be opened.
+    /// - Throws: `AgentError` for a folder that is incomplete, or whose `agent.json` cannot be followed; what models,
+    ///   tools and interpreters throw that cannot be opened.
     public init(contentsOf folder: URL, options: Options = Options()) async throws {
         let group = try await AgentGroup(contentsOf: [folder], options: options)
         self = group.agents[0]
     }
 
-    /// A model that was not trained as an agent, told by its prompt how to be one in a user's domain.
+    /// A model that was not trained as an agent, and whose prompt tells it to be one in a user's domain.
     /// - Parameters:
-    ///   - model: any.
-    ///   - form: what it is shown; say `full` instructions to a model that never saw their form.
+    ///   - model: any model.
+    ///   - form: what it is shown; use `full` instructions for a model that was not trained on the form.
     /// - Throws: `AgentError`, `DomainError`.
     public init(
         prompting model: any LanguageModel, in domain: FolderDomain, as form: AgentForm,
@@ -108,15 +110,15 @@ public struct Agent: Sendable {
             bench: AgentBench(domain, limits: PythonLimits(seconds: limits.seconds), requiring: sandbox))
     }
 
-    /// What it is called by people.
+    /// Its name for people: `student/system`.
     public var title: String { "\(student)/\(system)" }
 
-    /// The name of the weights behind it.
+    /// The names of the models behind it, joined by `+`.
     public var modelIdentity: String {
         Set(players.values.map(\.model.identity)).sorted().joined(separator: "+")
     }
 
-    /// A question as a task. Where tools come with tasks, it has those of the sample.
+    /// A question as a task. Where tools come with tasks, it has the sample's tools.
     public func task(_ question: String) -> AgentTask {
         var task = AgentTask(
             id: String(StableHash.of(question), radix: 16), question: question, answers: [], family: family)
@@ -124,8 +126,8 @@ public struct Agent: Sendable {
         return task
     }
 
-    /// The agent at work: runs tasks, as events while it happens or to their end.
-    /// - Parameter way: how it explores, where that is otherwise than it usually does.
+    /// Runs the agent on tasks, either as events while it works or to the end.
+    /// - Parameter way: deviations from its usual way of exploring.
     /// - Throws: `AgentError.noMeaning`.
     public func rollout(_ way: AgentWay = AgentWay()) throws -> Rollout {
         try plan.rollout(players, host: hostTools, retriever: bench.domain.retriever, way: way) { task in
@@ -133,7 +135,7 @@ public struct Agent: Sendable {
         }
     }
 
-    /// Who decides and how it explores, for work that is done a step at a time.
+    /// The policy and the search, for work that is done one step at a time.
     func parts(_ way: AgentWay) throws -> AgentPlan.Parts {
         try plan.parts(players, retriever: bench.domain.retriever, way: way)
     }
@@ -143,7 +145,7 @@ public struct Agent: Sendable {
         GuardedEnvironment(parts.reasons ? ToolEnvironment(hostTools) : try await session(for: task))
     }
 
-    /// The host's tools, so far as the agent was told of them.
+    /// The host's tools that the agent was told of.
     private var hostTools: [any Tool] {
         let told = Set(plan.tools.map(\.name))
         return bench.domain.hostTools.filter { told.contains($0.specification.name) }
@@ -157,8 +159,8 @@ public struct Agent: Sendable {
         }
     }
 
-    /// Works on a question to its end.
-    /// - Returns: the answer as a text; nil where it came to none.
+    /// Works on a question to the end.
+    /// - Returns: the answer as text; nil where the agent reached none.
     /// - Throws: `AgentError`, `AgentRunError` when the run broke, `CancellationError`.
     public func answer(_ question: String, _ way: AgentWay = AgentWay()) async throws -> String? {
         let trajectory = try await rollout(way).trajectory(for: task(question))
@@ -166,21 +168,23 @@ public struct Agent: Sendable {
         return trajectory.answer
     }
 
-    /// Ends its interpreter and what its tools hold open. Agents of one group share these.
+    /// Closes its interpreter and what its tools hold open. Agents of a group share these.
     public func close() async { await bench.close() }
 }
 
-/// A question that could not be worked on: the model or a tool's session broke.
+/// A question that could not be answered because the model or a tool's session broke.
 public struct AgentRunError: Error, CustomStringConvertible {
+    /// What broke, in words.
     public let reason: String
 
     /// - Parameter reason: what broke, in words.
     public init(reason: String) { self.reason = reason }
 
+    /// A message for users.
     public var description: String { "the run broke: \(reason)" }
 }
 
-/// What an agent works with: its domain, and an interpreter that is started when a program is first to be run.
+/// An agent's domain, and an interpreter that is started when the first program is run.
 actor AgentBench {
     nonisolated let domain: any Domain
     private let limits: PythonLimits
@@ -206,7 +210,7 @@ actor AgentBench {
         }
     }
 
-    /// Agents that share it may all close it.
+    /// Closes once; all agents that share it may call this.
     func close() async {
         guard !isClosed else { return }
         isClosed = true

@@ -3,21 +3,21 @@ import RetortCore
 import RetortHub
 import RetortLLM
 
-/// The base of an agent's adapters: what it is, and where it was. Its weights are not in the agent's folder; they are known
-/// again by their content, wherever they lie.
+/// The base of an agent's adapters: what it is, and where it was. Its weights are not in the agent's folder; they are
+/// recognised by their content, in any place.
 struct AgentBase: Codable, Sendable, Hashable {
-    /// What its folder was called.
+    /// The name of its folder.
     var name: String
     /// Where it was on the machine that trained.
     var place: String
     /// Identifies its weights, configuration, tokenizer and template (`FileDigests.model`).
     var digest: String
-    /// The size of all of these, by which others are told apart at once.
+    /// The total size of these files, by which most other folders are excluded at once.
     var bytes: Int
 
-    /// The variable that names folders of models, apart by `:`.
+    /// The variable that names folders of models, separated by `:`.
     static let variable = "RETORT_MODELS"
-    /// Folders above the agent's that are looked through, and how many entries of each.
+    /// How many folders above the agent's are searched, and how many entries of each.
     private static let (levels, mostEntries) = (4, 500)
 
     init(_ folder: URL, _ digests: FileDigests) throws {
@@ -27,11 +27,11 @@ struct AgentBase: Codable, Sendable, Hashable {
         bytes = try FileDigests.modelBytes(folder)
     }
 
-    /// Finds it.
+    /// Finds the base.
     /// - Parameters:
-    ///   - given: where the user says that it is; nowhere else is then looked.
-    ///   - agent: the agent's folder, beside which it may lie.
-    ///   - environment: where `RETORT_MODELS` stands.
+    ///   - given: the user's choice; nothing else is then searched.
+    ///   - agent: the agent's folder, which the base may be beside.
+    ///   - environment: contains `RETORT_MODELS`.
     /// - Throws: `AgentError.wrongBase`, `AgentError.noBase`, `RunError.unreadable`.
     func found(
         given: URL?, beside agent: URL, title: String, _ digests: FileDigests,
@@ -52,7 +52,8 @@ struct AgentBase: Codable, Sendable, Hashable {
             agent: title, base: name, digest: digest, looked: candidates.prefix(8).map(\.path))
     }
 
-    /// Where it may be: where it was, beside the agent or one of the folders above it, among the user's models, in the hub's cache.
+    /// The possible places: the original one, beside the agent or a folder above it, the user's models, the hub's
+    /// cache.
     private func candidates(beside agent: URL, _ environment: [String: String]) -> [URL] {
         var homes: [URL] = []
         var above = agent.standardizedFileURL
@@ -63,7 +64,7 @@ struct AgentBase: Codable, Sendable, Hashable {
         homes += (environment[Self.variable] ?? "").split(separator: ":").map { URL(fileURLWithPath: String($0)) }
         let inside = homes.flatMap { home in
             let names = (try? FileManager.default.contentsOfDirectory(atPath: home.path)) ?? []
-            // One of the same name first.
+            // Folders of the same name come first.
             return names.sorted { ($0 != name ? 1 : 0, $0) < ($1 != name ? 1 : 0, $1) }.prefix(Self.mostEntries)
                 .map { home.appendingPathComponent($0) }
         }
@@ -82,7 +83,7 @@ struct AgentBase: Codable, Sendable, Hashable {
 }
 
 extension FileDigests {
-    /// The size of all files that a model is read from, in bytes.
+    /// The size of all files of a model, in bytes.
     static func modelBytes(_ place: URL) throws -> Int {
         func bytes(_ file: URL) throws -> Int {
             try (FileManager.default.attributesOfItem(atPath: file.resolvingSymlinksInPath().path)[.size] as? NSNumber)?
@@ -94,13 +95,13 @@ extension FileDigests {
         return try modelFiles(place).reduce(0) { try $0 + bytes(place.appendingPathComponent($1)) }
     }
 
-    /// Remembers what one user's agents and bases come to, in the system's folder for caches.
+    /// Caches the digests of a user's agents and bases, in the system's folder for caches.
     public static let ofUser = FileDigests(UserCache.folder?.appendingPathComponent("digests.json"))
 }
 
-/// Where things are kept that can be made again.
+/// A place for files that can be made again.
 public enum UserCache {
-    /// `retort` in the user's folder for caches (`XDG_CACHE_HOME`, `~/.cache`); nil where none can be written.
+    /// `retort` in the user's folder for caches (`XDG_CACHE_HOME`, `~/.cache`); nil when it cannot be written.
     public static let folder: URL? = {
         let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
         guard let folder = caches?.appendingPathComponent("retort") else { return nil }
@@ -108,8 +109,8 @@ public enum UserCache {
         return FileManager.default.isWritableFile(atPath: folder.path) ? folder : nil
     }()
 
-    /// Where the indices of a domain's documents are kept.
-    /// - Parameter path: the domain's or the documents' own.
+    /// The folder for the indices of a domain's documents.
+    /// - Parameter path: the path of the domain or the documents.
     public static func domain(_ path: String) -> URL {
         (folder ?? FileManager.default.temporaryDirectory)
             .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")

@@ -6,11 +6,11 @@ import RetortPython
 import RetortRetrieval
 import RetortWorld
 
-/// What of a domain an agent's tools need: no tasks and no graders.
+/// The parts of a domain that an agent's tools need: no tasks and no graders.
 struct AgentDomain: Codable, Sendable, Hashable {
-    /// The domain's.
+    /// The domain's name.
     var name: String
-    /// What kind of answer its tasks ask for.
+    /// The kind of answer that its tasks ask for.
     var family: AgentTask.Family
     /// Python files whose functions are tools, by their paths in the agent's folder.
     var python: [DomainPlan.PythonTools]
@@ -18,17 +18,17 @@ struct AgentDomain: Codable, Sendable, Hashable {
     var servers: [DomainPlan.MCPServer]
     /// Documents to search; nil where there are none.
     var documents: Documents?
-    /// The built-in world's APIs, which are made anew from their seed; nil elsewhere.
+    /// The built-in world's APIs, which are made again from their seed; nil elsewhere.
     var apis: APIs?
 
-    /// A finished index, or the servers that search, and the tool that does.
+    /// A finished index, or the servers that search, with the search tool.
     struct Documents: Codable, Sendable, Hashable {
         /// The index's path in the agent's folder; nil where a server searches.
         var index: String?
         var service: DomainPlan.DocumentService?
         var tool: String
         var description: String
-        /// Passages that a search returns.
+        /// How many passages a search returns.
         var results: Int
         /// How they are searched, with the models' paths in the agent's folder; nil is by words.
         var search: DomainPlan.DocumentSearch?
@@ -42,7 +42,7 @@ struct AgentDomain: Codable, Sendable, Hashable {
         func needs(_ path: String) -> Bool { paths.contains { path == $0 || path.hasPrefix("\($0)/") } }
     }
 
-    /// `APIWorldPlan` without tasks.
+    /// An `APIWorldPlan` without tasks.
     struct APIs: Codable, Sendable, Hashable {
         var seed: UInt64
         var people: Int
@@ -52,7 +52,7 @@ struct AgentDomain: Codable, Sendable, Hashable {
     static let folder = "domain"
     private static let mostPeople = 200_000
 
-    /// What the paths of all that belongs to the documents begin with.
+    /// The common beginning of the paths of all files that belong to the documents.
     static func place(ofDocuments index: String) -> String { (index as NSString).deletingPathExtension }
 
     /// All paths that it names.
@@ -60,15 +60,15 @@ struct AgentDomain: Codable, Sendable, Hashable {
         python.flatMap { [$0.file] + $0.files } + (documents?.paths ?? [])
     }
 
-    /// What it starts with the user's rights, in words.
+    /// The processes that it starts with the user's rights, in words.
     var processes: [String] {
         python.filter { $0.place == .host }.map { "the functions of \($0.file)" }
             + servers.filter { !$0.command.isEmpty }.map { "'\($0.command.joined(separator: " "))'" }
     }
 
-    /// Opens it.
-    /// - Parameter folder: the agent's.
-    /// - Throws: what a domain throws that cannot be opened.
+    /// Opens the domain.
+    /// - Parameter folder: the agent's folder.
+    /// - Throws: the errors of opening a domain.
     func open(in folder: URL, limits: PythonLimits, requiring sandbox: SandboxLevel) async throws -> any Domain {
         if let apis {
             guard (20...Self.mostPeople).contains(apis.people) else {
@@ -78,7 +78,7 @@ struct AgentDomain: Codable, Sendable, Hashable {
             }
             return try APIWorldDomain(APIWorldPlan(seed: apis.seed, people: apis.people, train: 0), tests: 0)
         }
-        // A domain's own keys, of which an agent has the few that its tools need.
+        // A domain's own keys; an agent has only the few that its tools need.
         let reader = YAMLReader(try YAMLFile.root("{}", file: name), faults: YAMLReader.Faults())
         var plan = DomainPlan(reader, folder: folder.path)
         plan.name = name
@@ -94,19 +94,19 @@ struct AgentDomain: Codable, Sendable, Hashable {
     }
 }
 
-/// A file on its way into an agent's folder.
+/// A file to be copied into an agent's folder.
 struct PackedFile: Sendable, Hashable {
     /// Where it is.
     let source: URL
     /// Its path in the agent's folder.
     let path: String
-    /// Whether the run made it and never changes it in place, so that a second name for it will do.
+    /// Whether the run made it and never changes it in place, so that a hard link suffices.
     let isOurs: Bool
 
     private static let deepest = 32
 
-    /// A user's file, or all files of a folder, but for hidden ones and Python's caches. What links lead to is taken itself.
-    /// - Throws: `DomainError.badDocument` for folders within folders without an end.
+    /// A user's file, or all files of a folder, except hidden ones and Python's caches. Links are followed.
+    /// - Throws: `DomainError.badDocument` for endlessly nested folders.
     static func all(of place: URL, as path: String, depth: Int = 0) throws -> [PackedFile] {
         let real = place.resolvingSymlinksInPath()
         var isFolder: ObjCBool = false
@@ -126,9 +126,9 @@ struct PackedFile: Sendable, Hashable {
 extension DomainChoice {
     /// What an agent needs of the domain, and the files of it.
     /// - Parameters:
-    ///   - plan: the agent's; one that answers in one go needs no more than the documents that it reads.
-    ///   - index: of its documents, where it has some.
-    ///   - domain: as it was opened; it knows what its modules import.
+    ///   - plan: the agent's plan; an agent that answers in one go needs only the documents that it reads.
+    ///   - index: the index of its documents, where it has some.
+    ///   - domain: the opened domain, which knows what its modules import.
     func packed(
         for plan: AgentPlan, index: URL, of domain: any Domain
     ) throws -> (domain: AgentDomain, files: [PackedFile]) {
@@ -140,7 +140,7 @@ extension DomainChoice {
         return (domain, files)
     }
 
-    /// All that the domain's tools need.
+    /// Everything that the domain's tools need.
     func packed(
         index: URL, _ opened: FolderDomain?
     ) throws -> (domain: AgentDomain, files: [PackedFile]) {
@@ -173,7 +173,7 @@ extension DomainChoice {
 }
 
 extension DomainPlan {
-    /// The documents' index with all that its search needs: vectors, encoder and re-ranker.
+    /// The documents' index with everything that its search needs: vectors, encoder and cross-encoder.
     fileprivate func packedDocuments(
         _ index: PackedFile, _ opened: OpenedDocuments?
     ) -> (AgentDomain.Documents?, [PackedFile]) {
@@ -183,7 +183,7 @@ extension DomainPlan {
             description: plan.description, results: plan.results)
         var files: [PackedFile] = []
         if plan.service == nil {
-            // An index that was made before is the user's.
+            // An existing index belongs to the user.
             let own = opened?.index ?? index.source
             files.append(PackedFile(source: own, path: index.path, isOurs: index.isOurs && own != opened?.corpus))
         }
@@ -207,8 +207,8 @@ extension DomainPlan {
         return (documents, files)
     }
 
-    /// A file of tools with what it may read and imports. Its folder keeps its shape, since the file finds the others
-    /// beside itself.
+    /// A file of tools with what it may read and imports. Its folder keeps its structure, because the file finds the
+    /// others beside itself.
     fileprivate func packed(
         _ tool: PythonTools, _ number: Int, _ companions: [PythonModule.Companion]
     ) throws -> (PythonTools, [PackedFile]) {

@@ -1,40 +1,43 @@
-/// An agent that cannot be found, opened or used so: what is wrong, where, and what to do.
+/// An agent that cannot be found, opened or used in a certain way: what is wrong, where, and what to do.
 public enum AgentError: Error, CustomStringConvertible, Equatable {
     /// A place without agents.
     case noAgent(String, isRun: Bool)
-    /// A place with agents, none of which is meant.
+    /// A place with agents, but none with the requested name.
     case noSuch(student: String?, system: String?, known: [String])
-    /// Two folders of agents with one name.
+    /// Two folders with agents of the same name.
     case twice(String, [String])
-    /// An `agent.json` that says what cannot be followed.
+    /// An `agent.json` that cannot be followed.
     case malformed(file: String, String)
     /// Written by a later version.
     case newer(file: String, version: Int, known: Int)
     /// A path that leads out of the folder.
     case outside(file: String, path: String)
-    /// What is named and is not there.
+    /// A file or folder that is named but does not exist.
     case missing(folder: String, path: String)
-    /// A link, or a thing that is no file.
+    /// A link, or something that is not a file.
     case notAFile(folder: String, path: String)
-    /// A file of another size.
+    /// A file of a different size.
     case cut(folder: String, path: String, bytes: Int, expected: Int)
-    /// A file of another content.
+    /// A file with different content.
     case changed(folder: String, path: String)
-    /// A file that nobody named, where it would be read.
+    /// A file that is not named, but would be read.
     case stray(folder: String, path: String)
     /// This version writes other prompts than the agent learned.
     case otherPrompt(file: String, madeBy: String, here: String)
-    /// Tools that are not as the agent learned them.
+    /// Tools that differ from those that the agent learned.
     case otherTools(file: String, [String])
-    /// A base that is nowhere to be found.
+    /// A base that cannot be found.
     case noBase(agent: String, base: String, digest: String, looked: [String])
-    /// A folder that is not the base.
+    /// A folder that is not the agent's base.
     case wrongBase(String, agent: String, expected: String, found: String)
-    /// An agent whose tools are processes of this machine.
+    /// An agent whose tools are processes on this machine.
     case startsProcesses(agent: String, [String])
+    /// A role that no model plays.
     case noPlayer(agent: String, role: String)
+    /// A way of running that the agent does not support.
     case noMeaning(agent: String, String)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .noAgent(let path, true):
@@ -44,7 +47,7 @@ public enum AgentError: Error, CustomStringConvertible, Equatable {
             "\(path) holds no agent: name a folder with an agent.json, a folder of such folders, or a run"
         case .noSuch(let student, let system, let known):
             "there is no agent '\(student ?? "…")/\(system ?? "…")' here; there are \(known.joined(separator: ", ")). "
-                + "--student takes the first part, --system the second, behind which may stand "
+                + "--student takes the first part, --system the second, which may be followed by "
                 + AgentWay.known.map { "+\($0)" }.joined(separator: ", ")
         case .twice(let title, let places):
             "\(places.joined(separator: " and ")) both hold the agent \(title); open one of them"
@@ -80,7 +83,7 @@ public enum AgentError: Error, CustomStringConvertible, Equatable {
         case .startsProcesses(let agent, let commands):
             "\(agent) starts processes with your rights: \(commands.joined(separator: "; ")). If you trust whoever made it, "
                 + "allow them with --allow-host"
-        case .noPlayer(let agent, let role): "the agent '\(agent)' has nobody who plays the \(role)"
+        case .noPlayer(let agent, let role): "the agent '\(agent)' has no model for the role of the \(role)"
         case .noMeaning(let agent, let what): "the agent '\(agent)' cannot be run with \(what)"
         }
     }

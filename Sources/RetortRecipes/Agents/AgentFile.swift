@@ -3,29 +3,29 @@ import RetortAgents
 import RetortCore
 import RetortLLM
 
-/// `agent.json`: all that is known of an agent, but for the weights, adapters, modules and documents in the files beside it.
+/// `agent.json`: everything about an agent except the weights, adapters, modules and documents in the files beside it.
 struct AgentFile: Codable, Sendable, Hashable {
     static let name = "agent.json"
     static let format = "retort-agent"
-    /// Raised when an older Retort would pass over what a file says.
+    /// Raised when an older Retort would overlook something in a file.
     static let version = 1
 
     var format = Self.format
     var version = Self.version
-    /// Retort's version.
+    /// The version of Retort that wrote it.
     var madeBy = Retort.version
-    /// Whose weights they are.
+    /// The student whose weights they are.
     var student: String
-    /// What it is called among its student's agents: a style or a curriculum.
+    /// Its name among its student's agents: a style or a curriculum.
     var system: String
     var agent: AgentPlan
     /// Identifies the prompts that it learned.
     var prompt: String
-    /// Who plays its roles.
+    /// The models of its roles.
     var players: [String: Player]
-    /// The base of its adapters, or what its own weights were made from.
+    /// The base of its adapters, or the model that its own weights were made from.
     var base: AgentBase
-    /// How weights were held when it was measured; nil takes what is usual on the machine.
+    /// The precision of the weights when it was measured; nil takes what is usual on the machine.
     var precision: WeightPrecision?
     /// What its tools need.
     var domain: AgentDomain
@@ -34,7 +34,7 @@ struct AgentFile: Codable, Sendable, Hashable {
     /// All files beside this one, by their path in the folder.
     var files: [String: Entry]
 
-    /// Who speaks for a role.
+    /// The model of a role.
     struct Player: Codable, Sendable, Hashable {
         /// The folder of its weights; nil is the base.
         var weights: String?
@@ -42,7 +42,7 @@ struct AgentFile: Codable, Sendable, Hashable {
         var adapter: String?
     }
 
-    /// A file.
+    /// The size and the digest of a file.
     struct Entry: Codable, Sendable, Hashable {
         var bytes: Int
         var sha256: String
@@ -51,12 +51,12 @@ struct AgentFile: Codable, Sendable, Hashable {
     /// Whether the base is needed to open it.
     var needsBase: Bool { players.values.contains { $0.weights == nil } }
 
-    /// What it is called by people.
+    /// Its name for people.
     var title: String { "\(student)/\(system)" }
 }
 
 extension AgentFile {
-    /// Longer ones are nobody's.
+    /// The largest `agent.json` that is read, in bytes.
     private static let mostBytes = 32 << 20
 
     /// Reads `agent.json` of a folder.
@@ -79,7 +79,7 @@ extension AgentFile {
         try check(file.path)
     }
 
-    /// Whose agent a folder holds, without a look at anything else.
+    /// The names of a folder's agent, without checking anything else.
     static func title(in folder: URL) throws -> (student: String, system: String) {
         let file = folder.appendingPathComponent(name)
         let json = try json(file)
@@ -110,7 +110,7 @@ extension AgentFile {
         return json
     }
 
-    /// Numbers within their bounds, paths within the folder, every role played.
+    /// Checks numbers against their bounds, paths against the folder, and that every role is played.
     private func check(_ file: String) throws {
         func hold(_ isTrue: Bool, _ words: String) throws {
             guard isTrue else { throw AgentError.malformed(file: file, words) }
@@ -154,7 +154,7 @@ extension AgentFile {
         for path in paths where !Self.isInside(path) { throw AgentError.outside(file: file, path: path) }
     }
 
-    /// Whether a path names something in the folder, and in one way only.
+    /// Whether a path names something in the folder, and in only one way.
     static func isInside(_ path: String) -> Bool {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         return path != name && !path.contains("\0") && !path.contains("\\")

@@ -1,13 +1,13 @@
 import Foundation
 import RetortCore
 
-/// An agent's folder, read and looked through: nothing in it leads out of it, everything that it names is there, and nothing
-/// else is where it would be read.
+/// An agent's folder, read and checked: nothing in it leads outside, everything that it names exists, and no other file
+/// is where it would be read.
 struct AgentFolder: Sendable {
     let url: URL
     let file: AgentFile
 
-    /// Reads `agent.json` and looks at the names and sizes of all files.
+    /// Reads `agent.json` and checks the names and sizes of all files.
     /// - Throws: `AgentError`.
     init(_ url: URL) throws {
         self.url = url.standardizedFileURL
@@ -17,10 +17,10 @@ struct AgentFolder: Sendable {
         try checkDomain()
     }
 
-    /// A path of the folder's.
+    /// A path in the folder.
     func place(_ path: String) -> URL { url.appendingPathComponent(path) }
 
-    /// Reads all files and holds them against what `agent.json` says.
+    /// Reads all files and compares them with `agent.json`.
     /// - Throws: `AgentError.changed`.
     func verify(_ digests: FileDigests) throws {
         for (path, entry) in file.files.sorted(by: { $0.key < $1.key })
@@ -67,7 +67,7 @@ struct AgentFolder: Sendable {
         }
     }
 
-    /// What lies beside the files of weights, modules and documents is read as well.
+    /// Checks for further files beside weights, modules and documents, which would be read, too.
     private func checkStrays(_ folder: String) throws {
         for name in try FileManager.default.contentsOfDirectory(atPath: place(folder).path).sorted()
         where !name.hasPrefix(".") {
@@ -90,7 +90,7 @@ struct AgentFolder: Sendable {
                 guard has("\(weights)/config.json") else {
                     throw AgentError.missing(folder: url.path, path: "\(weights)/config.json")
                 }
-                // It would make an adapter of the folder, over weights that lie somewhere else.
+                // This file would make an adapter of the folder, over weights that are somewhere else.
                 guard !has("\(weights)/adapter_config.json") else {
                     throw AgentError.stray(folder: url.path, path: "\(weights)/adapter_config.json")
                 }
@@ -104,7 +104,7 @@ struct AgentFolder: Sendable {
         }
     }
 
-    /// The files that an index of shards names lie beside it.
+    /// Checks that the files named in an index of shards are beside it.
     private func checkShards(_ path: String) throws {
         guard has(path) else { return }
         let map = try? ExactJSON.value(of: Data(contentsOf: place(path)))["weight_map"]?.object

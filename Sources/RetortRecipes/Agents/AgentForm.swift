@@ -1,7 +1,7 @@
 import RetortAgents
 import RetortDomains
 
-/// What an agent is shown and how it acts: a view, and who speaks in it.
+/// What an agent is shown and how it acts: a view, and the roles in it.
 public enum AgentForm: Codable, Sendable, Hashable {
     /// One model that writes Python.
     case code(Instructions)
@@ -9,19 +9,21 @@ public enum AgentForm: Codable, Sendable, Hashable {
     case single(Roles)
     /// Planner, caller and summarizer (α-UMi).
     case team(Roles)
-    /// A chain of thought, over passages fetched for the question or without.
+    /// A chain of thought, with or without passages fetched for the question.
     case reasoning(Instructions, retrieves: Bool)
 
-    /// How those who call tools are shown things.
+    /// How agents that call tools are shown their prompts and observations.
     public struct Roles: Sendable, Hashable {
+        /// How much the prompts say.
         public var instructions: Instructions
         /// What a call looks like.
         public var calls: RoleView.CallForm
-        /// What they see of an observation, at most.
+        /// The most characters that they see of an observation.
         public var observationCharacters: Int
-        /// Whether they are held to their grammars.
+        /// Whether their outputs are held to a grammar.
         public var outputs: OutputConstraint
 
+        /// Brief instructions, JSON calls and free outputs by default.
         public init(
             _ instructions: Instructions = .brief, calls: RoleView.CallForm = .json,
             observationCharacters: Int = RoleView.usualObservationLimit, outputs: OutputConstraint = .free
@@ -33,10 +35,10 @@ public enum AgentForm: Codable, Sendable, Hashable {
         }
     }
 
-    /// Who speaks.
+    /// The roles that speak.
     public var roles: [AgentRole] { if case .team = self { [.planner, .caller, .summarizer] } else { [.backbone] } }
 
-    /// How its sessions are acted in; nil for one that answers in one go.
+    /// How it acts in sessions; nil for a form that answers in one go.
     public var action: ActionForm? {
         switch self {
         case .code: .code
@@ -53,6 +55,7 @@ public enum AgentForm: Codable, Sendable, Hashable {
         case kind, instructions, calls, observationCharacters, outputs, retrieves
     }
 
+    /// Reads a form with its `kind`.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         let kind = try fields.decode(Kind.self, forKey: .kind)
@@ -69,6 +72,7 @@ public enum AgentForm: Codable, Sendable, Hashable {
         }
     }
 
+    /// Writes the form's `kind` and its settings, all in one object.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         func write(_ kind: Kind, _ form: Roles) throws {

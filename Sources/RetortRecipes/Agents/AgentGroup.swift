@@ -5,21 +5,27 @@ import RetortDomains
 import RetortLLM
 import RetortPython
 
-/// Agents that were opened together: adapters of one base share its weights, and equal tools and documents are opened once.
+/// Agents that were opened together: adapters of the same base share its weights, and equal tools and documents are
+/// opened once.
 public struct AgentGroup: Sendable {
-    /// Weights that are loaded, as they are served by themselves.
+    /// Loaded weights, served under a name of their own.
     public struct Model: Sendable {
-        /// The student's, with the system and, in a team, the role: `3m-agent`, `3m-umi-planner`. Of a base the student's alone.
+        /// The student's name, with the system and, in a team, the role: `3m-agent`, `3m-umi-planner`. A base has the
+        /// student's name alone.
         public let name: String
+        /// The weights.
         public let model: LocalModel
-        /// Which adapter; nil is the model as it is.
+        /// The adapter over them; nil is the model itself.
         public let adapter: String?
     }
 
+    /// The agents, in the order of their folders.
     public let agents: [Agent]
+    /// All weights with the names that they are served under.
     public let models: [Model]
 
-    /// - Throws: as `Agent(contentsOf:)`.
+    /// Opens folders of agents; their names must differ.
+    /// - Throws: the errors of `Agent(contentsOf:)`, and `AgentError.twice`.
     public init(contentsOf urls: [URL], options: Agent.Options = .init()) async throws {
         let folders = try urls.map(AgentFolder.init)
         for (title, own) in Dictionary(grouping: folders, by: \.file.title) where own.count > 1 {
@@ -51,12 +57,12 @@ public struct AgentGroup: Sendable {
         self.agents = agents
     }
 
-    /// Ends what the agents hold open.
+    /// Closes what the agents hold open.
     public func close() async { for agent in agents { await agent.close() } }
 }
 
 extension AgentFolder {
-    /// Equal ones can share a domain: the same declarations over the same files, and the same limits.
+    /// Agents with equal keys can share a domain: the same declarations over the same files, and the same limits.
     fileprivate var domainKey: String {
         get throws {
             ContentDigest.of([
@@ -73,7 +79,7 @@ extension AgentFolder {
             requiring: sandbox)
     }
 
-    /// The tools are those that the agent learned to use.
+    /// Checks that the tools are those that the agent learned to use.
     fileprivate func checkTools(_ domain: any Domain) throws {
         let here = Dictionary(domain.tools.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         let drifted = file.agent.tools.filter { here[$0.name] != $0 }.map(\.name)
@@ -91,7 +97,7 @@ extension AgentFolder {
 
 /// The weights of several agents' roles.
 private struct LoadedPlayers {
-    /// Of each folder.
+    /// The roles' models, for each folder.
     private(set) var players: [[AgentRole: RoleModel]] = []
     private(set) var models: [AgentGroup.Model] = []
 
@@ -155,7 +161,7 @@ private struct LoadedPlayers {
 }
 
 extension AgentFile {
-    /// What a role's weights are called.
+    /// The name of a role's weights.
     fileprivate func name(of role: AgentRole) -> String {
         "\(student)-\(system)" + (role == .backbone ? "" : "-\(role.rawValue)")
     }

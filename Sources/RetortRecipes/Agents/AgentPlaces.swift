@@ -1,32 +1,35 @@
 import Foundation
 
-/// Where agents lie: a folder of one, a run that made some, or a folder of such folders.
+/// Finds agents in a place: a folder of one, a run that made some, or a folder of such folders.
 public struct AgentPlaces: Sendable {
-    /// One that was found, and not opened yet.
+    /// An agent that was found, but not opened.
     public struct Found: Sendable, Hashable {
+        /// Its folder.
         public let folder: URL
+        /// The name of its student.
         public let student: String
+        /// Its name among its student's agents.
         public let system: String
 
-        /// What it is called by people.
+        /// Its name for people: `student/system`.
         public var title: String { "\(student)/\(system)" }
 
-        /// Whether it acts, as far as its name tells.
+        /// Whether it acts, as far as its name tells; a name that is not a style's is taken for an acting agent's.
         public var acts: Bool { Recipe.Style(rawValue: system)?.isAgent ?? true }
     }
 
-    /// By student, and of a student in the order of systems: those that answer in one go first.
+    /// Sorted by student, and for each student by system: those that answer in one go come first.
     public let found: [Found]
     /// The folder in a run that holds its agents.
     static let folder = "agent"
 
-    /// Whether a place holds agents, or may come to.
+    /// Whether a place contains agents, or is a run that may make some.
     public static func isPlace(_ url: URL) -> Bool {
         isRun(url) || !folders(in: url).isEmpty
     }
 
-    /// Looks into a place.
-    /// - Throws: `AgentError.noAgent`, and for an `agent.json` that does not say whose it is.
+    /// Searches a place.
+    /// - Throws: `AgentError.noAgent`, and for an `agent.json` that does not name its student and system.
     public init(_ url: URL) throws {
         let folders = Self.folders(in: url)
         guard !folders.isEmpty else {
@@ -43,15 +46,15 @@ public struct AgentPlaces: Sendable {
         }
     }
 
-    /// The agents of a student, or those called so; all that act unless one of both is given.
-    /// - Parameter system: as it is called, such as `agent`, and then how it is run, such as `agent+sag`.
+    /// The agents of a student or with a name; without both all that act.
+    /// - Parameter system: a system's name, such as `agent`, followed by a way of running it, such as `agent+sag`.
     /// - Throws: `AgentError.noSuch`.
     public func chosen(student: String? = nil, system: String? = nil) throws -> [(agent: Found, way: AgentWay)] {
         let own = found.filter { student == nil || $0.student == student }
         let chosen: [(agent: Found, way: AgentWay)]
         if let system {
             chosen = own.compactMap { agent in Self.way(system, of: agent.system).map { (agent, $0) } }
-            // Of `agent+ftp` and `agent` it is the longer name that is meant.
+            // If both `agent+ftp` and `agent` match, the longer name is meant.
             let longest = chosen.map(\.agent.system.count).max()
             if let longest, !chosen.isEmpty { return chosen.filter { $0.agent.system.count == longest } }
         } else {
@@ -64,7 +67,7 @@ public struct AgentPlaces: Sendable {
         return chosen
     }
 
-    /// The last one of those that are meant.
+    /// The last one of the chosen agents.
     /// - Throws: `AgentError.noSuch`.
     public func one(student: String? = nil, system: String? = nil) throws -> (agent: Found, way: AgentWay) {
         let chosen = try chosen(student: student, system: system)
@@ -82,7 +85,7 @@ public struct AgentPlaces: Sendable {
             ?? Recipe.Style.allCases.count
     }
 
-    /// A Seedling's folder has a manifest, too.
+    /// A Seedling's folder also has a manifest.
     private static func isRun(_ url: URL) -> Bool { has(url, "manifest.json") && !has(url, "config.json") }
 
     private static func has(_ url: URL, _ name: String) -> Bool {

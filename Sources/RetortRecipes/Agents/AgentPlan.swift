@@ -3,43 +3,47 @@ import RetortCore
 import RetortDomains
 import RetortEvaluation
 
-/// How an agent works, whoever plays it: what it is shown, which tools it is told of, how long it may work, how it searches.
+/// How an agent works, independent of its models: what it is shown, which tools it is told of, how long it may work,
+/// how it searches.
 ///
-/// Evaluation, an agent's folder and a prompted model all make their runs from it, so what is measured is what is handed on.
+/// Evaluation, an agent's folder and a prompted model all make their runs from it, so the agent that is measured is the
+/// one that is handed on.
 public struct AgentPlan: Codable, Sendable, Hashable {
-    /// How much it may do.
+    /// The limits of its work.
     public struct Limits: Codable, Sendable, Hashable {
-        /// After which it is asked for its answer. Of a chain of thought it is not the number of its steps.
+        /// The most steps before it is asked for its answer. Not used for a chain of thought, which has a limit of its
+        /// own.
         public var steps: Int
-        /// Of each turn.
+        /// The most tokens of a turn.
         public var tokens: Int
-        /// Of each program.
+        /// The most seconds of a program.
         public var seconds: Double
 
-        /// - Parameter seconds: of each program.
+        /// - Parameter seconds: the limit of each program.
         public init(steps: Int = 8, tokens: Int = 1024, seconds: Double = 10) {
             (self.steps, self.tokens, self.seconds) = (steps, tokens, seconds)
         }
     }
 
-    /// What it is called in trajectories.
+    /// The agent's name in trajectories.
     public var name: String
     /// What it is shown, and how it acts.
     public var view: AgentForm
-    /// What it is told about its job, before anything else; nil for nothing.
+    /// What it is told about its job before anything else; nil for nothing.
     public var guidance: String?
-    /// The tools it is told of, but for those that come with a task.
+    /// The tools it is told of, except those that come with a task.
     public var tools: [ToolSpecification]
+    /// How long it may work.
     public var limits: Limits
     /// How it explores.
     public var search: AgentSearch
-    /// Seeds what is drawn.
+    /// The seed of everything that is sampled.
     public var seed: UInt64
 
-    /// Whether it works with anything of the domain's.
+    /// Whether it uses anything of the domain.
     var usesDomain: Bool { if case .reasoning(_, retrieves: false) = view { false } else { true } }
 
-    /// Identifies the fixed text of its prompts: another as soon as a word of them changes.
+    /// Identifies the fixed text of its prompts: it changes with any word of them.
     var promptIdentity: String {
         get throws {
             let nobody = view.roles.map { ($0, RoleModel(Nobody())) }
@@ -47,8 +51,8 @@ public struct AgentPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// Who decides.
-    /// - Parameter retriever: what fetches passages, for a chain of thought that reads some.
+    /// The policy that decides.
+    /// - Parameter retriever: fetches passages, for a chain of thought that reads them.
     /// - Throws: `AgentError.noPlayer`.
     func policy(_ players: [AgentRole: RoleModel], retriever: (any Tool)? = nil) throws -> any Policy {
         func player(_ role: AgentRole) throws -> RoleModel {
@@ -81,14 +85,14 @@ public struct AgentPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// The agent at work.
+    /// The agent's rollout.
     /// - Parameters:
-    ///   - players: who speaks for each of its roles.
+    ///   - players: the models of its roles.
     ///   - host: the tools that the host answers.
-    ///   - retriever: what fetches passages for a chain of thought.
-    ///   - way: how it explores, where that is otherwise than the plan says.
+    ///   - retriever: fetches passages for a chain of thought.
+    ///   - way: deviations from the plan's way of exploring.
     ///   - session: makes a session for a task.
-    /// - Throws: `AgentError` for a way that has no meaning for it.
+    /// - Throws: `AgentError` for a way that the agent does not support.
     func rollout(
         _ players: [AgentRole: RoleModel], host: [any Tool], retriever: (any Tool)?, way: AgentWay = AgentWay(),
         session: @escaping @Sendable (AgentTask) async throws -> any Environment
@@ -104,7 +108,7 @@ public struct AgentPlan: Codable, Sendable, Hashable {
             environmentFor: session)
     }
 
-    /// What its work is made of.
+    /// The parts that its work consists of.
     struct Parts: Sendable {
         let policy: any Policy
         let search: any Search
@@ -114,8 +118,8 @@ public struct AgentPlan: Codable, Sendable, Hashable {
         let reasons: Bool
     }
 
-    /// Who decides, and how it explores.
-    /// - Throws: `AgentError` for a way that has no meaning for it.
+    /// The policy and the search.
+    /// - Throws: `AgentError` for a way that the agent does not support.
     func parts(_ players: [AgentRole: RoleModel], retriever: (any Tool)?, way: AgentWay) throws -> Parts {
         let plan = try taking(way)
         let policy = try plan.policy(players, retriever: retriever)
@@ -126,7 +130,7 @@ public struct AgentPlan: Codable, Sendable, Hashable {
             seed: isDrawn ? way.sampling?.seed ?? seed : seed, reasons: reasoner != nil)
     }
 
-    /// The plan with outputs as a way of running it has them.
+    /// The plan with the outputs that a way of running it asks for.
     private func taking(_ way: AgentWay) throws -> AgentPlan {
         if way.kind(of: search) == .depthFirst, case .reasoning = view {
             throw AgentError.noMeaning(
@@ -153,13 +157,13 @@ public struct AgentPlan: Codable, Sendable, Hashable {
 }
 
 extension RoleModel {
-    /// The model with its adapter, by the model's own name.
+    /// The model with its adapter, under the model's own name.
     var speaker: any LanguageModel {
         adapter.map { AdaptedModel(model, adapter: $0, identity: model.identity) } ?? model
     }
 }
 
-/// Stands for a model where only prompts are asked for.
+/// A placeholder where only prompts are needed.
 private struct Nobody: LanguageModel {
     let identity = ""
 

@@ -3,16 +3,16 @@ import RetortAgents
 import RetortCore
 import RetortLLM
 
-/// Weights on their way to being loaded, with the adapters that are served side by side over them.
+/// Weights to be loaded, with the adapters that are served side by side over them.
 ///
-/// What several roles, or several agents, have in common is loaded once.
+/// Weights shared by several roles or agents are loaded once.
 struct AgentPlayers {
-    /// Who speaks: whole weights, or an adapter over some.
+    /// A role's model: whole weights, or an adapter over some.
     struct Source: Hashable {
         /// Identifies the weights; equal ones are loaded once.
         let key: String
         let weights: URL
-        /// The name that it is asked for by, and its folder.
+        /// The name that requests use for it, and its folder.
         let adapter: Adapter?
 
         struct Adapter: Hashable {
@@ -24,12 +24,12 @@ struct AgentPlayers {
     private var models: [String: LocalModel] = [:]
     private var sources: [String: [Source]] = [:]
 
-    /// Adds somebody before anything is loaded.
+    /// Adds a model before anything is loaded.
     mutating func add(_ source: Source) { sources[source.key, default: []].append(source) }
 
-    /// Loads all that was added.
+    /// Loads everything that was added.
     /// - Parameters:
-    ///   - identity: of the weights with a key.
+    ///   - identity: the name of the weights with a key.
     ///   - options: how they compute.
     /// - Throws: `CheckpointError` and the like.
     mutating func load(identity: (String) -> String, options: LocalModel.Options) throws {
@@ -45,7 +45,7 @@ struct AgentPlayers {
     /// The weights with a key.
     func model(_ key: String) -> LocalModel? { models[key] }
 
-    /// Whoever was added, ready to speak.
+    /// The loaded model of a source; nil for one that was not added.
     func player(_ source: Source) -> RoleModel? {
         models[source.key].map { RoleModel($0, adapter: source.adapter?.name) }
     }

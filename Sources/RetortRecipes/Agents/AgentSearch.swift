@@ -2,11 +2,11 @@ import RetortAgents
 import RetortCore
 import RetortEvaluation
 
-/// How an agent explores, and what its other ways of exploring are like when they are asked for.
+/// How an agent explores, with the settings of the other ways of exploring for when they are requested.
 public struct AgentSearch: Codable, Sendable, Hashable {
     /// How branches are explored.
     public enum Kind: String, Codable, Sendable, CaseIterable {
-        /// A step at a time (ReAct).
+        /// One step at a time (ReAct).
         case greedy
         /// Several samples of each step vote.
         case vote
@@ -16,21 +16,25 @@ public struct AgentSearch: Codable, Sendable, Hashable {
 
     /// A depth-first search.
     public struct DepthFirst: Codable, Sendable, Hashable {
-        /// Ways from each point.
+        /// How many ways are tried from each point.
         public var width = 2
-        /// Proposals in all.
+        /// The most proposals in all.
         public var queries = 60
 
+        /// Two ways from each point and sixty proposals, by default.
         public init(width: Int = 2, queries: Int = 60) { (self.width, self.queries) = (width, queries) }
     }
 
-    /// What it does unless it is asked otherwise.
+    /// The way it explores unless another one is requested.
     public var kind: Kind
-    /// How the tokens of a step are chosen that is taken by itself.
+    /// How tokens are sampled when a step is taken without a vote.
     public var sampling: Sampling
+    /// How votes are sampled and compared.
     public var vote: Recipe.VotePlan
+    /// The limits of a depth-first search.
     public var depthFirst: DepthFirst
 
+    /// A greedy search by default.
     public init(
         _ kind: Kind = .greedy, sampling: Sampling = .greedy, vote: Recipe.VotePlan = .init(),
         depthFirst: DepthFirst = .init()
@@ -58,17 +62,18 @@ public struct AgentSearch: Codable, Sendable, Hashable {
     }
 }
 
-/// How an agent explores on one occasion, as far as that is otherwise than it usually does.
+/// How an agent explores on one occasion; what is nil is as usual.
 public struct AgentWay: Sendable, Hashable {
+    /// How branches are explored; nil is the agent's usual way.
     public var search: AgentSearch.Kind?
     /// Samples of each step that vote; 1 takes each step by itself.
     public var votes: Int?
-    /// How tokens are chosen.
+    /// How tokens are sampled; nil is the agent's usual way.
     public var sampling: Sampling?
-    /// Whether calls are held to the tools' grammar.
+    /// Whether calls are held to the tools' grammar; nil is the agent's usual way.
     public var outputs: OutputConstraint?
 
-    /// - Parameter votes: samples of each step that vote; 1 takes each step by itself.
+    /// - Parameter votes: how many samples of each step vote; 1 takes each step without a vote.
     public init(
         search: AgentSearch.Kind? = nil, votes: Int? = nil, sampling: Sampling? = nil, outputs: OutputConstraint? = nil
     ) {
@@ -78,8 +83,8 @@ public struct AgentWay: Sendable, Hashable {
         self.outputs = outputs
     }
 
-    /// What it comes to for an agent that usually searches so. A number of votes counts where steps are voted on or taken by
-    /// themselves.
+    /// The resulting kind for an agent with this usual search. A number of votes applies unless the search is
+    /// depth-first.
     func kind(of usual: AgentSearch) -> AgentSearch.Kind {
         let kind = search ?? usual.kind
         guard let votes, kind != .depthFirst else { return kind }
@@ -88,17 +93,17 @@ public struct AgentWay: Sendable, Hashable {
 
     // MARK: In words
 
-    /// The ends of a system's name, as tables have them.
+    /// The suffixes of a system's name in tables.
     private static let words: [(word: String, change: @Sendable (inout AgentWay) -> Void)] = [
         ("sag", { $0.search = .vote }), ("sc", { $0.search = .vote }), ("greedy", { $0.search = .greedy }),
         ("depthFirst", { $0.search = .depthFirst }), ("grammar", { $0.outputs = .grammar }),
     ]
 
-    /// Those words.
+    /// The known suffixes.
     static var known: [String] { words.map(\.word) }
 
-    /// Reads the end of a system's name, such as `+sag` of `agent+sag`, or `+depthFirst+grammar`, or nothing.
-    /// - Returns: nil for a word that is none of them.
+    /// Reads the suffixes of a system's name, such as `+sag` in `agent+sag`, or `+depthFirst+grammar`, or nothing.
+    /// - Returns: nil for an unknown suffix.
     public init?(ending text: some StringProtocol) {
         self.init()
         let parts = text.split(separator: "+", omittingEmptySubsequences: false)

@@ -2,12 +2,12 @@ import Foundation
 import RetortAgents
 import RetortCore
 
-/// Writes the folder of an agent behind its training. Nothing is trained, and nobody is asked.
+/// Writes the folder of an agent after its training. Nothing is trained, and no model is asked.
 struct AgentStage: Stage {
     let context: RunContext
     let student: Recipe.Student
     let plan: AgentPlan
-    /// Who plays its roles, and the stages that trained them.
+    /// The roles, and the stages that trained their models.
     let players: [AgentRole: TrainedStage]
 
     var name: String { "\(AgentPlaces.folder)/\(student.name)/\(plan.name)" }
@@ -83,7 +83,7 @@ struct AgentStage: Stage {
             .replacing("/", with: "-")
     }
 
-    /// What a model, or an adapter, is read from.
+    /// The files of a model or an adapter.
     private static func files(of folder: URL, as path: String) throws -> [PackedFile] {
         var names = try FileDigests.modelFiles(folder)
         let templates = "additional_chat_templates"
@@ -96,15 +96,15 @@ struct AgentStage: Stage {
 }
 
 extension TrainedStage {
-    /// What its folder is called.
+    /// The name of its folder.
     fileprivate var label: String { folder.lastPathComponent }
 }
 
 extension RunContext {
     /// The agent that a training of a style makes.
     /// - Parameters:
-    ///   - name: what it is called in trajectories; nil is the style's.
-    ///   - instructions: more words for a base that was not trained.
+    ///   - name: its name in trajectories; nil is the style's.
+    ///   - instructions: longer ones for a base that was not trained.
     func agentPlan(
         _ style: Recipe.Style, name: String? = nil, instructions: Instructions = .brief,
         search: AgentSearch.Kind = .greedy

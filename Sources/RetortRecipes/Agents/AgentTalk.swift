@@ -3,11 +3,11 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// A talk with an agent: questions, steps as they come, stopping, going back to a step and taking another way.
+/// A conversation with an agent: questions, steps as they come, stopping, going back to a step and taking another way.
 ///
-/// Each question is a trajectory of its own in a fresh session. Before each step the session is kept in a fork, so that going back finds the
-/// variables and files as they were; what the outside world was told is not taken back. What was tried before from a step stays in the
-/// record as its candidates.
+/// Each question is a trajectory of its own in a fresh session. Before each step a fork of the session is kept, so that
+/// going back restores the variables and files; effects on the outside world are not undone. What was tried before from
+/// a step stays in the record as the step's candidates.
 ///
 /// ```swift
 /// let talk = try AgentTalk(agent)
@@ -16,14 +16,20 @@ import RetortStore
 /// for try await event in try await talk.goOn("Ask the front desk instead.") { show(event) }
 /// ```
 public actor AgentTalk {
-    /// Something that cannot be done now.
+    /// Something that cannot be done at present.
     public enum Refusal: Error, Equatable, CustomStringConvertible {
+        /// The agent is working.
         case busy
+        /// No question was asked yet.
         case nothingAsked
+        /// The run has ended.
         case ended
+        /// There is no step with this number; steps are counted from 1.
         case noStep(Int, count: Int)
+        /// The session before this step, from 1, was discarded.
         case notKept(Int)
 
+        /// A message for users.
         public var description: String {
             switch self {
             case .busy: "the agent is at work; stop it first"
@@ -36,35 +42,37 @@ public actor AgentTalk {
         }
     }
 
-    /// The most sessions that are kept for going back.
+    /// The most sessions kept for going back.
     private static let mostKept = 24
-    /// How a step is drawn that is taken again by an agent that draws nothing itself.
+    /// The temperature of a repeated step, for an agent that does not sample by itself.
     private static let temperature = 0.8
 
+    /// The agent.
     public nonisolated let agent: Agent
     private let parts: AgentPlan.Parts
     private let way: AgentWay
-    /// What happened to the last question, as far as it is.
+    /// The trajectory of the last question so far; nil before the first.
     public private(set) var trajectory: Trajectory?
-    /// The session after the last step; nil while it is to be taken from the fork before it.
+    /// The session after the last step; nil when it must be forked from the one before the step.
     private var session: (any Environment)?
-    /// The session before a step, by the step.
+    /// The sessions before steps, by the step's index.
     private var kept: [Int: any Environment] = [:]
-    /// What was tried from a step before, by the step.
+    /// What was tried before from a step, by the step's index.
     private var tried: [Int: [Candidate]] = [:]
     private var isBusy = false
-    /// Whether a step is being taken, so that the session may have been left in the middle of one.
+    /// Whether a step is in progress, so that the session may be left in the middle of it.
     private var isActing = false
     private var work: Task<Void, Never>?
 
-    /// - Throws: `AgentError` for a way that has no meaning for the agent.
+    /// - Throws: `AgentError` for a way that the agent does not support.
     public init(_ agent: Agent, _ way: AgentWay = AgentWay()) throws {
         self.agent = agent
         self.way = way
         parts = try agent.parts(way)
     }
 
-    /// Works on a question, as events while it happens. Ending the iteration stops the work after which `goOn` and `back` are possible.
+    /// Works on a question, as events while it works. Ending the iteration stops the work; afterwards `goOn` and `back`
+    /// are possible.
     /// - Throws: `Refusal.busy`.
     public func ask(_ question: String) async throws -> AsyncThrowingStream<RolloutEvent, any Error> {
         try await begin()
@@ -77,8 +85,8 @@ public actor AgentTalk {
         return events(remark: nil)
     }
 
-    /// Goes on where it was stopped or went back to.
-    /// - Parameter remark: what is said before the next step; nil for nothing.
+    /// Continues where the work was stopped, or after going back.
+    /// - Parameter remark: what the user says before the next step; nil for nothing.
     /// - Throws: `Refusal`.
     public func goOn(_ remark: String? = nil) async throws -> AsyncThrowingStream<RolloutEvent, any Error> {
         try await begin()
@@ -89,7 +97,7 @@ public actor AgentTalk {
         return events(remark: remark)
     }
 
-    /// Goes back to before a step, and keeps what was done from there as something that was tried.
+    /// Goes back to the point before a step, and keeps what was done from there as an earlier attempt.
     /// - Parameter step: from 1.
     /// - Throws: `Refusal`.
     public func back(to step: Int) async throws {
@@ -117,8 +125,8 @@ public actor AgentTalk {
         for later in kept.keys where later > place { await kept.removeValue(forKey: later)?.close() }
     }
 
-    /// Saves what happened to the last question as a trajectory of a set.
-    /// - Returns: its id.
+    /// Saves the last question's trajectory in a set.
+    /// - Returns: the id that it is saved under.
     /// - Throws: `Refusal.nothingAsked`, `StoreError`.
     public func save(in store: TrajectoryStore, set: String) async throws -> String {
         guard var trajectory else { throw Refusal.nothingAsked }
@@ -131,10 +139,10 @@ public actor AgentTalk {
         return trajectory.id
     }
 
-    /// Ends its sessions. The agent stays open.
+    /// Closes its sessions. The agent stays open.
     public func close() async { await clear() }
 
-    /// Takes the right to work. Work that was stopped a moment ago is waited for.
+    /// Reserves the agent for work, after waiting for work that was just stopped.
     private func begin() async throws {
         if let work, work.isCancelled { await work.value }
         guard !isBusy else { throw Refusal.busy }
@@ -174,7 +182,7 @@ public actor AgentTalk {
                 try Task.checkCancellation()
                 emit(.stepStarted(now.steps.count))
                 let step = try await take(now, remark, emit)
-                // A model that is stopped may end in its own way; half a turn is no step.
+                // A stopped model may end in its own way; half a turn is not a step.
                 try Task.checkCancellation()
                 remark = nil
                 now.append(step)
@@ -185,7 +193,8 @@ public actor AgentTalk {
             if now.ending == nil { try await conclude(&now, emit) }
             if let state = try await session?.state(), state != .null { now.state = state }
         } catch {
-            // A session that was left in the middle of a step is not gone on with: there is the fork from before it.
+            // A session that was left in the middle of a step is not used further: there is the fork from before the
+            // step.
             if isActing {
                 await session?.close()
                 (session, isActing) = (nil, false)
@@ -244,7 +253,7 @@ public actor AgentTalk {
         }
         guard let session else { throw Refusal.notKept(place + 1) }
         if kept[place] == nil {
-            // One that cannot be forked is only not gone back to.
+            // If a session cannot be forked, only going back is impossible.
             if let fork = try? await session.fork() { kept[place] = fork }
             try Task.checkCancellation()
             if kept.count > Self.mostKept, let oldest = kept.keys.min() {
@@ -274,7 +283,7 @@ public actor AgentTalk {
 }
 
 extension Candidate {
-    /// A step as something that was tried.
+    /// A step as an earlier attempt.
     fileprivate init(_ step: Step) {
         self.init(thought: step.thought, action: step.action, observation: step.observation)
     }

@@ -7,9 +7,9 @@ import RetortCore
     import Darwin
 #endif
 
-/// Writes an agent's folder beside its place and then renames it: whoever is stopped leaves the old one, or none.
+/// Writes an agent's folder beside its place and then renames it: a stopped process leaves the old agent, or none.
 struct AgentWriter {
-    /// The folder that the agent is to have.
+    /// The folder that the agent will have.
     let target: URL
     private let digests: FileDigests
     private let files = FileManager.default
@@ -25,7 +25,7 @@ struct AgentWriter {
         target.deletingLastPathComponent().appendingPathComponent(".\(target.lastPathComponent).\(what)")
     }
 
-    /// Writes the files, then `agent.json` with what they come to.
+    /// Writes the files, then `agent.json` with their sizes and digests.
     /// - Throws: `RunError.cannotWrite`, `RunError.unreadable`.
     func write(_ agent: AgentFile, _ packed: [PackedFile]) throws {
         var agent = agent
@@ -43,7 +43,7 @@ struct AgentWriter {
             }
             let json = StrictJSON.pages(try ExactJSON.tree(agent)) + "\n"
             try AtomicFile.write(Data(json.utf8), to: unfinished.appendingPathComponent(AgentFile.name))
-            // What cannot be opened again is no agent.
+            // A folder that cannot be opened again is not an agent.
             _ = try AgentFolder(unfinished)
             if files.fileExists(atPath: target.path) { try files.moveItem(at: target, to: former) }
             try files.moveItem(at: unfinished, to: target)
@@ -53,7 +53,7 @@ struct AgentWriter {
         try removeLeftovers()
     }
 
-    /// Removes the agent, and what stopped writers left.
+    /// Removes the agent, and the remains of stopped processes.
     func remove() throws {
         if files.fileExists(atPath: target.path) { try files.removeItem(at: target) }
         try removeLeftovers()
@@ -65,7 +65,7 @@ struct AgentWriter {
         }
     }
 
-    /// Puts a file into its place: a second name for what the run made, a copy of what is the user's.
+    /// Puts a file into its place: as a hard link if the run made it, as a copy if it is the user's.
     private func put(_ file: PackedFile) throws -> AgentFile.Entry {
         let place = unfinished.appendingPathComponent(file.path)
         try files.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)

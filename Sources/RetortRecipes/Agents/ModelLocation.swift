@@ -6,17 +6,17 @@ import RetortTensor
 
 /// Where a model is: in this process, or behind an OpenAI-compatible endpoint.
 public enum ModelLocation: Sendable {
-    /// A checkpoint's folder, with adapters by the names that requests give.
+    /// A checkpoint's folder, with adapters by the names that requests use.
     case folder(URL, adapters: [String: URL] = [:], options: LocalModel.Options = .init(prefixTokens: 1 << 15))
-    /// An endpoint. Adapters are models of it, by the names that requests give.
+    /// An endpoint. Adapters are models of the endpoint, by the names that requests use.
     case endpoint(EndpointPlan)
 
-    /// Opens it.
+    /// Opens the model.
     /// - Parameters:
-    ///   - concurrency: the most samples at once, or the most requests.
-    ///   - seconds: the longest an endpoint may take for one attempt.
-    ///   - schema: a JSON schema that an endpoint is asked to hold its replies to; a checkpoint takes grammars instead.
-    /// - Throws: what a checkpoint that cannot be read throws; `RemoteError` for an endpoint that cannot be used.
+    ///   - concurrency: the most samples at the same time, or the most requests.
+    ///   - seconds: the longest time for one attempt at an endpoint.
+    ///   - schema: a JSON schema that an endpoint must hold its replies to; a checkpoint takes grammars instead.
+    /// - Throws: the errors of a checkpoint that cannot be read; `RemoteError` for an endpoint that cannot be used.
     public func open(
         concurrency: Int, seconds: Double = RemoteOptions.TimeLimits().total, schema: JSONValue? = nil
     ) async throws -> any LanguageModel {
@@ -36,7 +36,7 @@ public enum ModelLocation: Sendable {
                         connect: usual.connect, firstByte: min(usual.firstByte, seconds),
                         idle: min(usual.idle, seconds), total: seconds)),
                 identity: name)
-            // Not every server knows grammars: it is held to the schema that is to be enforced, or to nothing.
+            // Not every server supports grammars: it is held to the schema to be enforced, or to nothing.
             return ConstrainedModel(remote, to: try schema.map { .json(try JSONSchema($0)) })
         }
     }

@@ -1,16 +1,16 @@
 import RetortCore
 
-/// Reads JSON of which every member must be known: what nobody reads is refused by its name.
+/// Reads JSON in which every member must be known: an unknown one is refused by its name.
 enum StrictJSON {
-    /// A member that is not known.
+    /// An unknown member.
     struct Stranger: Error {
         let path: String
     }
 
-    /// - Throws: `DecodingError` for what is missing or of another type, `Stranger`.
+    /// - Throws: `DecodingError` for something missing or of another type, `Stranger`.
     static func decode<Value: Codable>(_ type: Value.Type, from json: JSONValue) throws -> Value {
         let value = try ExactJSON.decode(type, from: json)
-        // What was read is written again: what is then missing was passed over.
+        // The value is encoded again: a member that is then missing was not read.
         if let path = stranger(in: json, beside: try ExactJSON.tree(value), at: "") { throw Stranger(path: path) }
         return value
     }
@@ -32,7 +32,7 @@ enum StrictJSON {
         return nil
     }
 
-    /// A value as a text for people, whose numbers keep their types.
+    /// A value as text for people; its numbers keep their types.
     static func pages(_ value: JSONValue, indent: String = "") -> String {
         let inner = indent + "  "
         switch value {
@@ -55,7 +55,7 @@ enum StrictJSON {
         }
         return switch error {
         case let stranger as Stranger:
-            "the key '\(stranger.path)' is not known, or is null; this Retort would pass over it. Take it out"
+            "the key '\(stranger.path)' is unknown, or is null, and this Retort would ignore it; remove it"
         case DecodingError.keyNotFound(let key, let context): "\(place(context)) lacks '\(key.stringValue)'"
         case DecodingError.typeMismatch(_, let context): "\(place(context)) is of another type"
         case DecodingError.valueNotFound(_, let context): "\(place(context)) is null"

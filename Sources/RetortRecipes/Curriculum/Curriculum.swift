@@ -3,34 +3,36 @@ import RetortCore
 
 /// A list of training stages that make one agent, each from the base or from an earlier stage.
 ///
-/// GLPFT (arXiv 2401.07324, section 3.3) is a global stage for the backbone's view and then a local one for each role;
+/// GLPFT (arXiv 2401.07324, section 3.3) has a global stage for the backbone's view and then a local one for each role;
 /// α-UMi's baselines are other lists. A role is played by the last stage that trained its view.
 public struct Curriculum: Codable, Sendable, Hashable {
-    /// What it is called in tables and folders.
+    /// Its name in tables and folders.
     public var name: String
-    /// In order.
+    /// The stages in order.
     public var stages: [Stage]
 
     /// One training.
     public struct Stage: Codable, Sendable, Hashable {
-        /// Unique in its curriculum.
+        /// The stage's name, unique in its curriculum.
         public var name: String
         /// The stage whose weights it starts from; nil starts from the student's base.
         public var from: String?
-        /// Whose turns it trains.
+        /// The roles whose turns it trains.
         public var roles: [AgentRole]
-        /// The part of the teacher's tasks it sees, in 0…1.
+        /// The part of the teacher's tasks that it sees.
         public var tasks: Share
-        /// How.
+        /// The training itself.
         public var plan: Recipe.TrainingPlan
     }
 
-    /// A part of a list.
+    /// A part of a list, by the positions of its ends.
     public struct Share: Codable, Sendable, Hashable {
+        /// The start, in 0…1.
         public var from: Double
+        /// The end, in 0…1.
         public var to: Double
 
-        /// All of it.
+        /// The whole list.
         public static let all = Share(from: 0, to: 1)
 
         func of<Element>(_ list: [Element]) -> ArraySlice<Element> {
@@ -39,7 +41,7 @@ public struct Curriculum: Codable, Sendable, Hashable {
         }
     }
 
-    /// The stages that play the roles; the backbone alone where there is no planner.
+    /// The stages that play the roles; the backbone plays only where there is no planner.
     var players: [AgentRole: Stage] {
         var players: [AgentRole: Stage] = [:]
         for stage in stages {
@@ -49,7 +51,7 @@ public struct Curriculum: Codable, Sendable, Hashable {
         return players
     }
 
-    /// The same with a part of the tasks of each stage.
+    /// The same curriculum with a part of each stage's tasks.
     func scaled(to share: Double) -> Curriculum {
         var scaled = self
         scaled.name = "\(name)@\(Int((share * 100).rounded()))"
@@ -65,22 +67,23 @@ public struct Curriculum: Codable, Sendable, Hashable {
 public struct RoleEvaluation: Codable, Sendable, Hashable {
     /// How branches are explored.
     public enum SearchKind: String, Codable, Sendable, CaseIterable {
-        /// A step at a time (ReAct).
+        /// One step at a time (ReAct).
         case greedy
         /// Depth first over decisions (DFSDT).
         case depthFirst
     }
 
+    /// The searches that each agent is measured with.
     public var searches: [SearchKind]
-    /// Ways from each point of a depth-first search.
+    /// How many ways a depth-first search tries from each point.
     public var width: Int
-    /// Proposals of a depth-first search, in all.
+    /// The most proposals of a depth-first search.
     public var queries: Int
-    /// With outputs as the model likes, or held to the roles' grammars, or each in turn.
+    /// Free outputs, outputs held to the roles' grammars, or each in turn.
     public var constraints: [OutputConstraint]
-    /// Curricula that are also trained on parts of the tasks.
+    /// The names of curricula that are also trained on parts of the tasks.
     public var scaled: [String]
-    /// Those parts, in 0…1.
+    /// These parts, in 0…1.
     public var shares: [Double]
 
     /// Every search with every constraint.

@@ -4,8 +4,8 @@ import RetortDomains
 import RetortTraining
 
 extension Curriculum {
-    /// The hyper-parameters of the paper (arXiv 2401.07324, appendix; batch 48 there), for what a recipe leaves out of
-    /// a training of all weights.
+    /// The hyperparameters of the paper (arXiv 2401.07324, appendix; batch 48 there), for what a recipe leaves out of a
+    /// training of all weights.
     static func paperPlan(_ roles: [AgentRole], seed: UInt64) -> TrainingConfiguration {
         if roles.contains(.backbone) {
             return TrainingConfiguration(

@@ -19,7 +19,7 @@ struct CurriculumStages: Sendable {
         var agents: [AgentStage] = []
         var evaluation: [Measured] = []
         for student in context.recipe.students {
-            // Stages that are the same in two curricula are trained once.
+            // A stage that two curricula share is trained once.
             var known: [Key: TrainedStage] = [:]
             for curriculum in context.recipe.allCurricula {
                 var trained: [String: TrainedStage] = [:]
@@ -54,7 +54,7 @@ struct CurriculumStages: Sendable {
         (self.training, self.agents, self.evaluation) = (training, agents, evaluation)
     }
 
-    /// What makes two stages the same.
+    /// What two stages must share to be the same.
     private struct Key: Hashable {
         let roles: [AgentRole]
         let tasks: Curriculum.Share
@@ -62,7 +62,7 @@ struct CurriculumStages: Sendable {
         let parent: String?
     }
 
-    /// The figures of what was measured.
+    /// The figures of the measured agents.
     func summary(of train: [AgentTask]) async throws -> ToolUseSummary {
         var summary = ToolUseSummary()
         for measured in evaluation {
@@ -77,7 +77,7 @@ struct CurriculumStages: Sendable {
 }
 
 extension Curriculum {
-    /// How many of the teacher's tasks its stages see between them.
+    /// How many of the teacher's tasks its stages see in total.
     fileprivate func seen(of tasks: Int) -> Int {
         let from = stages.map(\.tasks.from).min() ?? 0
         let to = stages.map(\.tasks.to).max() ?? 1
@@ -86,7 +86,7 @@ extension Curriculum {
 }
 
 extension Recipe {
-    /// The curricula as the recipe lists them, then those on parts of the tasks.
+    /// The curricula in the recipe's order, then those on parts of the tasks.
     var allCurricula: [Curriculum] {
         let plain = curricula ?? []
         guard let plan = evaluation.roles else { return plain }
@@ -101,6 +101,6 @@ extension RunContext {
     /// What a call looks like.
     var callForm: RoleView.CallForm { recipe.domain.form == .json ? .json : .program }
 
-    /// Whose trajectories the roles learn from.
+    /// The style whose trajectories the roles learn from.
     var roleStyle: Recipe.Style { recipe.domain.form == .json ? .toolAgent : .agent }
 }

@@ -18,7 +18,7 @@ struct EvaluateRolesStage: Stage {
     var name: String {
         "evaluate/\(student.name)/\(system)"
     }
-    /// The curriculum and how it is run.
+    /// The curriculum and the way it is run.
     var system: String { "\(curriculum.name)+\(kind.rawValue)\(constraint == .free ? "" : "+grammar")" }
     var sources: [String] { Set(players.values.map(\.name)).sorted() }
     var models: [URL] { Set(players.values.flatMap(\.folders)).sorted { $0.path < $1.path } }
@@ -38,7 +38,7 @@ struct EvaluateRolesStage: Stage {
         return inputs
     }
 
-    /// What is measured does not depend on what else is, nor on how much is done at once.
+    /// The evaluation's settings for this result, which depends neither on other measurements nor on the concurrency.
     private var own: Recipe.EvaluationPlan {
         var plan = context.recipe.evaluation
         plan.weights = plan.weights ?? .usual(on: .cpu)

@@ -3,8 +3,8 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Writes what α-UMi's stages train on as files: the parts with and without reuse of the instructions, the subsets of a
-/// data-scaling curve, and each role's samples of every part.
+/// Writes the training data of α-UMi's stages as files: the parts with and without reuse of the instructions, the
+/// subsets of a data-scaling curve, and each role's samples of every part.
 ///
 /// | folder | instructions | samples of |
 /// | --- | --- | --- |
@@ -15,48 +15,57 @@ import RetortStore
 public struct RoleSplit: Sendable {
     /// What was written.
     public struct Account: Codable, Sendable, Hashable {
+        /// One part of the data.
         public struct Part: Codable, Sendable, Hashable {
-            /// The folder.
+            /// The name of its folder.
             public let name: String
-            /// How many different ones.
+            /// The number of different instructions.
             public let instructions: Int
+            /// The number of trajectories.
             public let trajectories: Int
-            /// By role.
+            /// The samples by role.
             public var samples: [String: Samples] = [:]
         }
 
         /// The samples of a role in a part.
         public struct Samples: Codable, Sendable, Hashable {
-            /// In the role's file.
+            /// The number of samples in the role's file.
             public var written = 0
-            /// Longer than the limit, and left out; `overlong.jsonl` names them.
+            /// The number of samples left out as too long; `overlong.jsonl` names them.
             public var overlong = 0
-            /// Of the written ones, in tokens; nil when they were not measured.
+            /// The tokens of the written samples; nil when samples were not measured.
             public var tokens: Int?
         }
 
+        /// The seed of the split.
         public let seed: UInt64
-        /// The longest sample, in tokens; nil when samples were not measured.
+        /// The longest sample that is kept, in tokens; nil when samples were not measured.
         public let maximumTokens: Int?
         public internal(set) var parts: [Part] = []
     }
 
     /// A sample that was left out for its length.
     public struct Overlong: Codable, Sendable, Hashable {
+        /// The part's name.
         public let part: String
+        /// The role.
         public let role: AgentRole
-        /// The trajectory's.
+        /// The trajectory's id.
         public let id: String
-        /// Which of the role's samples of the trajectory, from 0.
+        /// The index among the role's samples of the trajectory, from 0.
         public let sample: Int
+        /// The sample's length in tokens.
         public let tokens: Int
     }
 
-    /// How samples are measured, and the longest that is kept, in tokens.
+    /// How samples are measured, and the longest one to keep, in tokens.
     public struct Limit: Sendable {
         let tokens: Int
         let measure: @Sendable ([Message]) throws -> Int
 
+        /// - Parameters:
+        ///   - tokens: the longest sample to keep.
+        ///   - measure: the number of tokens of a chat.
         public init(tokens: Int, measure: @escaping @Sendable ([Message]) throws -> Int) {
             self.tokens = tokens
             self.measure = measure
@@ -70,10 +79,10 @@ public struct RoleSplit: Sendable {
     private let limit: Limit?
 
     /// - Parameters:
-    ///   - globalShare: which share of the instructions is the global stage's without reuse, in 0…1.
-    ///   - shares: of a data-scaling curve, in 0…1.
+    ///   - globalShare: the global stage's share of the instructions without reuse, in 0…1.
+    ///   - shares: the shares of a data-scaling curve, in 0…1.
     ///   - instructions: how much the roles' prompts say.
-    ///   - limit: nil leaves samples unmeasured, and all of them in.
+    ///   - limit: nil neither measures samples nor leaves any out.
     public init(
         seed: UInt64 = 0, globalShare: Double = 0.5, shares: [Double] = [], instructions: Instructions = .full,
         limit: Limit? = nil
@@ -99,8 +108,8 @@ public struct RoleSplit: Sendable {
             }
     }
 
-    /// Writes the parts into a folder: `trajectories.jsonl` and a file for each role in each, `split.json` and, where samples
-    /// are measured, `overlong.jsonl` beside them. Files of the same names are replaced.
+    /// Writes the parts into a folder: in each part `trajectories.jsonl` and a file for each role, and beside the parts
+    /// `split.json` and, where samples are measured, `overlong.jsonl`. Files of the same names are replaced.
     public func write(_ trajectories: [Trajectory], to folder: URL) throws -> Account {
         var account = Account(seed: seed, maximumTokens: limit?.tokens)
         var overlong: [Overlong] = []

@@ -7,10 +7,10 @@ import RetortTraining
 struct TrainRolesStage: Stage {
     let context: RunContext
     let student: Recipe.Student
-    /// The curriculum's and the stage's name.
+    /// The names of the curriculum and the stage.
     let label: String
     let stage: Curriculum.Stage
-    /// The stage it goes on from; nil starts from the student's base.
+    /// The stage it continues from; nil starts from the student's base.
     let parent: TrainedStage?
 
     var name: String { "train/\(student.name)/\(label)" }
@@ -23,7 +23,7 @@ struct TrainRolesStage: Stage {
         stage.roles.map { context.roleView($0, instructions: .brief, callForm: context.callForm) }
     }
 
-    /// What it leaves.
+    /// The trained weights.
     var trained: TrainedStage {
         if case .lora = stage.plan.configuration.method { return TrainedStage(name: name, folder: target, base: base) }
         return TrainedStage(name: name, folder: target, base: nil)
@@ -38,7 +38,7 @@ struct TrainRolesStage: Stage {
             try context.recipe.validation.map {
                 [try .setting("validation.share", $0.share), try .setting("validation.mostTasks", $0.mostTasks)]
             } ?? [.text("validation", "none")]
-        // Shares are of the tasks as they were made.
+        // Shares refer to the tasks in the order in which they were made.
         return try await inputs + context.trainingTasks() + context.labels(of: sources)
     }
 
@@ -52,7 +52,7 @@ struct TrainRolesStage: Stage {
     private var results: TrainingFiles { TrainingFiles(context.folder.url, "\(student.name)-\(label)") }
 
     func run() async throws -> StageOutcome {
-        // What is held out of one stage is held out of all: they go on from one another.
+        // What one stage holds out, all hold out, because they continue from one another.
         var divided = try await context.divided(context.roleStyle, context.recipe.validation, reportedAs: "roles")
         let all = divided.learned.count
         divided.learned = Array(stage.tasks.of(inTaskOrder(divided.learned)))
@@ -62,7 +62,7 @@ struct TrainRolesStage: Stage {
             name: name, key: "\(label).training", base: base, divided: divided, views: views, plan: stage.plan,
             target: target, files: results, keepsSamples: context.keepsSamples)
         let thread = TrainingThread()
-        // Another curriculum may have trained the parent, and gone on from it or not.
+        // Another curriculum may have trained the parent, and may or may not have continued from it.
         if let parent, let below = parent.base {
             try await thread.merge(parent.folder, into: below, to: parent.whole)
         }
@@ -70,7 +70,7 @@ struct TrainRolesStage: Stage {
         return .complete
     }
 
-    /// Shares are of the tasks as they were made, whatever their ids sort like.
+    /// Shares refer to the tasks in the order in which they were made, whatever the order of their ids.
     private func inTaskOrder(_ lessons: [Lesson]) -> [Lesson] {
         let places = Dictionary(
             context.source.train.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -80,16 +80,16 @@ struct TrainRolesStage: Stage {
 
 /// The weights that a stage trains.
 struct TrainedStage: Sendable, Hashable {
-    /// The stage's.
+    /// The stage's name.
     let name: String
     /// The folder of a whole model, or of an adapter.
     let folder: URL
-    /// What an adapter belongs to; nil for whole models.
+    /// The base of an adapter; nil for whole models.
     let base: URL?
 
-    /// Where all its weights are.
+    /// The folders of all its weights.
     var folders: [URL] { [folder] + (base.map { [$0] } ?? []) }
 
-    /// A folder with whole weights, for stages that go on from here.
+    /// A folder with whole weights, for stages that continue from here.
     var whole: URL { base == nil ? folder : folder.appendingPathComponent("merged") }
 }

@@ -9,43 +9,43 @@ import Synchronization
 /// A file or folder that a run needs, with its files by content.
 struct FleetRoot: Codable, Sendable, Hashable {
     struct File: Codable, Sendable, Hashable {
-        /// Below the root; empty where the root is the file itself.
+        /// The path below the root; empty when the root is the file itself.
         var name: String
-        /// SHA-256.
+        /// The SHA-256.
         var digest: String
     }
 
     /// Where it is on the planner's machine.
     var path: String
-    /// Where that is below the run's folder; nil for what lies elsewhere.
+    /// Its path below the run's folder; nil when it is elsewhere.
     var inRun: String?
     var files: [File]
 
-    /// Whether its files lie where it says, and below it: a worker writes what it is sent nowhere else than into its own folder.
+    /// Whether its files are where it says, and below it: a worker writes received files only into its own folder.
     fileprivate var isInPlace: Bool {
         let names = [path, inRun ?? ""] + files.map(\.name)
         return path.hasPrefix("/") && inRun?.hasPrefix("/") != true
             && !names.contains { $0.split(separator: "/").contains("..") }
     }
 
-    /// The place of one of its files, where the root is at `path`.
+    /// The place of one of its files, when the root is at `path`.
     func place(of file: File, at path: String? = nil) -> URL {
         let root = URL(fileURLWithPath: path ?? self.path)
         return file.name.isEmpty ? root : root.appendingPathComponent(file.name)
     }
 }
 
-/// The files that a planner tells its workers of, and sends to those that lack them.
+/// The files that a planner announces to its workers, and sends to those that lack them.
 final class FleetFiles: Sendable {
     private let folder: URL
     private let digests: FileDigests
-    /// What may be sent, by digest.
+    /// The files that may be sent, by digest.
     private let known = Mutex<[String: URL]>([:])
 
-    /// - Parameter folder: the run's.
+    /// - Parameter folder: the run's folder.
     init(folder: URL, digests: FileDigests) { (self.folder, self.digests) = (folder, digests) }
 
-    /// Files that a recipe names, or models that were trained, each with its content.
+    /// Files that a recipe names, or trained models, each with its content.
     func roots(_ places: [URL]) throws -> String {
         String(decoding: try ExactJSON.encode(places.map(root)), as: UTF8.self)
     }
@@ -66,7 +66,7 @@ final class FleetFiles: Sendable {
             path: path, inRun: path.hasPrefix(run) ? String(path.dropFirst(run.count)) : nil, files: files)
     }
 
-    /// Sends what is asked for, as long as it is not cancelled. Nothing else than what was told of is sent.
+    /// Sends requested files until it is cancelled. Only announced files are sent.
     func serve<Value>(_ store: FleetStore, _ run: String) async throws -> Value? {
         while true {
             for (digest, path) in try await store.wanted(in: run) {
@@ -88,7 +88,7 @@ final class FleetFiles: Sendable {
     }
 }
 
-/// A worker's side: brings the files here that a planner told of, by path where they are here already.
+/// A worker's side: brings announced files to this machine, or finds them by path when they are already there.
 struct FleetFetch: Sendable {
     let store: FleetStore
     let run: String
@@ -96,7 +96,7 @@ struct FleetFetch: Sendable {
     let folder: URL
     let digests: FileDigests
 
-    /// The longest that nothing of a file may arrive, in seconds.
+    /// The longest time without any arrival of a file, in seconds.
     private static let patience = 300.0
 
     static func roots(_ text: String, _ store: FleetStore) throws -> [FleetRoot] {
@@ -113,7 +113,8 @@ struct FleetFetch: Sendable {
         return roots
     }
 
-    /// A recipe that names files which are here: unchanged where all of them are at their paths, otherwise with paths below `folder`.
+    /// A recipe whose files are on this machine: unchanged if all of them are at their paths, otherwise with paths
+    /// below `folder`.
     func recipe(_ text: String, roots: [FleetRoot]) async throws -> Recipe {
         let value: JSONValue
         do {
@@ -138,7 +139,7 @@ struct FleetFetch: Sendable {
 
     private func mirrored(_ path: String) -> URL { URL(fileURLWithPath: folder.path + path) }
 
-    /// The value with every absolute path that is one of the files, or holds some, below `folder`.
+    /// The value with every absolute path of the files, or of a folder that contains some, moved below `folder`.
     private func moved(_ value: JSONValue, _ paths: [String]) -> JSONValue {
         switch value {
         case .string(let text):
@@ -152,7 +153,7 @@ struct FleetFetch: Sendable {
         }
     }
 
-    /// Brings trained models into a worker's run folder. Those outside the planner's are named by the recipe.
+    /// Brings trained models into a worker's run folder. Models outside the planner's folder are named by the recipe.
     func models(_ roots: [FleetRoot], into run: URL) async throws {
         for root in roots {
             guard let inside = root.inRun else { continue }
@@ -168,7 +169,7 @@ struct FleetFetch: Sendable {
         return (try? digests.file(file)) == digest
     }
 
-    /// Puts a file in its place: it is there already, or is copied from where the planner has it, or sent.
+    /// Puts a file in its place: it is there already, is copied from the planner's path, or is sent.
     private func bring(_ digest: String, from path: String, to target: URL) async throws {
         guard !isHere(target, digest) else { return }
         let files = FileManager.default
@@ -176,7 +177,7 @@ struct FleetFetch: Sendable {
         if isHere(URL(fileURLWithPath: path), digest) {
             let beside = target.appendingPathExtension("part")
             try? files.removeItem(at: beside)
-            // A link costs nothing; another file system, or another owner's file, needs a copy.
+            // A hard link is cheap; another file system, or another owner's file, needs a copy.
             do {
                 try files.linkItem(atPath: path, toPath: beside.path)
             } catch {
@@ -236,8 +237,8 @@ struct FleetFetch: Sendable {
 }
 
 extension RunContext {
-    /// The files that the recipe names: what its domain is read from, bases, teachers, tapes and benchmarks. What is made of them in the
-    /// run's folder each worker makes itself.
+    /// The files that the recipe names: the domain's files, bases, teachers, tapes and benchmarks. What is derived from
+    /// them in the run's folder each worker makes itself.
     func namedFiles() throws -> [URL] {
         var places = try domainFiles()
         for plan in [recipe.teacher, recipe.judge?.access].compactMap({ $0 }) {
@@ -256,7 +257,7 @@ extension RunContext {
             places += try plan.names.map { folder.appendingPathComponent(try Benchmark.named($0).file) }
         }
         let run = folder.url.standardizedFileURL.path + "/"
-        // What is not there is an error of the stage that needs it.
+        // A missing file is an error of the stage that needs it.
         let named = Set(places.map(\.standardizedFileURL)).filter {
             !$0.path.hasPrefix(run) && FileManager.default.fileExists(atPath: $0.path)
         }
@@ -278,7 +279,7 @@ extension RunContext {
 }
 
 extension Recipe {
-    /// The same recipe with every path from the root of the file system on: another process has another working directory.
+    /// The same recipe with absolute paths, because another process has another working directory.
     func withWholePaths() -> Recipe {
         var recipe = self
         func whole(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }

@@ -4,7 +4,7 @@ import RetortCore
 import RetortStore
 import Synchronization
 
-/// Who works on the tasks of a fleet's run: claims them, keeps its claims alive, and records what came of them.
+/// A participant in a fleet's run: it claims tasks, keeps its claims alive, and records the results.
 final class FleetParticipant: Sendable {
     private struct Account {
         var own = Usage()
@@ -19,18 +19,18 @@ final class FleetParticipant: Sendable {
 
     let store: FleetStore
     let run: String
-    /// Unique among all processes that ever were.
+    /// Unique among all processes.
     let name: String
     /// How long a claim lasts without a sign of life, in seconds.
     let lease: Double
-    /// Tasks at once; nil is what each stage says.
+    /// How many tasks are done at the same time; nil is each stage's own number.
     private let width: Int?
     private let state = Mutex(State())
 
-    /// Under which name its spending is kept.
+    /// The name that its spending is recorded under.
     private let payer: String
 
-    /// - Parameter payer: whose spending it adds to; nil is its own.
+    /// - Parameter payer: the name whose spending it adds to; nil is its own.
     init(
         _ store: FleetStore, run: String, name: String, lease: Double, width: Int? = nil, payer: String? = nil
     ) {
@@ -38,25 +38,25 @@ final class FleetParticipant: Sendable {
         self.payer = payer ?? name
     }
 
-    /// Counts on from what this process did for the run before.
+    /// Continues the counts of what this process did for the run before.
     func go(on sign: FleetSign) { state.withLock { $0.sign = sign } }
 
-    /// A name for this process: host, number and something that no other process has.
+    /// A name for this process: host, process id and a part that no other process has.
     static func ownName() -> String {
         let host = ProcessInfo.processInfo.hostName.prefix { $0 != "." }
         return "\(host):\(ProcessInfo.processInfo.processIdentifier):\(UUID().uuidString.prefix(8).lowercased())"
     }
 
-    /// What was done so far.
+    /// What has been done so far.
     var sign: FleetSign { state.withLock { $0.sign } }
 
     // MARK: Work
 
-    /// The longest pause before open tasks are looked for again, in seconds.
+    /// The longest pause before searching for open tasks again, in seconds.
     private static let longestPause = 1.0
 
     /// Works on a part's tasks until the planner closes it.
-    /// - Throws: what the work throws, which halts the run, and `FleetError`. What was claimed is given back.
+    /// - Throws: errors of the work that halt the run, and `FleetError`. Claimed tasks are given back.
     func work<Job: Codable & Sendable>(
         in part: FleetPart, width usual: Int,
         _ work: @escaping @Sendable (_ id: String, _ job: Job) async throws -> FleetResult
@@ -67,7 +67,7 @@ final class FleetParticipant: Sendable {
         do {
             try await claimAndWork(in: part, width: width, work)
         } catch {
-            // Others take them at once, instead of when their time is up.
+            // Others can take them at once, instead of after the lease.
             await giveBack(part)
             throw error
         }
@@ -119,7 +119,7 @@ final class FleetParticipant: Sendable {
                 store: store.name, what: "the task '\(claim.id)' of \(part.stage)", reason: "\(error)")
         }
         let result = try await work(claim.id, job)
-        // What was paid for is recorded on the way out, too.
+        // Paid work is recorded even when the task is cancelled.
         let counts = try await Task { try await store.record(result, of: claim, in: part, by: name) }.value
         state.withLock { state in
             state.held[part]?[claim.id] = nil
@@ -152,7 +152,7 @@ final class FleetParticipant: Sendable {
 
     // MARK: Signs of life
 
-    /// Works with a sign of life four times in the time of a lease, and a last one at the end.
+    /// Works while reporting four times per lease, with a last report at the end.
     func beating<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         try await withThrowingTaskGroup(of: Value?.self) { group in
             defer { group.cancelAll() }
@@ -170,7 +170,7 @@ final class FleetParticipant: Sendable {
         }
     }
 
-    /// One sign of life: claims are prolonged, and what was spent is told.
+    /// One report: claims are prolonged, and spending is recorded.
     func beat(hasLeft: Bool = false) async throws {
         let (held, sign, accounts) = state.withLock { ($0.held, $0.sign, $0.accounts) }
         for (part, claims) in held {
@@ -183,7 +183,7 @@ final class FleetParticipant: Sendable {
         }
     }
 
-    /// The last sign of life; it is not waited for long.
+    /// The last report; it is not waited for long.
     func leave() async {
         _ = try? await withTimeLimit(seconds: 3) { try await self.beat(hasLeft: true) }
     }

@@ -4,8 +4,8 @@ import RetortCore
 import RetortStore
 import Synchronization
 
-/// Plans a run's tasks into a shared store, works on them itself unless told otherwise, and takes the results into the run's folder,
-/// where every later stage finds them as if they had been made there.
+/// Plans a run's tasks in a shared store, works on them itself unless told otherwise, and copies the results into the
+/// run's folder, where every later stage finds them as if they had been made there.
 final class FleetPlanner: WorkSharing {
     private let store: FleetStore
     private let trajectories: TrajectoryStore
@@ -14,15 +14,15 @@ final class FleetPlanner: WorkSharing {
     private let hand: FleetParticipant
     private let works: Bool
     private let files: FleetFiles
-    /// The stages that were entered, by name.
+    /// The stages that have begun, by name.
     private let stages = Mutex<[String: FleetStage]>([:])
 
-    /// How long results lie before they are taken, in seconds.
+    /// The pause between two collections of results, in seconds.
     private static let pause = 0.25
 
     /// - Parameters:
     ///   - folder: identifies the run's folder.
-    ///   - works: whether this process works on tasks, too.
+    ///   - works: whether this process also works on tasks.
     init(
         _ plan: FleetPlan, run: String, folder: String, into trajectories: TrajectoryStore, files: FleetFiles
     ) {
@@ -32,10 +32,10 @@ final class FleetPlanner: WorkSharing {
             plan.store, run: run, name: FleetParticipant.ownName(), lease: plan.lease, payer: folder)
     }
 
-    /// Plans for as long as the body takes: the run is this process's, and workers that lack files get them.
+    /// Plans while the body runs: the run belongs to this process, and workers that lack files receive them.
     /// - Parameters:
-    ///   - recipe: what is carried out.
-    ///   - places: files that it names.
+    ///   - recipe: the recipe that is carried out.
+    ///   - places: the files that it names.
     /// - Throws: `FleetError.planned` where another process plans the run; what the body throws.
     func planning<Value: Sendable>(
         _ recipe: Recipe, _ places: [URL], _ body: @escaping @Sendable () async throws -> Value
@@ -61,7 +61,7 @@ final class FleetPlanner: WorkSharing {
             await hand.leave()
             return value
         } catch {
-            // Workers go on with what is planned.
+            // Workers continue with what is planned.
             let (store, run, planner) = (store, run, hand.name)
             _ = try? await Task {
                 try await withTimeLimit(seconds: 3) {
@@ -80,8 +80,8 @@ final class FleetPlanner: WorkSharing {
         }
     }
 
-    /// Notes what a stage depends on, before it is run.
-    /// - Parameter models: trained models of the run's folder that it needs.
+    /// Records what a stage depends on, before it is run.
+    /// - Parameter models: trained models in the run's folder that it needs.
     func enter(_ stage: String, inputs: [String: String], models: [URL]) throws {
         let needed = try files.roots(models)
         stages.withLock { $0[stage] = FleetStage(name: stage, inputs: inputs, models: needed) }
@@ -123,7 +123,7 @@ final class FleetPlanner: WorkSharing {
         return faults
     }
 
-    /// Takes results in until everything that was planned of the part is done.
+    /// Collects results until all planned tasks of the part are done.
     private func collect<Job: Codable & Sendable>(
         _ part: FleetPart, into set: String, lost: @Sendable (Job, String) -> FleetResult,
         took: @Sendable ([StoredTrajectory]) -> Void
@@ -131,7 +131,7 @@ final class FleetPlanner: WorkSharing {
         var faults: [String] = []
         var (last, isTold) = (ContinuousClock.now, false)
         while true {
-            // Looked for before the results are taken, so that the last ones are.
+            // Checked before results are collected, so that the last ones are included.
             let isDone = try await store.isDone(part)
             while true {
                 let (count, failures) = try await take(part.stage, into: set, took: took)
@@ -154,14 +154,14 @@ final class FleetPlanner: WorkSharing {
         }
     }
 
-    /// Takes what is finished of a stage.
+    /// Collects the finished results of a stage.
     private func take(
         _ stage: String, into set: String, took: @Sendable ([StoredTrajectory]) -> Void
     ) async throws -> (count: Int, faults: [String]) {
         let results = try await store.results(of: stage, run: run)
         guard !results.isEmpty else { return (0, []) }
         let entries = results.flatMap(\.result.entries)
-        // Saved here before they are let go of there; to save one twice changes nothing.
+        // Saved here before they are removed there; saving one twice changes nothing.
         try await trajectories.save(entries, in: set)
         try await store.markCopied(results.map(\.id), of: stage, run: run)
         took(entries)
@@ -172,7 +172,7 @@ final class FleetPlanner: WorkSharing {
         _ claim: FleetClaim, in part: FleetPart, into set: String, lost: @Sendable (Job, String) -> FleetResult,
         took: @Sendable ([StoredTrajectory]) -> Void
     ) async throws -> [String] {
-        let reason = "its worker was lost: \(FleetStore.maximumLosses + 1) times; nobody tries it again"
+        let reason = "its worker was lost: \(FleetStore.maximumLosses + 1) times; it is not tried again"
         let result = lost(try ExactJSON.decode(Job.self, from: claim.job.utf8), reason)
         try await trajectories.save(result.entries, in: set)
         try await store.giveUp(claim, in: part, failure: RolloutTally.cause(reason))

@@ -3,28 +3,33 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// How a fleet's run stands, with what it costs.
+/// The state of a fleet's run, with its cost.
 public struct FleetReport: Codable, Sendable, Hashable {
-    /// What was spent for a teacher or a judge, and what may be.
+    /// What was spent on a teacher or a judge, and what is left of its budget.
     public struct Account: Codable, Sendable, Hashable {
+        /// `teacher` or `judge`.
         public var name: String
+        /// The tokens read and written so far.
         public var promptTokens, completionTokens: Int
-        /// In the money of the recipe's prices; nil where no price is known.
+        /// The cost in the currency of the recipe's prices; nil where no price is known.
         public var cost: Double?
-        /// What is left of the recipe's budget; nil where there is none.
+        /// What is left of the recipe's budget of money; nil where there is none.
         public var moneyLeft: Double?
+        /// What is left of the recipe's budget of tokens; nil where there is none.
         public var tokensLeft: Int?
     }
 
+    /// The state of stages and workers.
     public var status: FleetStatus
+    /// The spending by account, sorted by name.
     public var accounts: [Account]
 
-    /// Asks a store.
-    /// - Parameter run: nil is the only run that is not done.
+    /// Reads the report from a store.
+    /// - Parameter run: the run's name; nil is the only one that is not done, or the only one at all.
     /// - Throws: `FleetError`.
     public init(_ store: FleetStore, run name: String? = nil) async throws {
         let known = try await store.runs()
-        // Of one run alone nobody needs to say that it is meant, also when it is done.
+        // A single run need not be named, even when it is done.
         let chosen = if let name { name } else { try await store.run()?.name ?? (known.count == 1 ? known[0] : "") }
         guard let run = try await store.run(chosen), let status = try await store.status(of: chosen) else {
             throw FleetError.noRun(chosen, known: known)
@@ -46,7 +51,7 @@ public struct FleetReport: Codable, Sendable, Hashable {
         }
     }
 
-    /// For people.
+    /// The report as lines of text.
     public var text: String {
         let state =
             status.isDone
@@ -86,15 +91,19 @@ public struct FleetReport: Codable, Sendable, Hashable {
         return lines.joined(separator: "\n")
     }
 
-    /// A figure for Prometheus.
+    /// A metric for Prometheus.
     public struct Figure: Sendable, Hashable {
+        /// The metric's name, beginning with `retort_fleet_`.
         public var name: String
+        /// Its description.
         public var help: String
+        /// Its labels; `run` is always one of them.
         public var labels: [String: String]
+        /// Its value.
         public var value: Double
     }
 
-    /// For Prometheus; those of one name one behind the other.
+    /// The report as metrics for Prometheus; those of the same name follow one another.
     public var figures: [Figure] {
         var figures: [Figure] = []
         func add(_ name: String, _ help: String, _ values: [([String: String], Double)]) {

@@ -11,44 +11,46 @@ import RetortStore
 /// try await FleetWorker(store, folder: folder).run()
 /// ```
 public struct FleetWorker: Sendable {
-    /// What is otherwise on this machine.
+    /// What differs on this machine.
     public struct Options: Sendable {
-        /// The run; nil is the only one that is not done.
+        /// The run's name; nil is the only one that is not done.
         public var run: String?
-        /// Endpoints in place of those of the recipe's teacher.
+        /// Endpoints instead of those of the recipe's teacher.
         public var endpoints: [String] = []
         /// The environment variable that holds their key.
         public var key: String?
-        /// Tasks at once; nil is what the recipe says.
+        /// How many tasks are done at the same time; nil is the recipe's number.
         public var concurrency: Int?
-        /// After so many seconds without anything to do it ends.
+        /// How long it waits without anything to do before it ends, in seconds.
         public var idle = 3600.0
-        /// The weakest sandbox to run programs in.
+        /// The weakest acceptable sandbox for programs.
         public var sandbox = SandboxLevel.restricted
 
-        /// All as the run has it.
+        /// Everything as in the run.
         public init() {}
     }
 
     private let store: FleetStore
     private let folder: URL
     private let options: Options
-    /// The recipe as this machine has it; nil takes the store's word.
+    /// The recipe on this machine; nil takes the store's.
     private let own: Recipe?
 
-    /// How long it waits before it looks for a stage again, in seconds.
+    /// The pause before it searches for a stage again, in seconds.
     private static let pause = 0.5
 
     /// - Parameters:
-    ///   - folder: this worker's own, for what it makes of documents and for files that it was sent.
-    ///   - recipe: the recipe as this machine has it: its files are taken where it names them, and must be those that were planned with.
+    ///   - folder: this worker's own folder, for what it makes of documents and for received files.
+    ///   - recipe: the recipe on this machine. Its files are read at the paths it names, and must be those that the
+    ///     planner has.
     public init(_ store: FleetStore, folder: URL, recipe: Recipe? = nil, options: Options = Options()) {
         (self.store, self.folder, own, self.options) = (store, folder, recipe, options)
     }
 
     /// Works until the run is done.
     /// - Returns: what it did.
-    /// - Throws: `FleetError` where it would do other work than was planned, or nothing came for too long; errors that halt a run.
+    /// - Throws: `FleetError` where its work would differ from the planned work, or there was nothing to do for too
+    ///   long; errors that halt a run.
     public func run() async throws -> FleetSign {
         let name = FleetParticipant.ownName()
         var total = FleetSign()
@@ -74,7 +76,7 @@ public struct FleetWorker: Sendable {
         }
     }
 
-    /// Waits for the run.
+    /// Waits for the run to be planned.
     private func planned() async throws -> FleetRun {
         let name = options.run ?? own?.name
         let start = ContinuousClock.now
@@ -88,10 +90,10 @@ public struct FleetWorker: Sendable {
         }
     }
 
-    /// Works on a run as long as its recipe stays as it is.
+    /// Works on a run until its recipe changes.
     /// - Returns: whether the run is done.
     private func work(on planned: FleetRun, _ hand: FleetParticipant) async throws -> Bool {
-        // A run that is done has nothing to be prepared for.
+        // A finished run needs no preparation.
         guard !planned.isDone else { return true }
         let own = try RunFolder(folder)
         let fetch = FleetFetch(
@@ -147,9 +149,9 @@ public struct FleetWorker: Sendable {
         }
         guard !options.endpoints.isEmpty else { return recipe }
         guard let first = recipe.teacher?.endpoints.first else {
-            throw FleetError.unfit("'\(planned.name)' has no teacher behind endpoints; leave --endpoint away")
+            throw FleetError.unfit("'\(planned.name)' has no teacher behind endpoints; leave out --endpoint")
         }
-        // Only where it is asked is otherwise, not what is asked there.
+        // Only the place that is asked differs, not the question.
         recipe.teacher?.endpoints = options.endpoints.map { url in
             var place = first
             place.url = url
@@ -161,14 +163,14 @@ public struct FleetWorker: Sendable {
 
     private func note(_ text: String) { ProgressLine("worker").note(text) }
 
-    /// Looks whether a stage depends on the same here as where it was planned.
+    /// Checks that a stage depends on the same things here as where it was planned.
     private func check(_ stage: any Stage, _ planned: FleetStage) async throws {
         let here = Scheduler.named(try await stage.inputs())
-        // What other stages left is known by the models that come with it.
+        // Outputs of other stages are identified by the models that come with them.
         var there = planned.inputs.filter { !$0.key.hasPrefix("stage ") }
         var own = here
         if !options.endpoints.isEmpty, there["teacher's model"]?.contains("://") == true {
-            // Nobody named the model, so it is known by where it was asked.
+            // The recipe does not name the model, so it was identified by its address.
             (there["teacher's model"], own["teacher's model"]) = (nil, nil)
         }
         let differences = Set(there.keys).union(own.keys).filter { there[$0] != own[$0] }.sorted()
@@ -180,7 +182,7 @@ public struct FleetWorker: Sendable {
     }
 }
 
-/// A worker's part in the sharing: it does what the planner planned.
+/// A worker's part of the sharing: it does what the planner planned.
 final class FleetLabour: WorkSharing {
     private let hand: FleetParticipant
 

@@ -4,20 +4,20 @@ import RetortCore
 import RetortStore
 import Synchronization
 
-/// How the work of a run's stages is shared between processes. A planner says what is to be done and keeps what comes of it; workers
-/// do it. Both carry out the same stages, so that a worker prepares everything just as the planner would.
+/// How the work of a run's stages is shared between processes. A planner decides what is done and keeps the results;
+/// workers do it. Both carry out the same stages, so a worker prepares everything exactly as the planner would.
 protocol WorkSharing: Sendable {
-    /// Begins a part of a stage's work. The planner takes in what was finished while nobody planned.
+    /// Begins a part of a stage's work. The planner first collects what was finished while there was no planner.
     /// - Parameter set: where results are stored.
     func open(_ stage: String, phase: Int, into set: String) async throws
 
-    /// Has jobs done. On a worker, does those that the planner planned, whatever is given.
+    /// Has jobs done. A worker does the jobs that the planner planned, whatever it is given.
     /// - Parameters:
     ///   - set: where results are stored.
-    ///   - width: jobs at once in this process, where nobody said otherwise.
-    ///   - lost: what a job comes to that no worker survived.
-    ///   - took: is told of results as they come in.
-    /// - Returns: why jobs broke, by cause; on a worker nothing.
+    ///   - width: how many jobs are done at the same time in this process, unless set otherwise.
+    ///   - lost: the result of a job that no worker survived.
+    ///   - took: is called with results as they arrive.
+    /// - Returns: why jobs failed, by cause; nothing on a worker.
     func share<Job: Codable & Sendable>(
         _ jobs: [(id: String, job: Job)], of stage: String, phase: Int, into set: String, width: Int,
         work: @escaping @Sendable (_ id: String, _ job: Job) async throws -> FleetResult,
@@ -25,28 +25,28 @@ protocol WorkSharing: Sendable {
         took: @escaping @Sendable ([StoredTrajectory]) -> Void
     ) async throws -> [String]
 
-    /// Forgets what was planned of a stage.
+    /// Removes what was planned for a stage.
     func clear(_ stage: String) async throws
 
-    /// Whether this process says what is to be done, and keeps what comes of it in its folder.
+    /// Whether this process decides what is done, and keeps the results in its folder.
     var plans: Bool { get }
 
-    /// Tells a budget what the others spent for an account, now and from then on.
+    /// Informs a budget of what the others have spent for an account, now and from then on.
     /// - Parameter own: what was spent here before.
     func join(_ budget: Budget, for account: String, own: Usage) async throws
 
-    /// Notes what was spent here.
+    /// Records what was spent here.
     func spent(_ usage: Usage, for account: String)
 }
 
 extension RunContext {
-    /// Does something with each of a list of entries, here or wherever the run's work is shared out, and stores what comes of it.
+    /// Processes each of a list of entries, here or wherever the run's work is shared, and stores the results.
     /// - Parameters:
-    ///   - stage: whose work it is.
+    ///   - stage: the stage whose work it is.
     ///   - set: where results are stored.
-    ///   - width: entries at once.
-    /// - Returns: why some of it broke, by cause.
-    /// - Throws: what the work throws, `StoreError`, `FleetError`.
+    ///   - width: how many entries are processed at the same time.
+    /// - Returns: why some of it failed, by cause.
+    /// - Throws: errors of the work, `StoreError`, `FleetError`.
     func workThrough(
         _ entries: [StoredTrajectory], of stage: String, into set: String, width: Int,
         _ work: @escaping @Sendable (StoredTrajectory) async throws -> FleetResult
@@ -73,7 +73,7 @@ extension RunContext {
     }
 }
 
-/// A progress line that counts what comes in from several sides.
+/// A progress line that counts results from several sources.
 private final class ProgressCount: Sendable {
     private struct State {
         var done = 0
@@ -97,7 +97,7 @@ private final class ProgressCount: Sendable {
 }
 
 extension FleetResult {
-    /// A run with its grade, and what broke it.
+    /// A run with its grade, and why it failed.
     init(_ entry: StoredTrajectory) {
         var failure: String?
         if case .failed(let reason) = entry.trajectory.ending { failure = RolloutTally.cause(reason) }

@@ -1,30 +1,38 @@
 import Foundation
 import RetortCore
 
-/// A question that a teacher made, and what became of it.
+/// A question that a teacher made, and its outcome.
 public struct MadeTask: Codable, Sendable {
-    /// What becomes of a question.
+    /// The outcome of a question.
     public enum Outcome: String, Codable, Sendable, CaseIterable {
+        /// It became a task.
         case kept
+        /// The model or the environment broke while the question was made.
         case failed = "the run failed"
+        /// No question with an answer could be read.
         case unread = "no question with an answer"
+        /// Its form is unsuitable.
         case unfit = "too short, too long, or it holds its answer"
+        /// It equals or resembles a test question.
         case tested = "a test question, or nearly one"
+        /// It equals or resembles an earlier question.
         case repeated = "asked before, or nearly so"
+        /// Too few solutions agreed with its answer.
         case disagreed = "solved anew, it came to other answers"
+        /// No agreeing solution looked up or computed its answer.
         case unseen = "an answer that nothing showed"
     }
 
-    /// Which of the tries it is, from 0.
+    /// The number of the try, from 0.
     var number: Int
     var question = ""
     var answer = ""
     var outcome = Outcome.unread
-    /// What was said last where no question could be read; nil otherwise.
+    /// The last text where no question could be read; nil otherwise.
     var said: String?
-    /// Those that came to the answer.
+    /// The solutions that agree with the answer.
     var solutions: [Trajectory] = []
-    /// What asking and solving took.
+    /// The cost of asking and solving.
     var usage: Usage
 
     init(number: Int, usage: Usage) {
@@ -38,7 +46,7 @@ public struct MadeTask: Codable, Sendable {
     var record: [String: String] { ["id": id, "question": question, "answer": answer] }
 }
 
-/// What was tried so far, a line a try behind a line that says with what settings.
+/// The tries so far, one per line, after a line that identifies the settings.
 final class MakingLog {
     private struct Header: Codable {
         var settings: String
@@ -48,7 +56,7 @@ final class MakingLog {
     private(set) var made: [MadeTask] = []
     var kept: [MadeTask] { made.filter { $0.outcome == .kept } }
 
-    /// Opens a log, or begins one. A last line that a kill cut off is tried again.
+    /// Opens a log, or creates one. A last line that was cut off is tried again.
     /// - Throws: `TaskMakerError`, `RunError.cannotWrite`.
     init(_ file: URL, header: String) throws {
         let data = FileManager.default.fileExists(atPath: file.path) ? try Data(contentsOf: file) : Data()
@@ -67,7 +75,7 @@ final class MakingLog {
             }
         }
         if data.last != 0x0A, !rows.isEmpty {
-            // What was cut off is left out for good.
+            // The part that was cut off is removed for good.
             let whole = Data(rows.prefix(made.count + 1).joined(separator: [0x0A])) + Data([0x0A])
             try AtomicFile.write(whole, to: file)
         }

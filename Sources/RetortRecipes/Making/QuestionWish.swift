@@ -4,14 +4,14 @@ import RetortCore
 import RetortDomains
 import RetortEvaluation
 
-/// What a teacher is asked for when it is to make a question, and how what it gives is read.
+/// The request to a teacher for a question, and how its reply is read.
 struct QuestionWish {
     let text: String
 
     /// - Parameters:
-    ///   - number: which of the tries; each begins somewhere else.
+    ///   - number: the number of the try; each begins somewhere else.
     ///   - topics: where to begin.
-    ///   - examples: tasks whose manner is shown, of which two are drawn.
+    ///   - examples: tasks that show the style, of which two are drawn.
     init(_ number: Int, _ seed: UInt64, topics: [String], examples: [AgentTask]) {
         var generator = SeededGenerator(seed: seed, "wish \(number)")
         let lookups = Int.random(in: 1...3, using: &generator)
@@ -33,13 +33,13 @@ struct QuestionWish {
         text = lines.joined(separator: "\n")
     }
 
-    /// The question and its answer of a run: in its final answer, or else in the words of its last turn that has them. Small teachers
-    /// write the two lines and no program around them.
+    /// The question and its answer in a run: from its final answer, or else from the last turn with them. Small
+    /// teachers write the two lines without a program around them.
     static func read(_ run: Trajectory) -> (question: String, answer: String)? {
         run.answer.flatMap(read) ?? run.steps.reversed().lazy.compactMap { read(words(of: $0)) }.first
     }
 
-    /// All that a turn says.
+    /// The whole text of a turn.
     static func words(of step: Step) -> String {
         if case .unparsable(let text, _) = step.action { return "\(step.thought)\n\(text)" }
         return "\(step.thought)\n\(step.action.code ?? "")"
@@ -51,13 +51,13 @@ struct QuestionWish {
             let found = Dictionary(members.map { ($0.key.lowercased(), $0.value.text) }, uniquingKeysWith: { $1 })
             return pair(found["question"], found["answer"])
         }
-        // Models write line ends as two characters, too.
+        // Models also write line breaks as two characters.
         let text = answer.replacing("\\n", with: "\n")
         guard let start = text.range(of: "question:", options: .caseInsensitive),
             let end = text.range(
                 of: "answer:", options: [.caseInsensitive, .backwards], range: start.upperBound..<text.endIndex)
         else { return nil }
-        // A program's end, or whatever else follows, is no part of the answer's line.
+        // A program's end, or anything else that follows, is not part of the answer's line.
         let line = text[end.upperBound...].drop(while: \.isWhitespace).prefix { !$0.isNewline }
         return pair(String(text[start.upperBound..<end.lowerBound]), String(line))
     }
@@ -71,7 +71,7 @@ struct QuestionWish {
         return (question, answer)
     }
 
-    /// Why a question is no task whatever its solutions say; nil for none.
+    /// Why a question cannot be a task whatever its solutions say; nil when it can.
     static func fault(_ question: String, _ answer: String) -> MadeTask.Outcome? {
         let words = question.split(whereSeparator: \.isWhitespace).count
         let isFit = (4...150).contains(words) && answer.count <= 200 && !question.containsWord(answer)
@@ -81,11 +81,11 @@ struct QuestionWish {
 
 /// Where questions may begin.
 enum Topics {
-    /// A corpus has many; so many are drawn from its beginning on.
+    /// How many topics are drawn from the beginning of a corpus.
     private static let most = 20_000
     private static let longest = 80
 
-    /// The titles of a domain's passages, or what its tools are called.
+    /// The titles of a domain's passages, or the names of its tools.
     static func of(_ domain: any Domain) throws -> [String] {
         var titles: [String] = []
         if let file = domain.documents {
@@ -109,7 +109,7 @@ enum Topics {
 struct QuestionPool {
     private let tests: TrainingText
     private var words: [Set<String>]
-    /// From this part of common words on, two questions ask the same.
+    /// The share of common words from which on two questions count as the same.
     private static let alike = 0.9
 
     init(_ domain: any Domain) {
@@ -119,11 +119,11 @@ struct QuestionPool {
 
     mutating func add(_ question: String) { words.append(question.wordSet) }
 
-    /// Why a question is none of its own; nil where it is.
+    /// Why a question is not a new one; nil when it is.
     func fault(_ question: String) -> MadeTask.Outcome? {
         let task = AgentTask(id: "", question: question, answers: [], family: .factual)
         let found = Contamination([task], in: tests)
-        // The same question about another number is another question.
+        // The same question with another number is another question.
         if !found.exact.isEmpty || !found.overlapping.isEmpty { return .tested }
         let own = question.wordSet
         return words.contains { own.similarity(to: $0) >= Self.alike } ? .repeated : nil

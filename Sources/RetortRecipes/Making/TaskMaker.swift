@@ -4,40 +4,42 @@ import RetortCore
 import RetortDomains
 import RetortEvaluation
 
-/// Makes tasks from a domain's tools and documents: a teacher calls them, asks a question of what it found, and solves it anew several
-/// times. A question whose answer comes out the same, and was looked up, becomes a task with that answer as its reference.
+/// Makes tasks from a domain's tools and documents: a teacher calls them, asks a question about what it found, and
+/// solves it again several times. A question whose solutions agree, and whose answer was looked up, becomes a task with
+/// that answer as its reference.
 ///
-/// What was tried stands in a log, a line a try, so that a making that was stopped goes on and pays for nothing twice.
+/// A log records every try on a line of its own, so that stopped work can continue without paying for anything twice.
 public struct TaskMaker: Sendable {
-    /// How many tasks are made, and what they must stand.
+    /// How many tasks are made, and what they must satisfy.
     public struct Plan: Codable, Sendable, Hashable {
-        /// After so many tasks it ends.
+        /// How many tasks to make.
         public var tasks = 50
-        /// The most questions that are tried.
+        /// The most questions to try.
         public var tries = 200
-        /// How often each question is solved anew.
+        /// How often each question is solved again.
         public var solutions = 4
-        /// How many of these must come to the answer of who asked.
+        /// How many of these solutions must agree with the asker's answer.
         public var agreeing = 3
-        /// Of questions and solutions.
+        /// The temperature of questions and solutions.
         public var temperature = 0.8
         /// Whether the answer must have been looked up or computed.
         public var evidence = true
+        /// The seed of everything that is sampled.
         public var seed: UInt64 = 7
 
         /// Fifty tasks, each solved four times, three of which agree.
         public init() {}
     }
 
-    /// What a making came to.
+    /// The result of making tasks.
     public struct Tally: Sendable, Hashable {
-        /// The tasks that stand in the file.
+        /// The number of tasks in the file.
         public var tasks = 0
-        /// Questions tried, by what became of them.
+        /// The number of questions tried, by outcome.
         public var outcomes: [MadeTask.Outcome: Int] = [:]
-        /// What all tries took.
+        /// The cost of all tries.
         public var usage = Usage()
-        /// Why it ended before there were enough; nil where there are.
+        /// Why it ended before there were enough tasks; nil when there are enough.
         public var ending: String?
     }
 
@@ -46,7 +48,7 @@ public struct TaskMaker: Sendable {
     private let grader: any TrajectoryGrader
     private let topics: [String]
 
-    /// - Parameter agent: the teacher at work in the domain, within the budget that its model keeps.
+    /// - Parameter agent: the teacher's agent in the domain, within its model's budget.
     /// - Throws: `TaskMakerError`.
     public init(_ agent: Agent, _ plan: Plan) throws {
         let domain = agent.bench.domain
@@ -62,17 +64,17 @@ public struct TaskMaker: Sendable {
 
     /// Tries questions until there are enough tasks, or no more may be tried.
     /// - Parameters:
-    ///   - file: where the tasks come to stand, as JSON Lines; the log stands beside it.
-    ///   - trajectories: where the solutions of the tasks come to stand, as a teacher's; nil keeps them in the log only.
-    ///   - concurrency: questions at once.
-    /// - Throws: `TaskMakerError`, `RunError`, what halts an agent's work but for a spent budget.
+    ///   - file: the tasks' file of JSON Lines; the log is beside it.
+    ///   - trajectories: the file for the tasks' solutions, as a teacher's; nil keeps them only in the log.
+    ///   - concurrency: how many questions are tried at the same time.
+    /// - Throws: `TaskMakerError`, `RunError`, and errors that halt an agent's work, except for a spent budget.
     public func make(into file: URL, trajectories: URL?, concurrency: Int) async throws -> Tally {
         let progress = ProgressLine("make-tasks")
         let log = try MakingLog(file.appendingPathExtension("log"), header: header)
         var known = QuestionPool(agent.bench.domain)
         for one in log.made where one.outcome == .kept { known.add(one.question) }
         var ending: String?
-        // As many at once as were asked for, however few are still wanted: most questions come to nothing.
+        // Always the full number at the same time, however few tasks are missing: most questions fail.
         while log.kept.count < plan.tasks, log.made.count < plan.tries {
             let next = log.made.count..<min(log.made.count + max(concurrency, 1), plan.tries)
             let pool = known
@@ -80,7 +82,7 @@ public struct TaskMaker: Sendable {
                 try await concurrentMap(Array(next), width: concurrency) { try await tried($0, pool) }
                     .forEach { one in
                         var one = one
-                        // Two of one batch may be alike.
+                        // Two questions of a batch may be alike.
                         if one.outcome == .kept, known.fault(one.question) != nil { one.outcome = .repeated }
                         if one.outcome == .kept { known.add(one.question) }
                         try log.append(one)
@@ -101,7 +103,7 @@ public struct TaskMaker: Sendable {
         return tally
     }
 
-    /// What the tries of one log have in common.
+    /// What all tries of a log have in common.
     private var header: String {
         let settings = (try? String(decoding: JSONCoding.encoder.encode(plan.comparable), as: UTF8.self)) ?? ""
         return ContentDigest.of(
@@ -130,7 +132,7 @@ public struct TaskMaker: Sendable {
         return try await solved(made)
     }
 
-    /// Has a question solved anew, and judges whether it is a task.
+    /// Has a question solved again, and decides whether it becomes a task.
     private func solved(_ made: MadeTask) async throws -> MadeTask {
         var made = made
         var task = agent.task(made.question)
@@ -143,7 +145,7 @@ public struct TaskMaker: Sendable {
             made.usage = made.usage + solution.usage
             if try await grader.grade(solution).isCorrect { made.solutions.append(solution) }
             let left = plan.solutions - attempt - 1
-            // What cannot come right any more is not paid for.
+            // If too few can still agree, no further solution is paid for.
             if made.solutions.count + left < plan.agreeing { break }
         }
         guard made.solutions.count >= plan.agreeing else {
@@ -177,7 +179,7 @@ public struct TaskMaker: Sendable {
 }
 
 extension TaskMaker.Plan {
-    /// Without what may change while a making goes on.
+    /// The settings without those that may change while work continues.
     fileprivate var comparable: Self {
         var plan = self
         (plan.tasks, plan.tries) = (0, 0)
@@ -185,13 +187,18 @@ extension TaskMaker.Plan {
     }
 }
 
-/// Makings that cannot be.
+/// Why tasks cannot be made.
 public enum TaskMakerError: Error, CustomStringConvertible {
+    /// The domain's grader does not compare answers.
     case noAnswers(domain: String, grader: String)
+    /// The domain has neither tools nor documents.
     case noTools(domain: String)
+    /// The log was made with another model, other tools or other settings.
     case otherSettings(log: String)
+    /// A line of the log cannot be read.
     case damagedLog(String, line: Int)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .noAnswers(let domain, let grader):
@@ -202,7 +209,7 @@ public enum TaskMakerError: Error, CustomStringConvertible {
         case .otherSettings(let log):
             "\(log) is of another model, other tools or other settings; name another --out, or remove the log"
         case .damagedLog(let log, let line):
-            "\(log), line \(line), is no try; remove the log to begin anew, or the line to try its question again"
+            "\(log), line \(line), cannot be read; remove the log to start again, or the line to try its question again"
         }
     }
 }

@@ -7,12 +7,15 @@ import RetortWorld
 
 /// The domain that a recipe names: a built-in one, or a user's.
 public enum DomainChoice: Codable, Sendable, Hashable {
+    /// The built-in world with its encyclopedia.
     case world(WorldPlan)
+    /// The built-in world's JSON APIs.
     case apis(APIWorldPlan)
+    /// A user's domain.
     case folder(DomainPlan)
 
     /// Reads a recipe's `domain`: a folder, or a mapping of `world`, `apis`, or a domain's own keys.
-    /// - Parameter folder: the recipe's, to which a domain's paths are relative.
+    /// - Parameter folder: the recipe's folder, which a domain's paths are relative to.
     /// - Returns: nil for one that cannot be read; the reader then has the faults.
     init?(_ reader: YAMLReader, folder: URL) {
         for (key, new) in Self.formerKeys where reader.has(key) {
@@ -82,7 +85,7 @@ public enum DomainChoice: Codable, Sendable, Hashable {
             })
     }
 
-    /// Why a style has no meaning here; nil where it has one.
+    /// Why the domain does not support a style; nil when it does.
     func refusal(of style: Recipe.Style) -> String? {
         switch (self, style) {
         case (.apis, .toolAgent): nil
@@ -105,22 +108,22 @@ public enum DomainChoice: Codable, Sendable, Hashable {
     /// Whether one of its graders is a model with a rubric.
     var needsJudge: Bool { if case .folder(let plan) = self { plan.needsJudge } else { false } }
 
-    /// Whether one of the graders that decide is a model with a rubric.
+    /// Whether a deciding grader is a model with a rubric.
     var isJudged: Bool { if case .folder(let plan) = self { plan.isJudged } else { false } }
 
-    /// What its graders beside the one that decides are called.
+    /// Its graders in addition to the deciding one.
     var otherGraders: [GraderPlan] { if case .folder(let plan) = self { plan.also } else { [] } }
 
-    /// Whether it has tasks to train on, besides those that recorded trajectories bring.
+    /// Whether it has training tasks besides those that recorded trajectories bring.
     var hasTrainingTasks: Bool { if case .folder(let plan) = self { plan.train != nil } else { true } }
 
-    /// Whether it has a teacher of its own, who can be asked for any step.
+    /// Whether it has a teacher of its own, which can be asked for any step.
     var hasTeacher: Bool { if case .folder = self { false } else { true } }
 
     /// Opens the domain.
     /// - Parameters:
-    ///   - tests: tasks for each split (and, in the world, each family).
-    ///   - folder: where what it makes of its documents is kept.
+    ///   - tests: the number of tasks for each split (and, in the world, each family).
+    ///   - folder: where files derived from its documents are kept.
     func open(
         tests: Int, keepingIn folder: URL, limits: PythonLimits, requiring sandbox: SandboxLevel
     ) async throws -> any Domain {

@@ -1,22 +1,26 @@
 import RetortDomains
 import RetortRemote
 
-/// One endpoint of a model, as a recipe names it.
+/// One endpoint of a model, as named in a recipe.
 public struct EndpointPlan: Codable, Sendable, Hashable {
+    /// The address, such as `http://127.0.0.1:8000/v1`.
     public var url: String
-    /// What this endpoint calls the model, when it is another name.
+    /// This endpoint's name for the model; nil is the plan's own name.
     public var model: String?
-    /// The name of the environment variable that holds its key.
+    /// The environment variable that holds its key; nil for none.
     public var key: String?
-    /// The file that holds its key.
+    /// The file that holds its key; nil for none.
     public var keyFile: String?
+    /// Its share of the requests, relative to the other endpoints' weights.
     public var weight = 1.0
-    /// Requests at once.
+    /// The most requests at the same time.
     public var concurrency = 64
+    /// How a turn's fixed beginning is sent to the server.
     public var prefill = Endpoint.Prefill.automatic
-    /// How it is told what replies may be; nil is `schemas`.
+    /// How the server is told which replies are allowed; nil is `schemas`.
     public var grammar: Endpoint.GrammarForm?
 
+    /// An endpoint with the usual settings.
     public init(url: String) { self.url = url }
 }
 

@@ -4,34 +4,35 @@ import RetortDomains
 
 /// Which of a teacher's trajectories are learned from.
 public struct FilterPlan: Codable, Sendable, Hashable {
-    /// The most turns; nil is any number.
+    /// The most turns; nil for no limit.
     public var maximumSteps: Int?
-    /// The longest of an agent's turns, in characters; nil is any length.
+    /// The longest of an agent's turns, in characters; nil for no limit.
     public var maximumCharacters: Int?
     /// Whether an agent's trajectory must have called a tool or, for mathematics, computed something.
     public var requiresToolUse = false
-    /// Whether an answer must have been looked up or computed; nil is no.
+    /// Whether an answer must have been looked up or computed; nil means no.
     public var requiresEvidence: Bool?
-    /// Whether a trajectory that tells the reference answer before anything showed it is dropped.
+    /// Whether a trajectory that states the reference answer before anything showed it is dropped.
     public var dropsLeaks = true
-    /// Whether answers that had to be asked for are kept.
+    /// Whether answers that had to be asked for at the step limit are kept.
     public var keepsForced = false
-    /// The most trajectories of one task: those that differ most. Nil keeps all that differ.
+    /// The most trajectories of a task: those that differ most. Nil keeps all that differ.
     public var keepEach: Int?
-    /// Steps of kept trajectories that are shown and not learned; nil learns all.
+    /// Steps of kept trajectories that are shown but not learned; nil learns all.
     public var masked: [BadStep]?
-    /// Labels given by hand of which a trajectory must have one; nil looks at none. What is labelled good or mended counts as right,
-    /// whatever its grade says, and what is mended is learned as it was put right.
+    /// Labels given by hand, of which a trajectory must have one; nil ignores labels. Trajectories labelled good or
+    /// mended count as right, whatever their grade, and mended ones are learned in their corrected form.
     public var labels: [Labelled]?
 
-    /// What a person said of a trajectory.
+    /// A person's label of a trajectory, or its absence.
     public enum Labelled: String, Codable, Sendable, CaseIterable {
+        /// These labels.
         case good, mended
-        /// Nothing.
+        /// No label.
         case none
     }
 
-    /// Keeps what came right and tells no answer.
+    /// Keeps right answers that were not leaked.
     public init() {}
 
     /// Reads the recipe's `filter`.
@@ -64,7 +65,7 @@ public struct FilterPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// What is learned of a trajectory that is kept.
+    /// What is learned from a kept trajectory.
     func lesson(_ trajectory: Trajectory) -> Lesson {
         Lesson(trajectory, learning: trajectory.steps(without: Set(masked ?? [])))
     }

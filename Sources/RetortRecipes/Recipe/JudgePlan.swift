@@ -1,26 +1,27 @@
 import RetortDomains
 
-/// A model that judges: factual answers beside exact match and word overlap, or by a domain's rubrics.
+/// A model that judges: factual answers in addition to exact match and word overlap, or by a domain's rubrics.
 public struct JudgePlan: Codable, Sendable, Hashable {
-    /// What the verdicts depend on: a change has the answers judged anew.
+    /// What the verdicts depend on: after a change the answers are judged again.
     public struct Asking: Codable, Sendable, Hashable {
-        /// What the endpoints call it; nil is the only one they have.
+        /// The model's name at the endpoints; nil is the only one they have.
         public var model: String?
-        /// For each answer.
+        /// The number of votes for each answer, an odd number.
         public var votes = 3
-        /// Of several votes.
+        /// The temperature of several votes.
         public var temperature = 0.7
-        /// Whether the server is to hold votes to their JSON schema.
+        /// Whether the server must hold votes to their JSON schema.
         public var structured = true
-        /// Whether it is also asked about answers that match a reference exactly. Without, agreement with exact match is
-        /// partly of its own making.
+        /// Whether it is also asked about answers that match a reference exactly. Otherwise its agreement with exact
+        /// match is partly true by construction.
         public var matches = true
     }
 
+    /// What the verdicts depend on.
     public var asking = Asking()
-    /// Whether its verdict counts, where it has one, instead of exact match.
+    /// Whether its verdict counts instead of exact match, where it has one.
     public var decides = true
-    /// Where it is, and how it is reached.
+    /// Where the model is, and how it is reached.
     public var access: TeacherPlan
 
     /// Reads the recipe's `judge`.

@@ -9,64 +9,70 @@ import RetortWorld
 
 /// A point in the space of distillations: whose trajectories train which students in which views, and what is measured.
 public struct Recipe: Codable, Sendable, Hashable {
-    /// What the run folder is called.
+    /// The name of the run's folder.
     public var name: String
-    /// Seeds everything.
+    /// The seed of everything that is drawn.
     public var seed: UInt64
     /// What is learned: tasks, tools, documents, graders.
     public var domain: DomainChoice
-    /// A model that teaches instead of the domain's own teacher; nil when none does.
+    /// A model that teaches instead of the domain's own teacher; nil for none.
     public var teacher: TeacherPlan?
-    /// Recorded trajectories that teach; nil when none do.
+    /// Recorded trajectories that teach; nil for none.
     public var recorded: RecordedTeacher?
     /// Which trajectories are learned from.
     public var filter: FilterPlan?
-    /// The bases that become students.
+    /// The base models that become students.
     public var students: [Student]
-    /// How each kind of student is trained; a system is evaluated only when its kind is here.
+    /// How each kind of student is trained; a trained system is evaluated only when its kind is listed here.
     public var training: [Style: TrainingPlan]
-    /// Which tasks trainings hold out, where they do not say otherwise; nil for none.
+    /// Which tasks trainings hold out by default; nil for none.
     public var validation: ValidationChoice?
     /// What students do after they have learned from the teacher, by kind; nil in recipes without rounds.
     public var rounds: [Style: [RoundPlan]]?
-    /// Agents of roles, each made by a list of training stages; nil in recipes that have none.
+    /// Agents of roles, each made by a list of training stages; nil in recipes without them.
     public var curricula: [Curriculum]?
     /// What is measured.
     public var evaluation: EvaluationPlan
-    /// A model that judges: factual answers of the evaluation, or by the domain's rubrics. Nil when none does.
+    /// A model that judges factual answers of the evaluation, or by the domain's rubrics; nil for none.
     public var judge: JudgePlan?
-    /// Published test sets that are measured besides the source's own tests; nil when there are none.
+    /// Published test sets that are measured in addition to the domain's own tests; nil for none.
     public var benchmarks: BenchmarkPlan?
-    /// The share of a stage's things that may fail, in 0…1; nil is the usual one.
+    /// The share of a stage's items that may fail, in 0…1; nil is 0.05.
     public var maximumFailures: Double?
 
-    /// Characters of an observation that agents of JSON calls and of roles are shown; nil leaves it to the domain.
+    /// The most characters of an observation that agents of JSON calls and of roles are shown; nil leaves it to the
+    /// domain.
     public var observationLimit: Int?
 
     static let usualMaximumFailures = 0.05
 
     /// A base checkpoint.
     public struct Student: Codable, Sendable, Hashable {
+        /// The student's name, which is also that of its folder.
         public var name: String
-        /// Its folder or GGUF file, or a name that `locatingModels` turns into one.
+        /// The base's folder or GGUF file, or a name that `locatingModels` resolves.
         public var base: String
     }
 
-    /// What a student learns to be.
+    /// What a student learns to do.
     public enum Style: String, Codable, Sendable, CaseIterable, CodingKeyRepresentable {
+        /// Answers with a chain of thought.
         case cot
+        /// Answers with a chain of thought over passages fetched for the question.
         case cotWithRetrieval = "cot+rag"
+        /// Acts by writing Python.
         case agent
-        /// An agent that learns from a teacher whose work began with its own chain of thought's first thought.
+        /// An agent that learns from a teacher whose first turn began with the first thought of the teacher's chain of
+        /// thought.
         case agentWithFirstThought = "agent+ftp"
 
-        /// An agent that writes one call with JSON arguments a turn.
+        /// An agent that writes one call with JSON arguments per turn.
         case toolAgent = "tool-agent"
 
-        /// Whether it acts, rather than answers in one go.
+        /// Whether it acts, instead of answering in one go.
         public var isAgent: Bool { form != nil }
 
-        /// How it acts; nil for those that answer in one go.
+        /// How it acts; nil for styles that answer in one go.
         public var form: ActionForm? {
             switch self {
             case .cot, .cotWithRetrieval: nil
@@ -78,13 +84,13 @@ public struct Recipe: Codable, Sendable, Hashable {
 
     /// Which published test sets are measured, and how.
     public struct BenchmarkPlan: Codable, Sendable, Hashable {
-        /// By name; see `retort benchmarks`.
+        /// The names of the test sets; see `retort benchmarks`.
         public var names: [String]
-        /// The folder that their files lie in.
+        /// The folder that contains their files.
         public var folder: String
-        /// How many questions of each; nil is all of them.
+        /// The most questions of each; nil takes all.
         public var limit: Int?
-        /// Whose verdicts mathematical answers get.
+        /// Which rules mathematical answers are graded by.
         public var compatibility: FamilyGrader.Compatibility
 
         init(_ reader: YAMLReader) {
@@ -101,27 +107,37 @@ public struct Recipe: Codable, Sendable, Hashable {
         }
     }
 
-    /// A student and a way of running it.
+    /// A kind of student and a way of running it.
     public enum System: String, Codable, Sendable, CaseIterable {
+        /// A trained student with a chain of thought.
         case cot
+        /// A trained student with a chain of thought over fetched passages.
         case cotWithRetrieval = "cot+rag"
+        /// A trained agent that writes Python.
         case agent
+        /// The same with a vote on each step (self-consistent action generation).
         case agentWithVote = "agent+sag"
+        /// A trained agent whose teacher began with a first thought (first-thought prefix).
         case agentWithFirstThought = "agent+ftp"
+        /// The same with a vote on each step.
         case agentWithFirstThoughtAndVote = "agent+ftp+sag"
-        /// Chain of thought, and the answer that most of several samples give.
+        /// Chain of thought, with the answer that most of several samples give.
         case cotWithVote = "cot+sc"
-        /// The base without training, told what to do by its prompt.
+        /// The untrained base, instructed by its prompt.
         case promptedReasoning = "cot-prompt"
+        /// The untrained base as an agent that writes Python.
         case promptedAgent = "agent-prompt"
+        /// A trained agent that writes one call with JSON arguments per turn.
         case toolAgent = "tool-agent"
+        /// The same with a vote on each step.
         case toolAgentWithVote = "tool-agent+sag"
+        /// The untrained base as an agent that writes calls.
         case promptedToolAgent = "tool-agent-prompt"
 
-        /// What is measured when a recipe does not say.
+        /// The systems measured when a recipe does not say.
         static let usual: [System] = [.cot, .cotWithRetrieval, .agent, .agentWithVote]
 
-        /// What it does, and so the training that it needs when it needs any.
+        /// The style of its student, and so the training that it needs if it needs any.
         public var style: Style {
             switch self {
             case .cot, .cotWithVote, .promptedReasoning: .cot
@@ -132,7 +148,7 @@ public struct Recipe: Codable, Sendable, Hashable {
             }
         }
 
-        /// Whether it is a trained student that takes each step by itself.
+        /// Whether it is a trained student that takes each step without a vote.
         var isPlain: Bool { isTrained && !isVoted }
 
         /// Whether several samples vote.
@@ -140,42 +156,48 @@ public struct Recipe: Codable, Sendable, Hashable {
             [.agentWithVote, .agentWithFirstThoughtAndVote, .cotWithVote, .toolAgentWithVote].contains(self)
         }
 
-        /// Whether it is a trained student rather than its base.
+        /// Whether it is a trained student and not its base.
         public var isTrained: Bool { ![.promptedReasoning, .promptedAgent, .promptedToolAgent].contains(self) }
     }
 
     /// What is measured.
     public struct EvaluationPlan: Codable, Sendable, Hashable {
+        /// The systems to measure.
         public var systems: [System]
-        /// Tasks for each family and split.
+        /// The number of tasks for each family and split.
         public var tasks: Int
+        /// The most steps of a run before the agent is asked for its answer.
         public var maximumSteps: Int
-        /// Tokens for each turn.
+        /// The most tokens of a turn.
         public var maximumTokens: Int
-        /// Tasks at once.
+        /// How many tasks are run at the same time.
         public var concurrency: Int
-        /// Seconds for each program.
+        /// The most seconds of a program.
         public var programSeconds: Double
+        /// How votes are sampled and compared.
         public var vote: VotePlan
-        /// How the students' weights are held; nil takes what is usual on the machine that evaluates.
+        /// The precision of the students' weights; nil takes what is usual on the evaluating machine.
         public var weights: WeightPrecision?
-        /// How agents of roles are measured; nil in recipes that have none.
+        /// How agents of roles are measured; nil in recipes without them.
         public var roles: RoleEvaluation?
     }
 
     /// How self-consistent actions are sampled and compared.
     public struct VotePlan: Codable, Sendable, Hashable {
-        /// A step considers so many.
+        /// The number of proposals for each step.
         public var samples = 8
+        /// The temperature of the proposals.
         public var temperature = 0.4
+        /// The share of probability that tokens are drawn from.
         public var topP = 0.8
+        /// Which proposals count as the same action.
         public var rule = VoteRule.canonical
 
         /// - Parameters:
-        ///   - samples: proposals for each step.
-        ///   - temperature: that they are drawn at.
-        ///   - topP: the share of probability that they are drawn from.
-        ///   - rule: which of them are of one mind.
+        ///   - samples: the number of proposals for each step.
+        ///   - temperature: the temperature of the proposals.
+        ///   - topP: the share of probability that tokens are drawn from.
+        ///   - rule: which proposals count as the same action.
         public init(samples: Int = 8, temperature: Double = 0.4, topP: Double = 0.8, rule: VoteRule = .canonical) {
             self.samples = samples
             self.temperature = temperature
@@ -183,8 +205,8 @@ public struct Recipe: Codable, Sendable, Hashable {
             self.rule = rule
         }
 
-        /// The search that votes so. But for the paper's rule, the first sample is the greedy one: ties then fall to
-        /// what the student would have done alone.
+        /// The search with these votes. Except with the paper's rule, the first sample is the greedy one, so that ties
+        /// fall to what the student would have done alone.
         var search: SelfConsistentSearch {
             SelfConsistentSearch(
                 samples: samples,
@@ -201,7 +223,8 @@ extension Recipe {
         try self.init(yaml: YAMLFile.text(file), file: file.path)
     }
 
-    /// Reads a recipe's text; `file` is for messages.
+    /// Reads a recipe's text; `file` is used in messages, and its folder resolves paths.
+    /// - Throws: `RecipeError` with every fault and its line.
     public init(yaml: String, file: String) throws {
         let root = try YAMLFile.root(yaml, file: file)
         let faults = YAMLReader.Faults()
@@ -214,7 +237,7 @@ extension Recipe {
         }
     }
 
-    /// - Parameter folder: the recipe's.
+    /// - Parameter folder: the recipe's folder.
     init(_ reader: YAMLReader, folder: URL) {
         name = reader.string("name")
         if name.contains("/") || name.hasPrefix(".") {
@@ -278,7 +301,7 @@ extension Recipe {
         maximumFailures =
             reader.has("maxFailures")
             ? reader.number("maxFailures", default: Self.usualMaximumFailures, in: 0...1) : nil
-        // What has no meaning in a domain is not known of one that could not be read.
+        // If the domain could not be read, it is unknown what it supports.
         if choice != nil { check(list, reader) }
         let untrained = evaluation.systems.filter { $0.isTrained && training[$0.style] == nil }
         if training.isEmpty, curricula == nil, !untrained.isEmpty || evaluation.systems.isEmpty {
@@ -292,14 +315,14 @@ extension Recipe {
         }
     }
 
-    /// A path of a recipe's: what lies beside it, or else what lies in the working directory.
+    /// A path of a recipe: beside the recipe if it exists there, otherwise relative to the working directory.
     static func place(_ path: String, beside folder: URL) -> String {
         guard !path.isEmpty, !path.hasPrefix("/") else { return path }
         let beside = folder.appendingPathComponent(path).standardizedFileURL
         return FileManager.default.fileExists(atPath: beside.path) ? beside.path : path
     }
 
-    /// What has no meaning together.
+    /// Refuses combinations without a meaning.
     private func check(_ curricula: [Curriculum], _ reader: YAMLReader) {
         let styles = Set(training.keys)
         if teacher == nil, recorded != nil, styles.contains(.agentWithFirstThought) {

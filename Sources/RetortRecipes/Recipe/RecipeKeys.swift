@@ -2,24 +2,24 @@ import Foundation
 import RetortCore
 import RetortDomains
 
-/// Every key that a recipe may have, as its reader knows them.
+/// Every key that a recipe may have, as its reader knows it.
 public struct RecipeKeys {
     let keys: YAMLKeys
 
-    /// Reads recipes that between them have something at every key, and takes note of what is asked for.
-    /// - Throws: `RecipeError` where one of them is no YAML.
+    /// Reads recipes that together have something at every key, and notes which keys are read.
+    /// - Throws: `RecipeError` if one of them is not YAML.
     public init() throws {
         let keys = YAMLKeys()
         for (number, text) in Self.specimens.enumerated() {
             let root = try YAMLFile.root(text, file: "specimen \(number)")
-            // What does not fit together is a fault of the specimen's, and no matter here.
+            // A contradiction in a specimen does not matter here.
             let reader = YAMLReader(root, faults: YAMLReader.Faults(), noting: keys)
             _ = Recipe(reader, folder: FileManager.default.temporaryDirectory)
         }
         self.keys = keys
     }
 
-    /// As a JSON schema (draft 2020-12) for editors: `# yaml-language-server: $schema=recipe.schema.json`.
+    /// A JSON schema (draft 2020-12) for editors: `# yaml-language-server: $schema=recipe.schema.json`.
     public var schema: String {
         let found = keys.schema.object ?? [:]
         let whole = found.merging([
@@ -28,14 +28,14 @@ public struct RecipeKeys {
         return JSONValue.object(whole).jsonText
     }
 
-    /// A line for each key under a path such as `training.agent`: what belongs there, and what holds without it.
+    /// One line for each key under a path such as `training.agent`: what belongs there, and its default.
     /// - Returns: nil where nothing has that path.
     public func lines(under path: String) -> [String]? {
         guard let found = keys.under(path.split(separator: ".")) else { return nil }
         return found.lines(path)
     }
 
-    /// Recipes that make no sense, but in which every mapping is there, and every key that is read only where it is there.
+    /// Recipes without a meaning that contain every mapping, and every key that is read only if present.
     private static let specimens = [
         """
         validation: {share: 0.1, every: 1, patience: 1}

@@ -2,11 +2,13 @@ import Foundation
 import RetortHub
 
 extension Recipe {
-    /// The same recipe with the place of every model that it calls by a name: students' bases, a teacher's and a judge's checkpoint.
+    /// The same recipe with the path of every model that it names: students' bases, a teacher's and a judge's
+    /// checkpoint.
     /// - Parameters:
-    ///   - fetching: whether what is not on this machine is fetched; otherwise it keeps its name, and whoever needs it says so.
-    ///   - locator: where names are looked up.
-    /// - Throws: `RunError.unusable` with every name that leads nowhere.
+    ///   - fetching: whether models that are not on this machine are fetched; otherwise they keep their names, and the
+    ///     stage that needs them reports it.
+    ///   - locator: looks up names.
+    /// - Throws: `RunError.unusable` with every name that cannot be resolved.
     public func locatingModels(fetching: Bool, with locator: ModelLocator = ModelLocator()) async throws -> Recipe {
         var recipe = self
         var faults: [String] = []
@@ -16,7 +18,7 @@ extension Recipe {
                     fetching ? try await locator.locate(text, progress: FetchLine(text).show) : try locator.find(text)
                 return found?.path ?? text
             } catch let error as HubError {
-                // What is neither there nor a name is told with everything else that is missing.
+                // A name that cannot be resolved is reported with everything else that is missing.
                 if fetching { faults.append("\(whose): \(error)") }
                 return text
             }

@@ -5,19 +5,21 @@ import RetortStore
 
 /// A teacher whose trajectories exist already.
 public struct RecordedTeacher: Codable, Sendable, Hashable {
+    /// The file of trajectories, or a folder of logs.
     public var file: String
-    /// Chains of thought on the same tasks, in the same or another format; nil tells the trajectories as prose for
-    /// students without tools.
+    /// A file of chains of thought on the same tasks, in the same or another format; nil retells the trajectories as
+    /// prose for students without tools.
     public var reasoning: String?
-    /// What the file is; `auto` finds out.
+    /// The file's format; `auto` recognises it.
     public var format: TrajectoryFormat
-    /// Names of tools and of their arguments as the domain has them, by those of the file: `find: search`, `find.q: query`.
+    /// The domain's names of tools and arguments, by the file's names: `find: search`, `find.q: query`.
     public var map: [String: String]
-    /// Where the trajectories bring the tasks: how many train, the others being the test split `in`. Nil trains on all.
+    /// Where the trajectories bring the tasks: how many train, while the others become the test split `in`. Nil trains
+    /// on all.
     public var train: Int?
 
     /// Reads a recipe's `teacher`, when it is one of recorded trajectories.
-    /// - Parameter folder: the recipe's.
+    /// - Parameter folder: the recipe's folder.
     init?(_ reader: YAMLReader, folder: URL) {
         guard case .some = reader.textIfAny("trajectories") else { return nil }
         file = Recipe.place(reader.string("trajectories"), beside: folder)

@@ -8,72 +8,88 @@ import RetortStore
 
 /// A teacher behind endpoints, or a checkpoint in this process: where it is, how it is asked, and what it may cost.
 public struct TeacherPlan: Codable, Sendable, Hashable {
-    /// What the trajectories depend on: a change makes the stage anew.
+    /// What the trajectories depend on: after a change they are made again.
     public struct Asking: Codable, Sendable, Hashable {
-        /// What the endpoints call it; nil is the only one they have.
+        /// The model's name at the endpoints; nil is the only one they have.
         public var model: String?
         /// How much the system prompt says.
         public var instructions = Instructions.full
         /// Whether the first turn begins with the first thought of the teacher's chain of thought.
         public var firstThought = false
-        /// Trajectories for each task.
+        /// The number of trajectories for each task.
         public var trajectories = 1
-        /// Of a task's first trajectory.
+        /// The temperature of a task's first trajectory.
         public var temperature = 0.0
-        /// Of the others.
+        /// The temperature of the other trajectories.
         public var laterTemperature = 0.7
+        /// The share of probability that tokens are drawn from.
         public var topP = 1.0
-        /// Tokens for each turn.
+        /// The most tokens of a turn.
         public var maximumTokens = 1024
+        /// The most steps of a trajectory before the teacher is asked for its answer.
         public var maximumSteps = 5
     }
 
-    /// What may be spent.
+    /// What may be spent in all; nil for no limit.
     public struct Limit: Codable, Sendable, Hashable {
+        /// Tokens read and written.
         public var tokens: Int?
+        /// Money, in the currency of the prices.
         public var money: Double?
     }
 
-    /// A tape.
+    /// A cassette that replies go through.
     public struct Tape: Codable, Sendable, Hashable {
+        /// The tape's file.
         public var file: String
+        /// Whether it records or only replays.
         public var mode: Cassette.Mode
     }
 
-    /// How a prompt reaches the server.
+    /// How a prompt reaches the server: as messages, or as text that Retort writes with the chat template.
     public enum Operation: String, Codable, Sendable, CaseIterable { case chat, completions }
 
+    /// What the trajectories depend on.
     public var asking = Asking()
+    /// The endpoints, which share the requests; empty with `folder` or a replayed tape.
     public var endpoints: [EndpointPlan]
-    /// In place of endpoints, the folder of a checkpoint that answers in this process.
+    /// The folder of a checkpoint that answers in this process, instead of endpoints.
     public var folder: String?
-    /// How that checkpoint's weights are held; nil takes what is usual on the machine that asks it.
+    /// The precision of that checkpoint's weights; nil takes what is usual on the machine.
     public var weights: WeightPrecision?
+    /// How a prompt reaches the server.
     public var operation = Operation.chat
     /// With completions: the folder of the checkpoint whose chat template the prompts are written with.
     public var template: String?
-    /// Trajectories at once.
+    /// How many trajectories are made at the same time.
     public var concurrency = 64
-    /// How often a trajectory is tried while the model or the environment breaks.
+    /// How often a trajectory is tried when the model or the environment breaks.
     public var tries = 2
     /// How often a request is tried.
     public var attempts = 6
-    /// In seconds.
+    /// The longest time to connect, in seconds.
     public var connectSeconds = 10.0
+    /// The longest time to the first byte of a reply, in seconds.
     public var firstByteSeconds = 300.0
+    /// The longest pause within a reply, in seconds.
     public var idleSeconds = 60.0
+    /// The longest time for a whole reply, in seconds.
     public var totalSeconds = 900.0
-    /// How long no endpoint at all may answer before the run stops.
+    /// How long all endpoints may fail before the run stops, in seconds.
     public var patienceSeconds = 600.0
-    /// Before a failed request's second attempt, at most; twice as long for each further one. Nil is 0.5.
+    /// The longest wait before a failed request's second attempt, in seconds; it doubles for each further one. Nil is
+    /// 0.5.
     public var backoffSeconds: Double?
-    /// Whether the server is asked for token ids; nil is yes.
+    /// Whether the server is asked for token ids; nil means yes.
     public var tokenIDs: Bool?
-    /// By model.
+    /// Prices by the model's name.
     public var prices: [String: Price] = [:]
+    /// What may be spent; nil for no limit.
     public var budget: Limit?
+    /// The tape that replies go through; nil for none.
     public var cassette: Tape?
 
+    /// A teacher behind endpoints with the usual settings.
     public init(endpoints: [EndpointPlan]) { self.endpoints = endpoints }
 
     /// Reads the recipe's `teacher`.
@@ -92,7 +108,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// Reads what may be spent, and at which prices.
+    /// Reads the budget and the prices.
     mutating func readBudget(_ reader: YAMLReader) {
         prices = reader.table("prices") { price in
             for key in ["input", "output"] where !price.has(key) {
@@ -110,7 +126,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         }
     }
 
-    /// Reads where a model is and how it is reached: what a teacher and a judge have in common.
+    /// Reads where a model is and how it is reached: the keys that a teacher and a judge share.
     static func access(_ reader: YAMLReader) -> TeacherPlan {
         var plan = TeacherPlan(
             endpoints: reader.oneOrMore("endpoint", text: EndpointPlan.init(url:), mapping: EndpointPlan.init(reading:))
@@ -141,7 +157,7 @@ public struct TeacherPlan: Codable, Sendable, Hashable {
         return plan
     }
 
-    /// Refuses what is for endpoints where a checkpoint answers.
+    /// Refuses keys for endpoints where a checkpoint answers.
     private static func refuse(_ keys: [String], _ reader: YAMLReader) {
         for key in keys where reader.has(key) {
             reader.refuse(

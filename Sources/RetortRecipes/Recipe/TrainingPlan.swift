@@ -2,17 +2,17 @@ import RetortDomains
 import RetortTraining
 
 extension Recipe {
-    /// One training stage, as a recipe says it.
+    /// One training stage as described in a recipe.
     public struct TrainingPlan: Codable, Sendable, Hashable {
-        /// What the recipe says; what it leaves open has stand-ins here. `settled` puts the chosen values in their place.
+        /// The recipe's values; keys that it leaves open have placeholders here, which `settled` replaces.
         public var configuration: TrainingConfiguration
-        /// What is chosen when the student and the samples are known; nil when everything is said.
+        /// The keys that are chosen once the student and the samples are known; nil when the recipe gives all.
         public var open: OpenKeys?
-        /// Which tasks are held out and when they are looked at; nil for no validation.
+        /// Which tasks are held out, and when their loss is measured; nil for no validation.
         public var validation: ValidationChoice?
         /// The longest sample, in tokens.
         public var maximumTokens: Int
-        /// What happens to longer ones.
+        /// What happens to longer samples.
         public var overlong: OverlongPolicy
     }
 
@@ -20,25 +20,28 @@ extension Recipe {
     public struct OpenKeys: Codable, Sendable, Hashable {
         /// Where a value comes from.
         public enum Source: String, Codable, Sendable {
-            /// The recipe.
+            /// It is given in the recipe.
             case said
-            /// The model's width and the number of samples.
+            /// It follows from the model's width and the number of samples.
             case bySize = "by size"
-            /// A short training with an ever larger rate.
+            /// It follows from a short training with an increasing rate.
             case byRangeTest = "by a range test"
         }
 
+        /// Where the number of epochs comes from.
         public var epochs = Source.said
+        /// Where the rank of adapters comes from.
         public var rank = Source.said
-        /// By size it is twice the rank.
+        /// Where the scale of adapters comes from; by size it is twice the rank.
         public var alpha = Source.said
+        /// Where the learning rate comes from.
         public var learningRate = Source.said
-        /// What the rate by size is multiplied by: a stage that goes on from another with all weights is gentler.
+        /// A factor for the rate by size: a stage that continues another with all weights takes a third.
         public var rateFactor = 1.0
 
         static let said = OpenKeys()
 
-        /// Those that are chosen, by the name of the stage's input they are, with how.
+        /// The open keys, by the names of the stage's inputs, with how they are chosen.
         var words: [String: String] {
             let all = [
                 "training.epochs": epochs, "training.learningRate": learningRate, "training.lora.rank": rank,
@@ -53,16 +56,16 @@ extension Recipe.TrainingPlan {
     /// The plan with everything chosen.
     struct Settled {
         var configuration: TrainingConfiguration
-        /// What was chosen and why, for people; nil when the recipe said everything.
+        /// What was chosen and why, for people; nil when the recipe gives everything.
         var choice: String?
     }
 
-    /// Whether all weights learn, rather than adapters.
+    /// Whether all weights are trained, and not adapters.
     var isFull: Bool { configuration.method == .full }
 
-    /// Puts what the size asks for in the place of what the recipe leaves open.
+    /// Replaces what the recipe leaves open with the values for the size.
     /// - Parameters:
-    ///   - key: what the plan is called in the recipe.
+    ///   - key: the plan's path in the recipe.
     ///   - width: the student's hidden size.
     func settled(_ key: String, width: Int, samples: Int) -> Settled {
         let dial = SizeDial(width: width, samples: samples, method: configuration.method)
@@ -95,7 +98,7 @@ extension Recipe.TrainingPlan {
 // MARK: Reading
 
 extension Recipe.TrainingPlan {
-    /// A plan that says nothing.
+    /// A plan without any settings.
     init(usual: TrainingConfiguration, validation: ValidationChoice?) {
         self.init(
             configuration: usual, open: nil, validation: validation, maximumTokens: 4096, overlong: .drop)
@@ -103,9 +106,10 @@ extension Recipe.TrainingPlan {
 
     /// Reads a training plan.
     /// - Parameters:
-    ///   - usual: what the recipe need not say.
-    ///   - published: whether `usual` has a paper's rate and epochs for full weights; others are chosen by size.
-    ///   - goesOn: whether it starts from another stage.
+    ///   - usual: the values of keys that the recipe need not give.
+    ///   - published: whether `usual` has a paper's rate and epochs for full weights; otherwise they are chosen by
+    ///     size.
+    ///   - goesOn: whether it continues another stage.
     init(
         _ reader: YAMLReader, usual: TrainingConfiguration, published: Bool = false, goesOn: Bool = false,
         validation: ValidationChoice?
@@ -113,7 +117,7 @@ extension Recipe.TrainingPlan {
         var open = Recipe.OpenKeys()
         let method: TrainingConfiguration.Method =
             reader.mapping("lora") { .lora(LoRAConfiguration($0, &open)) } ?? .full
-        // A paper's figures are of full weights and their size.
+        // A paper's values are for full weights and models of its size.
         let isUsual = published && method == .full
         open.epochs = reader.isOpen("epochs", unsaid: !isUsual) ? .bySize : .said
         let rateText = reader.textIfAny("learningRate")
@@ -152,7 +156,7 @@ extension Recipe.TrainingPlan {
 }
 
 extension LoRAConfiguration {
-    /// Reads adapters; what is left open has stand-ins.
+    /// Reads adapters; open keys get placeholders.
     fileprivate init(_ reader: YAMLReader, _ open: inout Recipe.OpenKeys) {
         if reader.isOpen("rank", unsaid: true) { open.rank = .bySize }
         let rank = open.rank == .said ? reader.integer("rank", default: 1, in: 1...4096) : 1
@@ -164,7 +168,7 @@ extension LoRAConfiguration {
 }
 
 extension YAMLReader {
-    /// Whether a key's value is left to the model's size: by the word `bySize`, or because it is not there.
+    /// Whether a key's value is left to the model's size: by the word `bySize`, or because the key is missing.
     fileprivate func isOpen(_ key: String, unsaid: Bool) -> Bool {
         guard has(key) else { return unsaid }
         return textIfAny(key) == "bySize"

@@ -1,27 +1,28 @@
 import RetortDomains
 import RetortTraining
 
-/// Which tasks are not trained on but looked at while training, and what follows from what they show.
+/// Which tasks are held out of training to measure their loss, and what follows from it.
 public struct ValidationChoice: Codable, Sendable, Hashable {
-    /// The share of the training tasks that is held out; nil takes the domain's validation tasks, or else the usual share.
+    /// The share of the training tasks that is held out; nil takes the domain's validation tasks, or else the usual
+    /// share.
     public var share: Double?
     /// The most tasks that are held out.
     public var mostTasks = 100
-    /// Updates between two looks; nil is a tenth of all.
+    /// The number of updates between two measurements; nil is a tenth of all.
     public var every: Int?
-    /// So many looks without a smaller loss end the training; nil goes on to the end.
+    /// How many measurements without a smaller loss end the training; nil trains to the end.
     public var patience: Int? = usualPatience
-    /// Whose weights the training ends with.
+    /// Which update's weights are kept.
     public var keeps = ValidationPlan.Kept.best
 
-    /// A twentieth, at least eight tasks; of fewer than eighty tasks that would be too many.
+    /// A twentieth, but at least eight tasks; with fewer than eighty tasks that would be too many.
     static let usualShare = 0.05
     static let fewest = 8
     static let fewestToHoldOut = 80
     static let usualLooks = 10
     static let usualPatience = 4
 
-    /// When looks are taken in a training of so many updates.
+    /// When the loss is measured in a training with this many updates.
     func plan(updates: Int) -> ValidationPlan {
         ValidationPlan(
             every: every ?? max(1, (updates + Self.usualLooks - 1) / Self.usualLooks), patience: patience, keeps: keeps)
@@ -31,8 +32,9 @@ public struct ValidationChoice: Codable, Sendable, Hashable {
 extension ValidationChoice {
     /// Reads `validation`: `none`, a share, or a mapping.
     /// - Parameters:
-    ///   - inherited: what holds where the key, or one of its own keys, is not there; nil is none.
-    ///   - sharesTasks: whether the tasks that are held out are the recipe's matter: a curriculum's stages go on from one another.
+    ///   - inherited: the default where the key, or one of its own keys, is missing; nil for none.
+    ///   - sharesTasks: whether the recipe alone decides which tasks are held out, as for a curriculum's stages, which
+    ///     continue from one another.
     static func read(_ reader: YAMLReader, inherited: Self?, sharesTasks: Bool = false) -> Self? {
         guard reader.has("validation") else { return inherited }
         let refused =
@@ -60,7 +62,7 @@ extension ValidationChoice {
             }
             return Self(keys, inherited: inherited ?? Self())
         }
-        // A value that is neither text nor mapping was refused by the reader.
+        // The reader has already refused a value that is neither text nor mapping.
         return read ?? inherited
     }
 

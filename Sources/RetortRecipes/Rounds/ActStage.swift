@@ -3,7 +3,7 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Lets a student solve the training tasks as it does when it is measured: what it gets wrong may be repaired.
+/// Lets a student solve the training tasks as it does when it is measured; its wrong answers may be repaired.
 struct ActStage: Stage {
     static let loop = "acts"
 

@@ -3,23 +3,23 @@ import RetortCore
 import RetortLLM
 import RetortTraining
 
-// What trainings share that go on from an earlier round.
+// What trainings share that continue from an earlier round.
 
-/// Log-probabilities of texts, from before the training that goes on: computed once, and read again where it was stopped.
+/// Log-probabilities of texts before a continued training: computed once, and read again after an interruption.
 struct StoredScores: Codable {
     /// Identifies the texts.
     var texts: String
-    /// For each text one number for each token, in nats, of the student as it stands before the training.
+    /// For each text one number per token, in nats, of the student before the training.
     var student: [[Float]]
-    /// Those of a teacher; nil where none is asked.
+    /// The teacher's; nil where none is asked.
     var teacher: TeacherScores?
 }
 
 extension TrainingThread {
-    /// How probable samples are before training. To be asked before `goOn`.
+    /// How probable samples are before training. It must be called before `goOn`.
     /// - Parameters:
-    ///   - teacher: whose probabilities are wanted, too.
-    ///   - best: how many of its likeliest tokens at each place are wanted; 0 is none.
+    ///   - teacher: whose probabilities are also computed.
+    ///   - best: how many of its likeliest tokens at each position are needed; 0 for none.
     func scores(
         _ examples: [TrainingExample], _ trainer: Trainer, teacher: PolicyWork.Scorer? = nil, best: Int = 0,
         in file: URL
@@ -45,7 +45,7 @@ extension TrainingThread {
         return scores
     }
 
-    /// Trains on samples from where the student is, and writes what comes of it.
+    /// Trains on samples from the student's present weights, and writes the results.
     /// - Parameter standing: why nothing is trained; nil where something is.
     func goOn(
         _ job: TrainingJob, _ examples: [TrainingExample], _ trainer: Trainer, _ network: DecoderNetwork,
@@ -81,7 +81,7 @@ extension TrainingThread {
 }
 
 extension TrainingJob {
-    /// How a student is trained that goes on from an earlier round.
+    /// The configuration of a training that continues from an earlier round.
     /// - Parameter rate: nil is a twentieth of the plan's.
     func goingOn(width: Int, samples: Int, epochs: Int, rate: Double?) -> TrainingConfiguration {
         var configuration = plan.settled(key, width: width, samples: max(samples, 1)).configuration

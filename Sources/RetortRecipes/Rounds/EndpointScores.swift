@@ -4,25 +4,26 @@ import RetortCore
 import RetortLLM
 import RetortTraining
 
-/// How probable texts are to a teacher behind an endpoint, which tells it as vLLM and `retort serve` do (`prompt_logprobs`).
+/// How probable texts are to a teacher behind an endpoint, which reports it as vLLM and `retort serve` do
+/// (`prompt_logprobs`).
 ///
-/// Each text is paid for once: what was told is kept, a line a text, and read again where a run was stopped.
+/// Each text is paid for once: the reply is kept, one line per text, and read again after an interruption.
 struct EndpointScores {
     private struct Line: Codable {
         /// The digest of the text's tokens.
         var text: String
-        /// A number for each token, in nats; 0 for the first, before which nothing stands.
+        /// One number per token, in nats; 0 for the first, which nothing precedes.
         var logProbabilities: [Float]
-        /// The likeliest tokens at each place, where they were asked for.
+        /// The likeliest tokens at each position, where they were requested.
         var choices: [[TeacherChoice]]?
     }
 
     let teacher: any LanguageModel
-    /// Where they are kept: JSON Lines.
+    /// The file that keeps them, as JSON Lines.
     let file: URL
-    /// Texts at once.
+    /// How many texts are scored at the same time.
     let width: Int
-    /// How many of the likeliest tokens are wanted for each place; 0 is none.
+    /// How many of the likeliest tokens are needed at each position; 0 for none.
     var best = 0
 
     /// - Throws: `EndpointScoresError`, and what the teacher's model throws.
@@ -54,13 +55,13 @@ struct EndpointScores {
             logProbabilities: lines.map(\.logProbabilities), choices: best > 0 ? lines.map { $0.choices ?? [] } : nil)
     }
 
-    /// What earlier runs were told. A last line that a kill cut off is left out.
+    /// The scores of earlier runs. A last line that was cut off is ignored.
     private func kept() throws -> [String: Line] {
         guard FileManager.default.fileExists(atPath: file.path) else { return [:] }
         var known: [String: Line] = [:]
         for line in try Data(contentsOf: file).split(separator: UInt8(ascii: "\n")) {
             guard let line = try? JSONCoding.decoder.decode(Line.self, from: Data(line)) else { continue }
-            // Told for another divergence, it may say too little.
+            // Scores kept for another divergence may lack choices.
             if best == 0 || line.choices?.last?.count ?? 0 >= best { known[line.text] = line }
         }
         return known
@@ -75,7 +76,7 @@ struct EndpointScores {
                 other.id.map { TeacherChoice($0, logProbability: Float(other.logprob)) }
             }.sorted { $0.logProbability > $1.logProbability }.prefix(best).map(\.self)
         }
-        // An endpoint may tell fewer than it was asked for.
+        // An endpoint may return fewer than requested.
         guard line.choices?.dropFirst().allSatisfy({ !$0.isEmpty }) == true else {
             throw EndpointScoresError.untold(teacher: teacher.identity)
         }
@@ -91,13 +92,14 @@ struct EndpointScores {
         return report
     }
 
-    /// Whether the teacher's tokens are those of a student's tokenizer, by what it says that they stand for.
-    /// - Throws: `EndpointScoresError.otherTokenizer`, and where the teacher does not tell probabilities at all.
+    /// Checks that the teacher's tokens are those of a student's tokenizer, by the texts that the teacher gives for
+    /// them.
+    /// - Throws: `EndpointScoresError.otherTokenizer`, and an error where the teacher reports no probabilities at all.
     func check(_ tokenizer: Tokenizer) async throws {
         let text = "Who wrote it? print(search(query=\"Tina Arena\"))\n\tx = 12345 + 6.78  # naïve 日本 🙂"
         let tokens = tokenizer.encode(text, specials: .asText)
         for token in try await report(of: tokens).dropFirst() {
-            // Servers leave out blanks at the start of a word, and mark what is part of a character.
+            // Servers drop blanks at the start of a word, and mark tokens that are part of a character.
             let said = String(decoding: token.bytes, as: UTF8.self)
             let meant = token.id.map { tokenizer.decode([$0]) } ?? ""
             guard !said.isEmpty, !said.contains("\u{FFFD}"), !meant.contains("\u{FFFD}") else { continue }
@@ -110,7 +112,7 @@ struct EndpointScores {
 }
 
 extension String {
-    /// Without blanks at the ends, and without the marks that vocabularies write for them.
+    /// Without blanks at the ends, and without the marks that vocabularies write for blanks.
     fileprivate var bare: String {
         replacing("Ġ", with: " ").replacing("▁", with: " ").replacing("Ċ", with: "\n").replacing("ĉ", with: "\t")
             .trimmingCharacters(in: .whitespacesAndNewlines)

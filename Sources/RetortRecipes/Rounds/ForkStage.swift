@@ -3,7 +3,7 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Lets a student solve the training tasks by a vote on each step: what was chosen is held against what was not.
+/// Lets a student solve the training tasks by a vote on each step; the chosen step is compared with the others.
 struct ForkStage: Stage {
     static let loop = "forks"
 

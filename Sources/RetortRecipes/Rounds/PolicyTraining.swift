@@ -5,34 +5,34 @@ import RetortLLM
 import RetortStore
 import RetortTraining
 
-/// What a student wrote, and how it is learned by how good it was.
+/// What a student wrote, and how its quality is learned from.
 struct PolicyWork: Sendable {
-    /// Who says how good it was.
+    /// What decides the quality.
     enum Judge: Sendable {
-        /// The grader, among the answers to one question.
+        /// The grader, relative to the other answers to the same question.
         case grader(RoundPlan.Policy)
-        /// A teacher of the same tokenizer, token by token.
+        /// A teacher with the same tokenizer, token by token.
         case teacher(RoundPlan.Distance, Scorer)
     }
 
     /// Where a teacher's probabilities come from.
     enum Scorer: Sendable {
-        /// A checkpoint, which computes them here.
+        /// A checkpoint, which computes them in this process.
         case folder(URL)
-        /// An endpoint, which told them.
+        /// An endpoint, which has reported them.
         case told(TeacherScores)
     }
 
     var judge: Judge
-    /// What the student drew.
+    /// The student's samples.
     var draws: [StoredTrajectory]
-    /// The teacher's trajectories, where they are imitated beside.
+    /// The teacher's trajectories, where they are also imitated.
     var lessons: [Lesson] = []
 
-    /// Where the teacher's probabilities come from that are learned; nil where the grader's verdicts are.
+    /// The source of the teacher's probabilities that are learned; nil where the grader's verdicts are.
     var teacher: Scorer? { if case .teacher(_, let scorer) = judge { scorer } else { nil } }
 
-    /// How many of the teacher's likeliest tokens are learned from at each place; 0 learns by the student's own.
+    /// How many of the teacher's likeliest tokens are learned from at each position; 0 learns from the student's own.
     var best: Int {
         if case .teacher(let plan, _) = judge, plan.divergence == .forward { plan.best } else { 0 }
     }
@@ -53,7 +53,7 @@ struct PolicyWork: Sendable {
 }
 
 extension StudentRound {
-    /// The draws of a loop that did not break and are not of tasks that are held out.
+    /// The samples of a loop that did not fail and do not belong to held-out tasks.
     func draws(_ loop: String, without held: Set<String>) async throws -> [StoredTrajectory] {
         try await context.store.entries(in: name(loop)).filter { entry in
             !entry.isBroken && !held.contains(HeldOut.key(entry.trajectory.task))
@@ -62,7 +62,7 @@ extension StudentRound {
 }
 
 extension Trajectory {
-    /// The steps that a view writes as their model wrote them: not those that were cut, or read leniently.
+    /// The steps that a view writes exactly as their model did: not those that were cut, or read leniently.
     fileprivate var writtenSteps: LearnedSteps {
         let written = steps.indices.filter { index in
             if case .drifted = steps[index].transcript { return false }
@@ -73,7 +73,7 @@ extension Trajectory {
 }
 
 extension TrainingThread {
-    /// Trains a student on what it wrote itself, by how good it was. Without a sign of that it stays as it is.
+    /// Trains a student on its own samples, by their quality. Without any difference in quality it stays unchanged.
     func reinforce(_ job: TrainingJob, _ work: PolicyWork) throws {
         let progress = ProgressLine(job.name)
         let checkpoint = try Checkpoint(folder: job.base)
@@ -101,14 +101,14 @@ extension TrainingThread {
     }
 }
 
-/// A student's draws as samples.
+/// A student's samples for training.
 struct PolicyDraws {
     private(set) var examples: [TrainingExample] = []
-    /// Of each sample, how much better its trajectory was than the others of its task.
+    /// For each sample, how much better its trajectory was than the others of its task.
     private var advantages: [Double] = []
     private let judge: PolicyWork.Judge
 
-    /// - Parameter checkpoint: in whose tokens they are written.
+    /// - Parameter checkpoint: the checkpoint whose tokens they are written in.
     init(_ work: PolicyWork, _ job: TrainingJob, _ checkpoint: Checkpoint) throws {
         judge = work.judge
         let byTask = Dictionary(grouping: work.draws, by: \.trajectory.task.id)

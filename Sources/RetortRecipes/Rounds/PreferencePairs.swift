@@ -4,36 +4,36 @@ import RetortStore
 
 /// Two steps from the same point of a trajectory, of which one is better.
 struct PreferencePair: Sendable, Hashable {
-    /// Where it comes from: the loop and the trajectory.
+    /// Its source: the loop and the trajectory.
     var origin: String
-    /// The steps before, with the better step behind them, and with the worse one.
+    /// The earlier steps, followed by the better step and by the worse one.
     var chosen: Trajectory
     var rejected: Trajectory
 
     /// - Parameters:
-    ///   - trajectory: the steps before the two are its first.
-    ///   - place: of the two steps, from 0.
+    ///   - trajectory: begins with the steps before the two.
+    ///   - place: the index of the two steps, from 0.
     init(_ origin: String, _ trajectory: Trajectory, at place: Int, better: Step, worse: Step) {
         self.origin = origin
         func ending(with step: Step) -> Trajectory {
             var cut = Trajectory(task: trajectory.task, provenance: trajectory.provenance)
             for step in trajectory.steps.prefix(place) { cut.append(step) }
             cut.append(step)
-            // What the step showed is no part of the choice.
+            // The step's observation is not part of the choice.
             cut.end(.gaveUp("the rest is left out"))
             return cut
         }
         (chosen, rejected) = (ending(with: better), ending(with: worse))
     }
 
-    /// The question and what was done before and in each of the two.
+    /// The question and the actions before and in each of the two.
     fileprivate var key: [String] {
         [HeldOut.key(chosen.task)] + chosen.canonicalActions + ["against"] + [rejected.canonicalActions.last ?? ""]
     }
 }
 
 enum PreferencePairs {
-    /// A repair against what it replaced.
+    /// A repair preferred to the step that it replaced.
     static func repairs(_ entries: [StoredTrajectory]) -> [PreferencePair] {
         entries.compactMap { entry in
             let (trajectory, place) = (entry.trajectory, entry.trajectory.provenance.attempt)
@@ -46,8 +46,8 @@ enum PreferencePairs {
         }
     }
 
-    /// The step of a right trajectory against that of a wrong one, where they part. A step that another right one took from the same
-    /// point is not worse.
+    /// The step of a right trajectory preferred to that of a wrong one, where they diverge. A step that another right
+    /// trajectory took from the same point does not count as worse.
     static func samples(_ entries: [StoredTrajectory]) -> [PreferencePair] {
         let byTask = Dictionary(grouping: entries, by: \.trajectory.task.id)
         return byTask.sorted { $0.key < $1.key }.flatMap { _, entries -> [PreferencePair] in
@@ -56,8 +56,8 @@ enum PreferencePairs {
         }
     }
 
-    /// The teacher's step against the student's own, where a wrong draw parts from what was taught (SPIN, arXiv 2401.01335, but for draws
-    /// that came right: to lose against another right way would teach nothing).
+    /// The teacher's step preferred to the student's own, where a wrong sample departs from the teaching (SPIN, arXiv
+    /// 2401.01335, but without right samples: losing to another right way would teach nothing).
     static func taught(_ lessons: [Trajectory], against entries: [StoredTrajectory]) -> [PreferencePair] {
         let byTask = Dictionary(grouping: lessons, by: { HeldOut.key($0.task) })
         let drawn = Dictionary(grouping: entries, by: { HeldOut.key($0.trajectory.task) })
@@ -68,7 +68,8 @@ enum PreferencePairs {
         }
     }
 
-    /// The steps at which good trajectories and bad ones of one task part, but for steps that one of the right ones took from there.
+    /// The steps at which good and bad trajectories of a task diverge, except steps that a right trajectory took from
+    /// there.
     private static func parting(
         _ good: [Trajectory], _ bad: [Trajectory], right: [Trajectory], _ origin: String
     ) -> [PreferencePair] {
@@ -88,14 +89,15 @@ enum PreferencePairs {
         }
     }
 
-    /// A step that was chosen against the others that were considered, in right trajectories: forks that lost a vote, branches that were left.
+    /// A chosen step preferred to the others considered, in right trajectories: forks that lost a vote, and abandoned
+    /// branches.
     static func forks(_ entries: [StoredTrajectory]) -> [PreferencePair] {
         entries.filter { $0.verdict?.isCorrect == true }.map(\.trajectory).flatMap { trajectory in
             trajectory.steps.enumerated().flatMap { place, step -> [PreferencePair] in
                 let votes = step.candidates.first(where: \.chosen)?.votes ?? 0
                 let lost = step.candidates.filter { candidate in
                     !candidate.chosen && candidate.action.canonicalText != step.action.canonicalText
-                        // Of one mind with the winner is no loser.
+                        // A proposal that agrees with the winner is not a loser.
                         && (candidate.votes < votes || candidate.observation?.outcome.isFailure == true || votes == 0)
                 }
                 return lost.map {
@@ -106,7 +108,7 @@ enum PreferencePairs {
         }
     }
 
-    /// Each pair once, and at most so many of a question, in their order.
+    /// Each pair once, and at most this many of a question, in their order.
     static func chosen(_ pairs: [PreferencePair], each limit: Int, without held: Set<String>) -> [PreferencePair] {
         var known: Set<[String]> = []
         var taken: [String: Int] = [:]
@@ -122,20 +124,20 @@ enum PreferencePairs {
 }
 
 extension Step {
-    /// A step that was considered and not taken.
+    /// A step that was considered but not taken.
     fileprivate init(_ candidate: Candidate, speaker: String) {
         self.init(
             speaker: speaker, thought: candidate.thought, action: candidate.action,
             observation: candidate.observation ?? Observation(text: "", outcome: .success))
     }
 
-    /// Whether nobody who reads a trajectory could tell the two apart.
+    /// Whether the two look the same in a trajectory.
     fileprivate func isSame(as other: Step) -> Bool {
         speaker == other.speaker && thought == other.thought && action == other.action
             && observation.text == other.observation.text && remarks == other.remarks
     }
 
-    /// Whether it is an answer that had to be asked for, which is said after words that other steps are not.
+    /// Whether it is an answer that had to be asked for, which follows a request that other steps do not.
     fileprivate func isAsked(of trajectory: Trajectory) -> Bool {
         guard case .forced = trajectory.ending else { return false }
         return self == trajectory.steps.last

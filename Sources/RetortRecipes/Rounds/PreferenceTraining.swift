@@ -4,10 +4,10 @@ import RetortCore
 import RetortLLM
 import RetortTraining
 
-/// A pair as `results/pairs-STUDENT-KIND.jsonl` has it.
+/// A pair as written in `results/pairs-STUDENT-KIND.jsonl`.
 private struct WrittenPair: Encodable {
     let origin, task: String
-    /// The place of the two steps.
+    /// The index of the two steps.
     let step: Int
     let chosen, rejected: String
 
@@ -19,7 +19,7 @@ private struct WrittenPair: Encodable {
 }
 
 extension StudentRound {
-    /// The pairs of all rounds before this one, and of this one's forks.
+    /// The pairs of all earlier rounds, and of this one's forks.
     func pairs(_ plan: RoundPlan.Preference, besides divided: HeldOut) async throws -> [PreferencePair] {
         var pairs: [PreferencePair] = []
         for (index, earlier) in context.recipe.rounds(of: style).prefix(number).enumerated() {
@@ -38,7 +38,7 @@ extension StudentRound {
                 pairs += PreferencePairs.forks(try await context.store.entries(in: round.name(ForkStage.loop)))
             }
         }
-        // A step that tells the answer before anything showed it is not to be preferred.
+        // A step that states the answer before anything showed it must not be preferred.
         let leaks = (context.recipe.filter ?? FilterPlan()).dropsLeaks
         let sound = pairs.filter { !leaks || !AnswerLeak.isIn($0.chosen) }
         return PreferencePairs.chosen(sound, each: plan.each, without: divided.heldKeys)
@@ -46,7 +46,7 @@ extension StudentRound {
 }
 
 extension TrainingThread {
-    /// Trains a student to prefer steps to others. Without pairs it stays as it is.
+    /// Trains a student to prefer steps to others. Without pairs it stays unchanged.
     func prefer(_ job: TrainingJob, _ plan: RoundPlan.Preference, _ pairs: [PreferencePair]) throws {
         let progress = ProgressLine(job.name)
         let checkpoint = try Checkpoint(folder: job.base)
@@ -66,7 +66,7 @@ extension TrainingThread {
                 ? "no pair of steps to prefer one of was found; the student stays as it was" : nil)
     }
 
-    /// The samples with the log-probabilities that they have before training.
+    /// The samples with their log-probabilities before training.
     private func referring(
         _ examples: [TrainingExample], _ trainer: Trainer, _ file: URL
     ) throws -> [TrainingExample] {
@@ -81,10 +81,10 @@ extension TrainingThread {
     }
 }
 
-/// Pairs as samples: of each step the chat before it, and the step to be learned.
+/// Pairs as samples: for each step the chat before it, and the step to be learned.
 struct PreferenceSamples {
     private(set) var examples: [TrainingExample] = []
-    /// Pairs that can be learned from.
+    /// The number of pairs that can be learned from.
     private(set) var pairs = 0
     /// What was left out; nil where nothing was.
     private(set) var note: String?
@@ -96,7 +96,7 @@ struct PreferenceSamples {
             (try Self.sample(pair.chosen, job, checkpoint), try Self.sample(pair.rejected, job, checkpoint))
         }
         let whole = found.compactMap { chosen, rejected in chosen.flatMap { a in rejected.map { (a, $0) } } }
-            // What is written alike is no choice, whatever it was parsed to.
+            // Steps with the same text are no choice, however they were parsed.
             .filter { $0.tokens != $1.tokens }
         self.pairs = whole.count
         if whole.count < pairs.count {
@@ -119,14 +119,15 @@ struct PreferenceSamples {
                 let unit = "text \(index)"
                 examples.append(Self.judged(sample, side, plan, unit: unit))
                 guard sides.count > 1 else { continue }
-                // How far the student has moved shows on a text that does not belong to the prompt (section 4.1 of the paper).
+                // How far the student has moved shows on a text that does not belong to the prompt (section 4.1 of the
+                // paper).
                 let other = sides[(index + 1) % sides.count].0
                 examples.append(Self.judged(Self.crossed(sample, other), .baseline, plan, unit: unit))
             }
         }
     }
 
-    /// A trajectory whose last step is the one to be learned; nil where it is too long, or the view has no sample of it.
+    /// A trajectory whose last step is the one to learn; nil where it is too long, or the view has no sample of it.
     private static func sample(
         _ trajectory: Trajectory, _ job: TrainingJob, _ checkpoint: Checkpoint
     ) throws -> TrainingExample? {
@@ -147,7 +148,7 @@ struct PreferenceSamples {
         return sample
     }
 
-    /// One sample's prompt with another's text.
+    /// One sample's prompt with another one's text.
     private static func crossed(_ sample: TrainingExample, _ other: TrainingExample) -> TrainingExample {
         let prompt = sample.tokens.prefix(sample.weights.firstIndex { $0 != 0 } ?? 0)
         let start = other.weights.firstIndex { $0 != 0 } ?? 0

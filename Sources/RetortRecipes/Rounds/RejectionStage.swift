@@ -3,13 +3,13 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Draws a student's own trajectories of the training tasks: of each some, and more of those that it hardly solves.
+/// Samples a student's own trajectories of the training tasks: some of each, and more of tasks that it hardly solves.
 struct RejectionStage: Stage {
     static let loop = "rejection"
 
     let round: StudentRound
     let plan: RoundPlan.Rejection
-    /// What the draws are for.
+    /// The purpose of the samples.
     var loop = Self.loop
 
     var name: String { round.name(loop) }
@@ -41,8 +41,8 @@ struct RejectionStage: Stage {
         return try await context.outcome(of: name)
     }
 
-    /// The tasks with too few right answers among their first draws. What was drawn later, before a kill, does not count: the same
-    /// tasks are drawn from again.
+    /// The tasks with too few right answers among their first samples. Samples drawn later, before an interruption, do
+    /// not count, so the same tasks are sampled again.
     func hard(after drawn: Int) async throws -> [AgentTask] {
         var right: [String: Set<[String]>] = [:]
         for try await entry in context.store.trajectories(in: name) {
@@ -54,7 +54,7 @@ struct RejectionStage: Stage {
 }
 
 extension Trajectory {
-    /// What was done, in one spelling; of turns that are words alone, the words.
+    /// The actions in a single spelling; for turns that are only words, the words.
     var canonicalActions: [String] {
         steps.map { step in
             switch step.action {

@@ -4,9 +4,9 @@ import RetortCore
 import RetortEvaluation
 import RetortStore
 
-/// Has a teacher replace single steps of a student's wrong trajectories, until one replacement turns the answer into a right one.
+/// Has a teacher replace single steps of a student's wrong trajectories, until one replacement makes the answer right.
 ///
-/// Every try is stored with its grade, so a run that is killed asks the teacher nothing twice.
+/// Every try is stored with its grade, so an interrupted run does not ask the teacher anything twice.
 struct RepairStage: Stage {
     static let loop = "repair"
 
@@ -58,8 +58,8 @@ struct RepairStage: Stage {
         return try await context.outcome(of: name)
     }
 
-    /// Tries the candidates in turn until one of them comes right; what was tried before a kill counts.
-    /// - Returns: what was tried now, and is not stored yet.
+    /// Tries the candidates in turn until one of them succeeds; tries before an interruption count.
+    /// - Returns: the new tries, which are not stored yet.
     private func tries(
         _ trajectory: Trajectory, by repair: StepRepair, _ grader: any TrajectoryGrader
     ) async throws -> FleetResult {
@@ -72,7 +72,7 @@ struct RepairStage: Stage {
                 if made.trajectory.isUndecided(behind: step) {
                     made.verdict = Verdict(isCorrect: false, reason: "nothing was repaired")
                 }
-                // In this process each try is kept at once; elsewhere those of a trajectory are handed over together.
+                // In this process each try is saved at once; elsewhere those of a trajectory are handed over together.
                 if context.sharing == nil {
                     try await context.store.save([made], in: name)
                 } else {
@@ -94,7 +94,7 @@ struct RepairStage: Stage {
         try await context.store.entry(id: StepRepair.id(trajectory.task, step: step), in: name)
     }
 
-    /// The last of the tries that are stored, in the order in which they are made.
+    /// The last of the stored tries, in the order in which they are made.
     private func lastTry(_ trajectory: Trajectory) async throws -> StoredTrajectory? {
         var last: StoredTrajectory?
         for step in steps(of: trajectory) {
@@ -114,7 +114,7 @@ struct RepairStage: Stage {
         return true
     }
 
-    /// Who writes the steps: the recipe's teacher, or the domain's own.
+    /// The policy that writes the steps: the recipe's teacher, or the domain's own.
     private func policy() async throws -> (any Policy, Sampling) {
         let teaching = TeachStage(context: context, style: round.style)
         if let plan = recipe.teacher {
@@ -134,8 +134,8 @@ struct RepairStage: Stage {
 }
 
 extension Trajectory {
-    /// Whether a repair came to its end with nobody having decided anything behind the step: where a task cannot be solved, that would
-    /// look like giving up, which is right there.
+    /// Whether a repair ended without any decision after the step: where a task cannot be solved, that would look like
+    /// giving up, which is right there.
     func isUndecided(behind step: Int) -> Bool {
         guard case .gaveUp = ending, steps.count <= step + 1 else { return false }
         if case .giveUp = steps.last?.action { return false }
@@ -147,6 +147,6 @@ extension StoredTrajectory {
     /// Whether the model or the environment broke.
     var isBroken: Bool { if case .failed = trajectory.ending { true } else { false } }
 
-    /// Whether it came to an end, and to a wrong one.
+    /// Whether it ended, and with a wrong answer.
     var isWrong: Bool { !isBroken && verdict?.isCorrect == false }
 }

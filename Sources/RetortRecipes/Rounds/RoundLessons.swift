@@ -3,19 +3,19 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// What a student learns from in a round: the teacher's lessons, and what came of its own work.
+/// What a student learns from in a round: the teacher's lessons, and the results of its own work.
 struct RoundLessons: Sendable {
-    /// Where a lesson comes from.
+    /// The source of a lesson.
     struct Origin: Codable, Sendable, Hashable {
         /// The trajectory's id in its set.
         var id: String
-        /// The set of the store that it lies in.
+        /// The set of the store that contains it.
         var set: String
         /// `teacher`, or the loop that made it.
         var origin: String
         /// The round that made it; 0 for the teacher's.
         var round: Int
-        /// The places of the steps that are learned; nil for all.
+        /// The indices of the steps that are learned; nil for all.
         var steps: [Int]?
     }
 
@@ -28,22 +28,22 @@ struct RoundLessons: Sendable {
         origins.append(Origin(id: lesson.trajectory.id, set: set, origin: origin, round: round, steps: steps))
     }
 
-    /// How many lessons there are of each origin.
+    /// The number of lessons of each origin.
     var counts: [String: Int] {
         Dictionary(
             origins.map { ($0.round == 0 ? $0.origin : "\($0.origin) of round \($0.round)", 1) }, uniquingKeysWith: +)
     }
 
-    /// Whether a round brought anything.
+    /// Whether a round produced anything.
     func hasAny(of round: Int) -> Bool { origins.contains { $0.round == round } }
 
-    /// Writes where each lesson comes from, one a line.
+    /// Writes the source of each lesson, one per line.
     func write(to file: URL) throws { try JSONLines.write(origins, to: file) }
 }
 
 extension StudentRound {
-    /// The teacher's lessons and the student's own of all rounds up to this one. What does the same as another lesson of its task is
-    /// left out, and so is what belongs to tasks that are held out.
+    /// The teacher's lessons and the student's own of all rounds up to this one. A lesson that does the same as another
+    /// one of its task is left out, and so are lessons of held-out tasks.
     func lessons(besides divided: HeldOut) async throws -> RoundLessons {
         var all = RoundLessons()
         var known: Set<[String]> = []
@@ -52,7 +52,7 @@ extension StudentRound {
             known.insert(lesson.trajectory.key)
         }
         let held = divided.heldKeys
-        // A limit for each task holds over all rounds.
+        // A limit for each task applies across all rounds.
         var drawn: [String: Int] = [:]
         for (index, plan) in context.recipe.rounds(of: style).prefix(number).enumerated() {
             let round = StudentRound(context: context, student: student, style: style, number: index + 1)
@@ -84,10 +84,11 @@ extension StudentRound {
         return all
     }
 
-    /// What of a loop's set passes the filters; the others go to `results/filter-LOOP-STUDENT-KIND.json` with the reason.
+    /// The trajectories of a loop's set that pass the filters; the others go to `results/filter-LOOP-STUDENT-KIND.json`
+    /// with the reason.
     /// - Parameters:
-    ///   - held: questions that are looked at, and not learned from.
-    ///   - learningSteps: whether single steps are learned, and the others may be as they are.
+    ///   - held: questions of held-out tasks, which are not learned from.
+    ///   - learningSteps: whether single steps are learned, so that the others may have faults.
     private func kept(_ set: String, without held: Set<String>, learningSteps: Bool) async throws -> [Trajectory] {
         var filter = context.recipe.filter ?? FilterPlan()
         filter.keepEach = nil
@@ -101,6 +102,6 @@ extension StudentRound {
 }
 
 extension Trajectory {
-    /// The question and what was done about it.
+    /// The question and the actions.
     fileprivate var key: [String] { [HeldOut.key(task)] + canonicalActions }
 }

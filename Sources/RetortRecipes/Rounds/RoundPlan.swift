@@ -1,70 +1,79 @@
 import RetortDomains
 
-/// One round in which a student acts, what it did is looked at, and it is trained again from its base, on the teacher's trajectories
-/// and its own.
+/// One round in which a student acts, its work is examined, and it is trained again from its base, on the teacher's
+/// trajectories and its own.
 public struct RoundPlan: Codable, Sendable, Hashable {
-    /// The student's own right answers are learned from; nil for none.
+    /// Learns from the student's own right answers; nil for none.
     public var rejection: Rejection?
-    /// Wrong answers of the student that a teacher's single step turned into right ones are learned from; nil for none.
+    /// Learns from wrong answers that a single step of the teacher turned into right ones; nil for none.
     public var repair: Repair?
-    /// Better steps are preferred to worse ones of all rounds so far; nil for a round that imitates. Such a round goes on from the one
-    /// before it.
+    /// Prefers better steps to worse ones of all rounds so far; nil for a round that imitates. Such a round continues
+    /// from the previous one.
     public var preference: Preference?
-    /// All that the student draws is learned by how it was graded; nil for none. Goes on from the round before, too.
+    /// Learns everything the student samples by its grade; nil for none. It also continues from the previous round.
     public var policy: Policy?
-    /// All that the student draws is learned by how probable it is to the teacher; nil for none. Goes on from the round before, too.
+    /// Learns everything the student samples by its probability under the teacher; nil for none. It also continues from
+    /// the previous round.
     public var distance: Distance?
 
-    /// Group-relative policy gradients (GRPO, arXiv 2402.03300), with the draws of one round: a student that has moved too far from the one
-    /// that drew is clipped.
+    /// Group-relative policy gradients (GRPO, arXiv 2402.03300) on the samples of one round: updates are clipped once
+    /// the student has moved too far from the one that sampled.
     public struct Policy: Codable, Sendable, Hashable {
-        /// Draws of each task: a group.
+        /// The number of samples of each task: a group.
         public var samples = 8
+        /// The temperature of the samples.
         public var temperature = 1.0
         /// How far the ratio of probabilities may move from 1.
         public var clip = 0.2
-        /// How strongly the student is held to the one that drew.
+        /// How strongly the student is held to the one that sampled.
         public var penalty = 0.0
+        /// How often training passes over the samples.
         public var epochs = 1
-        /// Nil is a twentieth of the kind's own.
+        /// The learning rate; nil is a twentieth of the kind's own.
         public var learningRate: Double?
 
-        /// Groups of eight, clipped at a fifth.
+        /// Groups of eight, clipped at 0.2.
         public init() {}
     }
 
-    /// On-policy distillation (GKD, arXiv 2306.13649) by the teacher's log-probabilities of what the student drew, scored once.
+    /// On-policy distillation (GKD, arXiv 2306.13649) by the teacher's log-probabilities of the student's samples,
+    /// scored once.
     public struct Distance: Codable, Sendable, Hashable {
-        /// How much steps count.
+        /// How the steps of a trajectory are weighted.
         public enum Weights: String, Codable, Sendable, CaseIterable {
+            /// All steps alike.
             case even
-            /// Less where the student has left the teacher's ways (SOD, arXiv 2605.07725).
+            /// Less where the student has departed from the teacher's ways (SOD, arXiv 2605.07725).
             case steps
         }
 
-        /// From whose side a student's distance to its teacher is seen (GKD, arXiv 2306.13649, section 2).
+        /// The direction of the divergence between student and teacher (GKD, arXiv 2306.13649, section 2).
         public enum Divergence: String, Codable, Sendable, CaseIterable {
-            /// Over what the student writes, by its own tokens.
+            /// Over the student's samples, by their own tokens.
             case reverse
-            /// Over what the teacher would write in their place.
+            /// Over the teacher's distribution at each of their tokens.
             case forward
         }
 
-        /// Draws of each task.
+        /// The number of samples of each task.
         public var samples = 1
+        /// The temperature of the samples.
         public var temperature = 1.0
+        /// How steps are weighted.
         public var weights = Weights.steps
-        /// What is made small.
+        /// The divergence that is minimised.
         public var divergence = Divergence.reverse
-        /// With the forward divergence: how many of the teacher's likeliest tokens at each place it is taken over.
+        /// With the forward divergence: how many of the teacher's likeliest tokens at each position it is computed
+        /// over.
         public var best = 8
-        /// Whether the teacher's trajectories are imitated beside.
+        /// Whether the teacher's trajectories are also imitated.
         public var imitation = false
+        /// How often training passes over the samples.
         public var epochs = 1
-        /// Nil is a twentieth of the kind's own.
+        /// The learning rate; nil is a twentieth of the kind's own.
         public var learningRate: Double?
 
-        /// One draw of each task, steps weighted.
+        /// One sample of each task, with weighted steps.
         public init() {}
     }
 
@@ -72,59 +81,65 @@ public struct RoundPlan: Codable, Sendable, Hashable {
     public struct Preference: Codable, Sendable, Hashable {
         /// The loss.
         public enum Loss: String, Codable, Sendable, CaseIterable {
-            /// Of pairs (arXiv 2305.18290).
+            /// From pairs (DPO, arXiv 2305.18290).
             case dpo
-            /// Of steps that are good or bad by themselves (arXiv 2402.01306).
+            /// From steps that are good or bad by themselves (KTO, arXiv 2402.01306).
             case kto
         }
 
+        /// The loss.
         public var loss = Loss.dpo
-        /// How strongly the student is held to what it was.
+        /// How strongly the student is held to its earlier self.
         public var beta = 0.1
-        /// Pairs of a task, at most.
+        /// The most pairs of a task.
         public var each = 4
-        /// Whether the student also votes on its steps in the training tasks, and what won is held against what lost.
+        /// Whether the student also votes on its steps in the training tasks, so that winners are compared with losers.
         public var forks = false
-        /// Whether the teacher's steps are preferred to what the student drew instead (SPIN, arXiv 2401.01335).
+        /// Whether the teacher's steps are preferred to the student's samples (SPIN, arXiv 2401.01335).
         public var teacher = false
+        /// How often training passes over the pairs.
         public var epochs = 1
-        /// Nil is a twentieth of the kind's own.
+        /// The learning rate; nil is a twentieth of the kind's own.
         public var learningRate: Double?
 
-        /// Pairs, by DPO.
+        /// Pairs, with DPO.
         public init() {}
     }
 
     /// Rejection sampling (STaR, arXiv 2203.14465; RFT, arXiv 2308.01825).
     public struct Rejection: Codable, Sendable, Hashable {
-        /// Trajectories that are drawn of each task at first.
+        /// How many trajectories of each task are sampled at first.
         public var samples = 4
-        /// The most of a task: those with fewer than `distinct` right ones are drawn from again, `samples` at a time.
+        /// The most samples of a task: tasks with fewer than `distinct` right ones are sampled again, `samples` at a
+        /// time.
         public var most = 8
-        /// The most right ones of a task that are learned from, no two of which do the same.
+        /// The most right trajectories of a task that are learned from; no two of them do the same.
         public var distinct = 2
+        /// The temperature of the samples.
         public var temperature = 0.8
+        /// The share of probability that tokens are drawn from.
         public var topP = 1.0
 
-        /// Four to eight draws of each task, two of which are learned.
+        /// Four to eight samples of each task, of which up to two are learned.
         public init() {}
     }
 
     /// Verified repair (after SCoRe, arXiv 2509.14257, with a teacher that sees neither the reference nor the mistake).
     public struct Repair: Codable, Sendable, Hashable {
-        /// What is learned of a repaired trajectory.
+        /// What is learned from a repaired trajectory.
         public enum Learned: String, Codable, Sendable, CaseIterable {
-            /// The teacher's step alone.
+            /// Only the teacher's step.
             case step
-            /// All of it.
+            /// The whole trajectory.
             case trajectory
         }
 
-        /// Steps of a wrong trajectory that are replaced in turn, at most.
+        /// The most steps of a wrong trajectory that are replaced in turn.
         public var candidates = 5
+        /// What is learned from a repaired trajectory.
         public var learn = Learned.step
 
-        /// Up to five steps, of which the teacher's own is learned.
+        /// Up to five steps; only the teacher's own is learned.
         public init() {}
     }
 
@@ -135,7 +150,7 @@ public struct RoundPlan: Codable, Sendable, Hashable {
 }
 
 extension RoundPlan {
-    /// What is drawn to be learned from whole, and what for.
+    /// The samples that are learned from as a whole, with their purpose.
     var draws: [(loop: String, plan: Rejection)] {
         func plan(_ samples: Int, _ temperature: Double) -> Rejection {
             var plan = Rejection()
@@ -146,7 +161,7 @@ extension RoundPlan {
             + (distance.map { [("distance", plan($0.samples, $0.temperature))] } ?? [])
     }
 
-    /// Whether it goes on from the round before, rather than from the base.
+    /// Whether it continues from the previous round instead of the base.
     var goesOn: Bool { preference != nil || policy != nil || distance != nil }
 }
 
@@ -264,7 +279,7 @@ extension RoundPlan.Repair {
 }
 
 extension YAMLReader {
-    /// `learningRate`, where somebody says it.
+    /// The key `learningRate`; nil when it is missing.
     fileprivate var optionalRate: Double? {
         has("learningRate") ? number("learningRate", default: 1e-5, in: 1e-9...1) : nil
     }

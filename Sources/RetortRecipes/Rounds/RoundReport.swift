@@ -4,7 +4,7 @@ import RetortEvaluation
 import RetortStore
 
 extension RunContext {
-    /// What students came to round by round, and what their loops found; empty in recipes without rounds.
+    /// The students' results round by round, and what their loops found; empty in recipes without rounds.
     func roundTables(_ summary: EvaluationSummary) async throws -> [ReportTable] {
         guard recipe.rounds != nil else { return [] }
         var (accuracies, loops): ([[String]], [[String]]) = ([], [])

@@ -12,15 +12,15 @@ struct StudentRound: Sendable {
     let style: Recipe.Style
     let number: Int
 
-    /// The stage, and the set, of one of its loops.
+    /// The name of the stage and the set of one of its loops.
     func name(_ loop: String) -> String { "\(loop)/\(student.name)/\(Self.label(style, number))" }
 
-    /// What the training of a round is called: the first one, from the teacher alone, by the style's name.
+    /// The name of a round's training: the first one, from the teacher alone, has the style's name.
     static func label(_ style: Recipe.Style, _ number: Int) -> String {
         number == 0 ? style.rawValue : "\(style.rawValue)@\(number)"
     }
 
-    /// The training that the student comes from.
+    /// The training that produced the student.
     var before: String { TrainStage.name(student, style, round: number - 1) }
 
     /// The weights that the student acts with.
@@ -51,10 +51,10 @@ struct StudentRound: Sendable {
         return inputs
     }
 
-    /// The student at work.
+    /// The student's rollout.
     /// - Parameters:
-    ///   - sampling: how its tokens are drawn.
-    ///   - isVoted: whether several proposals for each step vote, as the recipe's evaluation has it.
+    ///   - sampling: how its tokens are sampled.
+    ///   - isVoted: whether several proposals for each step vote, with the settings of the recipe's evaluation.
     func rollout(_ sampling: Sampling, votes isVoted: Bool = false) throws -> Rollout {
         guard let trained else { throw RunError.noTeacher }
         let evaluation = context.recipe.evaluation
@@ -70,7 +70,8 @@ struct StudentRound: Sendable {
             session: context.sessions(style.form ?? .code))
     }
 
-    /// Whether the teacher behind endpoints tells probabilities, of the student's own tokens: asked before anything is drawn for it.
+    /// Checks that a teacher behind endpoints reports probabilities of the student's own tokens, before anything is
+    /// sampled for it.
     func checkTeacher() async throws {
         guard let teacher = context.recipe.teacher, teacher.folder == nil else { return }
         let files = TrainingFiles(context.folder.url, "\(student.name)-\(Self.label(style, number).fileName)")
@@ -78,7 +79,7 @@ struct StudentRound: Sendable {
         try await context.endpointScores(teacher, files.told).check(tokenizer)
     }
 
-    /// The stages of the round, each behind those it needs.
+    /// The stages of the round, each after those it needs.
     func stages(_ plan: RoundPlan) -> [any Stage] {
         var stages: [any Stage] = []
         if let rejection = plan.rejection { stages.append(RejectionStage(round: self, plan: rejection)) }
@@ -90,7 +91,7 @@ struct StudentRound: Sendable {
         return stages
     }
 
-    /// The stages that its training learns from, besides the teacher's.
+    /// The stages that its training learns from, in addition to the teacher's.
     func lessons(_ plan: RoundPlan) -> [String] {
         (plan.rejection == nil ? [] : [name(RejectionStage.loop)])
             + (plan.repair == nil ? [] : [name(RepairStage.loop)])
@@ -100,6 +101,6 @@ struct StudentRound: Sendable {
 }
 
 extension Recipe {
-    /// The rounds of a kind of student; none where it learns from the teacher alone.
+    /// The rounds of a kind of student; none where it learns only from the teacher.
     func rounds(of style: Style) -> [RoundPlan] { rounds?[style] ?? [] }
 }

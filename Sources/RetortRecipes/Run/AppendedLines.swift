@@ -6,12 +6,13 @@ import Foundation
     import Darwin
 #endif
 
-/// A file to which lines are appended, each in one write: lines of several tasks are not mixed, and a kill loses the last one at most.
+/// A file to which lines are appended, each in one write: lines of several tasks are not mixed, and a kill loses at
+/// most the last one.
 final class AppendedLines: Sendable {
     private let path: String
     private let descriptor: Int32
 
-    /// Opens a file, or makes one. What follows a line that was cut off begins on a line of its own.
+    /// Opens a file, or creates one. After a line that was cut off, the next one starts on a new line.
     /// - Throws: `RunError.cannotWrite`.
     init(_ file: URL) throws {
         path = file.path

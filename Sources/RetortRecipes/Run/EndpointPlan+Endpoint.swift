@@ -2,8 +2,8 @@ import Foundation
 import RetortRemote
 
 extension EndpointPlan {
-    /// The model that is named for it, or else the only one that it has.
-    /// - Parameter seconds: the longest that its list of models may take.
+    /// The model named for the endpoint, or else the only one that it has.
+    /// - Parameter seconds: the longest time for its list of models.
     func modelName(seconds: Double) async throws -> String {
         if let model { return model }
         let models = try await RemoteModel.models(at: endpoint(model: ""), seconds: seconds)
@@ -16,7 +16,7 @@ extension EndpointPlan {
     }
 
     /// The endpoint, with its key from the environment or from a file.
-    /// - Parameter model: what it is asked for unless it calls the model by a name of its own.
+    /// - Parameter model: the name to request unless the endpoint has its own name for the model.
     func endpoint(model: String) throws -> Endpoint {
         let key =
             try key.map { try APIKey(environment: $0) } ?? keyFile.map { try APIKey(file: URL(fileURLWithPath: $0)) }

@@ -15,8 +15,8 @@ struct EndpointTeacher: Sendable {
     let remote: RemoteModel?
 
     /// - Parameters:
-    ///   - spent: by earlier runs in the same folder.
-    ///   - record: notes what each reply took.
+    ///   - spent: the spending of earlier runs in the same folder.
+    ///   - record: records the cost of each reply.
     init(
         _ plan: TeacherPlan, tools: [any Tool], spent: Usage,
         record: @escaping @Sendable (Usage) throws -> Void = { _ in }
@@ -44,7 +44,7 @@ struct EndpointTeacher: Sendable {
         self.tools = tools.map { cassette.tool($0) }
     }
 
-    /// The model that the plan names, or the only one that its first endpoint has.
+    /// The model that the plan names, or the only one of its first endpoint.
     private static func modelName(_ plan: TeacherPlan) async throws -> String {
         if let name = plan.name { return name }
         guard let place = plan.endpoints.first else {
@@ -76,7 +76,7 @@ struct EndpointTeacher: Sendable {
 }
 
 extension TeacherPlan {
-    /// What the model is called, where the plan says so.
+    /// The model's name, where the plan gives it.
     var name: String? { asking.model ?? folder.map { URL(fileURLWithPath: $0).lastPathComponent } }
 
     /// The checkpoint that answers in this process; nil for endpoints.
@@ -88,8 +88,8 @@ extension TeacherPlan {
         }
     }
 
-    /// The model behind the endpoints alone, within the budget: for other work than teaching.
-    /// - Parameter tape: keeps the replies, and answers what it holds already; nil takes the plan's own tape, if any.
+    /// Only the model behind the endpoints, within the budget: for work other than teaching.
+    /// - Parameter tape: keeps the replies, and answers from those that it has; nil takes the plan's own tape, if any.
     /// - Throws: `RemoteError`, `BudgetError`, `CassetteError`.
     public func openModel(recordingTo tape: String? = nil) async throws -> any LanguageModel {
         var plan = self

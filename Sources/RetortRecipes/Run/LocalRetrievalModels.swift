@@ -5,14 +5,15 @@ import RetortHub
 import RetortLLM
 import RetortRetrieval
 
-/// Encoders and re-rankers in this process, found as bases are: by a folder, or by a name that is fetched if need be.
+/// Encoders and cross-encoders in this process, found like base models: by a folder, or by a name that is fetched if
+/// needed.
 public struct LocalRetrievalModels: RetrievalModels {
     private let weights: WeightPrecision?
 
-    /// - Parameter weights: float32 or bfloat16; nil takes what is fastest here.
+    /// - Parameter weights: float32 or bfloat16; nil takes what is fastest on this machine.
     public init(weights: WeightPrecision? = nil) { self.weights = weights }
 
-    /// Opens an encoder, and fetches it where it is not on this machine.
+    /// Opens an encoder, and fetches it if it is not on this machine.
     public func encoder(
         _ place: String, prompts: (query: String?, passage: String?)
     ) async throws -> OpenedModel<any PassageEncoder> {
@@ -28,7 +29,7 @@ public struct LocalRetrievalModels: RetrievalModels {
         return OpenedModel(model, folder: folder.path, files: files)
     }
 
-    /// Opens a cross-encoder, and fetches it where it is not on this machine.
+    /// Opens a cross-encoder, and fetches it if it is not on this machine.
     public func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker> {
         let folder = try await locate(place)
         let scorer = try PairScorer(folder: folder, weights: weights)
@@ -46,13 +47,13 @@ public struct LocalRetrievalModels: RetrievalModels {
         }
     }
 
-    /// What a model is read from, and each file's name with its digest.
+    /// The files of a model, and each file's name with its digest.
     private static func content(of folder: URL) throws -> (files: [String], content: [String]) {
         let (files, digests) = (try files(folder), FileDigests())
         return (files, try files.flatMap { [$0, try digests.file(folder.appendingPathComponent($0))] })
     }
 
-    /// What a model is read from: the files of its folder, and the configurations and weights of its modules.
+    /// The files of a model: those of its folder, and the configurations and weights of its modules.
     private static func files(_ folder: URL) throws -> [String] {
         let own = try FileDigests.modelFiles(folder)
         let modules = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().flatMap {
@@ -66,7 +67,7 @@ public struct LocalRetrievalModels: RetrievalModels {
     }
 }
 
-/// An encoder with what goes before its texts.
+/// An encoder with the prompts that precede its texts.
 private struct LocalEncoder: PassageEncoder {
     let encoder: TextEncoder
     let identity: String
@@ -82,7 +83,7 @@ private struct LocalEncoder: PassageEncoder {
         try await unit(encoder.embed(texts, prompt: passagePrompt))
     }
 
-    /// Of length one where only directions are compared: then the inner product is the cosine.
+    /// Normalised to length one where only directions are compared, so that the inner product is the cosine.
     private func unit(_ vectors: [Float]) -> [Float] {
         guard encoder.comparesDirections else { return vectors }
         var vectors = vectors
@@ -102,15 +103,15 @@ private struct LocalRanker: PassageRanker {
     func scores(_ query: String, _ texts: [String]) async throws -> [Float] { try await scorer.scores(query, texts) }
 }
 
-/// Tells how far the embedding of passages is.
+/// Reports the progress of embedding passages on standard error.
 public func embeddingProgress() -> @Sendable (DenseIndex.Progress) -> Void {
     let lines = EmbeddingLines()
     return { lines.show($0) }
 }
 
 private final class EmbeddingLines: @unchecked Sendable {
-    // Called by one task, one after the other.
-    // Each begins to count with its first step.
+    // Called by one task at a time.
+    // Each starts counting with its first step.
     private lazy var words = ProgressLine("index passages")
     private lazy var joining = ProgressLine("join lists of words, pages")
     private lazy var embedding = ProgressLine("embed passages")

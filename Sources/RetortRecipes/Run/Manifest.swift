@@ -3,11 +3,11 @@ import RetortCore
 
 /// What a run did: its recipe, and each of its stages with what it was made from.
 public struct Manifest: Codable, Sendable, Hashable {
-    /// The recipe as it was understood.
+    /// The recipe as it was read.
     public var recipe: Recipe
-    /// Retort's version.
+    /// The version of Retort.
     public var version: String
-    /// By stage name.
+    /// The stages by name.
     public var stages: [String: StageRecord]
 
     /// Reads `manifest.json` of a run folder.

@@ -2,26 +2,27 @@ import Foundation
 import RetortCore
 import Synchronization
 
-/// Notes how far a run's stages are, as JSON Lines that others read while the run goes on: `progress.jsonl` in its folder.
+/// Records the progress of a run's stages as JSON Lines that others can read during the run: `progress.jsonl` in its
+/// folder.
 ///
-/// A stage notes at most two lines a second, and its last one. The file is for looking at: no result depends on it, and a run whose disk
-/// refuses a line goes on.
+/// A stage writes at most two lines per second, and always its last one. The file is only for viewing: no result
+/// depends on it, and a run continues when a line cannot be written.
 final class ProgressJournal: Sendable {
     /// Its name in a run's folder.
     static let file = "progress.jsonl"
     /// The journal of the run that this task works for.
     @TaskLocal static var current: ProgressJournal?
 
-    /// A journal that has grown to this is begun anew, in bytes.
+    /// The size at which a journal is started again, in bytes.
     private static let limit = 64 << 20
     private static let pause = Duration.milliseconds(500)
 
     /// Nil where the file cannot be written.
     private let lines: AppendedLines?
-    /// When each stage last noted something.
+    /// When each stage last wrote a line.
     private let last = Mutex<[String: ContinuousClock.Instant]>([:])
 
-    /// Goes on with a file, or begins it.
+    /// Continues a file, or creates it.
     init(_ file: URL) {
         let size = (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size] as? Int
         if size.map({ $0 > Self.limit }) ?? true {
@@ -39,7 +40,7 @@ final class ProgressJournal: Sendable {
             return true
         }
         guard isDue else { return }
-        // JSON has no form for what is no finite number.
+        // JSON cannot represent infinite numbers or NaN.
         let figures = figures?.filter { $0.value.isFinite }
         write(
             RunProgress.Line(
@@ -57,39 +58,43 @@ final class ProgressJournal: Sendable {
     }
 }
 
-/// How far the stages of a run are, as its journal tells.
+/// The progress of a run's stages, read from its journal.
 public struct RunProgress: Sendable, Hashable {
     /// A line of the journal.
     public struct Line: Codable, Sendable, Hashable {
-        /// Seconds since 1970.
+        /// When it was written, in seconds since 1970.
         public var time: Double
         /// The stage's name; empty for the run itself.
         public var stage: String
+        /// How many items are done; nil for a note.
         public var done: Int?
+        /// How many items there are in all; nil for a note.
         public var total: Int?
-        /// What the terminal shows beside it.
+        /// What the terminal shows beside the numbers.
         public var detail: String?
-        /// Such as `loss`, `tokensPerSecond` and `correct`.
+        /// Figures by name, such as `loss`, `tokensPerSecond` and `correct`.
         public var figures: [String: Double]?
-        /// Something said by itself.
+        /// A note in words; nil for a line of progress.
         public var note: String?
     }
 
-    /// A stage's last line with numbers, and the first of the same stretch of work.
+    /// A stage's last line with numbers, and the first one of the same stretch of work.
     public struct Stage: Sendable, Hashable {
+        /// The first line.
         public var first: Line
+        /// The last line.
         public var last: Line
-        /// Losses by update, where it trains.
+        /// The losses by update, where the stage trains.
         public var losses: [Point] = []
 
-        /// How many a second, in this stretch of work.
+        /// Items done per second, in this stretch of work; nil when it cannot be told.
         public var rate: Double? {
             guard let from = first.done, let to = last.done, to > from else { return nil }
             let seconds = last.time - first.time
             return seconds > 0 ? Double(to - from) / seconds : nil
         }
 
-        /// How long it will still take, in seconds.
+        /// The expected time left, in seconds; nil when it cannot be told.
         public var secondsLeft: Double? {
             guard let rate, let done = last.done, let total = last.total, total > done else { return nil }
             return Double(total - done) / rate
@@ -98,17 +103,19 @@ public struct RunProgress: Sendable, Hashable {
 
     /// A loss at an update.
     public struct Point: Sendable, Hashable {
+        /// How many updates were done.
         public var update: Int
+        /// The loss.
         public var loss: Double
     }
 
-    /// By stage name.
+    /// The stages by name.
     public private(set) var stages: [String: Stage] = [:]
-    /// The last things that were said.
+    /// The last twelve notes.
     public private(set) var notes: [Line] = []
 
     private static let mostNotes = 12
-    /// So much of a journal's end is read, in bytes.
+    /// How much of a journal's end is read, in bytes.
     private static let read = 4 << 20
 
     /// Reads the end of a run's journal; empty where there is none.
@@ -121,7 +128,7 @@ public struct RunProgress: Sendable, Hashable {
         try? handle.seek(toOffset: size > UInt64(Self.read) ? size - UInt64(Self.read) : 0)
         guard let data = try? handle.readToEnd() else { return }
         for line in data.split(separator: UInt8(ascii: "\n")) {
-            // The first line may be cut, and the last one half written.
+            // The first line may be cut off, and the last one incomplete.
             guard let line = try? JSONCoding.decoder.decode(Line.self, from: line) else { continue }
             add(line)
         }
@@ -138,7 +145,7 @@ public struct RunProgress: Sendable, Hashable {
             if let loss = line.figures?["loss"] { stage.losses.append(Point(update: done, loss: loss)) }
             stages[line.stage] = stage
         } else {
-            // Work that begins again, or goes on from a checkpoint.
+            // Work that starts again, or continues from a checkpoint.
             var losses = stages[line.stage]?.losses.filter { $0.update < done } ?? []
             if let loss = line.figures?["loss"] { losses.append(Point(update: done, loss: loss)) }
             stages[line.stage] = Stage(first: line, last: line, losses: losses)

@@ -1,6 +1,7 @@
 import Foundation
 
-/// How far a stage is, on standard error: rewritten in place on a terminal, else a line every ten seconds. The run's journal is told, too.
+/// The progress of a stage on standard error: rewritten in place on a terminal, otherwise a line every ten seconds. It
+/// also goes to the run's journal.
 final class ProgressLine {
     private let name: String
     private let start = ContinuousClock.now
@@ -10,8 +11,8 @@ final class ProgressLine {
 
     init(_ name: String) { self.name = name }
 
-    /// Shows progress, unless something was shown a moment ago.
-    /// - Parameter figures: what the journal notes besides, by name.
+    /// Shows progress, unless something was shown very recently.
+    /// - Parameter figures: further figures for the journal, by name.
     func show(_ done: Int, of total: Int, _ detail: String = "", figures: [String: Double]? = nil) {
         journal?.note(name, done, of: total, detail, figures)
         let pause: Duration = isTerminal ? .milliseconds(200) : .seconds(10)
@@ -28,7 +29,7 @@ final class ProgressLine {
             isLast: done >= total)
     }
 
-    /// Shows progress of work whose end is not known, unless something was shown a moment ago.
+    /// Shows progress of work of unknown length, unless something was shown very recently.
     func show(_ done: Int) {
         let pause: Duration = isTerminal ? .milliseconds(200) : .seconds(10)
         let now = ContinuousClock.now
@@ -38,7 +39,7 @@ final class ProgressLine {
         write("\(name)  \(done)  \(String(format: "%.1f", rate))/s", isLast: false)
     }
 
-    /// Says something about the stage on a line of its own.
+    /// Writes a note about the stage on a line of its own.
     func note(_ text: String) {
         journal?.note(name, text)
         write("\(name)  \(text)", isLast: true)

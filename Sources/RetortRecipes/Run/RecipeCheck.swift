@@ -6,18 +6,18 @@ import RetortStore
 import RetortTensor
 import RetortTraining
 
-/// Looks at everything that a recipe names before anything is spent: bases, files, keys, tapes, the projections that
-/// adapters sit beside. Tasks and recorded trajectories were read when the run was opened.
+/// Checks everything that a recipe names before anything is spent: bases, files, keys, tapes, and the projections that
+/// adapters are placed beside. Tasks and recorded trajectories were read when the run was opened.
 struct RecipeCheck {
     private let recipe: Recipe
 
     init(_ context: RunContext) { recipe = context.recipe }
 
-    /// - Parameter goal: what lies behind it is not needed.
-    /// - Throws: `RunError.unusable` with all that was found.
+    /// - Parameter goal: what is only needed after it is not checked.
+    /// - Throws: `RunError.unusable` with everything that was found.
     func run(until goal: RecipeRun.Goal) throws {
         var faults = recipe.teacher.map { teacher($0, "teacher") } ?? []
-        // A domain's judge grades the teacher's work, too.
+        // A domain's judge also grades the teacher's work.
         if let judge = recipe.judge, goal >= .evaluate || recipe.domain.isJudged {
             faults += teacher(judge.access, "judge")
         }
@@ -30,7 +30,7 @@ struct RecipeCheck {
         guard faults.isEmpty else { throw RunError.unusable(faults) }
     }
 
-    /// What an attempt says when it fails.
+    /// The message of an attempt that fails; empty when it succeeds.
     private func fault(_ name: String, _ attempt: () throws -> Void) -> [String] {
         do {
             try attempt()
@@ -42,7 +42,7 @@ struct RecipeCheck {
 
     private func teacher(_ plan: TeacherPlan, _ name: String) -> [String] {
         var faults: [String] = []
-        // A tape that is replayed asks no endpoint, and needs no key.
+        // A replayed tape asks no endpoint, and needs no key.
         if let tape = plan.cassette, tape.mode == .replay {
             faults += fault(name) { _ = try Cassette(URL(fileURLWithPath: tape.file), .replay) }
         } else {
@@ -67,7 +67,7 @@ struct RecipeCheck {
         return fault("student '\(student.name)'") {
             let checkpoint = try Checkpoint(folder: folder)
             try checkTokenizer(checkpoint)
-            // Only the heads of the files are read.
+            // Only the headers of the files are read.
             try checkpoint.checkWeights()
             for (name, targets) in adapterTargets {
                 try LoRATargets.check(targets, among: checkpoint.configuration.projectionNames, training: name)
@@ -75,7 +75,7 @@ struct RecipeCheck {
         }
     }
 
-    /// Whose probabilities are learned must mean the same tokens.
+    /// A teacher whose probabilities are learned must have the same tokens as the student.
     private func checkTokenizer(_ student: Checkpoint) throws {
         guard let folder = recipe.teacher?.folder,
             recipe.rounds?.values.joined().contains(where: { $0.distance != nil }) == true
@@ -93,7 +93,7 @@ struct RecipeCheck {
         }
     }
 
-    /// The targets of all trainings with adapters, by what they are called in the recipe.
+    /// The targets of all trainings with adapters, by their paths in the recipe.
     private var adapterTargets: [(name: String, targets: [String])] {
         let plans =
             recipe.training.map { ("training.\($0.key.rawValue)", $0.value) }
@@ -115,9 +115,9 @@ struct RecipeCheck {
     }
 }
 
-/// The names of projections that adapters may sit beside.
+/// The names of projections that adapters can be placed beside.
 enum LoRATargets {
-    /// Targets that no projection of a model is named by.
+    /// Targets that match no projection of a model.
     struct Refusal: Error, CustomStringConvertible {
         let training: String
         let targets: [String]
@@ -130,14 +130,14 @@ enum LoRATargets {
         }
     }
 
-    /// What projections are called in their modules, each once, in the order of a layer.
+    /// The names of projections in their modules, each once, in the order of a layer.
     static func lastNames(_ names: [String]) -> [String] {
         names.compactMap { $0.split(separator: ".").last.map(String.init) }.reduce(into: []) { known, name in
             if !known.contains(name) { known.append(name) }
         }
     }
 
-    /// - Throws: `Refusal` that names the targets which end the name of no projection.
+    /// - Throws: `Refusal` with the targets that match the end of no projection's name.
     static func check(_ targets: [String], among names: [String], training: String) throws {
         let strange = targets.filter { target in !names.contains { $0.hasSuffix(target) } }
         guard strange.isEmpty else { throw Refusal(training: training, targets: strange, among: names) }

@@ -6,9 +6,9 @@ import RetortStore
 
 /// Carries out a recipe, stage by stage: teach → filter → train → evaluate → report.
 ///
-/// A stage whose result was made from what is there now is skipped; one that was interrupted goes on where it stood:
-/// teaching and evaluation at the next trajectory, training at its last checkpoint; of one that ended with failures, these
-/// are tried again.
+/// A stage is skipped when its result was made from the present inputs. An interrupted stage continues where it
+/// stopped: teaching and evaluation at the next trajectory, training at its last checkpoint. Of a stage that ended with
+/// failures, only these are tried again.
 ///
 /// ```swift
 /// let run = try await RecipeRun(Recipe(file), folder: folder)
@@ -18,8 +18,10 @@ import RetortStore
 public struct RecipeRun: Sendable {
     /// How far to go.
     public enum Goal: Int, Sendable, CaseIterable, Comparable {
+        /// The teacher's trajectories; the trained students and their agents; the figures.
         case teach, train, evaluate
 
+        /// Whether a goal comes before another.
         public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     }
 
@@ -29,10 +31,10 @@ public struct RecipeRun: Sendable {
 
     /// Opens the run's folder and makes its tasks. Nothing of an earlier run is changed.
     /// - Parameters:
-    ///   - sandbox: the weakest one to run model-written programs in.
-    ///   - samples: whether trainings write their samples' tokens as other trainers take them:
-    ///     `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` a line.
-    ///   - fleet: the store through which other processes take part; nil is none.
+    ///   - sandbox: the weakest acceptable sandbox for model-written programs.
+    ///   - samples: whether trainings write their samples' tokens in the form for other trainers:
+    ///     `results/samples-STUDENT-KIND.jsonl`, one `{"id", "tokens", "trainable"}` per line.
+    ///   - fleet: the store through which other processes take part; nil for none.
     /// - Throws: `RunError` when another process works in the folder or its manifest cannot be read.
     public init(
         _ recipe: Recipe, folder url: URL, requiring sandbox: SandboxLevel = .restricted,
@@ -47,12 +49,12 @@ public struct RecipeRun: Sendable {
         }
     }
 
-    /// - Parameter share: makes what shares the work with other processes; nil where nobody does.
+    /// - Parameter share: makes what shares the work with other processes; nil where nothing is shared.
     init(
         _ recipe: Recipe, in folder: RunFolder, requiring sandbox: SandboxLevel, keepingSamples samples: Bool = false,
         sharing share: (TrajectoryStore, FileDigests) throws -> (any WorkSharing)?
     ) async throws {
-        // A manifest that cannot be read is not the same as none: what it stands for would be made anew, over the old.
+        // An unreadable manifest is not the same as none: its results would be made again, over the old ones.
         let previous =
             FileManager.default.fileExists(atPath: folder.manifestFile.path) ? try Manifest(folder: folder.url) : nil
         let source = try await TaskSource(recipe, folder: folder.url, requiring: sandbox)
@@ -75,12 +77,12 @@ public struct RecipeRun: Sendable {
 
     /// The figures of a run.
     public enum Outcome: Sendable {
-        /// Of students that answer questions.
+        /// The figures of students that answer questions.
         case answers(EvaluationSummary)
-        /// Of agents that call APIs.
+        /// The figures of agents that call APIs.
         case toolUse(ToolUseSummary)
 
-        /// As `report.md` has it.
+        /// The Markdown tables of `report.md`.
         public var table: String {
             switch self {
             case .answers(let summary): MarkdownTable.render(summary)
@@ -88,7 +90,7 @@ public struct RecipeRun: Sendable {
             }
         }
 
-        /// As `summary.json` has it.
+        /// The text of `summary.json`.
         public var json: String {
             get throws {
                 let data =
@@ -101,13 +103,13 @@ public struct RecipeRun: Sendable {
         }
     }
 
-    /// What a run would do with each stage, and why. Nothing is changed, and nobody is asked.
+    /// What a run would do with each stage, and why. Nothing is changed, and no model is asked.
     public func plan(until goal: Goal = .evaluate) async throws -> StagePlan {
         try await scheduler.plan(RecipeStages(context).upTo(goal))
     }
 
-    /// Works up to a goal. Everything that the recipe names is looked at first.
-    /// - Returns: the figures, when the goal is evaluation.
+    /// Works up to a goal. Everything that the recipe names is checked first.
+    /// - Returns: the figures, when the goal is evaluation; nil otherwise.
     /// - Throws: `RunError`, and what stages throw.
     @discardableResult
     public func run(until goal: Goal = .evaluate) async throws -> Outcome? {
@@ -147,14 +149,14 @@ public struct RecipeRun: Sendable {
         return .answers(summary)
     }
 
-    /// Ends what runs for the domain's tools. Stages that act cannot be carried out any more.
+    /// Closes what runs for the domain's tools. Stages that act cannot be run afterwards.
     public func close() async { await context.source.domain.close() }
 
-    /// What the recipe's teacher will take, without asking it.
+    /// The expected cost of the recipe's teacher, without asking it.
     /// - Throws: `RunError.noTeacher` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
     public func estimate() async throws -> TeacherEstimate { try await context.estimate() }
 
-    /// What of the teacher's trajectories passes the filters, for each kind of student.
+    /// How many of the teacher's trajectories pass the filters, for each kind of student.
     public func yields() async throws -> [TeacherYield] { try await context.yields() }
 
     private func figures(_ systems: [EvaluateStage]) async throws -> EvaluationSummary {
@@ -179,14 +181,14 @@ public struct RecipeRun: Sendable {
         return summary
     }
 
-    /// Holds every round of a kind of student against its first, imitation alone.
+    /// Compares every round of a kind of student with its first, which is imitation alone.
     private func compareRounds(
         _ summary: inout EvaluationSummary, _ student: Recipe.Student,
         _ measured: [(name: String, records: [RunRecord])]
     ) {
         for style in Recipe.Style.allCases where !context.recipe.rounds(of: style).isEmpty {
             let rounds = measured.filter { $0.name == style.rawValue || $0.name.hasPrefix("\(style.rawValue)@") }
-            // The first of all is what everything is held against already.
+            // Everything is already compared with the first of all.
             if rounds.first?.name != measured.first?.name { summary.compare(student.name, rounds) }
         }
     }

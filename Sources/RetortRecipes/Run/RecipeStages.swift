@@ -1,13 +1,13 @@
 import RetortCore
 
-/// A recipe as a list of stages, each behind those it depends on.
+/// A recipe as a list of stages, each after those it depends on.
 struct RecipeStages: Sendable {
     let teaching: [any Stage]
     let training: [any Stage]
-    /// What training ends with.
+    /// The agents that training produces.
     let agents: [AgentStage]
     let evaluation: [any Stage]
-    /// What the figures are read from; empty for agents of roles.
+    /// The measured systems that the figures are read from; empty for agents of roles.
     let systems: [EvaluateStage]
     /// Agents of roles; nil in recipes without them.
     let curricula: CurriculumStages?
@@ -51,7 +51,7 @@ struct RecipeStages: Sendable {
         (self.training, self.agents) = (training, agents)
         systems = recipe.students.flatMap { student in
             recipe.evaluation.systems.flatMap { system in
-                // What each round came to, and last the system as it is handed on.
+                // The results of each round, and last the system as it is handed on.
                 let rounds = system.isPlain ? recipe.rounds(of: system.style).count : 0
                 return ((0..<rounds).map { $0 } + [nil]).map {
                     EvaluateStage(context: context, student: student, system: system, round: $0)
@@ -61,7 +61,7 @@ struct RecipeStages: Sendable {
         evaluation = systems.flatMap { Self.measuring($0, context) }
     }
 
-    /// A stage that measures, with those that judge what it leaves.
+    /// A stage that measures, with those that judge its results.
     private static func measuring(_ stage: any Stage, _ context: RunContext) -> [any Stage] {
         var stages = [stage]
         if context.recipe.judgesAnswers, let plan = context.recipe.judge {
@@ -71,7 +71,7 @@ struct RecipeStages: Sendable {
         return stages
     }
 
-    /// Those that are needed to come so far, in order.
+    /// The stages needed to reach a goal, in order.
     func upTo(_ goal: RecipeRun.Goal) -> [any Stage] {
         switch goal {
         case .teach: teaching
@@ -80,7 +80,7 @@ struct RecipeStages: Sendable {
         }
     }
 
-    /// The teacher's work on the training tasks, and on the domain's validation tasks where a training looks at them.
+    /// The teacher's work on the training tasks, and on the domain's validation tasks where a training uses them.
     private static func teaching(_ style: Recipe.Style, _ context: RunContext) async throws -> [any Stage] {
         let parts: [TeachStage.Part] = context.usesOwnValidation(style) ? [.training, .validation] : [.training]
         var stages: [any Stage] = []
@@ -90,7 +90,7 @@ struct RecipeStages: Sendable {
         return stages
     }
 
-    /// What was imported into a teacher's set takes the teacher's place.
+    /// An imported teacher's set replaces the teacher's work.
     private static func given(_ stage: any Stage, _ context: RunContext) async throws -> any Stage {
         try await context.store.isImported(stage.name) ? ImportedStage(context: context, name: stage.name) : stage
     }

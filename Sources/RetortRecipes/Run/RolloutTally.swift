@@ -4,7 +4,7 @@ import RetortCore
 import RetortStore
 import Synchronization
 
-/// What came of the trajectories of a stage so far, for its progress line.
+/// The results of a stage's trajectories so far, for its progress line.
 struct RolloutTally: Sendable {
     private(set) var done = 0
     private(set) var correct = 0
@@ -20,12 +20,12 @@ struct RolloutTally: Sendable {
         if case .failed(let reason) = trajectory.ending { failures[Self.cause(reason), default: 0] += 1 }
     }
 
-    /// The words of an error before its first colon: what errors of one kind have in common.
+    /// The words of an error before its first colon, which errors of the same kind share.
     static func cause(_ reason: String) -> String {
         String(reason.prefix { $0 != ":" && !$0.isNewline }.prefix(40))
     }
 
-    /// In one line: correct, failed by cause, tokens a second, cost.
+    /// One line: correct, failed by cause, tokens per second, cost.
     func detail(_ budget: Budget?) -> String {
         var parts = [String(format: "%.1f %% correct", 100 * Double(correct) / Double(max(done, 1)))]
         if !failures.isEmpty {
@@ -41,7 +41,7 @@ struct RolloutTally: Sendable {
             parts.append(budget.tokens.map { "\(used) of \($0) tokens" } ?? "\(used) tokens")
             let guessed = budget.estimated.promptTokens + budget.estimated.completionTokens
             if guessed > 0 { parts.append("of these \(guessed) by estimate, as the server does not tell") }
-            // A cost nobody can know is not shown as nothing.
+            // An unknown cost is not shown as zero.
             if let cost = budget.cost {
                 parts.append("cost \(Budget.amount(cost))" + (budget.money.map { " of \(Budget.amount($0))" } ?? ""))
             }

@@ -13,7 +13,7 @@ struct RunContext: Sendable {
     let source: TaskSource
     let digests: FileDigests
     let workshop: Workshop
-    /// Whether trainings write their samples beside their losses.
+    /// Whether trainings write their samples in addition to their losses.
     let keepsSamples: Bool
     /// How the work of stages is shared with other processes; nil where it is not.
     var sharing: (any WorkSharing)?
@@ -23,7 +23,7 @@ struct RunContext: Sendable {
         view(style, instructions: .brief)
     }
 
-    /// The view of a style for a model that needs more or fewer words.
+    /// The view of a style with longer or shorter instructions.
     func view(_ style: Recipe.Style, instructions: Instructions) -> any View {
         switch style {
         case .agent, .agentWithFirstThought:
@@ -35,7 +35,7 @@ struct RunContext: Sendable {
         }
     }
 
-    /// How a trajectory looks to a role of an agent that calls tools.
+    /// What a role of an agent that calls tools is shown of a trajectory.
     func roleView(
         _ role: AgentRole, instructions: Instructions, callForm: RoleView.CallForm = .json
     ) -> RoleView {
@@ -44,11 +44,11 @@ struct RunContext: Sendable {
             tools: source.toolDocuments, guidance: source.domain.guidance)
     }
 
-    /// Characters of an observation that agents of JSON calls and of roles are shown.
+    /// The most characters of an observation that agents of JSON calls and of roles are shown.
     var observationLimit: Int { recipe.observationLimit(in: source.domain) }
 
     /// Makes sessions for tasks.
-    /// - Parameter tools: what answers for the host's tools; nil is they themselves.
+    /// - Parameter tools: stand-ins for the host's tools; nil is the tools themselves.
     func sessions(
         _ form: ActionForm, tools: [any Tool]? = nil
     ) -> @Sendable (AgentTask) async throws -> any Environment {
@@ -59,9 +59,10 @@ struct RunContext: Sendable {
         }
     }
 
-    /// Runs what a set lacks, grades it and stores it, as it finishes. What failed when the run was last here is run again.
-    /// - Parameter phase: counts the calls for one set, in the same order whenever the stage is run.
-    /// - Returns: how much failed, of all that the jobs ask for.
+    /// Runs what a set lacks, and grades and stores each result as it finishes. What failed in an earlier run is run
+    /// again.
+    /// - Parameter phase: the number of this call for the set; calls have the same order whenever the stage is run.
+    /// - Returns: how much failed, of everything that the jobs ask for.
     func collect(
         _ rollout: Rollout, _ jobs: [RolloutJob], in set: String, concurrency: Int, tries: Int = 1,
         budget: Budget? = nil, phase: Int = 0
@@ -112,7 +113,7 @@ struct RunContext: Sendable {
     }
 
     /// Removes a set that a stage made.
-    /// - Throws: `RunError.imported` for one that somebody else did.
+    /// - Throws: `RunError.imported` for an imported one.
     func remove(_ set: String) async throws {
         guard try await !store.isImported(set) else { throw RunError.imported(set: set) }
         try await sharing?.clear(set)
@@ -121,7 +122,8 @@ struct RunContext: Sendable {
 }
 
 extension TrajectoryGrader {
-    /// A run with its verdict. A grader that breaks makes the run a failed one, with its reason: neither right nor wrong.
+    /// A run with its verdict. If the grader breaks, the run counts as failed, with the reason: neither right nor
+    /// wrong.
     func graded(_ trajectory: Trajectory) async throws -> StoredTrajectory {
         do {
             return StoredTrajectory(trajectory: trajectory, verdict: try await grade(trajectory))
@@ -139,14 +141,14 @@ extension TrajectoryGrader {
 }
 
 extension Recipe {
-    /// Characters of an observation that agents of JSON calls and of roles are shown: what the recipe says, or its domain, or
-    /// the usual.
+    /// The most characters of an observation that agents of JSON calls and of roles are shown: the recipe's, the
+    /// domain's, or the usual number.
     func observationLimit(in domain: any Domain) -> Int {
         observationLimit ?? domain.observationLimit ?? RoleView.usualObservationLimit
     }
 }
 
 extension TaskSource {
-    /// The tools as agents of roles are told of them, where tasks bring none of their own.
+    /// The tools as described to agents of roles, where tasks bring none of their own.
     var toolDocuments: [ToolDocument] { specifications.map { ToolDocument($0) } }
 }

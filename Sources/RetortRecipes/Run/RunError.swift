@@ -1,21 +1,28 @@
-/// A run that cannot be opened or go on.
+/// A run that cannot be opened or continued.
 public enum RunError: Error, CustomStringConvertible {
+    /// A path that cannot be written, and the reason.
     case cannotWrite(String, String)
+    /// Another process works in the folder.
     case inUse(String)
+    /// The folder contains no run.
     case noRun(String)
+    /// A file of the run that cannot be read, and the reason.
     case damaged(String, String)
-    /// A file or folder that a stage depends on.
+    /// A file or folder that a stage depends on cannot be read, and the reason.
     case unreadable(String, String)
-    /// What the recipe names and is not there or cannot be used: all of it.
+    /// What the recipe names and cannot be used: all faults.
     case unusable([String])
+    /// None of the trajectories passed the filters.
     case nothingToTrainOn(style: String, of: Int)
-    /// Tasks that a training is to look at, of which no trajectory can be used, or too few to hold any out.
+    /// Tasks for validation without a usable trajectory, or too few tasks to hold any out.
     case nothingToLookAt(style: String, tasks: Int, why: String)
+    /// More of a stage failed than the recipe allows.
     case tooManyFailures(stage: String, failed: Int, of: Int, causes: [String], limit: Double)
-    /// Somebody imported trajectories into a set that a stage would have to remove.
+    /// A set with imported trajectories, which a stage would have to remove.
     case imported(set: String)
-    /// A set holds the runs of another agent, or of other queries.
+    /// A set contains the runs of another agent, or of other queries.
     case otherRuns(set: String, changed: [String])
+    /// The recipe has no teacher whose cost could be estimated.
     case noTeacher
 
     static func tooManyFailures(_ stage: String, _ outcome: StageOutcome, limit: Double) -> Self {
@@ -25,6 +32,7 @@ public enum RunError: Error, CustomStringConvertible {
             limit: limit)
     }
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .cannotWrite(let path, let reason): "\(path) cannot be written: \(reason)"

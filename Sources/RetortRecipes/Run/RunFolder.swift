@@ -9,13 +9,14 @@ import RetortCore
 
 /// Where a run keeps everything: manifest, trajectories, checkpoints, results.
 ///
-/// One process works in a folder at a time; the kernel lets go of the lock when that process dies, however it dies.
+/// One process works in a folder at a time; the kernel releases the lock when that process ends, for any reason.
 public final class RunFolder: Sendable {
     /// The folder itself.
     public let url: URL
     private let lock: Int32
 
-    /// Opens a folder for work, and makes it when it is not there.
+    /// Opens a folder for work, and creates it when it does not exist.
+    /// - Throws: `RunError` when another process works in it, or it cannot be written.
     public init(_ url: URL) throws {
         do {
             for folder in ["checkpoints", "results"] {
@@ -28,7 +29,7 @@ public final class RunFolder: Sendable {
         let file = url.appendingPathComponent("lock").path
         lock = open(file, O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
         guard lock >= 0 else { throw RunError.cannotWrite(file, String(cString: strerror(errno))) }
-        // A process that was just forked holds the lock of a run that has ended, until it has started its own program.
+        // A process that was just forked holds the lock of a finished run until it has started its own program.
         var isLocked = flock(lock, LOCK_EX | LOCK_NB) == 0
         for _ in 0..<Self.lockTries where !isLocked {
             usleep(50_000)
@@ -43,12 +44,12 @@ public final class RunFolder: Sendable {
 
     private static let lockTries = 40
 
-    /// Whether a process works in a run's folder now.
+    /// Whether a process is working in a run's folder now.
     public static func isInUse(_ url: URL) -> Bool {
         let file = open(url.appendingPathComponent("lock").path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return false }
         defer { close(file) }
-        // Let go at once: whoever starts a run meanwhile tries for longer than that.
+        // Released at once; a process that starts a run meanwhile retries for longer than that.
         guard flock(file, LOCK_SH | LOCK_NB) == 0 else { return true }
         flock(file, LOCK_UN)
         return false
@@ -56,7 +57,7 @@ public final class RunFolder: Sendable {
 
     deinit { close(lock) }
 
-    /// What tells this folder from every other, also when it is moved.
+    /// Identifies this folder, even after it is moved.
     func identity() throws -> String {
         let file = url.appendingPathComponent("fleet.id")
         if let known = try? String(contentsOf: file, encoding: .utf8), !known.isEmpty { return known }
@@ -68,18 +69,18 @@ public final class RunFolder: Sendable {
     var manifestFile: URL { url.appendingPathComponent("manifest.json") }
     /// The digests of files that the run depends on.
     var digestsFile: URL { url.appendingPathComponent("digests.json") }
-    /// What was spent on models behind endpoints.
+    /// The spending on models behind endpoints.
     var spendingFile: URL { url.appendingPathComponent("spending.jsonl") }
-    /// What the judge was asked and said.
+    /// The judge's questions and replies.
     var judgeFile: URL { url.appendingPathComponent("judge.sqlite") }
-    /// How far its stages were, line by line.
+    /// The progress of its stages, line by line.
     var progressFile: URL { url.appendingPathComponent(ProgressJournal.file) }
     var storeFile: URL { url.appendingPathComponent("trajectories.sqlite") }
     var summaryFile: URL { url.appendingPathComponent("summary.json") }
     var reportFile: URL { url.appendingPathComponent("report.html") }
     var figuresFile: URL { url.appendingPathComponent("summary.csv") }
     var tableFile: URL { url.appendingPathComponent("report.md") }
-    /// - Parameter training: what it is called, such as `agent`.
+    /// - Parameter training: its name, such as `agent`.
     func checkpoint(_ student: String, _ training: String) -> URL {
         url.appendingPathComponent("checkpoints/\(student)/\(training)")
     }
@@ -88,11 +89,11 @@ public final class RunFolder: Sendable {
     }
     func result(_ name: String) -> URL { url.appendingPathComponent("results/\(name).json") }
 
-    /// Lets `passages.jsonl` and `passages.sqlite` stand for the documents of the recipe that is carried out.
+    /// Makes `passages.jsonl` and `passages.sqlite` links to the documents of the present recipe.
     func link(_ documents: URL) throws {
         for ending in ["jsonl", "sqlite"] {
             let link = url.appendingPathComponent("passages.\(ending)")
-            // A link to nothing is there as well, though no file is.
+            // A dangling link exists as well, although no file does.
             try? FileManager.default.removeItem(at: link)
             let target = documents.deletingPathExtension().appendingPathExtension(ending).lastPathComponent
             try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: target)
@@ -105,7 +106,7 @@ public final class RunFolder: Sendable {
         try FileManager.default.removeItem(at: result)
     }
 
-    /// Removes agents that the recipe no longer makes: nobody who asks the run is to meet them.
+    /// Removes agents that the recipe no longer makes, so that nobody opens them by mistake.
     func removeAgents(besides stages: [AgentStage]) throws {
         let top = url.appendingPathComponent(AgentPlaces.folder)
         let kept = Set(stages.map(\.name))
@@ -121,7 +122,7 @@ public final class RunFolder: Sendable {
         }
     }
 
-    /// Removes the figures of an earlier run, which are no longer those of what is there.
+    /// Removes the figures of an earlier run, which no longer match the results.
     func removeFigures() throws {
         for file in [summaryFile, reportFile, figuresFile, tableFile] { try remove(file) }
     }

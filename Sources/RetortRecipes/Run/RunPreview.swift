@@ -2,8 +2,8 @@ import Foundation
 import RetortPython
 
 extension RecipeRun {
-    /// Opens a run only to look at it. Where its folder is not there, or empty, another stands in for it and is removed again, so
-    /// that looking leaves nothing behind.
+    /// Opens a run only to inspect it. If its folder does not exist, or is empty, a temporary one is used and removed
+    /// again, so that nothing is left behind.
     /// - Parameter body: asks the run for its plan or its estimate.
     /// - Throws: what opening and `body` throw.
     public static func preview<Answer>(
@@ -20,7 +20,7 @@ extension RecipeRun {
         return try await RecipeRun(recipe, folder: other, requiring: sandbox).closing(after: body)
     }
 
-    /// Does something with the run and ends what runs for it.
+    /// Calls `body` with the run and then closes the run.
     public func closing<Answer>(after body: (RecipeRun) async throws -> Answer) async throws -> Answer {
         do {
             let answer = try await body(self)

@@ -2,11 +2,11 @@ import Foundation
 import RetortCore
 import Synchronization
 
-/// What a run spent on models behind endpoints, a line for each reply. Replies that came to nothing are paid as well: tries
-/// that failed, sets that were removed, trajectories in flight when the run was killed.
+/// A run's spending on models behind endpoints, one line per reply. Replies without a result also cost: failed tries,
+/// removed sets, and trajectories in progress when the run was killed.
 final class SpendingLedger: Sendable {
     private struct Line: Codable {
-        /// What it was spent for: `teacher` or `judge`.
+        /// The purpose: `teacher` or `judge`.
         var account: String
         var prompt: Int
         var completion: Int
@@ -15,7 +15,7 @@ final class SpendingLedger: Sendable {
     private let file: AppendedLines
     private let lines: Mutex<[String: Usage]>
 
-    /// Opens a ledger, or makes one. A last line that a kill cut off is left out.
+    /// Opens a ledger, or creates one. A last line that was cut off is ignored.
     /// - Throws: `RunError.cannotWrite`.
     init(_ file: URL) throws {
         let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
@@ -30,11 +30,11 @@ final class SpendingLedger: Sendable {
         self.file = try AppendedLines(file)
     }
 
-    /// All that was spent for something.
+    /// Everything spent for a purpose.
     func spent(for account: String) -> Usage { lines.withLock { $0[account] ?? Usage() } }
 
-    /// Notes what a reply took.
-    /// - Throws: `RunError.cannotWrite`: a budget that cannot be kept ends the run.
+    /// Records the cost of a reply.
+    /// - Throws: `RunError.cannotWrite`: a budget that cannot be tracked ends the run.
     func add(_ usage: Usage, for account: String) throws {
         guard usage.promptTokens > 0 || usage.completionTokens > 0 else { return }
         lines.withLock { $0[account] = ($0[account] ?? Usage()) + usage }

@@ -4,21 +4,20 @@ import RetortDomains
 import RetortPython
 import RetortStore
 
-/// A run's domain, opened, with the tasks that the recipe takes of it and the recorded trajectories that teach.
+/// A run's opened domain, with the tasks that the recipe takes from it and the recorded trajectories that teach.
 struct TaskSource: Sendable {
     let domain: any Domain
-    /// What the teacher works on.
+    /// The tasks that the teacher works on.
     let train: [AgentTask]
-    /// The domain's own tasks that choose among a training's updates; the teacher works on them, too.
+    /// The domain's own tasks that choose among a training's checkpoints; the teacher works on them, too.
     let validation: [AgentTask]
-    /// What the students are measured on.
+    /// The tasks that students are measured on.
     let tests: [AgentTask]
-    /// Trajectories that exist already, of the training tasks; nil when no recorded ones teach.
+    /// Existing trajectories of the training tasks; nil when no recorded ones teach.
     let recorded: [Trajectory]?
-    /// Those of the validation tasks.
+    /// Existing trajectories of the validation tasks.
     let recordedValidation: [Trajectory]
-    /// Chains of thought that exist already, of training and validation tasks; nil when the recorded trajectories have none beside
-    /// them.
+    /// Existing chains of thought on training and validation tasks; nil when none accompany the recorded trajectories.
     let reasoned: [Trajectory]?
 
     /// The tools that the host answers.
@@ -27,7 +26,7 @@ struct TaskSource: Sendable {
     var specifications: [ToolSpecification] { domain.tools }
     var documents: URL? { domain.documents }
 
-    /// Makes or reads everything; the passage index is kept in the run's folder.
+    /// Makes or reads everything; the index of passages is kept in the run's folder.
     init(_ recipe: Recipe, folder: URL, requiring sandbox: SandboxLevel) async throws {
         let count = recipe.evaluation.tasks
         domain = try await recipe.domain.open(
@@ -37,7 +36,7 @@ struct TaskSource: Sendable {
         if domain.dealsTests {
             tests = domain.tests
         } else {
-            // So many of each split, in the order of the splits.
+            // This many of each split, in the order of the splits.
             var taken: [String: Int] = [:]
             for task in domain.tests where taken[task.split, default: 0] < count {
                 taken[task.split, default: 0] += 1
@@ -61,7 +60,7 @@ struct TaskSource: Sendable {
             reasoned = reasoning.map { Self.matched($0, to: known) }
             return
         }
-        // The trajectories bring the tasks, but for those of the validation tasks. Ids of different makers may be alike.
+        // The trajectories bring the tasks, except the validation tasks. Ids from different sources may be equal.
         let held = Dictionary(validation.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
         recordedValidation = all.compactMap { trajectory in
             held[trajectory.task.question].map { task in trajectory.with { $0 = task } }
@@ -81,7 +80,7 @@ struct TaskSource: Sendable {
         self.tests = Array(rest.prefix(count)) + tests
     }
 
-    /// Trajectories of the domain's tasks, found by id or else by question, with the domain's own task in them.
+    /// Trajectories of the domain's tasks, matched by id or else by question, with the domain's own task in them.
     private static func matched(_ trajectories: [Trajectory], to tasks: [AgentTask]) -> [Trajectory] {
         let byID = Dictionary(tasks.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         let byQuestion = Dictionary(tasks.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
@@ -108,7 +107,7 @@ extension [AgentTask] {
 }
 
 extension Trajectory {
-    /// The same work on a task that is told otherwise.
+    /// The same work on a modified task.
     func with(_ change: (inout AgentTask) -> Void) -> Trajectory {
         var copy = self
         change(&copy.task)
@@ -117,9 +116,9 @@ extension Trajectory {
 }
 
 extension RecordedTeacher {
-    /// All trajectories of the file. What was put right, left out or not read is told, and so are calls that do not fit the
-    /// tools.
-    /// - Throws: what the reader of the format throws; `ToolMappingError`.
+    /// All trajectories of the file. Corrections, omissions and unread content are reported, and so are calls that do
+    /// not fit the tools.
+    /// - Throws: errors of the format's reader; `ToolMappingError`.
     func trajectories(fitting tools: [ToolSpecification]) throws -> [Trajectory] {
         let progress = ProgressLine("teacher")
         var trajectories = try read(file)
@@ -137,7 +136,7 @@ extension RecordedTeacher {
     }
 
     /// The chains of thought that the recipe names; nil where it names none.
-    /// - Throws: what the reader of the format throws.
+    /// - Throws: errors of the format's reader.
     func chainsOfThought() throws -> [Trajectory]? { try reasoning.map(read) }
 
     private func read(_ file: String) throws -> [Trajectory] {

@@ -3,39 +3,46 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// What a teacher's work will take, before any of it is asked for.
+/// What a teacher's work is expected to cost, before it begins.
 public struct TeacherEstimate: Codable, Sendable, Hashable {
-    /// A stage's part.
+    /// One stage's part.
     public struct Stage: Codable, Sendable, Hashable {
+        /// The kind of student that it teaches.
         public var style: Recipe.Style
-        /// Trajectories asked for, and those the folder holds already.
+        /// How many trajectories the recipe asks for.
         public var trajectories: Int
+        /// How many of them the folder already has.
         public var done: Int
-        /// What the rest is expected to take.
+        /// The expected tokens of the remaining prompts.
         public var promptTokens: Int
+        /// The expected tokens of the remaining replies.
         public var completionTokens: Int
-        /// What it takes if every turn is as long, and every trajectory has as many, as the recipe allows.
+        /// The tokens if every turn is as long, and every trajectory has as many turns, as the recipe allows.
         public var most: Int
-        /// Whether the expectation rests on trajectories that are there, and not on rules of thumb.
+        /// Whether the expectation is based on existing trajectories, and not on rules of thumb.
         public var isMeasured: Bool
     }
 
-    /// What repairs may take at most; nobody knows before what will have to be repaired.
+    /// The most that repairs may cost; it is not known beforehand what will have to be repaired.
     public struct Repairs: Codable, Sendable, Hashable {
-        /// Steps that are asked for.
+        /// The number of steps that are requested.
         public var steps: Int
+        /// The tokens of these steps.
         public var tokens: Int
     }
 
+    /// The model's name.
     public var model: String
+    /// The stages' parts.
     public var stages: [Stage]
-    /// Nil in recipes without repairs.
+    /// The most that repairs may cost; nil in recipes without repairs.
     public var repairs: Repairs?
-    /// Nil when the price is not known.
+    /// The expected cost; nil when the price is unknown.
     public var cost: Double?
+    /// The highest possible cost; nil when the price is unknown.
     public var mostCost: Double?
 
-    /// A table for people.
+    /// The estimate as lines of text.
     public var text: String {
         var lines = stages.map { stage in
             "\(stage.style.rawValue): \(stage.trajectories - stage.done) of \(stage.trajectories) trajectories to make, about "
@@ -56,15 +63,15 @@ public struct TeacherEstimate: Codable, Sendable, Hashable {
 }
 
 extension RunContext {
-    /// Rules of thumb for a teacher nobody has seen: characters in a token of English, turns of a trajectory, and tokens of
-    /// a turn with its observation.
+    /// Rules of thumb for an unknown teacher: characters in a token of English, turns of a trajectory, and tokens of a
+    /// turn with its observation.
     private static let charactersPerToken = 4.0
     private static let usualTurns = 2.5
     private static let usualTurnTokens = 150
     private static let usualObservationTokens = 150
 
-    /// What the recipe's teacher will take, without asking it.
-    /// - Throws: `RemoteError` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
+    /// The expected cost of the recipe's teacher, without asking it.
+    /// - Throws: `RunError.noTeacher` for a recipe without one, `BudgetError.unknownPrice` when money is limited.
     func estimate() async throws -> TeacherEstimate {
         guard let plan = recipe.teacher else { throw RunError.noTeacher }
         let model = plan.name ?? plan.endpoints.first?.model ?? "the endpoint's model"
@@ -125,7 +132,7 @@ extension RunContext {
             isMeasured: done > 0)
     }
 
-    /// Every step of every task's trajectory, each behind a chat that is as long as it may be.
+    /// Every step of every task's trajectory, each after a chat of the greatest possible length.
     private func repairs(_ plan: TeacherPlan) async throws -> TeacherEstimate.Repairs? {
         var repairs = TeacherEstimate.Repairs(steps: 0, tokens: 0)
         for style in Recipe.Style.allCases {

@@ -2,16 +2,20 @@ import RetortCore
 import RetortEvaluation
 import RetortStore
 
-/// What of a teacher's trajectories is learned from.
+/// How much of a teacher's trajectories is learned from.
 public struct TeacherYield: Codable, Sendable, Hashable {
+    /// The kind of student.
     public var style: Recipe.Style
+    /// How many trajectories there are.
     public var trajectories: Int
+    /// How many of them are graded as right.
     public var correct: Int
+    /// How many passed the filters.
     public var kept: Int
     /// How many were dropped, by reason.
     public var dropped: [String: Int]
 
-    /// What was kept, and how many were dropped for each reason that occurs; empty without yields.
+    /// How many were kept, and how many were dropped for each reason that occurs; empty without yields.
     public static func table(_ yields: [TeacherYield]) -> ReportTable {
         let totals = yields.map(\.dropped).reduce(into: [String: Int]()) { $0.merge($1, uniquingKeysWith: +) }
         let reasons = totals.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
@@ -26,7 +30,7 @@ public struct TeacherYield: Codable, Sendable, Hashable {
 }
 
 extension RunContext {
-    /// What of the teacher's trajectories passes the filters, for each kind of student.
+    /// How many of the teacher's trajectories pass the filters, for each kind of student.
     func yields() async throws -> [TeacherYield] {
         var yields: [TeacherYield] = []
         for style in Recipe.Style.allCases where recipe.training[style] != nil {

@@ -4,19 +4,20 @@ import RetortEvaluation
 import RetortPython
 import RetortStore
 
-/// Recorded trajectories, graded, and run again in the interpreter.
+/// Recorded trajectories, graded and executed again in the interpreter.
 public struct TrajectoryReplay: Sendable {
-    /// What came of it.
+    /// The result of a replay.
     public struct Summary: Codable, Sendable, CustomStringConvertible {
-        /// Trajectories.
+        /// The number of trajectories.
         public var n: Int
-        /// Those whose programs all ran without an error; nil when nothing was run.
+        /// How many trajectories ran all their programs without an error; nil when nothing was executed.
         public var executed: Int?
-        /// Those whose programs printed what the record says; nil when nothing was run.
+        /// How many trajectories printed the recorded outputs; nil when nothing was executed.
         public var sameOutput: Int?
-        /// Percent of recorded answers that are right.
+        /// The percentage of recorded answers that are right.
         public var accuracy: Double
 
+        /// The result in one or two lines.
         public var description: String {
             var text = "\(n) trajectories, \(String(format: "%.1f", accuracy)) % of the answers are right"
             if let executed, let sameOutput {
@@ -26,13 +27,15 @@ public struct TrajectoryReplay: Sendable {
         }
     }
 
-    /// As read, in file order; replayed observations are not put in.
+    /// The trajectories as read, in file order; their observations are not replaced.
     public let trajectories: [Trajectory]
-    /// What came of it.
+    /// The result.
     public let summary: Summary
     private static let concurrency = 4
 
-    /// Reads a ToRA file.
+    /// Reads a ToRA file and grades its trajectories.
+    /// - Parameter runsPrograms: whether the programs are executed again.
+    /// - Throws: `JSONLinesError`, and what the interpreter throws.
     public init(toRA file: URL, runsPrograms: Bool) async throws {
         trajectories = try ToRAImporter().trajectories(from: file)
         let grader = FamilyGrader()

@@ -26,8 +26,8 @@ actor Workshop {
     private var ledger: SpendingLedger?
 
     /// - Parameters:
-    ///   - sandbox: the weakest one to run model-written programs in.
-    ///   - sharing: tells what other processes spend of the same budgets.
+    ///   - sandbox: the weakest acceptable sandbox for model-written programs.
+    ///   - sharing: reports what other processes spend from the same budgets.
     init(
         _ recipe: Recipe, _ folder: RunFolder, _ source: TaskSource, _ store: TrajectoryStore,
         requiring sandbox: SandboxLevel, sharing: (any WorkSharing)? = nil
@@ -49,7 +49,7 @@ actor Workshop {
         return started
     }
 
-    /// What grades: the domain, or the usual graders.
+    /// The deciding grader: the domain's, or the usual one.
     func grader() async throws -> any TrajectoryGrader {
         if let openGrader { return openGrader }
         let usual = try await benchmarkGrader()
@@ -59,7 +59,7 @@ actor Workshop {
         return grader
     }
 
-    /// What is reported beside, by name.
+    /// The graders reported in addition, by name.
     func otherGraders() async throws -> [(name: String, grader: any TrajectoryGrader)] {
         let asksModel = recipe.domain.otherGraders.contains { $0.kind == .judge }
         return source.domain.otherGraders(symbolic: nil, judge: asksModel ? try await rubricJudge() : nil)
@@ -75,8 +75,8 @@ actor Workshop {
         return grader
     }
 
-    /// The teacher behind endpoints; what earlier runs spent counts.
-    /// - Parameter stored: what the stored trajectories took, for folders from before a ledger was kept.
+    /// The teacher behind endpoints; the spending of earlier runs counts.
+    /// - Parameter stored: the cost of the stored trajectories, for folders that are older than the ledger.
     func teacher(_ plan: TeacherPlan, stored: Usage) async throws -> EndpointTeacher {
         if let openTeacher { return openTeacher }
         let ledger = try spending()
@@ -89,7 +89,7 @@ actor Workshop {
         return opened
     }
 
-    /// What judges factual answers. Endpoints' replies are kept on a tape, so a question is paid once.
+    /// The judge of factual answers. Endpoints' replies are kept on a tape, so each question is paid once.
     func judge(_ plan: JudgePlan) async throws -> ModelJudge {
         if let openJudge { return openJudge }
         let model = try await judgingModel(plan)
@@ -100,7 +100,7 @@ actor Workshop {
         return judge
     }
 
-    /// What judges by the domain's rubrics; nil when the recipe names no judge.
+    /// The judge by the domain's rubrics; nil when the recipe names no judge.
     private func rubricJudge() async throws -> RubricJudge? {
         if let openRubricJudge { return openRubricJudge }
         guard let plan = recipe.judge else { return nil }
@@ -129,10 +129,10 @@ actor Workshop {
         return held
     }
 
-    /// What students are measured on: the source's own tests and the recipe's benchmarks.
+    /// The tasks that students are measured on: the domain's own tests and the recipe's benchmarks.
     ///
-    /// Before the first evaluation each benchmark is looked through: the audit goes to `results/benchmarks.json`, and one
-    /// whose answers the grader does not know from others' ends the run.
+    /// Before the first evaluation each benchmark is audited: the audit goes to `results/benchmarks.json`, and a
+    /// benchmark whose answers the grader cannot tell from others' ends the run.
     func tests() async throws -> [AgentTask] {
         guard let plan = recipe.benchmarks else { return source.tests }
         if let benchmarkTasks { return source.tests + benchmarkTasks }
@@ -155,7 +155,7 @@ actor Workshop {
         return source.tests + tasks
     }
 
-    /// What counts as spent by this process and its like before. A worker's was told to all others when it was spent.
+    /// The spending that counts as this process's own. A worker's spending was reported to all others when it occurred.
     private func spent(_ noted: Usage) -> Usage { sharing?.plans == false ? Usage() : noted }
 
     private func recorder(_ ledger: SpendingLedger, _ account: String) -> @Sendable (Usage) throws -> Void {

@@ -10,9 +10,9 @@ import Synchronization
     import Darwin
 #endif
 
-/// The SHA-256 of files, remembered by device, inode, size and times, so that weights are read once and not on each run.
+/// The SHA-256 of files, cached by device, inode, size and times, so that weights are read once and not on each run.
 ///
-/// A file that changed within the last second is read each time: its times may not tell a second change from the first.
+/// A file that changed within the last second is read each time, because its times may not reveal a second change.
 public final class FileDigests: Sendable {
     private struct Known: Codable {
         /// Device, inode, size, and the nanoseconds of the last changes of content and of the inode.
@@ -23,7 +23,7 @@ public final class FileDigests: Sendable {
     private let file: URL?
     private let known: Mutex<[String: Known]>
 
-    /// - Parameter file: where digests are remembered between runs; nil is nowhere.
+    /// - Parameter file: the cache between runs; nil for none.
     public init(_ file: URL? = nil) {
         self.file = file
         let kept = file.flatMap { try? Data(contentsOf: $0) }.flatMap {
@@ -42,9 +42,9 @@ public final class FileDigests: Sendable {
         return digest
     }
 
-    /// A model's weights: each file that it is read from, by name and content; an adapter's base belongs to it. Of a GGUF file
-    /// the content alone counts, whatever it is called.
-    /// - Throws: `RunError.unreadable`, also for a folder that is not there.
+    /// A model's weights: each file of the model, by name and content, including an adapter's base. For a GGUF file
+    /// only the content counts, not its name.
+    /// - Throws: `RunError.unreadable`, also for a folder that does not exist.
     public func model(_ folder: URL) throws -> String {
         if CheckpointSource.isGGUF(folder) {
             return ContentDigest.of(try ["gguf"] + CheckpointSource.files(ofGGUF: folder).map { try file($0) })
@@ -55,7 +55,7 @@ public final class FileDigests: Sendable {
         return ContentDigest.of(parts)
     }
 
-    /// The digest of a folder's weights, or nil when it holds none.
+    /// The digest of a folder's weights; nil when it contains none.
     func modelIfThere(_ folder: URL) throws -> String? {
         let adapter = folder.appendingPathComponent("adapter_config.json").path
         let isThere = CheckpointSource.holdsModel(folder) || FileManager.default.fileExists(atPath: adapter)
@@ -66,7 +66,7 @@ public final class FileDigests: Sendable {
     /// A Seedling's record of how it was made, and a training's state between two updates.
     private static let strangers: Set<String> = ["manifest.json", "training.safetensors", "training.json"]
 
-    /// The files in a folder that a model is read from, by name.
+    /// The files of a model in a folder, by name.
     /// - Throws: `RunError.unreadable`.
     static func modelFiles(_ folder: URL) throws -> [String] {
         do {
@@ -104,7 +104,7 @@ public final class FileDigests: Sendable {
         }
     }
 
-    /// What cannot be kept is read again next time.
+    /// If the cache cannot be written, the file is read again next time.
     private func remember(_ path: String, _ digest: Known) {
         let all = known.withLock { known in
             known[path] = digest

@@ -1,20 +1,19 @@
-/// Runs stages in order: skips those whose results were made from what is there now, goes on with those that were
-/// interrupted, tries again what failed, and makes the others anew.
+/// Runs stages in order: it skips those whose results were made from the present inputs, continues interrupted ones,
+/// tries again what failed, and makes the others again.
 ///
-/// A result that no longer holds is first marked as such, then removed, then made, then marked as done. A run that is
-/// killed between any two of these steps, or in one of them, leaves nothing that could be taken for a result of other
-/// inputs.
+/// An outdated result is first marked as such, then removed, then made, then marked as done. A run that is killed
+/// between any two of these steps, or in one of them, leaves nothing that could be taken for a result of other inputs.
 actor Scheduler {
-    /// By stage name.
+    /// The records by stage name.
     private(set) var records: [String: StageRecord]
-    /// The share of a stage's things that may fail, in 0…1.
+    /// The share of a stage's items that may fail, in 0…1.
     private let failureLimit: Double
     private let planner: FleetPlanner?
     private let save: @Sendable ([String: StageRecord]) throws -> Void
 
     /// - Parameters:
-    ///   - planner: is told of each stage before and after its work; nil where nobody shares it.
-    ///   - save: writes the records, whole or not at all.
+    ///   - planner: is informed of each stage before and after its work; nil where work is not shared.
+    ///   - save: writes the records, completely or not at all.
     init(
         _ records: [String: StageRecord], failureLimit: Double, planner: FleetPlanner? = nil,
         save: @escaping @Sendable ([String: StageRecord]) throws -> Void
@@ -37,12 +36,12 @@ actor Scheduler {
         return plan
     }
 
-    /// - Parameter planned: what is done with a stage before this one; nil when that is over.
+    /// - Parameter planned: what is done with an earlier stage; nil when that is over.
     private func action(
         for stage: any Stage, _ planned: (String) -> StagePlan.Action?
     ) async throws -> StagePlan.Action {
         guard let record = records[stage.name] else { return .make }
-        // The outputs of stages that have work before them are not known yet.
+        // The outputs of earlier stages with work to do are not known yet.
         let open = stage.sources.filter { planned($0).map { $0 != .keep } ?? false }
         let expected = try await inputs(of: stage, without: Set(open))
         var known = record.inputs
@@ -65,16 +64,16 @@ actor Scheduler {
         return Self.named(try await stage.inputs() + others)
     }
 
-    /// Inputs by name; those of one name together.
+    /// Inputs by name; those with the same name are combined.
     static func named(_ inputs: [StageInput]) -> [String: String] {
         Dictionary(inputs.map { ($0.name, $0.value) }, uniquingKeysWith: { "\($0) \($1)" })
     }
 
     // MARK: Doing it
 
-    /// Runs stages, each behind those before it.
-    /// - Parameter begin: called with the plan, when results that no longer hold are marked and before anything is run.
-    /// - Throws: what a stage throws, and `RunError.tooManyFailures`.
+    /// Runs stages, each after those before it.
+    /// - Parameter begin: is called with the plan, after outdated results are marked and before anything is run.
+    /// - Throws: errors of a stage, and `RunError.tooManyFailures`.
     func run(_ stages: [any Stage], begin: @Sendable (StagePlan) throws -> Void = { _ in }) async throws {
         let plan = try await plan(stages)
         for entry in plan.entries where entry.action.isStale { records[entry.stage] = nil }
@@ -115,7 +114,7 @@ actor Scheduler {
         }
     }
 
-    /// What was made from an earlier output of a stage no longer holds, and neither does what was made from that.
+    /// Marks as outdated what was made from an earlier output of a stage, and everything made from that.
     private func dropFollowers(of stage: String) {
         let key = "stage \(stage)"
         let followers = records.filter { $0.value.inputs[key] != nil && $0.value.inputs[key] != records[stage]?.output }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A piece of a run whose result is kept: what it depends on, how an old result is removed, how a new one is made.
+/// A part of a run whose result is kept: what it depends on, how an old result is removed, how a new one is made.
 ///
 /// A stage is a value. It does not know whether it is done: `Scheduler` compares what it depends on with what its last
 /// result was made from.
@@ -11,20 +11,20 @@ protocol Stage: Sendable {
     /// The stages whose outputs it uses, by name.
     var sources: [String] { get }
 
-    /// Trained models in the run's folder that its work needs, for processes elsewhere that take part in it.
+    /// Trained models in the run's folder that its work needs, for processes on other machines that take part in it.
     var models: [URL] { get }
 
-    /// All else that its result depends on.
+    /// Everything else that its result depends on.
     /// - Throws: `RunError` for a file that cannot be read.
     func inputs() async throws -> [StageInput]
 
-    /// Identifies the content of the result that is there; nil when there is none.
+    /// Identifies the content of the existing result; nil when there is none.
     func output() async throws -> String?
 
-    /// Removes the result, whole or begun.
+    /// Removes the result, complete or partial.
     func clear() async throws
 
-    /// Makes the result, or goes on with one that was begun, or tries again what failed.
+    /// Makes the result, or continues a partial one, or tries again what failed.
     func run() async throws -> StageOutcome
 }
 
@@ -34,7 +34,7 @@ extension Stage {
 
 /// How a stage ended.
 struct StageOutcome: Sendable, Hashable {
-    /// How many things it was to make.
+    /// How many items it had to make.
     var total = 1
     /// How many of them failed, by cause.
     var failures: [String: Int] = [:]

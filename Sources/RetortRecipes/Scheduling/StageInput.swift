@@ -2,14 +2,14 @@ import Crypto
 import Foundation
 import RetortCore
 
-/// One thing that a stage's result depends on, with its content: a short text as it is, a longer one or a file by its
+/// One thing that a stage's result depends on, with its content: a short text itself, a longer one or a file as its
 /// SHA-256.
 struct StageInput: Sendable, Hashable {
-    /// What it is, for people: `base weights`, `filter.leaks`.
+    /// Its name for people: `base weights`, `filter.leaks`.
     let name: String
     let value: String
 
-    /// Longer texts are known by their digest.
+    /// The longest text, in characters, that is kept itself; a longer one is kept as its digest.
     private static let longest = 80
 
     init(name: String, value: String) {
@@ -17,8 +17,8 @@ struct StageInput: Sendable, Hashable {
         self.value = value
     }
 
-    /// What computes. Raised when the same inputs would give other results than before: another prompt, another search,
-    /// another order of training. Stages that an earlier version made are then made anew.
+    /// The version of the computation. It is raised when the same inputs would give other results than before: another
+    /// prompt, another search, another order of training. Stages made by an earlier version are then made again.
     static let computation = StageInput(name: "retort's computation", value: "2")
 
     /// A text, such as a prompt.
@@ -32,8 +32,8 @@ struct StageInput: Sendable, Hashable {
         text(name, String(decoding: try JSONCoding.encoder.encode(value), as: UTF8.self))
     }
 
-    /// A plan as one input for each of its keys, so that a change is named. Keys that are added to the plan later are
-    /// inputs as well.
+    /// A plan as one input for each of its keys, so that a change can be named. Keys that are added to the plan later
+    /// become inputs, too.
     static func settings(_ name: String, _ plan: some Encodable) throws -> [StageInput] {
         let json = try JSONCoding.decoder.decode(JSONValue.self, from: JSONCoding.encoder.encode(plan))
         guard let members = json.object else { return [.text(name, json.jsonText)] }
@@ -48,7 +48,7 @@ enum ContentDigest {
     static func of(_ texts: some Sequence<String>) -> String {
         var hash = SHA256()
         for text in texts {
-            // The length first, so that no two lists run together.
+            // The length comes first, so that different lists cannot give the same bytes.
             hash.update(data: Data("\(text.utf8.count) ".utf8))
             hash.update(data: Data(text.utf8))
         }

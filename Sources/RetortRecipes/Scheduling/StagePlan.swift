@@ -2,31 +2,33 @@
 public struct StagePlan: Codable, Sendable, Hashable {
     /// What would be done with a stage.
     public enum Action: Codable, Sendable, Hashable {
-        /// Nothing: its result was made from what is there now.
+        /// Nothing: its result was made from the present inputs.
         case keep
         /// It was never made.
         case make
-        /// It is made anew, because these inputs changed.
+        /// It is made again, because these inputs changed.
         case remake([String])
-        /// It is made anew, because its result is gone, or is not what the stage left.
+        /// It is made again, because its result is missing, or was changed by something else.
         case replace
-        /// It goes on where it was interrupted.
+        /// It continues where it was interrupted.
         case resume
-        /// What failed is tried again.
+        /// This many failures are tried again.
         case retry(Int)
-        /// It is made anew behind these stages.
+        /// It is made again after these stages.
         case follow([String])
-        /// It is made anew if what these stages try again changes their results.
+        /// It is made again if what these stages try again changes their results.
         case mayFollow([String])
     }
 
     /// One stage.
     public struct Entry: Codable, Sendable, Hashable {
+        /// The stage's name.
         public var stage: String
+        /// What would be done.
         public var action: Action
     }
 
-    /// In the order in which they run.
+    /// The stages in the order in which they run.
     public var entries: [Entry]
 
     /// Whether there is nothing to do.
@@ -35,7 +37,7 @@ public struct StagePlan: Codable, Sendable, Hashable {
     /// What would be done with a stage; nil when the plan has no such stage.
     public subscript(stage: String) -> Action? { entries.first { $0.stage == stage }?.action }
 
-    /// A line for each stage.
+    /// One line for each stage.
     public var text: String {
         let width = entries.map(\.stage.count).max() ?? 0
         return entries.map { entry in
@@ -46,7 +48,7 @@ public struct StagePlan: Codable, Sendable, Hashable {
 }
 
 extension StagePlan.Action {
-    /// In one column.
+    /// The action as a word of fixed width.
     fileprivate var verb: String {
         switch self {
         case .keep: "keep "
@@ -64,11 +66,11 @@ extension StagePlan.Action {
         case .resume: "interrupted; goes on where it stood"
         case .retry(let count): "\(count) failed, and \(count == 1 ? "is" : "are") tried again"
         case .follow(let stages): "behind \(stages.joined(separator: ", "))"
-        case .mayFollow(let stages): "if \(stages.joined(separator: ", ")) brings something else"
+        case .mayFollow(let stages): "if the result of \(stages.joined(separator: ", ")) changes"
         }
     }
 
-    /// Whether the result that is there, if any, must go.
+    /// Whether an existing result must be removed.
     var isStale: Bool {
         switch self {
         case .make, .remake, .replace, .follow: true

@@ -1,29 +1,32 @@
 import Foundation
 
-/// What a run's manifest knows of a stage: what its result was made from, and how far it is.
+/// A stage in a run's manifest: what its result was made from, and its state.
 public struct StageRecord: Codable, Sendable, Hashable {
-    /// How far a stage is.
+    /// The state of a stage.
     public enum State: String, Codable, Sendable {
-        /// Begun, and not ended.
+        /// Begun, but not finished.
         case running
         /// Everything was made.
         case complete
-        /// Some things failed, and are tried again on the next run.
+        /// Some items failed, and are tried again on the next run.
         case partial
     }
 
-    /// By name, with their content; `stage NAME` for the outputs of other stages.
+    /// Inputs with their content, by name; `stage NAME` for the outputs of other stages.
     public var inputs: [String: String]
+    /// The state.
     public var state: State
-    /// Identifies what it made: its inputs, and the content of its result; nil while it is not done.
+    /// Identifies the result: its inputs, and its content; nil while it is not finished.
     public var output: String?
-    /// Identifies the content alone, by which a result that was removed or changed is found out.
+    /// Identifies the content alone, so that a result that was removed or changed is detected.
     var content: String?
-    /// How many things it made or was to make, and how many failed, by cause; nil where all were made.
+    /// How many items it made or had to make; nil when nothing failed.
     public var total: Int?
+    /// How many of them failed, by cause; nil when nothing failed.
     public var failures: [String: Int]?
-    /// Work on it, over all runs.
+    /// The time spent on it in all runs, in seconds.
     public var seconds: Double
+    /// When it last began or ended.
     public var finished: Date
 
     init(_ inputs: [String: String]) {
@@ -33,7 +36,8 @@ public struct StageRecord: Codable, Sendable, Hashable {
         finished = Date()
     }
 
-    /// Reads a record; those of manifests that knew stages by one hash have no inputs, and so are made anew.
+    /// Reads a record; records of old manifests, which identified stages by one hash, have no inputs, so their stages
+    /// are made again.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         inputs = try fields.decodeIfPresent([String: String].self, forKey: .inputs) ?? [:]
@@ -46,10 +50,10 @@ public struct StageRecord: Codable, Sendable, Hashable {
         finished = try fields.decode(Date.self, forKey: .finished)
     }
 
-    /// How many things failed.
+    /// How many items failed.
     public var failed: Int { (failures ?? [:]).values.reduce(0, +) }
 
-    /// Notes how the stage ended.
+    /// Records how the stage ended.
     mutating func end(_ outcome: StageOutcome, content: String?, seconds: Double) {
         let isComplete = outcome.failures.isEmpty
         state = isComplete ? .complete : .partial

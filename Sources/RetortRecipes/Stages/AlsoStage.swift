@@ -3,13 +3,13 @@ import RetortCore
 import RetortEvaluation
 import RetortStore
 
-/// Has the domain's other graders grade the runs of a set, and stores what they say beside what decides.
+/// Has the domain's other graders grade the runs of a set, and stores their verdicts in addition to the deciding one.
 ///
-/// A run that one of them breaks on is left without its word, and given to it again on the next run. Failed runs are given
-/// to none.
+/// A run on which a grader breaks is left without its verdict, and graded by it again on the next run. Failed runs are
+/// not graded.
 struct AlsoStage: Stage {
     let context: RunContext
-    /// Whose runs are graded: a stage and its set.
+    /// The set whose runs are graded; the stage that fills it has the same name.
     let set: String
 
     var name: String { "also/\(set)" }
@@ -37,7 +37,8 @@ struct AlsoStage: Stage {
         return StageOutcome(total: all.count, failures: Dictionary(faults.map { ($0, 1) }, uniquingKeysWith: +))
     }
 
-    /// Runs at once: as many as the judge may be asked about, or so many that sessions do.
+    /// How many runs are graded at the same time: as many as the judge may be asked about, or a fixed number for
+    /// sessions.
     private var width: Int { context.recipe.judge?.access.concurrency ?? 8 }
 }
 
@@ -46,7 +47,7 @@ extension Trajectory {
 }
 
 extension StoredTrajectory {
-    /// The entry with what graders say that have said nothing yet, and why some of them still do not.
+    /// The entry with the missing verdicts, and why some of them are still missing.
     /// - Throws: errors that halt the run, `CancellationError`.
     fileprivate func graded(
         by graders: [(name: String, grader: any TrajectoryGrader)]
@@ -68,7 +69,7 @@ extension StoredTrajectory {
 }
 
 extension RunContext {
-    /// What the other graders say of a set, behind what they said of others; nil where there are none.
+    /// The other graders' results for a set, appended to those for other sets; nil where there are none.
     func otherGrades(
         of set: String, student: String, system: String, after others: [OtherGrades]?
     ) async throws -> [OtherGrades]? {
@@ -87,6 +88,6 @@ extension RunContext {
 }
 
 extension Recipe {
-    /// Whether its judge is for factual answers, rather than for a domain's rubrics.
+    /// Whether its judge is for factual answers, and not for a domain's rubrics.
     var judgesAnswers: Bool { judge != nil && !domain.needsJudge }
 }

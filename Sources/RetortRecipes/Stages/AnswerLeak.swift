@@ -1,10 +1,10 @@
 import RetortAgents
 import RetortCore
 
-/// Tells whether an agent said the reference answer before anything had shown it: it was told the answer, or remembers it,
-/// and a student would learn to make answers up.
+/// Detects whether an agent stated the reference answer before anything had shown it: it was told the answer, or
+/// remembers it, and a student would learn to make answers up.
 enum AnswerLeak {
-    /// Shorter answers and these occur by chance.
+    /// Shorter answers, and these, occur by chance.
     private static let shortest = 3
     private static let common: Set<String> = ["yes", "no", "true", "false", "none"]
 
@@ -23,7 +23,7 @@ enum AnswerLeak {
                 let said = "\(step.thought)\n\(step.action.code ?? "")"
                 if hidden.contains(where: said.containsWord) { return true }
             } else if let literal = step.action.code.flatMap(literalAnswer), hidden.contains(literal) {
-                // Intermediate results are found in the head, too; an answer that nothing computed is another thing.
+                // Intermediate results may be found by mental arithmetic; an answer that nothing computed is different.
                 return true
             }
             shown += "\n\(step.observation.text)"
@@ -31,7 +31,7 @@ enum AnswerLeak {
         return false
     }
 
-    /// What a program answers that does nothing but answer with a literal.
+    /// The answer of a program that only answers with a literal; nil for other programs.
     static func literalAnswer(_ program: String) -> String? {
         let text = program.split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
             .filter { !$0.isEmpty && !$0.hasPrefix("#") }

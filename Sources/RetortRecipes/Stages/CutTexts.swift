@@ -15,10 +15,10 @@ struct CutTexts: Hashable {
         (self.count, self.all) = (count, all)
     }
 
-    /// A larger share is warned of.
+    /// The share above which a warning is given.
     private static let harmless = 0.1
 
-    /// What is to be done about it, where it is more than a few.
+    /// What to do about it, when it is more than a few.
     func warning(limit: Int) -> String? {
         guard Double(count) > Self.harmless * Double(all) else { return nil }
         return
@@ -28,7 +28,7 @@ struct CutTexts: Hashable {
 }
 
 extension RunContext {
-    /// Says where an evaluation's limit decided many of its runs.
+    /// Reports where an evaluation's limit decided many of its runs.
     func noteCuts(in set: String) async throws {
         let cuts = CutTexts(try await store.entries(in: set).lazy.map(\.trajectory))
         if let warning = cuts.warning(limit: recipe.evaluation.maximumTokens) { ProgressLine(set).note(warning) }

@@ -2,8 +2,8 @@ import RetortCore
 
 /// Chooses a few trajectories of a task that differ from one another.
 enum DiverseChoice {
-    /// The shortest one first, then always the one farthest from all chosen (the greedy rule of T. Gonzalez, 1985, for
-    /// the k-center problem), by the Jaccard distance of the words of their actions.
+    /// The shortest one first, then always the one farthest from all chosen ones (the greedy rule of T. Gonzalez, 1985,
+    /// for the k-center problem), by the Jaccard distance of the words of their actions.
     static func of(_ trajectories: [Trajectory], _ limit: Int) -> [Trajectory] {
         guard trajectories.count > limit else { return trajectories }
         let bags = trajectories.map { Set($0.actions.flatMap(words)) }

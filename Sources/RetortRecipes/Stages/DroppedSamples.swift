@@ -4,7 +4,7 @@ import RetortTraining
 public struct DroppedSamples: Codable, Sendable, Hashable {
     /// How many were left out, and how many there were in all.
     public let count, all: Int
-    /// The longest of all, and the limit under which at most a twentieth would be left out; in tokens.
+    /// The longest of all, and the limit that would leave out at most a twentieth; in tokens.
     public let longest, ampleLimit: Int
 
     /// Nil where none was left out.
@@ -14,11 +14,11 @@ public struct DroppedSamples: Codable, Sendable, Hashable {
         (self.longest, ampleLimit) = (longest, ample)
     }
 
-    /// A larger share is warned of: the student then learns from another set than the one that was collected.
+    /// The share above which a warning is given: the student then learns from a different set than was collected.
     private static let harmless = 0.05
 
-    /// What is to be done about it, where it is more than a few.
-    /// - Parameter positions: tokens that the base was made for.
+    /// What to do about it, when it is more than a few.
+    /// - Parameter positions: the number of tokens that the base was made for.
     func warning(limit: Int, positions: Int? = nil) -> String? {
         guard Double(count) > Self.harmless * Double(all) else { return nil }
         let share = Int((100 * Double(count) / Double(all)).rounded())

@@ -12,7 +12,7 @@ struct EvaluateStage: Stage {
     let context: RunContext
     let student: Recipe.Student
     let system: Recipe.System
-    /// An earlier round's student; nil is the last one's.
+    /// An earlier round's student; nil is the last one.
     var round: Int?
 
     var name: String { "evaluate/\(student.name)/\(title)" }
@@ -20,7 +20,7 @@ struct EvaluateStage: Stage {
 
     var models: [URL] { system.isTrained ? player.folders : [] }
 
-    /// What it is called in tables: the system, and of an earlier round which.
+    /// Its name in tables: the system, and for an earlier round its number.
     var title: String { round.map { "\(system.rawValue)@\($0)" } ?? system.rawValue }
 
     private var trainedRound: Int { round ?? context.recipe.rounds(of: system.style).count }
@@ -40,8 +40,7 @@ struct EvaluateStage: Stage {
         return inputs
     }
 
-    /// The evaluation's plan as far as it is about this system: what else is measured changes nothing here, and neither
-    /// does how much is done at once.
+    /// The evaluation's settings for this system: neither other measurements nor the concurrency change its result.
     private var own: Recipe.EvaluationPlan {
         var plan = context.recipe.evaluation
         plan.systems = []
@@ -54,7 +53,7 @@ struct EvaluateStage: Stage {
     }
 
     func output() async throws -> String? {
-        // The student's size belongs to the result.
+        // The student's size is part of the result.
         guard FileManager.default.fileExists(atPath: sizeFile.path) else { return nil }
         return try await context.content(of: name)
     }
@@ -89,7 +88,7 @@ struct EvaluateStage: Stage {
         return (parameters, records)
     }
 
-    /// A base has never seen the short prompts that students learn from.
+    /// A base was not trained on the short prompts that students learn from.
     private var instructions: Instructions { system.isTrained ? .brief : .full }
 
     private var view: any View { context.view(system.style, instructions: instructions) }
@@ -100,7 +99,7 @@ struct EvaluateStage: Stage {
             system.style, name: system.rawValue, instructions: instructions, search: system.isVoted ? .vote : .greedy)
     }
 
-    /// The student, or its base as it is.
+    /// The student, or its unchanged base.
     private var player: TrainedStage {
         guard system.isTrained, let plan = context.recipe.training[system.style] else {
             return TrainedStage(name: "", folder: URL(fileURLWithPath: student.base), base: nil)
@@ -112,8 +111,9 @@ struct EvaluateStage: Stage {
 }
 
 extension LocalModel.Options {
-    /// For agents that are evaluated: each goes on from its own last step, so what was read is kept as long as the cache has room. They
-    /// take turns, and if one's text did not fit, that of the next would be given up just before it is needed.
+    /// For agents that are evaluated: each continues from its own last step, so its prefix is kept while the cache has
+    /// room. They take turns, and if one's text did not fit, that of the next would be evicted just before it is
+    /// needed.
     static func evaluation(samples: Int, adapters: [String: URL] = [:], weights: WeightPrecision?) -> Self {
         Self(maximumSamples: samples, weights: weights, adapters: adapters, prefixTokens: samples << 13)
     }

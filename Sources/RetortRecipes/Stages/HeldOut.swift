@@ -2,22 +2,23 @@ import Foundation
 import RetortAgents
 import RetortCore
 
-/// A teacher's trajectories, divided by task into those that are learned from and those that are looked at while training.
+/// A teacher's trajectories, divided by task into those that are learned from and those whose loss is measured in
+/// training.
 ///
-/// Trajectories of one question stay together, and with them all roles and turns that are made of one. Which tasks are held out
-/// depends on their questions and the seed alone: another order, or a few tasks more, moves no other task over.
+/// Trajectories of the same question stay together, and with them all roles and turns made from one. Which tasks are
+/// held out depends only on their questions and the seed: another order, or a few more tasks, moves no other task.
 struct HeldOut: Sendable {
     var learned: [Lesson]
     var held: [Lesson] = []
-    /// How many tasks are held out.
+    /// The number of held-out tasks.
     var tasks = 0
-    /// What to say of it; nil for nothing.
+    /// A note about it; nil for none.
     var note: String?
 
     /// Everything is learned from.
     init(learning lessons: [Lesson]) { learned = lessons }
 
-    /// - Throws: `RunError.nothingToLookAt` where a share was asked for and there is but one task.
+    /// - Throws: `RunError.nothingToLookAt` where a share was requested and there is only one task.
     init(_ lessons: [Lesson], _ choice: ValidationChoice, seed: UInt64, style: String) throws {
         self.init(learning: lessons)
         let questions = Set(lessons.map { Self.key($0.trajectory.task) })
@@ -50,22 +51,22 @@ struct HeldOut: Sendable {
         note = "\(tasks) validation tasks of the domain choose among the updates"
     }
 
-    /// The questions that are looked at.
+    /// The questions of the held-out tasks.
     var heldKeys: Set<String> { Set(held.map { Self.key($0.trajectory.task) }) }
 
-    /// A question, whatever its case and blanks.
+    /// A question, independent of case and blanks.
     static func key(_ task: AgentTask) -> String {
         task.question.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 }
 
 extension RunContext {
-    /// Whether a plan looks at the domain's own validation tasks.
+    /// Whether a plan uses the domain's own validation tasks.
     func usesOwn(_ choice: ValidationChoice?) -> Bool {
         !source.validation.isEmpty && choice.map { $0.share == nil } ?? false
     }
 
-    /// Whether a training of this style does.
+    /// Whether a training of this style uses the domain's own validation tasks.
     func usesOwnValidation(_ style: Recipe.Style) -> Bool {
         usesOwn(recipe.curricula == nil ? recipe.training[style]?.validation : recipe.validation)
     }
@@ -75,10 +76,10 @@ extension RunContext {
         [TeachStage.set(style)] + (usesOwn(choice) ? [TeachStage.set(style, .validation)] : [])
     }
 
-    /// What of a style's trajectories is learned from and what is looked at.
+    /// The trajectories of a style that are learned from, and those that are held out.
     /// - Parameters:
     ///   - choice: which tasks are held out; nil for none.
-    ///   - name: what the style is called in `results/filter-NAME.json`.
+    ///   - name: the style's name in `results/filter-NAME.json`.
     func divided(_ style: Recipe.Style, _ choice: ValidationChoice?, reportedAs name: String) async throws -> HeldOut {
         let kept = try filtered(await store.entries(in: TeachStage.set(style)), reportedAs: name)
         guard let choice else { return HeldOut(learning: kept) }

@@ -1,7 +1,7 @@
 import RetortCore
 import RetortStore
 
-/// A set that was imported in place of a teacher's work: its trajectories are taken as they are, and graded where they
+/// A set that was imported in place of a teacher's work: its trajectories are used as they are, and graded where they
 /// have no grade.
 struct ImportedStage: Stage {
     let context: RunContext
@@ -19,7 +19,7 @@ struct ImportedStage: Stage {
 
     func output() async throws -> String? { try await context.content(of: name) }
 
-    /// Grades that came with trajectories without a reference answer are all there is, and stay.
+    /// Grades that came with trajectories without a reference answer cannot be made again, so they stay.
     func clear() async throws {
         for try await entry in context.store.trajectories(in: name)
         where entry.verdict != nil && !entry.trajectory.task.answers.isEmpty {
@@ -37,7 +37,7 @@ struct ImportedStage: Stage {
             try await context.store.save([grader.graded(entry.trajectory)], in: name)
         }
         ProgressLine(name).note("\(count) trajectories were imported; no teacher is asked")
-        // A trajectory that broke elsewhere cannot be tried again here; the filter drops it.
+        // A trajectory that failed elsewhere cannot be tried again here; the filter drops it.
         return .complete
     }
 }

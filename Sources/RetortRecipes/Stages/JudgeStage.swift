@@ -3,14 +3,14 @@ import RetortCore
 import RetortEvaluation
 import RetortStore
 
-/// Has the recipe's judge grade the factual answers of a set, and stores its verdicts beside those that are there.
+/// Has the recipe's judge grade the factual answers of a set, and stores its verdicts in addition to the existing ones.
 ///
-/// The judge's replies are kept on a tape, so a question is paid once, however often the stage is begun. An answer that
-/// the judge fails on is left without its verdict, and asked about again on the next run.
+/// The judge's replies are kept on a tape, so each question is paid once, however often the stage is started. An answer
+/// that the judge fails on is left without its verdict, and judged again on the next run.
 struct JudgeStage: Stage {
     let context: RunContext
     let plan: JudgePlan
-    /// Whose answers are judged: a stage and its set.
+    /// The set whose answers are judged; the stage that fills it has the same name.
     let set: String
 
     var name: String { "judge/\(set)" }
@@ -41,7 +41,7 @@ struct JudgeStage: Stage {
 }
 
 extension RunContext {
-    /// What a judge's verdicts depend on, but for what it judges.
+    /// What a judge's verdicts depend on, except for what it judges.
     func judging(_ plan: JudgePlan) throws -> [StageInput] {
         var asking = plan.asking
         asking.model = nil
@@ -50,15 +50,15 @@ extension RunContext {
             + plan.access.checkpoint("judge's weights", self)
     }
 
-    /// The verdict that counts; nil where the judge decides and was not to be had. Exact match is another measure, and
-    /// does not stand in for it.
+    /// The verdict that counts; nil where the judge decides and gave none. Exact match is another measure, and does not
+    /// replace it.
     func grade(of entry: StoredTrajectory) -> Verdict? {
         let own = entry.verdict ?? Verdict(isCorrect: false, reason: "not graded")
         guard !recipe.domain.needsJudge, recipe.judge?.decides == true, entry.hasFactualAnswer else { return own }
         return entry.judge
     }
 
-    /// How the judge's verdicts on a student's systems stand to exact match and word overlap.
+    /// How the judge's verdicts on a student's systems compare with exact match and word overlap.
     func judgedSystems(_ student: Recipe.Student) async throws -> [JudgedSystem] {
         var systems: [JudgedSystem] = []
         for system in recipe.evaluation.systems {
@@ -76,7 +76,7 @@ extension RunContext {
 }
 
 extension StoredTrajectory {
-    /// Whether there is something for a judge of factual answers.
+    /// Whether it has a factual answer that a judge could be asked about.
     var hasFactualAnswer: Bool {
         trajectory.task.family == .factual && !trajectory.task.answers.isEmpty && trajectory.answer?.isEmpty == false
     }

@@ -20,18 +20,18 @@ public struct Pretraining: Codable, Sendable, Hashable {
     var rows: Int
     var configuration: TrainingConfiguration
 
-    /// What the weights' folder says about them.
+    /// The record in the weights' folder.
     struct Record: Codable {
         var recipe: Pretraining
         var parameters: Int
         var data: DataRecord
-        /// The mean of the last fifty updates, in nats for each token.
+        /// The mean of the last fifty updates, in nats per token.
         var loss: Double
     }
 
-    /// What was read.
+    /// The data that was read.
     public struct DataRecord: Codable, Sendable, Hashable {
-        /// Of all tokens, in order.
+        /// The hash of all tokens, in order.
         var hash: String
         var documents: Int
         var tokens: Int
@@ -71,9 +71,9 @@ public struct Pretraining: Codable, Sendable, Hashable {
         guard faults.list.isEmpty else { throw RecipeError(file: file.path, faults: faults.list) }
     }
 
-    /// Trains and writes the folder. An interrupted run of the same text, tokenizer and shape goes on at its last
-    /// checkpoint; after a change it begins anew, and a finished one is kept.
-    /// - Throws: `RunError`, and what training throws.
+    /// Trains and writes the folder. An interrupted run with the same text, tokenizer and shape continues at its last
+    /// checkpoint; after a change it starts again, and a finished one is kept.
+    /// - Throws: `RunError`, and errors of training.
     public func run(into folder: URL) async throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let file = folder.appendingPathComponent("training.json")
@@ -96,7 +96,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
         }.makeIterator()
     }
 
-    /// The hash and counts of the data, by reading it once more.
+    /// The hash and counts of the data, computed by reading it once more.
     public func describeData() throws -> DataRecord {
         let examples = try examples(Tokenizer(URL(fileURLWithPath: tokenizer)))
         var source = StreamRows(examples, rows: rows, rowTokens: configuration.rowTokens)
@@ -122,16 +122,16 @@ struct PretrainStage: Stage {
 
     func inputs() async throws -> [StageInput] {
         var settings = recipe
-        // Known by its content.
+        // It is identified by its content.
         settings.tokenizer = ""
-        // Who writes the text is part of what computes.
+        // The program that writes the text is part of the computation.
         return [.computation] + (try StageInput.settings("pretraining", settings))
             + [StageInput(name: "tokenizer", value: try digests.model(URL(fileURLWithPath: recipe.tokenizer)))]
     }
 
     func output() async throws -> String? { try digests.modelIfThere(folder) }
 
-    /// Removes what training left between two updates. The folder may be a Seedling's that is to be replaced: its weights
+    /// Removes what training left between two updates. The folder may be that of a Seedling to be replaced: its weights
     /// stay until there are new ones.
     func clear() async throws {
         let state = folder.appendingPathComponent("training.safetensors")

@@ -1,17 +1,17 @@
 import RetortCore
 import RetortTraining
 
-/// A range test as a run keeps it, and the rate that training takes: `results/rate-STUDENT-KIND.json`.
+/// A range test as stored by a run, and the rate for training: `results/rate-STUDENT-KIND.json`.
 struct RateTrial: Codable {
-    /// What it was made under, but for the rate.
+    /// The configuration it was made with; the rate does not count.
     let configuration: TrainingConfiguration
     let test: RateRangeTest
-    /// The rate that the model's size asks for.
+    /// The rate for the model's size.
     let usual: Double
-    /// The rate that training takes.
+    /// The rate for training.
     let rate: Double
 
-    /// A short test may stray; so far from the usual rate it is not followed.
+    /// A short test may be misleading; a rate this many times away from the usual one is not used.
     static let mostFactor = 8.0
     /// The share of the training's tokens that a test takes, and the shortest rows.
     private static let effort = 0.1
@@ -23,12 +23,12 @@ struct RateTrial: Codable {
         rate = min(max(found, usual / Self.mostFactor), usual * Self.mostFactor)
     }
 
-    /// Whether it was made under a configuration. How often checkpoints come is no part of that.
+    /// Whether it was made with a configuration; the interval of checkpoints does not matter.
     func isOf(_ other: TrainingConfiguration) throws -> Bool {
         try JSONCoding.encoder.encode(configuration) == JSONCoding.encoder.encode(other)
     }
 
-    /// The training's own samples, in rows that are so short that the test takes a small part of the training.
+    /// The training's own samples, in rows so short that the test takes a small part of the training.
     static func rows(_ set: TrainingSet, _ configuration: TrainingConfiguration, updates: Int) -> [PackedRow] {
         let budget = effort * Double(set.tokenCount * configuration.epochs) / Double(updates)
         let tokens = min(configuration.rowTokens, max(fewestTokens, Int(budget)))
@@ -38,7 +38,7 @@ struct RateTrial: Codable {
         return list
     }
 
-    /// What was found, for people.
+    /// The result, for people.
     var words: String {
         guard let found = test.rate, let lowest = test.lowest else {
             return "rate \(rate) by size: the range test's loss did not fall, so it shows nothing"

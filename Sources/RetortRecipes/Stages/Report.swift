@@ -9,7 +9,7 @@ extension RunContext {
     func report(_ summary: EvaluationSummary, _ training: [any Stage]) async throws {
         try summary.write(to: folder.summaryFile)
         try AtomicFile.write(Data(CSVTable.render(summary).utf8), to: folder.figuresFile)
-        // The Markdown table tells of failures by itself.
+        // The Markdown table reports failures itself.
         let failed = PartialStage.table(summary.partial ?? [])
         let tables =
             try await roundTables(summary) + [
@@ -41,7 +41,7 @@ extension RunContext {
         try AtomicFile.write(Data(page.utf8), to: folder.reportFile)
     }
 
-    /// The losses of a training, of its samples and of those that were held out.
+    /// The losses of a training, for its samples and for the held-out ones.
     private func curves(_ student: Recipe.Student, _ style: Recipe.Style, _ round: Int) throws -> [HTMLReport.Curve] {
         let stage = TrainStage.name(student, style, round: round)
         guard let file = TrainingFiles(folder.url, stage: stage)?.loss, let data = try? Data(contentsOf: file) else {
@@ -68,7 +68,7 @@ extension RunContext {
             to: folder.reportFile)
     }
 
-    /// Every model that answers in this process, with how its weights are held.
+    /// Every model that runs in this process, with the precision of its weights.
     func localModels() -> [ModelPrecision] {
         let others = [("teacher", recipe.teacher), ("judge", recipe.judge?.access)].compactMap { name, plan in
             plan.flatMap { $0.folder == nil ? nil : ModelPrecision(model: name, weights: $0.precision.rawValue) }
@@ -77,7 +77,7 @@ extension RunContext {
         return others + recipe.students.map { ModelPrecision(model: $0.name, weights: students) }
     }
 
-    /// All entries, or of a very long list evenly chosen ones: a page must still open.
+    /// All entries, or an even selection of a very long list, so that the page can still be opened.
     private static func shown(_ entries: [TrajectoryStore.Entry]) -> [TrajectoryStore.Entry] {
         let step = (entries.count + mostShown - 1) / mostShown
         return step <= 1 ? entries : stride(from: 0, to: entries.count, by: step).map { entries[$0] }
@@ -85,7 +85,7 @@ extension RunContext {
 
     private static let mostShown = 3000
 
-    /// What was found in the benchmarks' files when they were last looked through.
+    /// The results of the benchmarks' last audit.
     private func benchmarkAudits() -> [BenchmarkAudit] {
         guard recipe.benchmarks != nil, let data = try? Data(contentsOf: folder.result("benchmarks")) else { return [] }
         return (try? JSONCoding.decoder.decode([BenchmarkAudit].self, from: data)) ?? []

@@ -5,7 +5,7 @@ import RetortDomains
 import RetortEvaluation
 import RetortLLM
 
-/// What stages have in common to depend on.
+/// What several kinds of stages depend on.
 extension RunContext {
     /// What every stage depends on.
     func common() throws -> [StageInput] { [.computation, try .setting("seed", recipe.seed)] }
@@ -26,9 +26,9 @@ extension RunContext {
         try source.domain.content(of: part) { try digests.file($0) }.map { .text($0.name, $0.value) }
     }
 
-    /// The tasks that students are measured on. How many is a matter of the evaluation's plan.
+    /// The tasks that students are measured on. Their number is part of the evaluation's plan.
     func testTasks() throws -> [StageInput] {
-        // What is trained on is left out of the tests.
+        // Training questions are left out of the tests.
         var inputs = try trainingTasks()
         if !source.domain.dealsTests { inputs += try content(.tests) }
         guard let plan = recipe.benchmarks else { return inputs }
@@ -45,7 +45,7 @@ extension RunContext {
         [try StageInput.setting("tools", source.specifications)] + (try content(.tools))
     }
 
-    /// What was said by hand of the sets that a training reads, where the recipe asks for labels.
+    /// The labels given by hand in the sets that a training reads, where the recipe asks for labels.
     func labels(of sets: [String]) async throws -> [StageInput] {
         guard recipe.filter?.labels != nil else { return [] }
         var inputs: [StageInput] = []
@@ -56,7 +56,7 @@ extension RunContext {
         return inputs
     }
 
-    /// What grades.
+    /// The deciding grader.
     func grading() throws -> StageInput {
         let judging = recipe.domain.isJudged ? try recipe.judge.map(judging) ?? [] : []
         let own = try (content(.grading) + judging).flatMap { [$0.name, $0.value] }
@@ -64,7 +64,7 @@ extension RunContext {
         return .text("grading", own.isEmpty ? usual : "\(usual) \(ContentDigest.of(own))")
     }
 
-    /// How much of an observation agents of JSON calls and of roles are shown, where that is not the usual.
+    /// How much of an observation agents of JSON calls and of roles are shown, where that is not the usual amount.
     func shown(to style: Recipe.Style = .toolAgent) throws -> [StageInput] {
         guard style == .toolAgent, observationLimit != RoleView.usualObservationLimit else { return [] }
         return [try .setting("observationLimit", observationLimit)]
@@ -92,15 +92,15 @@ extension StageInput {
 }
 
 extension TeacherPlan {
-    /// Who answers behind the endpoints: the model, or the address where nobody says which it is. Of a checkpoint, how its weights are
-    /// held; its content is an input of its own.
+    /// The model behind the endpoints, or the address where the model is not named. For a checkpoint, the precision of
+    /// its weights; its content is a separate input.
     var identities: [String] {
         if folder != nil { return ["a checkpoint in \(precision.rawValue)"] }
         let named = endpoints.map { $0.model ?? asking.model ?? $0.url }
         return Set(named.isEmpty ? [asking.model ?? ""] : named).sorted()
     }
 
-    /// How a checkpoint's weights are held, here.
+    /// The precision of a checkpoint's weights on this machine.
     var precision: WeightPrecision { weights ?? .usual(on: .cpu) }
 
     /// The content of a checkpoint that answers in this process.
@@ -108,7 +108,7 @@ extension TeacherPlan {
         try folder.map { [try context.weights(name, $0)] } ?? []
     }
 
-    /// What a teacher's trajectories depend on, but for the tasks.
+    /// What a teacher's trajectories depend on, besides the tasks.
     func inputs(_ context: RunContext) throws -> [StageInput] {
         var asking = asking
         asking.model = nil
@@ -117,7 +117,7 @@ extension TeacherPlan {
             .text("teacher's model", identities.joined(separator: ", ")),
             .text("teacher.api", operation.rawValue),
             try .setting("teacher.tokenIDs", tokenIDs ?? true),
-            // Usual ones are left out: a tape that is replayed has no endpoints.
+            // Usual ones are left out, because a replayed tape has no endpoints.
             .text(
                 "teacher.prefill",
                 Set(endpoints.map(\.prefill)).subtracting([.automatic]).map(\.rawValue).sorted().joined(separator: ", ")

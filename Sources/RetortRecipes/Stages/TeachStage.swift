@@ -9,10 +9,10 @@ import RetortStore
 struct TeachStage: Stage {
     let context: RunContext
     let style: Recipe.Style
-    /// Which tasks it works on.
+    /// Which tasks the teacher works on.
     var part = Part.training
 
-    /// Tasks that are learned from, or tasks that choose among the updates of a training.
+    /// Tasks that are learned from, or tasks that choose among the checkpoints of a training.
     enum Part { case training, validation }
 
     var name: String { Self.set(style, part) }
@@ -42,7 +42,7 @@ struct TeachStage: Stage {
         }
         if style.isAgent || style == .cotWithRetrieval { inputs += try context.tools() }
         guard let plan = recipe.teacher else {
-            // Recorded turns are as they are.
+            // Recorded turns are used as they are.
             if !style.isAgent, let file = recipe.recorded?.reasoning {
                 inputs.append(try context.file("recorded chains of thought", file))
             }
@@ -78,7 +78,8 @@ struct TeachStage: Stage {
 
     private func steps(_ teacher: any DomainTeacher) -> Int { teacher.maximumSteps ?? recipe.evaluation.maximumSteps }
 
-    /// Lets the domain's teacher solve the training tasks through the real run loop, each with the search that it takes.
+    /// Lets the domain's teacher solve the training tasks through the real run loop, each with the search that it
+    /// chooses.
     private func rollOut(
         _ policy: any Policy, of teacher: any DomainTeacher, _ form: ActionForm
     ) async throws -> StageOutcome {
@@ -94,8 +95,8 @@ struct TeachStage: Stage {
         return try await context.outcome(of: name)
     }
 
-    /// Lets the domain's teacher solve the training tasks as a language model would: it reads chats, writes turns, and may
-    /// slip.
+    /// Lets the domain's teacher solve the training tasks as a language model would: it reads chats, writes turns, and
+    /// may make mistakes.
     private func rollOut(slipping model: any LanguageModel) async throws -> StageOutcome {
         var plan = TeacherPlan(endpoints: [])
         plan.asking.maximumSteps = recipe.evaluation.maximumSteps
@@ -138,12 +139,12 @@ struct TeachStage: Stage {
         return .complete
     }
 
-    /// A recorded trajectory as the style would have worked; nil where it cannot be told so.
+    /// A recorded trajectory in the form of the style; nil where it has no such form.
     private func adapted(_ trajectory: Trajectory) async throws -> Trajectory? {
         switch style {
         case .cot: return trajectory.asReasoning
         case .cotWithRetrieval:
-            // The student will read passages before it reasons, so its samples have them, too.
+            // The student will read passages before it reasons, so its samples contain them, too.
             let reasoned = trajectory.asReasoning
             guard let found = try await passages(for: trajectory.task), let search = source.domain.retriever else {
                 return reasoned
@@ -192,7 +193,7 @@ struct TeachStage: Stage {
         return outcome
     }
 
-    /// The style as the teacher carries it out.
+    /// The style's policy as the teacher carries it out.
     func policy(_ plan: TeacherPlan, _ model: any LanguageModel, tools: [any Tool]) -> any Policy {
         let asking = plan.asking
         let guidance = source.domain.guidance
@@ -229,7 +230,7 @@ struct TeachStage: Stage {
 }
 
 extension RunContext {
-    /// What the stored trajectories of teachers took.
+    /// The cost of the teachers' stored trajectories.
     func storedTeaching() async throws -> Usage {
         var stored = Usage()
         for style in Recipe.Style.allCases {
@@ -251,8 +252,8 @@ extension Recipe.Style {
 }
 
 extension Trajectory {
-    /// The same work as prose: the recorded texts and outputs without the programs, then the answer, also where a program
-    /// gave it.
+    /// The same work as prose: the recorded texts and outputs without the programs, then the answer, even where a
+    /// program gave it.
     var asReasoning: Trajectory {
         guard var last = steps.last else { return self }
         let before = steps.dropLast().flatMap { [$0.thought, $0.observation.text] }

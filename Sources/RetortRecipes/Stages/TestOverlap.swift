@@ -2,13 +2,13 @@ import RetortCore
 import RetortEvaluation
 import RetortStore
 
-/// What of a recipe's test questions stands in its training questions: as it is, nearly, or with other numbers.
+/// Which of a recipe's test questions occur in its training questions: exactly, nearly, or with other numbers.
 struct TestOverlap {
     private let rows: [[String]]
     private let notes: [String]
 
-    /// The world draws its tests so that no training question is among them, and makes questions of one kind from one
-    /// text: only data that came from elsewhere are looked through, recorded or imported.
+    /// The world draws its tests so that no training question is among them, and makes questions of one kind from the
+    /// same text: only data from elsewhere is checked, recorded or imported.
     init(_ context: RunContext) async throws {
         var questions = try await Self.imported(context.store)
         if !context.source.domain.dealsTests { questions += context.source.train.map(\.question) }

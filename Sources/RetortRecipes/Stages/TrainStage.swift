@@ -11,7 +11,7 @@ struct TrainStage: Stage {
     let student: Recipe.Student
     let style: Recipe.Style
     let plan: Recipe.TrainingPlan
-    /// 0 learns from the teacher alone, a later round from the student's own work, too.
+    /// 0 learns only from the teacher, a later round also from the student's own work.
     var round = 0
 
     var name: String { Self.name(student, style, round: round) }
@@ -22,14 +22,14 @@ struct TrainStage: Stage {
     }
     private var label: String { StudentRound.label(style, round) }
     private var target: URL { context.folder.checkpoint(student.name, label) }
-    /// Those that it learns from.
+    /// The rounds that it learns from.
     private var rounds: [RoundPlan] { Array(context.recipe.rounds(of: style).prefix(round)) }
 
     private func work(_ number: Int) -> StudentRound {
         StudentRound(context: context, student: student, style: style, number: number)
     }
 
-    /// The weights it starts from: the base's, or in a round that prefers, those of the round before.
+    /// The weights it starts from: the base's, or for a round that continues, those of the previous round.
     private var start: URL {
         !goesOn
             ? URL(fileURLWithPath: student.base) : before?.trained.whole ?? URL(fileURLWithPath: student.base)
@@ -39,7 +39,7 @@ struct TrainStage: Stage {
     }
     private var goesOn: Bool { rounds.last?.goesOn == true }
 
-    /// What it leaves.
+    /// The trained weights.
     var trained: TrainedStage {
         guard case .lora = plan.configuration.method else { return TrainedStage(name: name, folder: target, base: nil) }
         return TrainedStage(name: name, folder: target, base: start)
@@ -55,7 +55,7 @@ struct TrainStage: Stage {
             + (await context.labels(of: sources))
     }
 
-    /// The weights that score what the student drew.
+    /// The weights that score the student's samples.
     private func scoring() throws -> [StageInput] {
         guard rounds.last?.distance != nil, let teacher = context.recipe.teacher else { return [] }
         guard let folder = teacher.folder else {
@@ -68,7 +68,7 @@ struct TrainStage: Stage {
 
     func clear() async throws {
         try context.folder.remove(target)
-        // What was scored is of another student's.
+        // These scores belong to another student.
         for file in [results.rate, results.references, results.scores, results.told] { try context.folder.remove(file) }
     }
 
@@ -83,7 +83,7 @@ struct TrainStage: Stage {
         if round > 0 {
             let lessons = try await work(round).lessons(besides: divided)
             try lessons.write(to: results.origins)
-            // What went on from another student is not the base's to keep.
+            // Weights that continued from another student do not belong to the base.
             if !lessons.hasAny(of: round), let before, before.start == start {
                 return try stand(before, lessons.counts)
             }
@@ -98,8 +98,8 @@ struct TrainStage: Stage {
         return .complete
     }
 
-    /// Goes on from the round before: steps that turned out better are preferred to worse ones, or all that the student drew is learned by
-    /// how good it was.
+    /// Continues from the previous round: steps that turned out better are preferred to worse ones, or all samples of
+    /// the student are learned by their quality.
     private func goOn(_ round: RoundPlan, _ divided: HeldOut) async throws -> StageOutcome {
         let work = work(self.round)
         let thread = TrainingThread()
@@ -132,7 +132,8 @@ struct TrainStage: Stage {
         return .complete
     }
 
-    /// Who says how probable what the student drew is to the teacher: a checkpoint here, or an endpoint, which is asked now.
+    /// The source of the teacher's probabilities of the student's samples: a checkpoint here, or an endpoint, which is
+    /// asked now.
     private func scorer(
         _ teacher: TeacherPlan, _ distance: RoundPlan.Distance, _ draws: [StoredTrajectory], _ job: TrainingJob
     ) async throws -> PolicyWork.Scorer {
@@ -146,7 +147,7 @@ struct TrainStage: Stage {
         return .told(try await scores.scores(of: examples, progress: ProgressLine(name)))
     }
 
-    /// Ends a round that found nothing to learn from: the student is the one of the round before.
+    /// Ends a round that found nothing to learn from: the student is that of the previous round.
     private func stand(_ before: TrainStage, _ origins: [String: Int]) throws -> StageOutcome {
         let words = "round \(round) found nothing new to learn from; the student stays as it was"
         ProgressLine(name).note(words)
@@ -164,13 +165,13 @@ struct TrainStage: Stage {
 }
 
 extension RunContext {
-    /// The teacher behind endpoints as one who says how probable texts are, within the budget of the run.
+    /// The teacher behind endpoints as a source of probabilities, within the run's budget.
     func endpointScores(_ teacher: TeacherPlan, _ file: URL) async throws -> EndpointScores {
         let asked = try await workshop.teacher(teacher, stored: try await storedTeaching())
         return EndpointScores(teacher: asked.model, file: file, width: teacher.concurrency)
     }
 
-    /// What training depends on, but for what is learned from.
+    /// What training depends on, besides what is learned from.
     /// - Parameter base: the folder of the weights it starts from.
     func training(_ plan: Recipe.TrainingPlan, from base: String) throws -> [StageInput] {
         let chosen = plan.open?.words ?? [:]
@@ -186,14 +187,14 @@ extension RunContext {
         inputs += [
             try .setting("training.maxTokens", plan.maximumTokens), .text("training.overlong", plan.overlong.rawValue),
         ]
-        // An adapter names its base by its place.
+        // An adapter refers to its base by its path.
         if case .lora = plan.configuration.method {
             inputs.append(.text("base's folder", URL(fileURLWithPath: base).standardizedFileURL.path))
         }
         return inputs + (try StageInput.settings("filter", recipe.filter ?? FilterPlan()))
     }
 
-    /// What of a set is learned from; the others go to `results/filter-NAME.json` with the reason.
+    /// The lessons of a set; the other trajectories go to `results/filter-NAME.json` with the reason.
     /// - Throws: `RunError.nothingToTrainOn`.
     func filtered(_ entries: [StoredTrajectory], reportedAs name: String) throws -> [Lesson] {
         let (kept, dropped) = TrajectoryFilter(recipe.filter ?? FilterPlan()).split(entries)
@@ -202,7 +203,7 @@ extension RunContext {
         return kept.map(lesson)
     }
 
-    /// What is learned of a trajectory that passed the filters.
+    /// What is learned from a trajectory that passed the filters.
     func lesson(_ trajectory: Trajectory) -> Lesson { (recipe.filter ?? FilterPlan()).lesson(trajectory) }
 }
 

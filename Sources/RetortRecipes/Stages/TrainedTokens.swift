@@ -2,19 +2,21 @@ import Foundation
 import RetortCore
 import RetortLLM
 
-/// A trajectory as the tokens that a student was trained on, where its run kept them (`retort train --samples`).
+/// A trajectory as the tokens that a student was trained on, if its run kept them (`retort train --samples`).
 public struct TrainedTokens: Sendable, Hashable {
     /// A token of a sample.
     public struct Token: Sendable, Hashable {
+        /// Its number in the vocabulary.
         public let id: Int32
-        /// What it stands for; its number where no tokenizer is there to tell.
+        /// Its text; its number when there is no tokenizer.
         public let text: String
         /// Whether it is learned, and not only shown.
         public let isLearned: Bool
     }
 
-    /// `STUDENT-KIND`, as files are called.
+    /// `STUDENT-KIND`, as in file names.
     public let training: String
+    /// The sample's tokens in order.
     public let tokens: [Token]
 
     private struct Line: Decodable {
@@ -24,15 +26,15 @@ public struct TrainedTokens: Sendable, Hashable {
     }
 
     private static let prefix = "samples-"
-    /// So much of a file is looked through, in bytes, at a time this much.
+    /// How much of a file is searched at most, and how much at a time, in bytes.
     private static let most = 1 << 30
     private static let block = 4 << 20
 
-    /// Whether a run kept samples of any training.
+    /// Whether a run kept the samples of any training.
     public static func areKept(in run: URL) -> Bool { !files(run).isEmpty }
 
-    /// The samples that were made of a trajectory, of all trainings.
-    /// - Throws: what reading throws.
+    /// The samples that were made from a trajectory, of all trainings.
+    /// - Throws: errors of reading the files.
     public static func of(_ trajectory: String, in run: URL) throws -> [TrainedTokens] {
         try files(run).flatMap { file -> [TrainedTokens] in
             let training = String(file.deletingPathExtension().lastPathComponent.dropFirst(prefix.count))
@@ -55,7 +57,7 @@ public struct TrainedTokens: Sendable, Hashable {
             folder.appendingPathComponent)
     }
 
-    /// The lines of a trajectory: samples of its further parts have a number behind its id.
+    /// The lines of a trajectory; the samples of its further parts have a number after the id.
     private static func lines(of trajectory: String, in file: URL) throws -> [Line] {
         let handle = try FileHandle(forReadingFrom: file)
         defer { try? handle.close() }
@@ -76,7 +78,7 @@ public struct TrainedTokens: Sendable, Hashable {
         return found
     }
 
-    /// The student's: beside what was trained, or that of its base.
+    /// The student's tokenizer: beside its trained weights, or that of its base.
     private static func tokenizer(of training: String, in run: URL) -> Tokenizer? {
         let student = (try? Manifest(folder: run))?.recipe.students.first { training.hasPrefix("\($0.name)-") }
         guard let student else { return nil }

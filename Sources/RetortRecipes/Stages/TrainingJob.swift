@@ -5,25 +5,25 @@ import RetortLLM
 import RetortTensor
 import RetortTraining
 
-/// All that one training stage needs.
+/// Everything that one training stage needs.
 struct TrainingJob: Sendable {
     let name: String
-    /// What its plan is called in the recipe.
+    /// The path of its plan in the recipe.
     let key: String
     let base: URL
     let divided: HeldOut
-    /// What the student learns to see and say; several are learned together.
+    /// What the student learns to read and write; several views are learned together.
     let views: [any View]
     let plan: Recipe.TrainingPlan
     let target: URL
     let files: TrainingFiles
-    /// Whether the samples' tokens are written, too.
+    /// Whether the samples' tokens are also written.
     let keepsSamples: Bool
-    /// How many lessons there are of each origin; nil where all are the teacher's.
+    /// The number of lessons of each origin; nil where all are the teacher's.
     var origins: [String: Int]?
 }
 
-/// Where a training's figures are kept, in a run's `results/`.
+/// The files of a training's figures, in a run's `results/`.
 struct TrainingFiles: Sendable {
     private let folder: URL
     private let name: String
@@ -36,7 +36,7 @@ struct TrainingFiles: Sendable {
         self.name = name
     }
 
-    /// By the name of the stage, `train/STUDENT/KIND`; nil for other stages.
+    /// The files for a stage's name, `train/STUDENT/KIND`; nil for other stages.
     init?(_ run: URL, stage: String) {
         let parts = stage.split(separator: "/", maxSplits: 2).map(String.init)
         guard parts.count == 3, parts[0] == "train" else { return nil }
@@ -46,18 +46,18 @@ struct TrainingFiles: Sendable {
 
     /// The loss of each update.
     var loss: URL { file("loss", "json") }
-    /// What the training took and how it ended: a `TrainingRecord`.
+    /// What the training cost and how it ended: a `TrainingRecord`.
     var record: URL { file("training", "json") }
     /// Each sample's tokens, and which of them are targets.
     var samples: URL { file("samples", "jsonl") }
-    /// The pairs of a round that prefers, and the log-probabilities that their texts had before.
+    /// The pairs of a round that prefers, and their texts' log-probabilities before it.
     var pairs: URL { file("pairs", "jsonl") }
     var references: URL { file("references", "json") }
-    /// The log-probabilities of what a student drew.
+    /// The log-probabilities of a student's samples.
     var scores: URL { file("scores", "json") }
-    /// Those that a teacher behind an endpoint told, a line a text.
+    /// The log-probabilities reported by a teacher behind an endpoint, one line per text.
     var told: URL { file("told", "jsonl") }
-    /// Where each lesson of a round comes from.
+    /// The source of each lesson of a round.
     var origins: URL { file("origins", "jsonl") }
     /// The curve of a range test.
     var rate: URL { file("rate", "json") }

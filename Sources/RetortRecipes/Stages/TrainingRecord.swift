@@ -3,34 +3,38 @@ import RetortCore
 import RetortEvaluation
 import RetortTraining
 
-/// What a training took, in the process that ended it, by what plan it went, and how it ended.
+/// What a training cost in the process that finished it, its plan, and how it ended.
 public struct TrainingRecord: Codable, Sendable {
+    /// The number of samples.
     public let samples: Int
-    /// Tokens of samples, shared ones counted in each; those that went through the network, shared ones once; and targets.
+    /// Tokens of samples, counting shared ones in each; tokens that went through the network, counting shared ones
+    /// once; and targets.
     public let tokens, computedTokens, targets: Int
+    /// The time of training, in seconds.
     public let seconds: Double
-    /// Tokens of samples a second.
+    /// Tokens of samples per second.
     public let tokensPerSecond: Double
-    /// The most memory that the process has had, in bytes.
+    /// The peak memory of the process, in bytes; nil where it is unknown.
     public let peakMemory: Int?
-    /// How it was trained; nil in records of earlier versions, as is all that follows.
+    /// The settings it was trained with; nil in records of earlier versions, as is everything below.
     public var plan: TrainingConfiguration?
-    /// What of the plan was chosen, and why; nil where the recipe said everything.
+    /// What was chosen in the plan, and why; nil where the recipe gave everything.
     public var choice: String?
-    /// What a range test found; nil without one.
+    /// The result of a range test; nil without one.
     public var rangeTest: String?
-    /// Updates that were planned, and done.
+    /// The numbers of planned and of completed updates.
     public var planned, updates: Int?
     /// The update whose weights were kept.
     public var kept: Int?
-    /// The samples that were too long, and what was too long; nil where none was.
+    /// The samples that were too long, with the limits; nil where none was.
     public var dropped: DroppedSamples?
+    /// The longest sample allowed, in tokens.
     public var maximumTokens: Int?
-    /// The samples that were held out, and of how many tasks; nil without validation.
+    /// The number of held-out samples, and of their tasks; nil without validation.
     public var heldOutSamples, heldOutTasks: Int?
-    /// Their losses.
+    /// The losses of the held-out samples.
     public var validation: ValidationCurve?
-    /// How many trajectories there are of each origin; nil where all are the teacher's.
+    /// The number of trajectories of each origin; nil where all are the teacher's.
     public var origins: [String: Int]?
     /// Why a round trained nothing; nil where it did.
     public var standing: String?
@@ -45,7 +49,7 @@ public struct TrainingRecord: Codable, Sendable {
         peakMemory = Self.peakMemory()
     }
 
-    /// As Linux says it (`VmHWM`, proc(5)); nil elsewhere.
+    /// As Linux reports it (`VmHWM`, proc(5)); nil elsewhere.
     private static func peakMemory() -> Int? {
         let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM") }
@@ -60,7 +64,7 @@ public struct TrainingRecord: Codable, Sendable {
         return try? JSONCoding.decoder.decode(Self.self, from: data)
     }
 
-    /// The losses of such a stage, one an update; empty where there are none.
+    /// The losses of such a stage, one per update; empty where there are none.
     public static func losses(stage: String, in run: URL) -> [Double] {
         guard let file = TrainingFiles(run, stage: stage)?.loss, let data = try? Data(contentsOf: file) else {
             return []
@@ -70,7 +74,7 @@ public struct TrainingRecord: Codable, Sendable {
 }
 
 extension TrainingRecord {
-    /// Which update won, and why the training ended; nil in records of earlier versions.
+    /// Which update was kept, and why the training ended; nil in records of earlier versions.
     public var ending: String? {
         if let standing { return standing }
         guard let updates, let planned, let kept else { return nil }
@@ -90,7 +94,7 @@ extension TrainingRecord {
             + (kept == updates ? "" : " (\(loss(last)) at the end)")
     }
 
-    /// How the students were trained; empty without records that tell.
+    /// How the students were trained; empty without records that say so.
     static func table(_ records: [(stage: String, record: TrainingRecord)]) -> ReportTable {
         let rows = records.compactMap { stage, record -> [String]? in
             guard let plan = record.plan, let ending = record.ending else { return nil }

@@ -5,7 +5,7 @@ import RetortLLM
 import RetortTensor
 import RetortTraining
 
-/// A sample as other trainers take it.
+/// A sample in the form for other trainers.
 private struct WrittenSample: Encodable {
     let id: String
     let tokens: [Int32]
@@ -106,7 +106,7 @@ actor TrainingThread {
         return set
     }
 
-    /// What becomes of samples that are longer than the texts that the base reads; nil where none is.
+    /// What happens to samples that are longer than the base's context; nil where there are none.
     private static func lengths(
         _ longest: Int, _ base: DecoderConfiguration, _ method: TrainingConfiguration.Method
     ) -> String? {
@@ -128,7 +128,7 @@ actor TrainingThread {
         try AtomicFile.write(Data(lines.joined().utf8), to: file)
     }
 
-    /// The samples that are looked at; nil where the plan holds none out.
+    /// The held-out samples; nil where the plan holds none out.
     /// - Throws: `RunError.nothingToLookAt` where every one of them is too long.
     private func heldOut(
         _ job: TrainingJob, _ checkpoint: Checkpoint, _ progress: ProgressLine, rowTokens: Int
@@ -153,9 +153,9 @@ actor TrainingThread {
 
     // MARK: The rate
 
-    /// Lets the trainer use what a range test finds, where the plan asks for one. The curve is kept, and read again when the
-    /// training goes on.
-    /// - Returns: what was found, for people.
+    /// Sets the trainer's rate by a range test, where the plan asks for one. The curve is kept, and read again when the
+    /// training continues.
+    /// - Returns: the result, for people.
     private func rate(
         _ job: TrainingJob, _ trainer: Trainer, _ set: TrainingSet, _ progress: ProgressLine
     ) throws -> String? {
@@ -195,7 +195,7 @@ actor TrainingThread {
             let adapter = AdapterConfiguration(
                 baseModel: checkpoint.folder.standardizedFileURL.path, rank: lora.rank, alpha: lora.alpha,
                 dropout: lora.dropout,
-                // What was trained, whatever the recipe calls it.
+                // The names of what was trained, whatever the recipe calls it.
                 targets: Set(
                     network.projections.filter { $0.linear.adapter != nil }
                         .compactMap { $0.name.split(separator: ".").last.map(String.init) }
@@ -204,10 +204,10 @@ actor TrainingThread {
         }
     }
 
-    /// Writes an adapter merged into its base, for stages that go on from it, unless that was done before.
+    /// Writes an adapter merged into its base, for stages that continue from it, unless that was done before.
     func merge(_ adapter: URL, into base: URL, to target: URL) throws {
         guard !FileManager.default.fileExists(atPath: target.path) else { return }
-        // A kill in the middle leaves the unfinished name behind, which is written anew.
+        // An interruption leaves the unfinished name behind, which is written again.
         let unfinished = target.appendingPathExtension("unfinished")
         try? FileManager.default.removeItem(at: unfinished)
         try Checkpoint.write(

@@ -2,10 +2,10 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Tells which of a teacher's trajectories are worth learning from, and why the others are not.
+/// Decides which of a teacher's trajectories are worth learning from, and why the others are not.
 ///
-/// Kept are correct, freely given answers whose every turn could be read, that no other trajectory of the task repeats.
-/// Programs that failed are kept: they teach repair, unless `mask` says otherwise.
+/// Kept are correct, freely given answers whose every turn could be read, and that no other trajectory of the task
+/// repeats. Programs that failed are kept, because they teach repair, unless `mask` says otherwise.
 struct TrajectoryFilter: Sendable {
     /// Why a trajectory is dropped.
     enum Reason: String, Codable, Sendable, CaseIterable {
@@ -58,7 +58,7 @@ struct TrajectoryFilter: Sendable {
         return (sound.filter { chosen.contains($0.id) }, dropped)
     }
 
-    /// An entry as somebody who labelled it has it: where labels count, a person's word outranks the grader's.
+    /// An entry with its label applied: where labels count, a person's judgement outranks the grader's.
     private func labelled(_ entry: TrajectoryStore.Entry) -> TrajectoryStore.Entry {
         guard plan.labels != nil, let label = entry.label, label.kind != .bad else { return entry }
         var entry = entry
@@ -77,7 +77,7 @@ struct TrajectoryFilter: Sendable {
         case .failed: return .failed
         case nil: return .noAnswer
         case .gaveUp where entry.verdict?.isCorrect != true: return .noAnswer
-        // To give up is right where a task cannot be solved.
+        // Giving up is right where a task cannot be solved.
         case .answered, .forced, .gaveUp: break
         }
         guard entry.verdict?.isCorrect == true else { return .wrong }
@@ -102,14 +102,15 @@ struct TrajectoryFilter: Sendable {
 }
 
 extension Trajectory {
-    /// What was done, without the words around it: equal for trajectories that differ in nothing worth learning. The turns
-    /// of a reasoner are words alone.
+    /// The actions, without the words around them: equal for trajectories whose differences are not worth learning. The
+    /// turns of a reasoner consist of words alone.
     var actions: [String] {
         steps.map { step in
             guard let program = step.action.code else { return "\(step.thought)\n\(step.action)" }
             return program.split(whereSeparator: \.isNewline)
                 .map { line in
-                    // A comment is words, too; the cut may spoil a text with '#' in it, which hardly makes two of one.
+                    // A comment is words, too; the cut may damage a text with '#' in it, which hardly ever makes two
+                    // programs equal.
                     line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace).joined(separator: " ")
                 }
                 .filter { !$0.isEmpty }.joined(separator: "\n")
@@ -119,7 +120,7 @@ extension Trajectory {
     /// Whether it ended without an answer because there is none.
     fileprivate var hasGivenUp: Bool { if case .gaveUp = ending { true } else { false } }
 
-    /// Whether a tool was called, or a program did more than to give the answer.
+    /// Whether a tool was called, or a program did more than give the answer.
     fileprivate var usesTool: Bool {
         toolCallCount > 0
             || steps.contains { step in

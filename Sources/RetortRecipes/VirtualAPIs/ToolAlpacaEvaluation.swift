@@ -7,14 +7,15 @@ public struct ToolAlpacaEvaluation: Sendable {
     private let judge: ToolAlpacaJudge
     private let concurrency: Int
 
+    /// - Parameter concurrency: how many runs are judged at the same time.
     public init(judge: ToolAlpacaJudge, concurrency: Int = 8) {
         self.judge = judge
         self.concurrency = concurrency
     }
 
-    /// Judges every run of the tasks that the set holds, against the calls that the tasks expect now.
-    /// - Returns: the figures, and each run's judgement in order of the runs' ids.
-    /// - Throws: what the judge's model throws; what it said until then is lost unless it is on a cassette.
+    /// Judges every run of the tasks in the set, against the calls that the tasks now expect.
+    /// - Returns: the figures, and each run's judgement in the order of the runs' ids.
+    /// - Throws: what the judge's model throws; verdicts given until then are lost unless they are on a cassette.
     public func run(
         _ tasks: [AgentTask], store: TrajectoryStore, set: String
     ) async throws -> (report: ToolAlpacaReport, judged: [ToolAlpacaReport.Judged]) {

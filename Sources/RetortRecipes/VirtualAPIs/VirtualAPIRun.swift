@@ -3,17 +3,24 @@ import RetortAgents
 import RetortCore
 import RetortStore
 
-/// Runs queries of ToolBench or ToolAlpaca against virtual APIs, into a store: what is there already is not run again.
+/// Runs queries of ToolBench or ToolAlpaca against virtual APIs, into a store; queries that already have a run are
+/// skipped.
 public struct VirtualAPIRun: Sendable {
     /// How the runs ended.
     public struct Summary: Codable, Sendable, Hashable {
+        /// The number of queries with a run.
         public var queries = 0
+        /// How many ended with an answer, given freely or when asked for.
         public var answered = 0
+        /// How many ended by giving up.
         public var gaveUp = 0
+        /// How many broke, or did not end.
         public var failed = 0
+        /// The steps of all runs.
         public var steps = 0
+        /// The calls of all runs.
         public var calls = 0
-        /// Calls that came to nothing, by kind.
+        /// The calls that failed, by the kind of error.
         public var failedCalls: [String: Int] = [:]
     }
 
@@ -24,6 +31,9 @@ public struct VirtualAPIRun: Sendable {
     private let concurrency: Int
     private let seed: UInt64
 
+    /// - Parameters:
+    ///   - maximumSteps: the most steps of a run.
+    ///   - concurrency: how many queries are run at the same time.
     public init(
         policy: any Policy, search: any Search = GreedySearch(), apis: any VirtualAPIs, maximumSteps: Int = 12,
         concurrency: Int = 8, seed: UInt64 = 0
@@ -36,13 +46,13 @@ public struct VirtualAPIRun: Sendable {
         self.seed = seed
     }
 
-    /// Runs what the set lacks, and sums up the whole of it.
+    /// Runs the queries that the set lacks, and summarises the whole set.
     /// - Parameters:
     ///   - agent: identifies the weights or the endpoint behind the policy, by name and content.
-    ///   - folder: where `stages.json` keeps what the set was made from.
-    ///   - retriesFailed: whether queries that ended because the model or the environment broke are run again.
-    /// - Throws: `RunError.otherRuns` for a set that another agent made, or that was made in another way; what the rollouts
-    ///   and the store throw.
+    ///   - folder: where `stages.json` records what the set was made from; nil records nothing.
+    ///   - retriesFailed: whether queries whose model or environment broke are run again.
+    /// - Throws: `RunError.otherRuns` for a set that another agent made, or that was made differently; what the
+    ///   rollouts and the store throw.
     public func run(
         _ tasks: [AgentTask], store: TrajectoryStore, set: String, agent: [String: String] = [:], folder: URL? = nil,
         retriesFailed: Bool = false
@@ -55,7 +65,7 @@ public struct VirtualAPIRun: Sendable {
         if !done.isEmpty { progress.note("\(tasks.count - left.count) of \(tasks.count) are there already") }
         let (policy, search, apis, maximumSteps, seed) = (policy, search, apis, maximumSteps, seed)
         _ = try await concurrentMap(left, width: concurrency) { task in
-            // Each task has tools of its own, so each has an environment of its own.
+            // Each task has tools of its own, and so an environment of its own.
             let rollout = Rollout(policy: policy, search: search, maximumSteps: maximumSteps, seed: seed) {
                 VirtualAPIEnvironment(apis, task: task)
             }
@@ -66,7 +76,7 @@ public struct VirtualAPIRun: Sendable {
         return try await Self.summary(tasks, store: store, set: set)
     }
 
-    /// Who ran, and how, must be the same as for what is there; and so must the queries that are there already.
+    /// The agent and its settings must be the same as for the existing runs, and so must their queries.
     private func refuseOthers(
         _ store: TrajectoryStore, _ set: String, _ agent: [String: String], _ tasks: [AgentTask], _ file: URL?
     ) async throws {

@@ -2,12 +2,12 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// Every reply of models and tools in a run, on tape: a run that was recorded can be repeated without either.
+/// Every reply of models and tools in a run, on tape: a recorded run can be repeated without either.
 ///
-/// A reply is found by the whole of its request: for a model the chat, the settings and the seed; for a tool its name and
-/// arguments. The interpreter is not on tape, for it computes the same again. While recording, a request that is on the
-/// tape already is answered from it, so that a run that was killed goes on with the replies it had; only tools with effects
-/// outside are asked anew.
+/// A reply is found by its whole request: for a model the chat, the settings and the seed; for a tool its name and
+/// arguments. The interpreter is not on tape, because it computes the same again. While recording, a request that is
+/// already on the tape is answered from it, so that a killed run continues with the replies it had; only tools with
+/// effects on the outside world are called again.
 ///
 /// ```swift
 /// let cassette = try Cassette(folder.appendingPathComponent("cassette.sqlite"), .record)
@@ -15,19 +15,20 @@ import RetortCore
 /// let tools = tools.map { cassette.tool($0) }
 /// ```
 public final class Cassette: Sendable {
-    /// What is done about a request.
+    /// How requests are answered.
     public enum Mode: String, Codable, Sendable, CaseIterable {
-        /// Asked once, and answered from the tape from then on.
+        /// A request is asked once, and answered from the tape from then on.
         case record
-        /// Answered from the tape; one that is not on it is an error.
+        /// Requests are answered from the tape; one that is not on it is an error.
         case replay
     }
 
+    /// How requests are answered.
     public let mode: Mode
     let path: String
     private let database: DatabaseQueue
 
-    /// Opens a tape. One that is to be replayed must be there.
+    /// Opens a tape. A tape to be replayed must exist.
     /// - Throws: `CassetteError`.
     public init(_ file: URL, _ mode: Mode) throws {
         self.mode = mode
@@ -57,7 +58,7 @@ public final class Cassette: Sendable {
     }
 
     /// A model whose replies go through the tape.
-    /// - Parameter inner: is asked what is not on the tape; nil for replaying alone.
+    /// - Parameter inner: the model to ask when a reply is not on the tape; nil when only replaying.
     public func model(_ identity: String, _ inner: (any LanguageModel)?) -> some LanguageModel {
         CassetteModel(identity: identity, inner: inner, cassette: self)
     }
@@ -65,20 +66,20 @@ public final class Cassette: Sendable {
     /// A tool whose results go through the tape.
     public func tool(_ inner: any Tool) -> some Tool { CassetteTool(inner: inner, cassette: self) }
 
-    /// How many replies are on the tape.
+    /// The number of replies on the tape.
     public func count() async throws -> Int {
         try await using { database in
             try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reply") ?? 0 }
         }
     }
 
-    /// What is on the tape.
+    /// A reply on the tape.
     struct Entry: Sendable {
         var text: String
         var isFailure: Bool
     }
 
-    /// The reply to a request, or nil when it is not on the tape.
+    /// The reply to a request; nil when it is not on the tape.
     /// - Parameter occurrence: which of several replies to the same request, from 0.
     func entry(_ request: String, occurrence: Int) async throws -> Entry? {
         try await using { database in
@@ -92,8 +93,8 @@ public final class Cassette: Sendable {
         }
     }
 
-    /// Puts a reply on the tape. The first one stays, but a failure gives way.
-    /// - Parameter occurrence: nil puts it behind all replies to the same request.
+    /// Saves a reply on the tape. An existing reply stays, except that a recorded failure is replaced.
+    /// - Parameter occurrence: nil appends it to all replies to the same request.
     func save(_ entry: Entry, to request: String, of speaker: String, occurrence: Int?) async throws {
         try await using { database in
             try await database.write { database in
@@ -125,18 +126,21 @@ public final class Cassette: Sendable {
 
 /// A tape that cannot be used, or that lacks something.
 public enum CassetteError: Error, CustomStringConvertible, RunHalting {
+    /// The file to replay does not exist.
     case absent(file: String)
+    /// SQLite cannot use the file.
     case unreadable(file: String, reason: String)
-    /// Nothing on the tape answers a request.
+    /// No reply on the tape answers a request.
     case missing(file: String, speaker: String, request: String)
-    /// What was recorded is that the request failed.
+    /// The recorded reply is a failure of the request.
     case recordedFailure(String)
 
-    /// A hole in the tape is no task's failure; a failure on it is.
+    /// A reply missing from the tape halts the run; a recorded failure is the task's own.
     public var haltsRun: Bool {
         if case .recordedFailure = self { false } else { true }
     }
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .absent(let file): "\(file) is not there; record a cassette first"

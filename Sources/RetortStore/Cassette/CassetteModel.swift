@@ -39,7 +39,7 @@ struct CassetteModel: LanguageModel {
         do {
             completions = try await inner.complete(request)
         } catch {
-            // What halts the run, or ended with it, says nothing about the request.
+            // An error that halts or ended the run says nothing about the request.
             let halts = (error as? any RunHalting)?.haltsRun == true
             if !halts, !(error is CancellationError), !Task.isCancelled {
                 try await cassette.save(.init(text: "\(error)", isFailure: true), to: key, of: identity, occurrence: 0)
@@ -52,7 +52,7 @@ struct CassetteModel: LanguageModel {
     }
 }
 
-/// All that a model's reply depends on, as it is written on the tape.
+/// Everything that a model's reply depends on, as written on the tape.
 private struct AskedOfModel: Encodable {
     struct Turn: Encodable {
         var role: Role
@@ -93,7 +93,7 @@ private struct AskedOfModel: Encodable {
 
     func json() throws -> String { String(decoding: try JSONCoding.encoder.encode(self), as: UTF8.self) }
 
-    /// Enough to find the request by.
+    /// A short text that identifies the request to a reader.
     var summary: String {
         let question = messages.first { $0.role == .user }?.text ?? ""
         return "“\(question.prefix(160))”, message \(messages.count + 1) of the chat, after "
@@ -101,7 +101,7 @@ private struct AskedOfModel: Encodable {
     }
 }
 
-/// A completion as it is written on the tape.
+/// A completion as written on the tape.
 private struct TapedCompletion: Codable {
     enum Ending: Codable { case endOfTurn, length, stop(String) }
 

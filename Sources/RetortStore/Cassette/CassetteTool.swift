@@ -2,11 +2,12 @@ import Foundation
 import RetortCore
 import Synchronization
 
-/// A tool whose results go through a tape. Errors are results too: the agent has seen them.
+/// A tool whose results go through a tape. Errors are results, too: the agent has seen them.
 ///
-/// A pure tool gives the same result each time. A call of one with effects is made whenever it is asked for, and put behind
-/// the equal ones on the tape, those of a run that was killed included: an effect must happen. Replayed, equal calls get the
-/// results in that order, so agents that make equal calls at the same time may exchange results.
+/// A pure tool gives the same result each time. A call of a tool with effects is made whenever it is requested, and
+/// appended to the equal calls on the tape, including those of a killed run, because an effect must happen. In a
+/// replay, equal calls get the results in that order, so agents that make equal calls at the same time may exchange
+/// results.
 final class CassetteTool: Tool {
     private let inner: any Tool
     private let cassette: Cassette
@@ -42,15 +43,15 @@ final class CassetteTool: Tool {
         return try await perform(arguments, key, occurrence: occurrence)
     }
 
-    /// Makes the call and puts what came of it on the tape.
-    /// - Parameter occurrence: its place among equal calls; nil behind the last.
+    /// Makes the call and saves its result on the tape.
+    /// - Parameter occurrence: its position among equal calls; nil after the last.
     private func perform(_ arguments: [String: JSONValue], _ key: String, occurrence: Int?) async throws -> JSONValue {
         let name = specification.name
         let result: JSONValue
         do {
             result = try await inner.call(arguments)
         } catch {
-            // What halts the run, or ended with it, says nothing about the call.
+            // An error that halts or ended the run says nothing about the call.
             if !error.endsRun {
                 try await cassette.save(
                     .init(text: "\(error)", isFailure: true), to: key, of: name, occurrence: occurrence)

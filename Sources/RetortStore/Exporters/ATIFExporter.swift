@@ -4,7 +4,7 @@ import RetortCore
 /// Writes trajectories in the Agent Trajectory Interchange Format; `ATIFImporter` reads them back without loss.
 public enum ATIFExporter {
     /// The document of a trajectory, as its JSON value.
-    /// - Throws: only what encoding throws.
+    /// - Throws: only encoding errors.
     public static func document(_ trajectory: Trajectory) throws -> JSONValue {
         let usage = trajectory.usage
         var steps: [JSONValue] = [["source": "user", "message": .string(trajectory.task.question)]]
@@ -52,7 +52,7 @@ public enum ATIFExporter {
         case .giveUp(let reason): say(reason)
         case .unparsable(let text, _): say(text)
         }
-        /// What is said to the user; the thought before it is reasoning.
+        /// A text for the user; the thought before it becomes reasoning.
         func say(_ text: String) {
             fields["message"] = .string(text)
             if !step.thought.isEmpty { fields["reasoning_content"] = .string(step.thought) }
@@ -87,7 +87,7 @@ public enum ATIFExporter {
             wording: step.wording)
     }
 
-    /// Writes one document a line.
+    /// Writes one document per line.
     public static func write(_ trajectories: some Sequence<Trajectory>, to file: URL) throws {
         try JSONLines.write(trajectories.map(document), to: file)
     }

@@ -10,12 +10,12 @@ extension ChatExport.Dialect {
         }
     }
 
-    /// A view's example in the trainer's form; nil when the form cannot say which turns are trained on.
+    /// A view's example in the trainer's form; nil when the form cannot mark which turns are trained on.
     func line(example turns: [ChatTurn]) -> JSONValue? {
         let silent = turns.contains { $0.role == .assistant && !$0.isTrainable }
         switch self {
         case .trl where silent:
-            // TRL trains on the completion alone.
+            // TRL trains only on the completion.
             guard let last = turns.last, last.isTrainable, turns.count(where: \.isTrainable) == 1 else { return nil }
             let prompt = Self.trl(turns.dropLast(), [])["messages"] ?? []
             return ["prompt": prompt, "completion": Self.trl([last], [])["messages"] ?? []]
@@ -44,7 +44,7 @@ extension ChatExport.Dialect {
         return .object(line)
     }
 
-    /// Its turns must alternate, so words of the user that follow a result, or one another, are joined to them.
+    /// The turns must alternate, so user texts that follow a result, or one another, are joined to them.
     private static func llamaFactory(_ turns: [ChatTurn], _ tools: [JSONValue]) -> JSONValue {
         var line: [String: JSONValue] = [:]
         var conversation: [(from: String, value: String)] = []
@@ -76,7 +76,7 @@ extension ChatExport.Dialect {
         var messages: [JSONValue] = []
         func add(_ role: String, _ content: String, isTrainable: Bool = false) {
             var message: [String: JSONValue] = ["role": .string(role), "content": .string(content)]
-            // Without a mark every turn of the assistant counts.
+            // Without a mark every turn of the assistant is trained on.
             if ["assistant", "tool_call"].contains(role), !isTrainable { message["loss"] = false }
             messages.append(.object(message))
         }

@@ -2,14 +2,14 @@ import Foundation
 import RetortAgents
 import RetortCore
 
-/// Writes trajectories as chats for other trainers, one JSON object a line.
+/// Writes trajectories as chats for other trainers, one JSON object per line.
 public struct ChatExport: Sendable {
-    /// Whose form the lines have.
+    /// The trainer whose form the lines have.
     public enum Dialect: String, Codable, Sendable, CaseIterable {
         /// TRL's conversational form: `messages` with `tool_calls`, and `tools` as JSON schemas.
         case trl
-        /// LLaMA-Factory's ShareGPT form: `conversations` of `human`, `gpt`, `function_call`, `observation`, and `tools` as a
-        /// text.
+        /// LLaMA-Factory's ShareGPT form: `conversations` of `human`, `gpt`, `function_call`, `observation`, and
+        /// `tools` as a text.
         case llamaFactory = "llama-factory"
         /// ms-swift's form: `messages` with the roles `tool_call` and `tool_response`, and `tools` as a text.
         case msSwift = "ms-swift"
@@ -19,25 +19,28 @@ public struct ChatExport: Sendable {
     public enum Form: Sendable {
         /// Actions are calls of functions; a program is the argument of `python`.
         case calls
-        /// The text that a view shows and trains on; lines for each of its examples.
+        /// The text that a view shows and trains on; one line for each of its examples.
         case view(any View)
     }
 
     /// A trajectory that was left out.
     public struct Omission: Codable, Sendable, Hashable {
+        /// The trajectory's id.
         public let id: String
+        /// Why, in words.
         public let reason: String
     }
 
     private let dialect: Dialect
     private let form: Form
 
+    /// - Parameter form: what the assistant's turns look like; calls of functions by default.
     public init(_ dialect: Dialect, _ form: Form = .calls) {
         self.dialect = dialect
         self.form = form
     }
 
-    /// The lines of a trajectory; none for one that was left out.
+    /// The lines of a trajectory, or why it is left out.
     public func lines(_ trajectory: Trajectory) -> Result<[JSONValue], Omitted> {
         switch form {
         case .calls:
@@ -65,8 +68,8 @@ public struct ChatExport: Sendable {
     /// Why a trajectory gives no line.
     public struct Omitted: Error { let reason: String }
 
-    /// Writes the lines of all trajectories, whole or not at all.
-    /// - Returns: those that were left out, and why.
+    /// Writes the lines of all trajectories; the file is complete or not written at all.
+    /// - Returns: the trajectories that were left out, and why.
     public func write(_ trajectories: some Sequence<Trajectory>, to file: URL) throws -> [Omission] {
         var omissions: [Omission] = []
         try AtomicFile.write(to: file) { handle in

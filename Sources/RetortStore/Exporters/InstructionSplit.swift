@@ -2,11 +2,12 @@ import RetortCore
 
 /// Divides trajectories by their instructions, so that the parts do not depend on the order or the size of the file.
 ///
-/// Each instruction has a place of its own, drawn from the seed and its text: a subset of half the size is half of the
+/// Each instruction has a fixed rank, derived from the seed and its text: a subset of half the size is half of the
 /// whole, a smaller one lies within a larger one, and all trajectories of an instruction stay together.
 public struct InstructionSplit: Sendable {
     private let seed: UInt64
 
+    /// - Parameter seed: another seed gives other ranks.
     public init(seed: UInt64 = 0) { self.seed = seed }
 
     /// Which instructions α-UMi's second stage trains the roles on (arXiv 2401.07324, section 4.1).
@@ -18,7 +19,7 @@ public struct InstructionSplit: Sendable {
     }
 
     /// The trajectories of the first, global stage and of the second, local one.
-    /// - Parameter globalShare: which share of the instructions the global stage has when the two are disjoint, in 0…1.
+    /// - Parameter globalShare: the global stage's share of the instructions when the two are disjoint, in 0…1.
     public func stages(
         _ trajectories: [Trajectory], _ reuse: Reuse, globalShare: Double = 0.5
     ) -> (global: [Trajectory], local: [Trajectory]) {

@@ -2,8 +2,8 @@ import RetortCore
 
 /// The tools of a trajectory in OpenAI's form: `{"type": "function", "function": {name, description, parameters}}`.
 enum ToolSchemas {
-    /// Those that the task describes, then those that were called and are not described: Python, and any other by the
-    /// arguments of its calls.
+    /// The tools that the task describes, then those that were called but are not described: Python, and any other tool
+    /// by the arguments of its calls.
     static func openAI(for trajectory: Trajectory) -> [JSONValue] {
         var tools = (trajectory.task.metadata["tools"]?.array ?? []).compactMap(described)
         var names = Set(tools.compactMap { $0["function"]?["name"]?.string })

@@ -1,9 +1,10 @@
 import RetortCore
 
-/// The Agent Trajectory Interchange Format, version 1.7 (github.com/laude-institute/harbor, `harbor.models.trajectories`).
+/// The Agent Trajectory Interchange Format, version 1.7 (github.com/laude-institute/harbor,
+/// `harbor.models.trajectories`).
 ///
-/// What the format has no field for travels in its `extra` members, under `retort`, so that a trajectory of Retort comes
-/// back as it was; a trajectory of others is read by the format's own fields.
+/// What the format has no field for is kept in its `extra` members, under `retort`, so that a trajectory of Retort is
+/// read back unchanged; a trajectory of others is read from the format's own fields.
 enum ATIF {
     static let version = "ATIF-v1.7"
     static let ours = "retort"
@@ -14,9 +15,9 @@ enum ATIF {
     /// Steps' facts that the format has no field for.
     struct StepFacts: Codable {
         var speaker: String
-        /// The action, where the call alone does not tell it.
+        /// The action, where the call alone does not determine it.
         var action: Action?
-        /// Without the text, which stands in the format's own field.
+        /// The observation without its text, which is in the format's own field.
         var observation: Observation
         var seconds: Double
         var candidates: [Candidate]
@@ -33,7 +34,7 @@ enum ATIF {
         var state: JSONValue?
     }
 
-    /// Whether the format's own call tells the action.
+    /// Whether the format's own call determines the action.
     static func isTold(_ action: Action) -> Bool {
         switch action {
         case .code: true

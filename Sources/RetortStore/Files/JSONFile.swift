@@ -1,10 +1,10 @@
 import Foundation
 import RetortCore
 
-/// A file that is one JSON value.
+/// Reads a file that is one JSON value.
 public enum JSONFile {
-    /// The value, no number changed in type.
-    /// - Throws: `JSONFileError` that names the file.
+    /// The value; integers and floating-point numbers keep their types.
+    /// - Throws: `JSONFileError`, which names the file.
     public static func value(_ file: URL) throws -> JSONValue {
         guard let data = try? Data(contentsOf: file) else { throw JSONFileError.missing(file: file.path) }
         do {
@@ -17,9 +17,12 @@ public enum JSONFile {
 
 /// A JSON file that cannot be read.
 public enum JSONFileError: Error, CustomStringConvertible, Equatable {
+    /// The file cannot be read.
     case missing(file: String)
+    /// The file is not JSON.
     case malformed(file: String, reason: String)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"

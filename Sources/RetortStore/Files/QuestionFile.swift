@@ -4,27 +4,31 @@ import RetortCore
 /// Reads questions with answers: the agent-distillation data sets (`{"metadata": …, "examples": […]}`), or JSON Lines
 /// with `question` and `answer`, GSM8K's reasoning that ends in `#### 42` and GSM-Hard's `13138980.0` among them.
 ///
-/// Nothing is left out silently: `omissions` names each record that is no task, and why.
+/// Nothing is left out silently: `omissions` names each record that became no task, and why.
 public struct QuestionFile: Sendable {
-    /// What becomes of a question that stands in the file before.
+    /// What happens to a question that occurs earlier in the file.
     public enum Repeats: Sendable {
         /// It is a task of its own, as published evaluations count it; `repeated` tells how many there are.
         case keep
-        /// It is left out, so that a question is not trained on twice.
+        /// It is left out, so that no question is trained on twice.
         case leaveOut
     }
 
-    /// Which members of a record are what.
+    /// Which members of a record hold what.
     public struct Fields: Codable, Sendable, Hashable {
         /// The question's parts, joined by blanks: SVAMP's are `Body` and `Question`.
         public var question: [String]
+        /// The reference answer; a record without this member may have `answers` instead.
         public var answer: String
+        /// The id; a record without it is numbered from 0.
         public var id: String
 
+        /// The members' names; those of most data sets by default.
         public init(question: [String] = ["question"], answer: String = "answer", id: String = "id") {
             (self.question, self.answer, self.id) = (question, answer, id)
         }
 
+        /// `question`, `answer` and `id`.
         public static let usual = Fields()
     }
 
@@ -40,7 +44,7 @@ public struct QuestionFile: Sendable {
             case torn
         }
 
-        /// The record's number in the file, from 1; of a JSON Lines file the line.
+        /// The record's number in the file, from 1; in a JSON Lines file the line.
         public let record: Int
         /// Why it was left out.
         public let reason: Reason
@@ -50,7 +54,7 @@ public struct QuestionFile: Sendable {
     public private(set) var tasks: [AgentTask] = []
     /// Records that became no task, in file order.
     public private(set) var omissions: [Omission] = []
-    /// How many questions stand in the file before, whether kept or left out.
+    /// How many questions occur earlier in the file, whether kept or left out.
     public private(set) var repeated = 0
     /// How many records were left out because they have no answer.
     public var unanswered: Int { omissions.count { $0.reason == .noAnswer } }
@@ -59,13 +63,13 @@ public struct QuestionFile: Sendable {
     private var ids: Set<String> = []
 
     /// - Parameters:
-    ///   - file: a `.json` file with a list `examples`, or else JSON Lines.
+    ///   - file: a `.json` file with a list, by itself or under `examples`, or otherwise JSON Lines.
     ///   - family: how answers are graded.
-    ///   - split: what the tasks' split is called. A record's own is kept in the metadata as `sourceSplit`.
-    ///   - repeats: what becomes of a question that stands in the file before.
+    ///   - split: the name of the tasks' split. A record's own is kept in the metadata as `sourceSplit`.
+    ///   - repeats: what happens to a question that occurs earlier in the file.
+    ///   - tornEnd: how to treat a JSON Lines file whose last line is cut off.
     ///   - fields: the names of a record's members.
-    ///   - tornEnd: what a JSON Lines file that was cut means.
-    /// - Throws: `JSONFileError`, `JSONLinesError` or `QuestionFileError` that names the file and the line or record.
+    /// - Throws: `JSONFileError`, `JSONLinesError` or `QuestionFileError`, which name the file and the line or record.
     public init(
         _ file: URL, family: AgentTask.Family, split: String, repeats: Repeats = .keep,
         tornEnd: JSONLinesFile.TornEnd = .refuse, fields: Fields = .usual
@@ -137,7 +141,7 @@ public struct QuestionFile: Sendable {
     }
 }
 
-/// A reference answer as data sets write it.
+/// A reference answer in the forms that data sets use.
 private struct ReferenceAnswer {
     /// The accepted answers' texts; empty when there is none.
     let accepted: [String]
@@ -163,11 +167,12 @@ private struct ReferenceAnswer {
 
 /// A question file that cannot be read.
 public enum QuestionFileError: Error, CustomStringConvertible, Equatable {
-    /// A `.json` file that holds no list of questions.
+    /// A `.json` file without a list of questions.
     case noExamples(file: String)
-    /// A record, from 1, whose question is missing or no text.
+    /// A record, from 1, whose question is missing or not a text.
     case noQuestion(file: String, record: Int, fields: String = "question")
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .noExamples(let file):

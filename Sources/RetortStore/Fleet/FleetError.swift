@@ -1,41 +1,42 @@
 import RetortCore
 
-/// A shared store that cannot be used, or a run in it that is not to be worked on.
+/// A shared store that cannot be used, or a run in it that must not be worked on.
 public enum FleetError: RunHalting, CustomStringConvertible, Equatable {
-    /// This build speaks no PostgreSQL.
+    /// This build cannot connect to PostgreSQL.
     case noPostgres(String)
-    /// The address is not one of PostgreSQL.
+    /// The address is not that of a PostgreSQL database.
     case address(String)
-    /// Nothing answers there, or not for a long time.
+    /// The server does not answer, or not for a long time.
     case unreachable(store: String, reason: String)
-    /// The server answered, and let nobody in.
+    /// The server answered, but refused the connection.
     case refused(store: String, reason: String)
-    /// The user may not do it.
+    /// The user lacks a permission.
     case noRights(store: String, reason: String)
-    /// Its tables are another version's.
+    /// The tables are those of another version.
     case otherSchema(store: String, found: String, expected: Int)
-    /// A statement that the server did not carry out.
+    /// The server failed to execute a statement.
     case failed(store: String, state: String, reason: String)
-    /// What it holds cannot be read.
+    /// Stored content cannot be read.
     case unreadable(store: String, what: String, reason: String)
-    /// Somebody else plans the run.
+    /// Another process plans the run.
     case planned(run: String, planner: String, seconds: Double)
-    /// Another folder's run has this name, and is not done.
+    /// A run of this name belongs to another folder, and is not done.
     case taken(run: String, planner: String)
     /// There is no such run.
     case noRun(String, known: [String])
     /// A worker of another version.
     case otherVersion(run: String, theirs: String, own: String)
-    /// A worker on whose machine something else would come out.
+    /// A worker on whose machine the results would differ.
     case otherInputs(stage: String, differences: [String])
-    /// Nothing came for too long.
+    /// There was nothing to do for too long.
     case idle(seconds: Double, what: String)
-    /// What the run's recipe asks for that a fleet cannot do.
+    /// The run's recipe asks for something that a fleet cannot do.
     case unfit(String)
 
-    /// No task is to blame for any of these.
+    /// Always true: none of these is a task's fault.
     public var haltsRun: Bool { true }
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .noPostgres(let reason): reason
@@ -55,7 +56,7 @@ public enum FleetError: RunHalting, CustomStringConvertible, Equatable {
                 + "machines, or another database; 'DROP SCHEMA retort CASCADE' there removes the tables with all that is in them"
         case .failed(let store, let state, let reason): "\(store): \(reason) (SQLSTATE \(state))"
         case .unreadable(let store, let what, let reason):
-            "\(store): \(what) cannot be read: \(reason); plan the run anew with the same version of Retort on all machines"
+            "\(store): \(what) cannot be read: \(reason); plan the run again with the same version of Retort on all machines"
         case .planned(let run, let planner, let seconds):
             "'\(run)' is planned by \(planner), which was heard of \(Self.ago(seconds)); stop it first, start a worker instead "
                 + "('retort worker'), or give the recipe another name"

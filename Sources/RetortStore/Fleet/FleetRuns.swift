@@ -1,38 +1,43 @@
 import Foundation
 import RetortCore
 
-/// A run as its store has it.
+/// A run as the store holds it.
 public struct FleetRun: Sendable, Hashable {
+    /// The run's name, unique in the store.
     public var name: String
-    /// The recipe as the planner understood it, as JSON.
+    /// The recipe as the planner read it, as JSON.
     public var recipe: String
-    /// Files that the recipe names, as JSON.
+    /// The files that the recipe names, as JSON.
     public var roots: String
-    /// Retort's version.
+    /// The planner's version of Retort; workers must have the same.
     public var version: String
     /// How long a claim lasts without a sign of life, in seconds.
     public var lease: Double
+    /// Whether everything is made.
     public var isDone: Bool
 
+    /// A run; not done by default.
     public init(name: String, recipe: String, roots: String, version: String, lease: Double, isDone: Bool = false) {
         (self.name, self.recipe, self.roots) = (name, recipe, roots)
         (self.version, self.lease, self.isDone) = (version, lease, isDone)
     }
 }
 
-/// A stage whose tasks are shared out.
+/// A stage whose tasks are shared among workers.
 public struct FleetStage: Sendable, Hashable {
+    /// The stage's name, such as `teach/agent`.
     public var name: String
-    /// What it depends on, by name.
+    /// What its results depend on, by name.
     public var inputs: [String: String]
-    /// Trained models that it needs, as JSON.
+    /// The trained models that it needs, as JSON.
     public var models: String
 
+    /// A stage with what it depends on.
     public init(name: String, inputs: [String: String], models: String) {
         (self.name, self.inputs, self.models) = (name, inputs, models)
     }
 
-    /// Identifies what its results were made from.
+    /// Identifies what its results depend on.
     fileprivate var key: String { Self.text(inputs) + models }
     fileprivate var inputText: String { Self.text(inputs) }
 
@@ -43,11 +48,13 @@ public struct FleetStage: Sendable, Hashable {
 
 /// Plans: at most one process plans a run at a time.
 extension FleetStore {
-    /// Takes a run over, or makes it.
+    /// Takes over a run, or creates it.
     /// - Parameters:
-    ///   - folder: identifies the run's folder: whoever has it may go on at once, for a folder has one process at a time.
+    ///   - folder: identifies the run's folder. The same folder may continue at once, because only one process at a
+    ///     time works in a folder.
     ///   - planner: identifies the process.
-    /// - Throws: `FleetError.planned` where another process plans it, `taken` where it is another's and not done.
+    /// - Throws: `FleetError.planned` where another process plans the run, `taken` where it belongs to another folder
+    ///   or recipe and is not done.
     public func plan(_ run: FleetRun, folder: String, planner: String) async throws {
         let taken = try await count(
             """
@@ -72,8 +79,8 @@ extension FleetStore {
             : FleetError.taken(run: run.name, planner: other[0])
     }
 
-    /// A planner's sign of life.
-    /// - Throws: `FleetError.planned` when another one has taken the run over.
+    /// Signals that the planner is alive.
+    /// - Throws: `FleetError.planned` when another process has taken over the run.
     public func keepPlanning(_ run: String, planner: String) async throws {
         let kept = try await count(
             """
@@ -87,7 +94,8 @@ extension FleetStore {
     }
 
     /// Ends a planner's work.
-    /// - Parameter isDone: whether everything is made, so that workers may leave.
+    /// - Parameter isDone: whether everything is made, so that workers may leave; the run's transferred files are then
+    ///   removed.
     public func endPlanning(_ run: String, planner: String, isDone: Bool) async throws {
         _ = try await rows(
             "UPDATE retort.run SET planner_until = now(), is_done = $3::boolean WHERE name = $1 AND planner = $2",
@@ -96,7 +104,7 @@ extension FleetStore {
         _ = try await rows("DELETE FROM retort.file WHERE run = $1", [run])
     }
 
-    /// A run by its name; without one the only run that is not done.
+    /// A run by its name; without a name the only run that is not done.
     /// - Returns: nil where there is none, or none yet.
     /// - Throws: `FleetError.unfit` where several are open and none is named.
     public func run(_ name: String? = nil) async throws -> FleetRun? {
@@ -115,13 +123,13 @@ extension FleetStore {
         }
     }
 
-    /// The names of all runs.
+    /// The names of all runs, sorted.
     public func runs() async throws -> [String] {
         try await rows("SELECT name FROM retort.run ORDER BY name").map { $0[0] }
     }
 
-    /// Removes a run with all that it has here. Its folder stays.
-    /// - Throws: `FleetError.planned` while it is planned.
+    /// Removes a run with everything that the store holds of it. The run's folder is kept.
+    /// - Throws: `FleetError.planned` while it is planned; `noRun` when there is none.
     public func remove(_ run: String) async throws {
         let removed = try await count(
             "DELETE FROM retort.run WHERE name = $1 AND planner_until < now() RETURNING 1", [run])
@@ -135,7 +143,8 @@ extension FleetStore {
 
     // MARK: Stages
 
-    /// Opens a stage for work. Tasks of one that depended on other things are removed.
+    /// Opens a stage for work. If it depended on other things before, its old tasks are removed.
+    /// - Parameter phase: the round of planning, from 0; tasks of this and later rounds are open.
     public func open(_ stage: FleetStage, of run: String, phase: Int) async throws {
         _ = try await rows(
             """
@@ -149,7 +158,7 @@ extension FleetStore {
             """, [run, stage.name, stage.key, stage.inputText, stage.models, "\(phase)"])
     }
 
-    /// Ends a stage: nobody takes tasks of it any more.
+    /// Ends a stage: workers take no more tasks from it.
     public func close(_ stage: String, of run: String) async throws {
         _ = try await rows("UPDATE retort.stage SET is_open = false WHERE run = $1 AND name = $2", [run, stage])
     }
@@ -163,7 +172,8 @@ extension FleetStore {
             """, [run, stage])
     }
 
-    /// A stage that is open for work; nil when there is none.
+    /// The stage open for work that started first; nil when there is none.
+    /// - Throws: `FleetError.unreadable` when its inputs are damaged.
     public func openStage(of run: String) async throws -> FleetStage? {
         let found = try await rows(
             "SELECT name, inputs, models FROM retort.stage WHERE run = $1 AND is_open ORDER BY started LIMIT 1", [run]
@@ -174,7 +184,7 @@ extension FleetStore {
         }
     }
 
-    /// What reads what is stored.
+    /// Reads something stored.
     /// - Throws: `FleetError.unreadable`.
     func readable<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
         do { return try body() } catch { throw FleetError.unreadable(store: name, what: what, reason: "\(error)") }

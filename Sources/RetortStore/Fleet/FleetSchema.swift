@@ -2,11 +2,11 @@ extension FleetStore {
     /// The version of the tables. A change of any of them raises it.
     static let schemaVersion = 1
 
-    /// Makes the tables, or looks whether they are of this version.
+    /// Creates the tables, or checks that they have this version.
     func prepare(patience: Double) async throws {
         let found = try await rows("SELECT to_regclass('retort.schema') IS NOT NULL", patience: patience)
         if found.first?.flag(0) != true {
-            // Of several that come at once one makes them.
+            // If several processes come at the same time, one of them creates the tables.
             _ = try await rows(
                 "SELECT pg_advisory_xact_lock(5947310042); \(Self.tables)", patience: patience)
         }

@@ -1,57 +1,69 @@
 import RetortCore
 
-/// How a run stands in its store.
+/// The state of a run in its store.
 public struct FleetStatus: Codable, Sendable, Hashable {
-    /// A stage that is or was shared out.
+    /// A stage whose tasks are or were shared.
     public struct Stage: Codable, Sendable, Hashable {
+        /// The stage's name.
         public var name: String
+        /// Whether workers may take tasks.
         public var isOpen: Bool
-        /// Tasks that were planned; of these, those that are done, that somebody works on, and whose worker has fallen silent.
+        /// The numbers of tasks: planned; done; being worked on; and those whose worker has stopped reporting.
         public var tasks, done, claimed, silent: Int
-        /// Of those that are done, how many were graded as correct, and how many broke, by cause.
+        /// How many of the done tasks were graded as correct.
         public var correct: Int
+        /// How many of the done tasks failed, by cause.
         public var failures: [String: Int]
-        /// How often a worker was lost over a task that is not done.
+        /// How often a worker was lost while it worked on a task that is still not done.
         public var lost: Int
-        /// Tasks done a second, over the last minute.
+        /// Tasks done per second, over the last minute.
         public var rate: Double
         /// How long the rest takes at this rate, in seconds; nil where nothing was done in the last minute.
         public var secondsLeft: Double?
 
-        /// Tasks that nobody has taken.
+        /// The number of tasks that no worker has taken.
         public var open: Int { tasks - done - claimed - silent }
     }
 
-    /// Somebody who takes part; the planner is one, too.
+    /// A participant of the run; the planner is one, too.
     public struct Worker: Codable, Sendable, Hashable {
+        /// Reporting in time; not reporting any more; or gone after saying so.
         public enum State: String, Codable, Sendable { case working, silent, left }
 
+        /// The worker's name, such as `host:1`.
         public var name: String
+        /// Whether it takes part at present.
         public var state: State
-        /// How long ago it was heard of, in seconds.
+        /// How long ago it last reported, in seconds.
         public var seen: Double
+        /// The stage that it works on; empty for none.
         public var stage: String
-        /// Tasks that it may work on at once, and works on.
+        /// How many tasks it may work on at the same time, and how many it works on.
         public var width, busy: Int
-        /// Tasks that it recorded, those of them that broke, and results that came too late to count.
+        /// How many tasks it recorded, how many of them failed, and how many results came too late to count.
         public var done, failed, dropped: Int
     }
 
+    /// The run's name.
     public var run: String
+    /// Whether everything is made.
     public var isDone: Bool
+    /// The planner's name.
     public var planner: String
-    /// Whether the planner lives; without one, workers still finish what is planned.
+    /// Whether the planner is alive; without one, workers still finish what is planned.
     public var isPlanned: Bool
-    /// Since it began, in seconds.
+    /// How long ago the run began, in seconds.
     public var seconds: Double
+    /// The stages in the order in which they began.
     public var stages: [Stage]
+    /// The participants in the order in which they joined.
     public var workers: [Worker]
-    /// What was spent on models behind endpoints, by account.
+    /// The tokens spent on models behind endpoints, by account.
     public var spent: [String: Usage]
 }
 
 extension FleetStore {
-    /// How a run stands; nil where there is none.
+    /// The state of a run; nil where there is none.
     public func status(of run: String) async throws -> FleetStatus? {
         let found = try await rows(
             """
@@ -93,7 +105,7 @@ extension FleetStore {
         }
     }
 
-    /// Who takes part in a run, or did.
+    /// Everyone who takes part in a run, or did.
     public func workers(of run: String) async throws -> [FleetStatus.Worker] {
         try await rows(
             """

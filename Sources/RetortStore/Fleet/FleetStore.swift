@@ -1,31 +1,33 @@
 import Foundation
 import RetortCore
 
-/// A PostgreSQL database that a run's processes share: the tasks that are open, who works on which, and what came of them.
+/// A PostgreSQL database that a run's processes share: the open tasks, who works on which, and their results.
 ///
-/// Every statement is a transaction of its own and may be repeated: what was committed while its reply was lost is recognised. All
-/// times are the server's, so the clocks of the hosts do not matter. A server that restarts, or a network that is cut, is waited for.
+/// Every statement is a transaction of its own and may be repeated: a commit whose reply was lost is recognised. All
+/// times are the server's, so the clocks of the hosts do not matter. The store waits for a server that restarts, or a
+/// network that is interrupted.
 ///
 /// ```swift
 /// let store = try await FleetStore("postgresql://retort@db/fleet")
 /// for claim in try await store.claim(8, in: part, by: "host:1", lease: 60) { … }
 /// ```
 public final class FleetStore: Sendable {
-    /// What it is called in messages: the address without user and password.
+    /// Its name in messages: the address without user and password.
     public let name: String
     private let pool: PostgresPool
-    /// How long a server that does not answer is waited for, in seconds.
+    /// How long to wait for a server that does not answer, in seconds.
     private let patience: Double
 
-    /// The longest that a statement, or the opening of a session, may take, in seconds.
+    /// The longest time for a statement, or for opening a session, in seconds.
     private static let statementSeconds = 60.0
     private static let openingSeconds = 10.0
 
-    /// Opens a store, and makes its tables where there are none.
+    /// Opens a store, and creates its tables where there are none.
     /// - Parameters:
     ///   - address: `postgresql://USER@HOST:PORT/DATABASE`, or a socket's folder as `?host=/folder`.
-    ///   - sessions: with the server, at most.
-    ///   - opening: how long the first session is tried for, in seconds.
+    ///   - sessions: the most sessions with the server.
+    ///   - patience: how long to wait later for a server that does not answer, in seconds.
+    ///   - opening: how long to try to open the first session, in seconds.
     /// - Throws: `FleetError`.
     public init(_ address: String, sessions: Int = 4, patience: Double = 600, opening: Double = 10) async throws {
         guard ["postgresql://", "postgres://"].contains(where: address.hasPrefix) else {
@@ -46,7 +48,7 @@ public final class FleetStore: Sendable {
         return "\(address[..<scheme.upperBound])\(place)"
     }
 
-    /// Does a statement, again and again while the server cannot be reached.
+    /// Executes a statement, repeatedly while the server cannot be reached.
     /// - Throws: `FleetError`, `CancellationError`.
     func rows(_ statement: String, _ values: [String?] = [], patience: Double? = nil) async throws -> [FleetRow] {
         let end = ContinuousClock.now + .seconds(patience ?? self.patience)
@@ -65,7 +67,7 @@ public final class FleetStore: Sendable {
         }
     }
 
-    /// How many rows a statement gave back.
+    /// The number of rows that a statement returned.
     func count(_ statement: String, _ values: [String?]) async throws -> Int {
         try await rows(statement, values).count
     }

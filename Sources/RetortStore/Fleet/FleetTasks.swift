@@ -1,31 +1,37 @@
 import Foundation
 import RetortCore
 
-/// Where tasks belong: a run's stage, and which of the stage's rounds of planning.
+/// Where tasks belong: a run's stage, and the round of planning within the stage.
 public struct FleetPart: Sendable, Hashable {
+    /// The run's name.
     public var run: String
+    /// The stage's name.
     public var stage: String
+    /// The round of planning, from 0.
     public var phase: Int
 
+    /// The first round of a stage by default.
     public init(run: String, stage: String, phase: Int = 0) { (self.run, self.stage, self.phase) = (run, stage, phase) }
 }
 
-/// A task that somebody works on.
+/// A task that a worker has claimed.
 public struct FleetClaim: Sendable, Hashable {
+    /// The task's id, unique in its stage.
     public var id: String
-    /// How often it was claimed: a result counts only while nobody else has claimed the task since.
+    /// How often the task was claimed: a result counts only if no other worker has claimed it since.
     public var attempt: Int
-    /// What is to be done, as JSON.
+    /// The work to do, as JSON.
     public var job: String
 }
 
-/// What came of a task.
+/// The outcome of a task.
 public struct FleetResult: Sendable {
-    /// What is to be stored; empty when there is nothing.
+    /// The trajectories to store; empty when there are none.
     public var entries: [StoredTrajectory]
-    /// Why it broke, by cause; nil when it did not.
+    /// The cause of a failure; nil when it did not fail.
     public var failure: String?
 
+    /// An outcome; without a failure by default.
     public init(entries: [StoredTrajectory], failure: String? = nil) {
         (self.entries, self.failure) = (entries, failure)
     }
@@ -33,12 +39,14 @@ public struct FleetResult: Sendable {
 
 /// Tasks: planned once, claimed for a while, recorded once.
 extension FleetStore {
-    /// So many workers may be lost over a task before nobody tries it again: a task that kills whoever takes it must not kill the fleet.
+    /// How many workers may be lost while working on a task before it is no longer tried: a task that kills its workers
+    /// must not kill the whole fleet.
     public static let maximumLosses = 10
-    /// Tasks that are planned in one statement.
+    /// How many tasks are planned in one statement.
     private static let batch = 500
 
-    /// Plans tasks. One that is open, or whose result waits to be taken, stays as it is; one that is done with is opened again.
+    /// Plans tasks. A task that is open, or whose result has not been collected, stays as it is; a finished one is
+    /// opened again.
     public func plan(_ jobs: [(id: String, job: String)], in part: FleetPart) async throws {
         for start in stride(from: 0, to: jobs.count, by: Self.batch) {
             let batch = jobs[start..<min(start + Self.batch, jobs.count)]
@@ -55,9 +63,13 @@ extension FleetStore {
         }
     }
 
-    /// Claims open tasks, and those whose worker was not heard of in time.
+    /// Claims open tasks, and those whose worker has stopped reporting.
     ///
-    /// They are looked for once (`MATERIALIZED`): inside the update they would be looked for again for each row, and more of them locked.
+    /// They are selected once (`MATERIALIZED`): inside the update the selection would be repeated for each row, and
+    /// would lock more of them.
+    /// - Parameters:
+    ///   - count: the most tasks to claim.
+    ///   - lease: how long the claims last, in seconds.
     public func claim(_ count: Int, in part: FleetPart, by worker: String, lease: Double) async throws -> [FleetClaim] {
         try await rows(
             """
@@ -77,8 +89,8 @@ extension FleetStore {
     }
 
     /// Prolongs claims.
-    /// - Parameter lease: in seconds from now; nil gives them back.
-    /// - Returns: the ids of those that are still the worker's.
+    /// - Parameter lease: in seconds from now; nil gives the tasks back.
+    /// - Returns: the ids of the tasks that still belong to the worker.
     @discardableResult
     public func renew(
         _ claims: [FleetClaim], in part: FleetPart, by worker: String, lease: Double?
@@ -97,8 +109,8 @@ extension FleetStore {
         return Set(kept.map { $0[0] })
     }
 
-    /// Records what came of a task, and with that ends its claim, unless somebody else has claimed it since.
-    /// - Returns: whether it counts.
+    /// Records a task's outcome and so ends its claim, unless another worker has claimed the task since.
+    /// - Returns: whether the result counts.
     public func record(
         _ result: FleetResult, of claim: FleetClaim, in part: FleetPart, by worker: String
     ) async throws -> Bool {
@@ -113,7 +125,7 @@ extension FleetStore {
             RETURNING 1
             """, key + [text, correct, result.failure])
         if recorded > 0 { return true }
-        // The reply to this very record may have been lost.
+        // The reply to this same record may have been lost.
         return try await count(
             """
             SELECT 1 FROM retort.task
@@ -128,14 +140,15 @@ extension FleetStore {
             [part.run, part.stage, "\(part.phase)"]) > 0
     }
 
-    /// Whether all that was planned of a part is done.
+    /// Whether all planned tasks of a part are done.
     public func isDone(_ part: FleetPart) async throws -> Bool {
         try await count(
             "SELECT 1 FROM retort.task WHERE run = $1 AND stage = $2 AND phase = $3::int AND NOT is_done LIMIT 1",
             [part.run, part.stage, "\(part.phase)"]) == 0
     }
 
-    /// Results that were not taken yet, some of them.
+    /// Up to 64 results that were not collected yet, in the order of planning.
+    /// - Throws: `FleetError.unreadable`, which names the task.
     public func results(of stage: String, run: String) async throws -> [(id: String, result: FleetResult)] {
         try await rows(
             """
@@ -150,7 +163,7 @@ extension FleetStore {
         }
     }
 
-    /// Notes that results were taken; they are kept here no longer.
+    /// Marks results as collected and removes them from the store.
     public func markCopied(_ ids: [String], of stage: String, run: String) async throws {
         guard !ids.isEmpty else { return }
         _ = try await rows(
@@ -161,7 +174,7 @@ extension FleetStore {
             """, [run, stage, ExactJSON.text(.array(ids.map(JSONValue.string)))])
     }
 
-    /// Tasks that nobody tries any more, because too many workers were lost over them.
+    /// Up to 64 tasks that are no longer tried, because too many workers were lost over them.
     public func givenUp(in part: FleetPart) async throws -> [FleetClaim] {
         try await rows(
             """
@@ -172,7 +185,7 @@ extension FleetStore {
         ).map { FleetClaim(id: $0[0], attempt: $0.integer(1), job: $0[2]) }
     }
 
-    /// Ends a task that nobody tries any more.
+    /// Ends a task that is no longer tried.
     public func giveUp(_ claim: FleetClaim, in part: FleetPart, failure: String) async throws {
         _ = try await rows(
             """

@@ -1,12 +1,12 @@
 import Foundation
 import RetortCore
 
-/// Files that a worker lacks, on their way from the planner through the database, known by their SHA-256.
+/// Files that a worker lacks: the planner sends them through the database, and their SHA-256 identifies them.
 extension FleetStore {
-    /// The size of the pieces in which a file is sent, in bytes.
+    /// The size of the pieces that a file is sent in, in bytes.
     private static let partSize = 1 << 20
 
-    /// Asks for a file, or asks again for one that could not be sent.
+    /// Requests a file, or requests it again after it could not be sent.
     public func want(_ digest: String, path: String, in run: String) async throws {
         _ = try await rows(
             """
@@ -15,15 +15,15 @@ extension FleetStore {
             """, [run, digest, path])
     }
 
-    /// Files that were asked for and are not there yet.
+    /// Up to 16 requested files that have not been sent yet.
     public func wanted(in run: String) async throws -> [(digest: String, path: String)] {
         try await rows(
             "SELECT digest, path FROM retort.file WHERE run = $1 AND NOT is_there AND failure IS NULL LIMIT 16", [run]
         ).map { ($0[0], $0[1]) }
     }
 
-    /// Sends a file, a piece at a time.
-    /// - Throws: `FleetError`, what reading throws.
+    /// Sends a file, one piece at a time.
+    /// - Throws: `FleetError`, and what reading the file throws.
     public func send(_ file: URL, as digest: String, in run: String) async throws {
         let handle = try FileHandle(forReadingFrom: file)
         defer { try? handle.close() }
@@ -39,19 +39,22 @@ extension FleetStore {
         _ = try await rows("UPDATE retort.file SET is_there = true WHERE run = $1 AND digest = $2", [run, digest])
     }
 
-    /// Says why a file cannot be sent.
+    /// Reports why a file cannot be sent.
     public func refuse(_ digest: String, because reason: String, in run: String) async throws {
         _ = try await rows("UPDATE retort.file SET failure = $3 WHERE run = $1 AND digest = $2", [run, digest, reason])
     }
 
-    /// How far a file is that was asked for.
+    /// How much of a requested file has arrived.
     public enum Arrival: Sendable, Hashable {
-        /// So many pieces are there.
+        /// This many pieces have arrived.
         case underWay(Int)
+        /// The whole file has arrived.
         case there
+        /// The file cannot be sent, for this reason.
         case refused(String)
     }
 
+    /// The state of a requested file; `refused` for one that was not requested.
     public func arrival(of digest: String, in run: String) async throws -> Arrival {
         let row = try await rows(
             """
@@ -64,7 +67,8 @@ extension FleetStore {
         return row.values[1].map(Arrival.refused) ?? .underWay(row.integer(2))
     }
 
-    /// A piece of a file; nil behind the last.
+    /// A piece of a file, from 0; nil after the last.
+    /// - Throws: `FleetError.unreadable`.
     public func piece(_ part: Int, of digest: String, in run: String) async throws -> Data? {
         let row = try await rows(
             "SELECT encode(content, 'base64') FROM retort.file_part WHERE run = $1 AND digest = $2 AND part = $3::int",

@@ -1,17 +1,21 @@
 import RetortCore
 
-/// What a worker says of itself.
+/// A worker's report about itself.
 public struct FleetSign: Sendable, Hashable {
-    /// Tasks that it may work on at once, and works on.
+    /// How many tasks it may work on at the same time.
     public var width: Int
+    /// How many tasks it works on.
     public var busy: Int
-    /// Tasks recorded since it started; those of them that broke; and results that came too late to count.
+    /// How many tasks it has recorded since it started.
     public var done: Int
+    /// How many of them failed.
     public var failed: Int
+    /// How many results came too late to count.
     public var dropped: Int
-    /// Where it works.
+    /// The stage that it works on; empty for none.
     public var stage: String
 
+    /// A report; nothing was done by default.
     public init(width: Int = 0, busy: Int = 0, done: Int = 0, failed: Int = 0, dropped: Int = 0, stage: String = "") {
         (self.width, self.busy, self.done, self.failed, self.dropped, self.stage) =
             (width, busy, done, failed, dropped, stage)
@@ -19,7 +23,7 @@ public struct FleetSign: Sendable, Hashable {
 }
 
 extension FleetStore {
-    /// A worker's sign of life.
+    /// Records a worker's report, which shows that it is alive.
     /// - Parameter hasLeft: whether it is its last one.
     public func note(
         _ sign: FleetSign, of worker: String, in run: String, version: String, hasLeft: Bool = false
@@ -39,7 +43,7 @@ extension FleetStore {
             ])
     }
 
-    /// Notes all that somebody spent so far, and tells what the others did.
+    /// Records everything that a worker has spent so far, and returns what the other workers have spent.
     public func spend(_ usage: Usage, of worker: String, for account: String, in run: String) async throws -> Usage {
         let others = try await rows(
             """

@@ -1,6 +1,6 @@
 import RetortCore
 
-/// A few sessions with one server, opened when they are first needed and lent to one user at a time.
+/// A few sessions with one server, opened when they are first needed and used by one caller at a time.
 actor PostgresPool {
     private let address: String
     private let most: Int
@@ -10,18 +10,18 @@ actor PostgresPool {
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     /// - Parameters:
-    ///   - most: sessions at once.
-    ///   - seconds: the longest that opening one may take.
+    ///   - most: the most sessions at the same time.
+    ///   - seconds: the longest time for opening one.
     init(_ address: String, most: Int, seconds: Double) {
         (self.address, self.most, self.seconds) = (address, most, seconds)
     }
 
-    /// Lends a session. One that broke is not lent again.
-    /// - Throws: what the body throws; `PostgresSession.Failure` where none can be opened.
+    /// Runs the body with a session. A broken session is not used again.
+    /// - Throws: what the body throws; `PostgresSession.Failure` when no session can be opened.
     func with<Value: Sendable>(
         _ body: @Sendable (PostgresSession) async throws -> Value
     ) async throws -> Value {
-        // Whoever has one gives it back within the time limit of a statement.
+        // Every user of a session returns it within the time limit of a statement.
         while lent >= most { await withCheckedContinuation { waiting.append($0) } }
         lent += 1
         defer {

@@ -1,11 +1,11 @@
 import CPostgres
 import Foundation
 
-/// A session with a PostgreSQL server: one statement after the other, off the threads of Swift's tasks.
+/// A session with a PostgreSQL server: one statement after the other, outside the threads of Swift's tasks.
 final class PostgresSession: Sendable {
-    /// Why a statement, or an opening, came to nothing.
+    /// Why a statement, or opening a session, failed.
     struct Failure: Error {
-        /// The server's SQLSTATE; empty where the session was lost or the time was up.
+        /// The server's SQLSTATE; empty where the session was lost or the time ran out.
         let state: String
         let reason: String
     }
@@ -13,12 +13,12 @@ final class PostgresSession: Sendable {
     typealias Rows = [[String?]]
 
     private let queue: DispatchQueue
-    /// Touched on the queue alone.
+    /// Used on the queue only.
     private nonisolated(unsafe) let session: OpaquePointer
-    /// Where the server is and who asks it, without any password.
+    /// The server's place and the user, without any password.
     let place: String
 
-    /// Why there is none in this build; nil where there is.
+    /// Why this build has no PostgreSQL; nil where it has.
     static var refusal: String? {
         let reason = String(cString: cp_refusal())
         return reason.isEmpty ? nil : reason
@@ -48,8 +48,9 @@ final class PostgresSession: Sendable {
         }
     }
 
-    /// Does a statement.
-    /// - Parameter values: for `$1`, `$2`, …; nil is null. Without any, several statements may be given, which are one transaction.
+    /// Executes a statement.
+    /// - Parameter values: the values of `$1`, `$2`, …; nil is null. Without values, several statements may be given,
+    ///   which form one transaction.
     /// - Returns: the rows, each value as text.
     /// - Throws: `Failure`.
     func rows(_ statement: String, _ values: [String?], seconds: Double) async throws -> Rows {
@@ -60,7 +61,7 @@ final class PostgresSession: Sendable {
         }
     }
 
-    /// Whether it can still be used.
+    /// Whether the session can still be used.
     func isOpen() async -> Bool {
         await withCheckedContinuation { continuation in
             queue.async { [self] in continuation.resume(returning: cp_is_open(session)) }
@@ -90,14 +91,14 @@ final class PostgresSession: Sendable {
 }
 
 extension PostgresSession.Failure {
-    /// Whether the same statement may come to something later: the session was lost, the server restarts or is crowded, or two
-    /// transactions were in each other's way.
+    /// Whether the same statement may succeed later: the session was lost, the server restarts or has too many
+    /// sessions, or two transactions conflicted.
     var mayPass: Bool {
         guard !state.isEmpty else { return !isRefusal }
         return ["08", "57P"].contains { state.hasPrefix($0) } || ["40001", "40P01", "53300", "25006"].contains(state)
     }
 
-    /// Whether the server answered, and turned the caller away: libpq tells no SQLSTATE of those.
+    /// Whether the server answered, but refused the connection: libpq gives no SQLSTATE for these cases.
     private var isRefusal: Bool {
         let passing = ["starting up", "shutting down", "recovery", "too many", "reserved", "not yet accepting"]
         let isTold = reason.contains("FATAL") && !passing.contains { reason.contains($0) }

@@ -1,12 +1,12 @@
 import Foundation
 import RetortCore
 
-/// Reads trajectories in the Agent Trajectory Interchange Format, versions 1.0 to 1.8: a document, a list of them, or one a
-/// line.
+/// Reads trajectories in the Agent Trajectory Interchange Format, versions 1.0 to 1.8: a document, a list of them, or
+/// one per line.
 ///
-/// The first thing the user says is the question; later words of the user are remarks before the next step. Each tool
-/// call becomes a step; one named `python` with the single argument `code` is a program. The agent's last words without a
-/// call are its answer. What was copied from another trajectory for context is left out, as the format demands.
+/// The user's first message is the question; later ones are remarks before the next step. Each tool call becomes a
+/// step; a call named `python` with the single argument `code` is a program. The agent's last message without a call is
+/// its answer. Steps copied from another trajectory for context are left out, as the format demands.
 public struct ATIFImporter: Sendable {
     private let family: AgentTask.Family
 
@@ -26,7 +26,7 @@ public struct ATIFImporter: Sendable {
     private static let copied = "steps copied from another trajectory were left out"
     private static let silent = "an agent's words without a call stood in the middle; they became thoughts"
 
-    /// The trajectories in file order, and what became of each document.
+    /// The trajectories in file order, and what happened to each document.
     /// - Throws: `JSONLinesError` for a file that cannot be read at all.
     public func read(_ file: URL) throws -> (trajectories: [Trajectory], account: ImportAccount) {
         var trajectories: [Trajectory] = []
@@ -185,7 +185,7 @@ public struct ATIFImporter: Sendable {
         }.joined()
     }
 
-    /// What a call brought; of all results when no call is named.
+    /// The result of a call; all results when no call is named.
     private static func observed(_ step: JSONValue, call: String?) -> String {
         (step["observation"]?["results"]?.array ?? [])
             .filter { call == nil || $0["source_call_id"]?.string == nil || $0["source_call_id"]?.string == call }

@@ -2,10 +2,10 @@ import RetortAgents
 import RetortCore
 
 extension Trajectory {
-    /// The same trajectory as a code agent would have written it: the answer that ends it becomes the program
-    /// `final_answer("…")`, so that a student learns to end its run by itself.
+    /// The same trajectory as a code agent would have written it: the final answer becomes the program
+    /// `final_answer("…")`, so that a student learns to end its run itself.
     ///
-    /// Steps before the last, the outcome and the ending stay as they are, and so does a trajectory without an answer.
+    /// Earlier steps, the outcome and the ending stay as they are, and so does a trajectory without an answer.
     public func asAgentTrajectory() -> Trajectory {
         guard let last = steps.last, case .answer(let value) = last.action else { return self }
         var final = last

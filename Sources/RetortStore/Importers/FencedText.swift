@@ -1,11 +1,11 @@
-/// A model's text cut at its fences: prose, programs and recorded outputs in turn.
+/// A model's text split at its fences: prose, programs and recorded outputs in turn.
 enum FencedText: Equatable {
     case prose(String)
     case program(String)
     case output(String)
 
-    /// Cuts a text. A fence opens at the start of a line with three backticks and a tag, and ends at a line of three
-    /// backticks or, when the text stops first, with the text; `output` is a program's output, any other tag a program.
+    /// Splits a text. A fence opens at the start of a line with three backticks and a tag, and ends at a line of three
+    /// backticks or at the end of the text; `output` is a program's output, any other tag a program.
     static func blocks(of text: String) -> [FencedText] {
         var blocks: [FencedText] = []
         var lines: [Substring] = []
@@ -31,7 +31,7 @@ enum FencedText: Equatable {
         return blocks
     }
 
-    /// What stands in the last `\boxed{…}` of a text, braces inside it included; nil without one.
+    /// The content of the last `\boxed{…}` of a text, including inner braces; nil without one.
     static func boxed(in text: String) -> String? {
         guard let open = text.ranges(of: "\\boxed{").last else { return nil }
         var depth = 1

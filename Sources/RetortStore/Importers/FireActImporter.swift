@@ -4,8 +4,8 @@ import RetortCore
 /// Reads the ReAct trajectories that FireAct (arXiv 2310.05915) publishes: lines of `Thought:`, `Action: search[…]` or
 /// `finish[…]`, and `Observation:`, in a JSON list of `{"instruction", "output"}`.
 ///
-/// A search becomes a call of the tool `search`, a finish the answer. The records hold no reference answer; where the
-/// episode ended with `reward = True` the given answer was right, and becomes the task's.
+/// A search becomes a call of the tool `search`, a finish the answer. The records contain no reference answer; where
+/// the episode ended with `reward = True`, the given answer was right and becomes the task's.
 public enum FireActImporter {
     private struct Record: Decodable {
         let instruction: String
@@ -13,7 +13,8 @@ public enum FireActImporter {
     }
 
     /// One trajectory for each record, in file order; one that cannot be read to its end is `.failed` with the reason.
-    /// - Throws: `FireActError` for a file that is no such list.
+    /// - Parameter source: begins the tasks' ids.
+    /// - Throws: `FireActError` for a file that is not such a list.
     public static func read(_ file: URL, source: String = "hotpotqa-fireact") throws -> [Trajectory] {
         guard let data = try? Data(contentsOf: file) else { throw FireActError.missing(file: file.path) }
         guard let records = try? JSONCoding.decoder.decode([Record].self, from: data) else {
@@ -59,7 +60,7 @@ public enum FireActImporter {
         var observation = ""
     }
 
-    /// Cuts the text at its labels. A line without a label goes on with what the line before it said.
+    /// Splits the text at its labels. A line without a label continues the text before it.
     private static func turns(of output: String) -> [Turn] {
         var fields: [(label: String, text: String)] = []
         for line in output.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }) {
@@ -98,9 +99,10 @@ public enum FireActImporter {
 public enum FireActError: Error, CustomStringConvertible, Equatable {
     /// There is no such file.
     case missing(file: String)
-    /// The file is no JSON list of records with `instruction` and `output`.
+    /// The file is not a JSON list of records with `instruction` and `output`.
     case notAList(file: String)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"

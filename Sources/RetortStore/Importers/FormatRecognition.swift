@@ -1,9 +1,9 @@
 import Foundation
 import RetortCore
 
-/// Tells a file's format by its first records.
+/// Recognises a file's format by its first records.
 enum FormatRecognition {
-    /// So many records are looked at.
+    /// How many records are examined.
     private static let looks = 20
 
     /// - Throws: `RecordedTrajectoriesError` where no format fits, or several do.
@@ -48,7 +48,7 @@ enum FormatRecognition {
                 has("answer_generation") || (has("instruction") && isStage && (has("chains") || has("conversations"))))
         case .atif: return when(record["schema_version"]?.string?.hasPrefix("ATIF-") ?? false)
         case .distillationLog:
-            // A record that became one text is known by its neighbours.
+            // A record that became a single text is recognised by its neighbours.
             if record.string != nil { return .maybe }
             return when(has("question") && (has("log_data") || has("generated_answer") || has("response", "model_id")))
         case .messages:

@@ -1,4 +1,4 @@
-/// What became of a file's records: none is left out or changed without a name and a place.
+/// What happened to a file's records: none is left out or changed without a name and a place.
 public struct ImportAccount: Codable, Sendable, Hashable {
     /// A record that became no trajectory.
     public struct Rejection: Codable, Sendable, Hashable {
@@ -10,17 +10,18 @@ public struct ImportAccount: Codable, Sendable, Hashable {
 
     /// How many records the file has.
     public var records = 0
-    /// How many trajectories were made of them.
+    /// How many trajectories were made from them.
     public var imported = 0
-    /// Those left out, in file order.
+    /// The records left out, in file order.
     public var rejections: [Rejection] = []
-    /// Faults that were put right, by name, with the records that had them.
+    /// Faults that were corrected, by name, with the records that had them.
     public var repairs: [String: [Int]] = [:]
-    /// What stands in the records and became no part of a trajectory, by name, with the records that have it.
+    /// Content of the records that became no part of a trajectory, by name, with the records that have it.
     public var unread: [String: [Int]] = [:]
     /// The format that the file was read as; nil where there was no choice.
     public var format: TrajectoryFormat?
 
+    /// An account of no records.
     public init() {}
 
     /// An account in which every record became a trajectory.
@@ -42,7 +43,7 @@ public struct ImportAccount: Codable, Sendable, Hashable {
 }
 
 extension ImportAccount: CustomStringConvertible {
-    /// A line for each fault, with its first few places.
+    /// One line for each fault, with its first few places.
     public var description: String {
         var lines = [
             "\(imported) trajectories of \(records) records" + (format.map { ", read as \($0.rawValue)" } ?? "")

@@ -1,7 +1,7 @@
 import Foundation
 import RetortCore
 
-/// The names that published sets' records have. Their readers take what they know; this tells what else there is.
+/// The names in the records of published sets. The sets' readers use what they know; this reports anything else.
 enum PublishedKeys {
     private static let keys: [TrajectoryFormat: RecordKeys] = [
         .tora: RecordKeys(
@@ -30,7 +30,7 @@ enum PublishedKeys {
             harmless: ["success", "timestamp", "start_time", "end_time", "total_tokens", "prompt", "is_correct"]),
     ]
 
-    /// Notes the names that a file's records have beside those that are read.
+    /// Notes the names in a file's records that are not read.
     static func check(_ url: URL, _ format: TrajectoryFormat, _ account: inout ImportAccount) throws {
         guard let known = keys[format] else { return }
         var told = account

@@ -1,9 +1,9 @@
 import Foundation
 import RetortCore
 
-/// A file of records, whatever its ending: one JSON list, one JSON value, or a value a line.
+/// A file of records, independent of its extension: one JSON list, one JSON value, or one value per line.
 ///
-/// Lines are read one at a time, so memory is bounded by the longest. A byte-order mark and the line ends of Windows are
+/// Lines are read one at a time, so the longest line bounds the memory. A byte order mark and Windows line breaks are
 /// accepted.
 struct RecordFile {
     enum Form: Equatable {
@@ -16,7 +16,7 @@ struct RecordFile {
     let url: URL
     let form: Form
 
-    /// Looks at the beginning of a file.
+    /// Examines the beginning of a file.
     /// - Throws: `JSONFileError` for a file that cannot be read.
     init(_ url: URL) throws {
         self.url = url
@@ -27,7 +27,8 @@ struct RecordFile {
         form = try Self.form(of: url)
     }
 
-    /// A file whose first line is a whole value and no list is one of lines; so is one whose lines are several lists.
+    /// A file whose first line is a complete value other than a list is one of lines; so is one whose lines are several
+    /// lists.
     private static func form(of url: URL) throws -> Form {
         var lines: [Data] = []
         let reader = JSONLinesFile(url)
@@ -39,13 +40,13 @@ struct RecordFile {
             }
         } catch is Enough {
         } catch let error as JSONLinesError {
-            // A long line is a list's, or the one value of a file that is named so.
+            // A long line belongs to a list, or is the single value of a file with that extension.
             guard lines.isEmpty, try url.pathExtension.lowercased() == "json" || beginsList(url) else { throw error }
             return .whole
         }
         guard let first = lines.first else { return .lines }
         guard let value = try? ExactJSON.value(of: first) else {
-            // A list that goes on, a spoilt first line of a file of lines, or a value that goes on.
+            // A list that continues, a damaged first line of a file of lines, or a value that continues.
             if first.first(where: { !" \t\r".utf8.contains($0) }) == UInt8(ascii: "[") { return .whole }
             let second = lines.dropFirst().first.flatMap { try? ExactJSON.value(of: $0) }
             return second?.object == nil ? .whole : .lines
@@ -60,7 +61,8 @@ struct RecordFile {
         return text.drop { $0.isWhitespace || $0 == "\u{FEFF}" }.first == "["
     }
 
-    /// Calls `body` with each record, or why it is none, and its number: the line's, or the element's in a list.
+    /// Calls `body` with each record, or the reason why it is none, and its number: the line, or the position in the
+    /// list.
     /// - Throws: `JSONFileError`, `JSONLinesError` for a file that cannot be read at all, and what `body` throws.
     func forEach(_ body: (Result<JSONValue, RecordRejection>, Int) throws -> Void) throws {
         switch form {
@@ -82,7 +84,7 @@ struct RecordFile {
         }
     }
 
-    /// The first records, for recognition; spoilt lines are passed over.
+    /// The first records, for recognition; damaged lines are skipped.
     func beginning(_ count: Int) throws -> [JSONValue] {
         struct Enough: Error {}
         var values: [JSONValue] = []

@@ -1,23 +1,24 @@
 import Foundation
 import RetortCore
 
-/// Trajectories that others recorded, in any format.
+/// Reads trajectories that others recorded, in any format.
 ///
 /// ```swift
 /// let (trajectories, account) = try RecordedTrajectories.read(file, format: .auto)
 /// print(account)          // which format it was, what was left out and why
 /// ```
 public enum RecordedTrajectories {
-    /// What is known beside the file.
+    /// What is known in addition to the file.
     public struct Options: Sendable {
         /// How answers are graded, for questions of no known task.
         public var family: AgentTask.Family
-        /// What the tasks' split is called.
+        /// The name of the tasks' split.
         public var split: String
-        /// The tasks that were worked on, to give records back their ids and references, by their questions.
+        /// The tasks that were worked on; records get their ids and references back, by their questions.
         public var tasks: [AgentTask]
         let known: [String: AgentTask]
 
+        /// Training tasks with factual answers by default.
         public init(family: AgentTask.Family = .factual, split: String = "train", tasks: [AgentTask] = []) {
             self.family = family
             self.split = split
@@ -26,8 +27,8 @@ public enum RecordedTrajectories {
         }
     }
 
-    /// The trajectories of a file, or of a folder of logs, and what became of each record.
-    /// - Throws: `RecordedTrajectoriesError` for a file whose format is not known, and the formats' own errors for a file
+    /// The trajectories of a file, or of a folder of logs, and what happened to each record.
+    /// - Throws: `RecordedTrajectoriesError` for a file whose format is unknown, and the formats' own errors for a file
     ///   that cannot be read at all.
     public static func read(
         _ url: URL, format: TrajectoryFormat, options: Options = Options()
@@ -36,7 +37,7 @@ public enum RecordedTrajectories {
         return (stored.map(\.trajectory), account)
     }
 
-    /// The same, with the grades that some logs hold.
+    /// The same, with the grades that some logs contain.
     public static func stored(
         _ url: URL, format: TrajectoryFormat, options: Options = Options()
     ) throws -> (trajectories: [StoredTrajectory], account: ImportAccount) {
@@ -45,7 +46,8 @@ public enum RecordedTrajectories {
         return (all, account)
     }
 
-    /// Calls `body` with each trajectory as it is read. Of files with a record a line only one is held at a time.
+    /// Calls `body` with each trajectory as it is read. Of files with one record per line only one is in memory at a
+    /// time.
     public static func forEach(
         _ url: URL, format: TrajectoryFormat, options: Options = Options(), _ body: (StoredTrajectory) throws -> Void
     ) throws -> ImportAccount {
@@ -75,7 +77,7 @@ public enum RecordedTrajectories {
 
     // MARK: Files
 
-    /// A file, or the logs in a folder in order of their paths.
+    /// A file, or the logs in a folder in the order of their paths.
     private static func files(_ url: URL, _ format: TrajectoryFormat) throws -> [URL] {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
@@ -83,7 +85,7 @@ public enum RecordedTrajectories {
         }
         guard isFolder.boolValue else { return [url] }
         let paths = FileManager.default.enumerator(atPath: url.path)?.compactMap { $0 as? String } ?? []
-        // Beside their logs agents keep indexes and settings in other files.
+        // Agents keep indexes and settings in other files beside their logs.
         let lines = paths.filter { $0.hasSuffix(".jsonl") }
         let files = (lines.isEmpty ? paths.filter { $0.hasSuffix(".json") } : lines).sorted()
             .map(url.appendingPathComponent)
@@ -157,7 +159,7 @@ public enum RecordedTrajectories {
                 }
             }
             let file = try RecordFile(url)
-            // One memory is a list of steps.
+            // A single memory is a list of steps.
             if file.form == .whole, reader is SmolagentsMemory, case let value = try JSONFile.value(url),
                 FormatRecognition.isMemory(value.array ?? [])
             {
@@ -204,7 +206,7 @@ private struct Attempts {
     mutating func numbered(_ stored: StoredTrajectory) -> StoredTrajectory {
         var stored = stored
         let made = stored.trajectory.provenance
-        // What is Retort's own has the name it was given.
+        // Retort's own trajectories keep their names.
         guard made.version == nil else { return stored }
         let name = "\(stored.trajectory.task.id)/\(made.policy)"
         let attempt = counts[name, default: 0]
@@ -215,7 +217,7 @@ private struct Attempts {
     }
 }
 
-/// Retort's own trajectories. A member that this version does not know is told.
+/// Reads Retort's own trajectories. A member that this version does not know is reported.
 private struct OwnRecords: RecordReader {
     mutating func trajectories(_ record: JSONValue, _ context: RecordContext) throws(RecordRejection)
         -> [ReadTrajectory]
@@ -230,7 +232,7 @@ private struct OwnRecords: RecordReader {
         }
     }
 
-    /// Notes what stands in a record and not in what was read of it.
+    /// Notes what a record contains and its parsed form does not.
     private static func compare(_ record: JSONValue, _ read: JSONValue, _ owner: String, _ notes: inout RecordNotes) {
         switch (record, read) {
         case (.object(let members), .object(let known)):
@@ -248,15 +250,16 @@ private struct OwnRecords: RecordReader {
     }
 }
 
-/// A file of trajectories that cannot be taken.
+/// A file of trajectories that cannot be imported.
 public enum RecordedTrajectoriesError: Error, CustomStringConvertible, Equatable {
-    /// It holds no record.
+    /// It contains no record.
     case empty(file: String)
-    /// Its first record has the names of no format.
+    /// Its first record does not have the names of any format.
     case unrecognised(file: String, names: [String])
     /// Several formats fit.
     case ambiguous(file: String, candidates: [TrajectoryFormat])
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .empty(let file): "\(file) holds no record; give another file"

@@ -24,22 +24,22 @@ public struct ToRAImporter: Sendable {
 
     /// - Parameters:
     ///   - source: begins the tasks' ids, such as `gsm8k-test-17`.
-    ///   - split: what the tasks' split is called.
+    ///   - split: the name of the tasks' split.
     public init(source: String = "gsm8k-test", split: String = "test") {
         self.source = source
         self.split = split
     }
 
     /// The trajectories of ToRA's answers to GSM8K's test questions.
-    /// - Throws: `JSONLinesError` that names the line.
+    /// - Throws: `JSONLinesError`, which names the line.
     public static func read(_ file: URL) throws -> [Trajectory] { try ToRAImporter().trajectories(from: file) }
 
     /// One trajectory for each record and sample, in file order; none is left out (see `ToRARecord.trajectory`).
-    /// - Throws: `JSONLinesError` that names the line.
+    /// - Throws: `JSONLinesError`, which names the line.
     public func trajectories(from file: URL) throws -> [Trajectory] { try records(in: file).map(\.trajectory) }
 
     /// One record for each line and sample, in file order. A line without samples gives one record with an empty text.
-    /// - Throws: `JSONLinesError` that names the line.
+    /// - Throws: `JSONLinesError`, which names the line.
     public func records(in file: URL) throws -> [ToRARecord] {
         var records: [ToRARecord] = []
         try JSONLinesFile(file).forEach(Line.self) { line, number in

@@ -14,7 +14,7 @@ public struct ToRARecord: Sendable, Hashable {
     /// The answer that ToRA extracted and graded; nil when none was recorded.
     public let prediction: String?
 
-    /// The programs in order, as they stand in the text.
+    /// The programs in order, as written in the text.
     public var programs: [String] {
         FencedText.blocks(of: text).compactMap { if case .program(let source) = $0 { source } else { nil } }
     }
@@ -82,7 +82,7 @@ public struct ToRARecord: Sendable, Hashable {
         trajectory.end(.answered(.string(answer)))
     }
 
-    /// ToRA records what a program printed, or the last line of its traceback.
+    /// ToRA records the printed output, or the last line of the traceback.
     private static func observation(_ output: String?) -> Observation {
         guard let output else {
             return Observation(

@@ -1,8 +1,8 @@
 /// The forms in which trajectories are recorded.
 public enum TrajectoryFormat: String, Codable, Sendable, CaseIterable {
-    /// Whatever the first records are.
+    /// The format that the first records have.
     case auto
-    /// Retort's own, one JSON object a line.
+    /// Retort's own, one JSON object per line.
     case trajectories
     /// ToRA's samples (arXiv 2309.17452).
     case tora
@@ -27,6 +27,6 @@ public enum TrajectoryFormat: String, Codable, Sendable, CaseIterable {
     /// Session logs of Codex.
     case codex
 
-    /// All that name a form, in the order in which they are told.
+    /// All formats except `auto`, in the order in which messages list them.
     public static let named = allCases.filter { $0 != .auto }
 }

@@ -9,17 +9,17 @@ public enum RecordedAPI: String, Sendable, Codable {
     case messages
 }
 
-/// What a model answered, read from the bytes that passed.
+/// Reads a model's answer from the bytes that passed.
 public enum RecordedReply {
-    /// The replies of an answer in one piece; several where several were asked for.
-    /// - Throws: `RecordingError.unreadable` for what is no answer.
+    /// The replies of an answer in one piece; several where several were requested.
+    /// - Throws: `RecordingError.unreadable` for anything that is not an answer.
     public static func replies(json bytes: some Sequence<UInt8>, _ api: RecordedAPI) throws -> [Dialogue.Reply] {
         guard let value = try? ExactJSON.value(of: bytes) else { throw RecordingError.unreadable("it is no JSON") }
         return try replies(value, api)
     }
 
     /// The replies of a stream of server-sent events.
-    /// - Throws: `RecordingError` for a stream that broke off, tells an error, or is none.
+    /// - Throws: `RecordingError` for a stream that broke off, reports an error, or is not one.
     public static func replies(events bytes: some Sequence<UInt8>, _ api: RecordedAPI) throws -> [Dialogue.Reply] {
         var assembly = StreamAssembly(api)
         let text = String(decoding: Array(bytes), as: UTF8.self)
@@ -68,7 +68,7 @@ public enum RecordedReply {
                 throw RecordingError.unreadable(error.reason)
             }
             if case .reply(var reply)? = entries.first {
-                // What several choices cost together is told once.
+                // The cost of several choices together is reported once.
                 if replies.isEmpty { reply.usage = usage }
                 replies.append(reply)
             }
@@ -78,13 +78,14 @@ public enum RecordedReply {
     }
 }
 
-/// Why a call is no answer.
+/// Why a call has no answer.
 public enum RecordingError: Error, Equatable, CustomStringConvertible {
-    /// What came is no answer in the interface's form.
+    /// The bytes are not an answer in the interface's form.
     case unreadable(String)
-    /// The answer broke off, or told an error.
+    /// The answer broke off, or reports an error.
     case broken(String)
 
+    /// The reason, in words.
     public var description: String {
         switch self {
         case .unreadable(let reason): "the answer cannot be read: \(reason)"
@@ -93,7 +94,7 @@ public enum RecordingError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Puts the chunks of a stream together to the answer in one piece.
+/// Joins the chunks of a stream into the answer in one piece.
 private struct StreamAssembly {
     private struct Choice {
         var text = ""

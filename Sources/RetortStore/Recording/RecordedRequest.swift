@@ -2,17 +2,17 @@ import Crypto
 import Foundation
 import RetortCore
 
-/// What a model was asked, read from the bytes that passed. No header is part of it.
+/// A request to a model, read from the bytes that passed. No header is part of it.
 public struct RecordedRequest: Sendable {
-    /// What each message says, in order; instructions that stand beside the messages come first.
+    /// The content of each message, in order; instructions outside the messages come first.
     let messages: [[Dialogue.Entry]]
-    /// A digest of each message: of what it says, not of how it is written.
+    /// A digest of each message: of its content, independent of its notation.
     let digests: [String]
     let model: String
     let tools: [ToolDocument]
     let notes: RecordNotes
 
-    /// - Throws: `RecordingError.unreadable` for a request whose messages no trajectory has room for.
+    /// - Throws: `RecordingError.unreadable` for a request whose messages no trajectory can hold.
     public init(json bytes: some Sequence<UInt8>, _ api: RecordedAPI) throws {
         guard let value = try? ExactJSON.value(of: bytes) else {
             throw RecordingError.unreadable("the request is no JSON")
@@ -41,7 +41,7 @@ public struct RecordedRequest: Sendable {
         self.notes = notes
     }
 
-    /// The same for a text with and without blanks around it, in one part or several.
+    /// A text has the same digest with and without blanks around it, in one part or several.
     private static func digest(_ entries: [Dialogue.Entry]) throws -> String {
         let plain = entries.map { entry -> Dialogue.Entry in
             switch entry {
@@ -62,7 +62,7 @@ public struct RecordedRequest: Sendable {
         return hash.prefix(12).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    /// What the user says in a message that is words alone; nil for any other.
+    /// The user's words in a message that consists of words alone; nil for any other message.
     func words(_ index: Int) -> String? {
         guard messages.indices.contains(index), messages[index].count == 1, case .user(let text) = messages[index][0]
         else {

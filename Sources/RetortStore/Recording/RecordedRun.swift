@@ -7,58 +7,58 @@ struct RecordedRun: Codable {
         /// How many messages were sent.
         var messages: Int
         var reply: Dialogue.Reply
-        /// How long the last of them was, in bytes of UTF-8, where it is the user's words.
+        /// The length of the last message in bytes of UTF-8, where it consists of the user's words.
         var length: Int?
     }
 
-    /// Where a run's history came from that the client changed.
+    /// The run that a changed history came from.
     struct Origin: Codable {
         var trajectory: String
-        /// So many messages at the beginning are the same.
+        /// How many messages at the beginning are the same.
         var messages: Int
-        /// What is other than it was: `messages`, `reply` or `instructions`.
+        /// What differs: `messages`, `reply` or `instructions`.
         var changed: String
     }
 
     var id: String
     var digests: [String]
     var instructions: Int
-    /// The last message, where it is the user's words.
+    /// The last message, where it consists of the user's words.
     var words: String?
     var calls: [Call] = []
-    /// Why calls failed, in order; the last is the run's end while `isFailed`.
+    /// Why calls failed, in order; the last reason is the run's end while `isFailed`.
     var failures: [String] = []
     var isFailed = false
     var from: Origin?
 
-    /// How a request goes on with a run.
+    /// How a request continues a run.
     enum Match: Int, Comparable {
-        /// The reply is left out, and what came of it is joined to the last message.
+        /// The reply is left out, and its result is joined to the last message.
         case leftOut
-        /// The reply stands in the history in other words, as some clients tell it again.
+        /// The reply is in the history in other words, because some clients rewrite it.
         case told
-        /// The reply stands in the history as it was.
+        /// The reply is in the history unchanged.
         case exact
-        /// The call that failed is made again.
+        /// The failed call is made again.
         case again
 
         static func < (left: Match, right: Match) -> Bool { left.rawValue < right.rawValue }
     }
 
-    /// Whether a request goes on with this run; nil when it does not.
+    /// How a request continues this run; nil when it does not.
     func match(_ request: RecordedRequest) -> Match? {
         guard request.digests.starts(with: digests) else { return isLeftOut(request) ? .leftOut : nil }
         if isFailed { return request.digests.count == digests.count ? .again : nil }
         guard request.digests.count > digests.count, let reply = calls.last?.reply,
             case .reply(let told)? = request.messages[digests.count].first
         else { return nil }
-        // smolagents leaves out a call that failed, and tells of the failure.
+        // smolagents leaves out a failed call, and reports the failure.
         let isReported = request.words(digests.count + 1).map(AgentObservation.isOne) ?? false
         return Self.match(reply, told, isReported: isReported)
     }
 
-    /// Whether the request leaves the reply out and goes on in the last message with what came of it, as smolagents does
-    /// where a call without words failed.
+    /// Whether the request leaves out the reply and continues in the last message with its result, as smolagents does
+    /// after the failure of a call without words.
     private func isLeftOut(_ request: RecordedRequest) -> Bool {
         guard !isFailed, !calls.isEmpty, request.digests.count == digests.count,
             request.digests.dropLast() == digests.dropLast(), let words, let longer = request.words(digests.count - 1),
@@ -81,8 +81,8 @@ struct RecordedRun: Codable {
         return hasCalls && words.contains(text) && !(text.isEmpty && reply.calls.isEmpty) ? .told : nil
     }
 
-    /// Where a request left this run: how much is common with it, and what was changed. Nil when no reply of the run is
-    /// part of what they share.
+    /// Where a request departed from this run: how much they have in common, and what was changed. Nil when the common
+    /// part contains no reply of the run.
     func divergence(_ request: RecordedRequest) -> Origin? {
         func common(_ left: ArraySlice<String>, _ right: ArraySlice<String>) -> Int {
             zip(left, right).prefix { $0 == $1 }.count
@@ -97,7 +97,7 @@ struct RecordedRun: Codable {
         return Origin(trajectory: id, messages: rest, changed: "instructions")
     }
 
-    /// What happened: the messages of a request, with the model's own replies in place of how the client told them.
+    /// The dialogue: the messages of a request, with the model's own replies in place of the client's version of them.
     func dialogue(_ request: RecordedRequest) -> Dialogue {
         var entries: [Dialogue.Entry] = []
         var index = 0
@@ -116,9 +116,9 @@ struct RecordedRun: Codable {
                 index += 1
                 continue
             }
-            // After the user's words the reply was put there with them.
+            // After the user's words the reply was inserted with them.
             if index == 0 || request.words(index - 1) == nil { entries.append(.reply(call.reply)) }
-            // Results of the provider's own tools stand in the same message.
+            // Results of the provider's own tools are in the same message.
             entries += request.messages[index].dropFirst()
             index += 1
             while index < request.messages.count, isReply(index) { index += 1 }
@@ -129,7 +129,7 @@ struct RecordedRun: Codable {
         return Dialogue(entries)
     }
 
-    /// A message of the user's, with the replies to what of it was there when they were given.
+    /// A user's message, split by the replies to the parts of it that existed when they were given.
     private func split(_ words: String, _ replies: [Call]) -> [Dialogue.Entry] {
         var entries: [Dialogue.Entry] = []
         var start = words.startIndex

@@ -1,30 +1,30 @@
 import RetortAgents
 import RetortCore
 
-/// Puts the calls of models that pass by together into trajectories, by their common beginnings, and saves each at once.
+/// Joins the recorded calls of models into trajectories, by their common beginnings, and saves each at once.
 ///
-/// A request whose messages begin with an earlier request's and its reply goes on with that run. Requests that begin alike
-/// and go on apart are runs of their own, and so is one whose history the client changed: it says where it came from. A
-/// failed call ends its run as failed until the same request is made again.
+/// A request whose messages begin with an earlier request and its reply continues that run. Requests that begin alike
+/// and then differ are runs of their own, and so is one whose history the client changed: it records where it came
+/// from. A failed call ends its run as failed until the same request is made again.
 ///
 /// ```swift
 /// let recorder = try await TrajectoryRecorder(store)
 /// try await recorder.record(request, .success(replies), seconds: 1.5)
 /// ```
 public actor TrajectoryRecorder {
-    /// The set that recordings are kept in.
+    /// The set that recordings are saved in.
     public static let set = "recorded"
-    /// So many runs may be gone on with; of more, the oldest are only kept in the store.
+    /// The most runs that can be continued; older ones are only kept in the store.
     private static let mostRuns = 4096
     private static let key = "recorded"
 
     private let store: TrajectoryStore
     private let set: String
-    /// Those that were last gone on with come last.
+    /// The runs, the most recently continued last.
     private var runs: [RecordedRun] = []
     private var attempts: [String: Int] = [:]
 
-    /// Goes on with what a store holds.
+    /// Continues with the recordings in a store.
     /// - Throws: `StoreError`.
     public init(_ store: TrajectoryStore, set: String = TrajectoryRecorder.set) async throws {
         self.store = store
@@ -41,11 +41,11 @@ public actor TrajectoryRecorder {
         }
     }
 
-    /// Takes a call that ended, and saves what is known of its run.
+    /// Records a finished call, and saves its run.
     /// - Parameters:
-    ///   - replies: what the model answered, or why it did not.
-    ///   - seconds: how long it took.
-    /// - Throws: `StoreError`; `RecordingError.unreadable` for a call that no trajectory can be made of.
+    ///   - replies: the model's answers, or why there is none.
+    ///   - seconds: how long the call took.
+    /// - Throws: `StoreError`; `RecordingError.unreadable` for a call that cannot become part of a trajectory.
     public func record(
         _ request: RecordedRequest, _ replies: Result<[Dialogue.Reply], RecordingError>, seconds: Double
     ) async throws {
@@ -57,7 +57,7 @@ public actor TrajectoryRecorder {
             try await keep(run, request)
         case .success(let replies):
             for (index, reply) in replies.enumerated() {
-                // Of several choices each is a run; the first goes on with the one there was.
+                // Each of several choices is a run; the first continues the existing one.
                 var run = index == 0 ? take(request) : begin(request, from: nil)
                 if index > 0, let known = runs.last { run.calls = known.calls.dropLast() }
                 var reply = reply
@@ -70,11 +70,11 @@ public actor TrajectoryRecorder {
         }
     }
 
-    /// The run that a request goes on with, taken out of the runs, or a new one.
+    /// The run that a request continues, removed from the runs, or a new one.
     private func take(_ request: RecordedRequest) -> RecordedRun {
         let matches = runs.enumerated().compactMap { index, run in run.match(request).map { (index, run, $0) } }
         let best = matches.max { left, right in
-            // The longest history, then the nearest telling, then the one that waits longest.
+            // The longest history, then the closest version of the reply, then the run that has waited longest.
             (left.1.digests.count, left.2, right.0) < (right.1.digests.count, right.2, left.0)
         }
         if let best {

@@ -3,14 +3,15 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// What is searched for in a trajectory: kept beside it in small tables, so that a hundred thousand are looked through at once.
+/// The searchable facts of a trajectory: kept beside it in small tables, so that a hundred thousand can be searched at
+/// once.
 struct TrajectoryFacts: Sendable {
     private let trajectory: Trajectory
     private let isCorrect: Bool?
     /// Identifies the trajectory's content.
     private let content: String
 
-    /// The most characters of a trajectory whose words can be found, of any one text in it, and of what a list shows.
+    /// The most characters that are searchable in a trajectory, and in any single text of it, and that a list shows.
     private static let mostCharacters = (trajectory: 40_000, text: 4_000, title: 400)
 
     init(_ trajectory: Trajectory, verdict: Verdict?, content: String) {
@@ -19,11 +20,11 @@ struct TrajectoryFacts: Sendable {
         self.content = content
     }
 
-    /// Puts them in place of those that were known of the trajectory.
+    /// Saves them in place of the trajectory's earlier facts.
     func save(as sequence: Int64, in set: String, _ database: Database) throws {
         let known = try Row.fetchOne(
             database, sql: "SELECT content, correct FROM fact WHERE sequence = ?", arguments: [sequence])
-        // A grade is often all that is new.
+        // Often only the grade is new.
         if known?["content"] == content {
             guard known?["correct"] as Bool? != isCorrect else { return }
             return try database.execute(
@@ -66,7 +67,7 @@ struct TrajectoryFacts: Sendable {
         }
     }
 
-    /// What went wrong on the way, by kind; an error also by its type.
+    /// What went wrong during the run, by kind; an error also by its type.
     private var faults: Set<String> {
         trajectory.steps.reduce(into: []) { faults, step in
             switch step.observation.outcome {
@@ -81,7 +82,7 @@ struct TrajectoryFacts: Sendable {
         }
     }
 
-    /// A name as lists and addresses have it: models make up names that are too long, or that cannot be shown.
+    /// A name for lists and addresses: models invent names that are too long, or that cannot be shown.
     private static func name(_ text: String) -> String {
         let shown = text.unicodeScalars.prefix(120).map { scalar -> UnicodeScalar in
             switch scalar.properties.generalCategory {
@@ -92,7 +93,7 @@ struct TrajectoryFacts: Sendable {
         return String(String.UnicodeScalarView(shown))
     }
 
-    /// All that was said, done and seen, of long texts the beginning.
+    /// Everything that was said, done and seen; of long texts the beginning.
     private var text: String {
         var parts = [trajectory.id, trajectory.task.question] + trajectory.task.answers
         if let answer = trajectory.answer { parts.append(answer) }
@@ -122,9 +123,9 @@ struct TrajectoryFacts: Sendable {
     }
 }
 
-/// The tables of what is searched for, and of labels.
+/// The tables of searchable facts, and of labels.
 enum FactTables {
-    /// Identifies a trajectory by the text that it is stored as.
+    /// Identifies a trajectory by its stored text.
     static func digest(_ text: String) -> String { ContentHash.text(SHA256.hash(data: Data(text.utf8))) }
 
     static func create(_ database: Database) throws {
@@ -155,7 +156,8 @@ enum FactTables {
                 """)
     }
 
-    /// Finds out what is to be known of the trajectories that are there. One that cannot be read has none; whoever reads it is told.
+    /// Collects the facts of the stored trajectories. One that cannot be read has none; whoever reads it gets the
+    /// error.
     static func fill(_ database: Database) throws {
         let rows = try Row.fetchCursor(
             database, sql: "SELECT sequence, \"set\", trajectory, verdict FROM trajectory")

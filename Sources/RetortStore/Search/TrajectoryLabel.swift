@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// What somebody who read a trajectory says of it.
+/// What a person who read a trajectory says about it.
 public struct TrajectoryLabel: Codable, Sendable, Hashable {
     /// The label's word.
     public enum Kind: String, Codable, Sendable, CaseIterable {
@@ -10,17 +10,18 @@ public struct TrajectoryLabel: Codable, Sendable, Hashable {
         case good
         /// Not to be learned from.
         case bad
-        /// Worth learning from as it was put right by hand.
+        /// Worth learning from as it was corrected by hand.
         case mended
     }
 
+    /// The person's judgement.
     public var kind: Kind
     /// Why; empty for no reason.
     public var note: String
-    /// The trajectory as it was put right; nil for one that was not.
+    /// The corrected trajectory; nil for one that was not corrected.
     public var mended: Trajectory?
 
-    /// - Parameter mended: the trajectory as it was put right; it makes the label `mended`.
+    /// - Parameter mended: the corrected trajectory; it makes the label `mended`.
     public init(_ kind: Kind, note: String = "", mended: Trajectory? = nil) {
         self.kind = mended == nil ? kind : .mended
         self.note = note
@@ -29,9 +30,9 @@ public struct TrajectoryLabel: Codable, Sendable, Hashable {
 }
 
 extension TrajectoryStore {
-    /// Says something of a trajectory by hand, in place of what was said of it before; nil takes it back.
+    /// Labels a trajectory by hand, in place of its previous label; nil removes the label.
     ///
-    /// A label is of a trajectory as it is: one that is made anew otherwise has none.
+    /// A label belongs to a trajectory's present content: one that is made again with other content has none.
     /// - Returns: whether there is such a trajectory.
     /// - Throws: `StoreError`.
     @discardableResult
@@ -52,7 +53,7 @@ extension TrajectoryStore {
         }
     }
 
-    /// The SHA-256 of what was said by hand of a set's trajectories as they are; nil when nothing was.
+    /// The SHA-256 of the valid labels of a set's trajectories; nil when there are none.
     /// - Throws: `StoreError`.
     public func digestOfLabels(in set: String) async throws -> String? {
         let labels = try await using { database in

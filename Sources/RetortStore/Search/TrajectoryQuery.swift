@@ -2,13 +2,15 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// Which trajectories of a store are looked for; what is nil or empty may be anything.
+/// Which trajectories of a store to find; a criterion that is nil or empty accepts all.
 public struct TrajectoryQuery: Sendable, Hashable {
-    /// How a run ended, with its grade.
+    /// How a run ended, with its grade. A run may have several outcomes.
     public enum Outcome: String, Sendable, CaseIterable {
+        /// Graded as right; graded as wrong without a failure; answered when asked at the step limit; given up; broken
+        /// or not ended; without a grade.
         case solved, wrong, forced, gaveUp = "gave-up", failed, ungraded
 
-        /// Whether a run that ended so is one of them.
+        /// Whether a run with this ending and grade has this outcome.
         func holds(_ ending: String, _ isCorrect: Bool?) -> Bool {
             switch self {
             case .solved: isCorrect == true
@@ -32,8 +34,9 @@ public struct TrajectoryQuery: Sendable, Hashable {
         }
     }
 
-    /// In which order they are shown.
+    /// The order in which trajectories are listed.
     public enum Order: String, Sendable, CaseIterable {
+        /// In the order of saving; by steps, most or fewest first; or by tokens, most first.
         case saved, longest, shortest, costliest
 
         var clause: String {
@@ -46,47 +49,57 @@ public struct TrajectoryQuery: Sendable, Hashable {
         }
     }
 
-    /// Of which label; `none` is of those without one.
+    /// Which label a trajectory has; `none` is for those without one.
     public enum Labelled: Sendable, Hashable {
+        /// This label.
         case with(TrajectoryLabel.Kind)
+        /// No label.
         case none
     }
 
+    /// Of this set.
     public var set: String?
+    /// Of the task with this id.
     public var task: String?
+    /// With this outcome.
     public var outcome: Outcome?
+    /// With this kind of fault, as in `TrajectoryFacets.faults`.
     public var fault: String?
+    /// With a call of this tool.
     public var tool: String?
+    /// With a number of steps in this range.
     public var steps: ClosedRange<Int>?
+    /// With this label.
     public var label: Labelled?
-    /// All of them must stand in it, the last one as the beginning of a word.
+    /// All of these words must occur in it, the last one as the beginning of a word.
     public var words = ""
+    /// The order of the list; that of saving by default.
     public var order = Order.saved
 
-    /// Everything.
+    /// A query for everything in the set, and of the task, where they are given.
     public init(set: String? = nil, task: String? = nil) {
         self.set = set
         self.task = task
     }
 
-    /// How marks are looked up.
+    /// How faults and tools are looked up.
     enum Lookup {
-        /// All at once: for counting.
+        /// All at once, for counting.
         case whole
-        /// One by one: for the first few in an order.
+        /// One by one, for the first few in an order.
         case each
     }
 
-    /// Where trajectories are looked for: words come in the order of saving, so that the first few are found at once.
+    /// Where trajectories are searched: words come in the order of saving, so the first few are found at once.
     var tables: String { match == nil ? "fact f" : "words CROSS JOIN fact f ON f.sequence = words.rowid" }
 
-    /// In which order; that of the words is the same as that of saving.
+    /// The sort order; that of the words is the order of saving.
     var sorting: String { match != nil && order == .saved ? "words.rowid" : order.clause }
 
-    /// So many are counted where words are looked for; a common one is in every trajectory. Nil counts all.
+    /// The limit of a count when words are searched, because a common word is in every trajectory; nil counts all.
     var mostCounted: Int? { match == nil ? nil : Self.mostCounted }
 
-    /// What a count stops at where words are looked for.
+    /// The most trajectories that are counted when words are searched.
     public static let mostCounted = 20_000
 
     /// The condition on `tables`, with its arguments.
@@ -125,7 +138,8 @@ public struct TrajectoryQuery: Sendable, Hashable {
         return (parts.isEmpty ? "1" : parts.joined(separator: " AND "), StatementArguments(values))
     }
 
-    /// The words in FTS5's language (sqlite.org/fts5.html, section 3): each quoted, the last one a prefix. Nil for none.
+    /// The words in FTS5's language (sqlite.org/fts5.html, section 3): each quoted, the last one a prefix. Nil for
+    /// none.
     private var match: String? {
         let found = words.split { !$0.isLetter && !$0.isNumber }.prefix(16)
         guard !found.isEmpty else { return nil }

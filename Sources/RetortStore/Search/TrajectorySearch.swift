@@ -4,25 +4,31 @@ import RetortCore
 
 /// A trajectory in a list: what is known of it without reading it.
 public struct TrajectoryListing: Sendable, Hashable, Identifiable {
-    /// The place in the order of saving.
+    /// Its position in the order of saving.
     public let sequence: Int64
+    /// The set that it belongs to.
     public let set: String
+    /// The trajectory's id.
     public let id: String
+    /// The task's id.
     public let task: String
-    /// Its beginning.
+    /// The beginning of the question.
     public let question: String
-    /// Its beginning; nil where there is none.
+    /// The beginning of the answer; nil where there is none.
     public let answer: String?
     /// `answered`, `forced`, `gaveUp`, `failed` or `unfinished`.
     public let ending: String
-    /// The grade; nil where there is none.
+    /// Whether it was graded as right; nil where it was not graded.
     public let isCorrect: Bool?
+    /// The number of steps.
     public let steps: Int
+    /// The number of tool calls.
     public let calls: Int
-    /// Read and written.
+    /// The number of tokens read and written.
     public let tokens: Int
+    /// The seconds that the run took.
     public let seconds: Double
-    /// What was said of it by hand.
+    /// The label that a person gave it; nil for none.
     public let label: TrajectoryLabel.Kind?
 
     fileprivate static let columns = "f.*, t.question, t.answer, l.kind"
@@ -41,40 +47,53 @@ public struct TrajectoryListing: Sendable, Hashable, Identifiable {
     }
 }
 
-/// What the trajectories of a set can be told apart by, with how many there are of each.
+/// The properties that distinguish a set's trajectories, with the number of each.
 public struct TrajectoryFacets: Sendable, Hashable {
+    /// The number of trajectories by outcome; one may count under several.
     public var outcomes: [TrajectoryQuery.Outcome: Int] = [:]
+    /// The kinds of fault with the number of trajectories, the most frequent first; at most 200.
     public var faults: [(name: String, count: Int)] = []
+    /// The tools called with the number of trajectories, the most frequent first; at most 200.
     public var tools: [(name: String, count: Int)] = []
+    /// The number of trajectories by label.
     public var labels: [TrajectoryLabel.Kind: Int] = [:]
+    /// The largest number of steps.
     public var longest = 0
 
+    /// Whether all counts are the same.
     public static func == (left: Self, right: Self) -> Bool {
         left.outcomes == right.outcomes && left.labels == right.labels && left.longest == right.longest
             && left.faults.elementsEqual(right.faults, by: ==) && left.tools.elementsEqual(right.tools, by: ==)
     }
 
+    /// Hashes a part that equal facets share.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(outcomes)
         hasher.combine(labels)
     }
 }
 
-/// A set by what its trajectories have in sum.
+/// Totals and means of a set's trajectories.
 public struct TrajectorySetOutline: Sendable, Hashable {
+    /// The set's name.
     public let set: String
+    /// The number of trajectories.
     public let count: Int
-    /// How many have a grade, and how many of these are right.
+    /// How many have a grade.
     public let graded: Int
+    /// How many are graded as right.
     public let correct: Int
     /// How many broke, or did not end.
     public let failed: Int
-    /// Different tasks.
+    /// The number of different tasks.
     public let tasks: Int
-    /// Means.
+    /// The mean number of steps.
     public let steps: Double
+    /// The mean number of tool calls.
     public let calls: Double
+    /// The mean number of tokens read and written.
     public let tokens: Double
+    /// The mean time, in seconds.
     public let seconds: Double
 
     fileprivate init(_ row: Row) {
@@ -85,9 +104,9 @@ public struct TrajectorySetOutline: Sendable, Hashable {
 }
 
 extension TrajectoryStore {
-    /// Finds trajectories, so many from a place in the order, and counts all; where words are looked for, up to
+    /// Finds up to `limit` trajectories from a position in the order, and counts all; when words are searched, up to
     /// `TrajectoryQuery.mostCounted`.
-    /// - Parameter offset: how many are passed over.
+    /// - Parameter offset: how many are skipped.
     /// - Throws: `StoreError`.
     public func find(
         _ query: TrajectoryQuery, offset: Int = 0, limit: Int = 50
@@ -111,7 +130,7 @@ extension TrajectoryStore {
         }
     }
 
-    /// What the trajectories of a set can be told apart by.
+    /// The properties that distinguish a set's trajectories.
     /// - Throws: `StoreError`.
     public func facets(of set: String) async throws -> TrajectoryFacets {
         try await using { database in
@@ -176,7 +195,7 @@ extension TrajectoryStore {
         }
     }
 
-    /// What stands before and after a trajectory in its set, as saved.
+    /// The trajectories before and after one in its set, in the order of saving; nil at the ends.
     /// - Throws: `StoreError`.
     public func neighbours(
         of listing: TrajectoryListing
@@ -208,7 +227,7 @@ extension TrajectoryStore {
         }
     }
 
-    /// All sets by what their trajectories have in sum.
+    /// Totals and means of all sets, sorted by name.
     /// - Throws: `StoreError`.
     public func outline() async throws -> [TrajectorySetOutline] {
         try await using { database in
@@ -226,7 +245,7 @@ extension TrajectoryStore {
         }
     }
 
-    /// All trajectories of a task, whatever their sets, in the order of saving.
+    /// All trajectories of a task in any set, in the order of saving.
     /// - Throws: `StoreError`.
     public func sameTask(_ task: String, limit: Int = 64) async throws -> [TrajectoryListing] {
         try await find(TrajectoryQuery(task: task), limit: limit).found

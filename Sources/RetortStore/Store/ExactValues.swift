@@ -1,12 +1,12 @@
 import Foundation
 import RetortCore
 
-/// Keeps values apart that JSON writes alike, so that a trajectory leaves the store as it came in.
+/// Keeps apart values that JSON writes alike, so that a trajectory leaves the store unchanged.
 ///
 /// Foundation's encoder writes the number `2.0` as `2`, which reads back as the integer 2; JSON has no form for
-/// infinities and NaN; and a tool's result `null` reads back as no result. Such values are stored as
-/// `{"$exact": "2.0"}` and `{"$exact": "null"}`. An object of the trajectory's own with the one key `$exact` is wrapped
-/// once more, so nothing is mistaken for a mark.
+/// infinities and NaN; and a tool's result `null` reads back as no result. Such values are stored as `{"$exact":
+/// "2.0"}` and `{"$exact": "null"}`. A trajectory's own object with the single key `$exact` is wrapped once more, so
+/// nothing is mistaken for a mark.
 enum ExactValues {
     private static let key = "$exact"
 
@@ -35,7 +35,7 @@ enum ExactValues {
         case .object(let members):
             guard members.count == 1, let inner = members[key] else { return .object(members.mapValues(unmark)) }
             if let text = inner.string { return Double(text).map(JSONValue.number) ?? .null }
-            // A wrapped object of the trajectory's own.
+            // A wrapped object of the trajectory itself.
             return .object((inner.object ?? members).mapValues(unmark))
         case .null, .bool, .integer, .number, .string: return value
         }

@@ -1,9 +1,9 @@
 import GRDB
 
-/// Sets that came from elsewhere. A run does not make such a set anew, and it does not remove it: it takes what is there.
+/// Sets that came from elsewhere. A run neither makes such a set again nor removes it; it uses the set as it is.
 extension TrajectoryStore {
-    /// Saves trajectories that others made, in one transaction, and marks the set as imported.
-    /// - Throws: `StoreError.notImported` when the set holds trajectories that were not imported.
+    /// Saves trajectories of others, in one transaction, and marks the set as imported.
+    /// - Throws: `StoreError.notImported` when the set contains trajectories that were not imported.
     public func importing(_ trajectories: [StoredTrajectory], in set: String) async throws {
         let rows = try trajectories.map { try TrajectoryRow($0, set: set) }
         let path = path

@@ -4,20 +4,20 @@ import GRDB
 import RetortCore
 
 extension TrajectoryStore {
-    /// What of a set's entries a digest is of.
+    /// Which part of a set's entries a digest covers.
     public enum Part: String, Sendable {
         /// The trajectories alone.
         case trajectories = "trajectory"
         /// With their grades.
         case graded = "trajectory || ifnull(verdict, '')"
-        /// What a model that judges says of them.
+        /// The verdicts of a model that judges.
         case judged = "ifnull(judge, '')"
-        /// What other graders say of them.
+        /// The verdicts of other graders.
         case others = "ifnull(also, '')"
     }
 
-    /// The SHA-256 of a set's content, in hexadecimal digits, whatever order it was saved in; nil when there is no such
-    /// set. Read one trajectory at a time.
+    /// The SHA-256 of a set's content, in hexadecimal digits, independent of the order of saving; nil when there is no
+    /// such set. One trajectory is read at a time.
     /// - Throws: `StoreError`.
     public func digest(of set: String, _ part: Part) async throws -> String? {
         try await using { database in
@@ -50,10 +50,10 @@ extension TrajectoryStore {
         return reasons
     }
 
-    /// Takes what a judge said from all trajectories of a set.
+    /// Removes the judge's verdicts from all trajectories of a set.
     public func removeJudgements(in set: String) async throws { try await clear("judge", in: set) }
 
-    /// Takes what other graders said from all trajectories of a set.
+    /// Removes the other graders' verdicts from all trajectories of a set.
     public func removeOtherVerdicts(in set: String) async throws { try await clear("also", in: set) }
 
     private func clear(_ column: String, in set: String) async throws {

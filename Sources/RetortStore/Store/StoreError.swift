@@ -2,7 +2,7 @@ import GRDB
 
 /// A store that cannot be used, or a record in it.
 public enum StoreError: Error, CustomStringConvertible, Equatable {
-    /// There is no file, and the caller asked for one that exists.
+    /// There is no file, and the caller asked for an existing one.
     case missing(file: String)
     /// The file is not SQLite, or it is the database of something else.
     case notAStore(file: String)
@@ -10,15 +10,16 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case damaged(file: String, reason: String)
     /// A newer version of Retort wrote it.
     case newer(file: String)
-    /// An older version wrote it, and it was to be read as it is.
+    /// An older version wrote it, and it was to be opened without changes.
     case older(file: String)
-    /// The file system refused: no permission, no space, a missing folder, a lock that was not released.
+    /// The file system refused: no permission, no space, a missing folder, or a lock that was not released.
     case unavailable(file: String, reason: String)
-    /// One record does not read as a trajectory.
+    /// A record cannot be read as a trajectory.
     case unreadable(file: String, set: String, id: String, reason: String)
-    /// Trajectories were to be imported into a set that something else made.
+    /// Trajectories were to be imported into a set that a run made.
     case notImported(file: String, set: String, count: Int)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file):
@@ -42,7 +43,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    /// What an error of SQLite means for the file.
+    /// The store's error for an error of SQLite.
     static func of(_ error: DatabaseError, file: String) -> StoreError {
         let reason = error.message ?? "SQLite error \(error.resultCode.rawValue)"
         return switch error.resultCode {

@@ -5,7 +5,7 @@ enum StoreSchema {
     /// Marks the file as Retort's own (`Retr` in ASCII), in SQLite's header.
     static let applicationID = 0x5265_7472
 
-    /// Each version of the tables is one migration; a later one is added below, never changed in place.
+    /// Each version of the tables is one migration; a later one is added below, and none is ever changed.
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("v1") { database in

@@ -6,9 +6,10 @@ public struct StoredTrajectories: AsyncSequence, Sendable {
     let set: String
     let order: TrajectoryStore.Order
 
+    /// Starts reading at the beginning of the set.
     public func makeAsyncIterator() -> Iterator { Iterator(source: self) }
 
-    /// Reads the next page when the last is used up.
+    /// Reads the next page when the last one is used up.
     public struct Iterator: AsyncIteratorProtocol {
         private static let pageSize = 64
         private let source: StoredTrajectories

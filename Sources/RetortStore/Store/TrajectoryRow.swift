@@ -2,9 +2,9 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// A stored trajectory as a row: the whole as JSON, and in columns what is searched for.
+/// A stored trajectory as a row: the whole as JSON, and the searchable parts in columns.
 struct TrajectoryRow: FetchableRecord, Sendable {
-    /// The place in saving order; nil before the row is saved.
+    /// The position in the order of saving; nil before the row is saved.
     let sequence: Int64?
     let set: String
     let id: String
@@ -13,7 +13,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
     private let judge: String?
     private let also: String?
     private let trajectory: String
-    /// What somebody said of it by hand; nil where nobody did, and in a row that is to be saved.
+    /// The label of a person; nil where there is none, and in a row that is to be saved.
     private let label: String?
     private let facts: TrajectoryFacts?
 
@@ -47,14 +47,14 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         facts = nil
     }
 
-    /// All of a row, with the label of a trajectory that is still the one that was labelled.
+    /// The whole row, with the label of a trajectory that has not changed since it was labelled.
     static let selection = """
         SELECT t.sequence, t."set", t.id, t.verdict, t.judge, t.also, t.trajectory, l.label
         FROM trajectory t LEFT JOIN fact f ON f.sequence = t.sequence
         LEFT JOIN label l ON l."set" = t."set" AND l.id = t.id AND l.content = f.content
         """
 
-    /// Saves the row; one with the same set and id keeps its place.
+    /// Saves the row; a row with the same set and id keeps its position.
     func upsert(_ database: Database) throws {
         let values: [(any DatabaseValueConvertible)?] = [set, id] + columns + [verdict, judge, also, trajectory]
         try database.execute(
@@ -72,7 +72,7 @@ struct TrajectoryRow: FetchableRecord, Sendable {
         if let facts, let place { try facts.save(as: place, in: set, database) }
     }
 
-    /// The trajectory the row holds.
+    /// The trajectory of the row.
     /// - Throws: `StoreError.unreadable` with the set and the id.
     func stored(path: String) throws -> StoredTrajectory {
         do {

@@ -6,7 +6,7 @@ import RetortCore
 /// file in WAL mode.
 ///
 /// Each save is a transaction of its own, synced to disk before it returns: a killed process, or a machine that loses
-/// its power, loses at most the trajectory in flight. Any number of tasks may read and save at once, and other
+/// power, loses at most the trajectory in progress. Any number of tasks may read and save at the same time, and other
 /// processes may read meanwhile.
 ///
 /// ```swift
@@ -18,19 +18,20 @@ public struct TrajectoryStore: Sendable {
     /// A trajectory, and its grade when it has one.
     public typealias Entry = StoredTrajectory
 
-    /// Whether a store must be there already.
+    /// Whether a store must exist already.
     public enum Opening: Sendable {
         /// An absent file becomes an empty store.
         case createWhenAbsent
         /// An absent file is an error: for commands that only look.
         case existing
-        /// Nothing is written, not even tables that a newer version added: beside a run that works in the file.
+        /// Nothing is written, not even tables that a newer version added: for use beside a run that works in the file.
         case readOnly
     }
 
-    /// In which order trajectories are read.
+    /// The order in which trajectories are read.
     public enum Order: Sendable {
-        /// By trajectory id, so that the order does not depend on which finished first, nor on where a run was killed.
+        /// By trajectory id, so that the order depends neither on which one finished first nor on where a run was
+        /// killed.
         case byID
         /// As first saved. Saving a trajectory again does not move it.
         case asSaved
@@ -39,8 +40,8 @@ public struct TrajectoryStore: Sendable {
     let database: DatabasePool
     let path: String
 
-    /// Opens a store, or makes one.
-    /// - Throws: `StoreError` for a file that is something else, damaged, or a newer version's.
+    /// Opens a store, or creates one.
+    /// - Throws: `StoreError` for a file that is something else, damaged, or from a newer version.
     public init(_ file: URL, _ opening: Opening = .createWhenAbsent) throws {
         path = file.path
         guard opening == .createWhenAbsent || FileManager.default.fileExists(atPath: file.path) else {
@@ -51,7 +52,7 @@ public struct TrajectoryStore: Sendable {
         configuration.busyMode = .timeout(10)
         configuration.readonly = opening == .readOnly
         do {
-            // A look before WAL mode is set, so that a stranger's database is left as it was.
+            // Check before WAL mode is set, so that another program's database stays unchanged.
             try Self.recognise(file)
             database = try DatabasePool(path: file.path, configuration: configuration)
             let migrator = StoreSchema.migrator
@@ -83,7 +84,7 @@ public struct TrajectoryStore: Sendable {
         defer { try? queue.close() }
         let isOurs = try queue.read { database in
             let mark = try Int.fetchOne(database, sql: "PRAGMA application_id")
-            // A process killed while it made the store may have left the list of migrations alone.
+            // A process that was killed while creating the store may have left only the list of migrations.
             let tables = try Int.fetchOne(
                 database, sql: "SELECT count(*) FROM sqlite_master WHERE tbl_name <> 'grdb_migrations'")
             return mark == StoreSchema.applicationID || tables == 0
@@ -108,7 +109,7 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
-    /// Removes a set, before a stage is made anew.
+    /// Removes a set, before its stage is run again.
     public func remove(set: String) async throws {
         try await using { database in
             try await database.write { database in
@@ -120,9 +121,9 @@ public struct TrajectoryStore: Sendable {
 
     // MARK: Reading
 
-    /// A set's trajectories one after the other, with memory for a few at a time.
+    /// A set's trajectories one after the other, with only a few in memory.
     ///
-    /// What is saved while the iteration runs is met when it lies ahead in the order.
+    /// A trajectory saved during the iteration is included when it lies ahead in the order.
     public func trajectories(in set: String, order: Order = .byID) -> StoredTrajectories {
         StoredTrajectories(store: self, set: set, order: order)
     }
@@ -146,7 +147,7 @@ public struct TrajectoryStore: Sendable {
         return try row?.stored(path: path)
     }
 
-    /// Whether a set holds a trajectory.
+    /// Whether a set contains a trajectory.
     public func contains(id: String, in set: String) async throws -> Bool {
         try await using { database in
             try await database.read { database in
@@ -177,7 +178,7 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
-    /// The ids of the tasks that a set has trajectories of.
+    /// The ids of the tasks that a set has trajectories for.
     public func taskIDs(in set: String) async throws -> Set<String> {
         try await using { database in
             try await database.read { database in
@@ -186,7 +187,7 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
-    /// The ids of the tasks of which a set has trajectories that did not break.
+    /// The ids of the tasks for which a set has trajectories that did not break.
     public func endedTaskIDs(in set: String) async throws -> Set<String> {
         try await using { database in
             try await database.read { database in
@@ -197,12 +198,12 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
-    /// How many trajectories a set holds; 0 when there is no such set.
+    /// The number of trajectories in a set; 0 when there is no such set.
     public func count(in set: String) async throws -> Int {
         try await sets().first { $0.name == set }?.count ?? 0
     }
 
-    /// The names of all sets, with how many trajectories each holds.
+    /// The names of all sets, with the number of trajectories in each.
     public func sets() async throws -> [(name: String, count: Int)] {
         try await using { database in
             try await database.read { database in
@@ -212,7 +213,7 @@ public struct TrajectoryStore: Sendable {
         }
     }
 
-    /// Runs an access and turns SQLite's errors into the store's.
+    /// Runs an access and converts SQLite's errors to the store's.
     func using<Value>(_ access: (DatabasePool) async throws -> Value) async throws -> Value {
         do {
             return try await access(database)

@@ -2,7 +2,7 @@ import RetortAgents
 
 /// The plain calls of a Python program, `name(`, outside strings and comments.
 enum ProgramCalls {
-    /// A name that is called, and where it stands in the scalars of the program.
+    /// A called name, and its position in the program's scalars.
     struct Token: Equatable {
         let name: String
         let range: Range<Int>
@@ -37,7 +37,7 @@ enum ProgramCalls {
         return tokens
     }
 
-    /// Names that a program calls, and that are neither Python's own nor defined, imported or assigned in it.
+    /// Names that a program calls, and that are neither Python's own nor defined, imported or assigned in the program.
     static func unknown(in program: String) -> [String] {
         let tokens = tokens(in: program)
         guard !tokens.isEmpty else { return [] }
@@ -45,7 +45,7 @@ enum ProgramCalls {
         return tokens.map(\.name).filter { !builtIns.contains($0) && !defined.contains($0) }
     }
 
-    /// A program in which names that are called are others.
+    /// A program with called names replaced.
     static func renamed(_ program: String, _ names: [String: String]) -> String {
         var scalars = Array(program.unicodeScalars)
         for token in tokens(in: program).reversed() {
@@ -58,7 +58,7 @@ enum ProgramCalls {
     private static func defined(in program: String) -> Set<String> {
         let scalars = Array(program.unicodeScalars)
         let mask = PythonPlaces.isCode(program)
-        // Only code counts, with strings and comments blanked out.
+        // Only code is searched; strings and comments are blanked out.
         let code = String(String.UnicodeScalarView(zip(scalars, mask).map { $1 || $0 == "\n" ? $0 : " " }))
         var names: Set<String> = []
         for match in code.matches(of: /(?:\bdef|\bclass|\bas|\bfor|\blambda)\s+([A-Za-z_]\w*)/) {

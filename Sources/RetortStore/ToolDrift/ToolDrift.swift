@@ -1,6 +1,6 @@
 import RetortCore
 
-/// How the calls of recorded trajectories differ from the tools that there are: other names, other arguments.
+/// How the calls of recorded trajectories differ from the available tools: other names, other arguments.
 ///
 /// ```swift
 /// let drift = ToolDrift(trajectories, tools: domain.tools)
@@ -8,8 +8,9 @@ import RetortCore
 /// let (mapped, left) = try ToolMapping(["find": "search", "find.q": "query"]).applied(to: trajectories)
 /// ```
 public struct ToolDrift: Sendable, Hashable, Codable {
-    /// A name that calls have and the tools do not.
+    /// A name that differs between the calls and the tools.
     public struct Stray: Sendable, Hashable, Codable {
+        /// How a call differs from the tools.
         public enum Kind: String, Sendable, Hashable, Codable {
             /// There is no such tool.
             case tool
@@ -19,20 +20,21 @@ public struct ToolDrift: Sendable, Hashable, Codable {
             case missing
         }
 
+        /// How the calls differ.
         public let kind: Kind
-        /// The tool's name; of an argument `tool.argument`.
+        /// The tool's name; for an argument `tool.argument`.
         public let name: String
-        /// In how many calls.
+        /// The number of calls.
         public let calls: Int
-        /// The ids of the trajectories with such calls, the first few.
+        /// The ids of the first five trajectories with such calls.
         public let trajectories: [String]
     }
 
-    /// Those names, the most frequent first.
+    /// The names that differ, the most frequent first.
     public let strays: [Stray]
-    /// How many calls were looked at.
+    /// The number of calls examined.
     public let calls: Int
-    /// What the tools are named.
+    /// The names of the tools.
     public let tools: [String]
 
     private struct Key: Hashable {
@@ -41,9 +43,9 @@ public struct ToolDrift: Sendable, Hashable, Codable {
     }
 
     /// - Parameters:
-    ///   - trajectories: their calls are those of steps, and those that programs made where these are recorded. Of a
-    ///     program whose calls are not recorded, only the names are looked at that it calls and does not define.
-    ///   - builtIn: names that programs may call beside the tools and Python's own.
+    ///   - trajectories: the calls examined are those of steps, and those that programs made where these are recorded.
+    ///     In a program whose calls are not recorded, only the names are examined that it calls and does not define.
+    ///   - builtIn: names that programs may call in addition to the tools and Python's own.
     public init(
         _ trajectories: some Sequence<Trajectory>, tools specifications: [ToolSpecification],
         builtIn: Set<String> = ["final_answer"]
@@ -92,12 +94,12 @@ public struct ToolDrift: Sendable, Hashable, Codable {
 
     private static let shown = 5
 
-    /// Whether every call fits.
+    /// Whether every call fits the tools.
     public var isEmpty: Bool { strays.isEmpty }
 }
 
 extension ToolDrift: CustomStringConvertible {
-    /// A line for each name, with what may be meant.
+    /// One line for each name, with an example of a mapping.
     public var description: String {
         guard !isEmpty else { return "all \(calls) calls fit the tools" }
         let lines = strays.map { stray in
@@ -116,7 +118,7 @@ extension ToolDrift: CustomStringConvertible {
 }
 
 extension Step {
-    /// The calls that a step made: its own, or those of its program.
+    /// The calls that a step made: its own call, or those of its program.
     var calls: [(name: String, arguments: [String: JSONValue])] {
         if case .toolCall(let name, let arguments) = action { return [(name, arguments.object ?? [:])] }
         return observation.toolCalls.map { ($0.name, $0.arguments) }

@@ -1,13 +1,13 @@
 import RetortCore
 
-/// New names for the tools and arguments that recorded calls have: `old: new`, `old.argument: argument`.
+/// New names for the tools and arguments of recorded calls: `old: new`, `old.argument: argument`.
 public struct ToolMapping: Sendable, Hashable {
     private var tools: [String: String] = [:]
     private var arguments: [String: [String: String]] = [:]
 
-    /// - Parameter names: of a tool `old: new`; of an argument `tool.argument: new`, where `new` is the argument's name or
-    ///   `newtool.new`. The tool before the dot is named as the recording has it.
-    /// - Throws: `ToolMappingError` for names that cannot be.
+    /// - Parameter names: for a tool `old: new`; for an argument `tool.argument: new`, where `new` is the argument's
+    ///   name or `newtool.new`. The tool before the dot has its name from the recording.
+    /// - Throws: `ToolMappingError` for impossible names.
     public init(_ names: [String: String]) throws {
         for (old, new) in names.sorted(by: { $0.key < $1.key }) {
             guard !old.isEmpty, !new.isEmpty else { throw ToolMappingError.empty(old: old, new: new) }
@@ -36,18 +36,19 @@ public struct ToolMapping: Sendable, Hashable {
         }
     }
 
-    /// What a mapping left as it is, though it is named in it.
+    /// What a mapping left unchanged, although the mapping names it.
     public struct Remainder: Sendable, Hashable, Codable {
-        /// Programs that name a mapped argument: renaming in Python is done for names that are called, and no further.
+        /// The ids of trajectories with programs that name a mapped argument: in Python only the names of called
+        /// functions are renamed.
         public var programs: [String] = []
-        /// Calls that have both the old argument and the new.
+        /// The ids of trajectories with calls that have both the old argument and the new one.
         public var collisions: [String] = []
     }
 
-    /// The trajectories under the new names, and the ids of those where a name was left.
+    /// The trajectories with the new names, and the ids of those where a name was left unchanged.
     ///
-    /// Names are changed in calls, in what programs are recorded to have called, in candidates, and in programs where a tool's
-    /// name is called plainly (`name(`) outside strings. A step whose text was the model's own no longer says so.
+    /// Names are changed in calls, in the recorded calls of programs, in candidates, and in programs where a tool's
+    /// name is called plainly (`name(`) outside strings. A changed step no longer claims to be the model's own text.
     public func applied(to trajectories: [Trajectory]) -> (trajectories: [Trajectory], left: Remainder) {
         var left = Remainder()
         return (trajectories.map { applied(to: $0, &left) }, left)
@@ -74,7 +75,7 @@ public struct ToolMapping: Sendable, Hashable {
                 left.programs.append(trajectory.id)
             }
             if changed.action != step.action {
-                // The tokens and the wording were those of the old names.
+                // The tokens and the wording contained the old names.
                 changed.transcript = step.transcript == nil ? nil : .same
                 changed.wording = nil
             }
@@ -110,7 +111,7 @@ public struct ToolMapping: Sendable, Hashable {
         var renamed: [String: JSONValue] = [:]
         for (name, value) in values {
             let new = names[name] ?? name
-            // Two values cannot have one name: the call stays as it was recorded.
+            // Two values cannot have the same name: the call stays as recorded.
             if renamed.updateValue(value, forKey: new) != nil {
                 hasCollision = true
                 return values
@@ -140,7 +141,7 @@ public struct ToolMapping: Sendable, Hashable {
         return copy
     }
 
-    /// Whether a program calls a tool that has mapped arguments by one of their old names.
+    /// Whether a program calls a tool with mapped arguments by one of their old names.
     private func namesArgument(_ program: String) -> Bool {
         ProgramCalls.tokens(in: program).contains { token in
             (arguments[token.name] ?? [:]).keys.contains { program.contains("\($0)=") || program.contains("\($0) =") }
@@ -148,13 +149,18 @@ public struct ToolMapping: Sendable, Hashable {
     }
 }
 
-/// Names that no mapping can have.
+/// Names that cannot be mapped.
 public enum ToolMappingError: Error, Equatable, CustomStringConvertible {
+    /// One of the names is empty.
     case empty(old: String, new: String)
+    /// A tool is mapped to an argument.
     case notATool(old: String, new: String)
+    /// An argument would move to another tool.
     case otherTool(old: String, new: String)
+    /// Two arguments of a tool are mapped to the same name.
     case doubled(tool: String, argument: String)
 
+    /// A message for users: what is wrong, and what to do.
     public var description: String {
         switch self {
         case .empty(let old, let new): "'\(old): \(new)' maps nothing; write 'old: new' or 'tool.argument: new'"

@@ -3,8 +3,8 @@ import GRDB
 import RetortAgents
 import RetortCore
 
-/// Remembers what virtual APIs replied, so that a run sees the same world again: an SQLite file, and behind it, for reading
-/// only, a cache folder of StableToolBench (`category/tool/api.json`).
+/// Caches the replies of virtual APIs, so that a run sees the same world again: in an SQLite file, and after it,
+/// read-only, in a cache folder of StableToolBench (`category/tool/api.json`).
 public struct ReplyCache: VirtualAPIs {
     private let database: DatabaseQueue
     private let path: String
@@ -15,9 +15,9 @@ public struct ReplyCache: VirtualAPIs {
     private static let exampleCount = 5
 
     /// - Parameters:
-    ///   - file: is made when it is absent; nil keeps replies in memory only.
-    ///   - published: a cache folder of StableToolBench.
-    ///   - source: who is asked what is not remembered.
+    ///   - file: is created when it does not exist; nil keeps replies in memory only.
+    ///   - published: a cache folder of StableToolBench; nil for none.
+    ///   - source: makes the APIs that are asked when a reply is not cached.
     /// - Throws: `StoreError` for a file that is something else.
     public init(_ file: URL?, published: URL? = nil, before source: (Examples) -> any VirtualAPIs) throws {
         path = file?.path ?? ":memory:"
@@ -46,11 +46,13 @@ public struct ReplyCache: VirtualAPIs {
         }
     }
 
-    /// Earlier replies of a function, the first ones remembered.
+    /// Earlier replies of a function, the first ones cached.
     public struct Examples: Sendable {
         let database: DatabaseQueue
         let published: URL?
 
+        /// Up to five replies with their inputs: cached ones first, then published ones.
+        /// - Throws: SQLite's errors, and decoding errors of a damaged reply.
         public func callAsFunction(_ name: VirtualAPIName) async throws -> [(input: JSONValue, reply: VirtualReply)] {
             let rows = try await database.read { database in
                 try Row.fetchAll(
@@ -71,7 +73,7 @@ public struct ReplyCache: VirtualAPIs {
         }
     }
 
-    /// The remembered reply, or the source's, which is then remembered. An error of the source is not.
+    /// The cached reply, or the source's, which is then cached unless it is an error.
     public func reply(to call: VirtualCall) async throws -> VirtualReply {
         guard let arguments = call.arguments else { return try await source.reply(to: call) }
         let name = VirtualAPIName(call)
@@ -85,7 +87,7 @@ public struct ReplyCache: VirtualAPIs {
         return reply
     }
 
-    /// How many replies are remembered.
+    /// The number of replies cached in the database.
     public func count() async throws -> Int {
         try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reply") ?? 0 }
     }
@@ -99,7 +101,7 @@ public struct ReplyCache: VirtualAPIs {
         return try text.map { try ExactJSON.decode(VirtualReply.self, from: $0.utf8) }
     }
 
-    /// The first reply stands: two calls at once must not see two worlds.
+    /// The first reply is kept: two simultaneous calls must not see two worlds.
     private func remember(_ reply: VirtualReply, _ name: VirtualAPIName, _ input: JSONValue) async throws {
         try await database.write { database in
             try database.execute(
@@ -109,10 +111,10 @@ public struct ReplyCache: VirtualAPIs {
     }
 }
 
-/// StableToolBench's cache files: `{"str(input)": {"error", "response"}}`, the input as Python writes it.
+/// StableToolBench's cache files: `{"str(input)": {"error", "response"}}`, with the input as Python writes it.
 enum PublishedReplies {
     static func of(_ name: VirtualAPIName, in folder: URL?) -> [(input: JSONValue, reply: VirtualReply)] {
-        // A name that is a path would lead out of the folder.
+        // A name that is a path would lead outside the folder.
         let parts = [name.category, name.tool, name.api]
         guard let folder, !parts.contains(where: { $0.isEmpty || $0.hasPrefix(".") || $0.contains("/") }) else {
             return []

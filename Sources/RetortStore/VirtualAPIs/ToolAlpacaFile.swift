@@ -2,13 +2,14 @@ import Foundation
 import RetortAgents
 import RetortCore
 
-/// ToolAlpaca's evaluation set (arXiv 2306.05301): APIs by their OpenAPI text, instructions, and the calls that solve them.
+/// ToolAlpaca's evaluation set (arXiv 2306.05301): APIs with their OpenAPI texts, instructions, and the calls that
+/// solve them.
 public struct ToolAlpacaFile: Sendable {
-    /// One task for each instruction; the expected calls stand in `metadata["golden"]` as `[{Action, Action_Input}]`.
+    /// One task for each instruction; the expected calls are in `metadata["golden"]` as `[{Action, Action_Input}]`.
     public private(set) var tasks: [AgentTask] = []
-    /// What is known of each function, for those who imitate it.
+    /// What is known of each function, for a model that imitates it.
     public private(set) var documents: [VirtualAPIName: JSONValue] = [:]
-    /// What became of each API of the file.
+    /// What happened to each API of the file.
     public private(set) var account = ImportAccount()
 
     private static let methods: Set = ["get", "post", "put", "patch", "delete"]
@@ -43,7 +44,7 @@ public struct ToolAlpacaFile: Sendable {
         }
     }
 
-    /// A list, as JSON or as the text that Python writes of one.
+    /// A list, as JSON or in Python's notation.
     private static func list(_ value: JSONValue?) -> [JSONValue]? {
         value?.array ?? value?.string.flatMap { PythonText.value(of: $0)?.array }
     }
@@ -75,11 +76,11 @@ public struct ToolAlpacaFile: Sendable {
 
 /// An operation of an OpenAPI 3 document: its parameters and its body's fields as one schema.
 struct OpenAPIOperation {
-    /// The operation with what its references point at.
+    /// The operation with its references resolved.
     let resolved: JSONValue
     /// The arguments' JSON schema.
     let schema: JSONValue
-    /// By parameter the type and what to pass.
+    /// The type and a description by parameter.
     let input: JSONValue
 
     init(_ operation: JSONValue, in document: JSONValue) {
@@ -105,7 +106,7 @@ struct OpenAPIOperation {
             })
     }
 
-    /// Replaces references within the document; after 8 of them within each other they stay, for a schema may hold itself.
+    /// Resolves references within the document; below a nesting of 8 they stay, because a schema may contain itself.
     private static func resolve(_ value: JSONValue, _ document: JSONValue, depth: Int) -> JSONValue {
         guard depth < 8 else { return value }
         switch value {

@@ -2,13 +2,14 @@ import Foundation
 import RetortAgents
 import RetortCore
 
-/// ToolBench's and StableToolBench's queries: `[{query_id, query, api_list}]`, as tasks, and what they tell of the APIs.
+/// ToolBench's and StableToolBench's queries, `[{query_id, query, api_list}]`, as tasks with descriptions of their
+/// APIs.
 public struct ToolBenchQueries: Sendable {
-    /// The tasks, in file order, each with its tools and the functions they stand for.
+    /// The tasks, in file order, each with its tools and the functions that they stand for.
     public private(set) var tasks: [AgentTask] = []
-    /// What is known of each function, for those who imitate it.
+    /// What is known of each function, for a model that imitates it.
     public private(set) var documents: [VirtualAPIName: JSONValue] = [:]
-    /// Records that are no query, by number from 1.
+    /// Records that are not queries, by number from 1.
     public private(set) var account = ImportAccount()
 
     /// - Throws: `JSONFileError` for a file that cannot be read at all.
@@ -65,7 +66,7 @@ public struct ToolBenchQueries: Sendable {
             ])
     }
 
-    /// ToolBench's types are RapidAPI's; those that JSON does not know are texts.
+    /// ToolBench's types are those of RapidAPI; types that JSON lacks become texts.
     private static func type(_ name: String?) -> String {
         switch name?.uppercased() {
         case "NUMBER": "number"

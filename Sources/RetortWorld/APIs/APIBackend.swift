@@ -1,6 +1,6 @@
 import RetortCore
 
-/// What the APIs answer: facts of the world, and figures that follow from names by a hash.
+/// What the APIs answer: facts of the world, or values derived from the arguments by a hash.
 public struct APIBackend: Sendable {
     let world: World
     private let entities: [String: Int]
@@ -10,6 +10,7 @@ public struct APIBackend: Sendable {
     static let items = ["lamp", "kettle", "ladder", "mirror", "blanket", "hammer", "basket", "candle", "bell", "rope"]
     private static let states = ["packed", "sent", "delivered", "delayed"]
 
+    /// A backend for a world's APIs. Throws only if a capability's own JSON schema is invalid.
     public init(_ world: World) throws {
         self.world = world
         entities = Dictionary(world.entities.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first })
@@ -17,13 +18,13 @@ public struct APIBackend: Sendable {
             uniqueKeysWithValues: APICapability.allCases.map { ($0, try JSONSchema($0.schema)) })
     }
 
-    /// Why a call's arguments are refused; nil when they are not.
+    /// Why a call's arguments are refused; nil when they are valid.
     func fault(_ capability: APICapability, _ arguments: JSONValue) -> String? {
         (schemas[capability] ?? .anyObject).fault(in: arguments)
     }
 
-    /// What a capability says; nil when there is no such thing.
-    /// - Parameter cancelled: orders that were cancelled in this session.
+    /// What a capability answers; nil when its subject does not exist.
+    /// - Parameter cancelled: the numbers of the orders that were cancelled in this session.
     func value(_ capability: APICapability, _ arguments: JSONValue, cancelled: Set<Int>) -> JSONValue? {
         let subject = arguments[capability.subject.parameter]
         switch capability.subject {

@@ -1,9 +1,9 @@
 import RetortCore
 
-/// Something that APIs of the built-in world can do, whoever offers it.
+/// Something that the built-in world's APIs can do, independent of the provider.
 ///
-/// The phrases serve in three places: the question (`What is {phrase}?`), the teacher's thoughts, and, with the general
-/// words for its parameters, the API's document.
+/// The phrases are used in three places: the question (`What is {phrase}?`), the teacher's thoughts, and, with general
+/// words for the parameters, the API's document.
 public enum APICapability: String, CaseIterable, Sendable, Codable {
     // Directory of people.
     case birthplace, birthYear = "birth_year", employer, spouse, phoneNumber = "phone_number"
@@ -30,7 +30,7 @@ public enum APICapability: String, CaseIterable, Sendable, Codable {
     // Orders.
     case orderStatus = "order_status", orderTotal = "order_total", cancelOrder = "cancel_order"
 
-    /// What kind of service it belongs to.
+    /// The kind of service that offers it.
     public var category: String {
         switch self {
         case .birthplace, .birthYear, .employer, .spouse, .phoneNumber: "directory"
@@ -49,12 +49,12 @@ public enum APICapability: String, CaseIterable, Sendable, Codable {
         }
     }
 
-    /// Kept from all training tasks: what no student has seen.
+    /// Kept out of all training tasks: no student has seen them.
     static let heldOut: Set<APICapability> = [
         .publisher, .leader, .phoneNumber, .rainfall, .fare, .marketDay, .openingHour, .stock, .orderTotal,
     ]
 
-    /// The fact of the encyclopedia behind it, when there is one.
+    /// The encyclopedia's fact behind it; nil when it has none.
     var relation: Relation? {
         switch self {
         case .birthplace: .birthplace
@@ -99,13 +99,13 @@ public enum APICapability: String, CaseIterable, Sendable, Codable {
         }
     }
 
-    /// What the result names; nil for a number or word that leads nowhere.
+    /// The kind of entity that the result names; nil for a number, or a word that is not an entity.
     var result: EntityKind? { relation?.value }
 
     /// The name of what is returned.
     var resultKey: String { rawValue }
 
-    /// `{s}` is the subject; extras stand by their parameters' names.
+    /// `{s}` stands for the subject; extra parameters stand as `{name}`.
     var phrase: String {
         switch self {
         case .temperature, .rainfall: "the \(words) in {s} on day {day}"
@@ -152,9 +152,13 @@ public enum APICapability: String, CaseIterable, Sendable, Codable {
 
 /// What an API is asked about.
 public enum APISubject: Sendable, Hashable {
+    /// The name of an entity of this kind.
     case entity(EntityKind)
+    /// The name of a currency.
     case currency
+    /// The name of an item of the shop.
     case item
+    /// The number of an order.
     case order
 
     var isEntity: Bool { if case .entity = self { true } else { false } }

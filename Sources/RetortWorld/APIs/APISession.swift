@@ -1,10 +1,11 @@
 import RetortCore
 import Synchronization
 
-/// A session with the world's APIs: the calls made so far, and the orders cancelled. A fork has both and goes its own way.
+/// A session with the world's APIs: the calls made so far, and the orders cancelled. A fork copies both and continues
+/// independently.
 ///
-/// Answers are JSON objects; those that fail hold an `error` alone. What a call comes to follows from the session's own
-/// calls only, so a run can be repeated.
+/// Answers are JSON objects; a failed call's object holds only `error`. A call's result depends only on the session's
+/// own earlier calls, so a run can be repeated.
 public final class APISession: Environment {
     private struct State {
         var calls: [String: Int] = [:]
@@ -15,7 +16,7 @@ public final class APISession: Environment {
     private let offered: Set<String>
     private let state: Mutex<State>
 
-    /// - Parameter offered: the names that may be called; a task's tools.
+    /// - Parameter offered: the names that may be called, usually those of a task's tools.
     public init(_ backend: APIBackend, offered: some Sequence<String>) {
         self.backend = backend
         self.offered = Set(offered)
@@ -28,10 +29,14 @@ public final class APISession: Environment {
         state = Mutex(original.state.withLock { $0 })
     }
 
+    /// A session with the same calls and cancelled orders.
     public func fork() async throws -> any Environment { APISession(self) }
 
+    /// Does nothing: a session holds no resources.
     public func close() async {}
 
+    /// Answers a tool call. A fault of the agent, or an API that is busy or out of service, becomes an observation with
+    /// an error; nothing is thrown.
     public func perform(_ action: Action) async throws -> Observation {
         guard case .toolCall(let name, let arguments) = action else {
             return Self.failure("InvalidAction", "only APIs can be called here", calls: [])

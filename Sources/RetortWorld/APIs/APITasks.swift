@@ -2,38 +2,43 @@ import RetortCore
 
 /// A call that a task needs.
 public struct APINeed: Sendable, Hashable {
+    /// What must be called.
     public let capability: APICapability
+    /// The call's arguments, as a JSON object; empty for the second call of a chain whose first finds nothing.
     public let arguments: JSONValue
-    /// Such as `the mayor of Fenn`.
+    /// What is asked for, such as `the mayor of Fenn`.
     public let phrase: String
-    /// What the APIs would say; nil when nothing is to be found.
+    /// What the APIs answer; nil when nothing can be found.
     public let value: JSONValue?
 }
 
-/// How a task is solved, as data: what must be found, in order. Graders never see it.
+/// How a task is solved, as data: what must be found, in order. Graders do not see it.
 public struct APIPlan: Sendable, Hashable {
+    /// The calls, in the order in which they are made.
     public let needs: [APINeed]
-    /// Whether each need starts from the value of the one before.
+    /// Whether each need starts from the value that the previous one found.
     public let isChain: Bool
-    /// Whether the offered APIs can answer.
+    /// Whether the offered APIs can answer the question.
     public let isSolvable: Bool
-    /// Whether the teacher goes astray first, so that its second try is told what it did.
+    /// Whether the teacher makes a wrong call first, so that its second attempt is told about the first.
     public let strays: Bool
 }
 
-/// Tasks for the world's APIs: single calls, two calls one after the other or side by side, some with providers that are
-/// busy or dead, some that cannot be solved.
+/// Tasks for the world's APIs: single calls, two calls one after the other or side by side, some with providers that
+/// are busy or dead, some that cannot be solved.
 ///
-/// `train` and `in` use the same providers and all but the held-out capabilities; in `out` every provider is new, and
-/// every other task is about a held-out capability.
+/// `train` and `in` use the same providers and all capabilities except the held-out ones; in `out` every provider is
+/// new, and about half of the tasks need a held-out capability.
 public struct APITasks: Sendable {
     /// A task with the plan that solves it.
     public struct Item: Sendable {
+        /// The task, with its tools.
         public let task: AgentTask
+        /// How the teacher solves it.
         public let plan: APIPlan
     }
 
-    /// What stands in a task's way.
+    /// What makes a task harder to solve.
     enum Obstacle: String, CaseIterable {
         case none, busy, deadWithAlternative = "dead, another offered", dead, missing = "no such API",
             notFound = "not found"
@@ -53,6 +58,8 @@ public struct APITasks: Sendable {
 
     private static let providerCount = 150
 
+    /// Tasks about a world. The seed makes the providers' names and draws the tasks. Throws only if a capability's own
+    /// JSON schema is invalid.
     public init(_ world: World, seed: UInt64) throws {
         self.world = world
         self.seed = seed
@@ -67,7 +74,10 @@ public struct APITasks: Sendable {
         providers = (Array(all.prefix(Self.providerCount)), Array(all.dropFirst(Self.providerCount)))
     }
 
-    /// The split's tasks: `train`, `in` and `out` never share a question.
+    /// The tasks of a split: `train`, `in` or `out`. The same seed gives the same tasks.
+    ///
+    /// Fewer than `count` are returned when no further question is found in about 50 attempts per task.
+    /// - Parameter taken: questions that must not be asked again.
     public func items(_ split: String, count: Int, excluding taken: Set<String> = []) -> [Item] {
         var generator = SeededGenerator(seed: seed, "api tasks \(split)")
         var seen = taken
@@ -86,7 +96,7 @@ public struct APITasks: Sendable {
     private func draw(_ split: String, _ number: Int, _ generator: inout SeededGenerator) -> Item? {
         let obstacle = obstacle(&generator)
         let isNew = split == "out"
-        // In every other new task the first call is one that no training task has.
+        // About half of the new tasks start with a capability that no training task has.
         let usesHeldOut = isNew && Bool.random(using: &generator)
         let form = Int.random(in: 0..<100, using: &generator)
         guard let needs = needs(form, usesHeldOut: usesHeldOut, notFound: obstacle == .notFound, &generator) else {
@@ -122,7 +132,8 @@ public struct APITasks: Sendable {
 
     // MARK: What is asked
 
-    /// One call (45 %), two of which the second starts from what the first found (35 %), or two side by side (20 %).
+    /// One call (45 %), two calls where the second starts from the first one's result (35 %), or two independent calls
+    /// (20 %).
     private func needs(
         _ form: Int, usesHeldOut: Bool, notFound: Bool, _ generator: inout SeededGenerator
     ) -> [APINeed]? {
@@ -134,7 +145,7 @@ public struct APITasks: Sendable {
             guard let only = pick(pool) else { return nil }
             return need(only, subject: subject(only, notFound: notFound, &generator), &generator).map { [$0] }
         case 45..<80:
-            // The held-out capability is the one that the first leads to.
+            // In a chain, the held-out capability is the second one.
             guard let first = pick(known.filter { $0.result != nil }), let kind = first.result,
                 let second = pick(pool.filter { $0.subject == .entity(kind) }),
                 let start = need(first, subject: subject(first, notFound: notFound, &generator), &generator)
@@ -185,7 +196,7 @@ public struct APITasks: Sendable {
     private func subject(
         _ capability: APICapability, notFound: Bool, _ generator: inout SeededGenerator
     ) -> JSONValue? {
-        // Every order, currency and item is found.
+        // Orders, currencies and items can always be found.
         guard !notFound || capability.subject.isEntity else { return nil }
         switch capability.subject {
         case .order: return .integer(Int.random(in: 1000...9999, using: &generator))
@@ -220,7 +231,7 @@ public struct APITasks: Sendable {
 
     // MARK: What is offered
 
-    /// The APIs of a task: those that are needed, as the obstacle has it, and one or two that are not.
+    /// The APIs of a task: those that it needs, subject to the obstacle, and one or two others.
     private func tools(
         for needs: [APINeed], _ obstacle: Obstacle, isNew: Bool, _ generator: inout SeededGenerator
     ) -> [WorldAPI]? {
@@ -233,7 +244,7 @@ public struct APITasks: Sendable {
             return name
         }
         var offered: [WorldAPI] = []
-        // The obstacle stands before the last call, so that some work comes before it.
+        // The obstacle affects the last call, so that some work comes before it.
         for (index, need) in needs.enumerated() {
             let isLast = index == needs.count - 1
             var kinds: [WorldAPI.Reliability] = [.steady]

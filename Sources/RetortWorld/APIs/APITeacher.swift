@@ -1,19 +1,25 @@
 import RetortCore
 
-/// Solves the API tasks through the real run loop: it calls, reads what comes back, tries busy APIs again, turns to
-/// another provider when one is dead, and gives up when nothing is left.
+/// Solves the API tasks through the real run loop: it calls, reads the result, retries busy APIs, switches to another
+/// provider when one is dead, and gives up when none is left.
 ///
-/// It knows each task's plan, but takes every value from an observation. On some training tasks it goes astray first, and
-/// does better when it is told what it tried: that is what a search that goes back teaches.
+/// It knows each task's plan, but states a value only after a call for it has succeeded. On some training tasks it
+/// makes a wrong call first and does better once it is told what it tried: this teaches a student to search with
+/// backtracking.
 public struct APITeacher: Policy {
+    /// `teacher`.
     public let name = "teacher"
+    /// Names the teacher in records: no language model is behind it.
     public let modelIdentity = "scripted API teacher"
     private let plans: [String: APIPlan]
 
+    /// A teacher for these tasks only.
     public init(_ items: [APITasks.Item]) {
         plans = Dictionary(items.map { ($0.task.id, $0.plan) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The next call or the answer, `request.count` times the same.
+    /// - Throws: `TeacherError.unknownTask` for a task that the teacher was not made with.
     public func propose(
         for trajectory: Trajectory, _ request: ProposalRequest, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> [Proposal] {
@@ -24,11 +30,12 @@ public struct APITeacher: Policy {
             repeating: Proposal(thought: thought, action: action, speaker: "planner"), count: request.count)
     }
 
+    /// Nil: the teacher has no answer to give when its steps run out.
     public func conclude(
         _ trajectory: Trajectory, seed: UInt64, emit: @Sendable (RolloutEvent) -> Void
     ) async throws -> Proposal? { nil }
 
-    /// The wrong way, where the plan has it: a call of something else, and giving up on what it brought.
+    /// The wrong step, where the plan has one: a call of an unneeded API, then giving up on its result.
     private func astray(
         _ plan: APIPlan, _ trajectory: Trajectory, _ request: ProposalRequest
     ) -> (thought: String, action: Action)? {
@@ -67,7 +74,7 @@ public struct APITeacher: Policy {
         return (learned + "That is all.", .answer(.string(plan.answer)))
     }
 
-    /// The next try at a need: the same API again when it was busy, then the other ones, then none.
+    /// The next attempt at a need: the same API again when it was busy, then the other ones, then giving up.
     private func attempt(
         _ need: APINeed, _ index: Int, _ plan: APIPlan, _ tries: [Step], _ trajectory: Trajectory, _ learned: String
     ) -> (thought: String, action: Action) {
@@ -91,7 +98,8 @@ public struct APITeacher: Policy {
             let reason = "\(lead)No API tells \(need.phrase)."
             return (reason, .giveUp(reason: reason))
         }
-        // What is still asked stands in the thought, shorter by what was found: a small student goes on from there.
+        // The thought repeats what is still unknown, shortened by what was found, so that a small student can continue
+        // from it.
         if tries.isEmpty, index == 0, plan.needs.count > 1 { lead = "Asked is \(plan.asked). " }
         if !tries.isEmpty { lead += "I use another. " }
         return ("\(lead)I need \(need.phrase).", .toolCall(name: api.name, arguments: need.arguments))

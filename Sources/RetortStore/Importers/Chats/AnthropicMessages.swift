@@ -1,6 +1,6 @@
 import RetortCore
 
-/// Messages in Anthropic's form: what the API is sent and answers, and what Claude Code logs.
+/// Messages in Anthropic's form: the API's requests and answers, and Claude Code's logs.
 public enum AnthropicMessages {
     private static let keys = RecordKeys(
         "a message", read: ["role", "content", "model", "usage", "id"],
@@ -18,7 +18,7 @@ public enum AnthropicMessages {
     ]
     static let encrypted = "thinking that is encrypted"
 
-    /// What a message's content says, in order.
+    /// The content of a message, in order.
     /// - Parameter message: `{role, content}`, the content a text or a list of blocks.
     static func entries(
         of message: JSONValue, _ notes: inout RecordNotes
@@ -73,7 +73,7 @@ public enum AnthropicMessages {
         return Dialogue.Result(call: id, text: texts.joined(separator: "\n"), isError: block["is_error"] == true)
     }
 
-    /// A turn of the model. What the provider's own tools brought comes behind it.
+    /// A turn of the model, followed by the results of the provider's own tools.
     private static func assistant(
         _ content: JSONValue?, _ notes: inout RecordNotes
     ) throws(RecordRejection) -> [Dialogue.Entry] {
@@ -107,7 +107,7 @@ public enum AnthropicMessages {
         return [.reply(reply)] + results
     }
 
-    /// The tokens of a reply; what was read from the cache was part of the prompt.
+    /// The tokens of a reply; those read from the cache were part of the prompt.
     static func usage(_ value: JSONValue?) -> Usage {
         func count(_ name: String) -> Int { value?[name]?.count ?? 0 }
         return Usage(

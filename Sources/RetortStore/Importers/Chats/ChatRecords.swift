@@ -6,13 +6,14 @@ struct ChatRecords: RecordReader {
 
     let form: Form
 
-    /// Names whose values take part in the trajectory; any other member of a record is kept in `metadata["record"]`.
+    /// Names whose values become part of the trajectory; all other members of a record are kept in
+    /// `metadata["record"]`.
     private static let read = Set(
         [
             "messages", "prompt", "completion", "conversations", "tools", "functions", "system", "id", "model",
             "parallel_tool_calls",
         ] + LearnedTurns.recordKeys)
-    /// Records of preferences name two answers, and which happened is not for the reader to choose.
+    /// Records of preferences contain two answers, and the reader cannot tell which one happened.
     private static let preferences = [
         ("chosen", "rejected"), ("preferred_output", "non_preferred_output"), ("chosen", "rejected_response"),
     ]
@@ -51,7 +52,7 @@ struct ChatRecords: RecordReader {
             guard let turns = members["conversations"]?.array else {
                 throw RecordRejection("'conversations' is no list")
             }
-            // Some write OpenAI's messages under ShareGPT's name.
+            // Some files have OpenAI's messages under ShareGPT's name.
             if turns.allSatisfy({ $0["role"] != nil && $0["from"] == nil }) { return try Self.entries(turns, &notes) }
             return try ShareGPTTurns.entries(turns, &notes)
         case .promptCompletion:
@@ -62,7 +63,7 @@ struct ChatRecords: RecordReader {
         }
     }
 
-    /// OpenAI's messages, and among them those whose content are Anthropic's blocks.
+    /// Entries of OpenAI's messages, including those whose content consists of Anthropic's blocks.
     static func entries(
         _ messages: [JSONValue], _ notes: inout RecordNotes
     ) throws(RecordRejection) -> [Dialogue.Entry] {
@@ -93,7 +94,7 @@ struct ChatRecords: RecordReader {
 }
 
 extension JSONValue {
-    /// A name that a record gives itself: a text or a number.
+    /// The name that a record gives itself: a text or a number.
     var identifier: String? {
         switch self {
         case .string(let text): text.isEmpty ? nil : text

@@ -1,15 +1,15 @@
 import RetortCore
 
-/// What files of chats say about which of the model's turns are learned from.
+/// Reads which of the model's turns are learned from, as files of chats mark it.
 enum LearnedTurns {
-    /// Marks of one turn: `weight`, 0 or 1 (OpenAI's fine-tuning), `train` or `training` (Axolotl) and `loss` (ms-swift), true or
-    /// false.
+    /// Marks of a single turn: `weight`, 0 or 1 (OpenAI's fine-tuning), `train` or `training` (Axolotl) and `loss`
+    /// (ms-swift), true or false.
     static let keys = ["weight", "train", "training", "loss"]
-    /// Members of a record that say it of all its turns: `supervision` is `all_assistant` or `last_assistant_only`, and
+    /// Members of a record that apply to all its turns: `supervision` is `all_assistant` or `last_assistant_only`, and
     /// `target_assistant_turn_index` counts the model's turns from 0.
     static let recordKeys = ["supervision", "target_assistant_turn_index"]
 
-    /// What a turn says of itself; nil where it says nothing, or is to be learned.
+    /// A turn's own mark: false when it is not learned from; nil without a mark, or when it is learned from.
     static func mark(of turn: JSONValue) throws(RecordRejection) -> Bool? {
         var isLearned: Bool?
         for key in keys {
@@ -24,7 +24,7 @@ enum LearnedTurns {
         return isLearned
     }
 
-    /// Marks the turns that a record's own members leave out.
+    /// Marks the turns that a record's own members exclude.
     static func follow(_ record: [String: JSONValue], _ dialogue: inout Dialogue) throws(RecordRejection) {
         let replies = dialogue.entries.indices.filter { if case .reply = dialogue.entries[$0] { true } else { false } }
         var chosen = Set(replies)
@@ -53,7 +53,7 @@ enum LearnedTurns {
 }
 
 extension Dialogue.Entry {
-    /// The model's turn is shown and not learned from.
+    /// Shows the model's turn without learning from it.
     fileprivate mutating func leaveOut() {
         guard case .reply(var reply) = self else { return }
         reply.isLearned = false

@@ -1,6 +1,6 @@
 import RetortCore
 
-/// Chat messages in OpenAI's form, with the variations that trainers and agents write of it, as what happened.
+/// Reads chat messages in OpenAI's form, with the variations that trainers and agents use, as dialogue entries.
 public enum OpenAIMessages {
     private static let keys = RecordKeys(
         "a message",
@@ -15,8 +15,8 @@ public enum OpenAIMessages {
     private static let functionKeys = RecordKeys(
         "a call's function", read: ["name", "arguments"], harmless: ["description"])
 
-    /// The entries of messages, each message's in its place.
-    /// - Returns: one list a message.
+    /// The entries of messages.
+    /// - Returns: one list for each message.
     static func entries(
         _ messages: [JSONValue], _ notes: inout RecordNotes
     ) throws(RecordRejection) -> [[Dialogue.Entry]] {
@@ -25,7 +25,7 @@ public enum OpenAIMessages {
         return entries
     }
 
-    /// Whether a turn of smolagents only tells as a call the program of the turn before it.
+    /// Whether a turn of smolagents only repeats, as a call, the program of the turn before it.
     static func isRetelling(_ message: JSONValue, of turn: JSONValue) -> Bool {
         var unread = RecordNotes()
         guard role(of: message) == "tool-call", role(of: turn) == "assistant",
@@ -67,7 +67,7 @@ public enum OpenAIMessages {
         return .object(members.filter { !names.contains($0.key) })
     }
 
-    /// The text of a message's content: a text, nothing, or a list of parts that are text.
+    /// The text of a message's content, which may be a text, nothing, or a list of text parts.
     static func text(
         _ content: JSONValue?, of owner: String, _ notes: inout RecordNotes
     ) throws(RecordRejection) -> String {
@@ -79,7 +79,7 @@ public enum OpenAIMessages {
             for part in parts { texts.append(try text(ofPart: part, of: owner, &notes)) }
             return texts.joined()
         case .bool, .integer, .number, .object:
-            // Tools' results are written as JSON by some.
+            // Some write tools' results as JSON.
             return content?.jsonText ?? ""
         }
     }
@@ -129,7 +129,7 @@ public enum OpenAIMessages {
         return made
     }
 
-    /// ms-swift's and smolagents' turns that hold a call alone.
+    /// Turns of ms-swift and smolagents that contain only a call.
     private static func calls(told content: String) throws(RecordRejection) -> Dialogue.Reply {
         let reply = try ReplyText.reply(content)
         if !reply.calls.isEmpty || ReplyText.program(retold: content) != nil { return reply }

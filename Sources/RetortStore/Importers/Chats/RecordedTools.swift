@@ -1,7 +1,7 @@
 import RetortCore
 
-/// The tools that a record describes, in whatever form: OpenAI's `{"type": "function", "function": {…}}`, the bare
-/// `{name, description, parameters}`, Anthropic's with `input_schema`, and any of them as a text of JSON.
+/// Reads the tools that a record describes, in any form: OpenAI's `{"type": "function", "function": {…}}`, the bare
+/// `{name, description, parameters}`, Anthropic's with `input_schema`, and any of them as JSON text.
 enum RecordedTools {
     private static let wrapper = RecordKeys("a tool", read: ["type", "function"])
     private static let function = RecordKeys(

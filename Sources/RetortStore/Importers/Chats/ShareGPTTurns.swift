@@ -1,6 +1,6 @@
 import RetortCore
 
-/// ShareGPT's turns, `{"from", "value"}`, with the calls that LLaMA-Factory and Hermes write in them.
+/// ShareGPT's turns, `{"from", "value"}`, including the calls that LLaMA-Factory and Hermes write in them.
 enum ShareGPTTurns {
     private static let keys = RecordKeys(
         "a turn", read: ["from", "value"] + LearnedTurns.keys, harmless: ["id", "markdown", "generated"])

@@ -2,10 +2,10 @@ import RetortCore
 
 /// A session log of Claude Code (`~/.claude/projects/*/*.jsonl`).
 ///
-/// Its lines form a tree: a turn of the model is written in several lines of one message id, calls made at once branch, and
-/// so do prompts that the user took back. Each branch that ends in a turn of the model is a run; so is what subagents did
-/// in the same file, and what follows a compaction, whose question is the summary. The format is not documented by its
-/// makers; it is read as observed in versions 1.0 to 2.1.
+/// Its lines form a tree: a turn of the model is written in several lines with the same message id; simultaneous calls
+/// branch, and so do prompts that the user took back. Each branch that ends in a turn of the model is a run; so are the
+/// work of subagents in the same file, and what follows a compaction, whose question is the summary. The makers do not
+/// document the format; it is read as observed in versions 1.0 to 2.1.
 struct ClaudeCodeLog: SessionLog {
     private struct Node {
         let line: Int
@@ -18,9 +18,9 @@ struct ClaudeCodeLog: SessionLog {
         var isMeta = false
         var isSummary = false
         var isSidechain = false
-        /// What the API reported in the model's place.
+        /// The error that the API reported instead of a turn of the model.
         var failure: String?
-        /// Results belong to the turn that called.
+        /// Whether it is a result, which belongs to the turn with the call.
         var isResult = false
     }
 
@@ -40,7 +40,7 @@ struct ClaudeCodeLog: SessionLog {
             "agentName", "forkedFrom", "mcpMeta", "planContent", "interruptedMessageId", "isReplay",
             "attributionAgent", "attributionSkill", "attributionPlugin", "promptSource", "queuePriority", "session_id",
         ])
-    /// Lines about the session, of which the model saw nothing.
+    /// Lines about the session that the model did not see.
     private static let harmlessTypes: Set = [
         "summary", "file-history-snapshot", "queue-operation", "progress", "custom-title", "ai-title", "agent-name",
         "agent-color", "agent-setting", "last-prompt", "permission-mode", "mode", "tag", "pr-link", "worktree-state",
@@ -127,7 +127,7 @@ struct ClaudeCodeLog: SessionLog {
     private func parent(of name: String) -> String? {
         guard let node = nodes[name], var next = node.parent else { return nil }
         if node.isResult { return next }
-        // Lines between, such as those of hooks, are passed through.
+        // Lines in between, such as those of hooks, are skipped.
         for _ in 0...parentOfLine.count {
             if let found = nodeOfLine[next], found != name { return found }
             guard let further = parentOfLine[next] else { return nil }
@@ -147,7 +147,7 @@ struct ClaudeCodeLog: SessionLog {
         return chain.reversed()
     }
 
-    /// The branches' ends, each in a turn of the model or its results.
+    /// The ends of the branches, each in a turn of the model or its results.
     private mutating func tips() -> [String] {
         var chains: [[String]] = []
         let parents = Set(order.compactMap(parent(of:)))

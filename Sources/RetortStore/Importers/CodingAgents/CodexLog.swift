@@ -1,13 +1,13 @@
 import RetortCore
 
 /// A session log of Codex (`~/.codex/sessions/**/rollout-*.jsonl`): items of the Responses API in envelopes
-/// `{timestamp, type, payload}`, or bare as its first versions wrote them (`codex-rs/protocol`, `RolloutItem`).
+/// `{timestamp, type, payload}`, or bare as the first versions wrote them (`codex-rs/protocol`, `RolloutItem`).
 ///
 /// What follows a compaction is a run of its own, and so is what the user took back.
 struct CodexLog: SessionLog {
-    /// Items whose names tell that the model saw nothing of them.
+    /// Items whose names show that the model did not see them.
     private static let harmlessItems: Set = ["ghost_snapshot"]
-    /// Events for the screen: they say again what the items say.
+    /// Events for the screen, which repeat the items.
     private static let harmlessEvents: Set = [
         "user_message", "agent_message", "agent_message_delta", "agent_reasoning", "agent_reasoning_raw_content",
         "agent_reasoning_section_break", "task_started", "task_complete", "turn_started", "turn_complete",
@@ -42,7 +42,7 @@ struct CodexLog: SessionLog {
     private let options: RecordedTrajectories.Options
     private(set) var notes = LineNotes()
     private var entries: [Dialogue.Entry] = []
-    /// The model's turn that is not over.
+    /// The unfinished turn of the model.
     private var open: Dialogue.Reply?
     private var read = RecordNotes()
     private var rejection: RecordRejection?
@@ -86,7 +86,7 @@ struct CodexLog: SessionLog {
     private mutating func begin(_ meta: JSONValue, _ number: Int) {
         var keyNotes = RecordNotes()
         Self.metaKeys.check(meta, &keyNotes)
-        // A forked session tells those it came from behind its own.
+        // A forked session lists its origins after its own record.
         guard session == nil else { return }
         session = meta["id"]?.words
         version = meta["cli_version"]?.words
@@ -181,7 +181,7 @@ struct CodexLog: SessionLog {
             isError = members["success"] == false || members["Err"] != nil
         case let parts: text = try OpenAIMessages.text(parts, of: "a tool's result", &read)
         }
-        // Commands' results are JSON in one version and a head of lines in the next.
+        // Results of commands are JSON in one version and text with a header in the next.
         if let value = try? ExactJSON.value(of: text), let output = value["output"]?.string, value["metadata"] != nil {
             text = output
             isError = isError || (value["metadata"]?["exit_code"].map { $0 != 0 } ?? false)
@@ -210,7 +210,7 @@ struct CodexLog: SessionLog {
         }
     }
 
-    /// The event comes after each answer of the model, and again whenever limits are told.
+    /// Records the cost; the event comes after each answer of the model, and again whenever limits are reported.
     private mutating func spend(_ info: JSONValue) {
         guard let last = info["last_token_usage"], info["total_token_usage"] != spent else { return }
         spent = info["total_token_usage"]
@@ -251,7 +251,7 @@ struct CodexLog: SessionLog {
         isNew = false
     }
 
-    /// Makes a run of what has been said, unless nothing was since the last.
+    /// Makes a run of the dialogue so far, unless nothing was added since the last one.
     private mutating func finish() {
         guard isNew || rejection != nil else { return }
         let name = session ?? source

@@ -1,25 +1,25 @@
 import Foundation
 import RetortCore
 
-/// Reads the logs of one session of a coding agent, which hold a dialogue in pieces.
+/// Reads the log of one session of a coding agent, which contains a dialogue in pieces.
 protocol SessionLog {
     init(source: String, options: RecordedTrajectories.Options)
-    /// What its lines say beside the dialogue.
+    /// What its lines contain besides the dialogue.
     var notes: LineNotes { get }
     /// Takes the next line.
     mutating func take(_ line: JSONValue, number: Int)
-    /// The session's runs; each with the line it begins at, and its trajectory or why there is none.
+    /// The session's runs; each with its first line, and its trajectory or why there is none.
     mutating func runs() -> [SessionRun]
 }
 
 /// One run in a session's log.
 struct SessionRun {
-    /// The line at which it begins.
+    /// The line where it begins.
     let line: Int
     let outcome: Result<ReadTrajectory, RecordRejection>
 }
 
-/// What a log's lines say beside the dialogue, with the lines.
+/// What a log's lines contain besides the dialogue, with the line numbers.
 struct LineNotes {
     private(set) var unread: [String: [Int]] = [:]
     private(set) var repairs: [String: [Int]] = [:]
@@ -33,8 +33,8 @@ struct LineNotes {
     }
 }
 
-/// Words in the user's place that a coding agent writes itself: files of instructions, what the environment is, commands of
-/// its own.
+/// Texts in the user's place that a coding agent writes itself: files of instructions, a description of the
+/// environment, its own commands.
 enum AgentContext {
     private static let beginnings = [
         // Codex

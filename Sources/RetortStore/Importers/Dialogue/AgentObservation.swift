@@ -1,15 +1,15 @@
 import RetortCore
 
-/// What smolagents, and Retort's own code agent, tell a model of a program or a call: `Observation:` or `Error:`, after the
-/// call's id in some versions.
+/// How smolagents, and Retort's own code agent, report a program or a call to a model: `Observation:` or `Error:`,
+/// after the call's id in some versions.
 enum AgentObservation {
     /// Whether a text in the user's place is such a report.
     static func isOne(_ text: String) -> Bool {
         withUnixLines(text).prefixMatch(of: /\s*(?:Call id: [^\n]*\n)?(?:Observation:|Error:\n)/) != nil
     }
 
-    /// What some texts report of an action.
-    /// - Returns: the observation, and whether an output and an error stood glued together.
+    /// Reads the reports of an action.
+    /// - Returns: the observation, and whether an output and an error were joined without a break.
     static func read(_ texts: [String], of action: Action) -> (observation: Observation, isGlued: Bool) {
         var isGlued = false
         var shown: [String] = []
@@ -27,7 +27,8 @@ enum AgentObservation {
         return (Observation(text: text, outcome: outcome), isGlued)
     }
 
-    /// To Swift, and so to the expressions here, a line end of Windows is one character and no line feed.
+    /// In Swift, and so in the expressions here, a Windows line break is a single character that does not equal a line
+    /// feed.
     private static func withUnixLines(_ text: String) -> String { text.replacing("\r\n", with: "\n") }
 
     private enum Part {
@@ -35,7 +36,7 @@ enum AgentObservation {
         case error(String)
     }
 
-    /// Cuts a text at the calls' ids: the output of what was printed before a failure, then the error.
+    /// Splits a text at the calls' ids: the output that was printed before a failure, then the error.
     private static func split(_ text: String, _ isGlued: inout Bool) -> [Part] {
         let cuts = text.ranges(of: /Call id: [^\n]*\n(?=Error:|Observation:)/).map(\.lowerBound)
         if cuts.contains(where: { $0 != text.startIndex && !text[..<$0].hasSuffix("\n") }) { isGlued = true }
@@ -48,7 +49,7 @@ enum AgentObservation {
         if let id = rest.prefixMatch(of: /\s*Call id: [^\n]*\n/) { rest = rest[id.range.upperBound...] }
         if let mark = rest.prefixMatch(of: /\s*Error:\s*/) {
             let message = rest[mark.range.upperBound...]
-            // What follows is advice of the agent's own.
+            // The following text is the agent's own advice.
             return .error(
                 (message.firstRange(of: "\nNow let's retry").map { message[..<$0.lowerBound] } ?? message)
                     .trimmingBlanks)
@@ -57,7 +58,7 @@ enum AgentObservation {
         return .output(output(rest))
     }
 
-    /// What was printed, and the last value when there is one.
+    /// The printed output, and the last value when there is one.
     static func output(_ text: Substring) -> String {
         var printed = withUnixLines(String(text))[...]
         if let mark = printed.prefixMatch(of: /Execution logs:\n?/) { printed = printed[mark.range.upperBound...] }
@@ -69,7 +70,7 @@ enum AgentObservation {
         return value == "None" ? logs : logs.isEmpty ? value : "\(logs)\n\(value)"
     }
 
-    /// How an action ended of which an error is told.
+    /// The outcome of an action with this error.
     static func outcome(_ message: String) -> Observation.Outcome {
         if message.contains(/[Cc]ode parsing|code snippet is invalid|regex pattern/) { return .parseError(message) }
         if let error = message.firstMatch(of: /([A-Za-z_][\w.]*(?:Error|Exception|Interrupt)):?\s*([\s\S]*)/) {

@@ -1,17 +1,17 @@
 import RetortAgents
 import RetortCore
 
-/// A dialogue as a trajectory's steps.
+/// Turns a dialogue into a trajectory's steps.
 ///
-/// What the user says first is the question; what follows are remarks before the next step. Each call is a step; calls made
-/// at once become steps in a row, the first with the thought and the cost. A turn without a call is an answer when the user
-/// or nobody speaks next, and part of the next step's thought when the model goes on. Where what comes next is an
-/// observation in words (`Observation:`), the turn is a code agent's, and its program the action.
+/// The user's first message is the question; later ones are remarks before the next step. Each call is a step;
+/// simultaneous calls become consecutive steps, the first with the thought and the cost. A turn without a call is an
+/// answer when the user or nobody speaks next, and part of the next step's thought when the model continues. Where the
+/// next message is an observation in words (`Observation:`), the turn is a code agent's, and its program the action.
 struct DialogueSteps {
     private(set) var question = ""
-    /// Instructions and what else the model was told before it began.
+    /// Instructions and anything else that the model was told before it began.
     private(set) var system: [String] = []
-    /// What the model said before the user did.
+    /// What the model said before the user spoke.
     private(set) var opening: String?
     private(set) var steps: [Step] = []
     /// How it ended, where that is known.
@@ -24,7 +24,7 @@ struct DialogueSteps {
     /// The steps whose calls have no result yet, in order.
     private var pending: [Int] = []
     private var idOfStep: [Int: String] = [:]
-    /// A turn without calls, with what came before it, until it is known what follows.
+    /// A turn without calls, with what preceded it, until the next message is known.
     private var held: (reply: Dialogue.Reply, remarks: [String], thoughts: [String])?
 
     static let parallel = "calls made at once became steps in a row"
@@ -35,11 +35,11 @@ struct DialogueSteps {
     static let spoilt = "the arguments of a call are no JSON"
     static let opened = "the model spoke first; its words stand in the task's metadata"
     static let planned = "a plan became the beginning of the next thought"
-    /// What smolagents says behind a plan.
+    /// What smolagents says after a plan.
     private static let afterPlan = "Now proceed and carry out this plan."
     static let repeated = "a call has several results; they were joined"
 
-    /// - Throws: `RecordRejection` for a dialogue without a question, or with a result of no call.
+    /// - Throws: `RecordRejection` for a dialogue without a question, or with a result that belongs to no call.
     init(_ dialogue: Dialogue) throws(RecordRejection) {
         for entry in dialogue.entries { try take(entry) }
         settle()
@@ -83,7 +83,7 @@ struct DialogueSteps {
         }
     }
 
-    /// An observation in words.
+    /// Reads an observation in words.
     private mutating func report(_ text: String) {
         if let held {
             append(codeStep(held.reply), of: held)
@@ -141,7 +141,7 @@ struct DialogueSteps {
         (remarks, thoughts, spent) = ([], [], Usage())
     }
 
-    /// What was held is part of the next step's thought.
+    /// Makes the held turn part of the next step's thought.
     private mutating func goOn() {
         guard let held else { return }
         remarks = held.remarks + remarks
@@ -179,7 +179,7 @@ struct DialogueSteps {
 
     private mutating func observe(_ result: Dialogue.Result) throws(RecordRejection) {
         if let held, !held.reply.text.isEmpty, result.call == nil {
-            // Other agents' code agents tell what a program printed in a role of its own.
+            // Code agents of others report a program's output in a role of its own.
             return report(AgentObservation.isOne(result.text) ? result.text : "Observation:\n\(result.text)")
         }
         if pending.count > 1, result.call == nil, result.name == nil, AgentObservation.isOne(result.text) {
@@ -193,7 +193,7 @@ struct DialogueSteps {
             notes.repairs.insert(Self.repeated)
             steps[index].fill(text: steps[index].observation.text + "\n" + result.text, isError: result.isError)
         } else if result.call == nil, case .answer? = steps.last?.action {
-            // What the answer was is told once more.
+            // The answer is only repeated here.
             return
         } else {
             throw RecordRejection("a result belongs to no call")
@@ -212,7 +212,7 @@ struct DialogueSteps {
 
     // MARK: Turns without calls
 
-    /// Makes a step of the turn that was held, now that no observation follows it.
+    /// Makes a step of the held turn, once it is clear that no observation follows it.
     private mutating func settle() {
         guard let held else { return }
         append(closingStep(held.reply), of: held)
@@ -239,10 +239,11 @@ struct DialogueSteps {
             observation: Observation(text: "", outcome: .success))
     }
 
-    /// Whether the instructions are a code agent's, whose programs are no answers: they name the function that gives one.
+    /// Whether the instructions are those of a code agent, whose programs are not answers: they name the function for
+    /// answers.
     private var isCodeAgents: Bool { system.contains { $0.contains("final_answer") } }
 
-    /// A turn that nothing answers: a program that ends the run, or an answer.
+    /// A turn that nothing follows: a program that ends the run, or an answer.
     private func closingStep(_ reply: Dialogue.Reply) -> Step {
         if let refusal = reply.refusal {
             return Step(
@@ -281,7 +282,7 @@ struct DialogueSteps {
 }
 
 extension Step {
-    /// Puts down what a call brought.
+    /// Stores a call's result.
     fileprivate mutating func fill(text: String, isError: Bool) {
         observation.text = text
         if case .unparsable(_, let reason) = action {

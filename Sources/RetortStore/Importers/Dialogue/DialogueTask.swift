@@ -1,6 +1,6 @@
 import RetortCore
 
-/// What a format tells of a dialogue beside what was said.
+/// What a format tells about a dialogue besides its messages.
 struct DialogueTask {
     var id: String
     var attempt = 0
@@ -11,10 +11,10 @@ struct DialogueTask {
     var tools: [ToolDocument] = []
     /// Kept in the task's metadata.
     var metadata: [String: JSONValue] = [:]
-    /// The task as a file of questions has it, by its question.
+    /// The tasks of a file of questions, by their questions.
     var known: [String: AgentTask] = [:]
 
-    /// The trajectory of a dialogue, and what is to be said of it.
+    /// The trajectory of a dialogue, with notes about it.
     /// - Parameter failure: why the run broke; nil when it did not.
     /// - Throws: `RecordRejection`.
     func trajectory(

@@ -1,14 +1,14 @@
 import RetortCore
 
-/// What a reader says of a record beside its trajectory.
+/// What a reader reports about a record besides its trajectory.
 struct RecordNotes: Equatable {
-    /// What was put right, by name.
+    /// What was corrected, by name.
     var repairs: Set<String> = []
-    /// What stands in the record and was not read, by name.
+    /// What the record contains and was not read, by name.
     var unread: Set<String> = []
 }
 
-/// A record that becomes no trajectory, and why.
+/// Why a record becomes no trajectory.
 struct RecordRejection: Error, Equatable, CustomStringConvertible {
     let reason: String
 
@@ -16,27 +16,27 @@ struct RecordRejection: Error, Equatable, CustomStringConvertible {
 
     var description: String { reason }
 
-    /// Content that no trajectory has room for.
+    /// The rejection of content that a trajectory cannot hold.
     static func multimodal(_ type: String, in owner: String) -> RecordRejection {
         RecordRejection("\(owner) holds content of type '\(type)'; a trajectory holds text")
     }
 }
 
-/// The names that an object of a format has. Any other is told, so that no key is passed over in silence.
+/// The names that an object of a format may have. Any other name is reported, so that no key is ignored silently.
 struct RecordKeys: Sendable {
     private let owner: String
     private let known: Set<String>
 
     /// - Parameters:
-    ///   - owner: whose names they are, such as `a message`.
-    ///   - read: those that become part of the trajectory.
-    ///   - harmless: those that say nothing about what happened, such as identifiers and times.
+    ///   - owner: the object they belong to, such as `a message`.
+    ///   - read: the names that become part of the trajectory.
+    ///   - harmless: the names that say nothing about the run, such as identifiers and times.
     init(_ owner: String, read: [String], harmless: [String] = []) {
         self.owner = owner
         known = Set(read).union(harmless)
     }
 
-    /// Notes the names that are not known. One without a value says nothing.
+    /// Notes the unknown names; a name without a value is ignored.
     func check(_ value: JSONValue, _ notes: inout RecordNotes) {
         for (name, member) in value.object ?? [:] where !known.contains(name) && !member.isVoid {
             notes.unread.insert("'\(name)' of \(owner)")
@@ -45,7 +45,7 @@ struct RecordKeys: Sendable {
 }
 
 extension JSONValue {
-    /// Whether a member with this value says no more than one that is absent.
+    /// Whether a member with this value means the same as an absent one.
     var isVoid: Bool {
         switch self {
         case .null, .string(""): true

@@ -1,10 +1,10 @@
 import RetortCore
 
-/// Finds what a model thought and called in its text: `<think>`, Hermes' `<tool_call>`, and the calls that smolagents tells
-/// again as `Calling tools:`.
+/// Finds a model's thoughts and calls in its text: `<think>`, Hermes' `<tool_call>`, and the calls that smolagents
+/// repeats as `Calling tools:`.
 enum ReplyText {
-    /// The reply of a text.
-    /// - Throws: `RecordRejection` for marks of calls that hold none.
+    /// The reply in a text.
+    /// - Throws: `RecordRejection` for marks of calls without a call in them.
     static func reply(_ text: String) throws(RecordRejection) -> Dialogue.Reply {
         var reply = Dialogue.Reply()
         let (thought, rest) = thinking(text)
@@ -16,7 +16,7 @@ enum ReplyText {
         return reply
     }
 
-    /// What stands in `<think>` at the beginning, and the rest.
+    /// The text in `<think>` at the beginning, and the rest.
     static func thinking(_ text: String) -> (thought: String, rest: String) {
         let start = text.drop { $0.isWhitespace }
         guard start.hasPrefix("<think>"), let end = start.firstRange(of: "</think>") else { return ("", text) }
@@ -26,11 +26,10 @@ enum ReplyText {
 
     // MARK: smolagents
 
-    /// The name under which smolagents tells a program as a call.
+    /// The name of a program's call in smolagents' texts.
     static let interpreter = "python_interpreter"
 
-    /// A text without the calls that smolagents writes behind it. A program that is told so once more stays what the text
-    /// says.
+    /// A text without the calls that smolagents appends to it. A program that is repeated as a call stays in the text.
     private static func withoutRetelling(_ text: String) -> (text: String, calls: [Dialogue.Call]) {
         let text = text.contains("Calling tools:\r\n") ? text.replacing("\r\n", with: "\n") : text
         guard let mark = text.ranges(of: "Calling tools:\n[").last,
@@ -42,7 +41,7 @@ enum ReplyText {
         return words.isEmpty ? ("<code>\n\(program)\n</code>", []) : (words, [])
     }
 
-    /// The program that a text tells as a call and beside which it says nothing.
+    /// The program of a text that consists only of its call; nil for other texts.
     static func program(retold text: String) -> String? {
         let start = "Calling tools:\n"
         let plain = text.replacing("\r\n", with: "\n").drop { $0.isWhitespace }
@@ -80,7 +79,7 @@ enum ReplyText {
             let close = body.firstRange(of: "</tool_call>")
             let inner = body[..<(close?.lowerBound ?? body.endIndex)].trimmingBlanks
             guard let call = call(inner) else {
-                throw RecordRejection("what stands in <tool_call> is no object with a name and arguments")
+                throw RecordRejection("the content of <tool_call> is not an object with a name and arguments")
             }
             calls.append(call)
             rest = close.map { body[$0.upperBound...] } ?? ""
@@ -88,7 +87,7 @@ enum ReplyText {
         return ((words + rest).trimmingBlanks, calls)
     }
 
-    /// A call as JSON or as Python writes it: `{"name", "arguments"}`.
+    /// Reads a call written as JSON or in Python's notation: `{"name", "arguments"}`.
     static func call(_ text: String) -> Dialogue.Call? {
         guard let value = (try? ExactJSON.value(of: text)) ?? PythonText.value(of: text) else { return nil }
         return call(value)
@@ -102,7 +101,7 @@ enum ReplyText {
         }
     }
 
-    /// The results in a text: each of Hermes' `<tool_response>`, or the text as a whole.
+    /// The results in a text: each `<tool_response>` of Hermes, or the whole text.
     static func results(_ text: String) -> [String] {
         let pieces = text.components(between: "<tool_response>", and: "</tool_response>")
         return pieces.isEmpty ? [text] : pieces.map(\.trimmingBlanks)
@@ -110,7 +109,7 @@ enum ReplyText {
 }
 
 extension String {
-    /// What stands between marks, in order.
+    /// The texts between two marks, in order.
     fileprivate func components(between opening: String, and closing: String) -> [Substring] {
         var found: [Substring] = []
         var rest = self[...]

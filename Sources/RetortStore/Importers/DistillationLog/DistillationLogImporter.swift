@@ -4,7 +4,7 @@ import RetortCore
 /// Reads the run logs of agent-distillation (arXiv 2505.17612; smolagents' messages): agent and chain-of-thought mode,
 /// as written, scored or filtered.
 ///
-/// Each fault in `LogFault` is put right and counted; a record beyond repair is left out with its line and the reason.
+/// Each fault in `LogFault` is corrected and counted; a record beyond repair is left out with its line and the reason.
 ///
 /// ```swift
 /// let questions = try QuestionFile(file, family: .math, split: "train").tasks
@@ -16,16 +16,17 @@ public struct DistillationLogImporter: Sendable {
     private let known: [String: AgentTask]
 
     /// - Parameters:
-    ///   - source: begins the ids of tasks that no question file names; the file's name unless given.
+    ///   - source: begins the ids of tasks that no question file names; nil takes the file's name.
     ///   - family: how answers are graded, for questions of no file.
-    ///   - questions: the tasks that were worked on, to give records back their ids, references, levels and types.
+    ///   - questions: the tasks that were worked on; records get their ids, references, levels and types back from
+    ///     them.
     public init(source: String? = nil, family: AgentTask.Family = .factual, questions: [AgentTask] = []) {
         self.source = source
         self.family = family
         known = Dictionary(questions.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The trajectories in file order, and what became of each record.
+    /// The trajectories in file order, and what happened to each record.
     /// - Throws: `JSONLinesError` for a file that cannot be read at all.
     public func read(_ file: URL) throws -> (trajectories: [StoredTrajectory], account: ImportAccount) {
         var trajectories: [StoredTrajectory] = []

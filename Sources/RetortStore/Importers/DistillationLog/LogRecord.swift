@@ -1,14 +1,14 @@
 import RetortAgents
 import RetortCore
 
-/// One record of a log, with its faults put right.
+/// One record of a log, with its faults corrected.
 struct LogRecord {
     let question: String
     private(set) var faults: Set<LogFault> = []
     private let members: [String: JSONValue]
     private let log: [String: JSONValue]?
 
-    /// - Throws: `LogRejection` for a record that cannot be put right.
+    /// - Throws: `LogRejection` for a record that cannot be corrected.
     init(_ value: JSONValue) throws(LogRejection) {
         var value = value
         if let text = value.string {
@@ -38,13 +38,13 @@ struct LogRecord {
         return value?.object == nil ? nil : value
     }
 
-    /// The fields that are numbers wherever the writer did not turn everything into text.
+    /// Whether fields are texts that are numbers when the writer did not turn everything into text.
     private static func isStringified(_ members: [String: JSONValue]) -> Bool {
         members["cost"]?.string != nil || members["log_data"]?["metadata"]?["total_steps"]?.string != nil
     }
 
     /// The trajectory and its recorded grade.
-    /// - Parameter task: the question as a file has it; without one what the record says.
+    /// - Parameter task: the question as a file has it; nil takes what the record says.
     mutating func trajectory(
         source: String, family: AgentTask.Family, known task: AgentTask?, attempt: Int
     ) throws(LogRejection) -> StoredTrajectory {
@@ -85,7 +85,7 @@ struct LogRecord {
         return task
     }
 
-    /// The accepted answers: of a list each, also of one that became a text with everything else.
+    /// The accepted answers: each element of a list, even of a list that became a text with everything else.
     private func answers(_ reference: JSONValue) -> [String] {
         if case .array(let elements) = reference { return elements.flatMap(answers) }
         if let text = reference.string, faults.contains(.valuesAsText) || faults.contains(.wholeRecordAsText),
@@ -107,7 +107,7 @@ struct LogRecord {
         }
     }
 
-    /// The answer that was recorded, whatever its type; nil when there is none.
+    /// The recorded answer, of any type; nil when there is none.
     private var answer: JSONValue? {
         guard let answer = members["generated_answer"], answer != .null, answer != "" else { return nil }
         return answer
@@ -155,7 +155,7 @@ struct LogRecord {
         trajectory.end(.forced(answer))
     }
 
-    /// What the model wrote when it was asked for its answer; the log keeps it among the steps that are no actions.
+    /// What the model wrote when it was asked for its answer; the log keeps it among the steps without actions.
     private var forcedTurn: String? {
         let entries = log?["original_memory"]?["steps"]?.array ?? []
         guard let messages = entries.last(where: { $0["messages"] != nil })?["messages"]?.array,
@@ -173,7 +173,7 @@ extension Step {
 }
 
 extension Action {
-    /// What follows at once from an answer; nil for every other action.
+    /// The observation that directly follows an answer; nil for every other action.
     fileprivate var endingObservation: Observation? {
         if case .answer(let value) = self { Observation(text: "", outcome: .final(value)) } else { nil }
     }

@@ -1,7 +1,7 @@
 import RetortAgents
 import RetortCore
 
-/// The messages of an agent's log as steps.
+/// Turns the messages of an agent's log into steps.
 struct LogTurns {
     private(set) var steps: [Step] = []
     private(set) var faults: Set<LogFault> = []
@@ -43,7 +43,7 @@ struct LogTurns {
             case "tool-response", "tool", "function", "observation", "ipython", "environment":
                 observations.append(message.text)
             case "user" where message.text.hasPrefix(Self.afterPlan): break
-            // Logs that went through the training set's rewriting say `user` for observations.
+            // Logs that were rewritten for the training set use `user` for observations.
             case "user" where turn != nil: observations.append(message.text)
             case "user": if message.text.contains("<reference>") { faults.insert(.hintInPrompt) }
             case "system", "developer", "tool-call": break
@@ -54,9 +54,9 @@ struct LogTurns {
         if !plans.isEmpty { steps.append(Self.unrun(plans)) }
     }
 
-    /// What smolagents says behind a plan.
+    /// What smolagents says after a plan.
     private static let afterPlan = "Now proceed and carry out this plan."
-    /// How its plans begin, in its versions.
+    /// How plans begin in the versions of smolagents.
     private static let planBeginnings = [
         "Here are the facts I know and the plan of action",
         "Here are the facts I know and my new/updated plan of action",
@@ -64,18 +64,18 @@ struct LogTurns {
         "1. Facts survey", "## 1. Facts survey", "# 1. Facts survey",
     ]
 
-    /// Whether the model planned, and nothing was run: smolagents' planning step.
+    /// Whether the model only planned and nothing was run: smolagents' planning step.
     private static func isPlan(_ message: Message, before next: Message?) -> Bool {
         if let next, next.role == "user", next.text.hasPrefix(afterPlan) { return true }
         let start = message.text.trimmingBlanks
         guard planBeginnings.contains(where: start.hasPrefix) else { return false }
-        // A turn that was run has a call or a result behind it.
+        // A turn that was run is followed by a call or a result.
         return next.map { !["tool-call", "tool-response", "tool", "function"].contains($0.role) } ?? true
     }
 
-    /// Plans that no turn followed.
+    /// A step for plans that no turn followed.
     private static func unrun(_ plans: [String]) -> Step {
-        let reason = "the log ends behind a plan"
+        let reason = "the log ends after a plan"
         return Step(
             thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
             observation: Observation(text: "", outcome: .parseError(reason)))
@@ -99,7 +99,7 @@ struct LogTurns {
             guard let piece = part["text"]?.string else { throw .notText }
             text += piece
         }
-        // As one character of Swift's a line end of Windows would be none of those looked for below.
+        // As one Swift character, a Windows line break would match none of the breaks searched for below.
         let plain = text.replacing("\r\n", with: "\n")
         if plain.unicodeScalars.count != text.unicodeScalars.count { faults.insert(.windowsLineEnds) }
         return Message(role: role, text: plain)

@@ -1,8 +1,8 @@
 import RetortCore
 
-/// Reads what Python's `str` writes of dictionaries, lists and scalars.
+/// Reads the text that Python's `str` makes of dictionaries, lists and scalars.
 ///
-/// An expression that is no literal, such as a symbol of sympy, becomes its own source text; nothing is run.
+/// An expression that is not a literal, such as a SymPy symbol, becomes its own source text; nothing is executed.
 struct PythonText {
     private let scalars: [Unicode.Scalar]
     private var position = 0
@@ -11,7 +11,7 @@ struct PythonText {
 
     private init(_ text: String) { scalars = Array(text.unicodeScalars) }
 
-    /// The value of a text; nil when its brackets and quotes do not close.
+    /// The value of a text; nil when its brackets and quotes are not balanced.
     static func value(of text: String) -> JSONValue? {
         var reader = PythonText(text)
         guard let value = reader.value(depth: 0) else { return nil }
@@ -101,7 +101,7 @@ struct PythonText {
         return UInt32(hexadecimal, radix: 16).flatMap(Unicode.Scalar.init)
     }
 
-    /// A scalar, or the source of anything else up to what ends it.
+    /// A scalar, or the source of anything else up to its end.
     private mutating func expression() -> JSONValue? {
         let start = position
         var depth = 0

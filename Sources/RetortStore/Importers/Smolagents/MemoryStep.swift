@@ -28,7 +28,7 @@ struct MemoryStep {
             .compactMap { $0["text"]?.string }.joined()
     }
 
-    /// What was called. A call that failed stands in the model's message alone.
+    /// The calls of the step. A call that failed is found only in the model's message.
     private func calls(_ notes: inout RecordNotes) throws(RecordRejection) -> [Dialogue.Call] {
         var calls: [Dialogue.Call] = []
         let own = step["tool_calls"]?.array ?? []
@@ -52,7 +52,7 @@ struct MemoryStep {
 
     private var isFinal: Bool { step["is_final_answer"] == true }
 
-    /// What the model was shown of it.
+    /// What the model was shown of the result.
     private var observation: Observation {
         let shown = AgentObservation.output((step["observations"]?.string ?? "")[...])
         let seconds: Double = if case .number(let seconds) = step["timing"]?["duration"] { seconds } else { 0 }
@@ -109,7 +109,7 @@ struct MemoryStep {
         ]
     }
 
-    /// What the agent answered when it was asked at its step limit.
+    /// The agent's answer when it was asked at its step limit.
     private func forced(_ notes: inout RecordNotes) -> [Step] {
         guard let answer = step["action_output"], !answer.isVoid else { return [] }
         notes.repairs.insert(SmolagentsMemory.forced)

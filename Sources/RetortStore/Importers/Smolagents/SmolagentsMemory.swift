@@ -1,7 +1,7 @@
 import RetortCore
 
-/// The memory of smolagents' agents: what `agent.memory.get_full_steps()`, `get_succinct_steps()` and
-/// `RunResult.dict()` give, as a list of steps or an object with them.
+/// The memory of smolagents' agents: the result of `agent.memory.get_full_steps()`, `get_succinct_steps()` or
+/// `RunResult.dict()`, as a list of steps or an object with them.
 struct SmolagentsMemory: RecordReader {
     private static let runKeys = RecordKeys(
         "a run", read: ["steps", "messages", "memory", "output", "state", "system_prompt", "task", "model_id", "id"],
@@ -19,7 +19,7 @@ struct SmolagentsMemory: RecordReader {
         ], harmless: ["agent_memory"])
     static let forced = "the answer was asked for at the step limit"
 
-    /// The steps of a record; nil for what is no memory.
+    /// The steps of a record; nil for a record that is not a memory.
     static func steps(_ record: JSONValue) -> [JSONValue]? {
         let steps =
             record.array ?? record["steps"]?.array ?? record["memory"]?["steps"]?.array
@@ -44,7 +44,7 @@ struct SmolagentsMemory: RecordReader {
         var notes = RecordNotes()
         Self.runKeys.check(record, &notes)
         let system = record["system_prompt"]?.words ?? record["system_prompt"]?["system_prompt"]?.words
-        // A memory that was not reset between runs holds several.
+        // A memory that was not reset between runs contains several.
         var runs: [Run] = []
         for step in steps {
             if let prompt = step["system_prompt"]?.string {
@@ -118,7 +118,7 @@ struct SmolagentsMemory: RecordReader {
             return ReadTrajectory(trajectory, notes)
         }
 
-        /// The end of the run, where the step is it.
+        /// Ends the run, if the step is its last.
         private func close(_ trajectory: inout Trajectory, _ step: JSONValue) {
             if step["error"]?["type"] == "AgentMaxStepsError" {
                 if case .answer(let value)? = trajectory.steps.last?.action { trajectory.end(.forced(value)) }
@@ -131,7 +131,7 @@ struct SmolagentsMemory: RecordReader {
             }
         }
 
-        /// The instructions, as the first prompt of the model has them.
+        /// The instructions, from the model's first prompt.
         private var firstPrompt: String? {
             let prompt = steps.compactMap { $0["model_input_messages"]?.array }.first { !$0.isEmpty }
             return prompt?.first { $0["role"] == "system" }.flatMap { message in

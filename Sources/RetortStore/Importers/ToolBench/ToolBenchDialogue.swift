@@ -1,6 +1,7 @@
 import RetortCore
 
-/// A record of ToolBench as the dialogue that α-UMi makes of it: who said what, decisions and calls in their words.
+/// A record of ToolBench as the dialogue that α-UMi makes of it: who said what, with decisions and calls in their
+/// words.
 struct ToolBenchDialogue {
     enum Speaker: String {
         case user, assistant, caller, observation, conclusion
@@ -9,7 +10,7 @@ struct ToolBenchDialogue {
     struct Utterance {
         let speaker: Speaker
         let text: String
-        /// What an API reported in its `error` field.
+        /// The error that an API reported in its `error` field.
         var error: String?
     }
 
@@ -20,7 +21,7 @@ struct ToolBenchDialogue {
 
     private static let silent = "an assistant's words without a call were left out, as in α-UMi's data"
 
-    /// - Throws: for a record of no known form, or one that is spoilt.
+    /// - Throws: for a record of no known form, or a damaged one.
     init(_ record: JSONValue) throws(ToolBenchRejection) {
         if let dialogue = try Self(stage2: record) {
             self = dialogue
@@ -52,8 +53,8 @@ struct ToolBenchDialogue {
         try read(messages)
     }
 
-    /// An answer file of ToolBench: `{answer_generation: {query, function, train_messages}}`; of the chains the last, which is
-    /// the whole one.
+    /// An answer file of ToolBench: `{answer_generation: {query, function, train_messages}}`; of the chains the last
+    /// one, which is complete.
     private init?(answer record: JSONValue) throws(ToolBenchRejection) {
         guard let answer = record["answer_generation"] else { return nil }
         guard let query = answer["query"]?.string else { throw .noInstruction }
@@ -72,7 +73,7 @@ struct ToolBenchDialogue {
         return (instruction, tools)
     }
 
-    /// A function in OpenAI's form as α-UMi documents it: the name's last 64 characters, 256 of each description.
+    /// A function in OpenAI's form as α-UMi documents it: the last 64 characters of the name, 256 of each description.
     private static func document(_ function: JSONValue) -> ToolDocument? {
         guard let name = function["name"]?.string, name != "Finish" else { return nil }
         let properties = function["parameters"]?["properties"]?.object ?? [:]
@@ -85,7 +86,7 @@ struct ToolBenchDialogue {
             input: .object(input), schema: function["parameters"])
     }
 
-    /// Reads a chat. What stands before the first user's words, and these themselves, is ToolBench's own prompt.
+    /// Reads a chat. Everything up to the user's first message, which is included, is ToolBench's own prompt.
     private mutating func read(_ messages: [JSONValue]) throws(ToolBenchRejection) {
         guard let start = messages.firstIndex(where: { $0["role"] == "user" }) else { throw .noMessages }
         utterances.append(Utterance(speaker: .user, text: instruction))
@@ -120,7 +121,8 @@ struct ToolBenchDialogue {
         utterances.append(Utterance(speaker: .conclusion, text: answer))
     }
 
-    /// The answer in the arguments of `Finish`; nil for giving up. Of arguments that are no JSON what can be found.
+    /// The answer in the arguments of `Finish`; nil for giving up. From arguments that are not valid JSON, whatever can
+    /// be found.
     private static func finalAnswer(_ arguments: String, _ content: String?) -> String? {
         if let value = try? ExactJSON.value(of: arguments), value["return_type"] != nil {
             if value["return_type"] == "give_up_and_restart" { return nil }
@@ -152,7 +154,7 @@ enum ToolBenchRejection: String, Error {
 }
 
 extension StringProtocol {
-    /// Without any of a character at either end.
+    /// Without a character at either end.
     fileprivate func trimming(_ character: Character) -> String {
         let start = firstIndex { $0 != character } ?? endIndex
         let end = lastIndex { $0 != character }.map { index(after: $0) } ?? start

@@ -2,18 +2,19 @@ import Foundation
 import RetortAgents
 import RetortCore
 
-/// Reads ToolBench's trajectories (arXiv 2307.16789): its answer files, and α-UMi's first and second stage made of them
-/// (arXiv 2401.07324), to trajectories of the policy `umi`.
+/// Reads ToolBench's trajectories (arXiv 2307.16789): its answer files, and α-UMi's first and second stage made from
+/// them (arXiv 2401.07324), as trajectories of the policy `umi`.
 ///
-/// A planner's turn with the call or conclusion it asks for is a step; what the user says in between are the next step's
-/// remarks; the API documents become the task's tools. `RoleView` makes α-UMi's samples of them, letter for letter.
+/// A planner's turn with the call or conclusion it asks for is a step; the user's messages in between are the next
+/// step's remarks; the API documents become the task's tools. `RoleView` makes α-UMi's samples from them, letter for
+/// letter.
 public struct ToolBenchImporter: Sendable {
     private let split: String
     private let model: String
 
     /// - Parameters:
-    ///   - split: what the tasks' split is called.
-    ///   - model: who made the trajectories, for the record.
+    ///   - split: the name of the tasks' split.
+    ///   - model: the model that made the trajectories, for the record.
     public init(split: String = "train", model: String = "gpt-3.5-turbo") {
         self.split = split
         self.model = model
@@ -22,7 +23,7 @@ public struct ToolBenchImporter: Sendable {
     private static let joined = "a rationale without a decision was joined to the next"
     private static let reworded = "a decision stood in other words or in another place"
 
-    /// The trajectories of a file or of a folder's `.json` files, in order of name, and what became of each record.
+    /// The trajectories of a file or of a folder's `.json` files, in order of name, and what happened to each record.
     /// - Throws: `JSONFileError` for a file that cannot be read at all.
     public func read(_ source: URL) throws -> (trajectories: [Trajectory], account: ImportAccount) {
         var trajectories: [Trajectory] = []
@@ -58,7 +59,7 @@ public struct ToolBenchImporter: Sendable {
         _ record: JSONValue, _ attempts: inout [String: Int]
     ) throws(ToolBenchRejection) -> (Trajectory, repairs: Set<String>) {
         let dialogue = try ToolBenchDialogue(record)
-        // The same instruction is the same task, in whatever file it stands.
+        // The same instruction is the same task, in any file.
         var task = AgentTask(
             id: "toolbench-\(String(StableHash.of(dialogue.instruction), radix: 16))", question: dialogue.instruction,
             answers: [], family: .factual, split: split)
@@ -133,7 +134,7 @@ public struct ToolBenchImporter: Sendable {
 }
 
 extension Step {
-    /// What the API replied to the step's call.
+    /// Records the API's reply to the step's call.
     fileprivate mutating func observe(_ utterance: ToolBenchDialogue.Utterance) {
         observation.text = utterance.text
         if case .parseError = observation.outcome { return }
