@@ -15,14 +15,15 @@ import ServiceLifecycle
 /// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// A graceful shutdown refuses new requests and lets those under way end, for `drainSeconds` at most.
+/// A graceful shutdown refuses new requests and lets those in progress finish, for at most `drainSeconds`.
 public struct RetortServer: Service {
     private let core: ServerCore
     private let onStart: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
-    ///   - catalogue: what is served.
-    ///   - gauges: what `/metrics` tells besides, asked for each time; those of one name one behind the other.
+    ///   - catalogue: the models and agents that are served.
+    ///   - gauges: further figures for `/metrics`, measured each time it is asked; gauges of one name must follow
+    ///     each other.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ catalogue: ModelCatalogue, options: ServerOptions = ServerOptions(),
@@ -42,7 +43,7 @@ public struct RetortServer: Service {
             services: [
                 .init(service: listening.application(router), successTerminationBehavior: .gracefullyShutdownGroup)
             ], logger: listening.logger)
-        // Requests end within `drainSeconds`; this is for connections that do not.
+        // Requests end within `drainSeconds`; this limit is for connections that do not.
         configuration.maximumGracefulShutdownDuration = .seconds(core.options.drainSeconds + Self.lastSeconds)
         do {
             try await withGracefulShutdownHandler {
@@ -57,7 +58,7 @@ public struct RetortServer: Service {
         core.logger.info("stopped")
     }
 
-    /// For telling clients that their requests are cut short.
+    /// The time left for telling clients that their requests are cut short, in seconds.
     private static let lastSeconds = 5.0
 
     private var listening: Listening {
@@ -82,6 +83,7 @@ public struct RetortServer: Service {
 public enum ServerError: Error, CustomStringConvertible {
     case cannotListen(host: String, port: Int, String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .cannotListen(let host, let port, let reason):
