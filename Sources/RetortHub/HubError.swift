@@ -1,18 +1,18 @@
-/// A model that cannot be had.
+/// Why a model is not available.
 public enum HubError: Error, CustomStringConvertible, Equatable {
-    /// Neither a folder, nor a file, nor the name of a model.
+    /// The text is neither a folder, a file, nor the name of a model.
     case nothing(String, known: [String])
     case offline(name: String, cache: String)
     case missing(name: String, endpoint: String, isAnonymous: Bool)
     case noRevision(name: String, revision: String)
     case gated(name: String, endpoint: String, isAnonymous: Bool)
     case badToken(endpoint: String)
-    /// No folder, not in the cache, and no network to fetch it.
+    /// There is no such folder, the model is not in the cache, and there is no network to fetch it.
     case notHere(name: String, reason: String)
     case unreachable(endpoint: String, reason: String)
     case refused(what: String, status: Int, message: String)
     case malformed(what: String, reason: String)
-    /// A repository without weights that are read.
+    /// The repository has no weights in a supported format.
     case noWeights(name: String, reason: String)
     case choice(name: String, of: [String])
     case damaged(file: String, reason: String)
@@ -21,6 +21,7 @@ public enum HubError: Error, CustomStringConvertible, Equatable {
     case busy(file: String, seconds: Double)
     case package(name: String, reason: String)
 
+    /// What is wrong, with the remedy, for people.
     public var description: String {
         switch self {
         case .nothing(let text, let known):
@@ -57,7 +58,7 @@ public enum HubError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    /// Whether another attempt may bring it.
+    /// Whether another attempt may succeed.
     var mayPass: Bool {
         switch self {
         case .unreachable: true
