@@ -4,7 +4,7 @@ import Glibc
 public enum ProgramSearch {
     /// The absolute path of a command: by its path, or in the folders of `PATH`.
     /// - Parameters:
-    /// - path: the value of `PATH`.
+    ///   - path: the value of `PATH`.
     ///   - folder: the folder that relative paths start from; nil is this process's own.
     /// - Throws: `ChildProcessError.notFound`; `cannotStart` for a file that exists but is not executable.
     public static func find(

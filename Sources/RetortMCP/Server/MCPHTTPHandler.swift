@@ -23,7 +23,7 @@ public final class MCPHTTPHandler: Sendable {
 
     /// Answers a request.
     /// - Parameters:
-    /// - method: the HTTP method.
+    ///   - method: the HTTP method.
     ///   - header: returns a header's value by its lower-case name.
     ///   - body: at most as long as the server's limits allow; whoever reads it must enforce that.
     public func answer(

@@ -24,7 +24,7 @@ public struct MCPHTTPServer: Service {
     private let onStart: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
-    /// - port: 0 takes any free port.
+    ///   - port: 0 takes any free port.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ server: MCPServer, port: Int = 8931, logger: Logger = Logger(label: "retort.mcp"),
