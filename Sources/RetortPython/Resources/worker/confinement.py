@@ -1,7 +1,7 @@
 """The walls around a session, built by the session's first process before it ever runs a program.
 
-All of them are enforced by the kernel and inherited by forks, so a candidate costs nothing extra. Each function adds one
-layer; layers that a machine may lack return whether they are in place.
+All of them are enforced by the kernel and inherited by forks, so a candidate costs nothing extra. Each function adds
+one layer; layers that a machine may lack return whether they are in place.
 """
 import array
 import ctypes
@@ -78,8 +78,8 @@ def limit_resources(limits):
 
 
 def landlock(readable, writable):
-    """Restricts files to these folders and, where the kernel can, forbids TCP, abstract sockets and signals to outsiders.
-    Returns the kernel's version of Landlock, 0 when it has none."""
+    """Restricts files to these folders and, where the kernel can, forbids TCP, abstract sockets and signals to
+    outsiders. Returns the kernel's version of Landlock, 0 when it has none."""
     version = libc.syscall(SYS_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return 0

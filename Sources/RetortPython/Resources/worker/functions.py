@@ -298,7 +298,7 @@ def coerced(value, kind, depth=0):
 
 
 def recorded(function, note):
-    """The form of a tool that programs call: it takes plain values for enumerations and dataclasses, and notes each call.
+    """A tool as programs call it: it takes plain values for enumerations and dataclasses, and notes each call.
 
     `note` takes the arguments by name, the result, and the error, one of which is None.
     """

@@ -131,7 +131,7 @@ def name_of(value):
 
 
 def describe(error, file="<program>"):
-    """A description of an exception that survives faulty methods of it; the line is that of the last frame in `file`."""
+    """Describes an exception, even one with faulty methods; the line is that of the last frame in `file`."""
     line, message = None, ""
     try:
         # An exception's attributes may be properties that the program defines.

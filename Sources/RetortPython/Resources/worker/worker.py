@@ -274,7 +274,7 @@ class Session:
         seed(frame["seed"])
         if "clock" in frame:
             stop_clock(float(frame["clock"]))
-        # Untouched address space that is released when a program has used up all of it, because reporting that needs some.
+        # Untouched address space that is released when a program has used up the rest, because reporting that needs some.
         try:
             ballast = mmap.mmap(-1, 4 << 20)
         except OSError:
@@ -309,7 +309,7 @@ class Session:
         return done
 
     def conclude(self, answer, done):
-        """Puts an answer into the last frame. An unreadable answer is an error of the program, which can be corrected."""
+        """Puts an answer into the last frame. An unreadable one is an error of the program, which may correct it."""
         try:
             value = settled(to_json(answer))
             size = len(text_of(value))
@@ -329,8 +329,8 @@ class Session:
             self.output.write("final_answer of a missing value does not end the task: it is not an answer.\n")
 
     def rehearse(self):
-        """Runs a program without effects before the real one comes, because a fork's first program is slowed by copying the
-        pages that it writes to. The session's own names, tools and channel are kept out of it."""
+        """Runs a program without effects before the real one comes, because a fork's first program is slowed by copying
+        the pages that it writes to. The session's own names, tools and channel are kept out of it."""
         kept = self.channel, self.names, self.tools, self.functions
         self.channel, self.names, self.tools, self.functions = Silence(), {"__builtins__": __builtins__}, [], {}
         try:
