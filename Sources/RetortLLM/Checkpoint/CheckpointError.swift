@@ -7,19 +7,20 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
     case wrongShape(file: String, name: String, expected: [Int], found: [Int])
     case unknownArchitecture(file: String, String)
     case unsupported(file: String, String)
-    /// A setting that is not known, so that it cannot be known to change nothing.
+    /// An unknown setting, which may therefore change the computation.
     case unknownSetting(file: String, String)
-    /// Weights in few bits.
+    /// Quantised weights.
     case quantised(file: String, kind: String)
-    /// An adapter's base that is not here.
+    /// The base of an adapter that is not on this machine.
     case noBase(file: String, String)
     /// A base that is not the one an adapter was trained over.
     case otherBase(file: String, base: String, expected: String, found: String)
-    /// An adapter that cannot be served beside others.
+    /// An adapter that cannot be served together with others.
     case notBesideOthers(file: String, String)
     case notFinite(file: String, name: String)
     case template(file: String, String)
 
+    /// The file and the fault, with the remedy if there is one, for people.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path, and that the checkpoint is complete"
