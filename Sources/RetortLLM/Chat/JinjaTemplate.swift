@@ -311,6 +311,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
     /// A variable that the template does not use.
     case arguments(String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .noEndOfTurn(let tail):
