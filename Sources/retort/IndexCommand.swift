@@ -26,11 +26,11 @@ struct IndexCommand: AsyncParsableCommand {
     @Argument(help: "Files of passages.") var corpus: [String]
     @Option(name: .customLong("to"), help: "The index to write (.sqlite).") var index: String
     @Option(help: "An encoder's folder or name: passages get vectors, too.") var encoder: String?
-    @Option(help: "What is put before queries, instead of what the encoder's files say.") var queryPrompt: String?
-    @Option(help: "What is put before passages, instead of what the encoder's files say.") var passagePrompt: String?
+    @Option(help: "The prompt for queries, instead of the one in the encoder's files.") var queryPrompt: String?
+    @Option(help: "The prompt for passages, instead of the one in the encoder's files.") var passagePrompt: String?
     @Option(help: "How the encoder's weights are held: float32 or bfloat16; by default what is fastest here.")
     var weights: WeightPrecision?
-    @Option(help: "What the index of vectors may take of the memory, in GiB (a quarter of it).") var memory: Double?
+    @Option(help: "The most memory for the index of vectors, in GiB (a quarter of it).") var memory: Double?
 
     func validate() throws {
         guard !corpus.isEmpty else { throw ValidationError("name the files of passages") }

@@ -23,7 +23,7 @@ struct MCPCommand: AsyncParsableCommand {
         defaultSubcommand: MCPServeCommand.self)
 }
 
-/// Where the server of `list` and `call` is.
+/// How `list` and `call` reach the server.
 struct MCPServerOptions: ParsableArguments {
     @Option(help: "The server's address, of streamable HTTP.") var url: String?
     @Option(
@@ -52,7 +52,7 @@ struct MCPServerOptions: ParsableArguments {
         }
     }
 
-    /// Does something with the server and ends it.
+    /// Runs work with the server, and ends the server.
     func with(_ body: (MCPClient) async throws -> Void) async throws {
         var limits = MCPOptions()
         (limits.startSeconds, limits.callSeconds) = (seconds, seconds)
@@ -86,7 +86,7 @@ struct MCPListCommand: AsyncParsableCommand {
         commandName: "list", abstract: "Show a server's tools as agents see them.")
 
     @OptionGroup var server: MCPServerOptions
-    @Flag(help: "Print each tool's schema, too.") var schemas = false
+    @Flag(help: "Also print each tool's schema.") var schemas = false
 
     func run() async throws {
         try await server.with { client in

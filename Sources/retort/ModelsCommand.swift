@@ -20,17 +20,17 @@ struct ModelsCommand: ParsableCommand {
 
     @Flag(help: "Print JSON.") var json = false
 
-    /// A model of the list.
+    /// A model in the list.
     private struct Line: Encodable {
         var name: String
         var path: String
         var family: String?
-        /// Of the weights as they would be held, in bytes.
+        /// The size of the weights in memory, in bytes.
         var bytes: Int?
         var precision: String?
         var context: Int?
         var fits: Bool?
-        /// Why it cannot be used.
+        /// Why the model cannot be used; nil if it can.
         var problem: String?
     }
 

@@ -66,7 +66,8 @@ struct RetortCommand: AsyncParsableCommand {
             LogitsCommand.self,
         ])
 
-    /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.
+    /// Parses and runs the command, exits with code 130 when interrupted, and prints errors without Swift's
+    /// decoration.
     static func main() async {
         ComputeThreads.restartWithSleepingWaits()
         let interrupt = InterruptHandler.shared

@@ -4,7 +4,7 @@ import RetortCore
 import RetortEvaluation
 import RetortRecipes
 
-/// What all commands that carry out a recipe share.
+/// The options that all commands that carry out a recipe share.
 struct RecipeOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("The recipe, a YAML file.", valueName: "recipe"))
     var recipe: String
@@ -28,7 +28,7 @@ struct RecipeOptions: ParsableArguments {
         return (url, run)
     }
 
-    /// Opens the run to look at it, which leaves nothing behind.
+    /// Opens the run only to look at it, without leaving anything behind.
     func preview<Answer>(_ body: (RecipeRun) async throws -> Answer) async throws -> Answer {
         let (named, url) = try place()
         let recipe = try await named.locatingModels(fetching: false)
@@ -41,7 +41,7 @@ struct RecipeOptions: ParsableArguments {
         return (recipe, URL(fileURLWithPath: folder ?? "runs/\(recipe.name)"))
     }
 
-    /// Works up to a goal.
+    /// Works until a goal is reached.
     /// - Returns: nil after a dry run, which prints its estimate.
     func run(
         until goal: RecipeRun.Goal, keepingSamples samples: Bool = false

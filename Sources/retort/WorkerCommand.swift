@@ -77,7 +77,7 @@ struct WorkerCommand: AsyncParsableCommand {
         print("\(done.done) tasks done, \(done.failed) of them failed, \(done.dropped) came too late to count")
     }
 
-    /// A folder that no other worker works in.
+    /// A folder that no other worker uses.
     private func place() throws -> URL {
         if let folder { return URL(fileURLWithPath: folder) }
         for number in 1...4096 {
@@ -89,7 +89,7 @@ struct WorkerCommand: AsyncParsableCommand {
 }
 
 extension Optional where Wrapped: Sendable {
-    /// What an asynchronous body makes of the value, where there is one.
+    /// Maps the value, if there is one, with an asynchronous body.
     fileprivate func asyncMap<Value>(_ body: (Wrapped) async throws -> Value) async rethrows -> Value? {
         if let self { try await body(self) } else { nil }
     }
