@@ -7,7 +7,6 @@ import RetortTensor
 ///
 /// The files are `modules.json`, `N_Pooling/config.json`, `N_Dense`, `sentence_bert_config.json` and
 /// `config_sentence_transformers.json`. A key that would change something and is not supported is refused by name.
-/// change something and is not done here is refused by name.
 struct SentenceSettings {
     /// The kinds of pooling; the results of several are concatenated.
     private(set) var pooling: [SentencePooling] = [.mean]

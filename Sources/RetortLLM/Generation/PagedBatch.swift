@@ -7,7 +7,6 @@ import RetortTensor
 /// token of every sample together with a draft of what may follow. So no answer waits for another request's long
 /// prompt, and samples cost only what their own lengths cost. Requests are admitted in order by the pages that they
 /// may need; a request that has to wait does not hold up smaller ones behind it, for a limited time.
-/// behind it, for a while.
 final class PagedBatch: SampleBatch {
     /// A prompt that is being read into pages.
     private final class Reading {

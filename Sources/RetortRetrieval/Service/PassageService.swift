@@ -50,7 +50,7 @@ public struct PassageService: PassageSearch {
     }
 
     /// The best passages that the server finds; none for a query without words.
-    /// - Throws: `RetrievalError.service`; `CancellationError`.
+    /// - Throws: `RetrievalError`, `CancellationError`.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await search(all: [query], limit: limit)[0]
     }

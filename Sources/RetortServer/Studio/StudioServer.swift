@@ -22,7 +22,6 @@ public struct StudioServer: Service {
     private let onStart: @Sendable (_ address: String) async -> Void
 
     /// - Parameters:
-    /// - Parameters:
     ///   - places: the runs, agents and domains to show.
     ///   - onStart: called once connections are accepted, with the address to open, including its token.
     public init(
