@@ -5,7 +5,9 @@ import Synchronization
 
 /// How a process ended.
 public enum ChildEnd: Sendable, Hashable, CustomStringConvertible {
+    /// It ended by itself, with this exit code.
     case exited(Int32)
+    /// A signal of this number ended it.
     case signalled(Int32)
 
     init(status: Int32) {

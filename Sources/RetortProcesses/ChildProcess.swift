@@ -35,7 +35,9 @@ public enum ChildProcess {
 
 /// A program that does not start.
 public enum ChildProcessError: Error, CustomStringConvertible, Equatable {
+    /// There is no such program in any of these places.
     case notFound(command: String, looked: [String])
+    /// The program at this path could not be started, with the system's reason.
     case cannotStart(path: String, reason: String)
 
     /// What could not be started, and why, for people.

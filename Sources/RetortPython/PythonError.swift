@@ -1,10 +1,16 @@
 /// A failure of the interpreter itself; what a program does wrong is an observation instead.
 public enum PythonError: Error, CustomStringConvertible {
+    /// There is no Python environment in any of these places.
     case notFound(looked: [String])
+    /// This program could not be started, with the reason.
     case cannotStart(path: String, reason: String)
+    /// The worker's answer does not follow the protocol.
     case protocolBroken(String)
+    /// The strongest available sandbox is weaker than required, with the reason.
     case sandboxTooWeak(has: SandboxLevel, needed: SandboxLevel, reason: String)
+    /// The action is not a program.
     case notCode
+    /// The session was closed.
     case closed
     /// A user's module that cannot be loaded, or has functions that cannot be tools.
     case badModule(file: String, faults: [ModuleFault])

@@ -44,7 +44,9 @@ public struct APIKeys: Sendable, CustomStringConvertible, CustomReflectable {
 
 /// A key file that cannot be used.
 public enum APIKeysError: Error, Equatable, CustomStringConvertible {
+    /// The file at this path cannot be read as text.
     case unreadable(String)
+    /// The file at this path contains no key.
     case empty(String)
 
     /// The fault and its remedy, for people.

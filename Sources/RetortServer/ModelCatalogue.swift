@@ -57,6 +57,7 @@ public struct ModelCatalogue: Sendable {
 
 /// A name that cannot be served.
 public enum CatalogueError: Error, Equatable, CustomStringConvertible {
+    /// The name is in use already.
     case taken(String)
 
     /// The fault and its remedy, for people.

@@ -81,6 +81,7 @@ public struct RetortServer: Service {
 
 /// A server that cannot start.
 public enum ServerError: Error, CustomStringConvertible {
+    /// The address is in use or not available, with the system's reason.
     case cannotListen(host: String, port: Int, String)
 
     /// The fault and its remedy, for people.

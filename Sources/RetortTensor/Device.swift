@@ -2,6 +2,7 @@ import CTorch
 
 /// The device that holds a tensor's elements.
 public enum Device: String, Sendable, Codable, CaseIterable {
+    /// The processor, or libtorch's current CUDA device.
     case cpu, cuda
 
     var code: ct_device { self == .cuda ? CT_CUDA : CT_CPU }
@@ -23,6 +24,7 @@ public enum Device: String, Sendable, Codable, CaseIterable {
 
 /// The type of a tensor's elements.
 public enum DType: String, Sendable, Codable, CaseIterable {
+    /// The types that libtorch computes or stores; `bool` takes one byte.
     case float32, bfloat16, float16, int64, int32, bool, uint8, float64, int8
 
     /// The size of an element in bytes.

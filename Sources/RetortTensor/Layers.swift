@@ -72,6 +72,7 @@ extension Tensor {
         case relu
         /// x · sigmoid(x).
         case silu
+        /// The hyperbolic tangent.
         case tanh
     }
 

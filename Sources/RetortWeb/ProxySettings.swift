@@ -119,8 +119,11 @@ public struct ProxySettings: Sendable, Hashable {
 
 /// Proxy settings that cannot be used. The variable's value may contain a password, so it is not shown.
 public enum ProxyError: Error, Hashable, CustomStringConvertible {
+    /// The variable does not contain the address of a proxy.
     case malformed(variable: String)
+    /// The proxy's protocol is neither HTTP nor SOCKS5.
     case unknown(variable: String, scheme: String)
+    /// The variable has a user for a SOCKS proxy, which is not supported.
     case socksPassword(variable: String)
 
     /// The fault and its remedy, for people.

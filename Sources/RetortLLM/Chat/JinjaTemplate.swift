@@ -303,10 +303,15 @@ public struct JinjaTemplate: ChatTemplate {
 
 /// A chat template that does not fit its use.
 public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
+    /// An assistant's turn ends without a special token, in this text.
     case noEndOfTurn(String)
+    /// The text before this message depends on whether the message is there.
     case unstable(message: Int)
+    /// Text of this message that is to be learned is changed or dropped.
     case altered(message: Int, String)
+    /// Messages are not rendered in their order.
     case reordered
+    /// Functions cannot be offered, with the reason.
     case tools(String)
     /// A variable that the template does not use.
     case arguments(String)

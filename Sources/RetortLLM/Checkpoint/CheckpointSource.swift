@@ -6,7 +6,9 @@ import RetortTensor
 /// for each, or a GGUF file with metadata that says the same. Both are read as the documents of a folder; those of a
 /// GGUF file are derived from its keys.
 public enum CheckpointSource: Sendable {
+    /// A Hugging Face folder.
     case folder(URL)
+    /// A GGUF file, or the parts of one model.
     case gguf(GGUFModel)
 
     /// - Throws: `CheckpointError` that names an unusable GGUF file. Nothing is read from a folder yet.

@@ -2,13 +2,17 @@ import RetortTensor
 
 /// How the states of a text's tokens are combined into one vector (sentence-transformers' `Pooling`).
 public enum SentencePooling: String, Sendable, CaseIterable {
+    /// The state of the first token.
     case cls
+    /// The largest value of each element over all tokens.
     case max
+    /// The mean over all tokens.
     case mean
     /// The sum divided by the square root of the number of tokens.
     case meanBySquareRoot = "mean_sqrt_len_tokens"
     /// The mean in which the n-th token has weight n.
     case weightedMean = "weightedmean"
+    /// The state of the last token.
     case last = "lasttoken"
 
     /// The vectors of a run of texts: float32 states `[texts, length, hidden]` → `[texts, hidden]`.

@@ -6,6 +6,7 @@ import RetortTensor
 public enum GGUFExport {
     /// How matrices are stored; norms and biases are always float32.
     public enum Precision: String, CaseIterable, Sendable {
+        /// ggml's types; `q8_0` has blocks of 32 signed bytes with a half-precision scale.
         case f32, f16, bf16, q8_0
 
         fileprivate var storage: GGUFStorage {

@@ -261,8 +261,11 @@ public actor LocalModel: LanguageModel {
 
 /// Why a local model cannot take a request, or has ended it.
 public enum LocalModelError: Error, CustomStringConvertible {
+    /// As many requests are waiting as `maximumWaiting` allows.
     case tooManyRequests(limit: Int)
+    /// The number of samples is not between 1 and the limit.
     case sampleCount(Int, limit: Int)
+    /// The request needs room for more tokens than the cache has.
     case tooLarge(tokens: Int, limit: Int)
     /// The probabilities of a prompt's tokens are reported only on the CPU.
     case noPromptReport

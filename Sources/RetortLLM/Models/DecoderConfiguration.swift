@@ -41,6 +41,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public var hasFeedForwardBias = false
     /// How queries and keys are normalised.
     public enum HeadNorms: Sendable, Hashable {
+        /// Not at all.
         case none
         /// Each head separately (Qwen3, Gemma 3).
         case eachHead

@@ -8,9 +8,13 @@ import Synchronization
 public enum FusedAttention {
     /// Why the fused kernel is not used; `PackedAttention` then goes segment by segment.
     public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+        /// The model is on the CPU.
         case device
+        /// The kernel does not take this element type.
         case dtype(DType)
+        /// The kernel does not take heads of this width.
         case headDimension(Int)
+        /// The kernel cannot cap scores.
         case cappedScores
         /// The kernel failed in its trial, with this error.
         case failed(String)

@@ -5,6 +5,7 @@ import RetortTensor
 public struct RotaryPlan: Sendable, Hashable {
     /// How frequencies are stretched for contexts longer than the model was first trained on.
     public enum Scaling: Sendable, Hashable {
+        /// Not stretched.
         case none
         /// All frequencies divided by one factor.
         case linear(factor: Double)

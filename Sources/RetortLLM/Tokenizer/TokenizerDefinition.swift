@@ -124,13 +124,21 @@ struct TokenizerDefinition {
 
 /// A tokenizer that cannot be used.
 public enum TokenizerError: Error, CustomStringConvertible {
+    /// The file cannot be read.
     case missing(file: String)
+    /// The file is not a tokenizer definition.
     case malformed(file: String, String)
+    /// The file has a BPE vocabulary without merges.
     case noMerges(file: String)
+    /// A merge names tokens outside the vocabulary.
     case unknownMerge(file: String, String)
+    /// A component or setting that is not supported.
     case unsupported(file: String, String)
+    /// The pattern for splitting words cannot be compiled.
     case badPattern(file: String, pattern: String)
+    /// A token that is needed is not in the vocabulary.
     case missingToken(String)
+    /// The tokenizer has the markers of no known chat format.
     case noChatFormat(known: [String])
 
     /// The file with the fault, for people.

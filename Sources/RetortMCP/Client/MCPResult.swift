@@ -34,6 +34,7 @@ public struct MCPResult: Sendable, Hashable {
 
 /// A part of a result.
 public enum MCPContent: Sendable, Hashable {
+    /// A text.
     case text(String)
     /// An image or a sound: its kind, its media type (`image/png`) and its size in bytes.
     case media(kind: String, type: String, bytes: Int)

@@ -55,8 +55,11 @@ public struct JSONRPCError: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// A message of JSON-RPC 2.0 as the Model Context Protocol uses it: parameters are always named.
 public enum JSONRPCMessage: Sendable, Hashable {
+    /// A request, which expects a response with the same id.
     case request(JSONRPCID, method: String, params: [String: JSONValue])
+    /// A request without an id, which expects no response.
     case notification(method: String, params: [String: JSONValue])
+    /// The result of the request with this id.
     case response(JSONRPCID, JSONValue)
     /// A request's error; without an id when the request could not be read.
     case failure(JSONRPCID?, JSONRPCError)

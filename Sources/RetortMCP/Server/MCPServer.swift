@@ -118,10 +118,15 @@ public struct MCPServer: Sendable {
 
 /// Why tools cannot be offered, or a client can no longer be served.
 public enum MCPServerError: Error, CustomStringConvertible, Equatable {
+    /// The name is not valid for a tool.
     case badName(String)
+    /// The input schema of this tool cannot be used, with the reason.
     case badSchema(String, String)
+    /// Two tools have this name.
     case twice(String)
+    /// A client's message has more than this many bytes.
     case tooLong(limit: Int)
+    /// A client does not read what it is sent.
     case slowClient
 
     /// The fault, and its remedy if there is one, for people.

@@ -39,11 +39,13 @@ public protocol PassageEncoder: Sendable {
     var identity: String { get }
     /// The vectors of the texts, concatenated.
     func embedQueries(_ texts: [String]) async throws -> [Float]
+    /// The vectors of passages, concatenated; encoders may prepend other prompts than for queries.
     func embedPassages(_ texts: [String]) async throws -> [Float]
 }
 
 /// Scores how well passages fit a query by reading both together.
 public protocol PassageRanker: Sendable {
+    /// Must change whenever the same query and text may get another score.
     var identity: String { get }
     /// One score for each text; larger is better.
     func scores(_ query: String, _ texts: [String]) async throws -> [Float]

@@ -78,6 +78,7 @@ extension DenseIndex {
     public enum Progress: Sendable, Hashable {
         /// The index of words is being built, and will have this file.
         case begun(index: URL)
+        /// The progress of the index of words.
         case words(PassageIndex.Progress)
         /// The number of passages that have vectors, of all.
         case embedded(Int, of: Int)

@@ -144,6 +144,7 @@ struct KeptBytes {
 
 /// A recorder that cannot start.
 public enum RecorderError: Error, Equatable, CustomStringConvertible {
+    /// The upstream is not an HTTP address.
     case address(String)
 
     /// The fault and its remedy, for people.

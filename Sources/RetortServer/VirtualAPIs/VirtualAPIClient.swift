@@ -78,9 +78,13 @@ public struct VirtualAPIClient: VirtualAPIs {
 
 /// A virtual API server that could not be asked, or did not answer by the protocol.
 public enum VirtualAPIError: Error, CustomStringConvertible, Equatable {
+    /// The text is not an HTTP address.
     case address(String)
+    /// The server at this address could not be reached, with the reason.
     case connection(String, String)
+    /// The server answered with this HTTP status and the beginning of its message.
     case status(Int, String)
+    /// The server at this address replied with something other than the protocol's object.
     case unreadable(String)
 
     /// The fault and its remedy, for people.
