@@ -10,15 +10,15 @@ struct AskCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ask", abstract: "Let an agent answer a question, and watch it work.",
         discussion: """
-            The agent is an agent's folder, or one of a run's. Without a question a task is taken that it was made for. It \
-            may be asked while the run goes on, or while it is served.
+            The agent is an agent's folder, or one of a run's. Without a question, a task that the agent was made for \
+            is taken. An agent may be asked while the run goes on, or while it is served.
 
               retort ask
               retort ask runs/hotel "Please book room 321 for Rosa."
               retort ask runs/hotel --student 3m --system agent+sag "Please book room 321 for Rosa."
               retort ask hotel-agent --base models/SmolLM2-135M "Who has room 321?"
 
-            In a domain any model is asked, as its prompt tells it:
+            In a domain, any model can be asked; it is prompted to act as an agent:
 
               retort ask hotel --model models/Qwen2.5-0.5B-Instruct "Who has room 321?"
               retort ask hotel --endpoint http://127.0.0.1:8000/v1 --system tool-agent "Who has room 321?"

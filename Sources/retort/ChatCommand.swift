@@ -9,8 +9,9 @@ struct ChatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chat", abstract: "Talk to an agent: ask, stop it, go back and take another way.",
         discussion: """
-            The agent is one of a run's or an agent's folder, or any model in a domain, as for 'retort ask'. Each question is worked on in a \
-            fresh session, and its steps are shown as they come. Ctrl-C stops the work; then, or after an answer:
+            The agent is one of a run's or an agent's folder, or any model in a domain, as for 'retort ask'. Each \
+            question is worked on in a fresh session, and its steps are shown as they come. Ctrl-C stops the work; \
+            then, or after an answer:
 
               /back 2             back to before step 2, and another way from there
               /back 2 try 1916    the same, with something said first

@@ -9,8 +9,9 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Check a domain before any token is spent on it.",
         discussion: """
-            The tools are imported and their schemas shown, the documents are indexed and searched, every reference answer is \
-            given to the grader, test questions are held against training ones, and one task's session is set up.
+            The tools are imported and their schemas shown, the documents are indexed and searched, every reference \
+            answer is given to the grader, test questions are compared with training questions, and one task's session \
+            is set up.
 
               retort check shop/
               retort check examples/*

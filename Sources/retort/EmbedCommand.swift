@@ -17,7 +17,7 @@ struct EmbedCommand: AsyncParsableCommand {
               retort embed BAAI/bge-small-en-v1.5 questions.jsonl --as query
               retort embed cross-encoder/ms-marco-MiniLM-L6-v2 passages.jsonl --query "how tall is the tower"
 
-            Encoders of BERT's, RoBERTa's and XLM-RoBERTa's kind are read, with sentence-transformers' files for pooling, \
+            Encoders like BERT, RoBERTa and XLM-RoBERTa are supported, with sentence-transformers' files for pooling, \
             length and prompts.
             """)
 

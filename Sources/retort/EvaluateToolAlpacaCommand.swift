@@ -16,9 +16,10 @@ extension EvaluateCommand {
                   retort evaluate toolalpaca eval_simulated.json --run runs/alpaca --endpoint https://api.example.com/v1 \
                 --endpoint-model large --endpoint-key API_KEY --votes 3
 
-                The judge compares each run with the calls that are known to solve the task: whether the process is right, and \
-                whether the answer is. Its replies are kept in judge.sqlite in the run's folder: what was judged is not \
-                judged again, and a killed command goes on where it stood. The single verdicts are in judgements.jsonl.
+                The judge compares each run with the calls that are known to solve the task: whether the process is \
+                right, and whether the answer is. Its replies are kept in judge.sqlite in the run's folder, so nothing \
+                is judged twice, and a killed command continues where it was. The single verdicts are in \
+                judgements.jsonl.
                 """)
 
         @Argument(help: "ToolAlpaca's set, with the expected calls.") var tasks: String

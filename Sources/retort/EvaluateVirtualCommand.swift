@@ -18,9 +18,9 @@ extension EvaluateCommand {
                   retort evaluate virtual-apis G3_instruction.json --apis http://127.0.0.1:8080 \
                     --endpoint http://127.0.0.1:8000/v1 --endpoint-model base --adapter planner=planner-lora --out runs/g3
 
-                Each query ends in an answer, in giving up, or in a failure with its cause. Trajectories go to the folder's \
-                store; a run that was killed goes on where it stood. Behind an endpoint a role's adapter is the name of a \
-                model that it serves.
+                Each query ends in an answer, in giving up, or in a failure with its cause. Trajectories go to the \
+                folder's store; a run that was killed continues where it was. Behind an endpoint, a role's adapter is \
+                the name of a model that it serves.
                 """)
 
         @Argument(help: "StableToolBench's queries, or ToolAlpaca's set.") var queries: String

@@ -10,17 +10,17 @@ struct IndexCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "index", abstract: "Build the index of a corpus of passages, by words and by meaning.",
         discussion: """
-            The corpus is one or more files of JSON Lines of {"id", "contents"}, the title on the first line of the contents, \
-            compressed by gzip or not, such as wiki-18; several files are one corpus in their order. Memory does not grow with it. A build \
-            that was killed goes on where it stood when it is started again.
+            The corpus is one or more files of JSON Lines of {"id", "contents"}, the title on the first line of the \
+            contents, optionally compressed by gzip, such as wiki-18; several files form one corpus in their order. \
+            Memory does not grow with it. A build that was killed is resumed when it is started again.
 
               retort index wiki-18.jsonl.gz --to wiki-18.sqlite
               retort index part-*.jsonl --to wiki.sqlite --encoder intfloat/e5-base-v2 --passage-prompt 'passage: '
               retort serve-passages wiki.sqlite --search dense --encoder intfloat/e5-base-v2 \
             --query-prompt 'query: ' --passage-prompt 'passage: '
 
-            With an encoder the vectors lie beside the index, and those of texts that were embedded before are kept. A domain \
-            searches an index with 'documents: {path: wiki.sqlite}'.
+            With an encoder, the vectors are stored beside the index, and vectors of texts that were embedded before \
+            are kept. A domain searches an index with 'documents: {path: wiki.sqlite}'.
             """)
 
     @Argument(help: "Files of passages.") var corpus: [String]

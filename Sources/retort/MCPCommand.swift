@@ -8,7 +8,7 @@ struct MCPCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mcp", abstract: "Offer a distilled agent to MCP clients, and try the servers of others.",
         discussion: """
-            As a server, for anybody's assistant, over standard input and output or over HTTP:
+            As a server, for any assistant, over standard input and output or over HTTP:
 
               retort mcp runs/quickstart
               retort mcp hotel-agent --http --port 8931
@@ -123,8 +123,8 @@ struct MCPCallCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "call", abstract: "Call a server's tool and print its result.",
         discussion: """
-            The result is printed as agents get it: a text as it is, anything else as JSON. Words of progress go to standard \
-            error. A failure ends with code 1.
+            The result is printed as agents get it: a text unchanged, anything else as JSON. Progress reports go to \
+            standard error. A failure ends with code 1.
 
               retort mcp call convert_time '{"source_timezone": "UTC", "time": "12:00", "target_timezone": \
             "Asia/Tokyo"}' -- uvx mcp-server-time

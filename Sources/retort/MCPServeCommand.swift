@@ -12,9 +12,9 @@ struct MCPServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Offer agents as tools that answer a question.",
         discussion: """
-            Each agent is one tool: 'ask', or 'ask_STUDENT' where there are several. Its argument is 'question', its result \
-            the answer; each step is told as progress. Over standard input and output by default, as assistants start \
-            their servers:
+            Each agent is one tool: 'ask', or 'ask_STUDENT' if there are several. Its argument is 'question', its \
+            result the answer; each step is reported as progress. It uses standard input and output by default, as \
+            assistants start their servers:
 
               {"mcpServers": {"retort": {"command": "retort", "args": ["mcp", "/path/to/runs/quickstart"]}}}
 

@@ -10,9 +10,10 @@ struct MakeTasksCommand: AsyncParsableCommand {
         commandName: "make-tasks",
         abstract: "Let a teacher make a domain's training tasks from its tools and documents.",
         discussion: """
-            The teacher calls the domain's tools, asks a question about what it found, and solves the question anew \
-            several times. A question whose answer comes out the same, was looked up, and is no test question or nearly \
-            one becomes a task. What was tried stands in FILE.log: a making that is stopped goes on with the same command.
+            The teacher calls the domain's tools, asks a question about what it found, and solves the question again \
+            several times. A question becomes a task if its answer comes out the same, was looked up, and it is not a \
+            test question or nearly one. FILE.log lists all attempts; a command that was stopped continues when it is \
+            started again.
 
               retort make-tasks hotel --endpoint http://127.0.0.1:8000/v1 --tasks 100 --out hotel/tasks/made.jsonl
               retort make-tasks hotel --model qwen2.5-coder-1.5b --tasks 20 --out made.jsonl --trajectories taught.jsonl

@@ -13,10 +13,10 @@ struct RecordCommand: AsyncParsableCommand {
               retort record --upstream https://api.openai.com/v1 --store teacher.sqlite
               OPENAI_BASE_URL=http://127.0.0.1:8100/v1 python my_agent.py
 
-            The agent is pointed here and not changed. Its calls pass as they are, keys included, which are stored nowhere; \
-            calls with common beginnings become one trajectory of the set 'recorded', saved after each call. \
-            'retort inspect teacher.sqlite' shows them. OpenAI's chat completions and Anthropic's Messages are recorded, \
-            streamed and not; everything else passes.
+            Only the address that the agent uses is changed. Its calls are passed on unchanged, keys included, which \
+            are stored nowhere; calls with common beginnings become one trajectory of the set 'recorded', saved after \
+            each call. 'retort inspect teacher.sqlite' shows them. OpenAI's chat completions and Anthropic's Messages \
+            are recorded, streamed or not; everything else is passed on.
             """)
 
     @Option(help: "The address of the model's server.") var upstream: String

@@ -19,8 +19,9 @@ struct ServeAPIsCommand: AsyncParsableCommand {
               curl http://127.0.0.1:8080/virtual -d '{"category": "Media", "tool_name": "Vimeo", "api_name": \
             "SearchVideos", "tool_input": {"query": "birds"}}'
 
-            Replies come from the cache, else from the cache folder of StableToolBench, else from the model, which reads the \
-            API's document: of ToolBench's queries, or the OpenAPI text of ToolAlpaca. A function of no document is refused.
+            Replies come from the cache, otherwise from the cache folder of StableToolBench, otherwise from the model, \
+            which reads the API's document: from ToolBench's queries, or the OpenAPI text of ToolAlpaca. A function \
+            without a document is refused.
             """)
 
     @OptionGroup(title: "The model that imitates the APIs") var model: ModelOptions

@@ -24,8 +24,8 @@ struct ServeCommand: AsyncParsableCommand {
               retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
 
-            Keys are read from RETORT_API_KEY or a file; without one everybody who reaches the address is let in. The \
-            first SIGINT or SIGTERM lets requests under way end, a second one does not.
+            Keys are read from RETORT_API_KEY or a file; without a key, everybody who reaches the address may use the \
+            server. After the first SIGINT or SIGTERM running requests may finish; a second signal ends them.
             """)
 
     @Argument(help: "Checkpoints, adapters, agents and runs, each as FOLDER, FILE.gguf or NAME=PLACE.")

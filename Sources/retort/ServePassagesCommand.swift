@@ -15,9 +15,10 @@ struct ServePassagesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve-passages", abstract: "Serve a search of passages by Search-R1's protocol.",
         discussion: """
-            A place is a domain (its 'documents' are served as it searches them), JSON Lines of passages, a folder of documents, an \
-            index (.sqlite), or another server's address. Several places are parts of one collection: all are asked at once, and \
-            their lists are one by scores, so that a server can stand before others that hold a part each.
+            A place is a domain (its 'documents' are served the way it searches them), JSON Lines of passages, a \
+            folder of documents, an index (.sqlite), or another server's address. Several places are parts of one \
+            collection: all are asked at once, and their lists are merged by scores, so a server can be put in front \
+            of others that hold a part each.
 
               retort serve-passages wiki-18.jsonl
               retort serve-passages wiki-18.sqlite --search dense --encoder intfloat/e5-base-v2 \
@@ -27,9 +28,9 @@ struct ServePassagesCommand: AsyncParsableCommand {
               curl http://127.0.0.1:8000/retrieve -H 'Content-Type: application/json' \
             -d '{"queries": ["capital of France"], "topk": 3, "return_scores": true}'
 
-            Search-R1, verl and agent-distillation ask such servers, and so do domains with 'documents: {service: ADDRESS}'. \
-            Keys are read from RETORT_API_KEY or a file. What is not indexed yet is indexed first (see 'retort index'); until \
-            then requests get status 503, or with --early what is there.
+            Search-R1, verl and agent-distillation use such servers, and so do domains with 'documents: {service: \
+            ADDRESS}'. Keys are read from RETORT_API_KEY or a file. Missing indexes are built first (see 'retort \
+            index'); until then requests get status 503, or with --early results from what is indexed so far.
             """)
 
     @Argument(help: "Domains, documents, indices and servers.") var places: [String]
