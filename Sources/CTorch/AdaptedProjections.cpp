@@ -13,12 +13,12 @@ using namespace training;
 
 namespace {
 
-// Outputs whose weights are made float32 at once, where products are in float32: so that a head of a large vocabulary need not be
-// held twice.
+// How many outputs' weights are converted to float32 at once, if products are in float32, so that the head of a large
+// vocabulary need not be held twice.
 constexpr int64_t block = 2048;
 
 struct AdaptedProjections : torch::autograd::Function<AdaptedProjections> {
-    // `learning` holds down and up of each projection that has an adapter, in turn.
+    // `learning` contains down and up of each projection that has an adapter, in this order.
     static variable_list forward(AutogradContext *context, const at::Tensor &x, at::TensorList learning,
                                  const Projections &projections, at::ScalarType type) {
         const auto rows = x.reshape({-1, x.size(-1)}).contiguous(), wide = rows.to(type);
@@ -48,7 +48,7 @@ struct AdaptedProjections : torch::autograd::Function<AdaptedProjections> {
         const auto &x = saved[0];
         const auto type = static_cast<at::ScalarType>(context->saved_data["type"].toInt());
         const bool x_learns = context->needs_input_grad(0);
-        // The gradient of x, where nothing is dropped; what adapters add to it where something is.
+        // The gradient of x without dropout, and the adapters' contribution to it with dropout.
         at::Tensor of_x;
         variable_list gradients{at::Tensor()};
         size_t place = 0;
@@ -114,10 +114,10 @@ private:
 
 }
 
-// Whether this CPU multiplies float32 faster than bfloat16. Intel's AVX512-BF16 does half as many products a cycle as float32's
-// (measured on Sapphire Rapids with its AMX hidden: 165 against 310 GFLOP/s), and without such instructions bfloat16 is made float32
-// on the way; AMX and AMD's AVX512-BF16 are faster. The kind of the CPU decides and no clock, so that a run that is resumed computes
-// the same.
+// Whether this CPU multiplies float32 faster than bfloat16. Intel's AVX512-BF16 does half as many products per cycle
+// as float32 (measured on Sapphire Rapids with its AMX hidden: 165 against 310 GFLOP/s), and without such
+// instructions bfloat16 is converted to float32 first; AMX and AMD's AVX512-BF16 are faster. The kind of the CPU
+// decides and not a timing, so that a resumed run computes the same.
 static bool multiplies_floats_faster() {
 #if defined(__x86_64__)
     static const bool faster = [] {
@@ -131,7 +131,7 @@ static bool multiplies_floats_faster() {
 #endif
 }
 
-// Rows of x below which packing the weights would cost more than the products gain.
+// With fewer rows of x, packing the weights would cost more than the products gain.
 static constexpr int64_t fewest_rows = 96;
 
 static std::atomic<int> chosen_products{-1};

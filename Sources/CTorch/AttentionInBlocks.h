@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
-// Causal attention, a block of queries at a time. Weights are not kept but computed again on the way back, so memory grows
-// with the text and not with its square.
+// Causal attention, one block of queries at a time. Attention weights are not kept but computed again in the backward
+// pass, so memory grows linearly with the text, not quadratically.
 struct AttentionInBlocks : torch::autograd::Function<AttentionInBlocks> {
-    // One block: the queries of a group are rows of one product with the keys that they share.
+    // One block: the queries of a group are the rows of one product with the keys that they share.
     struct Block {
         int64_t start, count, seen;
         at::Tensor queries, keys, values;

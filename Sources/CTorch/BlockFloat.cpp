@@ -23,18 +23,18 @@ INLINE void store(c10::BFloat16 *to, __mmask16 some, __m512 values) {
 
 INLINE __mmask16 first_of(int64_t count) { return static_cast<__mmask16>((1u << std::clamp<int64_t>(count, 0, 16)) - 1); }
 
-// The bits of absolute values grow with them, and those of what is no number are the largest.
+// The bits of absolute values increase with them, and those of NaNs are the largest.
 INLINE __m512i magnitudes(__m512 values) { return _mm512_and_si512(_mm512_castps_si512(values), _mm512_set1_epi32(0x7fffffff)); }
 
-// The scale of a block whose largest magnitude has these bits, and what its numbers are multiplied by. Nothing finite comes of
-// what is not.
+// The scale of a block whose largest magnitude has these bits, and the factor for its numbers. If the block has a NaN
+// or an infinity, neither is finite.
 struct Scale {
     __m512 scale, inverse;
 };
 INLINE Scale scale_of(__m512i most) {
     const __m512 value = _mm512_castsi512_ps(most);
     const __mmask16 finite = _mm512_cmplt_epu32_mask(most, _mm512_set1_epi32(0x7f800000));
-    // Below 2^-100 the inverse would not be finite: zero.
+    // Below 2^-100 the inverse would not be finite, so the scale is zero.
     const __mmask16 some = _mm512_mask_cmp_ps_mask(finite, value, _mm512_set1_ps(0x1p-100f), _CMP_GE_OQ);
     Scale both;
     both.scale = _mm512_mask_mov_ps(_mm512_set1_ps(NAN), finite, _mm512_maskz_mul_ps(some, value, _mm512_set1_ps(1 / largest)));
@@ -44,7 +44,7 @@ INLINE Scale scale_of(__m512i most) {
 
 INLINE __m512i whole(__m512 values, __m512 inverse) { return _mm512_cvtps_epi32(_mm512_mul_ps(values, inverse)); }
 
-// A block of one row, of which `count` numbers exist.
+// A block of one row, of which only `count` numbers exist.
 template <typename T>
 INLINE void pack_block(const T *x, int64_t count, int16_t *numbers, float *scale) {
     __m512 values[4];
@@ -59,7 +59,7 @@ INLINE void pack_block(const T *x, int64_t count, int16_t *numbers, float *scale
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(numbers + 16 * i), _mm512_cvtepi32_epi16(whole(values[i], both.inverse)));
 }
 
-// 16 rows of 16 pairs, `from` 64 bytes apart, to columns: `to[p][j]`, 64 columns a row.
+// Transposes 16 rows of 16 pairs, `from` 64 bytes apart, into columns: `to[p][j]`, 64 columns per row.
 INLINE void transpose(const int32_t *from, int32_t *to) {
     __m512i a[16], b[16];
     for (int i = 0; i < 16; ++i) a[i] = _mm512_load_si512(from + i * (block / 2));
@@ -72,7 +72,7 @@ INLINE void transpose(const int32_t *from, int32_t *to) {
             a[4 * i + 2 * j] = _mm512_unpacklo_epi64(b[4 * i + j], b[4 * i + 2 + j]);
             a[4 * i + 2 * j + 1] = _mm512_unpackhi_epi64(b[4 * i + j], b[4 * i + 2 + j]);
         }
-    // a[4 i + c] holds, in quarter q, column 4 q + c of rows 4 i to 4 i + 3.
+    // Quarter q of a[4 i + c] contains column 4 q + c of rows 4 i to 4 i + 3.
     for (int c = 0; c < 4; ++c) {
         const __m512i even = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88), odd = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xdd);
         const __m512i behind = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0x88), after = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0xdd);
@@ -83,7 +83,7 @@ INLINE void transpose(const int32_t *from, int32_t *to) {
     }
 }
 
-// A block of a panel of `x [inputs, columns]`, of which `count` inputs and `columns` columns exist.
+// A block of a panel of `x [inputs, columns]`, of which only `count` inputs and `columns` columns exist.
 template <typename T>
 AVX512 void pack_column_block(const T *x, int64_t stride, int64_t count, int64_t columns, int16_t *numbers, float *scales) {
     for (int64_t place = 0; place < panel; place += 16) {
@@ -102,7 +102,7 @@ AVX512 void pack_column_block(const T *x, int64_t stride, int64_t count, int64_t
     }
 }
 
-// Some rows of one block times one panel, added to sums whose rows are a panel wide.
+// Some rows of one block times one panel, added to sums whose rows are as wide as a panel.
 template <int R>
 INLINE void tile(const int16_t *a, int64_t stride, const float *a_scales, int64_t scale_stride, const int16_t *b, const float *b_scales,
                  float *sums) {
@@ -136,7 +136,7 @@ INLINE void tile(const int16_t *a, int64_t stride, const float *a_scales, int64_
     }
 }
 
-// `rows` of them.
+// The same for `rows` rows.
 AVX512 void tiles(int64_t rows, const int16_t *a, int64_t stride, const float *a_scales, int64_t scale_stride, const int16_t *b,
                   const float *b_scales, float *sums) {
     for (; rows >= 6; rows -= 6, a += 6 * stride, a_scales += 6 * scale_stride, sums += 6 * panel)
@@ -151,7 +151,7 @@ AVX512 void tiles(int64_t rows, const int16_t *a, int64_t stride, const float *a
     }
 }
 
-// Rows from `row` on, at most `together`, of one panel.
+// At most `together` rows from `row` on, of one panel.
 template <typename T>
 AVX512 void product_of(const std::vector<Term> &terms, const T *bias, T *y, int64_t stride, int64_t row, int64_t rows, int64_t number,
                        bool adds) {
@@ -217,7 +217,7 @@ AVX512 void block_float::product(const std::vector<Term> &terms, const T *bias, 
                                  int64_t first_panel, int64_t last_panel, bool adds) {
     int64_t inputs = 0;
     for (const auto &term : terms) inputs += term.left.inputs;
-    // As many rows as stay in the second cache while all panels pass.
+    // As many rows as stay in the second-level cache while all panels are processed.
     const int64_t group = std::max<int64_t>((int64_t{1} << 18) / inputs / together, 1) * together;
     for (int64_t start = first; start < last; start += group)
         for (int64_t number = first_panel; number < last_panel; ++number)

@@ -12,7 +12,7 @@ using bf16 = c10::BFloat16;
 
 namespace {
 
-// Outputs whose weights are packed at once: so that a head of a large vocabulary need not be held again.
+// How many outputs' weights are packed at once, so that the head of a large vocabulary need not be held twice.
 constexpr int64_t most_outputs = 8192;
 
 // Calls `body(first, last)` with shares of panels.
@@ -28,7 +28,7 @@ struct PackedLeft {
     at::Tensor numbers, scales;
     int64_t rows, inputs;
 
-    // Packs x `[rows, inputs]`, dense in its rows.
+    // Packs x `[rows, inputs]`, whose rows must be dense.
     explicit PackedLeft(const at::Tensor &x)
         : numbers(::numbers(block_float::left_count(x.size(0), x.size(1)))),
           scales(::scales(block_float::left_scales(x.size(0), x.size(1)))), rows(x.size(0)), inputs(x.size(1)) {
@@ -51,7 +51,7 @@ struct PackedLeft {
     Left whole() const { return part(0, rows); }
 };
 
-// Of x's two axes, the one that is summed over.
+// The axis of x that is summed over.
 enum class Summed { rows, columns };
 
 struct PackedRight {
@@ -74,7 +74,7 @@ struct PackedRight {
     Right whole() const { return {in<int16_t>(numbers), in<float>(scales), inputs, columns}; }
 };
 
-// The sum of products to y `[rows, columns]`, dense in its rows; added to what is there, in float32, where it `adds`.
+// Writes the sum of products to y `[rows, columns]`, whose rows must be dense; if `adds`, adds it in float32.
 void multiply(const std::vector<Term> &terms, const at::Tensor &bias, const at::Tensor &y, bool adds = false) {
     const int64_t rows = terms.front().left.rows, columns = terms.front().right.columns;
     const int64_t groups = (rows + block_float::together - 1) / block_float::together, panels = block_float::blocks(columns);
@@ -84,7 +84,8 @@ void multiply(const std::vector<Term> &terms, const at::Tensor &bias, const at::
         auto share = [&](int64_t first, int64_t last, int64_t first_panel, int64_t last_panel) {
             block_float::product(terms, start, to, y.stride(0), first, last, first_panel, last_panel, adds);
         };
-        // Shares of rows read all weights, shares of panels all rows: of the shorter axis the parts would be too uneven.
+        // Shares of rows read all weights, shares of panels all rows; along the shorter axis the shares would be too
+        // uneven.
         if (groups >= panels)
             over_rows(groups, 1 << 14, [&](int64_t first, int64_t last) {
                 share(first * block_float::together, std::min(rows, last * block_float::together), 0, panels);
@@ -93,7 +94,7 @@ void multiply(const std::vector<Term> &terms, const at::Tensor &bias, const at::
     });
 }
 
-// left · x in float32, for x `[inputs, columns]` of many inputs and a left side of few rows.
+// left · x in float32, for x `[inputs, columns]` with many inputs and a left side with few rows.
 at::Tensor multiply_on_the_way(const Left &left, const at::Tensor &x) {
     const auto y = at::empty({left.rows, x.size(1)}, at::kFloat);
     auto *to = out<float>(y);
@@ -106,13 +107,14 @@ at::Tensor multiply_on_the_way(const Left &left, const at::Tensor &x) {
     return y;
 }
 
-// The base with its adapter added where nothing is dropped, and else alone.
+// The base with its adapter added if nothing is dropped, otherwise the base alone.
 at::Tensor merged(const Prepared &each) {
     if (!each.has_adapter() || each.dropout > 0) return each.weight;
     return at::addmm(each.weight.to(at::kFloat), each.up, each.down);
 }
 
-// Adapters over one input: all that drop nothing, or one that drops what no other does. Their inner sizes stand side by side.
+// Adapters over the same input: all those without dropout, or a single one with its own. Their inner sizes are side
+// by side.
 struct Adapters {
     std::vector<const Prepared *> members;
     std::vector<int64_t> places;
@@ -157,7 +159,7 @@ struct BlockProjections : torch::autograd::Function<BlockProjections> {
         std::vector<at::Tensor> gradients(projections->size());
         for (size_t index = 0; index < projections->size(); ++index)
             if (above[index].defined()) gradients[index] = above[index].reshape({x.size(0), (*projections)[index].outputs()}).contiguous();
-        // Those that serve both x and an adapter.
+        // The packed tensors that serve both x and an adapter.
         std::vector<std::optional<PackedLeft>> lefts(projections->size());
         for (size_t index = 0; index < projections->size(); ++index)
             if (gradients[index].defined() && (*projections)[index].has_adapter()) lefts[index].emplace(gradients[index]);
@@ -185,7 +187,7 @@ private:
 
     static at::Tensor outputs(const Prepared &each, const at::Tensor &rows, const PackedLeft &left) {
         const auto y = at::empty({rows.size(0), each.outputs()}, rows.options());
-        // What is dropped for the adapter alone keeps it out of the base.
+        // Inputs that are dropped only for the adapter keep it out of the base's product.
         std::optional<PackedLeft> low;
         if (each.has_adapter() && each.dropout > 0) {
             const auto product = at::empty({rows.size(0), each.rank()}, at::kFloat);
@@ -205,7 +207,7 @@ private:
         return y;
     }
 
-    // The gradient of x, without what comes through adapters that drop.
+    // The gradient of x, without what comes through adapters with dropout.
     static at::Tensor of_input(const at::Tensor &x, const std::vector<Prepared> &projections, const std::vector<at::Tensor> &gradients,
                                const std::vector<std::optional<PackedLeft>> &packed) {
         std::vector<PackedLeft> lefts;
@@ -216,7 +218,7 @@ private:
         auto multiply_all = [&](bool is_last) {
             for (size_t place = 0; place < lefts.size(); ++place) terms.push_back({lefts[place].whole(), rights[place].whole()});
             const bool adds = sum.defined();
-            // Rounded once, at the end.
+            // Rounded only once, at the end.
             if (!adds) sum = at::empty(x.sizes(), is_last ? x.options() : x.options().dtype(at::kFloat));
             if (!terms.empty()) multiply(terms, {}, sum, adds);
             terms.clear(), lefts.clear(), rights.clear();
@@ -268,7 +270,7 @@ private:
             const PackedRight right(downs, Summed::columns);
             multiply({{left.whole(), right.whole()}}, {}, low);
         }
-        // The axis of tokens is the one that is summed over.
+        // Here the axis of tokens is summed over.
         const PackedLeft low_by_tokens(low.t().contiguous());
         for (size_t member = 0; member < adapters.members.size(); ++member) {
             const auto &each = *adapters.members[member];

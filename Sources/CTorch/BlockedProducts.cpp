@@ -17,19 +17,19 @@ namespace {
 
 using namespace tiles;
 
-// How many bytes ahead of where it reads, a product of few rows fetches each block's weights.
+// How many bytes ahead a product of few rows prefetches each block's weights.
 constexpr int64_t far_ahead = 1024;
 
-// What a product reads and writes; `rows` rows of x.
+// The inputs and outputs of a product; x has `rows` rows.
 template <typename Kind>
 struct Product {
     const typename Kind::Input *x;
-    // Of integers, each row's scale; else null.
+    // For integers, each row's scale; otherwise null.
     const float *row_scales;
-    // Of nibbles, the sums of each row's groups; else null.
+    // For nibbles, the sums of each row's groups; otherwise null.
     const float *x_sums;
     const typename Kind::Weight *weight;
-    // Of bytes, each output's scale; of nibbles, the groups' factors; else null.
+    // For bytes, each output's scale; for nibbles, the groups' factors; otherwise null.
     const c10::BFloat16 *scales;
     // May be null.
     const c10::BFloat16 *bias;
@@ -44,7 +44,7 @@ struct Product {
         return weight + number * places * inputs / (has_groups ? 4 : 1);
     }
 
-    // A register of sums to y: scaled, with bias, in bfloat16.
+    // Writes a register of sums to y: scaled, with bias, in bfloat16.
     INLINE void write(__m512 values, int64_t row, int64_t output) const {
         if constexpr (has_groups) {
             values = _mm512_mul_ps(values, _mm512_set1_ps(row_scales[row]));
@@ -92,10 +92,10 @@ struct Product {
 
     AVX512 void run(int64_t begin, int64_t end) const {
         int64_t block = begin;
-        // One or two rows have few sums: more blocks side by side keep more of them under way.
+        // With one or two rows there are few sums, so more blocks side by side keep more sums in flight.
         if (rows == 1)
             for (; block + 8 <= end; block += 8) tile<1, 8>(0, block);
-        // Of nibbles, registers hold integers and totals: half as many blocks.
+        // For nibbles, registers hold integers and totals, so half as many blocks.
         if (rows == 2)
             for (constexpr int wide = has_groups ? 4 : 8; block + wide <= end; block += wide) tile<2, wide>(0, block);
         if constexpr (!has_groups)
@@ -105,14 +105,15 @@ struct Product {
     }
 };
 
-// Several products of one x, the threads' shares of all of them one after the other: threads meet once for all.
+// Several products of the same x. The threads' shares of all products follow each other, so that threads synchronise
+// only once.
 template <typename Kind>
 void multiply(const std::vector<Product<Kind>> &products) {
     int64_t work = 0;
     for (const auto &p : products) work += p.outputs * p.inputs * (p.rows + 1) / 2;
-    // A share is worth a thread's waking when it has this many products.
+    // A share with at least this many products is worth waking a thread.
     Threads::run(work / 65536, [&](int64_t number, int64_t count) {
-        // Where one product's blocks do not share out evenly, the next one's make up for it.
+        // If one product's blocks cannot be shared evenly, the next product's make up for it.
         int64_t behind = number;
         for (const auto &p : products) {
             constexpr int64_t together = 4;
@@ -140,12 +141,12 @@ at::Tensor in_blocks(const at::Tensor &weight) {
     return blocks;
 }
 
-// How many inputs an element of some kind and its neighbour hold.
+// How many inputs an element of some kind contains, together with its neighbour.
 int64_t inputs_of(const at::Tensor &values) {
     return values.size(1) * (values.scalar_type() == at::kShort ? Nibbles::inputs_at_once : pair);
 }
 
-// Whether a matrix in blocks has the scales that its kind wants.
+// Whether a matrix in blocks has the scales that its kind needs.
 bool has_scales(const at::Tensor &values, const at::Tensor &scales) {
     const int64_t blocks = values.size(0);
     if (values.scalar_type() == at::kBFloat16) return !scales.defined();

@@ -39,7 +39,7 @@ at::Device place(ct_device device) {
     return at::kCUDA;
 }
 
-// A generator of our own, so that what is drawn depends on the seed alone and not on what else runs.
+// A separate generator, so that random numbers depend on the seed alone and not on what else runs.
 at::Generator generator(uint64_t seed) {
     auto own = at::globalContext().defaultGenerator(at::kCPU).clone();
     own.set_current_seed(seed);

@@ -9,10 +9,10 @@
 #include <string>
 #include <utility>
 
-// libtorch's CUDA library, looked for once and kept open for good: it registers its kernels while it loads.
+// libtorch's CUDA library, which is looked for once and never closed, since it registers its kernels when loaded.
 struct CUDALibrary {
     void *handle;
-    // Empty where there is a GPU to compute on.
+    // Empty if there is a usable GPU.
     std::string refusal;
 
     static const CUDALibrary &shared() {
@@ -35,10 +35,11 @@ struct CUDALibrary {
     }
 };
 
-// The kernels of one pass, recorded once and launched together as often as wanted.
+// The kernels of one pass, recorded once and launched together as often as needed.
 //
-// libtorch's own `at::cuda::CUDAGraph`, reached by the names that its CUDA library exports, as that library is loaded at run
-// time. at::accelerator::Graph would be the way in, but for CUDA libtorch 2.13 registers nothing behind it.
+// This is libtorch's own `at::cuda::CUDAGraph`, called by the names that its CUDA library exports, because that
+// library is loaded at run time. at::accelerator::Graph would be the proper interface, but libtorch 2.13 registers no
+// implementation for CUDA.
 class CUDAGraph {
     using Pool = std::pair<unsigned long long, unsigned long long>;
 
@@ -73,7 +74,7 @@ class CUDAGraph {
         }
     };
 
-    // cudaStreamCaptureModeThreadLocal: other threads, with models of their own, may go on allocating.
+    // cudaStreamCaptureModeThreadLocal: other threads, with models of their own, may continue to allocate.
     static constexpr int thread_local_mode = 1;
 
     // The object takes 344 bytes in libtorch 2.13.
@@ -94,10 +95,10 @@ class CUDAGraph {
     }
 
   public:
-    // Why there are no graphs here; empty where there are.
+    // Why graphs are not available; empty if they are.
     static const std::string &refusal() { return Functions::shared().refusal; }
 
-    // Begins to record what this thread computes: until `end`, nothing runs.
+    // Begins to record what this thread computes; until `end`, nothing runs.
     CUDAGraph() : before(device.getStream(device.getDevice())) {
         device.synchronizeDevice(before.device_index());
         // The default stream cannot be recorded.
@@ -118,7 +119,7 @@ class CUDAGraph {
     CUDAGraph &operator=(const CUDAGraph &) = delete;
 
     ~CUDAGraph() {
-        // What was begun and not ended, because of an error between, is ended and dropped.
+        // A recording that was begun but not ended, because of an error, is ended and dropped.
         try {
             if (capturing) end();
         } catch (...) {
@@ -136,6 +137,6 @@ class CUDAGraph {
         leave();
     }
 
-    // Launches what was recorded, behind what this thread's stream holds already.
+    // Launches the recording after everything that this thread's stream contains already.
     void replay() { Functions::shared().replay(object); }
 };

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-// What the calls of `CTorch.h` share: the handle, and how errors come out.
+// What the calls of `CTorch.h` share: the handle, and how errors are reported.
 
 struct ct_tensor {
     at::Tensor value;

@@ -22,13 +22,14 @@ struct Group {
     c10::BFloat16 *y;
     int64_t heads, dimension, k_stride, v_stride;
     float scale;
-    // The keys that the mask leaves, from the first to the last one.
+    // The keys that the mask leaves visible lie from the first to the last one.
     int64_t first, last;
 
     // Scores are kept in whole registers.
     int64_t width() const { return (last - first + places - 1) / places * places; }
 
-    // Sixteen keys at a time: the scaled scores of each head, `[heads][width]`; far below all others past the last key.
+    // Computes sixteen keys at a time: the scaled scores of each head, `[heads][width]`; beyond the last key they are
+    // far below all others.
     AVX512 void score(float *scores) const {
         for (int64_t from = first; from < last; from += places) {
             const int64_t count = std::min<int64_t>(places, last - from);
@@ -50,11 +51,11 @@ struct Group {
         }
     }
 
-    // The exponentials of one head's scores above the largest, in their place; returns the sum's inverse.
+    // Replaces one head's scores by their exponentials relative to the largest; returns the inverse of the sum.
     AVX512 float weigh(float *scores) const {
         __m512 most = _mm512_loadu_ps(scores);
         for (int64_t t = places; t < width(); t += places) most = _mm512_max_ps(most, _mm512_loadu_ps(scores + t));
-        // Where all keys are hidden, nothing is above the least number, and all weights are zero.
+        // If all keys are hidden, the largest is the lowest number, and all weights are zero.
         const __m512 top = _mm512_set1_ps(std::max(_mm512_reduce_max_ps(most), std::numeric_limits<float>::lowest()));
         __m512 sum = _mm512_setzero_ps();
         for (int64_t t = 0; t < width(); t += places) {
@@ -66,7 +67,7 @@ struct Group {
         return total == 0 ? 0 : 1 / total;
     }
 
-    // The weighted values of some heads, from head `from` on, 32 elements of them at a time.
+    // The weighted values of some heads from head `from` on, 32 elements at a time.
     template <int Heads>
     AVX512 void sum(const float *weights, const float *inverse, int64_t from) const {
         for (int64_t d = 0; d < dimension; d += lane) {
@@ -91,7 +92,7 @@ struct Group {
         }
     }
 
-    // How many numbers `attend` needs room for, at most.
+    // The most numbers that `attend` needs room for.
     static int64_t room(int64_t heads, int64_t keys) { return heads * (keys + places); }
 
     void attend(float *room) const {
@@ -138,9 +139,9 @@ std::optional<at::Tensor> few_rows::attention(const at::Tensor &q, const at::Ten
                      added, y.mutable_data_ptr<c10::BFloat16>() + offset, heads, dimension, k.stride(2), v.stride(2),
                      1 / std::sqrt(static_cast<float>(dimension)), first, last};
     };
-    // A share is worth a thread's waking when it has this many products.
+    // A share with at least this many products is worth waking a thread.
     const int64_t shares = std::min(groups, groups * keys * heads * dimension / (1 << 17));
-    // Room for all shares is made here: an error must not leave a thread's share.
+    // Room for all shares is allocated here, since an error must not leave a thread's share.
     const int64_t room = Group::room(heads, keys);
     const auto rooms = std::make_unique_for_overwrite<float[]>(room * std::max<int64_t>(shares, 1));
     Threads::run(shares, [&](int64_t number, int64_t count) {

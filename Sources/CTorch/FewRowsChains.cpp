@@ -18,7 +18,7 @@ bool is_plain(const at::Tensor &x) {
 
 }
 
-// One row's norm. Its sum has one order, whatever else is computed, so that a token's norm does not depend on the others.
+// One row's norm. Its sum always has the same order, so that a token's norm does not depend on other tokens.
 static void norm_plainly(const at::BFloat16 *from, const at::BFloat16 *scale, at::BFloat16 *to, int64_t width, float epsilon) {
     float squares = 0;
     for (int64_t i = 0; i < width; ++i) squares += static_cast<float>(from[i]) * static_cast<float>(from[i]);
@@ -103,14 +103,14 @@ bool few_rows::put(at::Tensor &x, const at::Tensor &rows, const at::Tensor &colu
     return true;
 }
 
-// The place of the largest of some bfloat16 numbers, the first of equals.
+// The index of the largest of some bfloat16 numbers; the first among equals.
 //
-// Read as 16-bit integers, with the bits of negative ones turned, bfloat16 numbers are in the same order; and integers a
-// compiler compares many at a time.
+// Read as 16-bit integers, with the bits of negative ones inverted, bfloat16 numbers have the same order, and
+// compilers vectorise comparisons of integers.
 static int64_t place_of_largest(const uint16_t *from, int64_t count) {
     constexpr int64_t block = 2048;
     auto key = [](uint16_t bits) {
-        // What is no number is above all.
+        // NaNs count as larger than all numbers.
         if ((bits & 0x7fff) > 0x7f80) return int16_t{INT16_MAX};
         const auto number = static_cast<int16_t>(bits);
         return static_cast<int16_t>(number == INT16_MIN ? 0 : number ^ ((number >> 15) & 0x7fff));
@@ -139,7 +139,7 @@ std::optional<at::Tensor> few_rows::argmax(const at::Tensor &x, int64_t axis) {
 
 #if defined(__x86_64__)
 
-// 16 numbers through the gate, times 16 others. Both functions are x · σ(k): the sigmoid linear unit with k = x, the
+// 16 numbers through the gate, times 16 others. Both gates are x · σ(k): the sigmoid linear unit with k = x, the
 // Gaussian one in its usual approximation with k = 2 √(2/π) (x + 0.044715 x³).
 template <few_rows::Gate gate>
 AVX512 static void through(const c10::BFloat16 *x, const c10::BFloat16 *other, c10::BFloat16 *y, int64_t count) {

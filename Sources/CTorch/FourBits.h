@@ -2,8 +2,9 @@
 
 #include <ATen/ATen.h>
 
-// A float32 matrix `[out, in]` rounded to four bits: each group of 32 inputs is whole numbers from 0 to 15, times the group's
-// scale, above its lowest value. Both are bfloat16 numbers. Kernels differ in how they want the three laid out.
+// A float32 matrix `[out, in]` rounded to four bits: each group of 32 inputs consists of whole numbers from 0 to 15,
+// multiplied by the group's scale and added to its lowest value. Both are bfloat16 numbers. Kernels differ in the
+// layout that they need.
 struct FourBits {
     static constexpr int64_t group = 32;
     // `[out, groups, 32]` in int32, and `[out, groups, 1]` twice in float32.

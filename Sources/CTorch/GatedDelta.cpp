@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t chunk = 64;
 
-// One head's tokens, one after the other: what a token becomes does not depend on how many come at once, to the bit.
+// One head's tokens, one after the other, so that a token's result does not depend on how many come at once, to the
+// bit.
 struct Head {
     const float *query, *key, *value, *learning, *decay;
     // `[key width][value width]`.
@@ -64,8 +65,8 @@ std::pair<at::Tensor, at::Tensor> by_tokens(const at::Tensor &query, const at::T
     return {output, state};
 }
 
-// Chunks of tokens at once, as products of matrices that gradients go through. Within a chunk, what the memory learns of a token
-// depends on the tokens before it by a triangular system (the paper's UT transform).
+// Processes chunks of tokens at once, as matrix products through which gradients flow. Within a chunk, what the
+// memory learns of a token depends on the earlier tokens by a triangular system (the paper's UT transform).
 std::pair<at::Tensor, at::Tensor> by_chunks(const at::Tensor &query, const at::Tensor &key, const at::Tensor &value,
                                             const at::Tensor &learning, const at::Tensor &decay, const at::Tensor &memory) {
     const int64_t tokens = query.size(0), heads = query.size(1);
@@ -119,7 +120,8 @@ int ct_gated_delta(const ct_tensor *mixed, const ct_tensor *learning, const ct_t
                    const ct_tensor *memory, ct_tensor **output, ct_tensor **after) {
     using namespace calls;
     return perform([&] {
-        // libtorch's functions give what fills a register another last bit than the rest, which is gone when rounded from float64.
+        // libtorch's functions compute full registers with a different last bit than the rest; rounding from float64
+        // removes that.
         const auto exact = goes_by_chunks({mixed->value, learning->value, forgetting->value, rate->value, bias->value})
                                ? at::kFloat : at::kDouble;
         const auto x = at::silu(mixed->value.squeeze(0).to(exact));
@@ -127,7 +129,7 @@ int ct_gated_delta(const ct_tensor *mixed, const ct_tensor *learning, const ct_t
         auto heads = [&](int64_t start, int64_t count, int64_t width) {
             return x.narrow(1, start, count * width).reshape({tokens, count, width});
         };
-        // Each key head serves the value heads of a group in turn.
+        // Each key head serves a group of consecutive value heads.
         auto repeated = [&](const at::Tensor &y) {
             return (group == 1 ? y : y.repeat_interleave(group, 1)).to(at::kFloat);
         };

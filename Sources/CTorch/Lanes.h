@@ -30,8 +30,8 @@ INLINE __m512 floats(__mmask16 some, const c10::BFloat16 *from) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(some, from)), 16));
 }
 
-// Adds the products of pairs of 16-bit integers. Written out, as clang makes two instructions of the one where it knows nothing of the
-// CPU's kind.
+// Adds the products of pairs of 16-bit integers. It is written as assembly because clang makes two instructions of
+// the one when it does not know the kind of the CPU.
 INLINE __m512i add_pairs(__m512i sum, __m512i a, __m512i b) {
     asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     return sum;
@@ -47,7 +47,7 @@ INLINE __m512 totals(const __m512 *parts) {
         const __m512d a = _mm512_castps_pd(pairs[2 * i]), b = _mm512_castps_pd(pairs[2 * i + 1]);
         quads[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
     }
-    // Now each quarter of a register holds four sums' share of that quarter.
+    // Now each quarter of a register contains four sums' share of that quarter.
     for (int i = 0; i < 2; ++i)
         halves[i] = _mm512_add_ps(_mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0x88),
                                   _mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0xdd));
@@ -55,9 +55,9 @@ INLINE __m512 totals(const __m512 *parts) {
                          _mm512_shuffle_f32x4(halves[0], halves[1], 0xdd));
 }
 
-// The exponential, within 2^-22 of its value; zero far below, infinity far above.
+// The exponential, with a relative error of at most 2^-22; zero far below, infinity far above.
 INLINE __m512 exp(__m512 x) {
-    // Further out the result is zero or infinite anyway, and infinities have no remainder. What is no number stays so.
+    // Beyond these limits the result is zero or infinite anyway, and infinities have no remainder. NaNs stay NaNs.
     x = _mm512_min_ps(_mm512_set1_ps(200), _mm512_max_ps(_mm512_set1_ps(-200), x));
     const __m512 power = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 0);
     // x less power · ln 2, in two parts, as ln 2 has more digits than a number.

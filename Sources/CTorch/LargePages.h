@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #endif
 
-// Asks for large pages below a tensor that is not written yet: weights are then read a tenth faster.
+// Asks for large pages for a tensor that is not written yet; weights are then read a tenth faster.
 inline void enlarge_pages(const at::Tensor &tensor) {
 #if defined(__linux__)
     constexpr uintptr_t page = 2 << 20;

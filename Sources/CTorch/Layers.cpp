@@ -85,7 +85,7 @@ ct_tensor *ct_rms_norm(const ct_tensor *x, const ct_tensor *weight, double epsil
 int ct_add_rms_norm(const ct_tensor *x, const ct_tensor *added, const ct_tensor *weight, double epsilon, ct_tensor **sum,
                     ct_tensor **norm) {
     return perform([&] {
-        // Inference has a kernel of its own, without a way back.
+        // Inference has a separate kernel without a backward pass.
         if (c10::GradMode::is_enabled() || x->value.scalar_type() != at::kBFloat16) {
             if (auto normed = training::rms_norm(x->value, added->value, weight->value, epsilon)) {
                 *sum = new ct_tensor{normed->sum};

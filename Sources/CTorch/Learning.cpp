@@ -10,7 +10,7 @@
 
 #include <cmath>
 
-// What changes tensors in place, automatic differentiation, and recorded passes.
+// Changes of tensors in place, automatic differentiation, and recorded passes.
 
 using namespace calls;
 
@@ -73,7 +73,7 @@ int ct_adamw(ct_tensor *const *parameters, ct_tensor *const *gradients, ct_tenso
         at::NoGradGuard frozen;
         auto targets = values(parameters, count);
         std::vector<at::Tensor> steps;
-        // The fused kernel wants each tensor's step count beside the tensor.
+        // The fused kernel needs each tensor's step count in a tensor on the same device.
         for (const auto &target : targets)
             steps.push_back(at::full({}, static_cast<double>(step), at::TensorOptions(at::kFloat).device(target.device())));
         at::_fused_adamw_(targets, values(gradients, count), values(means, count), values(variances, count), {}, steps,

@@ -9,11 +9,12 @@
 
 namespace tiles {
 
-// Numbers in four bits, each 32 inputs of a column with a scale and a lowest value, times 16-bit integers.
+// Numbers in four bits, with a scale and a lowest value for each 32 inputs of a column, times 16-bit integers.
 //
-// A register holds four pairs of inputs of 16 columns: pair i of a column stands in the bits from 4 · i on of its word's two
-// halves, so that one shift and one mask make it a pair of 16-bit integers. A block is `[inputs / 8][16][2]`. The products of a group
-// are summed as integers, exactly, and then scaled; what lies below all of a group's numbers is added by the sum of its inputs.
+// A register contains four pairs of inputs of 16 columns: pair i of a column is in the bits from 4 · i on of its
+// word's two halves, so that one shift and one mask make it a pair of 16-bit integers. A block is `[inputs /
+// 8][16][2]`. The products of a group are summed exactly, as integers, and then scaled; the group's lowest value is
+// added in proportion to the sum of its inputs.
 struct Nibbles {
     using Weight = int16_t;
     using Input = int16_t;
@@ -42,7 +43,7 @@ inline std::vector<float> group_sums(const int16_t *x, int64_t rows, int64_t inp
     return sums;
 }
 
-// One register of weights of each block with the tile's rows.
+// Multiplies one register of weights of each block with the tile's rows.
 template <int shift, int Rows, int Blocks>
 INLINE void add_pairs(__m512i (&sums)[Rows][Blocks], const int16_t *x, int64_t stride, const __m512i (&words)[Blocks]) {
     __m512i weights[Blocks];
@@ -58,8 +59,8 @@ INLINE void add_pairs(__m512i (&sums)[Rows][Blocks], const int16_t *x, int64_t s
     }
 }
 
-// Adds all groups' products to the totals. `x` holds rows, `inputs` apart, and `x_sums` their groups' sums; `blocks[b]` the weights of
-// block b and `scales[b]` its groups' factors.
+// Adds all groups' products to the totals. `x` contains rows, `inputs` apart, and `x_sums` the sums of their groups;
+// `blocks[b]` are the weights of block b and `scales[b]` its groups' factors.
 template <int Rows, int Blocks>
 INLINE void accumulate(__m512 (&totals)[Rows][Blocks], const int16_t *x, const float *x_sums, int64_t inputs,
                        const int16_t *const (&blocks)[Blocks], const c10::BFloat16 *const (&scales)[Blocks], int64_t ahead) {

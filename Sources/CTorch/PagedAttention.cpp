@@ -24,7 +24,7 @@ using paged_attention::page_tokens;
 
 constexpr float hidden = -std::numeric_limits<float>::infinity();
 
-// Where the element of a key and of a value lies in its page.
+// The place of an element of a key and of a value in its page.
 constexpr int64_t key_place(int64_t slot, int64_t d) { return (d / 2 * page_tokens + slot) * 2 + d % 2; }
 constexpr int64_t value_place(int64_t slot, int64_t d, int64_t dimension) {
     return (slot / 2 * dimension + d) * 2 + slot % 2;
@@ -36,7 +36,7 @@ struct Sequence {
     int64_t start, count, first;
 };
 
-// The shape of it all, and the memory.
+// The shape of the layer, and its memory.
 template <typename Number>
 struct Layer {
     Number *pages;
@@ -51,7 +51,7 @@ struct Layer {
     int64_t lowest(int64_t position) const { return form.window > 0 ? std::max<int64_t>(0, position - form.window + 1) : 0; }
 };
 
-// A head's vector, normalised if there is a weight for it, turned by its angles: `to` in float32.
+// A head's vector, normalised if there is a weight for that, and rotated by its angles: `to` in float32.
 template <typename Number, typename Angle>
 void turn(const Number *from, const Number *norm, const Angle *cosine, const Angle *sine, int64_t turned, int64_t dimension,
           double epsilon, float *to) {
@@ -70,15 +70,16 @@ void turn(const Number *from, const Number *norm, const Angle *cosine, const Ang
     }
 }
 
-// The queries of one head group for some tokens of a sequence: rows of queries, those of a token's heads side by side.
+// The queries of one head group for some tokens of a sequence: rows of queries, in which a token's heads are
+// adjacent.
 template <typename Number>
 struct Piece {
     const Layer<Number> &layer;
     const Sequence &sequence;
     int64_t head, token, tokens;
-    // `[rows][dim]`, turned and scaled.
+    // `[rows][dim]`, rotated and scaled.
     const Number *queries;
-    // Of the whole pass, `[tokens][heads · dim]`.
+    // The output of the whole pass, `[tokens][heads · dim]`.
     Number *output;
 
     int64_t rows() const { return tokens * layer.group(); }
@@ -92,7 +93,7 @@ struct Piece {
         return output + (place * layer.heads + head * layer.group() + row % layer.group()) * layer.dimension;
     }
 
-    // Presses scores, and hides what a row does not see; `scores` begins at the first page's first key.
+    // Caps scores, and hides the keys that a row does not see; `scores` begins at the first page's first key.
     void mask(float *scores, int64_t row, int64_t width) const {
         const int64_t base = first_page() * page_tokens, end = position(row) + 1 - base;
         if (layer.form.cap > 0)
@@ -107,7 +108,8 @@ struct Piece {
 
 using namespace tiles;
 
-// In registers: scores of a tile of rows with four pages at a time, then the weighted values of 64 elements at a time.
+// Computes in registers: the scores of a tile of rows with four pages at a time, then the weighted values of 64
+// elements at a time.
 template <typename Kind>
 struct InTiles {
     using Half = c10::BFloat16;
@@ -132,7 +134,7 @@ struct InTiles {
             for (int b = 0; b < Blocks; ++b) _mm512_storeu_ps(scores + (row + r) * width() + (page + b) * page_tokens, sums[r][b]);
     }
 
-    // A row's scores become weights, above the largest; their sum's inverse is kept for the end.
+    // Turns a row's scores into weights relative to the largest; the inverse of their sum is kept for the end.
     AVX512 void weigh(int64_t row) const {
         float *own = scores + row * width();
         piece.mask(own, row, width());
@@ -216,7 +218,8 @@ void attend(const Piece<c10::BFloat16> &, std::vector<float> &) {}
 bool fits_tiles(const Layer<float> &) { return false; }
 void attend(const Piece<float> &, std::vector<float> &) {}
 
-// On other CPUs, and in float32: a sequence's keys and values in one piece each, and libtorch's products.
+// For other CPUs, and for float32: copies a sequence's keys and values into one piece each, and uses libtorch's
+// products.
 template <typename Number>
 void attend_at_once(const Layer<Number> &layer, const Sequence &sequence, const Number *queries, int64_t pass_tokens,
                     Number *output) {
@@ -255,7 +258,7 @@ void attend_at_once(const Layer<Number> &layer, const Sequence &sequence, const 
     std::copy(from, from + sums.numel(), output + sequence.start * layer.heads * dimension);
 }
 
-// Rows of queries that a piece has, about: their scores must stay in a core's cache.
+// The approximate number of rows of queries in a piece: their scores must stay in a core's cache.
 constexpr int64_t piece_rows = 24;
 
 template <typename Number, typename Angle>
@@ -267,7 +270,7 @@ struct Work {
     int64_t turned, tokens;
     Number *output;
 
-    // Turned and scaled queries, `[key heads][tokens][group · dim]`, so that a piece's rows lie one behind the other.
+    // Rotated and scaled queries, `[key heads][tokens][group · dim]`, so that a piece's rows are consecutive.
     std::unique_ptr<Number[]> queries = std::make_unique_for_overwrite<Number[]>(tokens * layer.heads * layer.dimension);
 
     void prepare(const Sequence &sequence, int64_t token, float *room) const {
@@ -292,8 +295,8 @@ struct Work {
         }
     }
 
-    // Pages that the pass begins: what stood there before might be no number, which even a weight of zero does not hide. Before
-    // threads share the tokens, as they may share a page.
+    // Clears the pages that the pass begins, since a NaN left there would survive even a weight of zero. This happens
+    // before threads share the tokens, because threads may share a page.
     void clear_new_pages() const {
         for (const auto &sequence : sequences)
             for (int64_t token = (page_tokens - sequence.first % page_tokens) % page_tokens; token < sequence.count;

@@ -4,45 +4,47 @@
 
 #include <optional>
 
-// Attention over keys and values that are kept in pages, for tokens of any number of sequences at once: the prompts that are
-// being read, a piece at a time, and the next tokens of those that are being written.
+// Attention over keys and values that are kept in pages, for tokens of any number of sequences at once: prompts that
+// are being read piece by piece, and the next tokens of answers.
 //
-// A layer's pages are one tensor `[pages, key heads, 2, 16 · dim]`, first the keys and then the values of 16 tokens. Keys lie as
-// `[dim / 2][16][2]` and values as `[16 / 2][dim][2]`, so that both products are products of tiles (`Tiles.h`). A sequence is a
-// list of pages, and pages that sequences share are held once.
+// A layer's pages are one tensor `[pages, key heads, 2, 16 · dim]` with the keys and then the values of 16 tokens.
+// Keys are stored as `[dim / 2][16][2]` and values as `[16 / 2][dim][2]`, so that both products are products of tiles
+// (`Tiles.h`). A sequence is a list of pages, and pages that sequences share are stored once.
 //
-// What a token becomes depends on its sequence alone, to the bit: not on what else is in the pass, nor on whether its prompt was
-// read at once, in pieces, or partly by somebody else before.
+// A token's result depends on its sequence alone, to the bit: not on what else is in the pass, nor on whether its
+// prompt was read at once, in pieces, or partly for another request before.
 namespace paged_attention {
 
 constexpr int64_t page_tokens = 16;
 
-// What a layer does otherwise than plain attention.
+// How a layer differs from plain attention.
 struct Form {
-    // Scores are multiplied by this.
+    // The factor on scores.
     double scale;
-    // How many tokens back a query sees, its own included; 0 sees all.
+    // How many tokens back a query sees, including its own; 0 sees all.
     int64_t window;
-    // Scores are pressed into ± this; 0 leaves them.
+    // The bound of soft-capped scores; 0 does not cap.
     double cap;
     double norm_epsilon;
 };
 
-// The tokens of a pass: sequence s has the tokens from `starts[s]` to `starts[s + 1]`, the first of which stands at position
-// `firsts[s]`; its token at position p is in slot `p % 16` of page `tables[s][p / 16]`. All int32 on the CPU.
+// The tokens of a pass: sequence s has the tokens from `starts[s]` to `starts[s + 1]`, the first of which is at
+// position `firsts[s]`; its token at position p is in slot `p % 16` of page `tables[s][p / 16]`. All int32 on the
+// CPU.
 struct Pass {
     at::Tensor tables, starts, firsts;
 };
 
-// Puts the tokens' keys and values into their pages and attends.
+// Stores the tokens' keys and values in their pages and computes attention.
 //
-// q `[tokens, heads · dim]`, k and v `[tokens, key heads · dim]`, not rotated yet; cosine and sine `[tokens, turned]`; the norms of
-// heads, if there are any, `[dim]`. Returns `[tokens, heads · dim]`. In bfloat16 on CPUs with AVX512-BF16, in float32 on every CPU.
+// q `[tokens, heads · dim]`, k and v `[tokens, key heads · dim]`, not rotated yet; cosine and sine `[tokens,
+// rotated]`; the norms of heads, if there are any, `[dim]`. Returns `[tokens, heads · dim]`. In bfloat16 on CPUs with
+// AVX512-BF16, in float32 on every CPU.
 at::Tensor attend(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &cosine,
                   const at::Tensor &sine, const std::optional<at::Tensor> &q_norm, const std::optional<at::Tensor> &k_norm,
                   at::Tensor &pages, const Pass &pass, const Form &form);
 
-// Zeroed memory that takes room only where it is written: `[pages, key heads, 2, 16 · dim]`.
+// Zeroed memory that takes space only once it is written: `[pages, key heads, 2, 16 · dim]`.
 at::Tensor zero_pages(at::IntArrayRef shape, at::ScalarType type);
 
 }

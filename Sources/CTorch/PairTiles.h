@@ -10,14 +10,14 @@ namespace pair_tiles {
 
 using namespace lanes;
 
-// c `[rows, 16 · V]` = or += a · b in float32, where numbers come in pairs along the axis that is summed over: a's pair `p` of row
-// `i` stands at `a[i · row + p · pair]`, b's of column `j` at `b[p · width + j]`.
+// c `[rows, 16 · V]` = or += a · b in float32. Numbers come in pairs along the axis that is summed over: pair `p` of
+// a's row `i` is at `a[i · row + p · pair]`, that of b's column `j` at `b[p · width + j]`.
 struct Left {
     const uint32_t *pairs;
     int64_t row, pair;
 };
 
-// Of pairs in bfloat16, the first or the second numbers in float32.
+// The first or the second numbers of bfloat16 pairs, in float32.
 template <bool second>
 INLINE __m512 halves(__m512i pairs) {
     return _mm512_castsi512_ps(second ? _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000))) : _mm512_slli_epi32(pairs, 16));
@@ -36,7 +36,7 @@ INLINE void add_halves(__m512 (&sums)[R][V], Left a, int64_t p, const uint32_t *
     }
 }
 
-// `wide` multiplies in float32, where that is faster (`tiles::prefers_wide`).
+// `wide` multiplies in float32, if that is faster (`tiles::prefers_wide`).
 template <int R, int V, bool wide>
 INLINE void tile(Left a, const uint32_t *b, int64_t width, int64_t pairs, float *c, int64_t line, bool adds) {
     __m512 sums[R][V];

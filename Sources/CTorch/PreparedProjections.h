@@ -10,7 +10,8 @@
 
 namespace training {
 
-// A projection as the products take it: the base as it is held, the adapter in the type of products, the scale in `up`.
+// A projection in the form that the products take: the base as it is stored, the adapter in the type of the products,
+// the scale contained in `up`.
 struct Prepared {
     at::Tensor weight, bias, down, up;
     double scale, dropout;
@@ -23,7 +24,7 @@ struct Prepared {
 
 using Projections = std::shared_ptr<std::vector<Prepared>>;
 
-// Keeps the projections for the way back.
+// Keeps the projections for the backward pass.
 struct ProjectionHolder : torch::CustomClassHolder {
     Projections projections;
 
@@ -38,8 +39,8 @@ struct ProjectionHolder : torch::CustomClassHolder {
     }
 };
 
-// The same in block floating point (`BlockFloat.h`), for x in bfloat16; adapters' parts are in float32. `learning` holds down and up of
-// each projection that has an adapter, in turn.
+// The same in block floating point (`BlockFloat.h`), for x in bfloat16; the adapters' parts are in float32.
+// `learning` contains down and up of each projection that has an adapter, in this order.
 torch::autograd::variable_list block_projections(const at::Tensor &x, at::TensorList learning, const Projections &projections);
 
 }

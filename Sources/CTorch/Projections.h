@@ -8,12 +8,13 @@
 #include <algorithm>
 #include <vector>
 
-// Products with matrices that are whole, in blocks, or in few bits as libtorch has them, where this CPU has no kernels of ours.
+// Products with plain matrices, with matrices in blocks, and with matrices quantised in libtorch's layout, for CPUs
+// without our own kernels.
 namespace projections {
 
 using blocked_products::Weights;
 
-// Signed bytes with a scale a row, in libtorch's layout.
+// Signed bytes with a scale per row, in libtorch's layout.
 inline Weights pack_int8(const at::Tensor &weight) {
     const auto whole = weight.to(at::kFloat), scale = (whole.abs().amax(1) / 127).clamp_min(1e-10);
     return {(whole / scale.unsqueeze(1)).round().clamp(-127, 127).to(at::kChar), scale.to(at::kBFloat16), {}};
@@ -27,8 +28,8 @@ inline Weights pack_int4(const at::Tensor &weight) {
     return {at::_convert_weight_to_int4pack_for_cpu(bits.numbers.flatten(1), 1), pair.contiguous().to(at::kBFloat16), {}};
 }
 
-// The product of rows `[rows, in]` with a packed matrix, by libtorch: bytes have a scale for each output, its own half bytes
-// two for each group and output.
+// The product of rows `[rows, in]` with a packed matrix, by libtorch: bytes have one scale for each output,
+// libtorch's half bytes have two values for each group and output.
 inline at::Tensor packed(const at::Tensor &rows, const at::Tensor &values, const at::Tensor &scales) {
     if (values.scalar_type() == at::kChar) return at::_weight_int8pack_mm(rows, values, scales);
     return at::_weight_int4pack_mm_for_cpu(rows, values, rows.size(1) / scales.size(0), scales);
@@ -46,7 +47,7 @@ inline at::Tensor linear(const at::Tensor &x, const Weights &weights) {
     return bias.defined() ? product + bias : product;
 }
 
-// Several of them; those in blocks together.
+// Several of them; those in blocks are computed together.
 inline std::vector<at::Tensor> linears(const at::Tensor &x, const std::vector<Weights> &weights) {
     const bool are_blocked = std::ranges::all_of(weights, [&](const auto &each) {
         return blocked_products::is_blocked(each.values) && each.values.scalar_type() == weights.front().values.scalar_type();

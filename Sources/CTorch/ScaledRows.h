@@ -8,15 +8,16 @@
 #include <memory>
 #include <vector>
 
-// Rows of bfloat16 numbers as 16-bit integers, and what each row's are to be multiplied by.
+// Rows of bfloat16 numbers as 16-bit integers, with a factor for each row.
 //
-// They are so small that no sum of products leaves 32 bits. With bytes that depends on the number of inputs: with 1,536 rounding is at
-// most 2^-14 of a row's largest value, with 4,864 2^-12. A weight's own rounding to a byte is 2^-8 of its row's largest.
+// The integers are small enough that no sum of products exceeds 32 bits. With byte weights that depends on the number
+// of inputs: with 1,536 the rounding is at most 2^-14 of a row's largest value, with 4,864 it is 2^-12. The rounding
+// of a weight to a byte is 2^-8 of its row's largest.
 struct ScaledRows {
     std::unique_ptr<int16_t[]> values;
     std::vector<float> scales;
 
-    // `most`: the largest sum of weights, without their signs, that one sum of products has.
+    // `most`: the largest sum of the weights' magnitudes in one sum of products.
     ScaledRows(const c10::BFloat16 *from, int64_t rows, int64_t inputs, int64_t most)
         : values(std::make_unique_for_overwrite<int16_t[]>(rows * inputs)), scales(rows) {
         const float largest = std::min<int64_t>(32767, (int64_t{1} << 31) / most - 1);
@@ -28,7 +29,7 @@ struct ScaledRows {
 
 private:
     AVX512 static float scaled(const c10::BFloat16 *from, int16_t *into, int64_t inputs, float largest) {
-        // As integers, since among these what is no number is the largest and so makes all products of the row none.
+        // Compared as integers, among which a NaN is the largest and so makes all products of the row NaN.
         __m512i most = _mm512_setzero_si512();
         for (int64_t k = 0; k < inputs; k += 16)
             most = _mm512_max_epi32(most, _mm512_castps_si512(_mm512_abs_ps(lanes::floats(0xffff, from + k))));

@@ -17,14 +17,15 @@ namespace {
 
 constexpr size_t large_page = size_t{2} << 20;
 
-// Smaller tensors are left to the allocator of the program.
+// Smaller tensors are left to the program's allocator.
 constexpr size_t smallest = size_t{256} << 10;
 
-// What may lie idle beyond the most that was in use: what a layer computes and drops while what is in use still grows. Without it every
-// new tensor would send such memory back, to be cleared by the system the next time.
+// The idle memory that is allowed beyond the most that was in use: what a layer computes and drops while the memory
+// in use still grows. Without it, every new tensor would send such memory back, to be cleared by the system the next
+// time.
 constexpr size_t slack = size_t{128} << 20;
 
-// The next of eight sizes to a doubling.
+// The next larger of eight sizes per doubling.
 size_t rounded(size_t bytes) {
     size_t step = smallest / 8;
     while (step * 16 <= bytes) step *= 2;
@@ -32,7 +33,7 @@ size_t rounded(size_t bytes) {
 }
 
 void *map(size_t bytes) {
-    // One large page more, so that the block can begin at one.
+    // One more large page, so that the block can begin at one.
     const size_t margin = bytes >= large_page ? large_page : 0;
     void *got = mmap(nullptr, bytes + margin, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (got == MAP_FAILED) return nullptr;
@@ -49,7 +50,7 @@ void *map(size_t bytes) {
 class Pool final : public c10::Allocator {
 public:
     static Pool &shared() {
-        // Never destroyed: tensors may be freed when the program ends.
+        // Never destroyed, since tensors may be freed while the program ends.
         static Pool *pool = new Pool();
         return *pool;
     }
@@ -60,7 +61,7 @@ public:
         return {memory, memory, &give_back, c10::Device(c10::DeviceType::CPU)};
     }
 
-    // libtorch's kernels take space for themselves by the pointer alone.
+    // libtorch's kernels allocate space for themselves by the pointer alone.
     c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
 
     void copy_data(void *to, const void *from, size_t bytes) const override { std::memcpy(to, from, bytes); }
@@ -89,7 +90,7 @@ private:
         void *memory;
         size_t size;
     };
-    // The one that has lain idle the longest first.
+    // The block that has been idle the longest comes first.
     using Idle = std::list<Block>;
 
     c10::Allocator *const usual = c10::GetDefaultCPUAllocator();
@@ -101,11 +102,12 @@ private:
     int keepers = 0;
     bool installed = false;
 
-    // A block of this size; null where the pool does not serve, or the system has no memory.
+    // A block of this size; null when the pool is not in use, or the system has no memory.
     void *take(size_t size) {
         std::lock_guard lock(mutex);
         if (keepers == 0) return nullptr;
-        // A quarter larger does as well, and twice as large rather than that others go back for it.
+        // A block that is a quarter larger will do, and one twice as large if otherwise another would have to be
+        // given back.
         const bool is_full = used + resting + size > most + slack;
         if (auto found = by_size.lower_bound(size);
             found != by_size.end() && found->first <= (is_full ? 2 * size : size + size / 4)) {
@@ -131,7 +133,7 @@ private:
 
     static void give_back(void *memory) {
         Pool &pool = shared();
-        // Blocks of the pool begin at pages, others hardly ever.
+        // Blocks of the pool begin at pages, others hardly ever do.
         if (reinterpret_cast<uintptr_t>(memory) % 4096 == 0 && pool.took_back(memory)) return;
         pool.usual->raw_deallocate(memory);
     }

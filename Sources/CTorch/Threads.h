@@ -6,9 +6,9 @@
 #include <algorithm>
 
 // The threads that libtorch computes with. Its own `parallel_for` is a template that needs the compiler's OpenMP, and
-// clang's is another one than libtorch's; so the entry of the one it has loaded is called by name.
+// clang's differs from libtorch's; so the entry point of the OpenMP that libtorch has loaded is called by name.
 struct Threads {
-    // Calls `share(number, count)` on `count` threads at once: as many as wanted, if there are.
+    // Calls `share(number, count)` on `count` threads at once: on as many as wanted, if they are available.
     template <typename Share>
     static void run(int64_t wanted, const Share &share) {
         static const Threads threads;

@@ -6,20 +6,21 @@
 #include <algorithm>
 #include <cstdint>
 
-// Products of small tiles, held in registers: a few rows of x with a few blocks of 16 columns.
+// Products of small tiles in registers: a few rows of x with a few blocks of 16 columns.
 //
-// A block holds 16 columns of weights, two inputs of each side by side: `[inputs / 2][16][2]`. One register of it serves all
-// rows of the tile, and each row's two inputs are given to all places at once, so no sum is ever taken across a register.
-// Every sum runs over the inputs in their order, one chain for each row and column, whatever the shape of the tile: so a row's
-// result does not depend on the rows that it shares a tile or a batch with.
+// A block contains 16 columns of weights, with two inputs of each side by side: `[inputs / 2][16][2]`. One register
+// of it is used for all rows of the tile, and a row's two inputs are broadcast to all places, so no sum is ever taken
+// across a register. Every sum runs over the inputs in their order, as one chain for each row and column, whatever
+// the shape of the tile. A row's result therefore does not depend on the rows that it shares a tile or a batch with.
 namespace tiles {
 
 using namespace lanes;
 
-// Inputs in a pair.
+// The inputs in a pair.
 constexpr int64_t pair = 2;
 
-// bfloat16 weights and inputs, multiplied in pairs: AVX512-BF16, where an instruction starts each half cycle.
+// bfloat16 weights and inputs, multiplied in pairs with AVX512-BF16; for CPUs that start such an instruction every
+// half cycle.
 struct Halves {
     using Weight = c10::BFloat16;
     using Input = c10::BFloat16;
@@ -35,7 +36,8 @@ struct Halves {
     INLINE static __m512 floats(Sum sum) { return sum; }
 };
 
-// bfloat16 weights, inputs and products in float32: twice as fast where the instruction above takes two cycles (Intel).
+// bfloat16 weights, with inputs and products in float32: twice as fast on CPUs where the instruction above takes two
+// cycles (Intel).
 struct Wide {
     using Weight = c10::BFloat16;
     using Input = float;
@@ -71,7 +73,7 @@ struct Bytes {
     INLINE static __m512 floats(Sum sum) { return _mm512_cvtepi32_ps(sum); }
 };
 
-// Whether float32 products are the faster ones here.
+// Whether float32 products are the faster ones on this CPU.
 inline bool prefers_wide() {
     static const bool wide = __builtin_cpu_is("intel");
     return wide;
@@ -80,8 +82,8 @@ inline bool prefers_wide() {
 // The most rows in a tile: with four blocks, the sums fill three quarters of the registers.
 constexpr int most_rows = 6;
 
-// Adds some pairs of inputs to the sums. `x` holds rows, `stride` inputs apart; `blocks[b]` the weights of block b, from
-// where its pairs of columns are `step` numbers apart.
+// Adds some pairs of inputs to the sums. `x` contains rows, `stride` inputs apart; `blocks[b]` points to the weights
+// of block b, whose pairs of columns are `step` numbers apart.
 template <typename Kind, int Rows, int Blocks>
 INLINE void accumulate(typename Kind::Sum (&sums)[Rows][Blocks], const typename Kind::Input *x, int64_t stride,
                        const typename Kind::Weight *const (&blocks)[Blocks], int64_t step, int64_t pairs, int64_t ahead = 0) {
@@ -107,7 +109,8 @@ INLINE void clear(typename Kind::Sum (&sums)[Rows][Blocks]) {
         for (int b = 0; b < Blocks; ++b) sums[r][b] = Kind::zero();
 }
 
-// Calls `body.template operator()<Rows>(row)` for tiles of at most `most_rows` rows, of sizes that differ by one at most.
+// Calls `body.template operator()<Rows>(row)` for tiles of at most `most_rows` rows, whose sizes differ by at most
+// one.
 template <typename Body>
 INLINE void for_rows(int64_t rows, const Body &body) {
     int64_t tiles = (rows + most_rows - 1) / most_rows;

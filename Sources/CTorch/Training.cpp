@@ -45,7 +45,8 @@ struct RootMeanSquareNorm : torch::autograd::Function<RootMeanSquareNorm> {
         const int64_t width = x.size(-1), rows = x.numel() / width;
         const auto gradient = above[0].contiguous(), of_x = at::empty_like(x);
         const bool weight_learns = context->needs_input_grad(added ? 2 : 1);
-        // A share for each thread, added up in the order of their rows, so that the sum is the same each time.
+        // Each thread has a share, and shares are added up in the order of their rows, so that the sum is always the
+        // same.
         const auto shares = weight_learns ? at::zeros({at::get_num_threads(), width}, inverse.options()) : at::Tensor();
         typed(x, [&]<typename T>(T) {
             over_numbered_rows(rows, width, [&](int64_t number, int64_t first, int64_t last) {
@@ -69,7 +70,7 @@ struct Rotation : torch::autograd::Function<Rotation> {
     static variable_list backward(AutogradContext *context, variable_list above) {
         const auto saved = context->get_saved_variables();
         const auto &x = above[0].stride(3) == 1 ? above[0] : above[0].contiguous();
-        // In the order of what projections make, so that no copy follows.
+        // In the memory order of projections' outputs, so that no copy is needed.
         auto of_x = at::empty({x.size(0), x.size(2), x.size(1), x.size(3)}, x.options()).transpose(1, 2);
         return {turned(x, saved[0], saved[1], true, of_x), {}, {}};
     }

@@ -6,7 +6,7 @@
 
 namespace training {
 
-// The loops that stand between training's products, for one type of element; see `TrainingLoops.h`.
+// The loops between the products of training, for one element type; see `TrainingLoops.h`.
 template <typename T>
 struct Loops {
     void (*norm_forward)(const T *x, const T *added, const T *weight, T *sum, T *y, float *inverse, int64_t rows,
@@ -24,14 +24,14 @@ struct Loops {
     void (*entropy_backward)(const T *row, T *gradient, int64_t width, int64_t target, float log_sum, float above);
 };
 
-// Those for this CPU, for float and c10::BFloat16.
+// The loops for this CPU, for float and c10::BFloat16.
 template <typename T>
 const Loops<T> &loops();
 
-// Makes all kernels of training take the path that every CPU has, for tests of it.
+// Makes all kernels of training use the path that every CPU has, for tests.
 void set_portable(bool portable);
 
-// Whether the kernels with AVX-512 serve.
+// Whether the kernels with AVX-512 are used.
 bool is_wide();
 
 }

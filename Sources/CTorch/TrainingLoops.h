@@ -1,6 +1,6 @@
-// The loops of training's kernels, over float32 and bfloat16 alike; sums and functions are in float32, and results are rounded
-// once. No `#pragma once`: `TrainingLoops.cpp` reads this file once for each set of instructions, under the name LOOPS, and the
-// compiler makes vectors of its plain loops.
+// The loops of training's kernels, over float32 and bfloat16 alike; sums and functions are in float32, and results
+// are rounded once. There is no `#pragma once`: `TrainingLoops.cpp` includes this file once for each instruction set,
+// under the name LOOPS, and the compiler vectorises its plain loops.
 
 namespace LOOPS {
 
@@ -11,15 +11,15 @@ inline void write(float &to, float value) { to = value; }
 inline void write(c10::BFloat16 &to, float value) {
     const uint32_t bits = __builtin_bit_cast(uint32_t, value);
     const uint32_t nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    // Rounding could carry what is no number over to infinity.
+    // Rounding could turn a NaN into an infinity.
     to.x = static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : nearest);
 }
 
-// The exponential, within 2^-21 of its value.
+// The exponential, with a relative error of at most 2^-21.
 inline float exponential(float x) {
     x = x < -87 ? -87.0f : x;
     x = x > 88 ? 88.0f : x;
-    // Adding 1.5 · 2^23 rounds to a whole number, which then stands in the lowest bits.
+    // Adding 1.5 · 2^23 rounds to a whole number, which is then in the lowest bits.
     const float shifted = x * 1.44269504f + 12582912.0f, power = shifted - 12582912.0f;
     // x less power · ln 2, in two parts, as ln 2 has more digits than a number.
     const float rest = (x - power * 0.693359375f) + power * 2.12194440e-4f;
@@ -34,7 +34,7 @@ inline float exponential(float x) {
     return sum * __builtin_bit_cast(float, scale);
 }
 
-// Far below zero the exponential stops growing, and what is left would not vanish beside a huge factor.
+// Far below zero the exponential stops growing, and the remainder would not vanish next to a huge factor.
 inline float sigmoid(float x) { return x < -87 ? 0 : 1 / (1 + exponential(-x)); }
 
 // Both gates are x · σ(k): the sigmoid linear unit with k = x, the Gaussian one, in its approximation with tanh, with
@@ -71,7 +71,7 @@ void norm_forward(const T *__restrict x, const T *__restrict added, const T *__r
     }
 }
 
-// `above` are the gradients of what came out, `beside` those of the sum; `of_weight` collects, and may be null.
+// `above` are the gradients of the results, `beside` those of the sum; `of_weight` accumulates, and may be null.
 template <typename T>
 void norm_backward(const T *__restrict x, const T *__restrict weight, const float *__restrict inverse, const T *__restrict above, const T *__restrict beside, T *__restrict of_x,
                    float *__restrict of_weight, int64_t rows, int64_t width) {
@@ -96,7 +96,7 @@ void norm_backward(const T *__restrict x, const T *__restrict weight, const floa
     }
 }
 
-// One head's width at one place, turned by the angles, or back by them.
+// One head at one place, rotated by the angles, or back by them.
 template <typename T>
 void rotate(const T *__restrict x, const T *__restrict cosine, const T *__restrict sine, T *__restrict y, int64_t turned, int64_t width, bool back) {
     const int64_t half = turned / 2;
@@ -133,7 +133,7 @@ void gate_backward(const T *__restrict x, const T *__restrict other, const T *__
     }
 }
 
-// A number for each place and seed, as if drawn: two rounds of MurmurHash3's last step.
+// A pseudorandom number for each place and seed: two rounds of MurmurHash3's finalizer.
 inline uint32_t drawn(uint32_t place, uint32_t low, uint32_t high) {
     uint32_t bits = place * 0x9e3779b1u + low;
     bits = (bits ^ (bits >> 16)) * 0x85ebca6bu;
@@ -144,12 +144,12 @@ inline uint32_t drawn(uint32_t place, uint32_t low, uint32_t high) {
     return bits ^ (bits >> 16);
 }
 
-// What is kept of elements from `first` on, scaled; added to y or in its place.
+// The elements from `first` on that are kept, scaled; added to y or stored there.
 template <typename T, bool adds>
 void drop(const T *__restrict x, T *__restrict y, int64_t first, int64_t count, double probability, uint64_t seed) {
     const auto threshold = static_cast<uint32_t>(std::min(probability * 4294967296.0, 4294967295.0));
     const float scale = static_cast<float>(1 / (1 - probability));
-    // Beyond 2^32 elements the places begin again, with another seed.
+    // Beyond 2^32 elements the places start again, with another seed.
     const uint64_t round = static_cast<uint64_t>(first) >> 32;
     const auto low = static_cast<uint32_t>(seed), high = static_cast<uint32_t>(seed >> 32) + static_cast<uint32_t>(round);
     const auto start = static_cast<uint32_t>(first);

@@ -7,13 +7,13 @@
 
 #include <algorithm>
 
-// What the kernels of training share: rows of tensors among threads, and the element types that they take.
+// What the kernels of training share: the distribution of rows among threads, and the element types.
 namespace training {
 
-// Ends a way back with an error once the program has asked for it.
+// Ends a backward pass with an error once the program has asked for that.
 void check_interruption();
 
-// What dropout keeps of x, alone or added to y, which is contiguous.
+// What dropout keeps of x, alone or added to y, which must be contiguous.
 at::Tensor drop(const at::Tensor &x, double probability, uint64_t seed, at::Tensor y = {});
 
 inline bool fits(const at::Tensor &x) {
@@ -38,7 +38,7 @@ void over_rows(int64_t rows, int64_t width, const Body &body) {
     over_numbered_rows(rows, width, [&](int64_t, int64_t from, int64_t to) { body(from, to); });
 }
 
-// Calls `body` with a number of the element type's C++ type.
+// Calls `body` with a value of the element type's C++ type.
 template <typename Body>
 auto typed(const at::Tensor &x, const Body &body) {
     return x.scalar_type() == at::kFloat ? body(float{}) : body(c10::BFloat16{});

@@ -22,16 +22,16 @@ using pair_tiles::Left, pair_tiles::product;
 
 namespace {
 
-// Queries and keys of a tile.
+// The queries and keys of a tile.
 constexpr int64_t side = 64;
 constexpr int64_t widest = 256;
 
-// A run of keys that a segment sees: where it stands in the row, and at which place of its sample.
+// A run of keys that a segment sees: its place in the row, and in its sample.
 struct Run {
     int64_t start, length, place;
 };
 
-// Some queries of one segment, with what their segment goes on from and itself.
+// Some queries of one segment, with the segments that it continues and itself.
 struct Block {
     int64_t start, count, place;
     const std::vector<Run> *runs;
@@ -80,7 +80,7 @@ AVX512 void over_tiles(const Block &block, int64_t window, const Body &body) {
         }
 }
 
-// Which of the queries at `place` + 16 · vector and the 15 behind it see the key at `key`, and exist.
+// Which of the queries at `place` + 16 · vector and the 15 after it exist and see the key at `key`.
 inline __mmask16 seeing(const Block &block, int64_t vector, int64_t key, int64_t window) {
     auto below = [&](int64_t places) {
         const int64_t here = std::clamp<int64_t>(places - 16 * vector, 0, 16);
@@ -97,7 +97,7 @@ inline bool all_see(const Block &block, int64_t place, int64_t count, int64_t wi
            (window == 0 || place > block.place + block.count - 1 - window);
 }
 
-// Rows of a head that stand `stride` elements apart.
+// The rows of a head, which are `stride` elements apart.
 struct Rows {
     const bf16 *from;
     int64_t stride;
@@ -109,7 +109,7 @@ struct Rows {
     AVX512 Left left() const { return {reinterpret_cast<const uint32_t *>(from), stride / 2, 1}; }
 };
 
-// `to[p][j]` = the pair p of row j: rows become columns. Columns behind `count` are zero up to `side`.
+// `to[p][j]` = pair p of row j: rows become columns. Columns beyond `count` are zero, up to `side`.
 AVX512 void columns(Rows rows, int64_t count, int64_t width, uint32_t *to) {
     for (int64_t j = 0; j < side; ++j) {
         if (j < count) {
@@ -121,7 +121,7 @@ AVX512 void columns(Rows rows, int64_t count, int64_t width, uint32_t *to) {
     }
 }
 
-// `to[p][i]` = elements i of rows 2p and 2p + 1, side by side; behind an odd last row stand zeros.
+// `to[p][i]` = elements i of rows 2p and 2p + 1, side by side; an odd last row is paired with zeros.
 AVX512 void pairs(Rows rows, int64_t count, int64_t width, uint32_t *to) {
     for (int64_t p = 0; 2 * p < count; ++p) {
         const bf16 *a = rows.row(2 * p), *b = rows.row(2 * p + 1);
@@ -139,7 +139,8 @@ INLINE void store(bf16 *to, __m512 values) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), (__m256i)_mm512_cvtneps_pbh(values));
 }
 
-// The transpose of sums `[width, side]`, each column times its factor, as `count` rows in bfloat16; `space` takes as many numbers.
+// The transpose of sums `[width, side]`, each column times its factor, as `count` rows in bfloat16; `space` holds as
+// many numbers.
 AVX512 void rows_of(const float *sums, const float *factors, int64_t width, int64_t count, bf16 *to, int64_t stride, bf16 *space) {
     for (int64_t i = 0; i < count; i += 16) {
         const __m512 factor = _mm512_load_ps(factors + i);
@@ -149,8 +150,8 @@ AVX512 void rows_of(const float *sums, const float *factors, int64_t width, int6
         for (int64_t d = 0; d < width; ++d) to[i * stride + d] = space[d * side + i];
 }
 
-// What one thread works with. Everything is transposed: keys go down, queries across, so that a register holds one key's weights
-// for 16 queries, and largest and summed weights of a query need no sums across a register.
+// The workspace of one thread. Everything is transposed: keys run down, queries across, so that a register contains
+// one key's weights for 16 queries, and a query's maximum and sum need no operations across a register.
 struct Scratch {
     alignas(64) uint32_t queries[widest / 2 * side], above[widest / 2 * side];    // columns
     alignas(64) uint32_t query_pairs[side / 2 * widest], above_pairs[side / 2 * widest];
@@ -160,7 +161,7 @@ struct Scratch {
     alignas(64) float most[side], total[side], along[side];
 };
 
-// Pairs of the rows of a tile's weights `[keys, side]`; an odd last one stands beside zeros.
+// Pairs of the rows of a tile's weights `[keys, side]`; an odd last one is paired with zeros.
 AVX512 void weight_pairs(const bf16 *weights, int64_t count, uint32_t *to) { pairs({weights, side}, count, side, to); }
 
 struct Head {
@@ -188,7 +189,7 @@ AVX512 void forward(const Block &block, const Head &head, int64_t window, Scratc
                 _mm512_store_ps(score, value);
                 most = _mm512_max_ps(value, most);
             }
-            // Where nothing is seen yet, weights are zero.
+            // As long as no key is visible, weights are zero.
             const __m512 base = _mm512_mask_mov_ps(most, _mm512_cmp_ps_mask(most, _mm512_set1_ps(-INFINITY), _CMP_EQ_OQ), _mm512_setzero_ps());
             const __m512 shrink = lanes::exp(_mm512_sub_ps(before, base));
             __m512 total = _mm512_mul_ps(_mm512_load_ps(s.total + 16 * vector), shrink);
@@ -218,7 +219,7 @@ struct Gradients {
     const float *log_sums;
     bf16 *of_q;
     int64_t stride;
-    // Sums `[tokens, width]` of this thread.
+    // The sums `[tokens, width]` of this thread.
     float *of_k, *of_v;
 };
 
@@ -262,7 +263,7 @@ AVX512 void backward(const Block &block, const Head &head, int64_t window, Scrat
     rows_of(s.sums, s.total, width, block.count, g.of_q + block.start * g.stride, g.stride, s.space);
 }
 
-// Shares all heads' blocks among the threads by what they cost, those of a key head beside one another:
+// Distributes all heads' blocks among the threads by their cost, with those of a key head next to each other:
 // `body(number, first, last)` with places in (key head, block, query head of the group).
 template <typename Body>
 void share(const Layout &layout, int64_t key_heads, const Body &body) {
@@ -283,7 +284,7 @@ void share(const Layout &layout, int64_t key_heads, const Body &body) {
 
 Rows rows(const at::Tensor &x, int64_t head) { return {x.const_data_ptr<bf16>() + head * x.stride(1), x.stride(2)}; }
 
-// In the order of what projections make, so that no copy goes before or follows.
+// In the memory order of projections' outputs, so that no copy is needed before or after.
 at::Tensor like_projected(const at::Tensor &x) {
     return at::empty({x.size(0), x.size(2), x.size(1), x.size(3)}, x.options()).transpose(1, 2);
 }
@@ -312,7 +313,7 @@ struct TreeAttention : torch::autograd::Function<TreeAttention> {
         return result;
     }
 
-    // A thread's sums for the key heads that it works at.
+    // A thread's sums for the key heads that it works on.
     struct Share {
         int64_t first = 0, count = 0;
         at::Tensor of_k, of_v;

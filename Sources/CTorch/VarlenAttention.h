@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-// Rows of the first axis in any order, some of them several times. The gradients of a row's copies are summed in float32:
-// a beginning that hundreds of samples share would lose their small parts in bfloat16.
+// Rows of the first axis in any order, with repetitions. The gradients of a row's copies are summed in float32: a
+// beginning that hundreds of samples share would lose their small contributions in bfloat16.
 struct RepeatedRows : torch::autograd::Function<RepeatedRows> {
     static at::Tensor forward(torch::autograd::AutogradContext *context, const at::Tensor &x, const at::Tensor &indices) {
         context->save_for_backward({indices});
@@ -26,8 +26,8 @@ struct RepeatedRows : torch::autograd::Function<RepeatedRows> {
     }
 };
 
-// FlashAttention-2 over sequences one behind the other; a sequence's last query sees its last key. libtorch has the kernel,
-// and its way back, on CUDA only.
+// FlashAttention-2 over concatenated sequences; a sequence's last query belongs to its last key. libtorch has this
+// kernel, and its backward pass, only on CUDA.
 inline at::Tensor flash_attention(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &q_starts,
                                   const at::Tensor &k_starts, int64_t longest_q, int64_t longest_k, int64_t window) {
     const auto back = window > 0 ? std::optional<int64_t>(window - 1) : std::nullopt;

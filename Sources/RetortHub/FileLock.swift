@@ -1,11 +1,11 @@
 import Foundation
 
-/// A lock between processes, as `huggingface_hub` takes it: `flock` on a file of its own.
+/// A lock between processes, compatible with `huggingface_hub`: `flock` on a separate lock file.
 enum FileLock {
-    /// Works while no other process does the same.
+    /// Runs work while no other process holds the lock.
     /// - Parameters:
-    ///   - seconds: how long others are waited for.
-    ///   - waiting: is called once, when there is somebody to wait for.
+    ///   - seconds: the longest wait for another process.
+    ///   - waiting: called once, if another process holds the lock.
     static func holding<Value>(
         _ file: URL, seconds: Double, waiting: () -> Void, _ work: () async throws -> Value
     ) async throws -> Value {
@@ -19,7 +19,7 @@ enum FileLock {
         guard descriptor >= 0 else {
             throw HubError.cannotWrite(path: file.path, reason: String(cString: strerror(errno)))
         }
-        // Closing gives the lock back; the file stays, for another process may wait for it.
+        // Closing releases the lock; the file stays, since another process may be waiting on it.
         defer { close(descriptor) }
         let end = ContinuousClock.now + .seconds(seconds)
         var isFirst = true

@@ -1,18 +1,18 @@
 import Foundation
 import RetortCore
 
-/// The models that `huggingface_hub` and Retort share: `models--ORG--NAME/snapshots/COMMIT/` with links to `blobs/`, and
-/// `refs/REVISION` with the commit that a branch or tag was at.
+/// The cache that `huggingface_hub` and Retort share: `models--ORG--NAME/snapshots/COMMIT/` with links into `blobs/`,
+/// and `refs/REVISION` with the commit of a branch or tag.
 struct HubCache: Sendable {
     let root: URL
 
-    /// A model as it lies there: its folder, or its GGUF file; nil when it or a part of it is missing.
+    /// A model in the cache: its folder, or its GGUF file; nil when it or a part of it is missing.
     func find(_ name: ModelName) -> URL? {
         guard let commit = commit(of: name) else { return nil }
         return whole(snapshot(name, commit), name)
     }
 
-    /// All whole models, by name, each at the commit that its `main` (or the only other branch or tag) is at.
+    /// All complete models by name, each at the commit of its `main` branch (or of its only other branch or tag).
     func models() -> [(name: ModelName, place: URL)] {
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []
         return folders.sorted().flatMap { folder -> [(name: ModelName, place: URL)] in
@@ -28,7 +28,7 @@ struct HubCache: Sendable {
         }
     }
 
-    /// A folder, or each of several GGUF files.
+    /// The model's folder, or each of its GGUF files if there are several.
     private func entries(_ name: ModelName) -> [(name: ModelName, place: URL)] {
         if let place = find(name) { return [(name, place)] }
         guard let commit = commit(of: name), let all = listing(snapshot(name, commit), name),
@@ -49,11 +49,11 @@ struct HubCache: Sendable {
         return FileManager.default.fileExists(atPath: snapshot(name, revision).path) ? revision : nil
     }
 
-    /// What of a snapshot is opened, when all of it is there.
+    /// The folder or file of a snapshot to open, if the snapshot is complete.
     private func whole(_ snapshot: URL, _ name: ModelName) -> URL? {
         guard let all = listing(snapshot, name), let chosen = try? ModelFiles(all, name: name) else { return nil }
         if let main = chosen.main {
-            // `-00001-of-00003`: as many files as each says.
+            // Each part's name gives the number of parts: `-00001-of-00003`.
             let count = main.firstMatch(of: /-of-([0-9]{5})\.gguf$/.ignoresCase()).flatMap { Int($0.1) } ?? 1
             return chosen.files.count == count ? snapshot.appendingPathComponent(main) : nil
         }
@@ -68,7 +68,7 @@ struct HubCache: Sendable {
         return Set(map.values.compactMap(\.string)).isSubset(of: names) ? snapshot : nil
     }
 
-    /// The files of a snapshot that can be read: a link whose file is gone is none.
+    /// The readable files of a snapshot; a link whose target is gone does not count.
     private func listing(_ snapshot: URL, _ name: ModelName) -> HubRepository? {
         guard let paths = FileManager.default.enumerator(atPath: snapshot.path) else { return nil }
         let files = paths.compactMap { $0 as? String }.filter { path in
@@ -87,10 +87,10 @@ struct HubCache: Sendable {
         folder(name).appendingPathComponent("snapshots/\(commit)")
     }
 
-    /// Where a file's content lies, under its hash.
+    /// The place of a file's content, which is named by its hash.
     func blob(_ name: ModelName, _ key: String) -> URL { folder(name).appendingPathComponent("blobs/\(key)") }
 
-    /// Puts a file that was fetched whole into a snapshot.
+    /// Links a completely fetched file into a snapshot.
     func link(_ path: String, to key: String, of name: ModelName, commit: String) throws {
         let link = snapshot(name, commit).appendingPathComponent(path)
         try FileManager.default.createDirectory(at: link.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -101,7 +101,7 @@ struct HubCache: Sendable {
         try FileManager.default.createSymbolicLink(atPath: link.path, withDestinationPath: target)
     }
 
-    /// Notes which commit a revision is at, once all of it is there.
+    /// Records the commit of a revision, once all of it is there.
     func note(_ commit: String, for name: ModelName) throws {
         guard name.revision != commit else { return }
         let file = refs(name).appendingPathComponent(name.revision ?? "main")
@@ -111,7 +111,7 @@ struct HubCache: Sendable {
 }
 
 extension HubRepository {
-    /// What lies on disk, of which only the names count.
+    /// The files on disk; only their paths are known.
     fileprivate init(commit: String, paths: [String]) {
         self.commit = commit
         files = paths.map { File(path: $0, size: nil, sha256: nil, blob: nil) }

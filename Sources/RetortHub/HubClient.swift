@@ -5,25 +5,25 @@ import NIOHTTP1
 import RetortCore
 import RetortWeb
 
-/// Asks a hub as `huggingface_hub` does: which files a model has, and for their bytes.
+/// Asks a hub, the way `huggingface_hub` does, which files a model has, and fetches them.
 struct HubClient: Sendable {
     let settings: HubSettings
     private let clients: WebClients
 
-    /// The longest listing that is taken in, in bytes.
+    /// The longest listing that is accepted, in bytes.
     private static let longestListing = 32 << 20
-    /// How much of an error's text is told, in characters.
+    /// How much of an error's text is shown, in characters.
     private static let longestMessage = 300
     private static let mostRedirects = 10
 
-    /// Opens a client, and closes it behind the work.
+    /// Opens a client for some work, and closes it afterwards.
     static func with<Value: Sendable>(
         _ settings: HubSettings, _ work: @Sendable (HubClient) async throws -> Value
     ) async throws -> Value {
         let patience = TimeAmount.milliseconds(Int64(settings.patienceSeconds * 1000))
         var configuration = HTTPClient.Configuration(timeout: .init(connect: patience, read: patience))
         configuration.redirectConfiguration = .disallow
-        // A connection that is refused is known at once; `retrying` decides what comes then.
+        // A refused connection is reported at once; `retrying` decides what to do then.
         configuration.connectionPool.retryConnectionEstablishment = false
         let clients = WebClients(configuration, through: try settings.proxies.get())
         do {
@@ -36,11 +36,11 @@ struct HubClient: Sendable {
         }
     }
 
-    /// What a model's repository holds.
+    /// The files of a model's repository.
     func repository(_ name: ModelName) async throws -> HubRepository {
         let revision = Self.escaped(name.revision ?? "main")
         let path = "/api/models/\(name.repository)/revision/\(revision)?blobs=true"
-        // Where no network is, nobody waits long to hear it.
+        // Without a network, nobody should wait long to be told so.
         return try await retrying(connections: 2) {
             let answer = try await get(path, for: name)
             guard answer.status == .ok else { throw try await refusal(answer, name, what: name.repository) }
@@ -55,9 +55,9 @@ struct HubClient: Sendable {
         }
     }
 
-    /// Fetches a file's bytes into `part`, behind those that are there already.
-    /// - Parameter progress: is called with how many bytes there are.
-    /// - Throws: `HubError`; what is there by then stays, for the next attempt.
+    /// Fetches a file's bytes into `part`, after those that are there already.
+    /// - Parameter progress: called with the number of bytes that are there.
+    /// - Throws: `HubError`; the bytes fetched so far stay for the next attempt.
     func fetch(
         _ file: HubRepository.File, of name: ModelName, commit: String, into part: URL,
         progress: @Sendable (Int64) -> Void
@@ -109,7 +109,7 @@ struct HubClient: Sendable {
 
     // MARK: Requests
 
-    /// A request with its redirects. The token goes to the hub alone, not to the storage that it points to.
+    /// A request, following redirects. The token is sent only to the hub, not to the storage that it redirects to.
     private func get(_ path: String, for name: ModelName, from offset: Int64 = 0) async throws -> HTTPClientResponse {
         guard var url = URL(string: settings.endpoint + path), let home = url.origin else {
             throw HubError.unreachable(endpoint: settings.endpoint, reason: "HF_ENDPOINT is no address")
@@ -121,7 +121,7 @@ struct HubClient: Sendable {
             if let token = settings.token, url.origin == home {
                 request.headers.add(name: "authorization", value: "Bearer \(token.secret)")
             }
-            // Connecting and each read have their own limits; this only bounds what never ends.
+            // Connecting and each read have their own limits; this one only bounds a transfer that never ends.
             let (sent, client) = (request, clients.client(for: url))
             let answer = try await reading(name.repository) {
                 try await client.execute(sent, timeout: .hours(24))
@@ -138,10 +138,10 @@ struct HubClient: Sendable {
         throw HubError.malformed(what: name.repository, reason: "it points on and on")
     }
 
-    /// Repeats what may pass, with longer and longer pauses.
+    /// Repeats work whose failure may be temporary, with longer and longer pauses.
     /// - Parameters:
-    ///   - mark: what grows when an attempt got somewhere; attempts are then counted anew.
-    ///   - connections: how often a connection is tried that fails; nil is as often as anything else.
+    ///   - mark: a value that grows when an attempt made progress; the count of attempts then starts again.
+    ///   - connections: how often a failing connection is tried; nil is as often as other failures.
     private func retrying<Value>(
         resetting mark: () -> Int64 = { 0 }, connections: Int? = nil, _ work: () async throws -> Value
     ) async throws -> Value {
@@ -160,7 +160,7 @@ struct HubClient: Sendable {
         }
     }
 
-    /// Tells failures of the connection as the hub's.
+    /// Reports failures of the connection as errors of the hub.
     private func reading<Value>(_ what: String, _ work: () async throws -> Value) async throws -> Value {
         do {
             return try await work()
@@ -174,7 +174,8 @@ struct HubClient: Sendable {
         }
     }
 
-    /// What another answer than bytes means. The hub says it in a header; without one, by the status.
+    /// The error behind an answer that is not the requested bytes. The hub names it in a header; without one, the
+    /// status decides.
     private func refusal(_ answer: HTTPClientResponse, _ name: ModelName, what: String) async throws -> HubError {
         let isAnonymous = settings.token == nil
         let missing = HubError.missing(name: name.repository, endpoint: settings.endpoint, isAnonymous: isAnonymous)
@@ -210,7 +211,7 @@ struct HubClient: Sendable {
 }
 
 extension URL {
-    /// Scheme, host and port; nil for an address that is not of the web.
+    /// Scheme, host and port; nil for an address without them.
     fileprivate var origin: String? {
         guard let scheme = scheme?.lowercased(), ["http", "https"].contains(scheme), let host = host(), !host.isEmpty
         else {

@@ -1,18 +1,19 @@
 import Foundation
 import RetortCore
 
-/// Brings a model into the cache: resumed where it was interrupted, checked by its hashes, and never half there.
+/// Brings a model into the cache: resumed where it was interrupted, verified by its hashes, and never visible
+/// half-fetched.
 struct HubDownload: Sendable {
     let settings: HubSettings
     let progress: @Sendable (FetchProgress) -> Void
 
-    /// How long another process that fetches the same is waited for, in seconds.
+    /// The longest wait for another process that fetches the same model, in seconds.
     private static let longestWait = 3600.0
 
     private var cache: HubCache { HubCache(root: settings.cache) }
 
-    /// Fetches what of a model is not there.
-    /// - Returns: its folder, or its GGUF file.
+    /// Fetches the files of a model that are missing.
+    /// - Returns: the model's folder, or its GGUF file.
     /// - Throws: `HubError`.
     func fetch(_ name: ModelName) async throws -> URL {
         guard !settings.isOffline else { throw HubError.offline(name: name.description, cache: settings.cache.path) }
@@ -38,7 +39,7 @@ struct HubDownload: Sendable {
         }
     }
 
-    /// A file's content under its hash.
+    /// Fetches a file's content, which is stored under its hash.
     private func bring(
         _ file: HubRepository.File, _ name: ModelName, _ commit: String, _ client: HubClient
     ) async throws -> String {
@@ -48,7 +49,8 @@ struct HubDownload: Sendable {
         let blob = cache.blob(name, key)
         guard !FileManager.default.fileExists(atPath: blob.path) else { return key }
         let part = blob.appendingPathExtension("incomplete")
-        // What is damaged once may have been cut by an earlier process; it is fetched from its beginning once more.
+        // A file may be damaged because an earlier process was interrupted; it is fetched once more from its
+        // beginning.
         do {
             try await whole(file, name, commit, client, part)
         } catch HubError.damaged {
@@ -64,7 +66,7 @@ struct HubDownload: Sendable {
         try await client.fetch(file, of: name, commit: commit, into: part) { bytes in
             progress(.file(path: file.path, bytes: bytes, of: file.size))
         }
-        // An empty file has no bytes that could have made one.
+        // No bytes arrive for an empty file that could have created it.
         if !FileManager.default.fileExists(atPath: part.path) { try PartFile(part, keeping: 0).close() }
         let found =
             try file.sha256 != nil
@@ -104,9 +106,9 @@ struct HubDownload: Sendable {
 
 /// How far the fetching of a model is.
 public enum FetchProgress: Sendable, Equatable {
-    /// So many bytes of a file are there; `of` is nil where its size is not known.
+    /// The number of bytes of a file that are there; `of` is nil when its size is not known.
     case file(path: String, bytes: Int64, of: Int64?)
-    /// Another process fetches the same.
+    /// Another process is fetching the same model.
     case waiting(name: String)
     /// A Python package is being fetched.
     case package(String)

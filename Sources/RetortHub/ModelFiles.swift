@@ -1,13 +1,13 @@
 import Foundation
 
-/// The files of a repository that a model is read from: weights as safetensors with their configuration, tokenizer and template, or
-/// one GGUF file. Code and pickled weights, which run code, are never among them.
+/// The files of a repository that are needed to read a model: weights as safetensors with configuration, tokenizer
+/// and template, or one GGUF file. Code, and pickled weights, which can run code, are never among them.
 struct ModelFiles: Sendable {
     let files: [HubRepository.File]
-    /// What is opened: a GGUF file's path, or nil for the folder.
+    /// The file to open: a GGUF file's path, or nil for the folder.
     let main: String?
 
-    /// Beside the weights.
+    /// The files beside the weights.
     private static let small: Set<String> = [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "added_tokens.json", "vocab.json", "merges.txt", "tokenizer.model", "chat_template.jinja", "chat_template.json",
@@ -22,7 +22,7 @@ struct ModelFiles: Sendable {
             let beside = repository.files.filter {
                 Self.small.contains($0.path)
                     || $0.path.hasPrefix("additional_chat_templates/") && $0.path.hasSuffix(".jinja")
-                    // What a module of sentence-transformers' is, such as 1_Pooling.
+                    // The configuration of a module of sentence-transformers, such as 1_Pooling.
                     || $0.path.wholeMatch(of: /[0-9]+_[A-Za-z]+\/config\.json/) != nil
             }
             files = beside + weights
@@ -34,7 +34,7 @@ struct ModelFiles: Sendable {
         main = chosen[0].path
     }
 
-    /// One file, as `transformers` prefers it, or an index with its shards; an adapter's.
+    /// A single weights file, preferred as in `transformers`, or an index with its shards; or an adapter's weights.
     private static func weights(_ files: [String: HubRepository.File]) -> [HubRepository.File] {
         if let single = files["model.safetensors"] { return [single] }
         if let index = files[shards] {
@@ -44,7 +44,7 @@ struct ModelFiles: Sendable {
         return files["adapter_model.safetensors"].map { [$0] } ?? []
     }
 
-    /// The GGUF file that the name chooses, with its other parts when it is split.
+    /// The GGUF file that the name selects, with its other parts when it is split.
     private static func gguf(_ all: [HubRepository.File], _ name: ModelName) throws(HubError) -> [HubRepository.File] {
         var groups: [String: [HubRepository.File]] = [:]
         for file in all where file.path.lowercased().hasSuffix(".gguf") && !file.path.lowercased().contains("mmproj") {
@@ -77,7 +77,7 @@ struct ModelFiles: Sendable {
         return only.sorted { $0.path < $1.path }
     }
 
-    /// The parts of a file's name between `-` and `.`: `SmolLM2-135M.Q4_K_M.gguf` has `q4_k_m`.
+    /// The parts of a file's name between `-` and `.`: those of `SmolLM2-135M.Q4_K_M.gguf` include `q4_k_m`.
     private static func words(_ path: String) -> [String] {
         let name = (path as NSString).lastPathComponent.lowercased()
         return name.split(whereSeparator: { "-.".contains($0) }).map(String.init) + [
@@ -85,7 +85,7 @@ struct ModelFiles: Sendable {
         ]
     }
 
-    /// The path without `-00001-of-00003`.
+    /// The path without a part number such as `-00001-of-00003`.
     private static func whole(_ path: String) -> String {
         path.replacing(/-[0-9]{5}-of-[0-9]{5}(?=\.gguf$)/.ignoresCase(), with: "")
     }

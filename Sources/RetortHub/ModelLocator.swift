@@ -1,14 +1,16 @@
 import Foundation
 
-/// Finds a model by what a user calls it: a path, a model's name on the hub, or one that a Python package carries. What is not on
-/// this machine yet is fetched.
+/// Finds a model by the text that a user gives: a path, a model's name on the hub, or the name of a model in a Python
+/// package. A model that is not on this machine yet is fetched.
 public struct ModelLocator: Sendable {
+    /// The hub and its cache.
     public var settings: HubSettings
-    /// Where models from Python packages are kept: the first folder of `RETORT_MODELS`, or `retort/models` in the user's
-    /// cache.
+    /// Where models from Python packages are kept: the first folder in `RETORT_MODELS`, or `retort/models` in the
+    /// user's cache.
     public var store: URL
 
-    /// - Parameter environment: says where packaged models are kept (`RETORT_MODELS`, `XDG_CACHE_HOME`, `HOME`).
+    /// - Parameter environment: determines where packaged models are kept (`RETORT_MODELS`, `XDG_CACHE_HOME`,
+    ///   `HOME`).
     public init(
         settings: HubSettings = HubSettings(), environment: [String: String] = ProcessInfo.processInfo.environment
     ) {
@@ -21,8 +23,8 @@ public struct ModelLocator: Sendable {
             ?? general.appendingPathComponent("retort/models")
     }
 
-    /// A model's folder or GGUF file, without any network; nil when it is not on this machine.
-    /// - Throws: `HubError.nothing` for what is neither a path that is there nor a name.
+    /// A model's folder or GGUF file, without using the network; nil when it is not on this machine.
+    /// - Throws: `HubError.nothing` for a text that is neither an existing path nor a name.
     public func find(_ text: String) throws -> URL? {
         if FileManager.default.fileExists(atPath: text) { return URL(fileURLWithPath: text) }
         if let packaged = Self.packaged(text) {
@@ -32,7 +34,7 @@ public struct ModelLocator: Sendable {
         return HubCache(root: settings.cache).find(try name(text))
     }
 
-    /// A model's folder or GGUF file, fetched if need be; with an adapter comes the base that it names.
+    /// A model's folder or GGUF file, fetched if necessary; with an adapter, the base that it names is fetched too.
     /// - Throws: `HubError`.
     public func locate(_ text: String, progress: @escaping @Sendable (FetchProgress) -> Void = { _ in }) async throws
         -> URL
@@ -56,20 +58,20 @@ public struct ModelLocator: Sendable {
         }
     }
 
-    /// What an adapter calls its base, without any network: a path relative to the adapter's folder or, as PEFT itself takes it, to the
-    /// working directory; or a model's name. Nil when it is not on this machine.
+    /// The base model that an adapter names, without using the network: a model's name, or a path relative to the
+    /// adapter's folder or (as PEFT takes it) to the working folder. Nil when it is not on this machine.
     public func base(_ name: String, revision: String?, of adapter: URL) -> URL? {
         AdapterBase.path(name, of: adapter)
             ?? AdapterBase.model(name, revision: revision).flatMap { try? find($0) }
     }
 
-    /// The base of an adapter's folder as its configuration names it, without any network; nil where it says nothing, or the base is not on
-    /// this machine.
+    /// The base model of an adapter's folder, as its configuration names it, without using the network; nil when it
+    /// names none, or the base is not on this machine.
     public func base(ofAdapter folder: URL) -> URL? {
         AdapterBase.name(in: folder).flatMap { base($0.name, revision: $0.revision, of: folder) }
     }
 
-    /// Fetches a model, or what has changed of it since.
+    /// Fetches a model, or the files of it that have changed.
     /// - Throws: `HubError`.
     public func fetch(_ text: String, progress: @escaping @Sendable (FetchProgress) -> Void) async throws -> URL {
         if let packaged = Self.packaged(text) {
@@ -80,7 +82,7 @@ public struct ModelLocator: Sendable {
         return try await HubDownload(settings: settings, progress: progress).fetch(name(text))
     }
 
-    /// Models on this machine that have a name.
+    /// The models on this machine that have a name.
     public func models() -> [(name: String, place: URL)] {
         let packaged = PackagedModel.known.map { ($0.name, $0.place(in: store)) }
             .filter { FileManager.default.fileExists(atPath: $0.1.path) }
@@ -89,7 +91,7 @@ public struct ModelLocator: Sendable {
 
     private static func packaged(_ text: String) -> PackagedModel? { PackagedModel.known.first { $0.name == text } }
 
-    /// A text that says it is a path is never asked for elsewhere.
+    /// A text that is clearly a path is never looked up elsewhere.
     private func name(_ text: String) throws -> ModelName {
         let isPath = ["/", "./", "../", "~"].contains(where: text.hasPrefix) || text.lowercased().hasSuffix(".gguf")
         guard !isPath, let name = ModelName(text) else {

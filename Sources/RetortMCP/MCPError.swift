@@ -1,8 +1,8 @@
 import RetortCore
 
-/// What can go wrong between a client and a server; the server is named as its user named it.
+/// What can go wrong between a client and a server. The server is called by the name that the user gave it.
 public enum MCPError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The command is not there, or does not start.
+    /// The command does not exist or does not start.
     case cannotStart(server: String, reason: String)
     /// The server's process ended, or closed its output. `errors` is the end of what it wrote on its standard error.
     case ended(server: String, how: String, errors: String)
@@ -10,17 +10,17 @@ public enum MCPError: Error, Sendable, Equatable, CustomStringConvertible {
     case late(server: String, what: String, seconds: Double, remarks: String)
     /// A message is longer than allowed.
     case tooLong(server: String, limit: Int)
-    /// The server writes what is no message.
+    /// The server writes text that is not a message.
     case garbage(server: String, lines: Int, first: String)
-    /// The server's answer is not what the protocol says.
+    /// The server's answer does not follow the protocol.
     case protocolBroken(server: String, reason: String)
-    /// The server speaks no version that is known here.
+    /// The server speaks no version that this client knows.
     case unknownVersion(server: String, offered: String)
     /// The server offers no tools at all.
     case noTools(server: String)
     /// There is no tool of that name.
     case unknownTool(server: String, tool: String, known: [String])
-    /// The tool cannot be used, and why.
+    /// The tool cannot be used, with the reason.
     case unusableTool(server: String, tool: String, reason: String)
     /// The server answered with an error.
     case refused(server: String, method: String, error: JSONRPCError)
@@ -28,17 +28,18 @@ public enum MCPError: Error, Sendable, Equatable, CustomStringConvertible {
     case badAddress(server: String, address: String, reason: String)
     /// The server cannot be reached.
     case unreachable(server: String, reason: String)
-    /// The server answered with a status that says no.
+    /// The server answered with an HTTP status that is an error.
     case http(server: String, status: Int, message: String)
-    /// The server has forgotten the session.
+    /// The server no longer knows the session.
     case sessionLost(server: String)
-    /// Too much is asked of the server at once.
+    /// Too many requests are waiting at the same time.
     case busy(server: String, limit: Int)
-    /// The server ended time and again.
+    /// The server ended again and again.
     case tooManyStarts(server: String, starts: Int, last: String)
     /// The client was closed.
     case closed(server: String)
 
+    /// What happened, with the remedy if there is one, for people.
     public var description: String {
         switch self {
         case .cannotStart(let server, let reason): "the MCP server '\(server)' cannot be started: \(reason)"
@@ -80,22 +81,24 @@ public enum MCPError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A tool that failed by its own account: the server's text, which the agent observes.
+/// A failure that a tool itself reports: the server's text, which the agent observes.
 public struct MCPToolFailure: Error, Sendable, Hashable, CustomStringConvertible {
     /// The tool's name as the agent knows it.
     public var tool: String
-    /// What the server says.
+    /// The server's text.
     public var message: String
 
+    /// - Parameter message: the server's text; empty if it gives no reason.
     public init(tool: String, message: String) {
         self.tool = tool
         self.message = message
     }
 
+    /// The server's text as an observation.
     public var description: String { message.isEmpty ? "\(tool)() failed and does not say why" : message }
 }
 
 extension Double {
-    /// Without a fraction where there is none.
+    /// Without a fraction if it is whole.
     var plain: String { Int(exactly: self).map { String($0) } ?? String(self) }
 }

@@ -5,13 +5,16 @@ import Synchronization
 
 /// How a process ended.
 public enum ChildEnd: Sendable, Hashable, CustomStringConvertible {
+    /// It ended by itself, with this exit code.
     case exited(Int32)
+    /// A signal of this number ended it.
     case signalled(Int32)
 
     init(status: Int32) {
         self = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signalled(status & 0x7f)
     }
 
+    /// `exit code N`, or the signal's number and name.
     public var description: String {
         switch self {
         case .exited(let code): "exit code \(code)"
@@ -20,9 +23,9 @@ public enum ChildEnd: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A program and all processes that it started: they share a process group, and end with it.
+/// A program and all processes that it starts: they share a process group, and end together.
 ///
-/// When the program itself ends, what it left of its group is killed. A process that has made itself a group of its own is
+/// When the program itself ends, the rest of its group is killed. A process that has moved to a group of its own is
 /// not reached.
 public final class ChildGroup: Sendable {
     private struct State {
@@ -30,12 +33,12 @@ public final class ChildGroup: Sendable {
         var actions: [@Sendable (ChildEnd) -> Void] = []
     }
 
-    /// The program's process number, which is also its group's.
+    /// The program's process id, which is also the group's.
     public let pid: pid_t
     private let state = Mutex(State())
     private static let queue = DispatchQueue(label: "retort.children")
 
-    /// Starts a program; parameters and errors as of `ChildProcess.start`.
+    /// Starts a program; parameters and errors are those of `ChildProcess.start`.
     public init(
         _ path: String, _ arguments: [String], environment: [String] = [], folder: String? = nil, descriptors: [Int32]
     ) throws(ChildProcessError) {
@@ -51,7 +54,7 @@ public final class ChildGroup: Sendable {
         LivingGroups.add(pid)
         let source = DispatchSource.makeReadSource(fileDescriptor: handle, queue: Self.queue)
         source.setCancelHandler { Glibc.close(handle) }
-        // Holds the group until its program has ended: somebody must take the end, or it stays a zombie.
+        // Keeps this object alive until the program has ended: somebody must reap it, or it stays a zombie.
         source.setEventHandler { [self] in
             takeEnd()
             source.cancel()
@@ -62,15 +65,15 @@ public final class ChildGroup: Sendable {
     /// How the program ended; nil while it runs.
     public var end: ChildEnd? { state.withLock(\.end) }
 
-    /// Sends a signal to all processes of the group. Nothing happens when the program has ended.
+    /// Sends a signal to all processes of the group. Does nothing once the program has ended.
     public func signal(_ number: Int32) {
         state.withLock { state in
-            // Before its end has been taken, the number belongs to no one else.
+            // Until the program is reaped, its number belongs to no other process.
             if state.end == nil { kill(-pid, number) }
         }
     }
 
-    /// Calls `action` when the program has ended, at once when it already has.
+    /// Calls `action` when the program has ended, or at once if it already has.
     public func onEnd(_ action: @escaping @Sendable (ChildEnd) -> Void) {
         let end = state.withLock { state in
             if state.end == nil { state.actions.append(action) }

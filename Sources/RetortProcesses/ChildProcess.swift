@@ -3,19 +3,21 @@ import Glibc
 
 /// Starts programs with exactly the arguments, environment and descriptors they are given.
 ///
-/// Foundation's `Process` closes what is open when it begins to start a program; what other threads open meanwhile is
-/// inherited, and a pipe or a connection held by a stranger never ends.
+/// Foundation's `Process` closes the descriptors that are open when it begins to start a program. Descriptors that
+/// other threads open meanwhile are inherited, and a pipe or connection that an unrelated process holds open never
+/// ends.
 public enum ChildProcess {
     /// Starts a program in a session, and so a process group, of its own.
     /// - Parameters:
-    ///   - environment: as `NAME=value`.
-    ///   - folder: where it starts; nil is this process's own folder.
-    ///   - descriptors: what the child's 0, 1, 2 and so on are here; -1 for `/dev/null`.
+    ///   - environment: entries of the form `NAME=value`; nothing is inherited.
+    ///   - folder: the working folder; nil is this process's own.
+    ///   - descriptors: the descriptors of this process that become the child's 0, 1, 2 and so on; -1 for
+    ///     `/dev/null`.
     /// - Throws: `ChildProcessError.cannotStart`.
     public static func start(
         _ path: String, _ arguments: [String], environment: [String] = [], folder: String? = nil, descriptors: [Int32]
     ) throws(ChildProcessError) -> pid_t {
-        // A C text ends at its first zero byte: the rest would be cut off.
+        // A C string ends at its first zero byte, so the rest would be cut off.
         guard ([path, folder ?? ""] + arguments + environment).allSatisfy({ !$0.utf8.contains(0) }) else {
             throw .cannotStart(path: path, reason: "a text that it is started with contains a zero byte")
         }
@@ -33,9 +35,12 @@ public enum ChildProcess {
 
 /// A program that does not start.
 public enum ChildProcessError: Error, CustomStringConvertible, Equatable {
+    /// There is no such program in any of these places.
     case notFound(command: String, looked: [String])
+    /// The program at this path could not be started, with the system's reason.
     case cannotStart(path: String, reason: String)
 
+    /// What could not be started, and why, for people.
     public var description: String {
         switch self {
         case .notFound(let command, let looked):

@@ -1,18 +1,20 @@
 import Glibc
 import Synchronization
 
-/// The groups of programs that this process started and that have not ended.
+/// The process groups that this process started and that have not ended.
 ///
-/// Most programs end when their input does. One that hangs does not see it, and would outlive the command that started it.
+/// Most programs end when their input does. A program that hangs does not notice, and would outlive the command that
+/// started it.
 public enum LivingGroups {
     private static let groups = Mutex<Set<pid_t>>([])
 
     static func add(_ pid: pid_t) { _ = groups.withLock { $0.insert(pid) } }
 
-    /// Before the end of a program is taken: from then on its number may be another's.
+    /// Must be called before the program is reaped: after that its number may belong to another process.
     static func remove(_ pid: pid_t) { _ = groups.withLock { $0.remove(pid) } }
 
-    /// Tells all of them to end, and kills what has not after so many seconds: for the last moment of a process. Blocks.
+    /// Asks all groups to end, and kills those that have not ended after this many seconds. Meant for the end of a
+    /// process; blocks.
     public static func end(within seconds: Double) {
         guard signal(SIGTERM) else { return }
         let end = ContinuousClock.now + .seconds(seconds)
@@ -23,7 +25,7 @@ public enum LivingGroups {
         _ = signal(SIGKILL)
     }
 
-    /// - Returns: whether there was any.
+    /// - Returns: whether there was any group.
     private static func signal(_ number: Int32) -> Bool {
         groups.withLock { groups in
             for pid in groups { kill(-pid, number) }

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Finds a program as a shell would.
+/// Finds a program the way a shell does.
 public enum ProgramSearch {
     /// The absolute path of a command: by its path, or in the folders of `PATH`.
     /// - Parameters:
     ///   - path: the value of `PATH`.
-    ///   - folder: what a relative path starts from; nil is this process's own folder.
-    /// - Throws: `ChildProcessError.notFound`; `cannotStart` for a file that is there and cannot be executed.
+    ///   - folder: the folder that relative paths start from; nil is this process's own.
+    /// - Throws: `ChildProcessError.notFound`; `cannotStart` for a file that exists but is not executable.
     public static func find(
         _ command: String, path: String, folder: String? = nil
     ) throws(ChildProcessError) -> String {

@@ -1,16 +1,23 @@
-/// The interpreter itself broke; what a program does wrong is an observation instead.
+/// A failure of the interpreter itself; what a program does wrong is an observation instead.
 public enum PythonError: Error, CustomStringConvertible {
+    /// There is no Python environment in any of these places.
     case notFound(looked: [String])
+    /// This program could not be started, with the reason.
     case cannotStart(path: String, reason: String)
+    /// The worker's answer does not follow the protocol.
     case protocolBroken(String)
+    /// The strongest available sandbox is weaker than required, with the reason.
     case sandboxTooWeak(has: SandboxLevel, needed: SandboxLevel, reason: String)
+    /// The action is not a program.
     case notCode
+    /// The session was closed.
     case closed
-    /// A user's module that cannot be loaded, or functions of it that can be no tools.
+    /// A user's module that cannot be loaded, or has functions that cannot be tools.
     case badModule(file: String, faults: [ModuleFault])
-    /// A function of a user's module that is no tool (`setup`, `state`, `grade`) raised, or took too long.
+    /// A hook of a user's module (`setup`, `state`, `grade`) that raised, or took too long.
     case hookFailed(file: String, hook: String, reason: String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .notFound(let looked):
@@ -30,17 +37,19 @@ public enum PythonError: Error, CustomStringConvertible {
     }
 }
 
-/// What is wrong with a user's module.
+/// A fault of a user's module.
 public struct ModuleFault: Sendable, Hashable, CustomStringConvertible {
-    /// The function that it is about; nil for the module as a whole.
+    /// The function at fault; nil for the module as a whole.
     public let function: String?
-    /// From 1; nil where it is not known.
+    /// The line in the file, counted from 1; nil if unknown.
     public let line: Int?
+    /// What is wrong, without the function's name.
     public let message: String
 
     package init(function: String?, line: Int?, message: String) {
         (self.function, self.line, self.message) = (function, line, message)
     }
 
+    /// The message, after the function's name if there is one.
     public var description: String { function.map { "\($0)(): \(message)" } ?? message }
 }

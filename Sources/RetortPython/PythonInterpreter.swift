@@ -4,11 +4,11 @@ import Glibc
 import RetortCore
 import RetortProcesses
 
-/// A warmed CPython from which sessions are forked in milliseconds: numpy, sympy and the usual modules are imported
-/// once.
+/// A preloaded CPython from which sessions are forked in milliseconds: numpy, sympy and the usual modules are
+/// imported once.
 ///
-/// Model-written code never runs in Retort's own process, and never outside the sandbox unless `requiring: .none` says
-/// so: see `SandboxLevel` for what stands between it and the host.
+/// Model-written code never runs in Retort's own process, and never outside the sandbox unless `requiring: .none`
+/// allows it; `SandboxLevel` says what separates it from the host.
 ///
 /// ```swift
 /// let python = try await PythonInterpreter()
@@ -16,9 +16,9 @@ import RetortProcesses
 /// let observation = try await session.perform(.code("print(6 * 7)"))   // "42"
 /// ```
 public actor PythonInterpreter {
-    /// How well programs are shut in.
+    /// How well programs are confined.
     public nonisolated let level: SandboxLevel
-    /// What keeps the level from being higher; nil when it is the highest.
+    /// Why the level is not higher; nil when it is the highest.
     public nonisolated let shortfall: String?
     private let zygote: PythonProcess
     private let limits: PythonLimits
@@ -36,11 +36,12 @@ public actor PythonInterpreter {
     /// - Parameters:
     ///   - python: the executable; nil looks at `RETORT_PYTHON`, then for `.retort/python` upwards from the current
     ///     folder and from the program's.
-    ///   - requiring: the weakest sandbox to be content with; the strongest one there is, is used.
-    ///   - readySessions: how many sessions to start ahead of need, from the first on.
-    ///   - atMost: a stronger sandbox is not tried: for tests, and for machines where it costs too much.
-    ///   - modules: users' files whose functions are tools of sessions that work on a task.
-    /// - Throws: `PythonError`, `sandboxTooWeak` among them.
+    ///   - limits: the limits of each program and session.
+    ///   - requiring: the weakest acceptable sandbox; the strongest available one up to `atMost` is used.
+    ///   - readySessions: how many sessions to keep started ahead of need, from the first session on.
+    ///   - atMost: the strongest sandbox to try, for tests and for machines where a stronger one is too expensive.
+    ///   - modules: users' files whose functions become tools of sessions that work on a task.
+    /// - Throws: `PythonError`, including `sandboxTooWeak`.
     public init(
         python: URL? = nil, limits: PythonLimits = PythonLimits(), requiring: SandboxLevel = .restricted,
         readySessions: Int = 2, atMost: SandboxLevel = .isolated,
@@ -86,7 +87,7 @@ public actor PythonInterpreter {
         firstProcess = ProcessFacts(zygote.pid).status("PPid").flatMap { pid_t($0) } ?? zygote.pid
     }
 
-    /// Before the first session, so that all of them are in it.
+    /// Must be called before the first session, so that the group contains all of them.
     private static func group(
         around zygote: PythonProcess, _ limits: PythonLimits
     ) -> (ControlGroup?, CheckResult) {
@@ -103,16 +104,16 @@ public actor PythonInterpreter {
         }
     }
 
-    /// What of the sandbox belongs to no session.
+    /// The layer of the sandbox that is common to all sessions.
     func groupLayer() -> CheckResult { groupLine }
 
     private static func start(_ jail: NamespaceJail?, _ inner: [String]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()
         let path = jail?.bubblewrap ?? inner[0]
         do {
-            // Closed before the wait: an interpreter that cannot start is then seen at once.
+            // Closed before waiting, so that an interpreter that cannot start is noticed at once.
             defer { Glibc.close(peer) }
-            // Standard error stays: a worker that cannot start says why there.
+            // Standard error stays connected: a worker that cannot start says why there.
             let pid = try ChildProcess.start(
                 path, jail.map { $0.command(inner) } ?? Array(inner.dropFirst()),
                 environment: WorkerEnvironment.variables.map { "\($0.name)=\($0.value)" },
@@ -144,7 +145,7 @@ public actor PythonInterpreter {
         return Data(bytes[..<size]).base64EncodedString()
     }
 
-    /// What a throw-away session could put up.
+    /// The level that a throw-away session could reach.
     private static func level(of zygote: PythonProcess, isolated: Bool) async throws -> SandboxLevel {
         let session = try await PythonSession(from: zygote, requiring: .none)
         defer { session.close() }
@@ -154,7 +155,7 @@ public actor PythonInterpreter {
         return .none
     }
 
-    /// A fresh session with its own state.
+    /// A fresh session with its own state, without the users' modules.
     public func session(tools: [any Tool] = []) async throws -> PythonEnvironment {
         let box = ToolBox(tools, limit: limits.toolCalls, seconds: limits.toolSeconds)
         let ready = ready
@@ -162,7 +163,7 @@ public actor PythonInterpreter {
         return PythonEnvironment(try await open(), tools: box, limits: limits, pauses: pauses, reopen: open)
     }
 
-    /// What its modules offer. They are imported once for this.
+    /// What the users' modules offer. They are imported once to find out.
     /// - Throws: `PythonError.badModule` with every fault of the first module that has any.
     public func describeModules() async throws -> [PythonModule.Description] {
         if let descriptions { return descriptions }
@@ -173,10 +174,10 @@ public actor PythonInterpreter {
         return found
     }
 
-    /// A fresh session with its modules imported and the task's state made.
+    /// A fresh session in which the users' modules are imported and the task's state is set up.
     /// - Parameters:
-    ///   - tools: those that the host answers.
-    ///   - task: what the modules' `setup` is given.
+    ///   - tools: tools that the host answers.
+    ///   - task: the argument of the modules' `setup`.
     /// - Throws: `PythonError.badModule`, `PythonError.hookFailed`.
     public func session(tools: [any Tool], task: JSONValue) async throws -> PythonEnvironment {
         guard !modules.modules.isEmpty else { return try await session(tools: tools) }
@@ -198,10 +199,10 @@ public actor PythonInterpreter {
             try await open(), tools: box, limits: limits, pauses: pauses, modules: loaded, reopen: open)
     }
 
-    /// Has the last module that grades judge an answer, in a session in which nothing has happened.
+    /// Lets the last module with a `grade` function judge an answer, in a session in which nothing has happened.
     /// - Parameters:
-    ///   - task: what `setup` was given.
-    ///   - state: what `state` told when the agent had ended.
+    ///   - task: the argument that `setup` got.
+    ///   - state: what `state` returned when the agent had finished.
     /// - Returns: what `grade` returned.
     /// - Throws: `PythonError.hookFailed`; there is no grade then.
     public func grade(task: JSONValue, answer: JSONValue, state: JSONValue) async throws -> JSONValue {
@@ -210,7 +211,7 @@ public actor PythonInterpreter {
         do {
             copy = try await session.fork(session.root)
         } catch is PythonError {
-            // It was damaged; the next one is new.
+            // The session was damaged; the next grading gets a new one.
             grading = nil
             throw PythonError.protocolBroken("the session that grades has ended")
         }
@@ -231,14 +232,14 @@ public actor PythonInterpreter {
         return session
     }
 
-    /// How many processes the interpreter and its sessions are, seen from outside.
+    /// How many processes the interpreter and its sessions have, seen from outside.
     func processCount() -> Int {
-        // Inside namespaces orphans fall to their first process, the zygote's parent.
+        // Inside namespaces, orphans are adopted by the first process, the zygote's parent.
         let root = level == .isolated ? firstProcess : zygote.pid
         return ProcessFacts.descendants(of: root).count
     }
 
-    /// Lets go of the interpreter as the kernel does for a host that was killed.
+    /// Closes the connection as the kernel does for a host that was killed.
     func leave() { zygote.channel.close() }
 
     /// Ends the interpreter and all its sessions.

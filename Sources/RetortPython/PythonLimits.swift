@@ -1,30 +1,33 @@
-/// What a program may use. Every limit that is reached becomes an observation; none stops the session.
+/// What a program may use. Reaching a limit becomes an observation; it never ends the session.
 public struct PythonLimits: Sendable, Hashable {
-    /// Wall-clock seconds for a program, time in tools not counted.
+    /// Wall-clock seconds for a program, not counting time in tools.
     public var seconds: Double
-    /// Characters of printed output, and of the last value.
+    /// The most characters of printed output, and of the last value.
     public var outputCharacters: Int
-    /// Address space, in bytes, for each process.
+    /// Address space of each process, in bytes.
     public var memoryBytes: Int
-    /// The size of a program's text, in UTF-8 bytes.
+    /// The longest program, in UTF-8 bytes.
     public var programBytes = 256 << 10
-    /// Processor seconds for a program: a limit that counts work, whatever else the machine does. Nil is two more than
+    /// Processor seconds for a program. This limit counts work, whatever the machine's load. Nil is two more than
     /// `seconds`.
     public var processorSeconds: Int?
-    /// Calls of tools in one program.
+    /// The most tool calls in one program.
     public var toolCalls = 30
-    /// Seconds for one call of a tool, which are not the program's.
+    /// The longest a single tool call may take, in seconds; its time does not count towards the program's.
     public var toolSeconds: Double = 120
-    /// What a session's private `/tmp` holds, in bytes; also the size of any file.
+    /// The size of a session's private `/tmp`, in bytes; also the largest size of any file.
     public var temporaryBytes = 16 << 20
-    /// What all sessions together may hold in memory, where control groups can be had; nil is three quarters of the machine's.
+    /// The memory of all sessions together, in bytes, where control groups are available; nil is three quarters of
+    /// the machine's.
     public var totalMemoryBytes: Int?
-    /// How many processes all sessions together may be, where control groups can be had.
+    /// The most processes of all sessions together, where control groups are available.
     public var totalProcesses = 4096
-    /// The moment at which a program's clocks stand still, in seconds since 1970; nil lets them run. With it, a recorded
-    /// trajectory replays to the same observations even when it asks for the time.
+    /// The time at which a program's clocks stand still, in seconds since 1970; nil lets them run. With a fixed time,
+    /// a recorded trajectory replays to the same observations even if it asks for the time.
     public var clock: Double?
 
+    /// The limits that are most often changed: wall-clock seconds and characters of output per program, and address
+    /// space per process in bytes.
     public init(seconds: Double = 10, outputCharacters: Int = 10_000, memoryBytes: Int = 2 << 30) {
         self.seconds = seconds
         self.outputCharacters = outputCharacters

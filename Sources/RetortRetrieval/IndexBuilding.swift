@@ -5,16 +5,16 @@ import RetortCore
 extension PassageIndex {
     /// How far the building of an index is.
     public enum Progress: Sendable, Hashable {
-        /// Passages that are in.
+        /// The number of passages read so far.
         case read(Int)
-        /// All passages are in, and their lists of words are being joined: pages so far.
+        /// All passages are read, and their word lists are being merged; the number of pages merged so far.
         case joined(pages: Int)
-        /// The index is about to take its place; nobody should search its draft any more.
+        /// The index is about to replace the draft, which nobody should search any more.
         case finishing
     }
 
     /// Builds the index of a corpus, unless `file` is already the index of the same bytes.
-    /// - Parameter progress: called with the number of passages that are in so far, each few thousand.
+    /// - Parameter progress: called with the number of passages read so far, every few thousand.
     /// - Returns: the number of passages.
     /// - Throws: `JSONLinesError` or `RetrievalError` that names the file and the line.
     @discardableResult
@@ -37,9 +37,9 @@ extension PassageIndex {
         return try build(corpus, to: file, hash: hash, progress)
     }
 
-    /// Builds the index of a corpus: in a draft beside `file`, which then takes its place. A build that is killed leaves the
-    /// previous index as it was, and the next one goes on where it stood.
-    /// - Parameter progress: called with the number of passages that are in so far, each few thousand.
+    /// Builds the index of a corpus in a draft beside `file`, which then replaces `file`. A build that is killed
+    /// leaves the previous index unchanged, and the next build resumes the draft.
+    /// - Parameter progress: called with the number of passages read so far, every few thousand.
     /// - Returns: the number of passages.
     /// - Throws: `JSONLinesError` or `RetrievalError` that names the file and the line.
     @discardableResult
@@ -61,7 +61,7 @@ extension PassageIndex {
             do {
                 try draft.read(corpus) { progress(.read($0)) }
             } catch let error where error is JSONLinesError || error is RetrievalError {
-                // The corpus has to be put right, and is another one then.
+                // The corpus has to be corrected, which makes it a different corpus.
                 draft.remove()
                 throw error
             }
@@ -84,7 +84,7 @@ extension PassageIndex {
         }
     }
 
-    /// What there is so far of an index that is being built, to be searched by its words; nil where none is.
+    /// The part of an unfinished index that exists, for searching by words; nil if there is none.
     public static func unfinished(of file: URL) -> PassageIndex? {
         try? PassageIndex(draft: IndexDraft.url(of: file))
     }

@@ -8,10 +8,10 @@ import RetortCore
     import Darwin
 #endif
 
-/// An index that is being built, beside the place that it will take: what was committed is kept when the work is killed, and
-/// searched while it goes on.
+/// An index that is being built, beside the place that it will take. Committed passages survive a kill, and can be
+/// searched while the work goes on.
 ///
-/// One process at a time works on it.
+/// Only one process at a time works on a draft.
 final class IndexDraft {
     /// How far the work is.
     private struct State: Codable {
@@ -19,7 +19,7 @@ final class IndexDraft {
         var place = PassageCorpus.Position()
         var count = 0
         var quoted = 0
-        /// Whether all passages are in, and the lists of words are being joined.
+        /// Whether all passages are read, and the word lists are being merged.
         var isRead = false
     }
 
@@ -28,14 +28,14 @@ final class IndexDraft {
     private let queue: DatabaseQueue
     private var state: State
 
-    /// Where the draft of an index lies.
+    /// The file of an index's draft.
     static func url(of index: URL) -> URL {
         index.deletingLastPathComponent().appendingPathComponent(".\(index.lastPathComponent).building")
     }
 
-    /// Takes up the draft of an index, or begins one.
-    /// - Parameter source: what tells its corpus from others; a draft of another one is given up.
-    /// - Throws: `RetrievalError.busy` when another process has it; `DatabaseError`, `POSIXError`.
+    /// Resumes the draft of an index, or begins one.
+    /// - Parameter source: identifies the corpus; a draft of another corpus is discarded.
+    /// - Throws: `RetrievalError.busy` when another process works on it; `DatabaseError`, `POSIXError`.
     init(of index: URL, source: String) throws {
         url = Self.url(of: index)
         lock = try Self.locked(url.appendingPathExtension("lock"))
@@ -63,7 +63,7 @@ final class IndexDraft {
         for ending in ["", "-wal", "-shm", "-journal"] { unlink(url.path + ending) }
     }
 
-    /// The longest wait for another process that builds the same, in seconds.
+    /// The longest wait for another process that builds the same index, in seconds.
     private static let patience = 600.0
 
     private static func locked(_ url: URL) throws -> Int32 {
@@ -72,7 +72,7 @@ final class IndexDraft {
             let descriptor = open(url.path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
             guard descriptor >= 0 else { throw systemError() }
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
-                // Whoever had it removed it.
+                // The previous owner removed the file.
                 var (own, there) = (stat(), stat())
                 if fstat(descriptor, &own) == 0, stat(url.path, &there) == 0, own.st_ino == there.st_ino {
                     return descriptor
@@ -88,7 +88,7 @@ final class IndexDraft {
     private static func connected(_ url: URL) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.busyMode = .timeout(60)
-        // A search of what is there must not wait for the work, and what was committed must outlast a kill.
+        // Searches of the draft must not wait for the work, and committed passages must survive a kill.
         configuration.prepareDatabase {
             try $0.execute(
                 sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536")
@@ -109,7 +109,7 @@ final class IndexDraft {
         let (queue, state) = (try connected(url), State(source: source))
         try queue.write { database in
             try IndexSchema.create(in: database)
-            // Lists of words are gathered in memory up to so many bytes.
+            // How many bytes of word lists are gathered in memory before they are written.
             try database.execute(
                 sql: """
                     INSERT INTO words(words, rank) VALUES ('hashsize', \(16 << 20));
@@ -128,14 +128,14 @@ final class IndexDraft {
         try database.execute(sql: "UPDATE draft SET state = ?", arguments: [Self.text(state)])
     }
 
-    /// How many passages are in.
+    /// The number of passages read so far.
     var count: Int { state.count }
 
-    /// Passages that are committed at once; so many are lost when the work is killed.
+    /// How many passages are committed at once, and so the most that a kill loses.
     private static let step = 5000
 
-    /// Takes in the passages that are not in yet.
-    /// - Parameter progress: called with the number of passages that are in, each time when some are.
+    /// Reads the passages that are not in the draft yet.
+    /// - Parameter progress: called with the number of passages in the draft, after each commit.
     func read(_ corpus: PassageCorpus, _ progress: (Int) throws -> Void) throws {
         guard !state.isRead else { return }
         var passages: [Passage] = []
@@ -163,18 +163,18 @@ final class IndexDraft {
                 let (file, line) = try corpus.line(of: repeated.place)
                 throw RetrievalError.repeatedID(file: file.path, line: line, id: repeated.id)
             }
-            // A negative number of pages puts all lists on one level, so that they become one.
+            // A negative number of pages puts all lists on one level, so that they are merged into one.
             try database.execute(sql: "INSERT INTO words(words, rank) VALUES ('merge', -\(Self.pages))")
             state.isRead = true
             try note(database)
         }
     }
 
-    /// Pages of the lists of words that are joined at once.
+    /// How many pages of word lists are merged at once.
     private static let pages = 4000
 
-    /// Joins the lists of words into one, step by step.
-    /// - Parameter progress: called with the share that is done, of the pages that there were.
+    /// Merges the word lists into one, step by step.
+    /// - Parameter progress: called with the number of pages merged so far.
     func merge(_ progress: (Int) -> Void) throws {
         var done = 0
         while true {
@@ -182,7 +182,7 @@ final class IndexDraft {
             let isOver = try queue.write { database in
                 let before = database.totalChangesCount
                 try database.execute(sql: "INSERT INTO words(words, rank) VALUES ('merge', \(Self.pages))")
-                // So SQLite's documentation tells when there is nothing more to do.
+                // By SQLite's documentation, this shows that there is nothing left to do.
                 return database.totalChangesCount - before < 2
             }
             if isOver { return }
@@ -191,14 +191,14 @@ final class IndexDraft {
         }
     }
 
-    /// Puts the index in its place.
+    /// Moves the finished index to its place.
     /// - Returns: the number of passages.
     func finish(as index: URL) throws -> Int {
         let count = try queue.write { database in
             try database.execute(sql: "DELETE FROM source; DROP TABLE IF EXISTS draft")
             return try IndexSchema.finish(source: state.source, quoted: state.quoted, in: database)
         }
-        // One file, which is searched where nothing can be written, too.
+        // A single file, which can also be searched where nothing can be written.
         try queue.inDatabase { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE") }
         try queue.close()
         let file = open(url.path, O_RDONLY | O_CLOEXEC)
@@ -208,7 +208,7 @@ final class IndexDraft {
         return count
     }
 
-    /// Gives the work up, and removes what there is of it.
+    /// Gives up the work, and removes the draft.
     func remove() {
         try? queue.close()
         Self.removeFiles(url)

@@ -2,10 +2,11 @@ import GRDB
 
 /// The tables of a passage index, and the statements over them.
 ///
-/// Passages stand in the order of the corpus, numbered from 1: so ties are broken by number, and the vectors that others made of the
-/// same corpus fit.
+/// Passages are stored in the order of the corpus, numbered from 1. Ties are therefore broken by that order, and
+/// vectors that other programs made of the same corpus fit.
 enum IndexSchema {
-    /// Changed whenever an older file would be searched wrongly. In files of the version 1 passages stand in the order of their ids.
+    /// Must be increased whenever an older file would be searched wrongly. In version 1, passages are in the order of
+    /// their ids.
     private static let version = 2
     private static let titleWeight = 4.0
 
@@ -20,7 +21,7 @@ enum IndexSchema {
                 """)
     }
 
-    /// Takes the next passage.
+    /// Adds the next passage.
     static func add(_ passage: Passage, in database: Database) throws {
         try database.cachedStatement(sql: "INSERT INTO passage (id, title, body) VALUES (?, ?, ?)")
             .execute(arguments: [passage.id, passage.title, passage.text])
@@ -29,7 +30,7 @@ enum IndexSchema {
             .execute(arguments: [row, passage.title, passage.text])
     }
 
-    /// The place of the first passage whose id stands before it.
+    /// The place of the first passage whose id has occurred before.
     static func firstRepeated(in database: Database) throws -> (place: Int, id: String)? {
         try Row.fetchOne(
             database,
@@ -41,7 +42,7 @@ enum IndexSchema {
         ).map { (place: $0["number"], id: $0["id"]) }
     }
 
-    /// Says that the index is whole.
+    /// Marks the index as complete.
     /// - Returns: the number of passages.
     static func finish(source: String, quoted: Int, in database: Database) throws -> Int {
         let count = try Int.fetchOne(database, sql: "SELECT count(*) FROM passage") ?? 0
@@ -51,16 +52,16 @@ enum IndexSchema {
         return count
     }
 
-    /// What a whole index was made of.
+    /// The corpus that a complete index was made of.
     struct Source {
         let hash: String
         let count: Int
-        /// Whether all titles stood in quotation marks.
+        /// Whether all titles are in quotation marks.
         let isQuoted: Bool
     }
 
-    /// - Parameter older: whether a file of an older version that can be searched will do.
-    /// - Throws: `DatabaseError` for another version's.
+    /// - Parameter older: whether to accept a searchable file of an older version.
+    /// - Throws: `DatabaseError` for other versions.
     static func source(in database: Database, older: Bool) throws -> Source {
         guard let row = try Row.fetchOne(database, sql: "SELECT * FROM source"), let found: Int = row["version"],
             found == version || (older && found == 1)
@@ -83,7 +84,7 @@ enum IndexSchema {
         }
     }
 
-    /// Passages by their places from 1, with no score.
+    /// Passages by their places, counted from 1; their score is 0.
     static func passages(at rows: [Int], in database: Database) throws -> [RetrievedPassage] {
         let statement = try database.cachedStatement(sql: "SELECT id, title, body FROM passage WHERE rowid = ?")
         return try rows.map { place in

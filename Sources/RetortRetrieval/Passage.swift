@@ -6,7 +6,7 @@ struct Passage: Decodable, Sendable {
     let id: String
     let title: String
     let text: String
-    /// Whether the title stands in quotation marks, as in Search-R1's corpus.
+    /// Whether the title is in quotation marks, as in Search-R1's corpus.
     let isQuoted: Bool
 
     private enum Key: String, CodingKey { case id, contents }
@@ -21,7 +21,7 @@ struct Passage: Decodable, Sendable {
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
-        // Corpora number their passages in either way.
+        // Corpora number their passages with numbers or with strings.
         let number = try? container.decode(Int.self, forKey: .id)
         self.init(
             id: try number.map(String.init) ?? container.decode(String.self, forKey: .id),
@@ -29,28 +29,28 @@ struct Passage: Decodable, Sendable {
     }
 }
 
-/// Corpora: JSON Lines of `{"id", "contents"}`, the title on the first line of the contents, compressed by gzip or not; several
-/// files are one corpus in their order.
+/// A corpus: JSON Lines of `{"id", "contents"}` with the title on the first line of the contents, optionally
+/// compressed by gzip. Several files form one corpus, in their order.
 struct PassageCorpus {
     let files: [URL]
 
-    /// A place in a corpus, between two lines of a file.
+    /// A position in a corpus, between two lines of a file.
     struct Position: Hashable, Codable {
         var file = 0
         var line = JSONLinesFile.Position()
     }
 
-    /// What tells whether the corpus is the one that an index was made of.
+    /// Identifies the corpus, to tell whether an index was made of it.
     /// - Throws: `RetrievalError.missing`.
     func hash() throws -> String {
         for file in files where !FileManager.default.isReadableFile(atPath: file.path) {
             throw RetrievalError.missing(file: file.path)
         }
-        // Older indices had their passages in the order of their ids.
+        // Older indexes have their passages in the order of their ids.
         return "in-order:sha256:\(try ContentHash.sha256(files))"
     }
 
-    /// Calls `body` with each passage behind a place, and the place behind it.
+    /// Calls `body` with each passage after a position, and with the position after that passage.
     /// - Throws: `JSONLinesError` that names the file and the line; what `body` throws.
     func forEach(behind start: Position, _ body: (Passage, Position) throws -> Void) throws {
         for (number, file) in files.enumerated() where number >= start.file {
@@ -61,7 +61,7 @@ struct PassageCorpus {
         }
     }
 
-    /// Where the passage of a place from 1 stands.
+    /// The line of a passage, whose place is counted from 1.
     func line(of place: Int) throws -> (file: URL, line: Int) {
         struct Found: Error { let place: Position }
         var count = 0

@@ -2,10 +2,12 @@ import Foundation
 import GRDB
 import RetortCore
 
-/// Full-text search over passages: SQLite's FTS5 with BM25 ranking, titles weighted, diacritics and case folded.
+/// Full-text search over passages: SQLite's FTS5 with BM25 ranking; titles count more, diacritics and case are
+/// ignored.
 ///
-/// Built from JSON Lines of `{"id", "contents"}`, the title on the contents' first line (the format of Search-R1's and
-/// agent-distillation's corpora), compressed by gzip or not. Searches may run at once from any number of tasks.
+/// It is built from JSON Lines of `{"id", "contents"}` with the title on the first line of the contents (the format
+/// of the corpora of Search-R1 and agent-distillation), optionally compressed by gzip. Any number of tasks may search
+/// at once.
 ///
 /// ```swift
 /// try PassageIndex.buildIfNeeded(from: corpus, to: file)
@@ -16,18 +18,18 @@ public struct PassageIndex: Sendable {
 
     /// The number of passages.
     public let count: Int
-    /// Whether all titles of the corpus stand in quotation marks, as in Search-R1's.
+    /// Whether all titles of the corpus are in quotation marks, as in Search-R1's.
     public let quotesTitles: Bool
-    /// What tells it from the index of another corpus.
+    /// Identifies the corpus that the index was made of.
     let source: String
 
     /// Opens an index.
-    /// - Throws: `RetrievalError` when there is none, or the file is something else.
+    /// - Throws: `RetrievalError` when there is no such file, or it is not an index.
     public init(_ file: URL) throws {
         try self.init(file) { try IndexSchema.source(in: $0, older: true) }
     }
 
-    /// Opens what there is of an index that is being built.
+    /// Opens the existing part of an index that is being built.
     init(draft: URL) throws {
         try self.init(draft) { database in
             let count = try Int.fetchOne(database, sql: "SELECT max(rowid) FROM passage") ?? 0
@@ -49,7 +51,7 @@ public struct PassageIndex: Sendable {
         }
     }
 
-    /// An index in memory, for small collections and tests. Of passages with one id, the first stands.
+    /// An index in memory, for small collections and tests. Of passages with the same id, the first is kept.
     /// - Parameter passages: ids, and contents with the title on the first line.
     public init(passages: some Sequence<(id: String, contents: String)>) throws {
         let queue = try DatabaseQueue()
@@ -65,10 +67,10 @@ public struct PassageIndex: Sendable {
         (source, quotesTitles) = ("", false)
     }
 
-    /// The best passages for a query in plain words, best first; equal scores in the order of the corpus.
+    /// The best passages for a query in plain words, best first; equal scores are in the order of the corpus.
     ///
-    /// Any text is a valid query: words are looked for one by one, and quotation marks or operators mean nothing. A
-    /// text without words finds nothing.
+    /// Any text is a valid query: each word is looked up, and quotation marks and operators have no meaning. A text
+    /// without words finds nothing.
     public func search(_ query: String, limit: Int = 3) async throws -> [RetrievedPassage] {
         guard limit > 0, let expression = SearchQuery.expression(for: query) else { return [] }
         return try await database.read { database in
@@ -76,7 +78,7 @@ public struct PassageIndex: Sendable {
         }
     }
 
-    /// Passages by their places from 1, which are in the order of their ids.
+    /// Passages by their places in the index, counted from 1.
     func passages(at rows: [Int]) async throws -> [RetrievedPassage] {
         try await database.read { database in try IndexSchema.passages(at: rows, in: database) }
     }

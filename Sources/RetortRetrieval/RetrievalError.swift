@@ -1,32 +1,33 @@
-/// An index or a corpus that cannot be used.
+/// Why an index, a corpus or a search cannot be used.
 public enum RetrievalError: Error, CustomStringConvertible, Equatable {
     /// There is no such file.
     case missing(file: String)
-    /// The file is not an index, or an older version's.
+    /// The file is not an index, or one of an older version.
     case notAnIndex(file: String, reason: String)
-    /// Two passages of a corpus have one id.
+    /// Two passages of a corpus have the same id.
     case repeatedID(file: String, line: Int, id: String)
     /// The index could not be written.
     case notWritten(file: String, reason: String)
-    /// The index needs FAISS, which is not here.
+    /// The index needs FAISS, which is not available.
     case noFaiss(file: String, reason: String)
-    /// Vectors of another width.
+    /// Vectors of another width than expected.
     case width(expected: Int, found: Int)
     /// FAISS failed.
     case search(String)
-    /// Another process makes the same vectors.
+    /// Another process is making the same vectors.
     case busy(file: String)
-    /// More wait for an answer than may.
+    /// Too many queries are waiting.
     case crowded(waiting: Int)
-    /// The index is being made.
+    /// The index is still being built.
     case notReady(String)
-    /// A retrieval server's address that is none.
+    /// The text is not the address of a retrieval server.
     case address(String)
-    /// A retrieval server that did not answer, or with something else than passages.
+    /// A retrieval server that did not answer, or answered with something other than passages.
     case service(String, reason: String)
-    /// A model of the search cannot be opened.
+    /// A model that the search needs cannot be opened.
     case noModel(String, reason: String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path, or build the index first"

@@ -2,10 +2,10 @@
 public struct RetrievedPassage: Sendable, Hashable {
     /// The passage's id in its corpus.
     public let id: String
-    /// The first line of its contents.
+    /// The first line of the contents.
     public let title: String
-    /// The rest.
+    /// The other lines.
     public let text: String
-    /// BM25; larger is better. Comparable within one search only.
+    /// Larger is better; BM25 for a search by words. Scores are comparable within one search only.
     public let score: Double
 }

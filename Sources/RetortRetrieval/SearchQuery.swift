@@ -1,15 +1,16 @@
-/// A query in plain words as an FTS5 expression: its words in quotation marks, joined by OR.
+/// Turns a query in plain words into an FTS5 expression: its words in quotation marks, joined by OR.
 enum SearchQuery {
-    /// More different words than any question has; a pasted page is searched by its first ones.
+    /// No question has more different words; of a longer text, such as a pasted page, the first words count.
     static let mostWords = 256
 
-    /// The expression, or nil when the text holds no word. Any text is valid: nothing in it is taken for an operator.
+    /// The expression, or nil when the text contains no word. Any text is valid, since nothing in it is taken for an
+    /// operator.
     static func expression(for text: String) -> String? {
         let words = words(of: text)
         return words.isEmpty ? nil : words.map { "\"\($0)\"" }.joined(separator: " OR ")
     }
 
-    /// The different words in order, stop-words removed unless nothing else is there.
+    /// The different words in order, without stop words unless there are no others.
     static func words(of text: String) -> [String] {
         var seen: Set<String> = []
         let words = text.unicodeScalars.split { !isWordScalar($0) }.map { String($0).lowercased() }
@@ -18,7 +19,8 @@ enum SearchQuery {
         return Array((telling.isEmpty ? words : telling).prefix(mostWords))
     }
 
-    /// Letters, digits and the marks on them: what the index's `unicode61` tokenizer keeps, so words fall apart alike.
+    /// Letters, digits and the marks on them: the same characters that the index's `unicode61` tokenizer keeps, so
+    /// that texts are split into words in the same way.
     private static func isWordScalar(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .nonspacingMark,

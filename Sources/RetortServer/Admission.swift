@@ -1,12 +1,13 @@
 import RetortCore
 import Synchronization
 
-/// Lets requests run whose samples together are no more than a bound, a bounded number of requests wait their turn, and refuses
-/// the rest at once.
+/// Bounds the samples that run at the same time. A bounded number of requests wait their turn; the rest are refused
+/// at once.
 ///
-/// Who waits for many samples is passed by those who need few while there is room for them, but not for ever.
+/// A request that needs many samples may be overtaken by smaller ones while they fit, but only a limited number of
+/// times.
 final class Admission: Sendable {
-    /// The right to run, given back when nobody holds it any more.
+    /// The right to run, given back when the last reference to it goes.
     final class Slot: Sendable {
         private let admission: Admission
         private let samples: Int
@@ -21,9 +22,9 @@ final class Admission: Sendable {
 
     /// Why a request may not run.
     enum Refusal: Error {
-        /// As many are waiting as may.
+        /// The queue is full.
         case full
-        /// The turn did not come in time.
+        /// The request's turn did not come in time.
         case tooSlow
         /// The server is about to stop.
         case closed
@@ -32,7 +33,7 @@ final class Admission: Sendable {
     private struct Waiter {
         let number: Int
         let samples: Int
-        /// How many who came later were let in before.
+        /// How many later requests were let in before this one.
         var passed = 0
         let continuation: CheckedContinuation<Void, any Error>
     }
@@ -41,11 +42,11 @@ final class Admission: Sendable {
         var running = 0
         var waiters: [Waiter] = []
         var nextNumber = 0
-        /// Those that were told off before they had begun to wait, or after they were let in.
+        /// Waiters that were turned away before they began to wait, or after they were let in, by number.
         var dismissed: [Int: any Error] = [:]
         var isClosed = false
 
-        /// Takes those who may run out of the line.
+        /// Takes the waiters that may run now out of the queue.
         mutating func admit(upTo limit: Int) -> [Waiter] {
             var admitted: [Waiter] = []
             var place = 0
@@ -65,7 +66,7 @@ final class Admission: Sendable {
         }
     }
 
-    /// So many may pass one who waits.
+    /// The most later requests that may overtake a waiting one.
     private static let mostPassed = 64
 
     private let limits: (running: Int, waiting: Int)
@@ -73,18 +74,18 @@ final class Admission: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - running: the most samples of all that run. A request for more runs alone.
-    ///   - waiting: the most that wait.
+    ///   - running: the most samples that run at once, of all requests together. A request for more runs alone.
+    ///   - waiting: the most requests that wait.
     ///   - patience: the longest wait.
     init(running: Int, waiting: Int, patience: Duration) {
         limits = (max(running, 1), max(waiting, 0))
         self.patience = patience
     }
 
-    /// How many samples run, and how many requests wait now.
+    /// The samples that run and the requests that wait now.
     var load: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.waiters.count) } }
 
-    /// Waits for a place, first come, first served among those for whom there is room.
+    /// Waits for a place: first come, first served, among the requests that there is room for.
     /// - Throws: `Refusal`, or `CancellationError`.
     func enter(samples wanted: Int = 1) async throws -> Slot {
         let samples = min(max(wanted, 1), limits.running)
@@ -111,7 +112,7 @@ final class Admission: Sendable {
                     if let error = state.dismissed[number] { return (error, []) }
                     if state.isClosed { return (Refusal.closed, []) }
                     state.waiters.append(waiter)
-                    // There may be room by now, or for one who needs so little.
+                    // There may be room by now, or room for a request as small as this one.
                     return (nil, state.admit(upTo: limits.running))
                 }
                 if let error { continuation.resume(throwing: error) }
@@ -123,7 +124,7 @@ final class Admission: Sendable {
         return Slot(self, samples)
     }
 
-    /// Refuses everybody from now on; those who run go on.
+    /// Refuses all further requests; running ones go on.
     func close() {
         let waiters = state.withLock { state in
             state.isClosed = true
@@ -140,7 +141,7 @@ final class Admission: Sendable {
                 return (nil, [])
             }
             let waiter = state.waiters.remove(at: place)
-            // Others may have waited for this one.
+            // Others may have been waiting behind this one.
             return (waiter, state.admit(upTo: limits.running))
         }
         waiter?.continuation.resume(throwing: error)

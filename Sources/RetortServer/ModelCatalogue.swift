@@ -1,9 +1,9 @@
 import RetortAgents
 import RetortCore
 
-/// What a server serves, by the name that requests give.
+/// The models and agents that a server offers, by the name that requests use.
 public struct ModelCatalogue: Sendable {
-    /// Something that answers.
+    /// Something that can answer requests.
     enum Entry: Sendable {
         /// A model, or one of its adapters.
         case model(any LanguageModel, adapter: String?)
@@ -12,20 +12,21 @@ public struct ModelCatalogue: Sendable {
     }
 
     private var entries: [String: Entry] = [:]
-    /// In the order they were added.
+    /// The names in the order they were added.
     public private(set) var names: [String] = []
 
+    /// An empty catalogue.
     public init() {}
 
-    /// Adds a model.
-    /// - Parameter adapter: which of its adapters answers; nil is the model as it is.
-    /// - Throws: `CatalogueError.taken`.
+    /// Adds a model under a name.
+    /// - Parameter adapter: the name of the adapter that answers; nil is the model without one.
+    /// - Throws: `CatalogueError.taken` when the name is in use.
     public mutating func add(_ name: String, _ model: any LanguageModel, adapter: String? = nil) throws {
         try add(name, .model(model, adapter: adapter))
     }
 
-    /// Adds an agent.
-    /// - Throws: `CatalogueError.taken`.
+    /// Adds an agent under a name.
+    /// - Throws: `CatalogueError.taken` when the name is in use.
     public mutating func add(_ name: String, _ agent: ServedAgent) throws { try add(name, .agent(agent)) }
 
     private mutating func add(_ name: String, _ entry: Entry) throws {
@@ -34,13 +35,13 @@ public struct ModelCatalogue: Sendable {
         names.append(name)
     }
 
-    /// What a name stands for.
+    /// The model or agent behind a name.
     func entry(_ name: String) throws(APIError) -> Entry {
         guard let entry = entries[name] else { throw .noModel(name, known: names) }
         return entry
     }
 
-    /// A model in OpenAI's form.
+    /// A model as `/v1/models` lists it, in OpenAI's form.
     func description(of name: String, since seconds: Int) throws(APIError) -> JSONValue {
         let kind: JSONValue
         switch try entry(name) {
@@ -54,10 +55,12 @@ public struct ModelCatalogue: Sendable {
     }
 }
 
-/// Names that cannot be served.
+/// A name that cannot be served.
 public enum CatalogueError: Error, Equatable, CustomStringConvertible {
+    /// The name is in use already.
     case taken(String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .taken(let name): "two models would be served as '\(name)'; give one of them another name: NAME=FOLDER"
@@ -65,22 +68,23 @@ public enum CatalogueError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// A whole agent: its model, tools and interpreter, put together for each question.
+/// An agent that is served: its model, tools and interpreter are put together for each question.
 public struct ServedAgent: Sendable {
-    /// Of the model behind it.
+    /// The identity of the model behind the agent.
     public let identity: String
-    /// How a request's settings become a run; temperature 0 and one vote are the plain greedy agent.
+    /// Turns a request's settings into a rollout; temperature 0 with one vote is the plain greedy agent.
     let rollout: @Sendable (_ sampling: Sampling, _ votes: Int) throws -> Rollout
-    /// How a question becomes a task.
+    /// Turns a question into a task.
     let task: @Sendable (_ question: String) -> AgentTask
-    /// How many votes a step has unless the request says.
+    /// How many samples vote on each step unless the request says otherwise.
     public let votes: Int
 
     /// - Parameters:
-    ///   - identity: of the model behind it.
-    ///   - votes: how many samples of a step vote unless the request says.
-    ///   - task: makes a task of a question; nil makes one of the question alone.
-    ///   - rollout: puts the agent together for one question; what it refuses is the request's fault.
+    ///   - identity: the identity of the model behind the agent.
+    ///   - votes: how many samples vote on each step unless the request says otherwise.
+    ///   - task: turns a question into a task; nil makes a task that holds only the question.
+    ///   - rollout: puts the agent together for one question; an error that it throws is reported as the request's
+    ///     fault.
     public init(
         identity: String, votes: Int = 1, task: (@Sendable (_ question: String) -> AgentTask)? = nil,
         rollout: @escaping @Sendable (_ sampling: Sampling, _ votes: Int) throws -> Rollout
@@ -96,9 +100,9 @@ public struct ServedAgent: Sendable {
     }
 }
 
-/// What a chat says of how an agent works.
+/// What a chat request says about how an agent is to work.
 struct AgentSettings {
-    /// Nil leaves it to the agent.
+    /// How many samples vote on each step; nil leaves that to the agent.
     let votes: Int?
     let returnsTrajectory: Bool
 }

@@ -16,14 +16,15 @@ import Tracing
 /// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// A graceful shutdown refuses new requests and lets those under way end, for `drainSeconds` at most.
+/// A graceful shutdown refuses new requests and lets those in progress finish, for at most `drainSeconds`.
 public struct RetortServer: Service {
     private let core: ServerCore
     private let onStart: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
-    ///   - catalogue: what is served.
-    ///   - gauges: what `/metrics` tells besides, asked for each time; those of one name one behind the other.
+    ///   - catalogue: the models and agents that are served.
+    ///   - gauges: further figures for `/metrics`, measured each time it is asked; gauges of one name must follow
+    ///     each other.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ catalogue: ModelCatalogue, options: ServerOptions = ServerOptions(),
@@ -43,7 +44,7 @@ public struct RetortServer: Service {
             services: [
                 .init(service: listening.application(router), successTerminationBehavior: .gracefullyShutdownGroup)
             ], logger: listening.logger)
-        // Requests end within `drainSeconds`; this is for connections that do not.
+        // Requests end within `drainSeconds`; this limit is for connections that do not.
         configuration.maximumGracefulShutdownDuration = .seconds(core.options.drainSeconds + Self.lastSeconds)
         do {
             try await withGracefulShutdownHandler {
@@ -58,7 +59,7 @@ public struct RetortServer: Service {
         core.logger.info("stopped")
     }
 
-    /// For telling clients that their requests are cut short.
+    /// The time left for telling clients that their requests are cut short, in seconds.
     private static let lastSeconds = 5.0
 
     private var listening: Listening {
@@ -83,8 +84,10 @@ public struct RetortServer: Service {
 
 /// A server that cannot start.
 public enum ServerError: Error, CustomStringConvertible {
+    /// The address is in use or not available, with the system's reason.
     case cannotListen(host: String, port: Int, String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .cannotListen(let host, let port, let reason):

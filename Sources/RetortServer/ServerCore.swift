@@ -5,12 +5,12 @@ import RetortAgents
 import RetortCore
 import Synchronization
 
-/// What all requests share.
+/// The state that all requests share.
 final class ServerCore: Sendable {
     let catalogue: ModelCatalogue
     let options: ServerOptions
     let logger: Logger
-    /// What `/metrics` tells besides.
+    /// Further figures for `/metrics`.
     let gauges: @Sendable () -> [Gauge]
     let metrics = Metrics()
     let generations: Admission
@@ -35,7 +35,8 @@ final class ServerCore: Sendable {
     /// Whether the server is about to stop.
     var isDraining: Bool { draining.load(ordering: .relaxed) }
 
-    /// Takes nothing new; what is under way goes on for `drainSeconds` at most, and is then told so.
+    /// Refuses new requests; those in progress go on for at most `drainSeconds`, then they are ended and their
+    /// clients told.
     func drain() {
         draining.store(true, ordering: .relaxed)
         generations.close()
@@ -49,14 +50,14 @@ final class ServerCore: Sendable {
         }
     }
 
-    /// The head of a new answer.
+    /// The head of a new answer: its id, time and model.
     func head(_ prefix: String, model: String) -> AnswerHead {
         let number = UInt128.random(in: .min ... .max)
         return AnswerHead(
             id: "\(prefix)-\(String(number, radix: 36))", model: model, created: Int(Date().timeIntervalSince1970))
     }
 
-    /// Answers in one piece, or as a stream once the first event is there: an error before it has its own status.
+    /// Answers in one piece, or as a stream once the first event is there: an error before that gets its own status.
     func answer<Form: Answer>(
         _ form: Form, _ events: EventCursor<Form.Event>, _ settings: GenerationSettings, _ context: ServerContext
     ) async throws -> Response {
@@ -78,7 +79,7 @@ final class ServerCore: Sendable {
         return .json(try form.whole())
     }
 
-    /// The events of requests that a model works on together; their choices are numbered through.
+    /// The events of requests that a model works on together; their choices are numbered consecutively.
     func generate(
         _ requests: [GenerationRequest], on model: any LanguageModel, _ context: ServerContext
     ) -> EventCursor<GenerationEvent> {
@@ -93,7 +94,7 @@ final class ServerCore: Sendable {
                         group.addTask {
                             let first = number * request.samples
                             for try await event in model.stream(request) { try yield(event.moved(by: first)) }
-                            // A stream whose reader is cancelled just ends.
+                            // A stream whose reader is cancelled just ends, without an error.
                             try Task.checkCancellation()
                         }
                     }
@@ -124,7 +125,7 @@ final class ServerCore: Sendable {
 }
 
 extension GenerationEvent {
-    /// The same of a later choice.
+    /// The same event for a later choice.
     fileprivate func moved(by count: Int) -> GenerationEvent {
         switch self {
         case .text(let sample, let text): .text(sample: sample + count, text)

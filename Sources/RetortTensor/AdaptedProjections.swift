@@ -1,8 +1,8 @@
 import CTorch
 
-/// A projection with a low-rank adapter (LoRA, arXiv 2106.09685) beside it.
+/// A projection with a low-rank adapter (LoRA, arXiv 2106.09685).
 package struct AdaptedProjection {
-    /// `[out, in]`, and `[out]` or nil: neither learns.
+    /// `[out, in]`, and `[out]` or nil; neither is trained.
     package let weight: Tensor
     package let bias: Tensor?
     package let adapter: Update?
@@ -11,7 +11,7 @@ package struct AdaptedProjection {
     package struct Update {
         package let down, up: Tensor
         package let scale: Double
-        /// The share of inputs dropped, and what decides which ones.
+        /// The share of inputs that are dropped, and the seed that decides which.
         package let dropout: Double
         package let seed: UInt64
 
@@ -32,8 +32,8 @@ package struct AdaptedProjection {
 }
 
 extension Tensor {
-    /// Several projections of this input `[…, in]`, each with its adapter: `x · weightᵀ + bias` and the update, added up in the
-    /// product itself. What is dropped is drawn again on the way back and not kept.
+    /// Several projections of this input `[…, in]`, each with its adapter: `x · weightᵀ + bias` and the update are
+    /// added up in the product itself. Dropped elements are drawn again in the backward pass instead of being kept.
     package func adapted(_ projections: [AdaptedProjection]) throws -> [Tensor] {
         let arguments = projections.map { each in
             ct_adapted(

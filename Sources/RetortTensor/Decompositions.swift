@@ -1,9 +1,9 @@
 import CTorch
 
-/// Parts of matrices.
+/// Decompositions of matrices, and replacement of rows.
 extension Tensor {
-    /// The best approximation of a matrix `[m, n]` by a product of the given rank: `[m, rank]` and `[rank, n]`, by its largest
-    /// singular values.
+    /// The best approximation of a matrix `[m, n]` by a product of the given rank, from its largest singular values:
+    /// `[m, rank]` and `[rank, n]`.
     public func largestComponents(_ rank: Int) throws -> (up: Tensor, down: Tensor) {
         try factors(rank, ct_largest_components)
     }
@@ -25,8 +25,8 @@ extension Tensor {
         return (try Self.wrap(left), try Self.wrap(right))
     }
 
-    /// A copy of a matrix in which some rows are others.
-    /// - Parameter values: `[places, n]`.
+    /// A copy of a matrix with some of its rows replaced.
+    /// - Parameter values: the new rows, `[places, n]`.
     public func replacing(_ places: [Int], by values: Tensor) throws -> Tensor {
         let copy = try Tensor.zeros(shape, dtype: dtype, device: device)
         try copy.assign(self)

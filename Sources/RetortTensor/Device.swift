@@ -1,20 +1,21 @@
 import CTorch
 
-/// Where a tensor's elements are.
+/// The device that holds a tensor's elements.
 public enum Device: String, Sendable, Codable, CaseIterable {
+    /// The processor, or libtorch's current CUDA device.
     case cpu, cuda
 
     var code: ct_device { self == .cuda ? CT_CUDA : CT_CPU }
 
     init(_ code: ct_device) { self = code == CT_CUDA ? .cuda : .cpu }
 
-    /// CUDA when libtorch_cuda can be loaded and finds a GPU, else the CPU. The library is looked for once.
+    /// CUDA if libtorch_cuda can be loaded and finds a GPU, otherwise the CPU. The library is looked for once.
     public static var best: Device { isCUDAAvailable ? .cuda : .cpu }
 
     /// Whether libtorch_cuda could be loaded and found a GPU.
     public static let isCUDAAvailable = cudaRefusal == nil
 
-    /// Why CUDA cannot be used here; nil where it can.
+    /// Why CUDA cannot be used; nil if it can.
     public static let cudaRefusal: String? = {
         let message = String(cString: ct_cuda_refusal())
         return message.isEmpty ? nil : message
@@ -23,9 +24,10 @@ public enum Device: String, Sendable, Codable, CaseIterable {
 
 /// The type of a tensor's elements.
 public enum DType: String, Sendable, Codable, CaseIterable {
+    /// The types that libtorch computes or stores; `bool` takes one byte.
     case float32, bfloat16, float16, int64, int32, bool, uint8, float64, int8
 
-    /// Bytes an element takes.
+    /// The size of an element in bytes.
     public var bytes: Int {
         switch self {
         case .int64, .float64: 8
@@ -57,12 +59,12 @@ public enum Engine {
     /// libtorch's version.
     public static var version: String { String(cString: ct_version()) }
 
-    /// How many threads an operation may use.
+    /// The number of threads that an operation may use.
     public static var threads: Int {
         get { Int(ct_threads()) }
         set { ct_set_threads(Int32(newValue)) }
     }
 
-    /// Whether bfloat16 weights laid out in blocks are multiplied in float32, which some CPUs do faster.
+    /// Whether bfloat16 weights in blocks are multiplied in float32, which is faster on some CPUs.
     public static var multipliesHalvesInFloats: Bool { ct_blocks_multiply_in_floats() }
 }

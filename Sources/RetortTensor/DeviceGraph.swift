@@ -1,17 +1,18 @@
 import CTorch
 
-/// The kernels of a pass on CUDA, recorded once and launched together as often as wanted (CUDA graphs): a decoding step is
-/// hundreds of kernels of a few microseconds each, and launching them one by one takes longer than they run.
+/// The kernels of a pass on CUDA, recorded once and launched together as often as needed (CUDA graphs). A decoding
+/// step consists of hundreds of kernels of a few microseconds each, and launching them one by one takes longer than
+/// running them.
 ///
-/// What is recorded are addresses: a replay reads and writes the very tensors of the recording, which must live as long and be
-/// changed in place only.
+/// A recording contains addresses: a replay reads and writes the very tensors of the recording, which must live as
+/// long and may only be changed in place.
 public final class DeviceGraph {
     private let handle: OpaquePointer
 
-    /// Records what `body` computes; nothing of it runs before `replay()`. The first run of a pass, in which libraries are
-    /// loaded and workspaces made, must lie behind.
-    /// - Throws: what `body` throws, and libtorch's message for a pass that cannot be recorded, such as one that copies from
-    ///   the CPU or waits for a result.
+    /// Records what `body` computes; nothing of it runs before `replay()`. The pass must have run before, since its
+    /// first run loads libraries and allocates workspaces.
+    /// - Throws: the error of `body`, and libtorch's message for a pass that cannot be recorded, such as one that
+    ///   copies from the CPU or waits for a result.
     public init(recording body: () throws -> Void) throws {
         let graph = try Tensor.checked(ct_graph_begin())
         do {
@@ -26,10 +27,10 @@ public final class DeviceGraph {
 
     deinit { ct_graph_free(handle) }
 
-    /// Runs what was recorded, behind all that was asked of the device before.
+    /// Runs the recording after everything that was submitted to the device before.
     public func replay() throws { try Tensor.checked(ct_graph_replay(handle)) }
 
-    /// Why there are no graphs here, found out by recording and replaying a small one; nil where there are.
+    /// Why graphs are not available, found out by recording and replaying a small one; nil if they are.
     public static let refusal: String? = {
         let message = String(cString: ct_graph_refusal())
         guard message.isEmpty else { return message }

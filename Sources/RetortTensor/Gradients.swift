@@ -5,7 +5,7 @@ extension Tensor {
     /// Whether operations on this tensor are recorded.
     public var requiresGradient: Bool { ct_requires_gradient(handle) }
 
-    /// Marks a leaf as a parameter whose gradient is wanted.
+    /// Makes this leaf a parameter whose gradient is computed.
     @discardableResult public func requireGradient() throws -> Tensor {
         try Self.checked(ct_set_requires_gradient(handle, true))
         return self
@@ -17,10 +17,10 @@ extension Tensor {
     /// Adds the gradient of this single value to every parameter it depends on.
     public func backward() throws { try Self.checked(ct_backward(handle)) }
 
-    /// The same from a tensor of any shape, whose own gradient is `gradient`.
+    /// The same from a tensor of any shape, given its own gradient.
     public func backward(_ gradient: Tensor) throws { try Self.checked(ct_backward_from(handle, gradient.handle)) }
 
-    /// The gradient collected so far, or nil when there is none.
+    /// The gradient accumulated so far; nil when there is none.
     public func gradient() throws -> Tensor? {
         guard let gradient = ct_gradient(handle) else {
             let message = String(cString: ct_error())
@@ -30,16 +30,17 @@ extension Tensor {
         return Tensor(owning: gradient)
     }
 
-    /// Forgets the collected gradient.
+    /// Drops the accumulated gradient.
     public func clearGradient() { ct_clear_gradient(handle) }
 
-    /// The same values, cut off from the record.
+    /// The same values without the record of operations.
     public func detached() throws -> Tensor { try Self.wrap(ct_detach(handle)) }
 
-    /// Overwrites this tensor's values; shapes must match, dtypes are converted.
+    /// Overwrites this tensor's values; the shapes must match, dtypes are converted.
     public func assign(_ source: Tensor) throws { try Self.checked(ct_copy_into(handle, source.handle)) }
 
-    /// Overwrites elements `[rows[i], columns[i]]` by `values[i]`; `rows` and `columns` are int64 of one shape.
+    /// Overwrites the elements `[rows[i], columns[i]]` with `values[i]`; `rows` and `columns` are int64 of the same
+    /// shape.
     public func put(rows: Tensor, columns: Tensor, _ values: Tensor) throws {
         try Self.checked(ct_put(handle, rows.handle, columns.handle, values.handle))
     }
@@ -57,14 +58,14 @@ extension Tensor {
     }
 }
 
-/// Runs `body` without recording operations. The previous mode returns afterwards, also after an error.
+/// Runs `body` without recording operations. The previous mode is restored afterwards, even after an error.
 ///
 /// The mode belongs to the thread, so `body` cannot suspend.
 public func withoutGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
     try recording(false, body)
 }
 
-/// Runs `body` with operations recorded, also inside `withoutGradients`.
+/// Runs `body` while recording operations, even inside `withoutGradients`.
 public func withGradients<Result>(_ body: () throws -> Result) rethrows -> Result {
     try recording(true, body)
 }
@@ -76,7 +77,7 @@ private func recording<Result>(_ isRecorded: Bool, _ body: () throws -> Result) 
     return try body()
 }
 
-/// One parameter with its two running moments, as AdamW keeps them.
+/// A parameter with the two running moments of AdamW.
 public struct AdamWState {
     /// The weights.
     public let parameter: Tensor
@@ -85,7 +86,7 @@ public struct AdamWState {
     /// The running mean of squared gradients.
     public let variance: Tensor
 
-    /// Moments of zero.
+    /// A state with moments of zero.
     public init(_ parameter: Tensor) throws {
         self.parameter = parameter
         mean = try Tensor.zeros(parameter.shape, dtype: parameter.dtype, device: parameter.device)
@@ -94,7 +95,7 @@ public struct AdamWState {
 }
 
 /// One step of AdamW (arXiv 1711.05101, algorithm 2) with libtorch's fused kernel.
-/// - Parameter step: counts from 1.
+/// - Parameter step: the number of this step, counted from 1.
 public func adamWStep(
     _ states: [AdamWState], gradients: [Tensor], step: Int, rate: Double, beta1: Double = 0.9, beta2: Double = 0.999,
     epsilon: Double = 1e-8, decay: Double = 0

@@ -7,10 +7,11 @@ extension Tensor {
         try Self.wrap(ct_linear(handle, weight.handle, nil, bias?.handle))
     }
 
-    /// A projection's weight `[out, in]`, whole or in few bits, and its bias `[out]`.
+    /// A projection's weight `[out, in]`, plain or packed, and its bias `[out]`.
     package typealias Projection = (weight: Tensor, scales: Tensor?, bias: Tensor?)
 
-    /// Several projections of this input, as by `linear`: with few rows they cost less together than one by one.
+    /// Several projections of this input, as computed by `linear`; with few rows they are faster together than one by
+    /// one.
     package func linears(_ projections: [Projection]) throws -> [Tensor] {
         var products = [OpaquePointer?](repeating: nil, count: projections.count)
         try Self.checked(
@@ -20,15 +21,15 @@ extension Tensor {
         return try products.map(Self.wrap)
     }
 
-    /// How a gated layer (arXiv 2002.05202) presses its gate.
+    /// The activation of a gated layer's gate (arXiv 2002.05202).
     public enum Gate: Sendable, Hashable {
         /// x · sigmoid(x) (arXiv 1702.03118).
         case silu
-        /// The Gaussian error linear unit (arXiv 1606.08415), by its hyperbolic-tangent approximation.
+        /// The Gaussian error linear unit (arXiv 1606.08415) in its tanh approximation.
         case gelu
     }
 
-    /// `gate(self) · other`, element by element.
+    /// `gate(self) · other` for each element.
     public func gated(_ other: Tensor, by gate: Gate) throws -> Tensor {
         try Self.wrap(ct_gated(handle, other.handle, gate == .gelu))
     }
@@ -43,7 +44,7 @@ extension Tensor {
         try Self.wrap(ct_rms_norm(handle, weight.handle, epsilon))
     }
 
-    /// The sum of this tensor and another, and its norm as by `rmsNorm`, in one pass.
+    /// The sum of this tensor and another, and its norm as in `rmsNorm`, in one pass.
     public func adding(
         _ other: Tensor, normalisedBy weight: Tensor, epsilon: Double
     ) throws -> (sum: Tensor, norm: Tensor) {
@@ -53,28 +54,29 @@ extension Tensor {
         return (try Self.wrap(sum), try Self.wrap(norm))
     }
 
-    /// Layer normalisation over the last axis (arXiv 1607.06450) of this tensor, or of its sum with another: scaled by `weight`
-    /// `[hidden]` and shifted by `bias` `[hidden]`.
+    /// Layer normalisation over the last axis (arXiv 1607.06450) of this tensor or of its sum with another, scaled by
+    /// `weight` `[hidden]` and shifted by `bias` `[hidden]`.
     public func layerNorm(adding other: Tensor? = nil, _ weight: Tensor, bias: Tensor?, epsilon: Double) throws
         -> Tensor
     {
         try Self.wrap(ct_layer_norm(handle, other?.handle, weight.handle, bias?.handle, epsilon))
     }
 
-    /// How an ungated layer presses what it computes.
+    /// The activation of a layer without a gate.
     public enum Activation: Sendable, Hashable {
         /// The Gaussian error linear unit (arXiv 1606.08415), exact.
         case gelu
-        /// The same by its hyperbolic-tangent approximation.
+        /// The same in its tanh approximation.
         case geluByTanh
         /// max(x, 0).
         case relu
         /// x · sigmoid(x).
         case silu
+        /// The hyperbolic tangent.
         case tanh
     }
 
-    /// The activation of each element.
+    /// The activation applied to each element.
     public func activated(by activation: Activation) throws -> Tensor {
         switch activation {
         case .gelu: try Self.wrap(ct_gelu(handle, false))
@@ -85,19 +87,21 @@ extension Tensor {
         }
     }
 
-    /// Turns the first part of each head by its position's angles (arXiv 2104.09864), in the half-split layout of Hugging
-    /// Face checkpoints: `[batch, heads, length, dim]`, with cosines and sines `[batch, 1, length, turned]`.
+    /// Rotates the first part of each head by its position's angles (arXiv 2104.09864), in the half-split layout of
+    /// Hugging Face's checkpoints: `[batch, heads, length, dim]`, with cosines and sines `[batch, 1, length,
+    /// rotated]`.
     public func rotated(cosine: Tensor, sine: Tensor) throws -> Tensor {
         try Self.wrap(ct_rotate(handle, cosine.handle, sine.handle))
     }
 
-    /// Which keys a query may see.
+    /// Which keys a query attends to.
     public enum AttentionMask {
         /// All keys.
         case none
-        /// Keys up to the query's own position; queries and keys are of the same length.
+        /// Keys up to the query's own position; queries and keys must have the same length.
         case causal
-        /// Added to the scores: `[batch, 1 or heads, queries, keys]`, 0 where visible and −∞ where not.
+        /// A mask that is added to the scores: `[batch, 1 or heads, queries, keys]`, 0 for visible keys and −∞ for
+        /// others.
         case additive(Tensor)
     }
 
@@ -111,22 +115,23 @@ extension Tensor {
         }
     }
 
-    /// Causal attention of the last tokens of a text: query `[batch, heads, length, dim]`, key and value
-    /// `[batch, key heads, past + length, dim]`, where each key head serves as many query heads in turn.
+    /// Causal attention of the last tokens of a text: query `[batch, heads, length, dim]`, key and value `[batch, key
+    /// heads, past + length, dim]`, where each key head serves as many consecutive query heads.
     ///
-    /// Computes a block of queries at a time against the keys they see, as products of large matrices: on a CPU in bfloat16
-    /// three times as fast, forwards and back, as libtorch's fused kernel. Memory grows with the text, not with its square.
+    /// It processes one block of queries at a time with the keys that they attend to, as products of large matrices.
+    /// On a CPU in bfloat16 that is three times as fast, forward and backward, as libtorch's fused kernel. Memory
+    /// grows linearly with the text, not quadratically.
     public static func causalAttentionInBlocks(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
         try wrap(ct_attention_in_blocks(query.handle, key.handle, value.handle, 512))
     }
 
-    /// Attention over a row of samples that share beginnings, in one pass over tiles of scores: each token sees its own segment up to
-    /// itself and all of the segments that this one goes on from. Query `[1, heads, tokens, dim]`, key and value
-    /// `[1, key heads, tokens, dim]` → query's shape.
+    /// Attention over a row of samples that share beginnings, in one pass over tiles of scores: each token attends to
+    /// its own segment up to itself and to all of the segments that this one continues. Query `[1, heads, tokens,
+    /// dim]`, key and value `[1, key heads, tokens, dim]` → the query's shape.
     /// - Parameters:
-    ///   - segments: lengths, and the number of the earlier segment that each goes on from, or nil.
-    ///   - window: how many tokens back a query sees, its own included; nil sees all.
-    /// - Returns: nil where there is no kernel for this device, dtype or shape.
+    ///   - segments: the length of each segment, and the number of the earlier segment that it continues, or nil.
+    ///   - window: how many tokens back a query sees, including its own; nil sees all.
+    /// - Returns: nil when there is no kernel for this device, dtype or shape.
     package static func treeAttention(
         _ query: Tensor, _ key: Tensor, _ value: Tensor, segments: [(length: Int, parent: Int?)], window: Int?
     ) throws -> Tensor? {
@@ -137,34 +142,40 @@ extension Tensor {
                 segments.map { Int64($0.parent ?? -1) }, Int32(segments.count), Int64(window ?? 0)))
     }
 
-    /// Lets training's kernels take the path that every CPU has, on all threads: for tests of it.
+    /// Makes training use the portable kernels that run on every CPU, on all threads; for tests.
     package static func usePortableKernels(_ areUsed: Bool) { ct_use_portable_training(areUsed) }
 
-    /// In what adapted projections of bfloat16 are multiplied: their own precision, float32, or blocks of whole numbers that share a
-    /// scale (which serve only where the CPU has the instructions).
+    /// The number format in which adapted projections of bfloat16 are multiplied: bfloat16, float32, or block
+    /// floating point (only if the CPU has the instructions).
     package enum Products: Int32, Sendable {
         case own = 0
         case float32 = 1
         case blocks = 2
     }
 
-    /// Chooses how adapted projections are multiplied, for tests; nil takes what is faster on this CPU.
+    /// Chooses the number format of adapted projections, for tests; nil takes the fastest on this CPU.
     package static func multiplyAdapted(in products: Products?) {
         ct_choose_training_products(products?.rawValue ?? -1)
     }
 
-    /// The gated delta rule (arXiv 2412.06464) over tokens' queries, keys and values, side by side in this tensor
-    /// `[1, tokens, 2 · key heads · key width + value heads · value width]`: queries and keys are made of length one, each head's memory keeps
-    /// a share of itself, and learns to give a token's value for its key. All three are pressed by x · sigmoid(x) first.
+    /// The gated delta rule (arXiv 2412.06464). This tensor contains the tokens' queries, keys and values side by
+    /// side, `[1, tokens, 2 · key heads · key width + value heads · value width]`. All three first go through x ·
+    /// sigmoid(x); queries and keys are then normalised to length one. Each head's memory decays, and learns to
+    /// return a token's value for its key.
     ///
-    /// Without gradients and on the CPU, what a token becomes does not depend on how many come at once, to the bit.
+    /// Without gradients and on the CPU, a token's result does not depend on how many tokens come at once, to the
+    /// bit.
     /// - Parameters:
-    ///   - learning: `[1, tokens, value heads]`, pressed into 0…1: how far the memory goes towards the value.
-    ///   - forgetting: `[1, tokens, value heads]`: the memory keeps exp(−exp(`rate`) · softplus(`forgetting` + `bias`)).
-    ///   - rate: `[value heads]`; `bias` likewise.
-    ///   - keys: heads and width; `values` likewise. Each key head serves as many value heads in turn.
-    ///   - memory: that behind the tokens before, float32 `[value heads, key width, value width]`; nil is empty.
-    /// - Returns: `[1, tokens, value heads · value width]`, and the memory behind the last token.
+    ///   - learning: `[1, tokens, value heads]`, mapped to 0…1 by the sigmoid: how far the memory moves towards the
+    ///     value.
+    ///   - forgetting: `[1, tokens, value heads]`; the memory keeps exp(−exp(`rate`) · softplus(`forgetting` +
+    ///     `bias`)).
+    ///   - rate: `[value heads]`, as is `bias`.
+    ///   - keys: the heads of keys and their width; `values` likewise. Each key head serves as many consecutive value
+    ///     heads.
+    ///   - memory: the memory after the preceding tokens, float32 `[value heads, key width, value width]`; nil is
+    ///     empty.
+    /// - Returns: `[1, tokens, value heads · value width]`, and the memory after the last token.
     package func gatedDelta(
         learning: Tensor, forgetting: Tensor, rate: Tensor, bias: Tensor, keys: (heads: Int, width: Int),
         values: (heads: Int, width: Int), memory: Tensor?
@@ -178,7 +189,8 @@ extension Tensor {
         return (try Self.wrap(output), try Self.wrap(after))
     }
 
-    /// Zeroes elements with a probability and scales the others to keep the mean; the same ones for the same seed.
+    /// Zeroes elements with a probability and scales the others to keep the mean. The same seed drops the same
+    /// elements.
     public func dropout(_ probability: Double, seed: UInt64) throws -> Tensor {
         probability > 0 ? try Self.wrap(ct_dropout(handle, probability, seed)) : self
     }

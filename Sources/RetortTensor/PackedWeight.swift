@@ -1,14 +1,14 @@
 import CTorch
 
-/// A matrix of weights laid out for inference on the CPU, in few bits or in blocks; products are in bfloat16.
+/// A weight matrix laid out for inference on the CPU, quantised or in blocks; products are computed in bfloat16.
 public struct PackedWeight {
-    /// How a weight is held.
+    /// The format of a packed weight.
     public enum Bits: String, Sendable, Codable, CaseIterable {
-        /// As it is, laid out in blocks that products of any number of rows read as they lie.
+        /// Unquantised, laid out in blocks that products of any number of rows can read sequentially.
         case bfloat16
-        /// Signed bytes, a scale for each row: about half of bfloat16's size.
+        /// Signed bytes with a scale for each row: about half the size of bfloat16.
         case int8
-        /// Half bytes, a scale and an offset for every 32 inputs: about a third.
+        /// Half bytes with a scale and an offset for every 32 inputs: about a third of the size.
         case int4
 
         fileprivate var count: Int32 {
@@ -22,15 +22,15 @@ public struct PackedWeight {
 
     let values: Tensor
     let scales: Tensor?
-    /// How much memory it takes, in bytes.
+    /// The memory that the packed weight takes, in bytes.
     public let bytes: Int
     private static let group = 32
 
-    /// Whether this CPU has kernels of ours, of all three kinds (AVX512-BF16, AVX512-VNNI).
+    /// Whether this CPU has our own kernels, for all three formats (AVX512-BF16, AVX512-VNNI).
     public static var hasKernels: Bool { ct_has_blocks() }
 
     /// Packs a weight `[out, in]`.
-    /// - Returns: nil when its extents do not fit the blocks, or this CPU has no kernel for it.
+    /// - Returns: nil when its extents do not fill whole blocks, or this CPU has no kernel for it.
     public init?(_ weight: Tensor, bits: Bits) throws {
         guard weight.rank == 2, weight.device == .cpu, weight.shape[0] % 16 == 0, weight.shape[1] % Self.group == 0
         else { return nil }
@@ -47,7 +47,7 @@ public struct PackedWeight {
         self.scales = try scales.map { try Tensor.wrap($0) }
     }
 
-    /// How much memory a weight `[out, in]` takes so, in bytes; nil when its extents do not fit.
+    /// The memory of a packed weight `[out, in]` in bytes; nil when its extents do not fill whole blocks.
     public static func bytes(_ shape: [Int], bits: Bits) -> Int? {
         guard shape.count == 2, shape[0] % 16 == 0, shape[1] % Self.group == 0 else { return nil }
         let count = shape[0] * shape[1]
@@ -58,10 +58,10 @@ public struct PackedWeight {
         }
     }
 
-    /// What `Tensor.linears` takes; the bias is bfloat16.
+    /// The form that `Tensor.linears` takes; the bias is bfloat16.
     package func projection(bias: Tensor?) -> Tensor.Projection { (values, scales, bias) }
 
-    /// The weights as a table to look rows up in, where they are held in blocks of bfloat16.
+    /// The weights as a table for looking up rows, if they are stored in blocks of bfloat16; otherwise nil.
     package var table: Tensor? { scales == nil ? values : nil }
 
     /// `x · weightᵀ + bias`: `[…, in] → […, out]`, in `x`'s dtype; the bias is bfloat16.

@@ -1,15 +1,15 @@
 import CTorch
 
-/// Which tokens a pass through the layers holds: some of each of several sequences, one behind the other.
+/// The tokens of a pass through the layers: some of each of several sequences, concatenated.
 package struct PagedPass {
-    /// int32: each sequence's pages `[sequences, most]`, where its tokens start and the last ones end `[sequences + 1]`, and the
-    /// position of its first token in the pass `[sequences]`.
+    /// int32 tensors: each sequence's pages `[sequences, most]`, the places where its tokens start with the end of
+    /// the last ones `[sequences + 1]`, and the position of its first token in the pass `[sequences]`.
     let tables, starts, firsts: Tensor
 
     /// - Parameters:
-    ///   - tables: the pages of each sequence, those of its tokens in the pass included.
-    ///   - counts: how many tokens of each are in the pass.
-    ///   - firsts: the positions of the first ones.
+    ///   - tables: the pages of each sequence, including those of its tokens in the pass.
+    ///   - counts: the number of each sequence's tokens in the pass.
+    ///   - firsts: the position of each sequence's first token in the pass.
     package init(tables: [[Int32]], counts: [Int], firsts: [Int]) throws {
         let width = max(tables.map(\.count).max() ?? 0, 1)
         self.tables = try Tensor(
@@ -21,24 +21,26 @@ package struct PagedPass {
 }
 
 extension Tensor {
-    /// Tokens in a page of keys and values.
+    /// The tokens in a page of keys and values.
     package static let pageTokens = 16
 
-    /// Zeroed pages for a layer's keys and values, `[pages, key heads, 2, 16 · dim]`, that take memory only where they are written.
+    /// Zeroed pages for a layer's keys and values, `[pages, key heads, 2, 16 · dim]`, which take memory only once
+    /// they are written.
     package static func keyValuePages(_ pages: Int, heads: Int, dimension: Int, dtype: DType) throws -> Tensor {
         let shape = [pages, heads, 2, pageTokens * dimension].map(Int64.init)
         return try wrap(ct_zero_pages(shape, Int32(shape.count), dtype.code))
     }
 
-    /// What sets a layer's attention over pages apart.
+    /// How a layer's attention over pages differs from plain attention.
     package struct PagedForm {
-        /// Scores are multiplied by this.
+        /// The factor on scores.
         package var scale: Double
-        /// How many tokens back a query sees, its own included; nil sees all.
+        /// How many tokens back a query sees, including its own; nil sees all.
         package var window: Int?
-        /// Scores are pressed into ± this.
+        /// The bound of soft-capped scores; nil does not cap.
         package var cap: Double?
-        /// Weights `[dim]` of the norms of query and key heads, and what is added to their mean squares.
+        /// The weights `[dim]` of the norms of query and key heads, and the value added to their mean squares; nil
+        /// has no norms.
         package var norms: (query: Tensor, key: Tensor, epsilon: Double)?
 
         package init(
@@ -51,14 +53,15 @@ extension Tensor {
         }
     }
 
-    /// Attention over pages, which are written to: the tokens' keys and values are put where their sequences' tables say.
+    /// Attention over pages, which it also writes: the tokens' keys and values are stored where their sequences'
+    /// tables say.
     ///
-    /// On CPUs with AVX512-BF16 and in bfloat16, what a token becomes depends on its own sequence alone, to the bit.
+    /// On CPUs with AVX512-BF16 and in bfloat16, a token's result depends on its own sequence alone, to the bit.
     /// - Parameters:
-    ///   - query: `[tokens, heads · dim]`, neither normalised nor turned yet.
+    ///   - query: `[tokens, heads · dim]`, neither normalised nor rotated yet.
     ///   - key: `[tokens, key heads · dim]`, likewise.
     ///   - value: `[tokens, key heads · dim]`.
-    ///   - cosine: `[tokens, turned width]` of the tokens' angles; `sine` likewise.
+    ///   - cosine: the cosines of the tokens' angles, `[tokens, rotated width]`; `sine` likewise.
     /// - Returns: `[tokens, heads · dim]`.
     package static func pagedAttention(
         _ query: Tensor, _ key: Tensor, _ value: Tensor, cosine: Tensor, sine: Tensor, pages: Tensor, pass: PagedPass,
@@ -71,7 +74,7 @@ extension Tensor {
                 form.scale, Int64(form.window ?? 0), form.cap ?? 0, form.norms?.epsilon ?? 0))
     }
 
-    /// 32-bit integers on the CPU.
+    /// A tensor of 32-bit integers on the CPU.
     convenience init(int32 elements: [Int32], shape: [Int]) throws {
         let handle = try elements.withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress, !buffer.isEmpty else {

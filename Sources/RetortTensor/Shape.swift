@@ -12,25 +12,25 @@ extension Tensor {
         try Self.wrap(ct_expand(handle, shape.map(Int64.init), Int32(shape.count)))
     }
 
-    /// Two axes exchanged.
+    /// The tensor with two axes exchanged.
     public func transposed(_ a: Int, _ b: Int) throws -> Tensor {
         try Self.wrap(ct_transpose(handle, Int64(a), Int64(b)))
     }
 
-    /// The same elements laid out row by row.
+    /// The same elements stored row by row.
     public func contiguous() throws -> Tensor { try Self.wrap(ct_contiguous(handle)) }
 
-    /// A range along an axis, sharing memory.
+    /// A range along an axis, which shares memory with this tensor.
     public func narrowed(_ axis: Int, _ range: Range<Int>) throws -> Tensor {
         try Self.wrap(ct_narrow(handle, Int64(axis), Int64(range.lowerBound), Int64(range.count)))
     }
 
-    /// The rows of an axis that `indices` (int64 `[n]`) names, in its order.
+    /// The rows of an axis that `indices` (int64 `[n]`) names, in that order.
     public func rows(_ indices: Tensor, axis: Int = 0) throws -> Tensor {
         try Self.wrap(ct_select_rows(handle, Int64(axis), indices.handle))
     }
 
-    /// This tensor with rows added to its own at the places that `indices` (int64 `[n]`) names.
+    /// This tensor with `rows` added to the rows that `indices` (int64 `[n]`) names.
     public func addingRows(_ rows: Tensor, at indices: Tensor) throws -> Tensor {
         try Self.wrap(ct_add_rows(handle, indices.handle, rows.handle))
     }
@@ -55,7 +55,7 @@ extension Tensor {
             })
     }
 
-    /// The tensor cut along an axis into parts of the given extents, which must add up.
+    /// The tensor split along an axis into parts of the given extents, which must add up to the axis's.
     public func split(_ extents: [Int], axis: Int) throws -> [Tensor] {
         var parts = [OpaquePointer?](repeating: nil, count: extents.count)
         try Self.checked(ct_split(handle, extents.map(Int64.init), Int32(extents.count), Int64(axis), &parts))

@@ -1,7 +1,7 @@
 import CTorch
 import Foundation
 
-/// A multi-dimensional array on a device, with automatic differentiation: a handle on libtorch's tensor.
+/// A multi-dimensional array on a device, with automatic differentiation: a handle to a libtorch tensor.
 ///
 /// Operations return new tensors and throw `TensorError` with libtorch's own message, so a wrong shape is an error in
 /// Swift and never ends the process. One `try` covers a whole expression:
@@ -20,7 +20,7 @@ public final class Tensor {
 
     /// The element type.
     public var dtype: DType { DType(ct_dtype_of(handle)) }
-    /// Where the elements are.
+    /// The device that holds the elements.
     public var device: Device { Device(ct_device_of(handle)) }
     /// The number of axes.
     public var rank: Int { Int(ct_rank(handle)) }
@@ -28,7 +28,7 @@ public final class Tensor {
     public var shape: [Int] { (0..<rank).map { Int(ct_extent(handle, Int32($0))) } }
     /// The number of elements.
     public var count: Int { Int(ct_count(handle)) }
-    /// What the elements take, in bytes.
+    /// The size of the elements in bytes.
     public var byteCount: Int { count * dtype.bytes }
 }
 
@@ -50,8 +50,8 @@ extension Tensor {
         self.init(owning: handle)
     }
 
-    /// A tensor on the CPU from raw little-endian bytes, as safetensors files hold them.
-    /// - Throws: `TensorError` when the byte count is not the shape's.
+    /// A tensor on the CPU from raw little-endian bytes, the form in safetensors files.
+    /// - Throws: `TensorError` when the byte count does not fit the shape.
     public convenience init(bytes: Data, shape: [Int], dtype: DType) throws {
         self.init(owning: try bytes.withUnsafeBytes { try Self.copy($0, shape: shape, dtype: dtype) })
     }
@@ -67,7 +67,7 @@ extension Tensor {
 
     private func alias() throws -> OpaquePointer { try Self.checked(ct_alias(handle)) }
 
-    /// A tensor with one value everywhere.
+    /// A tensor with the same value everywhere.
     public static func full(
         _ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu
     ) throws -> Tensor {
@@ -79,12 +79,12 @@ extension Tensor {
         try full(shape, 0, dtype: dtype, device: device)
     }
 
-    /// Normally distributed float32 elements with mean 0, the same for the same seed.
+    /// Normally distributed float32 elements with mean 0; the same seed gives the same elements.
     public static func normal(_ shape: [Int], deviation: Double, seed: UInt64) throws -> Tensor {
         try wrap(ct_normal(shape.map(Int64.init), Int32(shape.count), deviation, seed))
     }
 
-    /// Uniformly distributed float32 elements, the same for the same seed.
+    /// Uniformly distributed float32 elements; the same seed gives the same elements.
     public static func uniform(_ shape: [Int], in range: Range<Double>, seed: UInt64) throws -> Tensor {
         try wrap(ct_uniform(shape.map(Int64.init), Int32(shape.count), range.lowerBound, range.upperBound, seed))
     }

@@ -1,12 +1,13 @@
 /// What can go wrong with tensors.
 public enum TensorError: Error, CustomStringConvertible, Equatable {
-    /// libtorch refused, in its own words.
+    /// An error of libtorch, with its own message.
     case libtorch(String)
-    /// Raw bytes that do not fill the shape.
+    /// Raw bytes whose number does not fit the shape.
     case wrongByteCount(expected: Int, found: Int, shape: [Int])
-    /// A single value was asked of a tensor that holds more or none.
+    /// A single value was requested of a tensor that has none or several.
     case notOneElement([Int])
 
+    /// The error in words; libtorch's own where it comes from there.
     public var description: String {
         switch self {
         case .libtorch(let message): "libtorch: \(message)"

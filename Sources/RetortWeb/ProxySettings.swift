@@ -1,38 +1,44 @@
 import Foundation
 
-/// Through which proxies the web is reached, as the environment says: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals
-/// or not, with the meanings that curl and Python's requests give them. This machine itself is never reached through one.
+/// The proxies through which the web is reached, according to the environment: `HTTPS_PROXY`, `HTTP_PROXY`,
+/// `ALL_PROXY` and `NO_PROXY`, in upper or lower case, with the meanings that curl and Python's requests give them.
+/// This machine itself is never reached through a proxy.
 public struct ProxySettings: Sendable, Hashable {
     /// One proxy.
     public struct Proxy: Sendable, Hashable, CustomStringConvertible {
-        /// How it is spoken to.
+        /// The protocol that the proxy speaks.
         public enum Kind: Sendable, Hashable { case http, socks }
 
+        /// The protocol that the proxy speaks.
         public var kind: Kind
+        /// A name or an IP address.
         public var host: String
+        /// The TCP port.
         public var port: Int
-        /// Who asks; nil is nobody in particular.
+        /// The user to log in as; nil is none.
         public var user: String?
-        /// Never shown.
+        /// The user's password. It is never shown.
         public var password: String?
 
-        /// Without the password.
+        /// The address without user and password.
         public var description: String { "\(kind == .socks ? "socks5" : "http")://\(host):\(port)" }
     }
 
-    /// By the scheme of what is asked for.
+    /// The proxies by the scheme of the requested address.
     private var proxies: [String: Proxy] = [:]
-    /// What is reached without one: `*`, names with all that end in them, addresses and ranges of them; each perhaps with a port.
+    /// Destinations reached without a proxy: `*`, domain names with their subdomains, IP addresses and ranges; each
+    /// may have a port.
     private var exceptions: [String] = []
 
     /// No proxy.
     public init() {}
 
-    /// Reads an environment.
+    /// Reads the settings from environment variables.
     /// - Throws: `ProxyError`.
     public init(environment: [String: String]) throws(ProxyError) {
         func value(_ name: String) -> (name: String, value: String)? {
-            // Web servers put a header of their callers into HTTP_PROXY, so small letters come first.
+            // Web servers put a header that their callers control into HTTP_PROXY, so the lower-case name comes
+            // first.
             for name in [name.lowercased(), name] {
                 if let text = environment[name]?.trimmingCharacters(in: .whitespaces), !text.isEmpty {
                     return (name, text)
@@ -65,10 +71,10 @@ public struct ProxySettings: Sendable, Hashable {
             port: parts.port ?? (kind == .socks ? 1080 : 80), user: parts.user, password: parts.password)
     }
 
-    /// All that are named.
+    /// All configured proxies.
     var all: Set<Proxy> { Set(proxies.values) }
 
-    /// Through which an address is reached; nil is without one.
+    /// The proxy through which an address is reached; nil for none.
     public func proxy(for url: URL) -> Proxy? {
         guard let scheme = url.scheme?.lowercased(), let host = url.host?.lowercased(), let proxy = proxies[scheme]
         else { return nil }
@@ -83,7 +89,7 @@ public struct ProxySettings: Sendable, Hashable {
     private static func covers(_ exception: String, _ host: String, _ port: Int) -> Bool {
         if exception == "*" { return true }
         var name = exception
-        // A name with one colon has a port; an address of version 6 has more.
+        // A name with one colon has a port; an IPv6 address has more colons.
         let parts = name.split(separator: ":", omittingEmptySubsequences: false)
         if parts.count == 2, let own = Int(parts[1]) {
             guard own == port else { return false }
@@ -101,7 +107,7 @@ public struct ProxySettings: Sendable, Hashable {
         return !name.isEmpty && (host == name || host.hasSuffix(".\(name)"))
     }
 
-    /// An address of version 4.
+    /// The bytes of an IPv4 address.
     private static func address(_ text: String) -> [UInt8]? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         let bytes = parts.compactMap { UInt8($0) }
@@ -111,12 +117,16 @@ public struct ProxySettings: Sendable, Hashable {
     private static func number(_ bytes: [UInt8]) -> UInt32 { bytes.reduce(0) { $0 << 8 | UInt32($1) } }
 }
 
-/// Proxies that cannot be used. What stands in the variable may hold a password, so it is not shown.
+/// Proxy settings that cannot be used. The variable's value may contain a password, so it is not shown.
 public enum ProxyError: Error, Hashable, CustomStringConvertible {
+    /// The variable does not contain the address of a proxy.
     case malformed(variable: String)
+    /// The proxy's protocol is neither HTTP nor SOCKS5.
     case unknown(variable: String, scheme: String)
+    /// The variable has a user for a SOCKS proxy, which is not supported.
     case socksPassword(variable: String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .malformed(let variable):

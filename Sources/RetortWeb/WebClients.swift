@@ -1,14 +1,14 @@
 import AsyncHTTPClient
 import Foundation
 
-/// Clients of the web, one for each proxy through which addresses are reached, and one for those that are reached without.
+/// HTTP clients, one for each proxy, and one for addresses that are reached without a proxy.
 public final class WebClients: Sendable {
     private let settings: ProxySettings
     private let clients: [ProxySettings.Proxy?: HTTPClient]
 
     /// - Parameters:
-    ///   - configuration: of each client; its `proxy` is set here.
-    ///   - settings: through which proxies what is reached.
+    ///   - configuration: the configuration of each client; its `proxy` is replaced.
+    ///   - settings: which addresses are reached through which proxies.
     public init(_ configuration: HTTPClient.Configuration, through settings: ProxySettings) {
         self.settings = settings
         var clients: [ProxySettings.Proxy?: HTTPClient] = [:]
@@ -20,17 +20,17 @@ public final class WebClients: Sendable {
         self.clients = clients
     }
 
-    /// Clients that go the ways that this process's environment names.
+    /// Clients with the proxies that this process's environment names.
     public convenience init(_ configuration: HTTPClient.Configuration) throws(ProxyError) {
         self.init(configuration, through: try ProxySettings(environment: ProcessInfo.processInfo.environment))
     }
 
-    /// The client that reaches an address.
+    /// The client for an address.
     public func client(for url: URL) -> HTTPClient {
         clients[settings.proxy(for: url)] ?? HTTPClient.shared
     }
 
-    /// Closes them all.
+    /// Closes all clients.
     public func shutdown() async {
         for client in clients.values { try? await client.shutdown() }
     }

@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import RetortRecipes
 
-/// Which agents of a place are meant, and how they are opened.
+/// Selects agents of a place, and sets how they are opened.
 struct AgentOptions: ParsableArguments {
     @Option(help: "The student whose agents are meant, where a place has several.") var student: String?
 
@@ -13,7 +13,7 @@ struct AgentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The base of agents that are adapters, where it is not where it was.", valueName: "folder"))
+            "The base of agents that are adapters, if it has moved.", valueName: "folder"))
     var base: String?
 
     @Flag(
@@ -24,7 +24,7 @@ struct AgentOptions: ParsableArguments {
     @OptionGroup var engine: EngineOptions
     @OptionGroup var sandbox: SandboxOptions
 
-    /// All agents of a place, or those that are meant.
+    /// All agents of a place, or those that the options select.
     func chosen(in places: AgentPlaces) throws -> [AgentPlaces.Found] {
         guard student != nil || system != nil else { return places.found }
         let chosen = try places.chosen(student: student, system: system)
@@ -35,7 +35,7 @@ struct AgentOptions: ParsableArguments {
         return chosen.map(\.agent)
     }
 
-    /// Opens the agent that is meant: of an agent's folder or a run, or in a domain a model that is prompted.
+    /// Opens the selected agent: of an agent's folder or a run, or, in a domain, a prompted model.
     func open(_ url: URL, _ prompted: PromptedOptions) async throws -> (Agent, AgentWay) {
         if Self.isDomain(url) {
             return try await prompted.agent(in: url, as: system, requiring: sandbox, engine: engine)
@@ -47,7 +47,7 @@ struct AgentOptions: ParsableArguments {
         return (try await Agent(contentsOf: found.folder, options: opening()), way)
     }
 
-    /// Whether a place is a domain, and no run's or agent's.
+    /// Whether a place is a domain, and not a run's or an agent's folder.
     static func isDomain(_ url: URL) -> Bool {
         let isNamed =
             url.pathExtension == "yaml"
@@ -55,7 +55,7 @@ struct AgentOptions: ParsableArguments {
         return isNamed && !AgentPlaces.isPlace(url)
     }
 
-    /// How agents are opened.
+    /// The options with which agents are opened.
     func opening(maximumSamples: Int = 64, prefixTokens: Int = 1 << 15) -> Agent.Options {
         Agent.Options(
             engine: engine.options(maximumSamples: maximumSamples, prefixTokens: prefixTokens),

@@ -10,15 +10,15 @@ struct AskCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ask", abstract: "Let an agent answer a question, and watch it work.",
         discussion: """
-            The agent is an agent's folder, or one of a run's. Without a question a task is taken that it was made for. It \
-            may be asked while the run goes on, or while it is served.
+            The agent is an agent's folder, or one of a run's. Without a question, a task that the agent was made for \
+            is taken. An agent may be asked while the run goes on, or while it is served.
 
               retort ask
               retort ask runs/hotel "Please book room 321 for Rosa."
               retort ask runs/hotel --student 3m --system agent+sag "Please book room 321 for Rosa."
               retort ask hotel-agent --base models/SmolLM2-135M "Who has room 321?"
 
-            In a domain any model is asked, as its prompt tells it:
+            In a domain, any model can be asked; it is prompted to act as an agent:
 
               retort ask hotel --model models/Qwen2.5-0.5B-Instruct "Who has room 321?"
               retort ask hotel --endpoint http://127.0.0.1:8000/v1 --system tool-agent "Who has room 321?"
@@ -26,7 +26,7 @@ struct AskCommand: AsyncParsableCommand {
 
     @Argument(help: "An agent's folder, a run, or a domain; the run of 'make demo' unless given.") var place: String?
     @Argument(help: "The question.") var question: String?
-    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
+    @Option(help: "Sample this many actions per step and let them vote; 1 disables voting.") var votes: Int?
 
     @OptionGroup var agent: AgentOptions
     @OptionGroup(title: "A model in a domain") var prompted: PromptedOptions
@@ -53,7 +53,7 @@ struct AskCommand: AsyncParsableCommand {
         await agent.close()
     }
 
-    /// One word alone is a place where there is one of that name, and else the question.
+    /// A single word is a place if one of that name exists, otherwise the question.
     private var subject: (place: String, question: String?) {
         guard let place else { return (Self.usual, nil) }
         guard question == nil, !FileManager.default.fileExists(atPath: place), place.contains(where: \.isWhitespace)
@@ -61,13 +61,13 @@ struct AskCommand: AsyncParsableCommand {
         return (Self.usual, place)
     }
 
-    /// What `make demo` leaves.
+    /// The agent that `make demo` creates.
     private static var usual: String {
         FileManager.default.fileExists(atPath: "runs/demo") ? "runs/demo" : "runs/quickstart"
     }
 }
 
-/// A model that is prompted to be an agent in a domain.
+/// A model that is prompted to act as an agent in a domain.
 struct PromptedOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("A checkpoint or adapter to be asked in a domain, or a model's name.", valueName: "model"))
@@ -97,8 +97,8 @@ struct PromptedOptions: ParsableArguments {
 
     /// Opens the domain and the model.
     /// - Parameters:
-    ///   - system: which form of agent; nil is the domain's.
-    ///   - payer: stands between the agent and its model, such as a budget.
+    ///   - system: the form of the agent; nil is the domain's.
+    ///   - payer: a wrapper between the agent and its model, such as a budget.
     func agent(
         in url: URL, as system: String?, requiring sandbox: SandboxOptions, engine: EngineOptions,
         through payer: (any LanguageModel) throws -> any LanguageModel = { $0 }
@@ -122,7 +122,7 @@ struct PromptedOptions: ParsableArguments {
         }
     }
 
-    /// Opens a domain. An index of its documents is made once, and made anew when they change.
+    /// Opens a domain. The index of its documents is built once, and rebuilt when they change.
     static func domain(
         _ plan: DomainPlan, requiring sandbox: SandboxOptions, seconds: Double = AgentPlan.Limits().seconds
     ) async throws -> FolderDomain {

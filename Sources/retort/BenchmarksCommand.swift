@@ -7,7 +7,7 @@ import RetortStore
 /// `retort benchmarks`
 struct BenchmarksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "benchmarks", abstract: "List the known benchmarks, and look through those that are here.",
+        commandName: "benchmarks", abstract: "List the known benchmarks, and check those that are present.",
         discussion: """
               retort benchmarks
               retort benchmarks --data ../shared/data
@@ -20,7 +20,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
             own are a JSON list; docs/benchmarks.md shows one. Ends with code 1 when a benchmark is not what it should be.
             """)
 
-    @Option(help: "The folder that the benchmarks' files lie in.") var data: String?
+    @Option(help: "The folder with the benchmarks' files.") var data: String?
     @Option(parsing: .upToNextOption, help: "Only these benchmarks.") var only: [String] = []
     @Option(parsing: .upToNextOption, help: "Files of training questions, to look for in the benchmarks.")
     var train: [String] = []

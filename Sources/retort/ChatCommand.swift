@@ -9,8 +9,9 @@ struct ChatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "chat", abstract: "Talk to an agent: ask, stop it, go back and take another way.",
         discussion: """
-            The agent is one of a run's or an agent's folder, or any model in a domain, as for 'retort ask'. Each question is worked on in a \
-            fresh session, and its steps are shown as they come. Ctrl-C stops the work; then, or after an answer:
+            The agent is one of a run's or an agent's folder, or any model in a domain, as for 'retort ask'. Each \
+            question is worked on in a fresh session, and its steps are shown as they come. Ctrl-C stops the work; \
+            then, or after an answer:
 
               /back 2             back to before step 2, and another way from there
               /back 2 try 1916    the same, with something said first
@@ -30,7 +31,7 @@ struct ChatCommand: AsyncParsableCommand {
     @Option(help: "The second agent's name, such as cot or agent+sag; without --beside, of the same place.")
     var besideSystem: String?
     @Option(help: "The folder whose store trajectories are saved in.") var talks = "talks"
-    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
+    @Option(help: "Sample this many actions per step and let them vote; 1 disables voting.") var votes: Int?
 
     @OptionGroup var agent: AgentOptions
     @OptionGroup(title: "A model in a domain") var prompted: PromptedOptions

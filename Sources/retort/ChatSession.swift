@@ -3,7 +3,7 @@ import RetortCore
 import RetortRecipes
 import RetortStore
 
-/// A chat in the terminal: reads lines, and shows what agents do with them.
+/// A chat in the terminal: reads lines, and shows what the agents do with them.
 struct ChatSession {
     private let sides: [ChatSide]
     private let talks: URL
@@ -13,7 +13,7 @@ struct ChatSession {
         self.talks = talks
     }
 
-    /// Until the input ends or somebody quits.
+    /// Runs until the input ends or the user quits.
     /// - Throws: `CancellationError`, `StoreError`.
     func run() async throws {
         print(
@@ -41,7 +41,7 @@ struct ChatSession {
         return await lines.next()
     }
 
-    /// - Returns: whether the chat goes on.
+    /// - Returns: whether the chat continues.
     private func take(_ line: String) async throws -> Bool {
         guard line.hasPrefix("/") else {
             try await each { try await $0.ask(line) }
@@ -85,7 +85,7 @@ struct ChatSession {
             if sides.count > 1 { print("\n── \(side.agent.title) ──") }
             let events = try await action(side.talk)
             let work = Task { try await StepPrinter(numbers: true).show(events) }
-            // Ctrl-C ends the work, not the program.
+            // Ctrl-C ends the agent's work, not the program.
             let answer = await InterruptHandler.shared.pausing {
                 work.cancel()
             } during: {
@@ -109,7 +109,7 @@ struct ChatSession {
     }
 }
 
-/// The lines that somebody types, read on a thread of their own: waiting for one keeps no other work from going on.
+/// The lines that the user types, read on a separate thread, so that waiting for one does not block other work.
 struct TerminalLines: AsyncSequence {
     typealias Element = String
 

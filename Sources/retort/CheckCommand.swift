@@ -7,10 +7,11 @@ import RetortRecipes
 /// `retort check`
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Look through a domain before a token is spent on it.",
+        commandName: "check", abstract: "Check a domain before any token is spent on it.",
         discussion: """
-            The tools are imported and their schemas shown, the documents are indexed and searched, every reference answer is \
-            given to the grader, test questions are held against training ones, and one task's session is set up.
+            The tools are imported and their schemas shown, the documents are indexed and searched, every reference \
+            answer is given to the grader, test questions are compared with training questions, and one task's session \
+            is set up.
 
               retort check shop/
               retort check examples/*
@@ -28,7 +29,7 @@ struct CheckCommand: AsyncParsableCommand {
         var faulty: [String] = []
         for place in domains {
             let url = URL(fileURLWithPath: place)
-            // Of `examples/*` files that are no domains are passed over; a folder alone is asked for.
+            // With `examples/*`, files that are not domains are skipped; a single folder must be one.
             if domains.count > 1, !Self.isDomain(url) { continue }
             if !json { print("\(place):") }
             do {
@@ -80,7 +81,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
 }
 
-/// Domains that do not hold.
+/// Domains with faults.
 enum CheckError: Error, CustomStringConvertible {
     case faulty([String])
 

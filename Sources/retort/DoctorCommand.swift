@@ -11,17 +11,18 @@ import RetortTraining
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Show what shuts model-written programs in on this machine, or what a checkpoint makes of a chat.",
+        abstract: "Show how programs are confined on this machine, or how a checkpoint renders a chat.",
         discussion: """
-            Without a checkpoint: each layer of the sandbox is looked at from outside, and hostile programs are run to \
-            see it hold. The exit code is 1 when one gets through or the sandbox is weaker than --require-sandbox. Then \
-            what computes: whether a GPU is found, whether the kernels that rest on it pass a trial, and what multiplies \
-            weights on the CPU.
+            Without a checkpoint: each layer of the sandbox is inspected from outside, and hostile programs are run \
+            against it. The exit code is 1 when one gets through, or the sandbox is weaker than --require-sandbox. \
+            Then the engine: whether a GPU is found, whether the kernels that need it pass a trial, and which kernels \
+            multiply weights on the CPU.
 
-            With a checkpoint's folder or GGUF file: a sample trajectory is shown token by token, each with its role and with ● where \
-            the student learns, and training, acting and serving are checked to see the same tokens. The exit code is 1 \
-            when they do not. Last, what its weights would take in memory in each precision, what would multiply them here, \
-            and what a token of the cache takes; and whether a GPU's fused attention is for this model.
+            With a checkpoint's folder or GGUF file: a sample trajectory is shown token by token, each with its role \
+            and with ● where the student learns, and it is checked that training, acting and serving see the same \
+            tokens. The exit code is 1 when they do not. Finally, the memory of its weights in each precision, the \
+            kernels that would multiply them here, and the memory of a token in the cache; and whether a GPU's fused \
+            attention supports this model.
 
               retort doctor
               retort doctor seedlings/3m
@@ -99,7 +100,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 }
 
-/// The sandbox's report, with the engine's beside its fields.
+/// The sandbox's report, with the engine's report as a further member.
 private struct Machine: Encodable {
     let sandbox: SandboxReport
     let engine: EngineReport

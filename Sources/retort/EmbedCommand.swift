@@ -17,7 +17,7 @@ struct EmbedCommand: AsyncParsableCommand {
               retort embed BAAI/bge-small-en-v1.5 questions.jsonl --as query
               retort embed cross-encoder/ms-marco-MiniLM-L6-v2 passages.jsonl --query "how tall is the tower"
 
-            Encoders of BERT's, RoBERTa's and XLM-RoBERTa's kind are read, with sentence-transformers' files for pooling, \
+            Encoders like BERT, RoBERTa and XLM-RoBERTa are supported, with sentence-transformers' files for pooling, \
             length and prompts.
             """)
 
@@ -53,14 +53,14 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     /// Opens the model.
-    /// - Returns: what makes the lines to be printed.
+    /// - Returns: computes the lines to print.
     private func scoring(_ texts: [String], _ query: String, _ place: URL) throws -> () async throws -> [String] {
         let scorer = try PairScorer(folder: place, weights: weights)
         return { try await scorer.scores(query, texts).map { "\($0)" } }
     }
 
     /// Opens the model.
-    /// - Returns: what makes the lines to be printed.
+    /// - Returns: computes the lines to print.
     private func embedding(_ texts: [String], _ place: URL) throws -> () async throws -> [String] {
         let encoder = try TextEncoder(folder: place, weights: weights)
         let prompt = encoder.prompt(kind ?? .passage)

@@ -32,8 +32,8 @@ struct EngineOptions: ParsableArguments {
         }
     }
 
-    /// What a model is opened with.
-    /// - Parameter prefixTokens: how many tokens are kept for prompts that begin alike.
+    /// The options with which a model is opened.
+    /// - Parameter prefixTokens: how many tokens are kept for prompts with the same beginning.
     func options(maximumSamples: Int = 64, prefixTokens: Int) -> LocalModel.Options {
         LocalModel.Options(
             maximumSamples: maximumSamples, device: device, weights: weights, prefixTokens: prefixTokens,

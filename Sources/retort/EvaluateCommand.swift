@@ -15,7 +15,7 @@ struct EvaluateCommand: AsyncParsableCommand {
               retort evaluate toolalpaca eval_simulated.json --run runs/alpaca --endpoint http://127.0.0.1:8000/v1
               retort evaluate retrieval passages.jsonl questions.jsonl --encoder minilm
 
-            Whatever is missing of a recipe's run is made first, as 'retort run' would.
+            Missing parts of a recipe's run are made first, as by 'retort run'.
             """,
         subcommands: [Run.self, ToolBenchStatic.self, Virtual.self, ToolAlpaca.self, Retrieval.self],
         defaultSubcommand: Run.self)

@@ -29,9 +29,8 @@ extension EvaluateCommand {
         @Argument(help: "A domain, or documents.") var documents: String
         @Argument(help: "JSON Lines of questions.") var questions: String
         @Option(help: "An encoder's folder or name.") var encoder: String?
-        @Option(help: "What is put before queries, instead of what the encoder's files say.") var queryPrompt: String?
-        @Option(help: "What is put before passages, instead of what the encoder's files say.") var passagePrompt:
-            String?
+        @Option(help: "The prompt for queries, instead of the one in the encoder's files.") var queryPrompt: String?
+        @Option(help: "The prompt for passages, instead of the one in the encoder's files.") var passagePrompt: String?
         @Option(
             help:
                 "A cross-encoder's folder or name: what hybrid search finds (else search by words) is also put in order by it."
@@ -95,7 +94,7 @@ extension EvaluateCommand {
             return Array(questions.prefix(limit ?? .max))
         }
 
-        /// What is measured, by name.
+        /// The searches to measure, by name.
         private func ways(_ plan: DomainPlan) -> [(String, DomainPlan.Documents)] {
             guard let own = plan.documents else { return [] }
             guard own.service == nil else { return serviceWays(own) }
@@ -119,7 +118,7 @@ extension EvaluateCommand {
             return ways
         }
 
-        /// A server searches in its own way.
+        /// A server searches in its own way only.
         private func serviceWays(_ own: DomainPlan.Documents) -> [(String, DomainPlan.Documents)] {
             var (plain, ranked) = (own, own)
             plain.search = nil

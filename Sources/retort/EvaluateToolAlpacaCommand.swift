@@ -16,16 +16,17 @@ extension EvaluateCommand {
                   retort evaluate toolalpaca eval_simulated.json --run runs/alpaca --endpoint https://api.example.com/v1 \
                 --endpoint-model large --endpoint-key API_KEY --votes 3
 
-                The judge compares each run with the calls that are known to solve the task: whether the process is right, and \
-                whether the answer is. Its replies are kept in judge.sqlite in the run's folder: what was judged is not \
-                judged again, and a killed command goes on where it stood. The single verdicts are in judgements.jsonl.
+                The judge compares each run with the calls that are known to solve the task: whether the process is \
+                right, and whether the answer is. Its replies are kept in judge.sqlite in the run's folder, so nothing \
+                is judged twice, and a killed command continues where it was. The single verdicts are in \
+                judgements.jsonl.
                 """)
 
         @Argument(help: "ToolAlpaca's set, with the expected calls.") var tasks: String
         @Option(help: "The folder of a run of 'evaluate virtual-apis' over this set.") var run: String
         @OptionGroup(title: "The judge") var judge: ModelOptions
-        @Option(help: "How often a question is asked; an odd number leaves fewer ties.") var votes = 3
-        @Option(help: "Of several votes; a single one is greedy.") var temperature = 0.7
+        @Option(help: "How often a question is asked; an odd number gives fewer ties.") var votes = 3
+        @Option(help: "The temperature of several votes; a single one is greedy.") var temperature = 0.7
         @Option(help: "How many runs are judged at once.") var concurrency = 8
         @Flag(
             help: "Have the endpoint hold replies to their JSON schema (response_format), which not every server can.")

@@ -18,9 +18,9 @@ extension EvaluateCommand {
                   retort evaluate virtual-apis G3_instruction.json --apis http://127.0.0.1:8080 \
                     --endpoint http://127.0.0.1:8000/v1 --endpoint-model base --adapter planner=planner-lora --out runs/g3
 
-                Each query ends in an answer, in giving up, or in a failure with its cause. Trajectories go to the folder's \
-                store; a run that was killed goes on where it stood. Behind an endpoint a role's adapter is the name of a \
-                model that it serves.
+                Each query ends in an answer, in giving up, or in a failure with its cause. Trajectories go to the \
+                folder's store; a run that was killed continues where it was. Behind an endpoint, a role's adapter is \
+                the name of a model that it serves.
                 """)
 
         @Argument(help: "StableToolBench's queries, or ToolAlpaca's set.") var queries: String
@@ -68,7 +68,8 @@ extension EvaluateCommand {
             for (kind, count) in summary.failedCalls.sorted(by: { $0.key < $1.key }) { print("  \(count)  \(kind)") }
         }
 
-        /// What the runs depend on besides the policy: weights by their content, an endpoint by its address and models.
+        /// What the runs depend on besides the policy: weights by their content, an endpoint by its address and
+        /// models.
         private func agent() throws -> [String: String] {
             var agent = ["apis": apis, "constrained": "\(constrained)", "maximumTokens": "\(maximumTokens)"]
             let digests = FileDigests()
@@ -87,7 +88,7 @@ extension EvaluateCommand {
                 roles.map { ($0.key.rawValue, URL(fileURLWithPath: $0.value)) }, uniquingKeysWith: { $1 })
             let opened = try await model.place(adapters: folders).open(concurrency: concurrency)
             func role(_ role: AgentRole) -> RoleModel {
-                // In this process an adapter has its role's name; behind an endpoint it is a model of its own.
+                // In this process an adapter is named after its role; behind an endpoint it is a separate model.
                 RoleModel(opened, adapter: model.endpoint == nil ? roles[role].map { _ in role.rawValue } : roles[role])
             }
             return RolePolicy(
@@ -113,7 +114,7 @@ struct VirtualAPITasks {
     let tasks: [AgentTask]
     let documents: [VirtualAPIName: JSONValue]
     let account: ImportAccount
-    /// The set of a store that their runs are kept in.
+    /// The store's set in which the runs of these tasks are kept.
     let set: String
 
     /// The set's name for a file.
@@ -135,7 +136,7 @@ struct VirtualAPITasks {
 }
 
 extension ImportAccount {
-    /// Tells of the records that were left out, on standard error.
+    /// Reports the records that were left out, on standard error.
     func showRejections() {
         for rejection in rejections {
             FileHandle.standardError.write(Data("record \(rejection.record): \(rejection.reason)\n".utf8))

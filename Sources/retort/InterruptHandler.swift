@@ -3,27 +3,27 @@ import RetortProcesses
 import RetortTraining
 import Synchronization
 
-/// Turns the first SIGINT or SIGTERM into a cancellation. A second one ends the process at once, and so does work that
-/// has not stopped in time: whatever is stored stays, and the same command goes on from it. A training's finished updates are waited
-/// for, until they are in its checkpoint.
+/// Turns the first SIGINT or SIGTERM into a cancellation. A second signal ends the process at once, and so does work
+/// that has not stopped in time: everything stored is kept, and the same command continues from there. Finished
+/// updates of a training are waited for, until they are in its checkpoint.
 ///
-/// The handler only writes into a pipe, which a thread of its own reads. No queue stands in between that work could have
-/// filled up, and no mask of another thread.
+/// The handler only writes to a pipe, which a dedicated thread reads. It therefore depends neither on a queue that
+/// work could have filled up, nor on the signal masks of other threads.
 final class InterruptHandler: Sendable {
     private struct State {
         var action: (@Sendable () -> Void)?
         var grace = 5.0
-        /// What a signal ends in place of the program, once.
+        /// What the next signal ends instead of the program, once.
         var pause: (@Sendable () -> Void)?
     }
 
-    /// How long a training may take to write its checkpoint after the first signal, in seconds.
+    /// The longest a training may take to write its checkpoint after the first signal, in seconds.
     private static let savingGrace = 300.0
 
     static let shared = InterruptHandler()
 
     private let state = Mutex(State())
-    /// The pipe's end that the handler writes to; set before any signal can come.
+    /// The end of the pipe that the handler writes to; set before any signal can arrive.
     private nonisolated(unsafe) static var signalled: Int32 = -1
     static let code: Int32 = 130
 
@@ -44,13 +44,13 @@ final class InterruptHandler: Sendable {
         }
     }
 
-    /// What the first signal does.
+    /// Sets what the first signal does.
     func cancels(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.action = action } }
 
-    /// How long work may go on after the first signal, in seconds: for servers, whose requests end in good order.
+    /// Sets how long work may go on after the first signal, in seconds, so that servers can finish their requests.
     func allow(seconds: Double) { state.withLock { $0.grace = seconds } }
 
-    /// While work goes on, the first signal does `action`, and only the second one ends the program.
+    /// During `work`, the first signal calls `action`, and only a second one ends the program.
     func pausing<Value>(_ action: @escaping @Sendable () -> Void, during work: () async -> Value) async -> Value {
         state.withLock { $0.pause = action }
         defer { state.withLock { $0.pause = nil } }
@@ -95,15 +95,16 @@ final class InterruptHandler: Sendable {
         return found != 0
     }
 
-    /// Ends the process as interrupted.
+    /// Ends the process with the exit code of an interruption.
     static func interrupted() -> Never {
         say("interrupted; start the same command again to go on")
         end()
     }
 
-    /// Ends the process without the destructors of libraries: threads of theirs that still compute would crash in them.
+    /// Ends the process without running the destructors of libraries, in which threads that still compute would
+    /// crash.
     static func end(_ code: Int32 = code) -> Never {
-        // Servers and other processes of tools go with the command that started them, those that hang included.
+        // Tools' servers and other processes end with the command that started them, even those that hang.
         LivingGroups.end(within: 1)
         StandardOutput.flush()
         _exit(code)

@@ -36,7 +36,7 @@ struct JudgeOptions: ParsableArguments {
         }
     }
 
-    /// The judge, asked about every answer; nil when none is named.
+    /// The judge, which is asked about every answer; nil when none is given.
     func judge() async throws -> ModelJudge? {
         guard !addresses.isEmpty else { return nil }
         var plan = TeacherPlan(endpoints: addresses.map(EndpointPlan.init(url:)))

@@ -7,8 +7,8 @@ struct KeysCommand: ParsableCommand {
         commandName: "keys",
         abstract: "List every key that a recipe may have, or write their JSON schema for an editor.",
         discussion: """
-            A line for each key: what belongs there and, in brackets, what holds without it. What the keys mean is in docs/recipes.md, \
-            docs/domains.md, docs/teachers.md and docs/loops.md.
+            One line for each key: its values and, in brackets, its default. The keys are explained in \
+            docs/recipes.md, docs/domains.md, docs/teachers.md and docs/loops.md.
 
               retort keys evaluation
               retort keys training.agent.rounds

@@ -8,7 +8,7 @@ struct MCPCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mcp", abstract: "Offer a distilled agent to MCP clients, and try the servers of others.",
         discussion: """
-            As a server, for anybody's assistant, over standard input and output or over HTTP:
+            As a server, for any assistant, over standard input and output or over HTTP:
 
               retort mcp runs/quickstart
               retort mcp hotel-agent --http --port 8931
@@ -23,7 +23,7 @@ struct MCPCommand: AsyncParsableCommand {
         defaultSubcommand: MCPServeCommand.self)
 }
 
-/// Where the server of `list` and `call` is.
+/// How `list` and `call` reach the server.
 struct MCPServerOptions: ParsableArguments {
     @Option(help: "The server's address, of streamable HTTP.") var url: String?
     @Option(
@@ -52,7 +52,7 @@ struct MCPServerOptions: ParsableArguments {
         }
     }
 
-    /// Does something with the server and ends it.
+    /// Runs work with the server, and ends the server.
     func with(_ body: (MCPClient) async throws -> Void) async throws {
         var limits = MCPOptions()
         (limits.startSeconds, limits.callSeconds) = (seconds, seconds)
@@ -86,7 +86,7 @@ struct MCPListCommand: AsyncParsableCommand {
         commandName: "list", abstract: "Show a server's tools as agents see them.")
 
     @OptionGroup var server: MCPServerOptions
-    @Flag(help: "Print each tool's schema, too.") var schemas = false
+    @Flag(help: "Also print each tool's schema.") var schemas = false
 
     func run() async throws {
         try await server.with { client in
@@ -123,8 +123,8 @@ struct MCPCallCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "call", abstract: "Call a server's tool and print its result.",
         discussion: """
-            The result is printed as agents get it: a text as it is, anything else as JSON. Words of progress go to standard \
-            error. A failure ends with code 1.
+            The result is printed as agents get it: a text unchanged, anything else as JSON. Progress reports go to \
+            standard error. A failure ends with code 1.
 
               retort mcp call convert_time '{"source_timezone": "UTC", "time": "12:00", "target_timezone": \
             "Asia/Tokyo"}' -- uvx mcp-server-time

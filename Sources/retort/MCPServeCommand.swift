@@ -7,14 +7,14 @@ import RetortMCP
 import RetortRecipes
 import RetortServer
 
-/// `retort mcp serve`, which is what `retort mcp` does by itself.
+/// `retort mcp serve`, the default of `retort mcp`.
 struct MCPServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Offer agents as tools that answer a question.",
         discussion: """
-            Each agent is one tool: 'ask', or 'ask_STUDENT' where there are several. Its argument is 'question', its result \
-            the answer; each step is told as progress. Over standard input and output by default, as assistants start \
-            their servers:
+            Each agent is one tool: 'ask', or 'ask_STUDENT' if there are several. Its argument is 'question', its \
+            result the answer; each step is reported as progress. It uses standard input and output by default, as \
+            assistants start their servers:
 
               {"mcpServers": {"retort": {"command": "retort", "args": ["mcp", "/path/to/runs/quickstart"]}}}
 
@@ -22,7 +22,7 @@ struct MCPServeCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "An agent's folder, or a run, of which all agents that act are offered.") var place: String
-    @Option(help: "Sample so many actions a step and let them vote; 1 takes each step by itself.") var votes: Int?
+    @Option(help: "Sample this many actions per step and let them vote; 1 disables voting.") var votes: Int?
     @Flag(help: "Serve over HTTP instead of standard input and output.") var http = false
     @Option(help: "The port of --http; 0 takes any free one.") var port = 8931
     @Option(help: "The longest that an answer may take, in seconds.") var seconds = 600.0
@@ -37,7 +37,7 @@ struct MCPServeCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        // Standard output belongs to the protocol from here on; what others print goes to standard error.
+        // From here on standard output belongs to the protocol; everything else is printed to standard error.
         let output = http ? STDOUT_FILENO : dup(STDOUT_FILENO)
         if !http {
             dup2(STDERR_FILENO, STDOUT_FILENO)
@@ -56,7 +56,7 @@ struct MCPServeCommand: AsyncParsableCommand {
         }.run()
     }
 
-    /// The agents that are meant, by the name of their tool.
+    /// The selected agents, by the names of their tools.
     private func opened() async throws -> [(name: String, agent: Agent, rollout: Rollout)] {
         let chosen = try AgentPlaces(URL(fileURLWithPath: place)).chosen(student: which.student, system: which.system)
         let group = try await AgentGroup(contentsOf: chosen.map(\.agent.folder), options: which.opening())
@@ -68,7 +68,7 @@ struct MCPServeCommand: AsyncParsableCommand {
         }
     }
 
-    /// Of a student that learned to be an agent in several ways, each has a tool.
+    /// A student that learned to be an agent in several ways has a tool for each.
     private static func name(of agent: Agent, among all: [Agent]) -> String {
         let isAlone = all.filter { $0.student == agent.student }.count == 1
         let name = "ask_\(agent.student)\(isAlone ? "" : "_\(agent.system)")"
@@ -112,7 +112,7 @@ struct MCPServeCommand: AsyncParsableCommand {
         throw CancellationError()
     }
 
-    /// What a step was about, on a line or two.
+    /// A summary of a step in one or two lines.
     private static func words(on step: Step) -> String {
         let words = [step.thought, step.action.code ?? ""].first { !$0.isEmpty } ?? "a step"
         return String(words.prefix(400))

@@ -10,9 +10,10 @@ struct MakeTasksCommand: AsyncParsableCommand {
         commandName: "make-tasks",
         abstract: "Let a teacher make a domain's training tasks from its tools and documents.",
         discussion: """
-            The teacher calls the domain's tools, asks a question about what it found, and solves the question anew \
-            several times. A question whose answer comes out the same, was looked up, and is no test question or nearly \
-            one becomes a task. What was tried stands in FILE.log: a making that is stopped goes on with the same command.
+            The teacher calls the domain's tools, asks a question about what it found, and solves the question again \
+            several times. A question becomes a task if its answer comes out the same, was looked up, and it is not a \
+            test question or nearly one. FILE.log lists all attempts; a command that was stopped continues when it is \
+            started again.
 
               retort make-tasks hotel --endpoint http://127.0.0.1:8000/v1 --tasks 100 --out hotel/tasks/made.jsonl
               retort make-tasks hotel --model qwen2.5-coder-1.5b --tasks 20 --out made.jsonl --trajectories taught.jsonl
@@ -22,16 +23,16 @@ struct MakeTasksCommand: AsyncParsableCommand {
             """)
 
     @Argument(help: "The domain: a folder with domain.yaml, or the file.") var domain: String
-    @Option(help: ArgumentHelp("Where the tasks come to stand, as JSON Lines.", valueName: "file")) var out: String
-    @Option(help: ArgumentHelp("Where their solutions come to stand, to be taught.", valueName: "file"))
+    @Option(help: ArgumentHelp("The file to write the tasks to, as JSON Lines.", valueName: "file")) var out: String
+    @Option(help: ArgumentHelp("The file to write their solutions to, to learn from.", valueName: "file"))
     var trajectories: String?
     @Option(name: .customLong("tasks"), help: "How many tasks are made.") var count = 50
     @Option(help: "The most questions that are tried; four times the tasks unless given.") var tries: Int?
     @Option(help: "How often each question is solved anew.") var solutions = 4
-    @Option(help: "How many of these must come to the same answer.") var agreeing = 3
-    @Option(help: "Of questions and solutions, 0 to 2.") var temperature = 0.8
+    @Option(help: "How many of these must reach the same answer.") var agreeing = 3
+    @Option(help: "The temperature of questions and solutions, 0 to 2.") var temperature = 0.8
     @Flag(help: "Also keep answers that no tool showed and no program computed.") var withoutEvidence = false
-    @Option(help: "Draws where questions begin.") var seed: UInt64 = 7
+    @Option(help: "The seed that decides where questions begin.") var seed: UInt64 = 7
     @Option(help: "The most tokens that the teacher may read and write in this call.") var budget: Int?
     @Option(help: "Questions at once.") var concurrency = 8
     @Option(help: "Which form of agent the teacher is: agent or tool-agent; the domain's unless given.") var system:

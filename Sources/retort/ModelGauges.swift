@@ -1,9 +1,10 @@
 import RetortLLM
 import RetortServer
 
-/// What `/metrics` tells of the models in this process: their weights, and the memory of keys and values.
+/// The figures that `/metrics` reports about the models in this process: their weights, and the memory of keys and
+/// values.
 enum ModelGauges {
-    /// - Parameter models: by the names that they are served under.
+    /// - Parameter models: the models by the names that they are served under.
     static func of(_ models: [(name: String, model: LocalModel)]) -> [Gauge] {
         let now = models.map { (name: $0.name, model: $0.model, use: $0.model.cacheUse) }
         func gauges(_ name: String, _ help: String, _ value: (CacheUse) -> Int) -> [Gauge] {

@@ -31,8 +31,8 @@ struct ModelOptions: ParsableArguments {
         }
     }
 
-    /// Where it is.
-    /// - Parameter adapters: by name, folders of adapters over a checkpoint.
+    /// Where the model is.
+    /// - Parameter adapters: folders of adapters for a checkpoint, by name.
     func place(adapters: [String: URL] = [:]) throws -> ModelLocation {
         if let model {
             return .folder(

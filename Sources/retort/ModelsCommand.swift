@@ -10,9 +10,10 @@ struct ModelsCommand: ParsableCommand {
         commandName: "models",
         abstract: "List the models on this machine that have a name, and whether they fit.",
         discussion: """
-            These are the models of huggingface_hub's cache that are whole, and small ones that Python packages carry. A name \
-            stands in recipes and commands wherever a model's folder does. Weights and the cache of one agent of 4,096 tokens \
-            are counted as this machine would hold them; whatever fits leaves a quarter of the memory to the rest.
+            These are the complete models in huggingface_hub's cache, and small ones that Python packages contain. \
+            Recipes and commands take a name wherever they take a model's folder. Weights, and the cache of one agent \
+            of 4,096 tokens, are counted as this machine would hold them; a model fits if a quarter of the memory is \
+            left for the rest.
 
               retort models
               retort fetch smollm2-135m
@@ -20,17 +21,17 @@ struct ModelsCommand: ParsableCommand {
 
     @Flag(help: "Print JSON.") var json = false
 
-    /// A model of the list.
+    /// A model in the list.
     private struct Line: Encodable {
         var name: String
         var path: String
         var family: String?
-        /// Of the weights as they would be held, in bytes.
+        /// The size of the weights in memory, in bytes.
         var bytes: Int?
         var precision: String?
         var context: Int?
         var fits: Bool?
-        /// Why it cannot be used.
+        /// Why the model cannot be used; nil if it can.
         var problem: String?
     }
 

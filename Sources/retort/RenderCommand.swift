@@ -22,7 +22,7 @@ struct RenderCommand: ParsableCommand {
         var error: String?
     }
 
-    /// A chat of texts alone.
+    /// A chat that consists of texts only.
     private struct Chat: Decodable {
         struct Turn: Decodable {
             let role: Role

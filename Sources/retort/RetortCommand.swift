@@ -24,7 +24,7 @@ struct RetortCommand: AsyncParsableCommand {
               retort serve runs/quickstart           its models and agents, as a server
               retort mcp runs/quickstart             its agents as tools, for MCP clients
 
-            A run that was killed goes on where it stood when it is started again.
+            A run that was killed continues where it was when it is started again.
             """,
         version: CommandLine.arguments.contains("--version") ? VersionLine.text : Retort.version,
         subcommands: [
@@ -66,7 +66,8 @@ struct RetortCommand: AsyncParsableCommand {
             LogitsCommand.self,
         ])
 
-    /// Parses and runs, ends with code 130 when interrupted, and prints errors without Swift's decoration.
+    /// Parses and runs the command, exits with code 130 when interrupted, and prints errors without Swift's
+    /// decoration.
     static func main() async {
         ComputeThreads.restartWithSleepingWaits()
         let interrupt = InterruptHandler.shared

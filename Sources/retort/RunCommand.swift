@@ -4,7 +4,7 @@ import RetortCore
 import RetortEvaluation
 import RetortRecipes
 
-/// What all commands that carry out a recipe share.
+/// The options that all commands that carry out a recipe share.
 struct RecipeOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("The recipe, a YAML file.", valueName: "recipe"))
     var recipe: String
@@ -28,7 +28,7 @@ struct RecipeOptions: ParsableArguments {
         return (url, run)
     }
 
-    /// Opens the run to look at it, which leaves nothing behind.
+    /// Opens the run only to look at it, without leaving anything behind.
     func preview<Answer>(_ body: (RecipeRun) async throws -> Answer) async throws -> Answer {
         let (named, url) = try place()
         let recipe = try await named.locatingModels(fetching: false)
@@ -41,7 +41,7 @@ struct RecipeOptions: ParsableArguments {
         return (recipe, URL(fileURLWithPath: folder ?? "runs/\(recipe.name)"))
     }
 
-    /// Works up to a goal.
+    /// Works until a goal is reached.
     /// - Returns: nil after a dry run, which prints its estimate.
     func run(
         until goal: RecipeRun.Goal, keepingSamples samples: Bool = false
@@ -60,15 +60,15 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Carry out a recipe: teach, filter, train, evaluate, report.",
         discussion: """
-            What is done already is skipped, what was interrupted goes on where it stood, and what a change of the \
-            recipe touches is done anew. The table goes to standard output; the run's folder holds summary.json and \
+            What is done already is skipped, what was interrupted is continued, and what a change of the recipe \
+            affects is done again. The table goes to standard output; the run's folder has summary.json and \
             report.html.
 
             --teacher takes the trajectories from a model behind an endpoint instead of the recipe's own teacher:
 
               retort run recipes/quickstart.yaml --teacher http://127.0.0.1:8000/v1 --dry-run
 
-            --store shares rollouts, evaluation and judging out to workers on other machines (docs/fleet.md):
+            --store distributes rollouts, evaluation and judging to workers on other machines (docs/fleet.md):
 
               retort run recipe.yaml --store postgresql://retort@db/fleet
               retort worker --store postgresql://retort@db/fleet          on each of them
@@ -111,9 +111,9 @@ struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Collect and train as a recipe says, without evaluating.",
         discussion: """
-            A checkpoint is written every two minutes, or as the plan's 'checkpointMinutes' says, and on SIGINT and SIGTERM: \
-            the same command then goes on with the next update. results/training-STUDENT-KIND.json tells what a training took, \
-            by what plan it went, which update it kept and why it ended.
+            A checkpoint is written every two minutes, or as the plan's 'checkpointMinutes' says, and on SIGINT and \
+            SIGTERM: the same command then continues with the next update. results/training-STUDENT-KIND.json shows \
+            what a training took, by what plan it went, which update it kept and why it ended.
             """)
 
     @OptionGroup var options: RecipeOptions

@@ -1,7 +1,7 @@
 import ArgumentParser
 import RetortPython
 
-/// What all commands that run model-written programs share.
+/// The options that all commands that run model-written programs share.
 struct SandboxOptions: ParsableArguments {
     @Option(
         name: .customLong("require-sandbox"),

@@ -5,13 +5,14 @@ import RetortLLM
 import RetortRecipes
 import RetortRetrieval
 
-/// Documents that a command searches: a domain's, what a domain's 'documents' may be, or a retrieval server's.
+/// Documents that a command searches: those of a domain, anything that a domain's `documents` can be, or a retrieval
+/// server.
 enum SearchedPlace {
     static func isAddress(_ place: String) -> Bool {
         ["http://", "https://"].contains { place.lowercased().hasPrefix($0) }
     }
 
-    /// A place as the plan of a domain that has documents.
+    /// A place as the plan of a domain with documents.
     static func plan(_ place: String) throws -> DomainPlan {
         if isAddress(place) {
             return try DomainPlan(
@@ -28,7 +29,7 @@ enum SearchedPlace {
         return plan
     }
 
-    /// Opens documents; indices and vectors are kept in the user's cache.
+    /// Opens documents; indexes and vectors are kept in the user's cache.
     static func open(
         _ documents: DomainPlan.Documents, of plan: DomainPlan, weights: WeightPrecision?,
         progress: @escaping @Sendable (DenseIndex.Progress) -> Void = embeddingProgress()

@@ -19,8 +19,9 @@ struct ServeAPIsCommand: AsyncParsableCommand {
               curl http://127.0.0.1:8080/virtual -d '{"category": "Media", "tool_name": "Vimeo", "api_name": \
             "SearchVideos", "tool_input": {"query": "birds"}}'
 
-            Replies come from the cache, else from the cache folder of StableToolBench, else from the model, which reads the \
-            API's document: of ToolBench's queries, or the OpenAPI text of ToolAlpaca. A function of no document is refused.
+            Replies come from the cache, otherwise from the cache folder of StableToolBench, otherwise from the model, \
+            which reads the API's document: from ToolBench's queries, or the OpenAPI text of ToolAlpaca. A function \
+            without a document is refused.
             """)
 
     @OptionGroup(title: "The model that imitates the APIs") var model: ModelOptions
@@ -29,7 +30,7 @@ struct ServeAPIsCommand: AsyncParsableCommand {
     @Option(help: "Files of queries, or of ToolAlpaca, whose APIs are served.") var queries: [String] = []
     @Option(help: "Remember replies in this file.") var cache: String?
     @Option(help: "A cache folder of StableToolBench, for reading.") var published: String?
-    @Option(help: "The interface; 0.0.0.0 is every one.") var host = "127.0.0.1"
+    @Option(help: "The interface to listen on; 0.0.0.0 is all of them.") var host = "127.0.0.1"
     @Option(help: "The port; 0 takes any free one.") var port = 8080
     @Option(help: "The most calls that are worked on at once.") var maximumRunning = 32
     @Option(help: "The longest a call may take, in seconds.") var seconds = 120.0
@@ -61,11 +62,11 @@ struct ServeAPIsCommand: AsyncParsableCommand {
         let server = VirtualAPIServer(
             replies, host: host, port: port, maximumRunning: maximumRunning, seconds: seconds
         ) { port in
-            // Not through `print`, which keeps it back when a pipe is read.
+            // Not with `print`, which buffers when the output is a pipe.
             let count = known.isEmpty ? "any" : String(known.count)
             FileHandle.standardOutput.write(Data("Serving \(count) APIs at http://\(host):\(port)/virtual\n".utf8))
         }
-        // Calls under way end in good order.
+        // Running calls may finish.
         InterruptHandler.shared.allow(seconds: seconds + 10)
         let group = ServiceGroup(services: [server], logger: Logger(label: "retort.apis"))
         let work = Task { try await group.run() }

@@ -24,8 +24,8 @@ struct ServeCommand: AsyncParsableCommand {
               retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
 
-            Keys are read from RETORT_API_KEY or a file; without one everybody who reaches the address is let in. The \
-            first SIGINT or SIGTERM lets requests under way end, a second one does not.
+            Keys are read from RETORT_API_KEY or a file; without a key, everybody who reaches the address may use the \
+            server. After the first SIGINT or SIGTERM running requests may finish; a second signal ends them.
             """)
 
     @Argument(help: "Checkpoints, adapters, agents and runs, each as FOLDER, FILE.gguf or NAME=PLACE.")
@@ -42,10 +42,10 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "What such an agent's prompt says: brief (for students) or full.") var instructions: Instructions =
         .brief
 
-    @Option(help: "The interface; 0.0.0.0 is every one.") var host = "127.0.0.1"
+    @Option(help: "The interface to listen on; 0.0.0.0 is all of them.") var host = "127.0.0.1"
     @Option(help: "The port; 0 takes any free one.") var port = 8000
     @Option(help: "A file with one API key a line.") var keys: String?
-    @Option(help: "The most generations under way.") var maximumRunning = 64
+    @Option(help: "The most samples that run at once.") var maximumRunning = 64
     @Option(help: "The most requests that wait; further ones get status 503.") var maximumWaiting = 256
     @Option(help: "The most agents at work.") var maximumAgents = 8
     @Option(help: "The most tokens of an answer.") var maximumTokens = 4096
@@ -74,7 +74,7 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
-    /// For what is left of connections after requests have ended.
+    /// The time for connections that remain after requests have ended, in seconds.
     private static let lastSeconds = 10.0
 
     func run() async throws {
@@ -86,7 +86,7 @@ struct ServeCommand: AsyncParsableCommand {
             catalogue, options: try options(), logger: logger, gauges: { ModelGauges.of(checkpoints) },
             onStart: { greet(catalogue, question, port: $0) })
         let group = ServiceGroup(services: [server], logger: logger)
-        // A signal cancels the command; the server is told to stop in good order instead.
+        // A signal would cancel the command; instead the server is told to shut down gracefully.
         InterruptHandler.shared.allow(seconds: drainSeconds + Self.lastSeconds)
         let work = Task { try await group.run() }
         try await withTaskCancellationHandler {

@@ -15,9 +15,10 @@ struct ServePassagesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve-passages", abstract: "Serve a search of passages by Search-R1's protocol.",
         discussion: """
-            A place is a domain (its 'documents' are served as it searches them), JSON Lines of passages, a folder of documents, an \
-            index (.sqlite), or another server's address. Several places are parts of one collection: all are asked at once, and \
-            their lists are one by scores, so that a server can stand before others that hold a part each.
+            A place is a domain (its 'documents' are served the way it searches them), JSON Lines of passages, a \
+            folder of documents, an index (.sqlite), or another server's address. Several places are parts of one \
+            collection: all are asked at once, and their lists are merged by scores, so a server can be put in front \
+            of others that hold a part each.
 
               retort serve-passages wiki-18.jsonl
               retort serve-passages wiki-18.sqlite --search dense --encoder intfloat/e5-base-v2 \
@@ -27,17 +28,17 @@ struct ServePassagesCommand: AsyncParsableCommand {
               curl http://127.0.0.1:8000/retrieve -H 'Content-Type: application/json' \
             -d '{"queries": ["capital of France"], "topk": 3, "return_scores": true}'
 
-            Search-R1, verl and agent-distillation ask such servers, and so do domains with 'documents: {service: ADDRESS}'. \
-            Keys are read from RETORT_API_KEY or a file. What is not indexed yet is indexed first (see 'retort index'); until \
-            then requests get status 503, or with --early what is there.
+            Search-R1, verl and agent-distillation use such servers, and so do domains with 'documents: {service: \
+            ADDRESS}'. Keys are read from RETORT_API_KEY or a file. Missing indexes are built first (see 'retort \
+            index'); until then requests get status 503, or with --early results from what is indexed so far.
             """)
 
     @Argument(help: "Domains, documents, indices and servers.") var places: [String]
     @Option(help: "How passages are found: bm25, dense or hybrid (with an encoder).") var search:
         DomainPlan.DocumentSearch.Kind?
     @Option(help: "An encoder's folder or name.") var encoder: String?
-    @Option(help: "What is put before queries, instead of what the encoder's files say.") var queryPrompt: String?
-    @Option(help: "What is put before passages, instead of what the encoder's files say.") var passagePrompt: String?
+    @Option(help: "The prompt for queries, instead of the one in the encoder's files.") var queryPrompt: String?
+    @Option(help: "The prompt for passages, instead of the one in the encoder's files.") var passagePrompt: String?
     @Option(help: "A cross-encoder's folder or name: what was found is put in order by it.") var rerank: String?
     @Option(help: "How the models' weights are held: float32 or bfloat16; by default what is fastest here.")
     var weights: WeightPrecision?
@@ -46,7 +47,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
     @Flag(help: "While an index is being made, find by words what is indexed so far; else requests get status 503.")
     var early = false
 
-    @Option(help: "The interface; 0.0.0.0 is every one.") var host = "127.0.0.1"
+    @Option(help: "The interface to listen on; 0.0.0.0 is all of them.") var host = "127.0.0.1"
     @Option(help: "The port; 0 takes any free one. Agent-distillation's agents ask 8005.") var port = 8000
     @Option(help: "A file with one API key a line.") var keys: String?
     @Option(help: "Passages for a query where a request names no 'topk'.") var results = 3
@@ -93,7 +94,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
                 let open = zip(places, parts).compactMap { place, part in part.progress.map { "\(place): \($0)" } }
                 return open.isEmpty ? nil : open.joined(separator: "; ")
             }, quotesTitles: { titles.isQuoted }, onStart: { greet(port: $0) })
-        // Requests under way end in good order.
+        // Running requests may finish.
         InterruptHandler.shared.allow(seconds: requestSeconds + 10)
         let group = ServiceGroup(services: [server], logger: logger)
         try await withThrowingTaskGroup(of: Bool.self) { tasks in
@@ -109,7 +110,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
                 }
                 return false
             }
-            // A place that cannot be opened ends the command, and so does the server's end.
+            // The command ends when a place cannot be opened, and when the server ends.
             for try await isServerEnd in tasks where isServerEnd { tasks.cancelAll() }
         }
     }
@@ -135,7 +136,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
         }
         (how.queryPrompt, how.passagePrompt) = (queryPrompt ?? how.queryPrompt, passagePrompt ?? how.passagePrompt)
         how.rerank = rerank ?? how.rerank
-        // Snippets are for an agent's prompt; a server gives passages whole.
+        // Snippets are for an agent's prompt; a server returns whole passages.
         how.characters = nil
         documents.search = how == .init() ? nil : how
         let show = embeddingProgress()
@@ -161,7 +162,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
 
     private func greet(port: Int) {
         let name = host == "0.0.0.0" ? "127.0.0.1" : host.contains(":") ? "[\(host)]" : host
-        // Not through `print`, which keeps it back when a pipe is read.
+        // Not with `print`, which buffers when the output is a pipe.
         FileHandle.standardOutput.write(
             Data("Serving \(places.joined(separator: ", ")) at http://\(name):\(port)/retrieve\n".utf8))
         if keys == nil, Self.keyOfEnvironment.isEmpty, !["127.0.0.1", "::1", "localhost"].contains(host) {
@@ -173,7 +174,7 @@ struct ServePassagesCommand: AsyncParsableCommand {
 
 extension DomainPlan.DocumentSearch.Kind: ExpressibleByArgument {}
 
-/// Whether titles are quoted, once it is known.
+/// Whether titles are quoted, once that is known.
 private final class TitleForm: Sendable {
     private let quoted: Atomic<Bool>
 

@@ -7,9 +7,9 @@ import RetortRecipes
 import RetortRetrieval
 import RetortServer
 
-/// Folders on their way to being served: what the command line names, opened and put into a catalogue.
+/// The folders named on the command line, opened and added to a catalogue.
 struct ServedFolders {
-    /// `NAME=FOLDER`, or a folder or GGUF file that is called as it is.
+    /// `NAME=FOLDER`, or a folder or GGUF file that is served under its own name.
     struct Named {
         let name: String?
         let folder: URL
@@ -23,7 +23,7 @@ struct ServedFolders {
 
         private init(name: String?, folder: URL) { (self.name, self.folder) = (name, folder) }
 
-        /// The same where a place is meant that is here, or the place of the model that is named.
+        /// Parses the text; if it names a model instead of an existing place, fetches the model.
         static func located(_ text: String) async throws -> Self {
             let named = Self(text)
             guard !FileManager.default.fileExists(atPath: named.folder.path) else { return named }
@@ -33,14 +33,14 @@ struct ServedFolders {
     }
 
     private(set) var catalogue = ModelCatalogue()
-    /// Something that what is served last may know.
+    /// A question that the last served agent should be able to answer.
     private(set) var sampleQuestion = "What is 17 * 23?"
     private let options: LocalModel.Options
     private let agentOptions: AgentOptions
     private let sandbox: SandboxLevel
-    /// Models by the names they are served under, for agents over them.
+    /// Models by the names they are served under, for agents that use them.
     private var models: [String: any LanguageModel] = [:]
-    /// The checkpoints among them, each once, in the order they were opened.
+    /// The distinct checkpoints among them, in the order they were opened.
     private(set) var checkpoints: [(name: String, model: LocalModel)] = []
     private var agents: [String: ServedAgent] = [:]
 
@@ -51,7 +51,7 @@ struct ServedFolders {
     }
 
     /// Adds a checkpoint, an adapter with its base, or agents.
-    /// - Parameter adapters: served beside a checkpoint's own weights.
+    /// - Parameter adapters: adapters that are served in addition to a checkpoint's own weights.
     mutating func add(_ place: Named, adapters: [String: URL] = [:]) async throws {
         let has = { FileManager.default.fileExists(atPath: place.folder.appendingPathComponent($0).path) }
         let isCheckpoint = has("config.json") || has("adapter_config.json")
@@ -62,7 +62,7 @@ struct ServedFolders {
         for adapter in adapters.keys.sorted() { try add(adapter, model, adapter: adapter) }
     }
 
-    /// Serves an agent over a model of the catalogue as `NAME:agent`, with a search when there are passages.
+    /// Serves an agent that uses a model of the catalogue as `NAME:agent`, with a search if there are passages.
     mutating func addAgent(over name: String, passages: URL?, instructions: Instructions) async throws {
         guard let model = models[name] else { throw ServeError.noModel(name, known: models.keys.sorted()) }
         let tools: [any Tool] = try passages.map { [WebSearchTool(try PassageIndex($0))] } ?? []
@@ -81,7 +81,7 @@ struct ServedFolders {
         try add("\(name):agent", agent)
     }
 
-    /// Gives the last agent without votes the name `agent` as well, for those who do not care which.
+    /// Also gives the last agent without votes the name `agent`, for clients that do not care which one they get.
     mutating func nameTheAgent() throws {
         guard agents["agent"] == nil, let last = catalogue.names.last(where: { agents[$0]?.votes == 1 }),
             let agent = agents[last], !catalogue.names.contains("agent")
@@ -89,7 +89,7 @@ struct ServedFolders {
         try add("agent", agent)
     }
 
-    /// The agents of a place, and the weights behind them by themselves.
+    /// Adds the agents of a place, and the weights behind them as models.
     private mutating func add(agentsIn place: Named) async throws {
         let chosen = try agentOptions.chosen(in: AgentPlaces(place.folder))
         var opening = agentOptions.opening()
@@ -108,7 +108,7 @@ struct ServedFolders {
         }
     }
 
-    /// An agent for whoever asks: temperature and votes of a request count.
+    /// An agent for requests that may set temperature and votes.
     private static func served(_ agent: Agent, _ way: AgentWay) -> ServedAgent {
         ServedAgent(
             identity: agent.modelIdentity, votes: way.search == .vote ? agent.plan.search.vote.samples : 1,
@@ -141,7 +141,7 @@ struct ServedFolders {
     }
 }
 
-/// What cannot be served.
+/// Why something cannot be served.
 enum ServeError: Error, CustomStringConvertible {
     case noModel(String, known: [String])
 

@@ -19,8 +19,8 @@ struct SplitCommand: AsyncParsableCommand {
             it, as lines of 'messages' (TRL). An instruction's place depends on its text and the seed alone: a smaller share \
             lies within a larger one, whatever the file's order.
 
-            With --checkpoint samples are measured by its tokenizer and chat template. A sample that is too long is left \
-            out, counted in split.json and named in overlong.jsonl; none is ever cut.
+            With --checkpoint, samples are measured by its tokenizer and chat template. A sample that is too long is \
+            left out, counted in split.json and named in overlong.jsonl; none is ever cut.
             """)
 
     @OptionGroup var source: TrajectorySource

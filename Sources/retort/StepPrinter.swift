@@ -3,12 +3,12 @@ import RetortAgents
 import RetortCore
 import RetortRecipes
 
-/// Shows on a terminal what an agent does, as it does it.
+/// Shows on a terminal what an agent does while it works.
 struct StepPrinter {
-    /// Whether steps are numbered, for those who may go back to one.
+    /// Whether steps are numbered, so that the user can go back to one.
     var numbers = false
 
-    /// - Throws: `AgentRunError` for a run that broke, `CancellationError` for one that was stopped.
+    /// - Throws: `AgentRunError` for a run that failed, `CancellationError` for one that was stopped.
     func show(_ events: AsyncThrowingStream<RolloutEvent, any Error>) async throws {
         var isWritten = false
         for try await event in events {
@@ -28,11 +28,11 @@ struct StepPrinter {
                 if case .failed(let reason) = trajectory.ending { throw AgentRunError(reason: reason) }
             }
         }
-        // A stream whose reader is cancelled just ends.
+        // A stream whose reader is cancelled just ends, without an error.
         try Task.checkCancellation()
     }
 
-    /// - Parameter isWritten: whether it was shown while it was written.
+    /// - Parameter isWritten: whether the step was already shown while it was written.
     private func show(_ step: Step, isWritten: Bool) {
         if !step.candidates.isEmpty, !isWritten {
             print("\(CodeAgentView.turn(step.thought, step.action))")

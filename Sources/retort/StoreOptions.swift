@@ -2,7 +2,7 @@ import ArgumentParser
 import RetortRecipes
 import RetortStore
 
-/// The database in which a run's work is shared out.
+/// The database through which the work of a run is distributed.
 struct StoreOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -22,7 +22,7 @@ struct StoreOptions: ParsableArguments {
         guard (0.5...86_400).contains(lease) else { throw ValidationError("--lease takes 0.5 to 86400 seconds") }
     }
 
-    /// Opens it; nil where none is named.
+    /// Opens the database; nil when none is given.
     func open() async throws -> FleetPlan? {
         guard let store else { return nil }
         return FleetPlan(try await FleetStore(store), lease: lease, works: !plansOnly)

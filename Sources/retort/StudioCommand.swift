@@ -63,7 +63,7 @@ struct StudioCommand: AsyncParsableCommand {
         }
     }
 
-    /// The agents that runs have made by now, those of folders, and models in domains.
+    /// The agents that runs have made by now, those of agents' folders, and models prompted in domains.
     private func agents(of places: [URL], _ domains: [URL]) -> [StudioAgent] {
         let folders = places.flatMap { place -> [URL] in
             guard !AgentPlaces.isPlace(place) else { return [place] }
@@ -96,7 +96,7 @@ struct StudioCommand: AsyncParsableCommand {
         }
     }
 
-    /// For connections that are open when it is told to stop.
+    /// The time for connections that are open when the studio is told to stop, in seconds.
     private static let lastSeconds = 5.0
 
     private func greet(_ address: String) {

@@ -3,7 +3,7 @@ import RetortAgents
 import RetortCore
 import RetortRecipes
 
-/// A teacher named on the command line, in place of the recipe's own.
+/// A teacher given on the command line, which replaces the recipe's own.
 struct TeacherOptions: ParsableArguments {
     @Option(
         name: .customLong("teacher"),
@@ -32,7 +32,7 @@ struct TeacherOptions: ParsableArguments {
         help: "Begin the teacher's work with its own chain of thought's first thought.")
     var firstThought = false
 
-    /// Puts what was given into a recipe.
+    /// Applies the options to a recipe.
     func apply(to recipe: inout Recipe) throws {
         var plan = recipe.teacher
         if !addresses.isEmpty {

@@ -3,7 +3,7 @@ import Foundation
 import RetortCore
 import RetortStore
 
-/// Where a command's trajectories come from.
+/// The source of a command's trajectories.
 struct TrajectorySource: ParsableArguments {
     @Argument(
         help: "A .jsonl file of trajectories, a run's folder, or ToolBench's data (a .json file, or a folder of them).")
@@ -11,7 +11,7 @@ struct TrajectorySource: ParsableArguments {
     @Option(help: "The set, when the source is a run's folder.") var set: String?
     @Flag(help: "Only trajectories that were graded as correct.") var correct = false
 
-    /// Reads them. What is left out of ToolBench's data is told on standard error.
+    /// Reads the trajectories. Records of ToolBench's data that are left out are reported on standard error.
     func read() async throws -> [Trajectory] {
         let url = URL(fileURLWithPath: source)
         var isFolder: ObjCBool = false

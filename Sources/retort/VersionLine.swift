@@ -3,7 +3,8 @@ import RetortCore
 import RetortLLM
 import RetortTensor
 
-/// What `retort --version` prints: the version, the commit it was built from, libtorch's version, and what this processor computes with.
+/// What `retort --version` prints: the version, the commit it was built from, libtorch's version, and the kernels
+/// that this processor uses.
 enum VersionLine {
     static var text: String {
         let commit = commit.map { " (\($0))" } ?? ""
@@ -11,7 +12,7 @@ enum VersionLine {
         return (["retort \(Retort.version)\(commit)", "libtorch \(Engine.version)"] + kernels).joined(separator: "\n")
     }
 
-    /// Beside an installed program in a file; otherwise the state of the repository that the program lies in.
+    /// For an installed program from a file beside it; otherwise from the repository that contains the program.
     private static var commit: String? {
         func text(_ url: URL) -> String? {
             (try? String(contentsOf: url, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)

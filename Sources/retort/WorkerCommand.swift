@@ -8,17 +8,17 @@ struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "worker", abstract: "Work on a run that another machine plans, through their PostgreSQL database.",
         discussion: """
-            Somewhere 'retort run RECIPE --store URL' plans a run. Any number of workers, on any machines, take its tasks one \
-            by one, and each result is recorded exactly once, whoever dies: a worker that is not heard of loses its tasks to \
-            others. A worker ends when the run is done.
+            Somewhere 'retort run RECIPE --store URL' plans a run. Any number of workers, on any machines, take its \
+            tasks one by one, and each result is recorded exactly once, even if workers die: a worker that is not \
+            heard of loses its tasks to others. A worker ends when the run is done.
 
               retort worker --store postgresql://retort@db/fleet
               retort worker --store postgresql://retort@db/fleet --endpoint http://127.0.0.1:8000/v1
 
-            The recipe comes from the database. Files that it names are taken where they are, if they have the same content here, and \
-            are otherwise sent by the planner. With a RECIPE of this machine its own paths are taken. Either way a worker refuses \
-            to start where anything that results depend on differs, and says what. A key that the recipe names by a variable must be in \
-            each worker's environment.
+            The recipe comes from the database. Files that it names are used from this machine if they have the same \
+            content here, and are otherwise sent by the planner. With a RECIPE on this machine, its own paths are \
+            used. In both cases a worker refuses to start if anything that results depend on differs, and says what. A \
+            key that the recipe names by a variable must be in each worker's environment.
             """)
 
     @Argument(
@@ -77,7 +77,7 @@ struct WorkerCommand: AsyncParsableCommand {
         print("\(done.done) tasks done, \(done.failed) of them failed, \(done.dropped) came too late to count")
     }
 
-    /// A folder that no other worker works in.
+    /// A folder that no other worker uses.
     private func place() throws -> URL {
         if let folder { return URL(fileURLWithPath: folder) }
         for number in 1...4096 {
@@ -89,7 +89,7 @@ struct WorkerCommand: AsyncParsableCommand {
 }
 
 extension Optional where Wrapped: Sendable {
-    /// What an asynchronous body makes of the value, where there is one.
+    /// Maps the value, if there is one, with an asynchronous body.
     fileprivate func asyncMap<Value>(_ body: (Wrapped) async throws -> Value) async rethrows -> Value? {
         if let self { try await body(self) } else { nil }
     }

@@ -13,7 +13,7 @@ struct WorldCommand: ParsableCommand {
     struct Text: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Pretraining documents, one JSON string a line.")
         @Option(help: "How many.") var documents: Int = 1000
-        @Option(help: "Of the text.") var seed: UInt64 = 1
+        @Option(help: "The seed of the text.") var seed: UInt64 = 1
 
         func run() throws {
             for document in WorldText(seed: seed).prefix(documents) {
@@ -26,7 +26,7 @@ struct WorldCommand: ParsableCommand {
     struct Passages: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "The encyclopedia, one article a line.")
         @Option(help: "How many people the world has.") var people: Int = 1000
-        @Option(help: "Of the world.") var seed: UInt64 = 1
+        @Option(help: "The seed of the world.") var seed: UInt64 = 1
 
         func run() throws {
             for passage in World(seed: seed, people: people).passages {
@@ -40,7 +40,7 @@ struct WorldCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "apis", abstract: "Tasks for the world's JSON APIs, one a line, with the APIs they offer.")
         @Option(help: "How many people the world has.") var people: Int = 1000
-        @Option(help: "Of the world.") var seed: UInt64 = 1
+        @Option(help: "The seed of the world.") var seed: UInt64 = 1
         @Option(help: "train, in or out.") var split: String = "out"
         @Option(help: "How many.") var count: Int = 10
 
@@ -56,7 +56,7 @@ struct WorldCommand: ParsableCommand {
     struct Questions: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Questions and word problems, one task a line.")
         @Option(help: "How many people the world has.") var people: Int = 1000
-        @Option(help: "Of the world.") var seed: UInt64 = 1
+        @Option(help: "The seed of the world.") var seed: UInt64 = 1
         @Option(help: "train, in or out.") var split: String = "out"
         @Option(help: "How many of each family.") var count: Int = 10
 

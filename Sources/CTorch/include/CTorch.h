@@ -15,7 +15,7 @@ extern "C" {
 typedef struct ct_tensor ct_tensor;
 typedef struct ct_graph ct_graph;
 
-// The numbers are ours, not libtorch's, so that they never shift with its version.
+// The numbers are our own, not libtorch's, so that they do not change with its version.
 typedef enum { CT_F32 = 0, CT_BF16 = 1, CT_F16 = 2, CT_I64 = 3, CT_I32 = 4, CT_BOOL = 5, CT_U8 = 6, CT_F64 = 7, CT_I8 = 8 } ct_dtype;
 typedef enum { CT_CPU = 0, CT_CUDA = 1 } ct_device;
 
@@ -23,12 +23,12 @@ typedef enum { CT_CPU = 0, CT_CUDA = 1 } ct_device;
 const char *_Nonnull ct_error(void);
 const char *_Nonnull ct_version(void);
 void ct_set_threads(int threads);
-// Ends the workers that wait for the calling thread; they are started again when it next has work for them.
+// Ends the workers that wait for the calling thread; they are started again with its next work.
 void ct_release_workers(void);
 int ct_threads(void);
 bool ct_gradients_enabled(void);
 void ct_set_gradients_enabled(bool enabled);
-// Why there is no CUDA here; empty where there is. The first call loads libtorch_cuda.
+// Why CUDA is not available; empty if it is. The first call loads libtorch_cuda.
 const char *_Nonnull ct_cuda_refusal(void);
 
 // Making, reading and freeing tensors.
@@ -67,10 +67,10 @@ ct_tensor *_Nullable ct_cos(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sin(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_tanh(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sigmoid(const ct_tensor *_Nonnull x);
-// silu(x) · other, or gelu(x) · other by its hyperbolic-tangent approximation.
+// silu(x) · other, or gelu(x) · other in its tanh approximation.
 ct_tensor *_Nullable ct_gated(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull other, bool gelu);
 
-// Reductions along an axis; the axis is kept when `keep`.
+// Reductions along an axis, which is kept with extent 1 if `keep`.
 ct_tensor *_Nullable ct_sum_all(const ct_tensor *_Nonnull x);
 ct_tensor *_Nullable ct_sum(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
 ct_tensor *_Nullable ct_mean(const ct_tensor *_Nonnull x, int64_t axis, bool keep);
@@ -81,7 +81,7 @@ ct_tensor *_Nullable ct_log_softmax(const ct_tensor *_Nonnull x, int64_t axis);
 ct_tensor *_Nullable ct_cumulative_sum(const ct_tensor *_Nonnull x, int64_t axis);
 int ct_top(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull values,
            ct_tensor *_Nullable *_Nonnull indices);
-// The first columns and rows of two factors whose whole product is the matrix: by singular values, and by QR.
+// The first columns and rows of two factors whose full product is the matrix: by singular values, and by QR.
 int ct_largest_components(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull left,
                           ct_tensor *_Nullable *_Nonnull right);
 int ct_orthogonal_components(const ct_tensor *_Nonnull x, int64_t count, ct_tensor *_Nullable *_Nonnull left,
@@ -106,7 +106,7 @@ int ct_split(const ct_tensor *_Nonnull x, const int64_t *_Nonnull sizes, int cou
 // Layers.
 ct_tensor *_Nullable ct_linear(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull weight,
                                const ct_tensor *_Nullable scales, const ct_tensor *_Nullable bias);
-// Several products of one x, which cost less together where their weights are laid out in blocks.
+// Several products of the same x, which are faster together if their weights are in blocks.
 int ct_linears(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull const *_Nonnull weights,
                const ct_tensor *_Nullable const *_Nonnull scales, const ct_tensor *_Nullable const *_Nonnull biases,
                int count, ct_tensor *_Nullable *_Nonnull products);
@@ -115,10 +115,10 @@ ct_tensor *_Nullable ct_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_
 // The sum of x and `added`, and its norm, in one pass.
 int ct_add_rms_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull added, const ct_tensor *_Nonnull weight,
                     double epsilon, ct_tensor *_Nullable *_Nonnull sum, ct_tensor *_Nullable *_Nonnull norm);
-// Layer norm over the last axis; `bias` may be NULL. With `added`, of the sum of both.
+// Layer norm over the last axis, of the sum of both if `added` is given; `bias` may be NULL.
 ct_tensor *_Nullable ct_layer_norm(const ct_tensor *_Nonnull x, const ct_tensor *_Nullable added, const ct_tensor *_Nonnull weight,
                                    const ct_tensor *_Nullable bias, double epsilon);
-// The Gaussian error linear unit: exact, or by its hyperbolic-tangent approximation.
+// The Gaussian error linear unit: exact, or in its tanh approximation.
 ct_tensor *_Nullable ct_gelu(const ct_tensor *_Nonnull x, bool approximate);
 ct_tensor *_Nullable ct_relu(const ct_tensor *_Nonnull x);
 // The gated delta rule over `mixed` `[1, tokens, 2 · key heads · key width + value heads · value width]`, float32 memory
@@ -127,8 +127,8 @@ int ct_gated_delta(const ct_tensor *_Nonnull mixed, const ct_tensor *_Nonnull le
                    const ct_tensor *_Nonnull rate, const ct_tensor *_Nonnull bias, int64_t key_heads, int64_t key_width,
                    int64_t value_heads, int64_t value_width, const ct_tensor *_Nullable memory,
                    ct_tensor *_Nullable *_Nonnull output, ct_tensor *_Nullable *_Nonnull after);
-// A projection with a low-rank adapter beside it: x · weightᵀ + bias + scale · dropout(x) · downᵀ · upᵀ; without one `down` and
-// `up` are NULL.
+// A projection with a low-rank adapter: x · weightᵀ + bias + scale · dropout(x) · downᵀ · upᵀ; without an adapter
+// `down` and `up` are NULL.
 typedef struct {
     const ct_tensor *_Nonnull weight;
     const ct_tensor *_Nullable bias;
@@ -137,7 +137,7 @@ typedef struct {
     double scale, dropout;
     uint64_t seed;
 } ct_adapted;
-// Several of one x, forwards and back with no more passes over memory than the products take.
+// Several projections of the same x, forward and backward, with no more passes over memory than the products need.
 int ct_adapted_linears(const ct_tensor *_Nonnull x, const ct_adapted *_Nonnull projections, int count,
                        ct_tensor *_Nullable *_Nonnull products);
 ct_tensor *_Nullable ct_rotate(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull cosine,
@@ -146,19 +146,21 @@ ct_tensor *_Nullable ct_attention(const ct_tensor *_Nonnull q, const ct_tensor *
                                   const ct_tensor *_Nonnull v, const ct_tensor *_Nullable mask, bool causal);
 ct_tensor *_Nullable ct_attention_in_blocks(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                             const ct_tensor *_Nonnull v, int64_t block);
-// Over a row of samples that share beginnings, one row of [1, heads, tokens, dim]: segments by their lengths, each going on from an
-// earlier one (its number) or from none (-1); a window of 0 is none. On CPUs with AVX512-BF16, in bfloat16.
+// Attention over a row of samples that share beginnings, [1, heads, tokens, dim]: segments are given by their
+// lengths, and by the number of the earlier segment that each continues (-1 for none); a window of 0 is none. On CPUs
+// with AVX512-BF16, in bfloat16.
 bool ct_tree_attention_fits(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k, const ct_tensor *_Nonnull v);
 ct_tensor *_Nullable ct_tree_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                        const ct_tensor *_Nonnull v, const int64_t *_Nonnull lengths,
                                        const int64_t *_Nonnull parents, int count, int64_t window);
-// Over sequences one behind the other, [tokens, heads, dim], that start at the int32 places `q_starts` and `k_starts`, each list
-// ending with the number of tokens; a window of 0 is none. On CUDA only, in bfloat16 and float16.
+// Attention over concatenated sequences, [tokens, heads, dim], that start at the int32 places `q_starts` and
+// `k_starts`, each list ending with the number of tokens; a window of 0 is none. Only on CUDA, in bfloat16 and
+// float16.
 ct_tensor *_Nullable ct_flash_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k,
                                         const ct_tensor *_Nonnull v, const ct_tensor *_Nonnull q_starts,
                                         const ct_tensor *_Nonnull k_starts, int64_t longest_q, int64_t longest_k,
                                         int64_t window);
-// Rows of the first axis, some several times; their gradients are summed in float32.
+// Rows of the first axis, with repetitions; the gradients of a row's copies are summed in float32.
 ct_tensor *_Nullable ct_repeat_rows(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_dropout(const ct_tensor *_Nonnull x, double probability, uint64_t seed);
 ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull targets);
@@ -166,33 +168,34 @@ ct_tensor *_Nullable ct_cross_entropy_sum(const ct_tensor *_Nonnull logits, cons
 ct_tensor *_Nullable ct_log_probabilities(const ct_tensor *_Nonnull logits, const ct_tensor *_Nonnull rows,
                                           const ct_tensor *_Nonnull columns);
 
-// A weight [out, in] laid out for inference on the CPU, which `ct_linear` takes with inputs in bfloat16. In blocks, as this CPU's own
-// kernels want it: in bfloat16 (16 bits, no scales; `ct_embedding` looks rows up in it), in signed bytes with a scale a row, or in four
-// bits with a scale and a lowest value for every 32 inputs. Both stay NULL where this CPU or the extents do not suit.
+// A weight [out, in] packed for inference on the CPU, which `ct_linear` takes with inputs in bfloat16. In blocks, for
+// this library's own kernels: in bfloat16 (16 bits, no scales; `ct_embedding` looks up rows in it), in signed bytes
+// with a scale per row, or in four bits with a scale and a lowest value for every 32 inputs. Both results are NULL
+// when this CPU or the extents do not fit.
 int ct_pack_blocks(const ct_tensor *_Nonnull weight, int bits, ct_tensor *_Nullable *_Nonnull values,
                    ct_tensor *_Nullable *_Nonnull scales);
-// The same in eight or four bits as libtorch's kernels want it, on any CPU.
+// The same in eight or four bits for libtorch's kernels, on any CPU.
 int ct_pack(const ct_tensor *_Nonnull weight, int bits, ct_tensor *_Nullable *_Nonnull values,
             ct_tensor *_Nullable *_Nonnull scales);
-// Whether this CPU has kernels of ours for bfloat16 (AVX512-BF16).
+// Whether this CPU has this library's kernels for bfloat16 (AVX512-BF16).
 bool ct_has_blocks(void);
-// Whether their products of bfloat16 are in float32, which is faster on some CPUs.
+// Whether they compute products of bfloat16 in float32, which is faster on some CPUs.
 bool ct_blocks_multiply_in_floats(void);
 
-// Attention over keys and values in pages (PagedAttention.h). q [tokens, heads · dim], k and v [tokens, key heads · dim]; angles
-// [tokens, turned]; pages [pages, key heads, 2, 16 · dim], written to; tables [sequences, pages], starts [sequences + 1] and firsts
-// [sequences] are int32.
+// Attention over keys and values in pages (PagedAttention.h). q [tokens, heads · dim], k and v [tokens, key heads ·
+// dim]; angles [tokens, rotated]; pages [pages, key heads, 2, 16 · dim], which are written; tables [sequences,
+// pages], starts [sequences + 1] and firsts [sequences] are int32.
 ct_tensor *_Nullable ct_paged_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k, const ct_tensor *_Nonnull v,
                                         const ct_tensor *_Nonnull cosine, const ct_tensor *_Nonnull sine,
                                         const ct_tensor *_Nullable q_norm, const ct_tensor *_Nullable k_norm,
                                         ct_tensor *_Nonnull pages, const ct_tensor *_Nonnull tables,
                                         const ct_tensor *_Nonnull starts, const ct_tensor *_Nonnull firsts, double scale,
                                         int64_t window, double cap, double norm_epsilon);
-// Zeroed memory that takes room only where it is written.
+// Zeroed memory that takes space only once it is written.
 ct_tensor *_Nullable ct_zero_pages(const int64_t *_Nonnull shape, int rank, ct_dtype dtype);
 ct_tensor *_Nullable ct_from_int32(const int32_t *_Nonnull elements, const int64_t *_Nonnull shape, int rank);
 
-// In place: the only calls that change a tensor.
+// In place; no other calls change a tensor.
 int ct_copy_into(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull source);
 int ct_put(ct_tensor *_Nonnull x, const ct_tensor *_Nonnull rows, const ct_tensor *_Nonnull columns,
            const ct_tensor *_Nonnull values);
@@ -202,17 +205,18 @@ int ct_scale(ct_tensor *_Nonnull x, double factor);
 int ct_set_requires_gradient(ct_tensor *_Nonnull x, bool required);
 bool ct_requires_gradient(const ct_tensor *_Nonnull x);
 int ct_backward(const ct_tensor *_Nonnull loss);
-// The same from a tensor of any shape, with the gradient there.
+// The same from a tensor of any shape, given its gradient.
 int ct_backward_from(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull gradient);
-// Called now and then on the way back of this thread, which ends with an error once it says true; NULL calls nothing.
+// Called from time to time during backward passes of this thread, which end with an error once it returns true; NULL
+// calls nothing.
 typedef bool (*ct_interruption)(void);
 void ct_set_interruption(ct_interruption _Nullable interruption);
-// Whether training's kernels take the path that every CPU has: for tests of it.
+// Whether training's kernels use the path that every CPU has; for tests.
 void ct_use_portable_training(bool portable);
-// In what training's products of bfloat16 are computed: 0 their own type, 1 float32, 2 block floating point, -1 what is faster on this
-// CPU. For tests.
+// The number format of training's products of bfloat16: 0 bfloat16, 1 float32, 2 block floating point, -1 the fastest
+// on this CPU. For tests.
 void ct_choose_training_products(int products);
-// Memory of large tensors is kept for the next ones between these two, which may be nested; see TensorPool.h.
+// Between these two calls, which may be nested, memory of large tensors is kept for the next ones; see TensorPool.h.
 void ct_keep_memory(void);
 void ct_release_memory(void);
 void ct_memory(size_t *_Nonnull used, size_t *_Nonnull idle, size_t *_Nonnull most);
@@ -228,8 +232,8 @@ int ct_adamw(ct_tensor *_Nonnull const *_Nonnull parameters, ct_tensor *_Nonnull
 // The Euclidean norm over all tensors; negative after an error.
 double ct_norm(ct_tensor *_Nonnull const *_Nonnull xs, int count);
 
-// The kernels of one pass, recorded once and launched together: CUDA graphs. Between begin and end nothing that this thread asks
-// of the device runs; one that cannot be ended must be freed at once, by the thread that began it.
+// The kernels of one pass, recorded once and launched together: CUDA graphs. Between begin and end, nothing that this
+// thread submits to the device runs; a graph that cannot be ended must be freed at once, by the thread that began it.
 const char *_Nonnull ct_graph_refusal(void);  // why there are none here; empty where there are
 ct_graph *_Nullable ct_graph_begin(void);
 int ct_graph_end(ct_graph *_Nonnull graph);

@@ -1,65 +1,65 @@
 import RetortCore
 
-/// Turns a chat into tokens: the one renderer for training, acting and serving.
+/// Turns a chat into tokens. The same templates are used for training, acting and serving.
 public protocol ChatTemplate: Sendable {
-    /// The token that closes a turn.
+    /// The token that ends a turn.
     var endOfTurn: Int32 { get }
 
     /// Renders a chat.
-    /// - Parameter ending: whether the model writes the next assistant message.
+    /// - Parameter ending: whether the next assistant message is opened, for the model to write.
     func render(_ messages: [Message], then ending: ChatEnding, with tokenizer: Tokenizer) throws -> RenderedChat
 
-    /// The same template telling the model of functions.
-    /// - Parameter tools: a JSON array in OpenAI's form.
-    /// - Throws: `ChatTemplateError.tools` when it has no place for them.
+    /// The same template, with functions that it describes to the model.
+    /// - Parameter tools: a JSON array of functions in OpenAI's form.
+    /// - Throws: `ChatTemplateError.tools` when the template has no place for functions.
     func offering(_ tools: String) throws -> any ChatTemplate
 
-    /// The same template told something else that it asks for, such as `{"enable_thinking": false}`.
+    /// The same template with further variables, such as `{"enable_thinking": false}`.
     /// - Parameter arguments: a JSON object.
-    /// - Throws: `ChatTemplateError.arguments` when it pays no heed to one of them.
+    /// - Throws: `ChatTemplateError.arguments` for a variable that the template does not use.
     func told(_ arguments: String) throws -> any ChatTemplate
 
-    /// How it writes calls of functions; nil where it does not, or in no form that is known.
+    /// How the template writes function calls; nil when it writes none, or in an unknown form.
     var callForm: ToolCallForm? { get }
 
-    /// Whether a prompt ends inside of `<think>`.
+    /// Whether a prompt ends inside `<think>`.
     var opensThought: Bool { get }
 }
 
 extension ChatTemplate {
-    /// Most formats have no place for tools.
+    /// Throws `ChatTemplateError.tools`: most formats have no place for functions.
     public func offering(_ tools: String) throws -> any ChatTemplate {
         throw ChatTemplateError.tools("the chat format has no place for them; describe them in a message")
     }
 
-    /// Most formats ask for nothing.
+    /// Throws for every variable that asks for something: most formats use none.
     public func told(_ arguments: String) throws -> any ChatTemplate {
         if let name = try TemplateArguments(arguments).names.first { throw ChatTemplateError.arguments(name) }
         return self
     }
 
-    /// Most formats do not write any.
+    /// Nil: most formats write no function calls.
     public var callForm: ToolCallForm? { nil }
 
-    /// Most formats leave it to the model.
+    /// False: most formats leave it to the model to begin a thought.
     public var opensThought: Bool { false }
 }
 
 /// How a rendered chat ends.
 public enum ChatEnding: Sendable {
-    /// As it is: for training.
+    /// After the last message: for training.
     case nothing
-    /// With the head of an assistant message and the start of its text: for acting.
+    /// With the head of an assistant message and the beginning of its text: for acting.
     case generation(prefill: String = "")
 }
 
-/// A chat as the model sees it. All arrays are of one length.
+/// A chat as the model sees it. All arrays have the same length.
 public struct RenderedChat: Sendable, Equatable {
     /// The tokens.
     public var tokens: [Int32] = []
     /// For each token, whether the student learns to write it.
     public var trainable: [Bool] = []
-    /// For each token, whose message it belongs to.
+    /// For each token, the role of the message it belongs to.
     public var roles: [Role] = []
 
     /// An empty chat.

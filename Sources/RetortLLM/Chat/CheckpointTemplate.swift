@@ -1,21 +1,21 @@
 import Foundation
 import RetortCore
 
-/// The chat templates of a folder, by name: `chat_template.jinja` and `additional_chat_templates/NAME.jinja`, or those in
-/// `tokenizer_config.json`; and those of a GGUF file.
+/// A checkpoint's chat templates by name. A folder has them in `chat_template.jinja` and
+/// `additional_chat_templates/NAME.jinja`, or in `tokenizer_config.json`; a GGUF file has them in its metadata.
 struct TemplateFiles {
     static let usual = "default"
-    /// The one that counts where functions are offered.
+    /// The template that is used when functions are offered.
     static let tools = "tool_use"
 
     let source: CheckpointSource
-    /// Where they were found, for messages.
+    /// The file they were found in, for messages.
     let file: String
     let texts: [String: String]
 
     private static let single = "chat_template.jinja"
     private static let more = "additional_chat_templates"
-    /// Templates are somebody else's programs: longer ones are refused.
+    /// The longest template, in bytes; templates are programs from other people.
     private static let longest = 1 << 20
 
     /// - Returns: nil for a source without templates.
@@ -52,7 +52,7 @@ struct TemplateFiles {
         }
     }
 
-    /// The files of a folder that hold nothing but templates.
+    /// The files of a folder that contain nothing but templates.
     static func names(in folder: URL) -> [String] {
         let has = { FileManager.default.fileExists(atPath: folder.appendingPathComponent($0).path) }
         let others =

@@ -4,34 +4,36 @@ import RetortCore
 /// A checkpoint's own chat template: the Jinja program in its `tokenizer_config.json` or `chat_template.jinja`.
 ///
 /// It is rendered with marked text, so every character of the result is known to come from the template or from a
-/// message's span. Three things follow. Special tokens are recognised in the template's characters only: a message
-/// cannot forge one. What a model writes in a turn begins where the prompt for that turn ends, found by rendering that
-/// prompt, and ends with the end-of-turn token; nothing is searched for. And text that the template changes or drops,
-/// although it is to be learned, is refused.
+/// span of a message. This has three consequences. Special tokens are recognised only in the template's own
+/// characters, so a message cannot forge one. A model's turn begins where the prompt for it ends (found by rendering
+/// that prompt) and ends with the end-of-turn token, so nothing has to be searched for. And a template that changes
+/// or drops text that is to be learned is refused.
 public struct JinjaTemplate: ChatTemplate {
+    /// The token that ends an assistant's turn.
     public let endOfTurn: Int32
     private let nodes: [JinjaNode]
-    /// `bos_token` and the like.
+    /// `bos_token` and other named tokens.
     private let variables: [String: String]
     private let date: Date
-    /// Whether the template takes system and tool messages.
+    /// Whether the template accepts system messages and tool messages.
     private let takesSystem: Bool
     private let takesTool: Bool
-    /// Whether it writes calls of functions itself, and how.
+    /// Whether the template writes function calls itself.
     private let writesCalls: Bool
+    /// How the template writes function calls; nil when it writes none, or in an unknown form.
     public let callForm: ToolCallForm?
-    /// Names that it mentions.
+    /// The names that the template mentions.
     private let names: Set<String>
     private var tools: JSONTree?
     private var arguments: [String: JSONTree] = [:]
-    /// The template that counts where functions are offered, when it is another one; at most one.
+    /// The separate template that is used when functions are offered; empty or one element.
     private let forTools: [JinjaTemplate]
 
     /// - Parameters:
-    ///   - source: the template.
-    ///   - variables: texts that it may use, such as `bos_token`.
-    ///   - date: what it takes for today.
-    /// - Throws: `JinjaError` or `ChatTemplateError` when it cannot be used.
+    ///   - source: the template's text.
+    ///   - variables: texts that the template may use, such as `bos_token`.
+    ///   - date: the date that the template takes for today.
+    /// - Throws: `JinjaError` or `ChatTemplateError` when the template cannot be used.
     public init(
         _ source: String, variables: [String: String] = [:], tokenizer: Tokenizer, date: Date = Date()
     ) throws {
@@ -60,7 +62,7 @@ public struct JinjaTemplate: ChatTemplate {
         let calls = ToolCallProbe { messages, isPrompt, tools in
             try Self.text(program, variables, date, messages, isPrompt: isPrompt, tools: tools).string
         }
-        // Functions are offered in the other template's words.
+        // When functions are offered, the other template is used.
         (writesCalls, callForm) = (calls.writesCalls, self.forTools.first?.callForm ?? calls.form)
         let probe = try render([question, answer])
         guard let content = probe.ranges(of: MarkedText("b2")).last else {
@@ -74,7 +76,7 @@ public struct JinjaTemplate: ChatTemplate {
     }
 
     /// The text of a chat, as transformers' `apply_chat_template` writes it.
-    /// - Parameter json: an object with `messages`, and whatever else the template asks for (`tools`,
+    /// - Parameter json: an object with `messages` and the template's other variables (`tools`,
     ///   `add_generation_prompt`, …).
     public func text(json: Data) throws -> String {
         let tree = try JSONTree.parse(Array(json))
@@ -105,7 +107,7 @@ public struct JinjaTemplate: ChatTemplate {
         return try JinjaInterpreter.render(nodes, all.merging(more) { $1 })
     }
 
-    /// Messages with every span's characters marked by the span's number, from 1.
+    /// The rendered messages, in which each span's characters are marked with the span's number, counted from 1.
     private static func text(
         _ nodes: [JinjaNode], _ variables: [String: String], _ date: Date, _ messages: [Message], isPrompt: Bool,
         tools: JSONTree? = nil, arguments: [String: JSONTree] = [:]
@@ -127,7 +129,7 @@ public struct JinjaTemplate: ChatTemplate {
             arguments.merging(tools.map { ["tools": $0] } ?? [:]) { $1 }.mapValues { JinjaValue($0) })
     }
 
-    /// What a message says besides its text, by the names that templates know.
+    /// The members of a message besides its text, by the names that templates use.
     private static func members(_ details: Message.Details) -> [(key: String, value: JinjaValue)] {
         let texts = [
             ("tool_call_id", details.callID), ("name", details.name), ("reasoning_content", details.reasoning),
@@ -141,9 +143,9 @@ public struct JinjaTemplate: ChatTemplate {
         try Self.text(nodes, variables, date, messages, isPrompt: isPrompt, tools: tools, arguments: arguments)
     }
 
-    /// The same template with functions that it describes to the model, each written as it stands in `tools`.
-    /// - Parameter tools: a JSON array in OpenAI's form.
-    /// - Throws: `ChatTemplateError.tools` when that is no such array, or when the template pays no heed to it.
+    /// The same template, with functions that it describes to the model exactly as they are written in `tools`.
+    /// - Parameter tools: a JSON array of functions in OpenAI's form.
+    /// - Throws: `ChatTemplateError.tools` when that is not such an array, or when the template ignores it.
     public func offering(_ tools: String) throws -> any ChatTemplate {
         if var template = forTools.first {
             template.arguments = arguments
@@ -162,8 +164,9 @@ public struct JinjaTemplate: ChatTemplate {
         return template
     }
 
-    /// The same template told something else that it asks for.
-    /// - Throws: `ChatTemplateError.arguments` for a name that it does not mention, unless the value is false or empty.
+    /// The same template with further variables.
+    /// - Throws: `ChatTemplateError.arguments` for a variable that the template does not mention, unless its value is
+    ///   false or empty.
     public func told(_ arguments: String) throws -> any ChatTemplate {
         let told = try TemplateArguments(arguments)
         let known = forTools.first.map { names.union($0.names) } ?? names
@@ -175,6 +178,7 @@ public struct JinjaTemplate: ChatTemplate {
         return template
     }
 
+    /// Whether a prompt ends with `<think>`, found by rendering one.
     public var opensThought: Bool {
         guard names.contains("think") else { return false }
         let prompt = try? text([Message(.user, "a1")], isPrompt: true).string
@@ -183,12 +187,12 @@ public struct JinjaTemplate: ChatTemplate {
 
     // MARK: Tokens
 
-    /// The tokens of a chat, each with its role and mark.
+    /// The tokens of a chat, each with its role and whether it is learned.
     ///
-    /// The text is cut where an assistant's turn begins and between its spans, and each piece is encoded by itself: so a
-    /// prompt's tokens are the same whether an answer follows or not.
-    /// - Throws: `JinjaError` when the template refuses the chat; `ChatTemplateError` when it changes what is to be
-    ///   learned, or writes a turn otherwise than its own prompt announces it.
+    /// The text is cut at the beginning of an assistant's turn and between its spans, and each piece is encoded
+    /// separately. A prompt's tokens are therefore the same whether an answer follows or not.
+    /// - Throws: `JinjaError` when the template refuses the chat; `ChatTemplateError` when it changes text that is to
+    ///   be learned, or does not begin a turn the way its own prompt does.
     public func render(
         _ messages: [Message], then ending: ChatEnding, with tokenizer: Tokenizer
     ) throws -> RenderedChat {
@@ -205,7 +209,7 @@ public struct JinjaTemplate: ChatTemplate {
         return chat
     }
 
-    /// A span with the message it belongs to.
+    /// A span together with its message.
     private struct Source {
         let message: Int
         let role: Role
@@ -221,11 +225,11 @@ public struct JinjaTemplate: ChatTemplate {
         }
     }
 
-    /// A part of the text that is encoded by itself.
+    /// A piece of the text that is encoded separately.
     private struct Piece {
         let range: Range<Int>
-        /// In an assistant's turn: whether its tokens, through the one that ends the turn, are learned. Nil before the
-        /// first turn.
+        /// In an assistant's turn, whether its tokens, including the one that ends the turn, are learned. Nil before
+        /// the first turn.
         let learns: Bool?
     }
 
@@ -241,7 +245,7 @@ public struct JinjaTemplate: ChatTemplate {
                 cuts.append((start, spans[span].trainable))
             }
         }
-        // A template that puts turns or spans in another order cannot be cut where they begin.
+        // A template that reorders turns or spans cannot be cut where they begin.
         guard zip(cuts, cuts.dropFirst()).allSatisfy({ $0.start <= $1.start }) else {
             throw ChatTemplateError.reordered
         }
@@ -251,7 +255,7 @@ public struct JinjaTemplate: ChatTemplate {
         }
     }
 
-    /// What the template writes of text that is to be learned must be that text, but for blanks at its ends.
+    /// Checks that text that is to be learned is rendered unchanged, except for blanks at its ends.
     private func check(_ text: MarkedText, _ spans: [Source]) throws {
         var written = [String.UnicodeScalarView](repeating: .init(), count: spans.count)
         for (scalar, source) in zip(text.scalars, text.sources) where source > 0 {
@@ -275,7 +279,7 @@ public struct JinjaTemplate: ChatTemplate {
                 if run.tokens == [endOfTurn] { isInTurn = false }
                 continue
             }
-            // The template's own words belong to whoever speaks next.
+            // The template's own text belongs to the message that follows.
             let next = text.sources[(piece.range.lowerBound + run.range.lowerBound)...].first { $0 > 0 }
             let speaker = next.map { spans[Int($0) - 1] }
             let isSpoken = text.sources[piece.range].dropFirst(run.range.lowerBound).prefix(run.range.count)
@@ -284,8 +288,8 @@ public struct JinjaTemplate: ChatTemplate {
         }
     }
 
-    /// The messages with the roles that the template takes: a system text it refuses opens the first user message, and
-    /// what a tool said is the user's.
+    /// The messages with only those roles that the template accepts: an unsupported system message is put at the
+    /// beginning of the first user message, and tool messages become user messages.
     private func turns(of messages: [Message]) -> [Message] {
         var turns = writesCalls ? messages : messages.map(\.withCallsAsText)
         if !takesTool { for index in turns.indices where turns[index].role == .tool { turns[index].role = .user } }
@@ -297,16 +301,22 @@ public struct JinjaTemplate: ChatTemplate {
     }
 }
 
-/// A chat template that does not fit what is done with it.
+/// A chat template that does not fit its use.
 public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
+    /// An assistant's turn ends without a special token, in this text.
     case noEndOfTurn(String)
+    /// The text before this message depends on whether the message is there.
     case unstable(message: Int)
+    /// Text of this message that is to be learned is changed or dropped.
     case altered(message: Int, String)
+    /// Messages are not rendered in their order.
     case reordered
+    /// Functions cannot be offered, with the reason.
     case tools(String)
-    /// Something that the template is told and does not ask for.
+    /// A variable that the template does not use.
     case arguments(String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .noEndOfTurn(let tail):

@@ -1,10 +1,10 @@
 import RetortCore
 
-/// What a chat template is told besides the chat.
+/// The variables that a chat template gets besides the chat.
 struct TemplateArguments {
     let all: [String: JSONTree]
 
-    /// - Throws: `ChatTemplateError.arguments` for a text that is no JSON object.
+    /// - Throws: `ChatTemplateError.arguments` for a text that is not a JSON object.
     init(_ text: String) throws {
         guard let tree = try? JSONTree.parse(Array(text.utf8)), case .object(let members) = tree else {
             throw ChatTemplateError.arguments(String(text.prefix(40)))
@@ -13,7 +13,7 @@ struct TemplateArguments {
             members.map { (String(decoding: $0.name, as: UTF8.self), $0.value) }, uniquingKeysWith: { $1 })
     }
 
-    /// The names of those that ask for something: what is false, null or empty is as if it were not there.
+    /// The names of variables that ask for something; one that is false, null or empty counts as absent.
     var names: [String] {
         all.filter { _, value in
             switch value {

@@ -1,14 +1,14 @@
 import RetortCore
 
-/// Finds out how a chat template writes calls, by giving it one.
+/// Finds out how a chat template writes function calls, by rendering one.
 struct ToolCallProbe {
-    /// Whether the template writes calls at all; where it does not, they are lost on it.
+    /// Whether the template writes calls at all; if not, it drops them.
     let writesCalls: Bool
     let form: ToolCallForm?
 
     private static let name = "n5q"
     private static let argument = "v7w"
-    // Mistral's templates take identifiers of nine characters only.
+    // Mistral's templates accept only identifiers of nine characters.
     private static let call = """
         [{"id": "call00000", "type": "function", "function": {"name": "\(name)", "arguments": {"k6": "\(argument)"}}}]
         """
@@ -17,7 +17,7 @@ struct ToolCallProbe {
         {"type": "object", "properties": {"k6": {"type": "string"}}, "required": ["k6"]}}}]
         """
 
-    /// - Parameter render: the template's text of a chat, as a prompt or not, with tools or without.
+    /// - Parameter render: renders a chat, as a prompt or not, with or without tools.
     init(_ render: (_ messages: [Message], _ isPrompt: Bool, _ tools: JSONTree?) throws -> String) {
         let question = Message(.user, "a1")
         let calling = Message(

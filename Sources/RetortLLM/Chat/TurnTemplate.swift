@@ -1,25 +1,25 @@
 import RetortCore
 
-/// A chat format in which every turn stands between markers: ChatML and its kin.
+/// A chat format in which every turn is enclosed in markers, such as ChatML.
 ///
-/// Every span is encoded on its own between the markers, so a span's mark falls on its tokens exactly, and a prompt is a
-/// prefix of the same chat with its answer. Text that looks like a special token stays text. What a published template
-/// adds of its own (Llama 3.1's date, tool instructions) is not added: a view says all that is said.
+/// Every span between the markers is encoded separately, so marks fall exactly on tokens, and a prompt is a prefix of
+/// the same chat with its answer. Text that looks like a special token stays text. What a published template adds of
+/// its own (Llama 3.1's date, tool instructions) is not added: the messages contain everything that is said.
 public struct TurnTemplate: ChatTemplate {
-    /// What stands where.
+    /// The fixed texts of a format.
     struct Format: Sendable {
         let name: String
-        /// Tokens that a tokenizer with this format has.
+        /// Tokens that a tokenizer must have to be used with this format.
         let tokens: [String]
-        /// Before the first turn.
+        /// The text before the first turn.
         var opening = ""
-        /// Before a turn's text; `{role}` is who speaks.
+        /// The text before a turn's content; `{role}` is replaced by the speaker.
         let head: String
         let end: String
-        /// Behind a turn's end.
+        /// The text after a turn's end.
         var gap = ""
         var assistant = "assistant"
-        /// Whether there are system turns; where not, their text begins the next user turn.
+        /// Whether there are system turns; if not, their text is put at the beginning of the next user turn.
         var hasSystem = true
 
         static let all = [
@@ -41,11 +41,12 @@ public struct TurnTemplate: ChatTemplate {
 
     /// The format's name, such as `ChatML`.
     public let name: String
+    /// The token that ends a turn.
     public let endOfTurn: Int32
     private let format: Format
 
-    /// The format whose markers the tokenizer has.
-    /// - Throws: `TokenizerError.noChatFormat` when it has none of the known ones'.
+    /// Chooses the format whose markers the tokenizer has.
+    /// - Throws: `TokenizerError.noChatFormat` when it has those of no known format.
     public init(_ tokenizer: Tokenizer) throws {
         guard
             let format = Format.all.first(where: { $0.tokens.allSatisfy { tokenizer.id(of: $0) != nil } }),
@@ -56,7 +57,7 @@ public struct TurnTemplate: ChatTemplate {
         endOfTurn = end
     }
 
-    /// The tokens of a chat, each with its role and mark.
+    /// The tokens of a chat, each with its role and whether it is learned.
     public func render(
         _ messages: [Message], then ending: ChatEnding, with tokenizer: Tokenizer
     ) throws -> RenderedChat {
@@ -83,13 +84,13 @@ public struct TurnTemplate: ChatTemplate {
     }
 
     private func head(_ role: Role) -> String {
-        // What a tool said is the user's turn where a format knows no other.
+        // If the format has no tool role, tool messages are the user's.
         let speaker =
             role == .assistant ? format.assistant : role == .tool && !format.hasSystem ? "user" : role.rawValue
         return format.head.replacing("{role}", with: speaker)
     }
 
-    /// The messages as turns that the format has.
+    /// The messages with only those roles that the format has.
     private func turns(of messages: [Message]) -> [Message] {
         guard !format.hasSystem else { return messages }
         var turns: [Message] = []

@@ -2,50 +2,54 @@ import Foundation
 import RetortCore
 import RetortHub
 
-/// `adapter_config.json` in PEFT's format: LoRA (arXiv 2106.09685) and those of its kin that can be computed exactly. Every
-/// setting is read, known to change nothing, or refused by name.
+/// `adapter_config.json` in PEFT's format: LoRA (arXiv 2106.09685) and those of its variants that can be computed
+/// exactly. Every setting is either read, known to change nothing, or refused by name.
 public struct AdapterConfiguration: Encodable, Sendable, Hashable {
-    /// The base model: a path, absolute or relative to the adapter's folder. PEFT leaves it out when it knows none.
+    /// The base model: a model's name, or a path, absolute or relative to the adapter's folder. PEFT leaves it out
+    /// when it does not know it.
     public var baseModel: String?
+    /// The rank of the update, at least 1.
     public var rank: Int
+    /// The numerator of the update's scale, `alpha / rank`.
     public var alpha: Double
+    /// The share of an adapter's inputs that were dropped in training, 0 to 1.
     public var dropout: Double
-    /// Suffixes of the adapted projections.
+    /// Suffixes of the names of adapted projections.
     public var targets: [String]
     var kind = "LORA"
     var task: String? = "CAUSAL_LM"
-    /// Which biases are stored as a whole: `none`, `all` or `lora_only`.
+    /// Which biases are stored whole: `none`, `all` or `lora_only`.
     var bias = "none"
-    /// Scaled by alpha / √rank instead (arXiv 2312.03732).
+    /// Whether the scale is alpha / √rank instead (rsLoRA, arXiv 2312.03732).
     var usesRankStabilisation = false
-    /// Which branch, tag or commit of a base that has a model's name.
+    /// The branch, tag or commit of a base that is given by a model's name.
     var revision: String?
-    /// Weights split into size and direction (DoRA, arXiv 2402.09353).
+    /// Whether weights are split into magnitude and direction (DoRA, arXiv 2402.09353).
     var usesDirections = false
-    /// The second matrix has a bias, which is added to the projection's own (`lora_bias`).
+    /// Whether the second matrix has a bias, which is added to the projection's own (`lora_bias`).
     var addsBias = false
-    /// What the base's weights became before training began.
+    /// How the base's weights were changed before training began.
     var start = Start.unchanged
-    /// Which modules the adapter is for.
+    /// The modules that the adapter applies to.
     var scope = Scope()
-    /// Ranks and alphas of single modules, by patterns.
+    /// Ranks and alphas of individual modules, by patterns.
     var ranks: [String: Double] = [:]
     var alphas: [String: Double] = [:]
-    /// Modules that are stored as a whole, by the ends of their names.
+    /// Modules that are stored whole, by the ends of their names.
     var wholeModules: [String] = []
-    /// Rows of the embedding (or of other modules, by name) that are stored as a whole.
+    /// Rows of the embedding (or of other modules, by name) that are stored whole.
     var rows: [String: [Int]] = [:]
-    /// Whether embedding and head stay one, whatever the adapter makes of them.
+    /// Whether embedding and head stay tied, even if the adapter changes them.
     var keepsTies = false
-    /// Where it was read from, for messages.
+    /// The file it was read from, for messages.
     var file = "adapter_config.json"
 
-    /// What a way of drawing the first weights did to the base; an adapter holds the way from there.
+    /// How an initialisation method changed the base; the adapter is relative to the changed base.
     enum Start: Hashable, Sendable {
         case unchanged
-        /// The largest singular values were taken out (arXiv 2404.02948).
+        /// The components with the largest singular values were removed (PiSSA, arXiv 2404.02948).
         case pissa
-        /// The first columns of a QR decomposition were taken out (arXiv 2406.01775).
+        /// The first columns of a QR decomposition were removed (OLoRA, arXiv 2406.01775).
         case olora
     }
 
@@ -71,8 +75,9 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
         self.targets = targets
     }
 
-    /// The folder or the GGUF file of the base's weights, which is a path or a model's name. Nothing is fetched here.
-    /// - Throws: `CheckpointError.noBase` when it is not on this machine.
+    /// The folder or GGUF file of the base's weights, which is given by a path or a model's name. Nothing is
+    /// downloaded.
+    /// - Throws: `CheckpointError.noBase` when the base is not on this machine.
     func base(relativeTo folder: URL, locator: ModelLocator = ModelLocator()) throws -> URL {
         let file = folder.appendingPathComponent("adapter_config.json").path
         guard let baseModel, !baseModel.isEmpty else {
@@ -88,7 +93,7 @@ public struct AdapterConfiguration: Encodable, Sendable, Hashable {
         return found
     }
 
-    /// A module's rank, and what the product of its matrices is multiplied by.
+    /// A module's rank, and the factor on the product of its matrices.
     func size(of module: String) throws -> (rank: Int, scale: Double) {
         let rank = try value(of: module, in: ranks).map { Int($0) } ?? rank
         let alpha = try value(of: module, in: alphas) ?? alpha

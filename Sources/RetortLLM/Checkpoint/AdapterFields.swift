@@ -3,7 +3,8 @@ import RetortCore
 
 /// Reading `adapter_config.json` (PEFT 0.21, `LoraConfig`).
 extension AdapterConfiguration {
-    /// They say how the adapter was trained or where it comes from. `fan_in_fan_out` is for layers that no family here has.
+    /// Settings that describe the training or the origin. `fan_in_fan_out` concerns layers that no supported family
+    /// has.
     private static let harmless: Set<String> = [
         "inference_mode", "auto_mapping", "peft_version", "fan_in_fan_out", "qalora_group_size",
         "megatron_core", "runtime_config", "eva_config", "corda_config", "lora_ga_config", "loftq_config",
@@ -18,14 +19,14 @@ extension AdapterConfiguration {
         "lora_bias",
     ]
 
-    /// Other ways of computing, by what they are called; off as long as they have one of these values.
+    /// Settings of other computations, with the values that turn them off.
     private static let fixed: [String: [JSONValue]] = [
         "alora_invocation_tokens": [], "layer_replication": [[]], "target_parameters": [[]], "use_qalora": [false],
         "use_bdlora": [false], "arrow_config": [], "monteclora_config": [], "kasa_config": [], "megatron_config": [],
     ]
 
     /// Reads a file.
-    /// - Throws: `CheckpointError` that names the file and the setting which cannot be followed.
+    /// - Throws: `CheckpointError` that names the file and the unsupported setting.
     init(_ file: URL) throws {
         let fields = try ConfigurationFields(file)
         self.init(baseModel: "", rank: 8, alpha: 8, dropout: 0, targets: [])
@@ -84,7 +85,7 @@ extension AdapterConfiguration {
         case nil, .bool: return .unchanged
         case .string(let name):
             switch name.lowercased() {
-            // These draw the adapter's weights otherwise, and leave the base's alone.
+            // These initialise the adapter's weights differently, and leave the base's unchanged.
             case "gaussian", "eva", "orthogonal", "mica", "true", "false": return .unchanged
             case "pissa": return .pissa
             case "olora": return .olora
@@ -115,16 +116,16 @@ extension AdapterConfiguration {
 }
 
 extension AdapterConfiguration {
-    /// Which modules of the base an adapter is for, as PEFT finds them.
+    /// The modules of the base that an adapter applies to, determined as in PEFT.
     struct Scope: Hashable, Sendable {
         enum Targets: Hashable, Sendable {
-            /// PEFT's own choice for each family.
+            /// PEFT's default for each family.
             case usual
-            /// All projections but the head.
+            /// All projections except the head.
             case allLinear
-            /// Ends of names.
+            /// Modules whose names end so.
             case names([String])
-            /// A pattern for whole names.
+            /// Modules whose whole names match a pattern.
             case pattern(String)
         }
 
@@ -172,7 +173,7 @@ extension AdapterConfiguration {
                 if try ModulePattern("(?:^|.*\\.)(?:\(whole))(?:$|\\..*)").matches(module) { return false }
             }
             guard try Self.names(targets, module, isHead: isHead) else { return false }
-            // A full name is meant, whatever the layer.
+            // A full name selects its module in any case, whatever `layers` says.
             guard case .names(let names) = targets, !names.contains(module), let layers else { return true }
             return try Self.layer(of: module, lists: layerLists).map(layers.contains) ?? false
         }

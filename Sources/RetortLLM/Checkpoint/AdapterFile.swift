@@ -4,8 +4,8 @@ import RetortTensor
 
 /// The files of a LoRA adapter in PEFT's format.
 public enum AdapterFile {
-    /// Writes the adapters beside a network's projections, and their names as `target_modules`.
-    /// - Parameter base: what the network was read from; the adapter then knows a GGUF file by its SHA-256.
+    /// Writes a network's adapters, with the names of their projections as `target_modules`.
+    /// - Parameter base: the source that the network was read from; if it is a GGUF file, its SHA-256 is recorded.
     public static func write(
         _ network: DecoderNetwork, _ configuration: AdapterConfiguration, over base: CheckpointSource? = nil,
         to folder: URL
@@ -29,7 +29,8 @@ public enum AdapterFile {
             JSONCoding.prettyEncoder.encode(configuration), to: folder.appendingPathComponent("adapter_config.json"))
     }
 
-    /// What `target_modules` says of adapted projections: the last parts of their names where those name no other, else all names.
+    /// The value of `target_modules` for adapted projections: the last parts of their names where these are
+    /// unambiguous, otherwise full names.
     private static func targets(_ adapted: [String], of all: [String]) -> [String] {
         func last(_ name: String) -> String { name.split(separator: ".").last.map(String.init) ?? name }
         let ends = Set(adapted.map(last))
@@ -38,10 +39,12 @@ public enum AdapterFile {
             ? all.map(last).reduce(into: []) { if ends.contains($1), !$0.contains($1) { $0.append($1) } } : adapted
     }
 
-    /// Puts an adapter beside the projections it belongs to.
+    /// Attaches an adapter to the projections it belongs to.
     /// - Parameters:
-    ///   - number: the number it is served by, beside others; nil makes it the network's own, for training.
-    ///   - base: what the network was read from; an adapter that knows its base by a hash is refused over another.
+    ///   - number: the number under which it is served beside others; nil makes it the network's own adapter, for
+    ///     training.
+    ///   - base: the source that the network was read from; an adapter that records its base's hash is refused over
+    ///     another base.
     /// - Returns: the adapters by projection name.
     /// - Throws: `CheckpointError`, also for an adapter that changes more than projections.
     @discardableResult
@@ -54,7 +57,7 @@ public enum AdapterFile {
         try refuseMore(weights, isForTraining: number == nil)
         var attached: [(name: String, adapter: LowRankAdapter)] = []
         for (name, linear) in network.projections {
-            // One that is served is held as the model's own weights are; one that learns, in full.
+            // A served adapter has the precision of the model's weights; one in training has full precision.
             let dtype = number == nil ? DType.float32 : linear.weight.dtype
             let adapter =
                 try number == nil
@@ -70,7 +73,7 @@ public enum AdapterFile {
         return attached
     }
 
-    /// Embedding, head and what is stored as a whole are all adapters' alike, so one cannot have its own.
+    /// Embedding, head and whole modules are shared by all served adapters, so an adapter cannot have its own.
     private static func refuseMore(_ weights: AdapterWeights, isForTraining: Bool) throws {
         let configuration = weights.configuration
         let more: [(String, Bool)] = [
@@ -94,14 +97,14 @@ public enum AdapterFile {
 }
 
 extension AdapterWeights {
-    /// Whether anything is stored as a whole.
+    /// Whether anything is stored whole.
     fileprivate var holdsWhole: Bool {
         file.entries.keys.contains { key in
             !["lora_", "trainable_tokens_delta", ".bias"].contains { key.contains($0) }
         }
     }
 
-    /// The adapter as it is stored, to be trained on.
+    /// The adapter as it is stored, for further training.
     fileprivate func plain(_ module: String, _ linear: Linear, _ device: Device) throws -> LowRankAdapter? {
         let shape = linear.weight.shape
         return try lowRank(module, outputs: shape[0], inputs: shape[1]).map {

@@ -2,10 +2,10 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// What a PEFT adapter's files make of the weights of its base.
+/// Applies a PEFT adapter's files to the weights of its base.
 struct AdapterWeights {
     static let prefix = "base_model.model."
-    /// Where the file's metadata has the SHA-256 of a base that is one file.
+    /// The metadata key under which the file has the SHA-256 of a base that is a single file.
     static let baseDigest = "base_sha256"
     static let embedding = "model.embed_tokens"
     static let head = "lm_head"
@@ -14,7 +14,7 @@ struct AdapterWeights {
     let file: SafetensorsFile
     private let tracker = Tracker()
 
-    /// Which of the file's tensors were used.
+    /// Records which of the file's tensors were used.
     private final class Tracker { var used: Set<String> = [] }
 
     init(_ folder: URL, _ configuration: AdapterConfiguration) throws {
@@ -28,7 +28,7 @@ struct AdapterWeights {
         file = try SafetensorsFile(weights)
     }
 
-    /// Refuses another base than the one it was trained over, where it knows that.
+    /// Refuses a base other than the one the adapter was trained over, if the adapter knows that.
     /// - Throws: `CheckpointError.otherBase`.
     func check(base: CheckpointSource) throws {
         guard let expected = file.metadata[Self.baseDigest], let found = try base.digest(), found != expected else {
@@ -39,14 +39,14 @@ struct AdapterWeights {
 
     // MARK: What is stored
 
-    /// Two matrices whose product is added, and what belongs to them.
+    /// Two matrices whose product is added, with their companions.
     struct LowRank {
         /// `[rank, in]` in float32.
         let down: Tensor
         /// `[out, rank]`.
         let up: Tensor
         let scale: Double
-        /// The length of each output's row (DoRA), `[out]`.
+        /// The norm of each output's row (DoRA), `[out]`.
         let magnitude: Tensor?
     }
 
@@ -66,12 +66,12 @@ struct AdapterWeights {
         return tensor
     }
 
-    /// Whether the file holds matrices for a module.
+    /// Whether the file has matrices for a module.
     func isAdapted(_ module: String) -> Bool {
         ["lora_A.weight", "lora_embedding_A"].contains { key("\(module).\($0)") != nil }
     }
 
-    /// The matrices beside a projection `[out, in]`, or beside an embedding, whose outputs are its columns.
+    /// The matrices for a projection `[out, in]`, or for an embedding, whose outputs are its columns.
     func lowRank(_ module: String, outputs: Int, inputs: Int) throws -> LowRank? {
         let isEmbedding = module == Self.embedding
         let names = isEmbedding ? ("lora_embedding_A", "lora_embedding_B") : ("lora_A.weight", "lora_B.weight")
@@ -97,8 +97,8 @@ struct AdapterWeights {
             magnitude: magnitude)
     }
 
-    /// A tensor of the base that is stored as a whole.
-    /// - Parameter rows: what the base has for the embedding and the head, where an adapter may have more.
+    /// A tensor of the base that is stored whole.
+    /// - Parameter rows: the base's number of rows for embedding and head, of which an adapter may have more.
     func whole(_ name: String, _ shape: [Int]) throws -> Tensor? {
         guard let key = wholeKey(name) else { return nil }
         let isBias = name.hasSuffix(".bias")
@@ -106,14 +106,14 @@ struct AdapterWeights {
         return try tensor(key, shape)
     }
 
-    /// Where a tensor of the base is stored as a whole; PEFT moves what it wraps.
+    /// The key of a tensor that is stored whole; PEFT renames modules that it wraps.
     private func wholeKey(_ name: String) -> String? {
         let parts = name.split(separator: ".")
         let module = parts.dropLast().joined(separator: ".")
         return key(name) ?? parts.last.flatMap { key("\(module).base_layer.\($0)") }
     }
 
-    /// Whether `modules_to_save` names a tensor's module, or one that holds it.
+    /// Whether `modules_to_save` names a tensor's module, or one that contains it.
     private func isWhole(_ name: String) -> Bool {
         let parts = name.split(separator: ".").map(String.init)
         return parts.indices.dropFirst().contains { end in
@@ -126,7 +126,7 @@ struct AdapterWeights {
         name == "\(embedding).weight" || name == "\(head).weight"
     }
 
-    /// The rows of a module that are stored by token.
+    /// The rows of a module that are stored individually, by token.
     func rows(_ module: String, width: Int) throws -> (places: [Int], values: Tensor)? {
         guard let (name, places) = configuration.rows.first(where: { module.hasSuffix($0.key) }) else { return nil }
         guard let key = key("\(module).token_adapter.trainable_tokens_delta") else {
@@ -141,7 +141,7 @@ struct AdapterWeights {
 
     // MARK: Embedding and head
 
-    /// The base's shape as the adapter needs it: more tokens, or a head that is no longer the embedding.
+    /// The base's shape as the adapter needs it: with more tokens, or with a head that is no longer tied.
     func adapted(_ base: DecoderConfiguration) throws -> DecoderConfiguration {
         var shape = base
         let names = [Self.embedding, Self.head].map { "\($0).weight" }
@@ -161,7 +161,7 @@ struct AdapterWeights {
         let differs = try keys.count == 2 && file.tensor(keys[0]).bytes() != file.tensor(keys[1]).bytes()
         let ownRows = try rows(Self.head, width: shape.hiddenSize) != nil
         guard isApart || differs || ownRows else {
-            // The head is the embedding, and stored twice.
+            // The head is tied to the embedding, but stored twice.
             tracker.used.formUnion(keys)
             return shape
         }
@@ -175,9 +175,9 @@ struct AdapterWeights {
 
     // MARK: What it amounts to
 
-    /// A tensor of the base with all that the adapter makes of it, in float32.
-    /// - Parameter base: gives the base's own.
-    /// - Returns: nil where the adapter leaves it as it is.
+    /// A tensor of the base with all changes of the adapter, in float32.
+    /// - Parameter base: returns the base's own tensor.
+    /// - Returns: nil when the adapter does not change it.
     func applied(_ name: String, _ shape: [Int], to base: () throws -> Tensor) throws -> Tensor? {
         let stored = try whole(name, shape)
         guard name.hasSuffix(".weight") else { return try bias(name, shape, stored: stored, to: base) }
@@ -211,7 +211,7 @@ struct AdapterWeights {
         return weight
     }
 
-    /// A projection's bias with what the adapter adds to it.
+    /// A projection's bias, including what the adapter adds to it.
     private func bias(_ name: String, _ shape: [Int], stored: Tensor?, to base: () throws -> Tensor) throws -> Tensor? {
         let module = String(name.dropLast(".bias".count))
         guard configuration.addsBias, name.hasSuffix(".bias"), let key = key("\(module).lora_B.bias") else {
@@ -221,7 +221,7 @@ struct AdapterWeights {
         return try (stored ?? base().to(.float32)) + added
     }
 
-    /// What was taken out of the base's weight before training, as two factors `[out, rank]` and `[rank, in]`.
+    /// The part that was removed from the base's weight before training, as factors `[out, rank]` and `[rank, in]`.
     private func taken(
         from weight: Tensor, _ adapter: LowRank, isEmbedding: Bool
     ) throws -> (up: Tensor, down: Tensor)? {
@@ -232,13 +232,13 @@ struct AdapterWeights {
             throw CheckpointError.unsupported(file: configuration.file, "PiSSA or OLoRA for the embedding")
         case .pissa: return try weight.largestComponents(rank)
         case .olora:
-            // The columns are scaled as the adapter is, and PEFT does not undo it.
+            // The columns are scaled as the adapter is, and PEFT does not undo that.
             let parts = try weight.orthogonalComponents(rank)
             return (try parts.up * adapter.scale, parts.down)
         }
     }
 
-    /// An adapter that adds the same to a projection's output, beside the weight as it is.
+    /// An adapter that adds the same to a projection's output, without changing the weight.
     func beside(_ module: String, weight: Tensor, dtype: DType, device: Device) throws -> LowRankAdapter? {
         let (outputs, inputs) = (weight.shape[0], weight.shape[1])
         guard let adapter = try lowRank(module, outputs: outputs, inputs: inputs) else { return nil }
@@ -260,10 +260,10 @@ struct AdapterWeights {
 
     // MARK: Nothing in silence
 
-    /// Refuses what was not used, and what is missing.
+    /// Refuses tensors that were not used, and reports missing ones.
     /// - Parameters:
     ///   - modules: the base's projections, without embedding and head.
-    ///   - parameters: its weights.
+    ///   - parameters: the base's weights.
     func check(modules: [String], parameters: [String]) throws {
         try checkScope(modules)
         if let name = (parameters + ["\(Self.head).weight"]).first(where: { isWhole($0) && wholeKey($0) == nil }) {
@@ -286,7 +286,8 @@ struct AdapterWeights {
         }
     }
 
-    /// An adapter that is loaded in part would silently be another model, and PEFT passes over what `target_modules` leaves out.
+    /// Loading an adapter in part would silently give another model; PEFT skips tensors that `target_modules` leaves
+    /// out.
     private func checkScope(_ modules: [String]) throws {
         for module in modules + [Self.embedding, Self.head] {
             let isMeant = try configuration.scope.holds(module, isHead: module == Self.head)
@@ -303,7 +304,7 @@ struct AdapterWeights {
     }
 }
 
-/// A base's weights with all that an adapter makes of them.
+/// The weights of a base with all changes of an adapter.
 struct AdaptedWeights: WeightSource {
     let base: CheckpointWeights
     let adapter: AdapterWeights

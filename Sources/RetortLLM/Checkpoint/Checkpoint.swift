@@ -4,32 +4,32 @@ import RetortTensor
 
 /// A Hugging Face model folder, a GGUF file, or a PEFT adapter folder that names its base.
 public struct Checkpoint {
-    /// Where its parts lie.
+    /// Where its parts are.
     public let folders: CheckpointFolders
-    /// The base network's shape, as its `config.json` or a GGUF file's keys say.
+    /// The shape of the base network, from `config.json` or a GGUF file's keys.
     public let configuration: DecoderConfiguration
     let voice: Voice
 
-    /// The vocabulary and merges.
+    /// The tokenizer that belongs to the model, or to the adapter if it has its own.
     public var tokenizer: Tokenizer { voice.tokenizer }
-    /// How chats become tokens.
+    /// The chat template that belongs to the model, or to the adapter if it has its own.
     public var template: any ChatTemplate { voice.template }
-    /// Tokens that end a generation.
+    /// The tokens that end a generation.
     public var endTokens: Set<Int> { voice.endTokens }
     /// The folder or the GGUF file with the base weights.
     public var folder: URL { folders.base.url }
-    /// The folder with an adapter, or nil.
+    /// The adapter's folder; nil without an adapter.
     public var adapterFolder: URL? { folders.adapter }
 
     /// Opens a folder or a GGUF file.
-    /// - Throws: `CheckpointError` or `TokenizerError`, naming the file.
+    /// - Throws: `CheckpointError` or `TokenizerError` that names the file.
     public init(folder: URL) throws {
         folders = try CheckpointFolders(folder)
         configuration = try folders.base.configuration()
         voice = try Voice(folders)
     }
 
-    /// Loads the weights, and what an adapter makes of them when there is one.
+    /// Loads the weights, and applies the adapter if there is one.
     public func network(dtype: DType = .float32, device: Device = .cpu) throws -> DecoderNetwork {
         var shape = configuration
         let stored = try CheckpointWeights(folders.base, dtype: dtype, device: device, ties: shape.tiesWordEmbeddings)
@@ -48,12 +48,14 @@ public struct Checkpoint {
         return network
     }
 
-    /// Looks at the heads of the weights' files, and at no weights.
-    /// - Throws: `CheckpointError` for files that are not there or damaged.
+    /// Checks the headers of the weight files without reading weights.
+    /// - Throws: `CheckpointError` for files that are missing or damaged.
     public func checkWeights() throws { _ = try CheckpointWeights(folders.base, dtype: .float32, device: .cpu) }
 
-    /// Writes a complete folder: configuration, weights, and what `source`, a folder or a GGUF file, has for the tokenizer.
-    /// - Parameter positions: tokens of the longest text that it was trained on, where that is known.
+    /// Writes a complete folder: configuration, weights, and the tokenizer files of `source`, a folder or a GGUF
+    /// file.
+    /// - Parameter positions: the length of the longest text that the model was trained on, in tokens; nil when
+    ///   unknown.
     public static func write(
         _ network: DecoderNetwork, dtype: DType, tokenizerFrom source: URL, metadata: [String: String] = [:],
         positions: Int = 0, to folder: URL
@@ -86,6 +88,6 @@ public struct Checkpoint {
 }
 
 extension DType {
-    /// What `config.json` calls it.
+    /// The name in `config.json`.
     var configurationName: String { self == .bfloat16 ? "bfloat16" : self == .float16 ? "float16" : "float32" }
 }

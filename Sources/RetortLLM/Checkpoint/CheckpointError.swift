@@ -1,25 +1,35 @@
 /// A checkpoint's folder or file that cannot be used.
 public enum CheckpointError: Error, CustomStringConvertible, Equatable {
+    /// The file cannot be read.
     case missing(file: String)
+    /// The file is shorter than its header says.
     case truncated(file: String, String)
+    /// The file's contents are invalid.
     case malformed(file: String, String)
+    /// The file lacks a tensor that the configuration demands.
     case noTensor(file: String, name: String)
+    /// The tensor does not have the shape that the configuration demands.
     case wrongShape(file: String, name: String, expected: [Int], found: [Int])
+    /// No supported family has this architecture.
     case unknownArchitecture(file: String, String)
+    /// A feature that is known but not supported.
     case unsupported(file: String, String)
-    /// A setting that is not known, so that it cannot be known to change nothing.
+    /// An unknown setting, which may therefore change the computation.
     case unknownSetting(file: String, String)
-    /// Weights in few bits.
+    /// Quantised weights.
     case quantised(file: String, kind: String)
-    /// An adapter's base that is not here.
+    /// The base of an adapter that is not on this machine.
     case noBase(file: String, String)
     /// A base that is not the one an adapter was trained over.
     case otherBase(file: String, base: String, expected: String, found: String)
-    /// An adapter that cannot be served beside others.
+    /// An adapter that cannot be served together with others.
     case notBesideOthers(file: String, String)
+    /// The tensor contains NaN or infinity.
     case notFinite(file: String, name: String)
+    /// The chat template cannot be used, with the reason.
     case template(file: String, String)
 
+    /// The file and the fault, with the remedy if there is one, for people.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path, and that the checkpoint is complete"

@@ -1,19 +1,19 @@
 import Foundation
 import RetortCore
 
-/// Where a checkpoint's parts lie: a Hugging Face folder or a GGUF file holds them all; an adapter's folder names its base and
-/// may bring a tokenizer and a chat template of its own, with which it was trained.
+/// Where a checkpoint's parts are. A Hugging Face folder or a GGUF file contains all of them; an adapter's folder
+/// names its base, and may contain a tokenizer and a chat template of its own, with which it was trained.
 public struct CheckpointFolders: Sendable {
-    /// Where the base weights are.
+    /// The source of the base weights.
     public let base: CheckpointSource
-    /// The folder with an adapter, or nil.
+    /// The adapter's folder; nil without an adapter.
     public let adapter: URL?
-    /// Whose tokenizer counts.
+    /// The source of the tokenizer that is used.
     public let tokenizer: CheckpointSource
     let adapterConfiguration: AdapterConfiguration?
 
     /// Finds the parts of a checkpoint or an adapter.
-    /// - Throws: `CheckpointError` that names the adapter's file, or a GGUF file which cannot be used.
+    /// - Throws: `CheckpointError` that names the adapter's file, or an unusable GGUF file.
     public init(_ folder: URL) throws {
         let file = folder.appendingPathComponent("adapter_config.json")
         guard FileManager.default.fileExists(atPath: file.path) else {
@@ -27,11 +27,11 @@ public struct CheckpointFolders: Sendable {
         tokenizer = try Self.hasTokenizer(folder) ? .folder(folder) : base
     }
 
-    /// The documents' places, of which the first that has one counts: an adapter's before its base's.
+    /// The sources to search for a document, in order: an adapter's before its base's.
     var all: [CheckpointSource] { (adapter.map { [.folder($0)] } ?? []) + [base] }
 
-    /// Whether an adapter's folder brings a tokenizer.
-    /// - Throws: for one in a form that is not read: the base's would be taken in its place.
+    /// Whether an adapter's folder contains a tokenizer.
+    /// - Throws: when it is in an unsupported form, since the base's would silently be used instead.
     static func hasTokenizer(_ folder: URL) throws -> Bool {
         func has(_ name: String) -> Bool {
             FileManager.default.fileExists(atPath: folder.appendingPathComponent(name).path)
@@ -44,22 +44,22 @@ public struct CheckpointFolders: Sendable {
         return false
     }
 
-    /// The tokenizer that counts.
+    /// Reads the tokenizer that is used.
     public func readTokenizer() throws -> Tokenizer { try Tokenizer(tokenizer.tokenizerDefinition()) }
 
-    /// The chat template: the adapter's own, else the base's, else the format whose markers the tokenizer has.
+    /// The chat template: the adapter's own, else the base's, else the known format whose markers the tokenizer has.
     public func template(for tokenizer: Tokenizer) throws -> any ChatTemplate {
         try writtenTemplate(for: tokenizer) ?? TurnTemplate(tokenizer)
     }
 
-    /// The chat template that a file holds; nil when there is none.
+    /// The chat template that a file contains; nil when there is none.
     public func writtenTemplate(for tokenizer: Tokenizer) throws -> JinjaTemplate? {
         try template().map {
             try JinjaTemplate($0, variables: variables(templateOf: $0.source), tokenizer: tokenizer)
         }
     }
 
-    /// The templates that count, as they are stored.
+    /// The templates that are used, as they are stored.
     func template() throws -> TemplateFiles? {
         for source in all {
             if let files = try TemplateFiles(source) { return files }
@@ -67,7 +67,7 @@ public struct CheckpointFolders: Sendable {
         return nil
     }
 
-    /// `bos_token` and the like.
+    /// `bos_token` and other named tokens.
     func variables(templateOf source: CheckpointSource) throws -> [String: String] {
         try TokenDeclarations(tokenizer).named.merging(TokenDeclarations(source).named) { _, own in own }
     }

@@ -1,11 +1,11 @@
 import Foundation
 import RetortCore
 
-/// The JSON files of a checkpoint's folder, all read alike: a byte-order mark falls away, and of two members with one name
+/// Reads the JSON files of a checkpoint's folder: a byte-order mark is skipped, and of two members with the same name
 /// the last counts, as in Python.
 enum CheckpointJSON {
     /// The members of a file's object; nil when there is no such file.
-    /// - Throws: `CheckpointError.malformed` for a file that is no JSON object.
+    /// - Throws: `CheckpointError.malformed` for a file that is not a JSON object.
     static func object(_ file: URL) throws -> [String: JSONValue]? {
         guard let data = try? Data(contentsOf: file) else { return nil }
         let value: JSONValue
@@ -20,13 +20,13 @@ enum CheckpointJSON {
         return object
     }
 
-    /// What stands behind a byte-order mark.
+    /// The data without a byte-order mark.
     static func withoutMark(_ data: Data) -> Data {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         return data.starts(with: mark) ? data.dropFirst(mark.count) : data
     }
 
-    /// Writes an object so that every number stays what it is.
+    /// Writes an object so that every number keeps its exact value.
     static func write(_ object: [String: JSONValue], to file: URL) throws {
         try AtomicFile.write(Data(ExactJSON.text(.object(object)).utf8), to: file)
     }

@@ -2,14 +2,16 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Where one model's configuration, weights, tokenizer and chat templates come from: a Hugging Face folder, which has a file
-/// for each, or a GGUF file, whose metadata says the same in other words. What is read of either is what stands in the folder's
-/// documents; a GGUF file's are made from its keys.
+/// The source of a model's configuration, weights, tokenizer and chat templates: a Hugging Face folder with a file
+/// for each, or a GGUF file with metadata that says the same. Both are read as the documents of a folder; those of a
+/// GGUF file are derived from its keys.
 public enum CheckpointSource: Sendable {
+    /// A Hugging Face folder.
     case folder(URL)
+    /// A GGUF file, or the parts of one model.
     case gguf(GGUFModel)
 
-    /// - Throws: `CheckpointError` that names a GGUF file which cannot be used. Of a folder nothing is read yet.
+    /// - Throws: `CheckpointError` that names an unusable GGUF file. Nothing is read from a folder yet.
     public init(_ location: URL) throws {
         if location.pathExtension.lowercased() == "gguf", !FileManager.default.fileExists(atPath: location.path) {
             throw CheckpointError.missing(file: location.path)
@@ -25,7 +27,7 @@ public enum CheckpointSource: Sendable {
         }
     }
 
-    /// Whether a path is meant as a GGUF file: a file that is one by its name or by its first bytes.
+    /// Whether a path is a GGUF file, by its name or by its first bytes.
     public static func isGGUF(_ location: URL) -> Bool {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: location.path, isDirectory: &isFolder), !isFolder.boolValue else {
@@ -34,23 +36,24 @@ public enum CheckpointSource: Sendable {
         return location.pathExtension.lowercased() == "gguf" || GGUFContents.isOne(location)
     }
 
-    /// Whether a model lies there: a folder with a configuration, or a GGUF file.
+    /// Whether a path contains a model: a folder with a configuration, or a GGUF file.
     public static func holdsModel(_ location: URL) -> Bool {
         FileManager.default.fileExists(atPath: location.appendingPathComponent("config.json").path)
             || isGGUF(location)
     }
 
-    /// A GGUF file, or all the parts that it is one of.
-    /// - Throws: `CheckpointError` for a file that cannot be read as one.
+    /// A GGUF file, or all parts of the model that it is a part of.
+    /// - Throws: `CheckpointError` for a file that cannot be read as GGUF.
     public static func files(ofGGUF location: URL) throws -> [URL] { try GGUFParts.open(location).map(\.url) }
 
-    /// The name of a model that is called after its place: a GGUF file's without its ending and the number of its part.
+    /// The name for a model at this location: the last path component; for a GGUF file without extension and part
+    /// number.
     public static func name(of location: URL) -> String {
         guard isGGUF(location) else { return location.lastPathComponent }
         return GGUFParts.name(of: location)
     }
 
-    /// What a complaint about a document names.
+    /// The path that errors about a document mention.
     func path(of document: String) -> String {
         switch self {
         case .folder(let url): url.appendingPathComponent(document).path
@@ -58,8 +61,8 @@ public enum CheckpointSource: Sendable {
         }
     }
 
-    /// A JSON document's members; nil when there is none of that name.
-    /// - Throws: `CheckpointError.malformed` for a file that is no JSON object.
+    /// The members of a JSON document; nil when there is no such document.
+    /// - Throws: `CheckpointError.malformed` for a file that is not a JSON object.
     func object(_ document: String) throws -> [String: JSONValue]? {
         switch self {
         case .folder(let url): try CheckpointJSON.object(url.appendingPathComponent(document))
@@ -80,7 +83,7 @@ public enum CheckpointSource: Sendable {
         return try DecoderConfiguration(fields)
     }
 
-    /// The tokenizer, with what other documents declare.
+    /// The tokenizer, including tokens that other documents declare.
     func tokenizerDefinition() throws -> TokenizerDefinition {
         switch self {
         case .folder(let url): try TokenizerDefinition(folder: url)
@@ -88,7 +91,7 @@ public enum CheckpointSource: Sendable {
         }
     }
 
-    /// What a folder for other tools needs beside weights and configuration, by name.
+    /// The files that other tools need beside weights and configuration, by name.
     /// - Throws: for a folder without a tokenizer.
     func companions() throws -> [(name: String, data: Data)] {
         switch self {
@@ -112,7 +115,7 @@ public enum CheckpointSource: Sendable {
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     ]
 
-    /// The SHA-256 of a GGUF file, by which adapters know it; nil for a folder, whose files are many.
+    /// The SHA-256 of a GGUF file, by which adapters identify it; nil for a folder, which has many files.
     func digest() throws -> String? {
         if case .gguf(let model) = self { try model.digest() } else { nil }
     }

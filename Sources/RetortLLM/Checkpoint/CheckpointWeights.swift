@@ -2,12 +2,12 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Tensors in a file, by the names of Hugging Face's checkpoints.
+/// The tensors of a file, by the names of Hugging Face's checkpoints.
 protocol StoredTensors: Sendable {
     var path: String { get }
-    /// - Throws: `CheckpointError` for one that is not there.
+    /// - Throws: `CheckpointError` for a missing tensor.
     func tensor(_ name: String) throws -> Tensor
-    /// What the file itself calls it.
+    /// The file's own name for a tensor.
     func ownName(of name: String) -> String
 }
 
@@ -15,8 +15,8 @@ extension SafetensorsFile: StoredTensors {
     func ownName(of name: String) -> String { name }
 }
 
-/// The weights of a folder: one `model.safetensors`, or shards with an index, where both are there the single file, as in
-/// transformers; or those of a GGUF file.
+/// The weights of a folder or a GGUF file. A folder has a single `model.safetensors` or shards with an index; if both
+/// exist the single file is used, as in transformers.
 public struct CheckpointWeights: WeightSource {
     private static let head = "lm_head.weight"
     private static let embedding = "model.embed_tokens.weight"
@@ -25,11 +25,11 @@ public struct CheckpointWeights: WeightSource {
     private let path: String
     let dtype: DType
     let device: Device
-    /// Whether a head that is not stored is the embedding, and the other way round.
+    /// Whether a missing head is replaced by the embedding, and the other way round.
     private let ties: Bool
 
-    /// Maps the files.
-    /// - Parameter ties: whether head and embedding are one where only one is stored.
+    /// Maps the files into memory.
+    /// - Parameter ties: whether head and embedding are the same when only one is stored.
     /// - Throws: `CheckpointError` that names the file.
     public init(_ source: CheckpointSource, dtype: DType, device: Device, ties: Bool = false) throws {
         self.dtype = dtype
@@ -63,8 +63,8 @@ public struct CheckpointWeights: WeightSource {
         return (file.path, file.entries.mapValues { _ in file })
     }
 
-    /// The tensor in the dtype and on the device of this source.
-    /// - Throws: `CheckpointError` for a missing tensor or one of another shape.
+    /// The tensor in this source's dtype and on its device.
+    /// - Throws: `CheckpointError` for a missing tensor or another shape.
     public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
         try own(name, shape).to(dtype, device: device)
     }
@@ -94,7 +94,8 @@ public struct CheckpointWeights: WeightSource {
     /// Whether there is a tensor of that name.
     func holds(_ name: String) -> Bool { files[name] != nil }
 
-    /// Whether a head is stored that is not the embedding. transformers keeps such a head, whatever `tie_word_embeddings` says.
+    /// Whether a head is stored that differs from the embedding. transformers keeps such a head, whatever
+    /// `tie_word_embeddings` says.
     func holdsOwnHead() throws -> Bool {
         guard let head = files[Self.head], let embedding = files[Self.embedding] else { return false }
         let (one, other) = (try head.tensor(Self.head), try embedding.tensor(Self.embedding))
@@ -103,12 +104,12 @@ public struct CheckpointWeights: WeightSource {
         return try one.to(.float32).bytes() != other.to(.float32).bytes()
     }
 
-    /// Refuses tensors that no part of the network takes, which would be passed over.
-    /// - Parameter unused: how the names begin of those that may be there for something else.
+    /// Refuses tensors that no part of the network uses, since they would be ignored silently.
+    /// - Parameter unused: prefixes of names that are allowed because they serve another purpose.
     func refuseStrays(besides used: some Sequence<String>, and unused: [String]) throws {
         let used = Set(used)
         for name in files.keys.sorted() where !used.contains(name) && !unused.contains(where: name.hasPrefix) {
-            // A tied head that is the embedding; and frequencies, which old files hold though they follow from the settings.
+            // A tied head, and frequencies, which old files contain although they follow from the settings.
             if name == Self.head || name == Self.embedding || name.hasSuffix("rotary_emb.inv_freq") { continue }
             try refuseQuantised(name)
             throw CheckpointError.unsupported(
@@ -118,7 +119,7 @@ public struct CheckpointWeights: WeightSource {
         }
     }
 
-    /// Names the way in which a module's weights are held in few bits, when its tensors show one.
+    /// Refuses quantised weights, naming the method if a module's tensors reveal it.
     private func refuseQuantised(_ name: String) throws {
         let module = name.split(separator: ".").dropLast().joined(separator: ".")
         let signs = [

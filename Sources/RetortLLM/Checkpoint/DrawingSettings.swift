@@ -1,16 +1,16 @@
 import Foundation
 import RetortCore
 
-/// How a model's makers draw its tokens: `generation_config.json`, read as vLLM reads it by default. `do_sample` is passed
-/// over as there: a request without a temperature is drawn with the file's.
+/// The sampling settings of a model's makers: `generation_config.json`, read as vLLM does by default. As there,
+/// `do_sample` is ignored: a request without a temperature uses the file's.
 struct DrawingSettings: Sendable {
     private(set) var sampling = SamplingDefaults()
-    /// Settings that would change what is drawn and that are not followed, each with its value.
+    /// Settings that would change the sampling but are not supported, with their values.
     private(set) var unheeded: [String] = []
     private var file = ""
 
-    /// They name tokens, say where a file comes from, or how transformers works; or a request's own limits stand in their
-    /// place.
+    /// Settings that name tokens, describe the file's origin, concern transformers itself, or are replaced by a
+    /// request's own limits.
     private static let harmless: Set<String> = [
         "eos_token_id", "bos_token_id", "pad_token_id", "decoder_start_token_id", "do_sample", "transformers_version",
         "_from_model_config", "use_cache", "cache_implementation", "cache_config", "return_legacy_cache",
@@ -22,7 +22,7 @@ struct DrawingSettings: Sendable {
         "_commit_hash", "continuous_batching_config", "is_assistant",
     ]
 
-    /// They change nothing as long as they say this.
+    /// Settings that change nothing when they have one of these values.
     private static let neutral: [String: [JSONValue]] = [
         "repetition_penalty": [1], "encoder_repetition_penalty": [1], "length_penalty": [1], "min_p": [0],
         "top_h": [0], "typical_p": [1], "epsilon_cutoff": [0], "eta_cutoff": [0], "no_repeat_ngram_size": [0],
@@ -32,8 +32,8 @@ struct DrawingSettings: Sendable {
         "stop_strings": [[]], "guidance_scale": [1], "token_healing": [false], "dola_layers": [],
     ]
 
-    /// The first file of an adapter or its base that is there.
-    /// - Throws: `CheckpointError.malformed` for a value that is no such number.
+    /// Reads the file of the adapter, or else of its base.
+    /// - Throws: `CheckpointError.malformed` for an invalid value.
     init(_ folders: CheckpointFolders) throws {
         for source in folders.all {
             guard let fields = try source.fields("generation_config.json") else { continue }
@@ -61,7 +61,7 @@ struct DrawingSettings: Sendable {
         }
     }
 
-    /// What is not followed, in words; nil when all is.
+    /// The settings that are not supported, in words; nil when there are none.
     var note: String? {
         unheeded.isEmpty
             ? nil

@@ -3,9 +3,9 @@ import RetortCore
 import RetortTensor
 
 /// A file of named tensors in the safetensors format: an 8-byte little-endian header length, a JSON header with each
-/// tensor's dtype, shape and byte range, then the bytes. The file is mapped, not read.
+/// tensor's dtype, shape and byte range, then the data. The file is mapped into memory instead of being read.
 public struct SafetensorsFile: Sendable {
-    /// Where a tensor is in the file.
+    /// A tensor's place in the file.
     public struct Entry: Sendable, Hashable {
         /// The element type.
         public let dtype: DType
@@ -25,7 +25,7 @@ public struct SafetensorsFile: Sendable {
     /// The largest header accepted, as in the reference implementation.
     private static let headerLimit = 100_000_000
 
-    /// Opens a file and checks that every tensor lies within it and has the bytes its shape needs.
+    /// Opens a file and checks that every tensor lies inside it and has as many bytes as its shape needs.
     public init(_ url: URL) throws {
         path = url.path
         guard let data = try? Data(contentsOf: url, options: .alwaysMapped) else {
@@ -99,7 +99,7 @@ public struct SafetensorsFile: Sendable {
         }
     }
 
-    /// Reads one tensor, in the file's own dtype.
+    /// Reads one tensor, in its stored dtype.
     public func tensor(_ name: String) throws -> Tensor {
         guard let entry = entries[name] else { throw CheckpointError.noTensor(file: path, name: name) }
         return try Tensor(bytes: data[entry.range], shape: entry.shape, dtype: entry.dtype)
@@ -110,7 +110,7 @@ public struct SafetensorsFile: Sendable {
         "U8": .uint8, "BOOL": .bool,
     ]
 
-    /// Writes tensors, in the order given, whole or not at all.
+    /// Writes tensors in the given order. The file appears complete or not at all.
     public static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to url: URL
     ) throws {
@@ -137,7 +137,7 @@ public struct SafetensorsFile: Sendable {
 }
 
 extension [JSONValue] {
-    /// All elements, when all are integers.
+    /// All elements, if all are integers; otherwise nil.
     fileprivate var integers: [Int]? {
         let values = compactMap { if case .integer(let value) = $0 { value } else { nil } }
         return values.count == count ? values : nil

@@ -1,13 +1,13 @@
 import Foundation
 import RetortCore
 
-/// What a model, or one of the adapters over it, reads and writes with: its tokenizer, its chat template, and the tokens that
-/// end what it says.
+/// The text interface of a model, or of an adapter over it: its tokenizer, its chat template, and the tokens that end
+/// its replies.
 struct Voice: Sendable {
     let tokenizer: Tokenizer
     let template: any ChatTemplate
     let endTokens: Set<Int>
-    /// How its makers draw tokens.
+    /// The makers' sampling settings.
     let drawing: DrawingSettings
 
     init(_ folders: CheckpointFolders) throws {

@@ -2,17 +2,18 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// sentence-transformers' Dense module: the pooled vector through a linear layer and an activation, as in models with fewer dimensions
-/// than their network has.
+/// The `Dense` module of sentence-transformers: a linear layer and an activation on the pooled vector, for models
+/// with fewer dimensions than their network.
 ///
-/// A folder of its own with `config.json` and `model.safetensors` (`linear.weight`, `linear.bias`; `residual.weight` where widths differ).
+/// It is a folder with `config.json` and `model.safetensors` (`linear.weight`, `linear.bias`; `residual.weight` where
+/// the widths differ).
 final class DenseModule {
     let outputs: Int
     private let linear: Linear
     private let activation: Tensor.Activation?
     private let residual: Residual
 
-    /// What is added to the result.
+    /// The input as it is added to the result.
     private enum Residual {
         case none, input
         case projected(Linear)
@@ -24,7 +25,7 @@ final class DenseModule {
         "torch.nn.modules.linear.Identity": nil,
     ]
 
-    /// - Parameter inputs: the width of what comes in.
+    /// - Parameter inputs: the width of the input.
     /// - Throws: `CheckpointError` that names the file.
     init(_ folder: URL, inputs: Int) throws {
         let file = folder.appendingPathComponent("config.json")

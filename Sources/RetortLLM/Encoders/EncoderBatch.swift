@@ -1,18 +1,18 @@
 import RetortTensor
 
-/// Texts on their way through an encoder, one behind the other and without padding. Texts of one length stand together, so that
-/// attention takes them in one call.
+/// Texts on their way through an encoder, concatenated without padding. Texts of equal length are adjacent, so that
+/// attention processes them in one call.
 struct EncoderBatch {
-    /// One text as tokens; of a pair, the second part has the type 1.
+    /// One text as tokens; the second part of a pair has token type 1.
     struct Sequence {
         var tokens: [Int32]
-        /// Where the second part begins; nil for a single text.
+        /// The place of the second part's first token; nil for a single text.
         var second: Int?
     }
 
-    /// A run of texts of one length.
+    /// A run of texts of equal length.
     struct Run {
-        /// The first token.
+        /// The place of its first token.
         let start: Int
         let count: Int
         let length: Int
@@ -21,7 +21,7 @@ struct EncoderBatch {
     }
 
     let runs: [Run]
-    /// The place that each text was given in, in the order of the batch.
+    /// The original index of each text, in the order of the batch.
     let order: [Int]
     /// int64 `[tokens]` each.
     let tokens, positions, types: Tensor
@@ -48,7 +48,8 @@ struct EncoderBatch {
         types = try Tensor(integers: kinds).to(device: device)
     }
 
-    /// As transformers counts them: RoBERTa's begin behind the number of the padding token, which itself has that number.
+    /// Counted as in transformers: RoBERTa's positions begin after the number of the padding token, and padding
+    /// tokens have that number.
     private static func positions(_ tokens: [Int32], behind padding: Int?) -> [Int] {
         guard let padding else { return Array(tokens.indices) }
         var count = 0

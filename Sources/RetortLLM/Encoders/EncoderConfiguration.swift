@@ -1,31 +1,38 @@
 import RetortCore
 import RetortTensor
 
-/// The shape of an encoder of BERT's kind (arXiv 1810.04805): BERT itself, RoBERTa (arXiv 1907.11692) and XLM-RoBERTa (arXiv
+/// The shape of a BERT-like encoder: BERT (arXiv 1810.04805), RoBERTa (arXiv 1907.11692) or XLM-RoBERTa (arXiv
 /// 1911.02116), which differ in where positions begin.
 public struct EncoderConfiguration: Sendable, Hashable {
+    /// Rows of the embedding.
     public var vocabularySize: Int
+    /// The width of a token's state.
     public var hiddenSize: Int
+    /// The width inside the feed-forward layers.
     public var intermediateSize: Int
+    /// The number of layers.
     public var layerCount: Int
+    /// Attention heads per layer; each has the width `hiddenSize / headCount`.
     public var headCount: Int
-    /// Rows of the table of positions.
+    /// Rows of the position table.
     public var positions: Int
-    /// Rows of the table of token types.
+    /// Rows of the token-type table.
     public var types: Int
+    /// The value added to the variance in layer normalisation.
     public var normEpsilon: Double
+    /// The activation of the feed-forward layers.
     public var activation: Tensor.Activation
-    /// The token that is no text, where positions begin behind its number (RoBERTa); nil where they begin at 0.
+    /// The number of the padding token, after which positions begin (RoBERTa); nil where they begin at 0.
     public var positionsBehind: Int?
-    /// Of a classifier: how many scores it gives; 1 for a ranker.
+    /// The number of scores of a classifier; 1 for a ranker.
     public var labels: Int
-    /// The file that it was read from.
+    /// The file that the configuration was read from.
     let path: String
 
     /// The longest text, in tokens.
     public var longest: Int { positionsBehind.map { positions - $0 - 1 } ?? positions }
 
-    /// The names of all that are read.
+    /// The supported values of `model_type`.
     public static let known = ["bert", "roberta", "xlm-roberta"]
 
     private static let read: Set<String> = [
@@ -34,7 +41,7 @@ public struct EncoderConfiguration: Sendable, Hashable {
         "pad_token_id", "eos_token_id", "position_embedding_type", "id2label", "label2id", "num_labels",
         "quantization_config",
     ]
-    /// They tell how the model was trained, or of the head of another task.
+    /// Settings that describe the training, or the head of another task.
     private static let own: Set<String> = [
         "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "directionality", "output_past",
         "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
@@ -47,7 +54,7 @@ public struct EncoderConfiguration: Sendable, Hashable {
         "use_bidirectional_attention": [true], "rotary_emb_fraction": [0], "per_layer_config": [[:]],
     ]
 
-    /// - Throws: `CheckpointError` that names the first setting which is not known or not done here.
+    /// - Throws: `CheckpointError` that names the first setting that is unknown or unsupported.
     init(_ fields: ConfigurationFields) throws {
         path = fields.path
         let type = fields["model_type"]?.string ?? "none"

@@ -1,20 +1,20 @@
 import RetortTensor
 
-/// A transformer encoder of BERT's kind: every token sees all of its text. Names follow the checkpoint's keys.
+/// A BERT-like transformer encoder: every token sees all of its text. Names follow the checkpoint's keys.
 ///
-/// Embeddings, norms and what layers add up to are float32; products and attention are in the precision asked for.
+/// Embeddings, norms and the residual sums are float32; products and attention use the requested precision.
 final class EncoderNetwork {
     let configuration: EncoderConfiguration
     private let words, positions, types: Tensor
     private let norm: EncoderNorm
     private let layers: [EncoderLayer]
-    /// Of all tensors that it took.
+    /// The names of all tensors that were loaded.
     private(set) var names: Set<String> = []
 
     /// - Parameters:
-    ///   - weights: in float32.
-    ///   - products: float32 or bfloat16.
-    ///   - prefix: what stands before the names, such as `bert.`.
+    ///   - weights: the source, in float32.
+    ///   - products: the precision of products, float32 or bfloat16.
+    ///   - prefix: a prefix of the names, such as `bert.`.
     init(
         _ configuration: EncoderConfiguration, weights: any WeightSource, products: DType, prefix: String
     ) throws {
@@ -34,7 +34,7 @@ final class EncoderNetwork {
         names = recorder.names
     }
 
-    /// Lays the weights out for this CPU's own products.
+    /// Lays the weights out for this CPU's own kernels.
     func pack() throws { for layer in layers { try layer.pack() } }
 
     /// The last layer's states `[tokens, hidden]`.
@@ -46,7 +46,7 @@ final class EncoderNetwork {
     }
 }
 
-/// Notes which tensors are taken.
+/// Records the names of the tensors that are loaded.
 final class NameRecorder: WeightSource {
     private let source: any WeightSource
     private(set) var names: Set<String> = []
@@ -75,9 +75,9 @@ final class EncoderNorm {
     }
 }
 
-/// Self-attention and a feed-forward layer, each added to what came in and normalised behind (arXiv 1706.03762, section 3.1).
+/// Self-attention and a feed-forward layer, each with a residual and a norm after it (arXiv 1706.03762, section 3.1).
 final class EncoderLayer {
-    /// Query, key and value in one.
+    /// The projection to query, key and value in one.
     private let input: Linear
     private let output, up, down: Linear
     private let attentionNorm, norm: EncoderNorm
@@ -132,6 +132,6 @@ final class EncoderLayer {
 }
 
 extension Linear {
-    /// The same in another precision.
+    /// The same projection in another precision.
     func `in`(_ dtype: DType) throws -> Linear { Linear(weight: try weight.to(dtype), bias: try bias?.to(dtype)) }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import RetortCore
 
-/// A tokenizer as encoders use it: framed texts, and pairs of them, cut to the longest that the network takes.
+/// A tokenizer for encoders: it frames texts and pairs of texts, and cuts them to the longest input of the network.
 struct EncoderTokenizer: Sendable {
     private let tokenizer: Tokenizer
     private let frame: TokenFrame
@@ -9,7 +9,8 @@ struct EncoderTokenizer: Sendable {
     private let vocabularySize: Int
     let longest: Int
 
-    /// - Parameter longest: as sentence-transformers' files say; nil takes the tokenizer's own limit or the network's.
+    /// - Parameter longest: the limit in sentence-transformers' files; nil takes the tokenizer's own limit or the
+    ///   network's.
     init(_ folder: URL, _ shape: EncoderConfiguration, longest: Int?, lowercases: Bool) throws {
         let definition = try CheckpointSource.folder(folder).tokenizerDefinition()
         tokenizer = try Tokenizer(definition)
@@ -33,12 +34,12 @@ struct EncoderTokenizer: Sendable {
         tokenizer.encode(lowercases ? text.lowercased() : text, specials: .recognised)
     }
 
-    /// A text between the tokens of the format; what is too long is cut at its end.
+    /// A text between the format's special tokens; a text that is too long is cut at its end.
     func tokens(of text: String) -> [Int32] {
         frame.opening + ids(text).prefix(longest - frame.count) + frame.closing
     }
 
-    /// Two texts in one, the longer one cut first (`longest_first` of the `tokenizers` library).
+    /// Two texts as one input; the longer one is cut first (`longest_first` of the `tokenizers` library).
     func pair(_ first: String, _ second: String) -> EncoderBatch.Sequence {
         var (one, other) = (ids(first)[...], ids(second)[...])
         let room = longest - frame.pairCount
@@ -51,7 +52,7 @@ struct EncoderTokenizer: Sendable {
             tokens: head + other + frame.closing, second: frame.secondHasOwnType ? head.count : nil)
     }
 
-    /// How much of two texts stays: the shorter one whole if it has room, else half for each.
+    /// How much of each of two texts is kept: the shorter one whole if it fits, otherwise half the room for each.
     static func longestFirst(_ one: Int, _ other: Int, room: Int) -> (Int, Int) {
         let (short, long) = (min(one, other), max(one, other))
         var kept: (short: Int, long: Int)
@@ -64,16 +65,16 @@ struct EncoderTokenizer: Sendable {
     }
 }
 
-/// What a tokenizer's format puts around one text, and between two.
+/// The special tokens that a format puts around a text, and between two texts.
 struct TokenFrame: Sendable {
     let opening, middle, closing: [Int32]
-    /// Whether the tokens behind the middle have the type 1.
+    /// Whether the tokens after the middle have type 1.
     let secondHasOwnType: Bool
 
     var count: Int { opening.count + closing.count }
     var pairCount: Int { count + middle.count }
 
-    /// - Throws: `TokenizerError` for a post-processor that frames pairs otherwise.
+    /// - Throws: `TokenizerError` for a post-processor with another framing.
     init(_ definition: TokenizerDefinition) throws {
         let frame = try definition.frame()
         (opening, closing) = frame

@@ -2,11 +2,11 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// A cross-encoder in this process: query and passage go through the network together, and its head says how well they fit
-/// (arXiv 1901.04085), as sentence-transformers' `CrossEncoder` computes it. Scores are the head's own, before any sigmoid,
-/// which changes no order.
+/// A cross-encoder in this process: query and passage go through the network together, and its head scores how well
+/// they fit (arXiv 1901.04085), as in sentence-transformers' `CrossEncoder`. Scores are the head's raw outputs,
+/// without a sigmoid, which would not change their order.
 public actor PairScorer {
-    /// How its weights are held.
+    /// The precision in which the weights are held.
     public nonisolated let weights: WeightPrecision
     private nonisolated let shape: EncoderConfiguration
     private nonisolated let tokenizer: EncoderTokenizer
@@ -14,9 +14,13 @@ public actor PairScorer {
     private let network: EncoderNetwork
     private let head: ClassificationHead
 
+    /// The thread on which the network computes.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Opens a folder with a `BertForSequenceClassification`, or RoBERTa's or XLM-RoBERTa's, that gives one score.
+    /// Opens a folder with a `BertForSequenceClassification`, or RoBERTa's or XLM-RoBERTa's equivalent, with one
+    /// score.
+    /// - Parameter weights: float32 or bfloat16; nil takes the faster one on this machine.
+    /// - Throws: `CheckpointError` or `TokenizerError` that names the file.
     public init(folder: URL, weights: WeightPrecision? = nil) throws {
         let weights = weights ?? .usualForWholeTexts
         let shape = try TextEncoder.configuration(folder)
@@ -71,7 +75,7 @@ public actor PairScorer {
     }
 }
 
-/// What makes a score of the first token's state: BERT's pooler and classifier, or RoBERTa's head.
+/// The layers that turn the first token's state into a score: BERT's pooler and classifier, or RoBERTa's head.
 private struct ClassificationHead {
     private let dense, classifier: Linear
 

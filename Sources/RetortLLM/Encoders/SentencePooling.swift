@@ -1,17 +1,21 @@
 import RetortTensor
 
-/// How the states of a text's tokens become one vector (sentence-transformers' `Pooling`).
+/// How the states of a text's tokens are combined into one vector (sentence-transformers' `Pooling`).
 public enum SentencePooling: String, Sendable, CaseIterable {
+    /// The state of the first token.
     case cls
+    /// The largest value of each element over all tokens.
     case max
+    /// The mean over all tokens.
     case mean
-    /// The sum over the square root of the number of tokens.
+    /// The sum divided by the square root of the number of tokens.
     case meanBySquareRoot = "mean_sqrt_len_tokens"
-    /// Later tokens count more: the n-th one n times.
+    /// The mean in which the n-th token has weight n.
     case weightedMean = "weightedmean"
+    /// The state of the last token.
     case last = "lasttoken"
 
-    /// The vectors of a run of texts: states `[texts, length, hidden]` in float32 → `[texts, hidden]`.
+    /// The vectors of a run of texts: float32 states `[texts, length, hidden]` → `[texts, hidden]`.
     func callAsFunction(_ states: Tensor) throws -> Tensor {
         let (texts, length, width) = (states.shape[0], states.shape[1], states.shape[2])
         switch self {

@@ -2,23 +2,23 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// What a folder's sentence-transformers files say beside its network: how texts are cut, what is put before them, how states
-/// are pooled. A folder without such files is read as sentence-transformers reads it: the mean of all states.
+/// The settings in a folder's sentence-transformers files: how texts are cut, which prompts are put before them, and
+/// how states are pooled. A folder without such files is read as sentence-transformers does: the mean of all states.
 ///
-/// `modules.json`, `N_Pooling/config.json`, `N_Dense`, `sentence_bert_config.json` and `config_sentence_transformers.json`; a key that would
-/// change something and is not done here is refused by name.
+/// The files are `modules.json`, `N_Pooling/config.json`, `N_Dense`, `sentence_bert_config.json` and
+/// `config_sentence_transformers.json`. A key that would change something and is not supported is refused by name.
 struct SentenceSettings {
-    /// Several are put one behind the other.
+    /// The kinds of pooling; the results of several are concatenated.
     private(set) var pooling: [SentencePooling] = [.mean]
-    /// Folders of layers that the pooled vector goes through, in their order.
+    /// The folders of dense layers that the pooled vector goes through, in order.
     private(set) var dense: [URL] = []
-    /// Whether vectors are made of length one.
+    /// Whether vectors are normalised to length one.
     private(set) var normalises = false
-    /// The longest text, in tokens; nil leaves it to the tokenizer and the network.
+    /// The longest text in tokens; nil leaves it to the tokenizer and the network.
     private(set) var longest: Int?
-    /// Whether texts are put in lower case first.
+    /// Whether texts are converted to lower case first.
     private(set) var lowercases = false
-    /// What is put before a text, by name.
+    /// The texts put before an input, by the prompt's name.
     private(set) var prompts: [String: String] = [:]
     private(set) var defaultPrompt: String?
     private(set) var similarity = "cosine"
@@ -31,7 +31,7 @@ struct SentenceSettings {
         try readModel()
     }
 
-    /// Where texts go that are looked for, and where those that are found.
+    /// The prompt for texts to search with, or for texts to be found.
     func prompt(_ kind: EmbeddedText) -> String {
         let names = kind == .query ? ["query"] : ["document", "passage", "corpus"]
         return names.lazy.compactMap { prompts[$0] }.first ?? defaultPrompt.flatMap { prompts[$0] } ?? ""
@@ -146,7 +146,7 @@ struct SentenceSettings {
     }
 }
 
-/// What a text is embedded for.
+/// The purpose of embedding a text.
 public enum EmbeddedText: String, Sendable, CaseIterable {
     /// To look for something.
     case query

@@ -2,16 +2,17 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// An embedding model in this process: texts become vectors (Sentence-BERT, arXiv 1908.10084), as sentence-transformers computes them.
+/// An embedding model in this process: it turns texts into vectors (Sentence-BERT, arXiv 1908.10084), as
+/// sentence-transformers does.
 ///
-/// Texts go through the network without padding, those of like length together. It computes on a thread of its own, for
-/// any number of tasks, one after the other.
+/// Texts go through the network without padding, grouped by length. It computes on its own thread, for any number of
+/// tasks, one call after the other.
 public actor TextEncoder {
-    /// How wide its vectors are.
+    /// The width of the vectors.
     public nonisolated let dimensions: Int
-    /// How its weights are held.
+    /// The precision in which the weights are held.
     public nonisolated let weights: WeightPrecision
-    /// The longest text, in tokens; what is longer is cut.
+    /// The longest text in tokens; longer ones are cut.
     public nonisolated let longest: Int
     private nonisolated let settings: SentenceSettings
     private nonisolated let shape: EncoderConfiguration
@@ -20,10 +21,11 @@ public actor TextEncoder {
     private let network: EncoderNetwork
     private let dense: [DenseModule]
 
+    /// The thread on which the network computes.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Opens a folder with a `config.json` of BERT's kind and, where it has them, sentence-transformers' own files.
-    /// - Parameter weights: float32 or bfloat16; nil takes what is fastest here.
+    /// Opens a folder with a BERT-like `config.json` and, if present, the files of sentence-transformers.
+    /// - Parameter weights: float32 or bfloat16; nil takes the faster one on this machine.
     /// - Throws: `CheckpointError` or `TokenizerError` that names the file.
     public init(folder: URL, weights: WeightPrecision? = nil) throws {
         let weights = weights ?? .usualForWholeTexts
@@ -54,12 +56,12 @@ public actor TextEncoder {
         try EncoderConfiguration(ConfigurationFields(folder.appendingPathComponent("config.json")))
     }
 
-    /// What stands before the names of the network's tensors.
+    /// The prefix of the names of the network's tensors.
     static func prefix(of stored: CheckpointWeights) -> String {
         ["bert.", "roberta."].first { stored.holds("\($0)embeddings.word_embeddings.weight") } ?? ""
     }
 
-    /// Heads of what the network was trained for, and numbers that follow from the settings.
+    /// Heads of the training objective, and values that follow from the settings.
     static let unused = [
         "pooler.", "bert.pooler.", "roberta.pooler.", "cls.", "lm_head.", "classifier.", "embeddings.position_ids",
         "bert.embeddings.position_ids", "roberta.embeddings.position_ids",
@@ -71,22 +73,23 @@ public actor TextEncoder {
         return (fields?["model_type"]?.string).map(EncoderConfiguration.known.contains) ?? false
     }
 
-    /// What the checkpoint puts before a text.
+    /// The prompt that the checkpoint puts before a text.
     public nonisolated func prompt(_ kind: EmbeddedText) -> String { settings.prompt(kind) }
 
-    /// Whether vectors are compared by their direction alone.
+    /// Whether vectors are compared by cosine similarity.
     public nonisolated var comparesDirections: Bool { settings.similarity == "cosine" }
 
-    /// Most tokens that go through the network at once: enough for its products, and little enough for the caches.
+    /// The most tokens that go through the network at once: enough for efficient products, and few enough for the
+    /// CPU's caches.
     private static let tokensAtOnce = 8192
 
-    /// The vectors of texts, one behind the other: `texts.count · dimensions` elements.
-    /// - Parameter prompt: what is put before each text.
-    /// - Throws: `CancellationError`; what the network throws.
+    /// The vectors of texts, concatenated: `texts.count · dimensions` elements.
+    /// - Parameter prompt: a text put before each text.
+    /// - Throws: `CancellationError`, and errors of the network.
     public func embed(_ texts: [String], prompt: String = "") throws -> [Float] {
         let sequences = texts.map { EncoderBatch.Sequence(tokens: tokenizer.tokens(of: prompt + $0), second: nil) }
         var vectors = [Float](repeating: 0, count: texts.count * dimensions)
-        // Longest first: the memory that these take serves all others.
+        // Longest first, so that the memory allocated for them serves all others.
         let order = sequences.indices.sorted { sequences[$0].tokens.count > sequences[$1].tokens.count }
         var start = 0
         while start < order.count {
@@ -108,7 +111,7 @@ public actor TextEncoder {
         return vectors
     }
 
-    /// The vectors of a batch, in the order in which its texts were given.
+    /// The vectors of a batch, in the original order of its texts.
     private func pooled(_ sequences: [EncoderBatch.Sequence]) throws -> [Float] {
         try ComputeMemory.kept {
             try withoutGradients {
@@ -126,7 +129,7 @@ public actor TextEncoder {
                 var vectors = rows
                 for (row, place) in batch.order.enumerated() {
                     let own = rows[row * dimensions..<(row + 1) * dimensions]
-                    // As torch's `normalize`: the length is at least 10⁻¹².
+                    // As in torch's `normalize`, the length is taken to be at least 10⁻¹².
                     let length = settings.normalises ? max(own.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12) : 1
                     vectors.replaceSubrange(
                         place * dimensions..<(place + 1) * dimensions, with: own.map { $0 / length })

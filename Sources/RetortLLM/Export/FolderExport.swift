@@ -2,23 +2,23 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// A Hugging Face folder for other engines, which transformers' Auto classes read as Retort does.
+/// A Hugging Face folder for other engines, which transformers' Auto classes read the way Retort does.
 ///
-/// `AutoTokenizer` goes by `model_type` before it goes by the folder: for `qwen2` it always makes Qwen2's own split, whatever
-/// `tokenizer.json` says. So a Qwen2 network with another tokenizer, such as a Seedling's, is written as the Llama that it
-/// also is: one with biases in its attention, of which the output's are zero.
+/// `AutoTokenizer` goes by `model_type` rather than by the folder: for `qwen2` it always uses Qwen2's own word
+/// splitting, whatever `tokenizer.json` says. A Qwen2 network with another tokenizer, such as a Seedling's, is
+/// therefore written as an equivalent Llama: one with biases in its attention, of which the output's are zero.
 public struct FolderExport {
     private let checkpoint: Checkpoint
     private let network: DecoderNetwork
 
-    /// - Parameter network: the checkpoint's network, adapters merged.
+    /// - Parameter network: the checkpoint's network with adapters merged.
     public init(_ checkpoint: Checkpoint, _ network: DecoderNetwork) {
         self.checkpoint = checkpoint
         self.network = network
     }
 
     /// Writes the folder.
-    /// - Throws: `CheckpointError.unsupported` for a network that transformers could not read as Retort does.
+    /// - Throws: `CheckpointError.unsupported` for a network that transformers would read differently.
     public func write(dtype: DType, to folder: URL) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try writeTokenizer(to: folder)
@@ -39,7 +39,7 @@ public struct FolderExport {
             try Checkpoint.write(companion.data, as: companion.name, to: folder)
         }
         var settings = try folders.tokenizer.object("tokenizer_config.json") ?? [:]
-        // A class of its own would make another tokenizer of the same vocabulary.
+        // A specific class would make another tokenizer from the same vocabulary.
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
         settings["auto_map"] = nil
         settings["chat_template"] = nil
@@ -56,7 +56,7 @@ public struct FolderExport {
         try CheckpointJSON.write(settings, to: folder.appendingPathComponent("tokenizer_config.json"))
     }
 
-    /// Others are to end where Retort does.
+    /// Lets other engines stop at the same tokens as Retort.
     private func writeGeneration(to folder: URL) throws {
         var settings = try checkpoint.folders.base.object("generation_config.json") ?? [:]
         let ends = checkpoint.endTokens.sorted()
@@ -66,11 +66,11 @@ public struct FolderExport {
 
     // MARK: Qwen2 as Llama
 
-    /// Qwen2's split, as transformers fixes it.
+    /// Qwen2's word pattern, which transformers hard-codes.
     private static let qwenPattern =
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    /// Whether what transformers makes of the vocabulary for `qwen2` is what `tokenizer.json` says.
+    /// Whether transformers' tokenizer for `qwen2` would agree with `tokenizer.json`.
     private func splitsAsQwen2() throws -> Bool {
         let definition = try checkpoint.folders.tokenizer.tokenizerDefinition()
         let normalizers = definition.steps(of: "normalizer", "normalizers")

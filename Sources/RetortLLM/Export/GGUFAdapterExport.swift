@@ -2,15 +2,16 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Writes a LoRA adapter as a GGUF file of its own, for llama.cpp's `--lora`: several of them stand beside one base there, as
-/// α-UMi's roles do (the format is that of llama.cpp's `convert_lora_to_gguf.py`).
+/// Writes a LoRA adapter as a separate GGUF file for llama.cpp's `--lora`, which can load several over one base, such
+/// as α-UMi's roles (the format is that of llama.cpp's `convert_lora_to_gguf.py`).
 public enum GGUFAdapterExport {
-    /// Writes the file, or nothing when llama.cpp could not do what the adapter does.
+    /// Writes the file, or nothing if llama.cpp cannot compute what the adapter does.
     /// - Parameters:
-    ///   - checkpoint: an adapter's folder, opened. llama.cpp wants it over the same base, exported or as it was published.
-    ///   - name: what the adapter is called in the file.
-    ///   - precision: of the factors.
-    /// - Throws: `CheckpointError` that names what llama.cpp does not know: other than adapters of projections, and DoRA.
+    ///   - checkpoint: an opened adapter folder. llama.cpp needs the same base, exported or as published.
+    ///   - name: the adapter's name in the file.
+    ///   - precision: the precision of the factors.
+    /// - Throws: `CheckpointError` that names what llama.cpp does not support: DoRA, and adapters of anything but
+    ///   projections.
     public static func write(
         _ checkpoint: Checkpoint, name: String, precision: GGUFExport.Precision, to file: URL
     ) throws {
@@ -29,13 +30,15 @@ public enum GGUFAdapterExport {
             ("general.architecture", .string(architecture.name)), ("general.type", .string("adapter")),
             ("general.name", .string(name)), ("general.file_type", .unsigned(precision.fileType)),
             ("adapter.type", .string("lora")),
-            // llama.cpp multiplies by alpha / rank, and by nothing where alpha is 0: the factors have their scale in them.
+            // llama.cpp multiplies by alpha / rank, and by nothing if alpha is 0; the scale is contained in the
+            // factors.
             ("adapter.lora.alpha", .float(0)),
         ]
         try GGUFWriter.write(general, entries, to: file)
     }
 
-    /// A projection's two factors, `[rank, in]` and `[out, rank]`, whose rows lie as those of the projection's own weight do in the file.
+    /// A projection's two factors, `[rank, in]` and `[out, rank]`, with rows in the same order as in the projection's
+    /// own weight in the file.
     private static func factors(
         of name: String, _ linear: Linear, _ architecture: GGUFArchitecture, _ shape: DecoderConfiguration,
         _ precision: GGUFExport.Precision, path: String

@@ -1,10 +1,10 @@
 import RetortCore
 import RetortTensor
 
-/// What one family is to llama.cpp: its name there, what of a configuration its graph computes, and how it holds the
-/// tensors (llama.cpp's `src/llama-arch.cpp` and `src/models`).
+/// A family in llama.cpp's terms: its name, the settings that its graph computes, and how it stores the tensors
+/// (llama.cpp's `src/llama-arch.cpp` and `src/models`).
 struct GGUFArchitecture: Sendable {
-    /// What a configuration may have beyond the plain decoder; as a refusal names it.
+    /// What a configuration may have beyond the plain decoder, in the words of a refusal.
     enum Setting: String, CaseIterable, Sendable {
         case outputBias = "a bias on the attention's output"
         case feedForwardBias = "biases in the feed-forward layers"
@@ -43,23 +43,23 @@ struct GGUFArchitecture: Sendable {
         }
     }
 
-    /// `general.architecture`, and the first part of the family's keys.
+    /// `general.architecture`, which is also the prefix of the family's keys.
     let name: String
-    /// What its graph computes; anything else is refused.
+    /// The settings that its graph computes; all others are refused.
     private let takes: Set<Setting>
-    /// The layers that turn nothing, of so many, as the graph has it.
+    /// The layers without rotation, given the number of layers, as in the graph.
     private let unrotated: @Sendable (Int) -> Set<Int>
-    /// Whether it has keys for what embeddings, scores, residuals and logits are multiplied by.
+    /// Whether it has keys for multipliers of embeddings, scores, residuals and logits.
     let multiplies: Bool
-    /// Its names for a layer's parts, where they are not the common ones.
+    /// Its names of a layer's parts, where they differ from the common ones.
     let parts: [String: String]
-    /// Whether it turns neighbouring numbers of a head, where Hugging Face turns its halves.
+    /// Whether it rotates adjacent numbers of a head, where Hugging Face rotates its two halves.
     let turnsNeighbours: Bool
-    /// Whether it lets every token see all before it, windows or not.
+    /// Whether every token sees all tokens before it, even if the model has windows.
     let ignoresWindows: Bool
-    /// At this many layers it divides scores by √(hidden size / heads), else by √(head's width).
+    /// With this many layers, scores are divided by √(hidden size / heads), otherwise by √(head width).
     private let averagesHeadsAt: Int?
-    /// Whether it presses scores and logits into caps, and cannot do without.
+    /// Whether it always caps scores and logits, so that it needs the caps.
     let caps: Bool
 
     init(
@@ -78,8 +78,9 @@ struct GGUFArchitecture: Sendable {
         self.caps = caps
     }
 
-    /// The one that computes what a network does.
-    /// - Throws: `CheckpointError.unsupported` that names the family, or the first setting, which llama.cpp does not compute.
+    /// The architecture that computes what a network does.
+    /// - Throws: `CheckpointError.unsupported` that names the family, or the first setting, that llama.cpp does not
+    ///   compute.
     static func able(_ shape: DecoderConfiguration, path: String) throws -> GGUFArchitecture {
         guard let architecture = shape.gguf else {
             throw CheckpointError.unsupported(file: path, "GGUF export of \(shape.architecture)")
@@ -105,7 +106,7 @@ struct GGUFArchitecture: Sendable {
         }
     }
 
-    /// The longest context in which llama.cpp computes what the checkpoint's family does.
+    /// The longest context in which llama.cpp computes the same as the checkpoint's family.
     func contextLength(_ shape: DecoderConfiguration) -> Int {
         var length = shape.maximumPositions
         if case .longrope(_, _, _, let longest) = shape.rotary.scaling { length = Int(longest) }
@@ -113,7 +114,7 @@ struct GGUFArchitecture: Sendable {
         return length
     }
 
-    /// What llama.cpp does otherwise, although the file is right.
+    /// Differences in llama.cpp's behaviour although the file is correct.
     func remarks(_ shape: DecoderConfiguration) -> [String] {
         var remarks: [String] = []
         let length = contextLength(shape)
@@ -131,7 +132,7 @@ struct GGUFArchitecture: Sendable {
 
     // MARK: Keys
 
-    /// The family's keys, behind its name.
+    /// The family's keys, without its name in front.
     enum Key: String, CaseIterable, Sendable {
         case layers = "block_count"
         case context = "context_length"
@@ -156,13 +157,13 @@ struct GGUFArchitecture: Sendable {
         case amplitude = "rope.scaling.attn_factor"
     }
 
-    /// The tensor with what each frequency is divided by.
+    /// The tensor with the divisor of each frequency.
     static let frequencies = "rope_freqs.weight"
-    /// Those for short and long contexts.
+    /// The divisors for short and for long contexts.
     static let shortFactors = "rope_factors_short.weight"
     static let longFactors = "rope_factors_long.weight"
 
-    /// Keys for what something is multiplied by, or logits are divided by, behind the family's name; 0 is no factor.
+    /// Keys for multipliers, or for the divisor of logits, without the family's name in front; 0 is no multiplier.
     enum Multiplier: String, CaseIterable, Sendable {
         case embeddings = "embedding_scale"
         case scores = "attention.scale"
@@ -178,7 +179,7 @@ struct GGUFArchitecture: Sendable {
         return values.compactMap { key, value in value.map { ("\(name).\(key.rawValue)", .float(Float($0))) } }
     }
 
-    /// The family's keys with what a network says.
+    /// The family's keys with a network's values.
     func metadata(_ shape: DecoderConfiguration) -> GGUFWriter.Metadata {
         func key(_ key: Key) -> String { "\(name).\(key.rawValue)" }
         func count(_ name: Key, _ value: Int) -> GGUFWriter.Metadata.Element { (key(name), .unsigned(UInt32(value))) }
@@ -205,7 +206,7 @@ struct GGUFArchitecture: Sendable {
         case .longrope(_, _, let original, _):
             keys.append(count(.originalContext, Int(original)))
             keys.append(number(.amplitude, shape.rotary.amplitude))
-        // Within the context, dynamic positions are plain ones.
+        // Within the context, dynamic positions are the same as plain ones.
         case .none, .llama3, .dynamic, .yarn: break
         }
         return keys
@@ -213,13 +214,13 @@ struct GGUFArchitecture: Sendable {
 
     // MARK: Tensors
 
-    /// Hugging Face's names of what belongs to no layer, and ggml's.
+    /// Hugging Face's names of tensors outside the layers, and ggml's names.
     static let outerParts = [
         "model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
         "lm_head.weight": "output.weight",
     ]
 
-    /// Hugging Face's names of a layer's parts, and ggml's.
+    /// Hugging Face's names of a layer's parts, and ggml's names.
     static let commonParts = [
         "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
         "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
@@ -227,8 +228,8 @@ struct GGUFArchitecture: Sendable {
         "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
     ]
 
-    /// A tensor's name and numbers as llama.cpp has them; nil for one that it does not know.
-    /// - Parameter key: as in Hugging Face's checkpoints.
+    /// A tensor's name and numbers as llama.cpp expects them; nil for an unknown tensor.
+    /// - Parameter key: the name in Hugging Face's checkpoints.
     func tensor(_ key: String, _ tensor: Tensor, _ shape: DecoderConfiguration) throws -> (name: String, Tensor)? {
         var tensor = tensor
         if shape.normsFromOne, key.hasSuffix("norm.weight") { tensor = try tensor.to(.float32) + 1 }
@@ -239,14 +240,14 @@ struct GGUFArchitecture: Sendable {
             tensor = try tensor.reshaped([heads, 2, shape.headDimension / 2, -1]).transposed(1, 2)
                 .reshaped(tensor.shape)
         }
-        // A norm undoes what stands before it.
+        // A norm would cancel a factor that is applied before it.
         if known == (shape.headNorms == .eachHead ? "attn_q_norm" : "attn_q"), let factor = queryFactor(shape) {
             tensor = try tensor * factor
         }
         return ("blk.\(layer).\(known).\(kind)", tensor)
     }
 
-    /// A layer's part by Hugging Face's key, with ggml's name for it; nil for one that it does not know.
+    /// A layer's part by Hugging Face's key, with ggml's name for it; nil for an unknown one.
     func layerPart(of key: String) -> (layer: Substring, part: String, kind: Substring)? {
         // model.layers.N.PART.weight
         let pieces = key.split(separator: ".")
@@ -255,7 +256,7 @@ struct GGUFArchitecture: Sendable {
         return (pieces[2], known, pieces[pieces.count - 1])
     }
 
-    /// What queries are multiplied by so that llama.cpp's scores, of which it fixes the scale, become the checkpoint's.
+    /// The factor on queries that turns llama.cpp's scores, whose scale is fixed, into the checkpoint's.
     private func queryFactor(_ shape: DecoderConfiguration) -> Double? {
         guard let scale = shape.scoreScale, !multiplies else { return nil }
         let width = scoreWidth(shape.layerCount, shape.hiddenSize, shape.headCount, shape.headDimension)
@@ -263,12 +264,12 @@ struct GGUFArchitecture: Sendable {
         return abs(factor - 1) < 1e-9 ? nil : factor
     }
 
-    /// The number by whose root llama.cpp divides scores.
+    /// The number whose square root llama.cpp divides scores by.
     func scoreWidth(_ layers: Int, _ width: Int, _ heads: Int, _ headWidth: Int) -> Int {
         layers == averagesHeadsAt ? width / heads : headWidth
     }
 
-    /// Tensors that hold how positions are stretched: what each frequency is divided by.
+    /// Tensors that describe how positions are stretched: the divisor of each frequency.
     func positionTensors(_ shape: DecoderConfiguration) throws -> [(name: String, tensor: Tensor)] {
         func tensor(_ name: String, _ factors: [Double]) throws -> (name: String, tensor: Tensor) {
             (name, try Tensor(factors.map(Float.init), shape: [factors.count]))

@@ -2,10 +2,11 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Writes a checkpoint as one GGUF file that llama.cpp and what is built on it load.
+/// Writes a checkpoint as a single GGUF file for llama.cpp and programs built on it.
 public enum GGUFExport {
-    /// How matrices are stored; norms and biases are float32 in any case.
+    /// How matrices are stored; norms and biases are always float32.
     public enum Precision: String, CaseIterable, Sendable {
+        /// ggml's types; `q8_0` has blocks of 32 signed bytes with a half-precision scale.
         case f32, f16, bf16, q8_0
 
         fileprivate var storage: GGUFStorage {
@@ -17,7 +18,7 @@ public enum GGUFExport {
             }
         }
 
-        /// The element type, where it is one.
+        /// The element type; nil for a block format.
         public var dtype: DType? {
             switch self {
             case .f32: .float32
@@ -27,7 +28,7 @@ public enum GGUFExport {
             }
         }
 
-        /// llama.cpp's number for a file whose matrices are mostly so.
+        /// llama.cpp's file type for a file whose matrices are mostly stored this way.
         var fileType: UInt32 {
             switch self {
             case .f32: 0
@@ -38,13 +39,13 @@ public enum GGUFExport {
         }
     }
 
-    /// Writes the file, or nothing when llama.cpp could not answer from it as Retort does.
+    /// Writes the file, or nothing if llama.cpp could not answer from it as Retort does.
     /// - Parameters:
-    ///   - network: the checkpoint's network, adapters merged.
-    ///   - name: what the model is called in the file.
-    /// - Returns: what llama.cpp does otherwise all the same, in sentences for the user.
-    /// - Throws: `CheckpointError.unsupported` that names the family, setting or tokenizer which GGUF or llama.cpp cannot
-    ///   express.
+    ///   - network: the checkpoint's network with adapters merged.
+    ///   - name: the model's name in the file.
+    /// - Returns: remaining differences in llama.cpp's behaviour, in sentences for the user.
+    /// - Throws: `CheckpointError.unsupported` that names the family, setting or tokenizer that GGUF or llama.cpp
+    ///   cannot express.
     @discardableResult
     public static func write(
         _ network: DecoderNetwork, of checkpoint: Checkpoint, name: String, precision: Precision, to file: URL
@@ -73,7 +74,7 @@ public enum GGUFExport {
 
     static func storage(of tensor: Tensor, _ precision: Precision) -> GGUFStorage {
         if tensor.rank == 1 { return .float32 }
-        // Blocks of 32 lie within a row; a row of another length is kept in half precision.
+        // Blocks of 32 lie within a row; rows of other lengths are stored in half precision.
         return precision == .q8_0 && (tensor.shape.last ?? 0) % 32 != 0 ? .float16 : precision.storage
     }
 }

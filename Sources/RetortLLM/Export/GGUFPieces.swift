@@ -1,25 +1,25 @@
 import RetortCore
 
-/// A SentencePiece vocabulary as llama.cpp's `llama` tokenizer reads it: no merge list, but a score for each token. Any
-/// two neighbours whose text is a token are merged, the best score first and of equal ones the leftmost; characters
-/// outside the vocabulary become bytes.
+/// A SentencePiece vocabulary in the form that llama.cpp's `llama` tokenizer reads: a score for each token instead of
+/// a list of merges. Any two neighbours whose joined text is a token are merged, best score first, and among equals
+/// the leftmost; characters outside the vocabulary become bytes.
 struct GGUFPieces {
-    /// How vocabularies write a space.
+    /// The character that vocabularies use for a space.
     static let blank = Array("▁".utf8)
 
-    /// Where text gets a space before it.
+    /// Where a space is put before text.
     private enum Prefix {
         case never
-        /// At the start, and behind every added token: as llama.cpp does it.
+        /// At the start, and after every added token, as in llama.cpp.
         case always
-        /// At the start only.
+        /// Only at the start.
         case first
     }
 
     private let prefix: Prefix
     private let definition: TokenizerDefinition
 
-    /// - Throws: `CheckpointError.unsupported` for a tokenizer that cannot be told so.
+    /// - Throws: `CheckpointError.unsupported` for a tokenizer that this form cannot express.
     init(_ definition: TokenizerDefinition) throws {
         self.definition = definition
         prefix = try Self.prefix(definition)
@@ -52,7 +52,7 @@ struct GGUFPieces {
                     throw definition.refused("text that gets a blank before it unless it has one")
                 }
                 prefix = scheme == "first" ? .first : .never
-            // No space is left to split at.
+            // After escaping, no space is left to split at.
             case "Split" where step["pattern"]?["String"]?.string == " " && escapes: break
             case let type: throw definition.refused("the text preparation '\(type)'")
             }
@@ -80,15 +80,16 @@ struct GGUFPieces {
         let right: [UInt8]
     }
 
-    /// Scores with which merging by score does what the merge list says: a token that is made earlier has a better one.
-    /// - Throws: `CheckpointError.unsupported` when no scores do.
+    /// Scores that make merging by score do what the list of merges does: tokens that are merged earlier get better
+    /// scores.
+    /// - Throws: `CheckpointError.unsupported` when no scores can do that.
     func scores(
         of tokens: [[UInt8]], _ kinds: [GGUFVocabulary.Kind], _ remarks: inout [String]
     ) throws -> [Float] {
         if let pieces = definition.pieces {
             return pieces.scores + [Float](repeating: -Float(tokens.count), count: tokens.count - pieces.scores.count)
         }
-        // Added tokens are cut out before anything is merged.
+        // Added tokens are cut out before merging.
         let ids = Dictionary(
             uniqueKeysWithValues: tokens.indices.filter { kinds[$0] == .normal }.map { (tokens[$0], $0) })
         var pairs: Set<Pair> = []
@@ -113,8 +114,8 @@ struct GGUFPieces {
         return tokens.indices.map { ranks[$0].map { -Float($0) } ?? worst }
     }
 
-    /// Whether the list merges a token of every two tokens that it can be cut into, as llama.cpp will.
-    /// - Returns: false when it never merges the token at all.
+    /// Whether the list merges a token from every pair of tokens that it can be cut into, as llama.cpp would.
+    /// - Returns: false when the list never merges the token at all.
     private func isMade(
         _ id: Int, _ token: [UInt8], by pairs: Set<Pair>, _ ids: [[UInt8]: Int], _ ranks: [Int: Int]
     ) throws -> Bool {

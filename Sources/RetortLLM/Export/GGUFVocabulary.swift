@@ -1,17 +1,17 @@
 import Foundation
 import RetortCore
 
-/// A checkpoint's vocabulary as llama.cpp reads it (`src/llama-vocab.cpp`).
+/// A checkpoint's vocabulary in llama.cpp's form (`src/llama-vocab.cpp`).
 struct GGUFVocabulary {
     let metadata: GGUFWriter.Metadata
-    /// What llama.cpp does otherwise.
+    /// Differences in llama.cpp's behaviour.
     let remarks: [String]
-    /// Whether the model's name has to tell llama.cpp that blanks behind special tokens fall away.
+    /// Whether the model's name has to tell llama.cpp that blanks after special tokens are dropped.
     private let isNamedPhi3: Bool
 
     enum Kind: Int32 { case normal = 1, unknown = 2, control = 3, userDefined = 4, unused = 5, byte = 6 }
 
-    /// - Parameter size: how many rows the embedding has; ids beyond the tokenizer's are filled.
+    /// - Parameter size: the number of rows of the embedding; ids beyond the tokenizer's are filled up.
     init(_ checkpoint: Checkpoint, size: Int) throws {
         let definition = try checkpoint.folders.tokenizer.tokenizerDefinition()
         if let token = definition.addedTokens.first(where: \.singleWord) {
@@ -44,7 +44,7 @@ struct GGUFVocabulary {
     /// The text of an id beyond the vocabulary.
     static func filler(_ id: Int) -> [UInt8] { Array("[PAD\(id)]".utf8) }
 
-    /// The texts and kinds of all ids. Two ids with one text would stop llama.cpp.
+    /// The texts and kinds of all ids. Two ids with the same text would make llama.cpp fail.
     private static func tokens(
         _ definition: TokenizerDefinition, size: Int, blank: [UInt8]?
     ) throws -> (tokens: [[UInt8]], kinds: [Kind]) {
@@ -55,7 +55,7 @@ struct GGUFVocabulary {
             kinds[Int(id)] = blank != nil && ByteFallback.byte(of: token) != nil ? .byte : .normal
         }
         for token in definition.addedTokens where Int(token.id) < size {
-            // llama.cpp looks for these in the text as it came.
+            // llama.cpp looks for these in the unnormalised text.
             tokens[Int(token.id)] =
                 token.special ? token.content : blank.map { token.content.replacing($0, with: [0x20]) } ?? token.content
             kinds[Int(token.id)] = token.special ? .control : .userDefined
@@ -71,7 +71,7 @@ struct GGUFVocabulary {
         return (tokens, kinds)
     }
 
-    /// The tokens that llama.cpp calls by a role.
+    /// The tokens with a role in llama.cpp.
     private static func specials(
         _ definition: TokenizerDefinition, _ checkpoint: Checkpoint
     ) throws -> GGUFWriter.Metadata {
@@ -101,7 +101,7 @@ struct GGUFVocabulary {
             remarks.append("llama.cpp does not join letters and accents that text has apart (NFC)")
         }
         let splitting = try splitting(definition)
-        // llama.cpp takes words that are tokens whole under this name.
+        // Under this name llama.cpp does not split words that are tokens.
         if definition.tree["model"]?["ignore_merges"]?.bool == true, !splitting.takesWholeWords {
             throw definition.refused("words that are taken whole before anything is merged, with this split pattern")
         }
@@ -111,7 +111,7 @@ struct GGUFVocabulary {
         ]
     }
 
-    /// The way words are split: by one pattern, which is GPT-2's where none is given, with or without digits apart.
+    /// How words are split: by one pattern (GPT-2's if none is given), with or without separate digits.
     private static func splitting(_ definition: TokenizerDefinition) throws -> GGUFSplitting {
         var pattern: String?
         var partsDigits = false
@@ -139,8 +139,8 @@ struct GGUFVocabulary {
 
     // MARK: Blanks beside special tokens
 
-    /// The name that the file gives the model. By it alone llama.cpp decides whether blanks behind special tokens fall
-    /// away; and it stops at such a name when the vocabulary lacks the tokens it then looks for.
+    /// The model's name in the file. The name alone makes llama.cpp decide whether blanks after special tokens are
+    /// dropped, and with such a name it fails if the vocabulary lacks the tokens that it then looks for.
     func model(named name: String) -> String {
         let claims = Self.claimsPhi3(name)
         if isNamedPhi3 { return claims ? name : "\(name) (Phi-3)" }
@@ -150,12 +150,12 @@ struct GGUFVocabulary {
         }
     }
 
-    /// Whether a name is such a one.
+    /// Whether llama.cpp takes a name for Phi-3's.
     static func claimsPhi3(_ name: String) -> Bool {
         name.lowercased().contains("phi-3") || name.lowercased().contains("phi3")
     }
 
-    /// Under such a name blanks fall away behind all added tokens but these.
+    /// Under such a name, blanks are dropped after all added tokens except these.
     private static let keepingBlanks = ["<unk>", "<s>", "<|endoftext|>"]
 
     static func stripsAsPhi3(_ token: [UInt8]) -> Bool { !keepingBlanks.contains { Array($0.utf8) == token } }
@@ -180,16 +180,16 @@ struct GGUFVocabulary {
 extension TokenizerDefinition {
     func refused(_ what: String) -> CheckpointError { .unsupported(file: file, "GGUF export of \(what)") }
 
-    /// The token for what the vocabulary cannot spell.
+    /// The token for characters that the vocabulary cannot express.
     fileprivate var unknown: Int32? { tree["model"]?["unk_token"]?.bytes.flatMap { ids[$0] } }
 
-    /// The steps of a part, be it one or a sequence of them.
+    /// The steps of a component, which may be a single step or a sequence.
     func steps(of name: String, _ list: String) -> [JSONTree] {
         guard let part = part(name) else { return [] }
         return part[list]?.array ?? [part]
     }
 
-    /// The pairs that BPE merges, best first.
+    /// The merges of BPE, best first.
     func merges() throws -> [([UInt8], [UInt8])] {
         if let pieces { return pieces.merges().map { ($0.left, $0.right) } }
         return try (tree["model"]?["merges"]?.array ?? []).map { try BytePairModel.halves(of: $0, file: file) }

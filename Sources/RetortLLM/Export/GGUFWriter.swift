@@ -2,8 +2,8 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Writes files in llama.cpp's GGUF format, version 3 (ggml's `docs/gguf.md`): typed metadata, a table of tensors, and their
-/// data, each at a multiple of 32 bytes. All numbers are little-endian.
+/// Writes files in llama.cpp's GGUF format, version 3 (ggml's `docs/gguf.md`): typed metadata, a table of tensors,
+/// and their data, each aligned to 32 bytes. All numbers are little-endian.
 struct GGUFWriter {
     /// A metadata value.
     enum Value {
@@ -19,7 +19,7 @@ struct GGUFWriter {
         static func string(_ text: String) -> Value { .string(Array(text.utf8)) }
     }
 
-    /// Keys and values, in the order of the file.
+    /// Keys and values in the order of the file.
     typealias Metadata = [(key: String, value: Value)]
 
     struct Entry {
@@ -44,7 +44,7 @@ struct GGUFWriter {
             header.append(string: Array(entry.name.utf8))
             let shape = entry.tensor.shape
             header.append(number: UInt32(shape.count))
-            // ggml counts extents from the innermost.
+            // ggml lists extents from the innermost.
             for extent in shape.reversed() { header.append(number: UInt64(extent)) }
             header.append(number: entry.storage.rawValue)
             header.append(number: UInt64(offset))
@@ -74,7 +74,7 @@ struct GGUFWriter {
         }
     }
 
-    /// Each block of 32 is scaled so that its largest number becomes ±127.
+    /// Each block of 32 is scaled so that its largest magnitude becomes 127.
     private static func q8(_ entry: Entry) throws -> Data {
         let numbers = try entry.tensor.to(.float32).floats()
         guard numbers.allSatisfy(\.isFinite) else {
@@ -85,7 +85,7 @@ struct GGUFWriter {
             let block = numbers[start..<start + 32]
             let scale = block.reduce(0) { max($0, abs($1)) } / 127
             data.append(number: half(scale))
-            // Below the smallest normal number the inverse is infinite, and the half-precision scale zero.
+            // Below the smallest normal number the inverse would be infinite, and the half-precision scale is zero.
             let inverse = scale >= .leastNormalMagnitude ? 1 / scale : 0
             for number in block {
                 data.append(UInt8(bitPattern: Int8(min(max((number * inverse).rounded(), -127), 127))))
@@ -94,14 +94,14 @@ struct GGUFWriter {
         return data
     }
 
-    /// The bits of the nearest half-precision number to one that is not negative.
+    /// The bits of the half-precision number nearest to a number that is not negative.
     private static func half(_ value: Float) -> UInt16 {
         let bits = value.bitPattern
         let exponent = Int(bits >> 23 & 0xFF) - 127 + 15
         let mantissa = bits & 0x7F_FFFF
         if exponent >= 31 { return 0x7BFF }
         if exponent <= 0 {
-            // Subnormal: the hidden bit becomes visible.
+            // Subnormal numbers: the implicit bit is written out.
             guard exponent > -11 else { return 0 }
             let shift = UInt32(14 - exponent)
             let full = mantissa | 0x80_0000
@@ -122,7 +122,7 @@ extension Data {
         append(contentsOf: bytes)
     }
 
-    /// A value with its type in front.
+    /// A value preceded by its type.
     fileprivate mutating func append(_ value: GGUFWriter.Value) {
         switch value {
         case .unsigned(let number):

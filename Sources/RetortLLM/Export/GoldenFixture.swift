@@ -2,29 +2,34 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// What an exported model must answer: the tokens of some texts; and for a prompt's tokens the likeliest next ones with
-/// their scores, and the greedy continuation, as Retort computes them in float32. `Tools/verify_export.py` asks the same
-/// of the target.
+/// The answers that an exported model must give: the tokens of some texts; for a prompt's tokens the likeliest next
+/// tokens with their scores; and the greedy continuation. Retort computes them in float32, and
+/// `Tools/verify_export.py` asks the exported model for the same.
 public struct GoldenFixture: Codable, Sendable {
-    /// A text in which special tokens are meant, and its tokens.
+    /// A text in which special tokens are recognised, and its tokens.
     public struct Text: Codable, Sendable {
+        /// The text.
         public var text: String
+        /// The tokens of the text.
         public var tokens: [Int32]
     }
 
-    /// What is easily got wrong, as it stands in a chat: behind a special token.
+    /// Texts that are easily tokenised wrongly, each after a special token, as in a chat.
     public var texts: [Text]
-    /// What the user says in the prompt.
+    /// The user's message in the prompt.
     public var question: String
-    /// The prompt, for the eye.
+    /// The prompt as text, for people.
     public var prompt: String
+    /// The prompt's tokens.
     public var tokens: [Int32]
-    /// The five likeliest tokens behind the prompt, and their scores.
+    /// The five likeliest tokens after the prompt, best first.
     public var likeliest: [Int32]
+    /// The scores (logits) of those tokens.
     public var scores: [Float]
+    /// The tokens that follow greedily.
     public var continuation: [Int32]
 
-    /// - Parameter length: how many tokens the continuation has.
+    /// - Parameter length: the number of tokens of the continuation.
     public init(_ checkpoint: Checkpoint, _ network: DecoderNetwork, length: Int = 16) throws {
         question = "How many people live in Österland (北京)? Answer: 2 * 10241"
         tokens = try checkpoint.template.render(
@@ -51,7 +56,8 @@ public struct GoldenFixture: Codable, Sendable {
         }
     }
 
-    /// Blanks at the start, newlines, digits, bytes and characters outside most vocabularies, what looks like a token.
+    /// Leading blanks, newlines, digits, bytes, characters outside most vocabularies, and texts that look like
+    /// tokens.
     private static let pitfalls = [
         "Hello", " Hello  world   !", "\n\n  def f(x):\n\treturn x ** 2\r\n", "12345 3.14 1,000",
         "Zürich, naïve: 北京 Привет",

@@ -1,10 +1,10 @@
 import Foundation
 
-/// Numbers out of ggml's blocks, bit for bit as the Python package `gguf` computes them (`gguf/quants.py`): scales are
-/// products in float32, and what is added is added last.
+/// Decodes ggml's blocks into numbers, bit for bit as the Python package `gguf` does (`gguf/quants.py`): scales are
+/// products in float32, and offsets are added last.
 enum GGUFBlocks {
-    /// The numbers of whole blocks.
-    /// - Parameter bytes: a multiple of the storage's block.
+    /// The numbers in whole blocks.
+    /// - Parameter bytes: a multiple of the storage's block size.
     static func floats(_ bytes: UnsafeRawBufferPointer, _ storage: GGUFStorage) -> [Float] {
         let (numbers, size) = storage.block
         let blocks = bytes.count / size
@@ -46,7 +46,7 @@ enum GGUFBlocks {
 
     private static func word(_ b: Bytes) -> UInt32 { UInt32(short(b)) | UInt32(short(b + 2)) << 16 }
 
-    /// A half-precision number; every one of them is a single-precision number.
+    /// A half-precision number, which single precision represents exactly.
     private static func half(_ b: Bytes) -> Float {
         let bits = UInt32(short(b))
         let (sign, exponent, fraction) = ((bits & 0x8000) << 16, bits >> 10 & 31, bits & 0x3FF)
@@ -59,7 +59,7 @@ enum GGUFBlocks {
 
     // MARK: Blocks of 32
 
-    /// A scale, 16 bytes of two numbers each.
+    /// A scale, then 16 bytes of two numbers each.
     private static func q4_0(_ b: Bytes, _ y: Numbers) {
         let d = half(b)
         for i in 0..<16 {
@@ -68,7 +68,7 @@ enum GGUFBlocks {
         }
     }
 
-    /// A scale, a minimum, 16 bytes.
+    /// A scale, a minimum, then 16 bytes.
     private static func q4_1(_ b: Bytes, _ y: Numbers) {
         let (d, m) = (half(b), half(b + 2))
         for i in 0..<16 {
@@ -77,7 +77,7 @@ enum GGUFBlocks {
         }
     }
 
-    /// A scale, the fifth bits, 16 bytes.
+    /// A scale, the fifth bits, then 16 bytes.
     private static func q5_0(_ b: Bytes, _ y: Numbers) {
         let (d, high) = (half(b), word(b + 2))
         for i in 0..<16 {
@@ -86,7 +86,7 @@ enum GGUFBlocks {
         }
     }
 
-    /// A scale, a minimum, the fifth bits, 16 bytes.
+    /// A scale, a minimum, the fifth bits, then 16 bytes.
     private static func q5_1(_ b: Bytes, _ y: Numbers) {
         let (d, m, high) = (half(b), half(b + 2), word(b + 4))
         for i in 0..<16 {
@@ -100,7 +100,7 @@ enum GGUFBlocks {
         for i in 0..<32 { y[i] = Float(Int8(bitPattern: b[2 + i])) * d }
     }
 
-    /// Sixteen numbers that four bits choose from.
+    /// The sixteen numbers that four bits select.
     private static let levels: [Float] = [
         -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
     ]
@@ -115,7 +115,8 @@ enum GGUFBlocks {
 
     // MARK: Blocks of 256
 
-    /// 16 bytes with a scale and a minimum for 16 numbers each, 64 bytes of four numbers each, and what both are multiplied by.
+    /// 16 bytes with a scale and a minimum for 16 numbers each, 64 bytes of four numbers each, and the factors of
+    /// scales and minima.
     private static func q2_K(_ b: Bytes, _ y: Numbers) {
         let (quarters, d, least) = (b + 16, half(b + 80), half(b + 82))
         for group in 0..<16 {
@@ -124,10 +125,10 @@ enum GGUFBlocks {
         }
     }
 
-    /// Two bits of number `i`: each 32 bytes hold 128 numbers.
+    /// The two bits of number `i`: each 32 bytes hold 128 numbers.
     private static func quarter(_ b: Bytes, _ i: Int) -> Int { Int(b[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3) }
 
-    /// The third bits, 64 bytes of the others, 16 scales of six bits each.
+    /// The third bits, 64 bytes of the lower two, and 16 scales of six bits each.
     private static func q3_K(_ b: Bytes, _ y: Numbers) {
         let (quarters, scales, d) = (b + 32, b + 96, half(b + 108))
         for group in 0..<16 {
@@ -135,14 +136,14 @@ enum GGUFBlocks {
             let high = Int(scales[8 + group % 4] >> (group / 4 * 2) & 3)
             let scale = d * Float((low | high << 4) - 32)
             for i in group * 16..<group * 16 + 16 {
-                // A bit that is set is worth nothing.
+                // A set bit contributes nothing.
                 let third = Int(b[i % 32] >> (i / 32) & 1 ^ 1)
                 y[i] = scale * Float(quarter(quarters, i) - third * 4)
             }
         }
     }
 
-    /// The scale and the minimum of 32 numbers, six bits each, of twelve bytes.
+    /// The scale and the minimum of 32 numbers, six bits each, from twelve bytes.
     private static func scale(_ b: Bytes, _ group: Int) -> (scale: UInt8, minimum: UInt8) {
         guard group >= 4 else { return (b[group] & 63, b[group + 4] & 63) }
         let rest = b[group + 4]
@@ -172,7 +173,7 @@ enum GGUFBlocks {
         }
     }
 
-    /// 128 bytes of the low four bits, 64 of the high two, 16 signed scales.
+    /// 128 bytes of the low four bits, 64 of the high two, and 16 signed scales.
     private static func q6_K(_ b: Bytes, _ y: Numbers) {
         let (high, scales, d) = (b + 128, b + 192, half(b + 208))
         for group in 0..<16 {

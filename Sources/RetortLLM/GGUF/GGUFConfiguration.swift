@@ -2,15 +2,15 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// What a GGUF file's keys and tensors say of the network, as the `config.json` that transformers would have for it
-/// (llama.cpp's `src/models/*.cpp`, from the other side).
+/// Translates a GGUF file's keys and tensors into the `config.json` that transformers would have for the network (the
+/// reverse of llama.cpp's conversion; see its `src/models/*.cpp`).
 struct GGUFConfiguration {
     private let keys: GGUFKeys
     private let architecture: GGUFArchitecture
     private let family: any GGUFFamily.Type
     /// The names of all tensors.
     private let tensors: Set<String>
-    /// Reads a small tensor that holds how positions are stretched.
+    /// Reads a small tensor with the divisors of frequencies.
     private let factors: (String) throws -> [Double]?
 
     init(
@@ -24,7 +24,7 @@ struct GGUFConfiguration {
         self.factors = factors
     }
 
-    /// - Parameter vocabulary: the rows of the embedding.
+    /// - Parameter vocabulary: the number of rows of the embedding.
     /// - Throws: `CheckpointError` that names the key.
     func fields(vocabulary: Int) throws -> [String: JSONValue] {
         let (width, heads) = (try keys.requiredCount(.width), try keys.requiredCount(.heads))
@@ -123,7 +123,7 @@ struct GGUFConfiguration {
     ) throws -> [String: JSONValue]? {
         if let amplitude = try keys.number(.amplitude), amplitude != 1 { throw keys.refused(.amplitude) }
         let factor = try keys.number(.scalingFactor) ?? 0
-        // llama.cpp takes a factor without a type for a linear one.
+        // llama.cpp treats a factor without a type as linear scaling.
         let type = try keys.text(.scaling) ?? "linear"
         let divisors = try factors(GGUFArchitecture.frequencies)
         switch type {
@@ -137,8 +137,8 @@ struct GGUFConfiguration {
 
     private func has(_ type: String) -> Bool { keys.has(.scaling) && type != "linear" }
 
-    /// What Llama 3.1 says in four numbers, the file says for each frequency. Where no such four numbers are found, the
-    /// frequencies are told one by one, as short and long factors that are the same.
+    /// Llama 3.1's scaling has four parameters, but the file gives a divisor for each frequency. If no four
+    /// parameters reproduce the divisors, they are passed on one by one, as equal short and long factors.
     private func stretched(
         _ divisors: [Double], _ headWidth: Int, _ fields: inout [String: JSONValue], _ context: Int
     ) throws -> [String: JSONValue] {
@@ -198,7 +198,7 @@ struct GGUFConfiguration {
         }
     }
 
-    /// Which layers see a window: a list, or every layer but the last of so many.
+    /// Which layers have a window: given as a list, or as every layer except the last of each group of this size.
     private func pattern(_ layers: Int, _ window: Int?, usual: Int) throws -> [String: JSONValue] {
         let key = keys.key(.windowPattern)
         var isLocal = [Bool](repeating: false, count: layers)
@@ -222,7 +222,7 @@ struct GGUFConfiguration {
 
     // MARK: Multipliers
 
-    /// Granite's, by their names in `config.json`.
+    /// Granite's multipliers, by their names in `config.json`.
     private func multipliers(_ headWidth: Int) throws -> [String: JSONValue] {
         guard architecture.multiplies else { return [:] }
         let names: [(GGUFArchitecture.Multiplier, String, usual: Double)] = [
@@ -244,7 +244,7 @@ struct GGUFConfiguration {
 
     // MARK: Biases
 
-    /// Biases are there when the first layer has them; that all layers do is seen when they are read.
+    /// The network has biases if its first layer has them; whether all layers do shows when they are read.
     private func biases() throws -> [String: JSONValue] {
         func has(_ part: String) -> Bool { tensors.contains("blk.0.\(part).bias") }
         let isLlama = [LlamaFamily.gguf.name, GraniteFamily.gguf.name].contains(architecture.name)

@@ -1,10 +1,10 @@
 import Foundation
 import RetortTensor
 
-/// What a GGUF file holds (ggml's `docs/gguf.md`, versions 2 and 3): typed metadata, a table of tensors, and their data. The
-/// file is mapped, not read, and nothing in it is believed before it was looked at.
+/// The contents of a GGUF file (ggml's `docs/gguf.md`, versions 2 and 3): typed metadata, a table of tensors, and
+/// their data. The file is mapped into memory instead of being read, and everything in it is checked before use.
 struct GGUFContents: Sendable {
-    /// Where a tensor is in the file.
+    /// A tensor's place in the file.
     struct Entry: Sendable {
         let storage: GGUFStorage
         /// The extents, outermost first.
@@ -17,16 +17,16 @@ struct GGUFContents: Sendable {
     let url: URL
     let values: [String: GGUFValue]
     let tensors: [String: Entry]
-    /// Where each key stands, for messages.
+    /// The byte at which each key is, for messages.
     private let places: [String: Int]
     private let data: Data
 
-    /// Why a GGUF file is none.
+    /// The first bytes of a GGUF file.
     private static let magic = Array("GGUF".utf8)
 
     var path: String { url.path }
 
-    /// Opens a file and checks that every value and tensor lies within it, and no tensor in another.
+    /// Opens a file and checks that every value and tensor lies inside it, and that no tensors overlap.
     /// - Throws: `CheckpointError` that names the file, the key or tensor, and the byte.
     init(_ url: URL) throws {
         guard let data = try? Data(contentsOf: url, options: .alwaysMapped) else {
@@ -68,7 +68,7 @@ struct GGUFContents: Sendable {
             throw CheckpointError.unsupported(
                 file: cursor.path, "version \(version) of GGUF, of which 2 and 3 are read,")
         }
-        // A tensor takes at least a name, its extents, its type and its offset.
+        // A tensor's entry has at least a name, its extents, its type and its offset.
         let tensors = try cursor.count(of: 8 + 4 + 8 + 4 + 8, "the number of tensors")
         return (tensors, try cursor.count(of: 8 + 4 + 1, "the number of keys"))
     }
@@ -127,7 +127,7 @@ struct GGUFContents: Sendable {
         for _ in 0..<rank {
             let extent = try cursor.number(UInt64.self, "'\(name)'")
             let product = elements.multipliedReportingOverflow(by: Int(clamping: extent))
-            // No element takes less than two bits.
+            // No element takes fewer than two bits.
             guard extent > 0, !product.overflow, product.partialValue / 4 <= cursor.bytes.count else {
                 throw malformed("has the extent \(extent), which the file cannot hold")
             }
@@ -186,7 +186,7 @@ struct GGUFContents: Sendable {
         return entries
     }
 
-    /// Reads one tensor: in its own type where it is one, else in float32.
+    /// Reads one tensor: in its own element type, or in float32 if it is stored in blocks.
     func tensor(_ name: String) throws -> Tensor {
         guard let entry = tensors[name] else { throw CheckpointError.noTensor(file: path, name: name) }
         let whole: DType? =
@@ -205,14 +205,14 @@ struct GGUFContents: Sendable {
 
     // MARK: Lists
 
-    /// Where a key stands, in words.
+    /// The place of a key, in words.
     func place(_ key: String) -> String { places[key].map { " (at byte \($0))" } ?? "" }
 
     func malformed(_ key: String, _ what: String) -> CheckpointError {
         .malformed(file: path, "'\(key)'\(place(key)) \(what)")
     }
 
-    /// A list of texts, byte for byte; nil when there is no such key.
+    /// A list of texts as bytes; nil when there is no such key.
     func strings(_ key: String) throws -> [[UInt8]]? {
         guard let value = values[key] else { return nil }
         guard case .array(let array) = value, array.kind == .string else {
@@ -224,7 +224,7 @@ struct GGUFContents: Sendable {
         }
     }
 
-    /// A list of numbers or of truth values, which are 0 and 1.
+    /// A list of numbers, or of booleans as 0 and 1; nil when there is no such key.
     func numbers(_ key: String) throws -> [Double]? {
         guard let value = values[key] else { return nil }
         guard case .array(let array) = value, array.kind != .string, array.kind != .array else {

@@ -1,15 +1,15 @@
-/// A place in a GGUF file's bytes that moves on with what is read. Nothing is read beyond the end, and every complaint says
-/// where it stopped.
+/// A position in a GGUF file's bytes that advances as they are read. Nothing is read beyond the end, and every error
+/// says at which byte it occurred.
 struct GGUFCursor {
     let bytes: UnsafeRawBufferPointer
     let path: String
     var position = 0
 
-    /// The metadata of published files has up to 40 MB.
+    /// The largest metadata, in bytes; published files have up to 40 MB.
     static let longestHeader = 1 << 28
     /// ggml's limit.
     static let longestName = 1 << 16
-    /// How deep lists may lie in lists.
+    /// How deeply lists may be nested.
     private static let deepest = 4
 
     var rest: Int { bytes.count - position }
@@ -45,7 +45,7 @@ struct GGUFCursor {
         return Int(count)
     }
 
-    /// A text with its length before it.
+    /// A text preceded by its length.
     mutating func string(_ what: String, upTo limit: Int = longestHeader) throws -> UnsafeRawBufferPointer {
         let start = position
         let count = try number(UInt64.self, what)
@@ -101,7 +101,7 @@ struct GGUFCursor {
         }
     }
 
-    /// Passes over a list, and looks at every length in it.
+    /// Skips a list, checking every length in it.
     private mutating func array(_ what: String, depth: Int) throws -> GGUFArray {
         let kind = try kind(what)
         let count = try count(of: kind.size, "the length of \(what)")

@@ -1,18 +1,18 @@
 import RetortCore
 
-/// A GGUF file's metadata, read key by key; every complaint names the file, the key and the byte. What is not read is known
-/// to change nothing, or refused by name.
+/// A GGUF file's metadata, read key by key; every error names the file, the key and the byte. Keys that are not read
+/// are either known to change nothing, or refused by name.
 struct GGUFKeys {
     let contents: GGUFContents
-    /// What the family's keys begin with.
+    /// The prefix of the family's keys.
     let prefix: String
-    /// Whether the family has keys for multipliers, which are read.
+    /// Whether the family has keys for multipliers, which are then read.
     var multiplies = false
 
-    /// Larger numbers of layers, tokens or channels are no model's.
+    /// The largest plausible number of layers, tokens or channels.
     private static let largest = 1 << 24
 
-    /// They say where a file comes from, or what is in it beside the model.
+    /// Keys that describe the file's origin, or parts of it that do not belong to the model.
     private static let harmless: Set<String> = [
         "general.architecture", "general.type", "general.alignment", "general.file_type", "general.name",
         "general.author", "general.version", "general.organization", "general.finetune", "general.basename",
@@ -21,28 +21,28 @@ struct GGUFKeys {
         "general.parameter_count", "general.license.name", "general.license.link", "split.no", "split.count",
         "split.tensors.count",
     ]
-    /// So does everything that begins so.
+    /// Prefixes of further such keys.
     private static let harmlessSpaces = [
         "general.source.", "general.base_model.", "general.dataset.", "general.sampling.", "quantize.imatrix.",
         "imatrix.", "mradermacher.",
     ]
-    /// What llama.cpp writes or reads for other architectures, behind the family's name.
+    /// Keys that llama.cpp uses for other architectures, without the family's name in front.
     private static let ownHarmless: Set<String> = [
         "tensor_data_layout", "rope.scaling.finetuned", "attention.layer_norm_epsilon", "use_parallel_residual",
     ]
-    /// They change nothing as long as they say this, behind the family's name.
+    /// Keys that change nothing when they have one of these values, without the family's name in front.
     private static let ownNeutral: [String: [Double]] = [
         "expert_count": [0], "expert_used_count": [0], "pooling_type": [0], "logit_scale": [0, 1],
         "residual_scale": [0, 1], "embedding_scale": [0, 1], "attention.scale": [0], "attention.clamp_kqv": [0],
         "attention.max_alibi_bias": [0], "attention.causal": [1], "nextn_predict_layers": [0],
         "rope.scale_linear": [0, 1], "rope.scaling.yarn_ext_factor": [0], "rope.scaling.yarn_log_multiplier": [0],
     ]
-    /// Of scaling that is refused by its type.
+    /// Keys of a kind of scaling that is refused by its type.
     private static let ofYaRN: Set<String> = [
         "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow",
     ]
 
-    /// Refuses keys that would change something, or that nobody knows.
+    /// Refuses keys that would change something, and unknown ones.
     func check() throws {
         let read = Set(GGUFArchitecture.Key.allCases.map(\.rawValue))
         for (key, value) in contents.values.sorted(by: { $0.key < $1.key }) {
@@ -84,7 +84,7 @@ struct GGUFKeys {
 
     func has(_ key: GGUFArchitecture.Key) -> Bool { contents.values[self.key(key)] != nil }
 
-    /// A count; nil when it is missing. Where the file has one for each layer, all must be equal.
+    /// A count; nil when the key is missing. If the file has one for each layer, all must be equal.
     func count(_ name: GGUFArchitecture.Key) throws -> Int? {
         let key = key(name)
         guard let value = contents.values[key] else { return nil }
@@ -107,7 +107,7 @@ struct GGUFKeys {
         return count
     }
 
-    /// A number; nil when it is missing.
+    /// A number; nil when the key is missing.
     func number(_ name: GGUFArchitecture.Key) throws -> Double? {
         guard let value = contents.values[key(name)] else { return nil }
         guard let number = value.number, number.isFinite else {

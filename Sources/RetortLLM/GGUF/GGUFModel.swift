@@ -3,10 +3,10 @@ import RetortCore
 import RetortTensor
 import Synchronization
 
-/// A model in a GGUF file, or in the parts of one: its keys as the documents that a Hugging Face folder would have, and its
-/// tensors by that folder's names. What cannot be told so exactly is refused by name.
+/// A model in a GGUF file, or in several parts: its keys are presented as the documents of a Hugging Face folder, and
+/// its tensors by that folder's names. What cannot be translated exactly is refused by name.
 public final class GGUFModel: Sendable {
-    /// The file, of several parts the first.
+    /// The file, or the first of its parts.
     public let url: URL
     /// `config.json`, `tokenizer_config.json` and `generation_config.json`.
     let documents: [String: [String: JSONValue]]
@@ -14,7 +14,7 @@ public final class GGUFModel: Sendable {
     private let parts: [GGUFContents]
     private let architecture: GGUFArchitecture
     private let configuration: DecoderConfiguration
-    /// Hugging Face's names of tensors, each with ggml's and the part that holds it.
+    /// ggml's name and the part of each tensor, by Hugging Face's name.
     private let places: [String: (name: String, part: Int)]
     private let known = Mutex<String?>(nil)
 
@@ -53,7 +53,7 @@ public final class GGUFModel: Sendable {
         self.url = first.url
     }
 
-    /// The family that the architecture names: of two that share a name the one with windows where there are some.
+    /// The family of the architecture; of two families that share a name, the one with windows if the file has any.
     private static func family(_ contents: GGUFContents) throws -> any GGUFFamily.Type {
         if let type = contents.values["general.type"]?.string, type != "model" {
             throw CheckpointError.unsupported(file: contents.path, "a GGUF file of the type '\(type)'")
@@ -93,7 +93,7 @@ public final class GGUFModel: Sendable {
         return documents
     }
 
-    /// How the makers draw tokens, by the names of `generation_config.json`.
+    /// The makers' sampling settings, by the names of `generation_config.json`.
     private static func drawing(_ contents: GGUFContents) throws -> [String: JSONValue] {
         let space = "general.sampling."
         let names = ["temp": "temperature", "penalty_repeat": "repetition_penalty"]
@@ -121,7 +121,7 @@ public final class GGUFModel: Sendable {
     ) -> [String: (name: String, part: Int)] {
         var places: [String: (name: String, part: Int)] = [:]
         for (index, part) in parts.enumerated() {
-            // One that fits nothing keeps its name, by which it is refused.
+            // A tensor that fits nothing keeps its own name, under which it is refused.
             for name in part.tensors.keys where !used.contains(name) {
                 places[architecture.key(of: name) ?? name] = (name, index)
             }
@@ -129,7 +129,7 @@ public final class GGUFModel: Sendable {
         return places
     }
 
-    /// The SHA-256 of the file, or of its parts one behind the other.
+    /// The SHA-256 of the file, or of its parts in order.
     func digest() throws -> String {
         if let digest = known.withLock({ $0 }) { return digest }
         let digest = try ContentHash.sha256(parts.map(\.url))
@@ -137,7 +137,7 @@ public final class GGUFModel: Sendable {
         return digest
     }
 
-    /// All files, in order.
+    /// All files of the model, in order.
     public var files: [URL] { parts.map(\.url) }
 }
 
@@ -160,7 +160,7 @@ extension GGUFArchitecture {
         return tensor == Self.frequencies ? !isPhi : isPhi
     }
 
-    /// ggml's name of a tensor of Hugging Face's.
+    /// ggml's name for a tensor with one of Hugging Face's names.
     fileprivate func ownName(of key: String) -> String? {
         Self.outerParts[key] ?? layerPart(of: key).map { "blk.\($0.layer).\($0.part).\($0.kind)" }
     }

@@ -1,10 +1,11 @@
 import Foundation
 
-/// The parts of a model that `llama-gguf-split` cut: `NAME-00001-of-00003.gguf`, of which the first holds the metadata.
+/// The parts of a model that `llama-gguf-split` created: `NAME-00001-of-00003.gguf`, of which the first contains the
+/// metadata.
 enum GGUFParts {
     private static let largestCount = 1000
 
-    /// A file's place among the parts; nil for one that is whole.
+    /// A file's place among the parts; nil for a file that is not a part.
     private static func place(_ url: URL) -> (base: String, number: Int, count: Int)? {
         let name = url.deletingPathExtension().lastPathComponent
         guard let match = name.wholeMatch(of: /(.+)-(\d{5})-of-(\d{5})/), let number = Int(match.2),
@@ -13,11 +14,11 @@ enum GGUFParts {
         return (String(match.1), number, count)
     }
 
-    /// What a model is called after its file.
+    /// A model's name according to its file.
     static func name(of url: URL) -> String { place(url)?.base ?? url.deletingPathExtension().lastPathComponent }
 
-    /// Opens a file, or all the parts that it is one of.
-    /// - Throws: `CheckpointError` that names the part which is missing or does not fit.
+    /// Opens a file, or all parts of the model that it is a part of.
+    /// - Throws: `CheckpointError` that names the part that is missing or does not fit.
     static func open(_ url: URL) throws -> [GGUFContents] {
         let contents = try GGUFContents(url)
         let stated = try number("split.count", contents) ?? 1
@@ -56,7 +57,7 @@ enum GGUFParts {
                 throw CheckpointError.malformed(file: part.path, "it has the tensor '\(name)', which \(other) has, too")
             }
             guard index > 0 else { continue }
-            // Whatever else a part said would be passed over.
+            // Any other key of a later part would be ignored silently.
             let strays = part.values.keys.filter { key in
                 !key.hasPrefix("split.") && !["general.architecture", "general.alignment"].contains(key)
             }

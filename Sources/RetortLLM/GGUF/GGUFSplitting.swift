@@ -1,26 +1,26 @@
 import RetortCore
 
-/// How a byte-level vocabulary's words are split, by llama.cpp's names for it (`tokenizer.ggml.pre`, `src/llama-vocab.cpp`).
-/// The patterns are the tokenizers' own, of which llama.cpp has its translations.
+/// How the words of a byte-level vocabulary are split, by llama.cpp's names (`tokenizer.ggml.pre`,
+/// `src/llama-vocab.cpp`). The patterns are those of the original tokenizers, which llama.cpp has translated.
 enum GGUFSplitting: CaseIterable {
     /// GPT-2's pattern.
     case gpt2
-    /// The same behind numbers, of which every digit stands alone.
+    /// GPT-2's pattern after a split at digits, each of which stands alone.
     case digits
     /// Qwen2's: letters, single digits, symbols.
     case singles
-    /// Llama 3's: up to three digits; words that are tokens are taken whole.
+    /// Llama 3's: up to three digits; words that are tokens are not split further.
     case triples
-    /// The same, and all words are merged.
+    /// The same, but all words are merged.
     case mergedTriples
-    /// The same as Llama 3's, where no token opens a text.
+    /// Llama 3's, without a token at the beginning of texts.
     case unopenedTriples
-    /// GPT-4o's: letters are told apart by case.
+    /// GPT-4o's, which distinguishes upper and lower case.
     case gpt4o
-    /// Mistral's: the same without contractions and with single digits.
+    /// Mistral's: the same, without contractions and with single digits.
     case tekken
 
-    /// The first one is written.
+    /// llama.cpp's names; the first one is written to files.
     var names: [String] {
         switch self {
         case .gpt2: ["gpt-2", "phi-2", "olmo", "gigachat", "mellum", "a.x-4.0"]
@@ -38,13 +38,13 @@ enum GGUFSplitting: CaseIterable {
 
     static let allNames = allCases.flatMap(\.names).sorted()
 
-    /// Whether a word that is a token is not merged.
+    /// Whether a word that is a token is taken whole instead of being merged.
     var takesWholeWords: Bool { self == .triples || self == .unopenedTriples || self == .tekken }
 
-    /// Whether a token opens every text, where the file does not say.
+    /// Whether a token begins every text, if the file does not say.
     var opensTexts: Bool { self == .triples || self == .tekken }
 
-    /// The pattern that words fit, where it is not GPT-2's.
+    /// The pattern of words; nil for GPT-2's.
     var pattern: String? {
         switch self {
         case .gpt2, .digits: nil

@@ -1,4 +1,5 @@
-/// How a GGUF file stores a tensor's numbers, with ggml's number for it (ggml's `ggml.h` and `ggml-common.h`).
+/// The formats in which GGUF files store a tensor's numbers, with ggml's type numbers (ggml's `ggml.h` and
+/// `ggml-common.h`).
 enum GGUFStorage: UInt32, CaseIterable, Sendable {
     case float32 = 0
     case float16 = 1
@@ -17,7 +18,7 @@ enum GGUFStorage: UInt32, CaseIterable, Sendable {
     case iq4_XS = 23
     case bfloat16 = 30
 
-    /// How many numbers one block holds, and in how many bytes.
+    /// The number of elements in a block, and its size in bytes.
     var block: (numbers: Int, bytes: Int) {
         switch self {
         case .float32: (1, 4)
@@ -36,7 +37,7 @@ enum GGUFStorage: UInt32, CaseIterable, Sendable {
         }
     }
 
-    /// How many bytes whole blocks take.
+    /// The size in bytes of `count` elements, which must be whole blocks.
     func size(of count: Int) -> Int { count / block.numbers * block.bytes }
 
     /// ggml's name.
@@ -49,14 +50,14 @@ enum GGUFStorage: UInt32, CaseIterable, Sendable {
         }
     }
 
-    /// ggml's names of the storages that are not read, by number.
+    /// ggml's names of the formats that are not supported, by number.
     private static let others: [UInt32: String] = [
         9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S",
         24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
         40: "NVFP4", 41: "Q1_0",
     ]
 
-    /// What a number is called in messages.
+    /// The name of a type number, for messages.
     static func name(of number: UInt32) -> String {
         GGUFStorage(rawValue: number)?.name ?? others[number] ?? "of the unknown type \(number)"
     }

@@ -1,15 +1,15 @@
 import RetortCore
 
-/// The tokenizer that a GGUF file's metadata describes, as a `tokenizer.json` would (llama.cpp's `src/llama-vocab.cpp`).
+/// The tokenizer in a GGUF file's metadata, translated into a `tokenizer.json` (llama.cpp's `src/llama-vocab.cpp`).
 struct GGUFTokenizer {
     typealias Kind = GGUFVocabulary.Kind
 
     let definition: TokenizerDefinition
-    /// How many ids there are, with those beyond the vocabulary that converters fill up to the embedding's rows.
+    /// The number of ids, including the filler that converters add up to the embedding's rows.
     let count: Int
-    /// `bos_token` and the like.
+    /// `bos_token` and other named tokens.
     let named: [String: String]
-    /// Tokens that end what the model says.
+    /// Tokens that end a reply.
     let ends: [Int]
     private let contents: GGUFContents
 
@@ -19,20 +19,20 @@ struct GGUFTokenizer {
         "model", "pre", "tokens", "token_type", "scores", "merges", "bos_token_id", "eos_token_id", "eot_token_id",
         "eom_token_id", "unknown_token_id", "padding_token_id", "add_bos_token", "add_eos_token", "add_space_prefix",
     ]
-    /// They name tokens for what is not done here.
+    /// Keys that name tokens for purposes that are not supported.
     private static let harmless: Set<String> = [
         "seperator_token_id", "separator_token_id", "cls_token_id", "mask_token_id", "prefix_token_id",
         "suffix_token_id", "middle_token_id", "fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id",
         "fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id", "token_type_count",
     ]
-    /// They change nothing as long as they are off.
+    /// Keys that change nothing when they are false.
     private static let off: Set<String> = ["add_sep_token", "remove_extra_whitespaces"]
     private static let space = "tokenizer.ggml."
     private static let template = "tokenizer.chat_template"
 
-    /// Whether a key is read or known to change nothing.
+    /// Whether a key is read, or known to change nothing.
     static func knows(_ key: String, _ value: GGUFValue) -> Bool {
-        // The one is a copy of what the other keys say, the other a list of the templates' names.
+        // The first repeats what other keys say, the second lists the names of the templates.
         if key == "tokenizer.huggingface.json" || key == "tokenizer.chat_templates" { return true }
         if key == template || key.hasPrefix("\(template).") { return true }
         guard key.hasPrefix(space) else { return false }
@@ -90,7 +90,7 @@ struct GGUFTokenizer {
         ends = Set(roles.ends + telling).sorted()
     }
 
-    /// Texts of control tokens that end a turn or a text, whatever the keys say, as llama.cpp has it.
+    /// Texts of control tokens that end a turn or a text even if the keys do not say so, as in llama.cpp.
     private static let endings = Set(
         [
             "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<|end_of_text|>",
@@ -123,7 +123,7 @@ struct GGUFTokenizer {
             ]),
             "model": .members([
                 "type": .text("BPE"), "ignore_merges": .bool(splitting.takesWholeWords),
-                // A space in a token is written as another character, so that the first one parts the two.
+                // A space within a token is written as another character, so the first space separates the two.
                 "merges": .array(merges.map(JSONTree.string)),
             ]),
         ])
@@ -172,12 +172,12 @@ struct GGUFTokenizer {
             }
             return id
         }
-        // Control tokens are cut out before anything is merged, and must not come about by it.
+        // Control tokens are cut out before merging, so a merge must not produce one.
         let made = ids.filter { kinds[Int($0.value)] != .control && kinds[Int($0.value)] != .unknown }
         return PieceModel(made, byteIDs: bytes, scores: scores.map(Float.init))
     }
 
-    /// The `post_processor`: what stands before and behind every text.
+    /// The `post_processor`: the tokens before and after every text.
     private static func frame(_ opening: Int?, _ closing: Int?, _ tokens: [[UInt8]]) throws -> JSONTree {
         guard opening != nil || closing != nil else { return .null }
         func piece(_ id: Int) -> JSONTree {
@@ -204,7 +204,7 @@ struct GGUFTokenizer {
 
     // MARK: Templates
 
-    /// The chat templates by name, as `tokenizer_config.json` has them; nil when there are none.
+    /// The chat templates by name, in the form of `tokenizer_config.json`; nil when there are none.
     func templates() throws -> JSONValue? {
         let all = try contents.values.filter { $0.key == Self.template || $0.key.hasPrefix("\(Self.template).") }
             .sorted { $0.key < $1.key }.map { key, value in
@@ -222,7 +222,7 @@ struct GGUFTokenizer {
 private struct Roles {
     let opening, closing, unknown, padding: Int?
     let ends: [Int]
-    /// Those that are special whatever their kind.
+    /// Tokens that are special regardless of their kind.
     let all: Set<Int>
 
     init(_ keys: Keys, tokens: Int) throws {
@@ -271,7 +271,7 @@ private struct Keys {
         return splitting
     }
 
-    /// A role's token; nil where the file names none.
+    /// The token of a role; nil when the file names none.
     func token(_ role: String, _ count: Int) throws -> Int? {
         let name = "\(role)_token_id"
         guard let value = contents.values[key(name)] else { return nil }
@@ -286,7 +286,7 @@ private struct Keys {
         return id
     }
 
-    /// The texts of all tokens, byte for byte; llama.cpp gives those that are empty a name.
+    /// The texts of all tokens as bytes; empty ones get a name, as in llama.cpp.
     func tokens() throws -> [[UInt8]] {
         guard let tokens = try contents.strings(key("tokens")), !tokens.isEmpty else { throw missing("tokens") }
         return tokens.enumerated().map { $1.isEmpty ? Array("[EMPTY_\($0)]".utf8) : $1 }

@@ -8,7 +8,7 @@ enum GGUFValue: Sendable {
     case string([UInt8])
     case array(GGUFArray)
 
-    /// ggml's numbers for the types of values.
+    /// ggml's numbers of the types of values.
     enum Kind: UInt32, Sendable {
         case uint8 = 0
         case int8 = 1
@@ -24,7 +24,7 @@ enum GGUFValue: Sendable {
         case int64 = 11
         case float64 = 12
 
-        /// How many bytes one takes; of texts and arrays their lengths alone.
+        /// The size of a value in bytes; for texts and arrays, the size of the length.
         var size: Int {
             switch self {
             case .uint8, .int8, .bool: 1
@@ -40,7 +40,7 @@ enum GGUFValue: Sendable {
 
     var integer: Int? { if case .integer(let number) = self { number } else { nil } }
 
-    /// A number of either kind.
+    /// The value as a number, if it is one.
     var number: Double? {
         switch self {
         case .integer(let number): Double(number)
@@ -49,7 +49,7 @@ enum GGUFValue: Sendable {
         }
     }
 
-    /// For messages.
+    /// The value for messages.
     var text: String {
         switch self {
         case .integer(let number): "\(number)"
@@ -61,10 +61,10 @@ enum GGUFValue: Sendable {
     }
 }
 
-/// A list in the metadata. Its elements are read when they are asked for.
+/// A list in the metadata. Its elements are read only on request.
 struct GGUFArray: Sendable {
     let kind: GGUFValue.Kind
     let count: Int
-    /// Where its elements lie in the file.
+    /// The place of its elements in the file.
     let range: Range<Int>
 }

@@ -1,6 +1,6 @@
 import RetortTensor
 
-/// The network and its cache: reads prompts, then writes a token a row and step.
+/// The network with its cache: reads prompts, then generates one token per row and step.
 final class BatchDecoder {
     private let network: DecoderNetwork
     private let cache: KeyValueCache
@@ -8,13 +8,13 @@ final class BatchDecoder {
     private let pass: StepPass
     private let fixedSteps: FixedSteps?
 
-    /// How the samples' next tokens are computed; all ways give the same up to rounding.
+    /// How the samples' next tokens are computed; the ways differ only in rounding.
     enum Stepping {
-        /// In the shape of the samples that run.
+        /// With shapes that match the running samples.
         case growing
-        /// In one of a few fixed shapes, with room to spare.
+        /// With one of a few fixed shapes, with room to spare.
         case fixed
-        /// In fixed shapes, recorded on the device and replayed.
+        /// With fixed shapes, recorded on the device and replayed.
         case recorded
     }
 
@@ -29,27 +29,27 @@ final class BatchDecoder {
         fixedSteps = stepping == .growing ? nil : FixedSteps(pass, records: stepping == .recorded)
     }
 
-    /// What the cache takes.
+    /// The memory that the cache takes, in bytes.
     var cacheBytes: Int { cache.bytes }
 
-    /// Why steps that were to be recorded are not; nil where they are.
+    /// Why steps are not recorded although they should be; nil if they are.
     var recordingFailure: String? { fixedSteps?.failure }
 
-    /// A prompt that samples go on from.
+    /// A prompt that samples continue.
     struct Prompt {
         let tokens: [Int32]
         let samples: Int
         let adapter: Int?
-        /// What of it need not be read.
+        /// The part of it that is cached and need not be read; nil if there is none.
         let known: PrefixStore.Match?
 
-        /// What is left to read.
+        /// The tokens that must be read.
         var rest: ArraySlice<Int32> { tokens.dropFirst(known?.length ?? 0) }
     }
 
     /// Reads prompts in one packed row and chooses the first token of each sample.
     ///
-    /// Samples take consecutive rows from `firstRow` on; those of one prompt share its reading.
+    /// Samples take consecutive rows from `firstRow` on; samples of the same prompt share its reading.
     func prefill(_ prompts: [Prompt], firstRow: Int, rows: [RunningSample]) throws -> [TokenChooser.Choice] {
         try withoutGradients {
             let lengths = prompts.map(\.rest.count)
@@ -91,7 +91,7 @@ final class BatchDecoder {
         }
     }
 
-    /// What a row of the cache holds, for prompts that begin alike.
+    /// The contents of a row, kept for prompts with the same beginning.
     func contents(row: Int, of tokens: [Int32], adapter: Int?) throws -> PrefixStore.Entry {
         try withoutGradients {
             PrefixStore.Entry(
@@ -99,7 +99,7 @@ final class BatchDecoder {
         }
     }
 
-    /// One token more for every sample; row `i` of the cache belongs to `samples[i]`.
+    /// Generates one more token for every sample; row `i` of the cache belongs to `samples[i]`.
     func step(_ samples: [RunningSample]) throws -> [TokenChooser.Choice] {
         try withoutGradients {
             let logits = try scores(
@@ -109,10 +109,10 @@ final class BatchDecoder {
         }
     }
 
-    /// Puts a token into each row of the cache, at a position, and gives the scores behind it: `[rows, vocabulary]`, to be
-    /// read before the next call.
+    /// Adds a token to each row of the cache, at a position, and returns the scores after it: `[rows, vocabulary]`,
+    /// valid until the next call.
     func scores(behind tokens: [Int], at positions: [Int], adapters: [Int?]) throws -> Tensor {
-        // Which rows an adapter answers for changes from step to step, and a recording cannot.
+        // The adapters of rows change from step to step, which a recording cannot do.
         if let fixedSteps, fixedSteps.failure == nil, adapters.allSatisfy({ $0 == nil }) {
             network.routing = nil
             return try fixedSteps.scores(behind: tokens, at: positions)
@@ -133,18 +133,18 @@ final class BatchDecoder {
     private func row(_ values: [Int]) throws -> Tensor { try index(values).reshaped([1, values.count]) }
 }
 
-/// A token a row on its way through the network.
+/// One token per row on its way through the network.
 struct StepPass {
     let network: DecoderNetwork
     let cache: KeyValueCache
     let windows: Set<Int?>
     let dtype: DType
 
-    /// The scores behind tokens: `[rows, vocabulary]`. The cache must have the room.
+    /// The scores after the tokens: `[rows, vocabulary]`. The cache must have room for them.
     /// - Parameters:
     ///   - tokens: int64 `[rows]`.
-    ///   - positions: int64 `[rows]`: where they stand, each in its row.
-    ///   - longest: how many keys of each row are looked at.
+    ///   - positions: int64 `[rows]`, the place of each token in its row.
+    ///   - longest: how many keys of each row are attended to.
     func scores(behind tokens: Tensor, at positions: Tensor, longest: Int) throws -> Tensor {
         let rows = tokens.shape[0]
         let step = try DecodingStep(

@@ -1,17 +1,18 @@
 import RetortTensor
 
-/// What the layers that carry a state know of a text that stands in pages: behind its last token, and at ends of pages for texts that
-/// begin alike. States are made anew with each token and never written to, so texts share them freely.
+/// The states that state-carrying layers have for a text in pages: after its last token, and at the ends of some
+/// pages, for texts with the same beginning. Each token creates new states and none is modified, so texts can share
+/// them freely.
 final class CarriedStates {
-    /// By layer.
+    /// The tensors of each layer's state, by layer.
     typealias States = [Int: [Tensor]]
 
-    /// Behind the last token that was read.
+    /// The states after the last token that was read.
     private(set) var current: States
-    /// Behind some full pages, by the number of tokens.
+    /// The states after some full pages, by the number of tokens.
     private(set) var marks: [Int: States] = [:]
 
-    /// The tokens that were read.
+    /// The number of tokens that were read.
     private(set) var length: Int
 
     init(_ current: States = [:], length: Int = 0) {
@@ -19,36 +20,36 @@ final class CarriedStates {
         self.length = length
     }
 
-    /// A text that goes on from this one.
+    /// A copy for a text that continues this one.
     func forked() -> CarriedStates {
         let fork = CarriedStates(current, length: length)
         fork.marks = marks
         return fork
     }
 
-    /// A pass is through: what it made takes the place of what was.
+    /// Replaces the states by those that a finished pass computed.
     func accept(_ states: States, length: Int, marks new: [Int: States]) {
         current = states
         self.length = length
         marks.merge(new) { $1 }
     }
 
-    /// Keeps the last mark only: what is before it has been handed on, or is of no use.
+    /// Keeps only the last mark; earlier ones have been handed on or are of no use.
     func forgetMarks() {
         guard marks.count > 1, let last = marks.keys.max() else { return }
         marks = marks.filter { $0.key == last }
     }
 }
 
-/// Where a pass stops within a text to note the states.
+/// Where a pass pauses within a text to record the states.
 struct StateMarks {
-    /// In tokens, a multiple of a page's.
+    /// The distance between marks in tokens, a multiple of the page size.
     let interval: Int
 
     init(interval: Int) { self.interval = interval }
 
-    /// The interval is the fewest tokens whose keys and values take as much as the states, so that noting them at most doubles what a
-    /// text takes.
+    /// The interval is the smallest number of tokens whose keys and values take as much memory as the states, so that
+    /// recording states at most doubles the memory of a text.
     init?(_ configuration: DecoderConfiguration, _ dtype: DType) {
         guard configuration.carriesStates else { return nil }
         let size = KeyValuePages.pageTokens
@@ -56,7 +57,8 @@ struct StateMarks {
         interval = size * min(max(pages, 1), 64)
     }
 
-    /// How many tokens each run has, of `count` behind `first`: runs end at every interval, and at the last full page.
+    /// The lengths of the runs into which `count` tokens after the first `first` are split: runs end at every
+    /// interval, and at the last full page.
     func runs(first: Int, count: Int) -> [Int] {
         let end = first + count
         let last = end / KeyValuePages.pageTokens * KeyValuePages.pageTokens
@@ -65,11 +67,11 @@ struct StateMarks {
         return zip([first] + cuts, cuts + [end]).map { $1 - $0 }
     }
 
-    /// Whether states are noted behind so many tokens.
+    /// Whether states are recorded after this many tokens.
     func isMark(_ tokens: Int) -> Bool { tokens.isMultiple(of: KeyValuePages.pageTokens) }
 }
 
-/// The states of the texts in one pass, which count once the pass is through.
+/// The states of all texts in one pass, which take effect once the pass is finished.
 final class PassStates {
     private let texts: [(states: CarriedStates, end: Int)]
     private let runs: [(text: Int, count: Int, end: Int)]
@@ -77,8 +79,9 @@ final class PassStates {
     private var current: [CarriedStates.States]
     private var marked: [[Int: CarriedStates.States]]
 
-    /// - Parameter texts: each with the tokens before the pass, and in it.
-    /// - Throws: `KeyValuePagesError.states` where a text's states are not those before the pass: it cannot go back.
+    /// - Parameter texts: each with the number of tokens before the pass, and in it.
+    /// - Throws: `KeyValuePagesError.states` when a text's states are not those before the pass, since states cannot
+    ///   go back.
     init(_ texts: [(states: CarriedStates, first: Int, count: Int)], marks: StateMarks?) throws {
         if let text = texts.first(where: { !$0.states.current.isEmpty && $0.states.length != $0.first }) {
             throw KeyValuePagesError.states(behind: text.states.length, wanted: text.first)
@@ -108,7 +111,7 @@ final class PassStates {
             })
     }
 
-    /// The pass is through.
+    /// The pass is finished: its states take effect.
     func accept() {
         for (number, text) in texts.enumerated() {
             text.states.accept(current[number], length: text.end, marks: marked[number])

@@ -1,9 +1,11 @@
 import RetortCore
 import RetortTensor
 
-/// Requests over keys and values that lie densely, a row a sample: on CUDA, where steps in few shapes can be recorded.
+/// Serves requests from a dense cache with one row per sample. Used on CUDA, where steps with few shapes can be
+/// recorded.
 ///
-/// A prompt is read as soon as there is room, every step serves all running samples, and a finished sample makes room at once.
+/// A prompt is read as soon as there is room, every step serves all running samples, and a finished sample frees its
+/// row at once.
 final class DenseBatch: SampleBatch {
     private let decoder: BatchDecoder
     private let prefixes: PrefixStore?
@@ -16,7 +18,7 @@ final class DenseBatch: SampleBatch {
         let records = options.device == .cuda && options.recordsSteps && DeviceGraph.refusal == nil
         decoder = BatchDecoder(network, stepping: options.stepping ?? (records ? .recorded : .growing))
         let configuration = network.configuration
-        // What is kept takes a quarter of the cache's memory at most.
+        // Kept prefixes take at most a quarter of the cache's memory.
         let pageBytes = KeyValuePages.bytes(ofPage: configuration, network.embedTokens.dtype)
         let room = options.cacheBytes / 4 / max(pageBytes, 1) * KeyValuePages.pageTokens
         prefixes = options.prefixTokens > 0 ? PrefixStore(limit: min(options.prefixTokens, room)) : nil
@@ -32,7 +34,7 @@ final class DenseBatch: SampleBatch {
         CacheUse(budget: decoder.cacheBytes, running: decoder.cacheBytes, kept: prefixes?.bytes ?? 0)
     }
 
-    /// Why steps that were to be recorded are not; nil where they are.
+    /// Why steps are not recorded although they should be; nil if they are.
     var recordingFailure: String? { decoder.recordingFailure }
 
     func add(_ request: PendingRequest) { waiting.append(request) }
@@ -47,7 +49,7 @@ final class DenseBatch: SampleBatch {
         }
     }
 
-    /// Reads the prompts of as many waiting requests as there is room for, in one packed row.
+    /// Reads the prompts of as many waiting requests as fit, in one packed row.
     private func admit() throws {
         waiting.removeAll { $0.isCancelled }
         var batch: [PendingRequest] = []
@@ -74,7 +76,7 @@ final class DenseBatch: SampleBatch {
             running += started
             accept(choices, from: running.count - started.count)
         } catch {
-            // They are no longer waiting and do not run yet: nobody else would tell them.
+            // They are no longer waiting and not running yet, so nobody else would tell them.
             for pending in batch { pending.finish(throwing: error) }
         }
     }
@@ -94,7 +96,8 @@ final class DenseBatch: SampleBatch {
         }
     }
 
-    /// Keeps what a finished sample has read; of a request's samples the first one's, which hold the same prompt.
+    /// Keeps the tokens of a finished sample; for a request with several samples only the first's, since all share
+    /// the prompt.
     private func keep(_ sample: RunningSample, row: Int) throws {
         guard let prefixes, sample.index == 0 else { return }
         let (tokens, adapter) = (sample.cached, sample.pending.adapter)
@@ -102,7 +105,7 @@ final class DenseBatch: SampleBatch {
         prefixes.keep(try decoder.contents(row: row, of: tokens, adapter: adapter))
     }
 
-    /// Closes the gaps that finished samples leave, last row first.
+    /// Fills the rows of finished samples with the last rows.
     private func removeFinished() throws {
         for row in running.indices.reversed() where running[row].isFinished {
             try keep(running[row], row: row)

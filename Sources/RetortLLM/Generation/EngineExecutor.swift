@@ -1,15 +1,17 @@
 import Foundation
 
-/// Runs an actor's work on one thread of its own.
+/// Runs an actor's work on a dedicated thread.
 ///
-/// libtorch keeps a pool of workers for each thread that calls it, and a long product must not hold up one of Swift's
-/// few cooperative threads; so the model stays on its own thread for life.
+/// libtorch keeps a pool of workers for each thread that calls it, and a long product must not block one of Swift's
+/// few cooperative threads. The model therefore stays on its own thread for life.
 public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
     // Guarded by `condition`.
     private var jobs: [UnownedJob] = []
     private var isFinished = false
     private let condition = NSCondition()
 
+    /// Starts the thread.
+    /// - Parameter name: the thread's name, for debuggers and profilers.
     public init(name: String) {
         let thread = Thread { [self] in run() }
         thread.name = name
@@ -18,6 +20,7 @@ public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
         thread.start()
     }
 
+    /// Queues a job; jobs run in order.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         condition.withLock {
@@ -26,9 +29,10 @@ public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
         }
     }
 
+    /// This executor, in the form in which an actor returns it.
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
-    /// Lets the thread end once the queued work is done.
+    /// Ends the thread once the queued work is done.
     public func finish() {
         condition.withLock {
             isFinished = true

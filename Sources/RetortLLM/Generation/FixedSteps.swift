@@ -1,18 +1,19 @@
 import RetortTensor
 
-/// Decoding steps in a few fixed shapes, so that each can be recorded once and replayed (CUDA graphs).
+/// Decoding steps with a few fixed shapes, so that each can be recorded once and replayed (CUDA graphs).
 ///
-/// A shape has room for a power of two of rows and of keys. Rows without a sample read token 0 at position 0 into rows of the
-/// cache that are free; keys beyond a row's length are masked. Tokens and positions are written into the shape's own tensors
-/// before each step, so that nothing else differs from one step to the next.
+/// A shape has room for a power of two of rows and of keys. Rows without a sample read token 0 at position 0 into
+/// free rows of the cache; keys beyond a row's length are masked. Tokens and positions are written into the shape's
+/// own tensors before each step, so that nothing else differs between steps.
 final class FixedSteps {
     /// How much a step has room for.
     struct Shape: Hashable {
         var rows: Int
-        /// Keys that each row looks at.
+        /// The number of keys that each row attends to.
         var length: Int
 
-        /// The smallest shape for some rows that look at `longest` keys, in a model of `context` tokens.
+        /// The smallest shape for this many rows that attend to `longest` keys, in a model with a context of
+        /// `context` tokens.
         init(rows: Int, longest: Int, context: Int) {
             self.rows = Self.powerOfTwo(from: rows)
             let whole = (context + 127) / 128 * 128
@@ -26,14 +27,14 @@ final class FixedSteps {
         }
     }
 
-    /// More recordings than this are not kept; the one unused the longest goes first.
+    /// The most recordings that are kept; the least recently used one is dropped.
     static let most = 16
 
     private let pass: StepPass
     private let records: Bool
     private var steps: [(shape: Shape, step: FixedStep)] = []
     private var moves = 0
-    /// Why nothing is recorded any more.
+    /// Why nothing is recorded any more; nil while steps are recorded.
     private(set) var failure: String?
 
     init(_ pass: StepPass, records: Bool) {
@@ -41,10 +42,10 @@ final class FixedSteps {
         self.records = records
     }
 
-    /// The shapes that are kept, the latest last.
+    /// The recorded shapes, the latest last.
     var shapes: [Shape] { steps.map(\.shape) }
 
-    /// The scores behind tokens at positions, one a row: `[rows, vocabulary]`, overwritten by the next step.
+    /// The scores after tokens at positions, one per row: `[rows, vocabulary]`, overwritten by the next step.
     func scores(behind tokens: [Int], at positions: [Int]) throws -> Tensor {
         let shape = Shape(
             rows: tokens.count, longest: (positions.max() ?? 0) + 1,
@@ -56,7 +57,7 @@ final class FixedSteps {
             do {
                 return try step.replay(pass).narrowed(0, 0..<tokens.count)
             } catch let error as RecordingError {
-                // It has not run, and none will be tried again.
+                // The step has not run, and no recording will be tried again.
                 failure = error.reason
             }
         }
@@ -65,7 +66,7 @@ final class FixedSteps {
 
     private func step(of shape: Shape) throws -> FixedStep {
         if moves != pass.cache.moves {
-            // Recordings know the cache by its address.
+            // Recordings contain the address of the cache.
             moves = pass.cache.moves
             steps = []
         }
@@ -77,7 +78,7 @@ final class FixedSteps {
     }
 }
 
-/// One shape's step.
+/// A step of one shape.
 final class FixedStep {
     private let shape: FixedSteps.Shape
     /// int64 `[rows]` on the device.
@@ -85,7 +86,7 @@ final class FixedStep {
     private var runs = 0
     private var recording: (graph: DeviceGraph, scores: Tensor)?
 
-    /// How often a step runs before it is recorded: libraries load and workspaces are made meanwhile.
+    /// How often a step runs before it is recorded, since the first runs load libraries and allocate workspaces.
     private static let rehearsals = 2
 
     init(_ shape: FixedSteps.Shape, device: Device) throws {
@@ -94,7 +95,7 @@ final class FixedStep {
         positions = try Tensor.zeros([shape.rows], dtype: .int64, device: device)
     }
 
-    /// What the next run reads.
+    /// Sets the inputs of the next run.
     func fill(_ tokens: [Int], _ positions: [Int]) throws {
         let empty = Array(repeating: 0, count: shape.rows - tokens.count)
         try self.tokens.assign(Tensor(integers: tokens + empty))
@@ -106,7 +107,7 @@ final class FixedStep {
         try pass.scores(behind: tokens, at: positions, longest: shape.length)
     }
 
-    /// The same from a recording, made when the step has run some times.
+    /// The same from a recording, which is made once the step has run often enough.
     func replay(_ pass: StepPass) throws -> Tensor {
         guard recording != nil || runs >= Self.rehearsals else {
             runs += 1
@@ -129,7 +130,7 @@ final class FixedStep {
     }
 }
 
-/// A step that could not be recorded; nothing of it ran.
+/// A step could not be recorded; no part of it ran.
 private struct RecordingError: Error {
     let reason: String
 }

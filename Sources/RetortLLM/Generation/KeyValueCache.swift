@@ -1,14 +1,14 @@
 import RetortTensor
 
-/// The keys and values of every running sample, one row a sample, kept dense: rows `0..<count` are in use.
+/// The dense cache of keys and values with one row per running sample: rows `0..<count` are in use.
 ///
-/// A finished sample's row is filled by the last one, so a decoding step works on views and copies nothing.
+/// A finished sample's row is filled with the last row, so a decoding step works on views and copies nothing.
 final class KeyValueCache {
     private var keys: [Tensor] = []
     private var values: [Tensor] = []
     private(set) var rows = 0
     private(set) var capacity = 0
-    /// How often the cache moved to other memory.
+    /// How often the cache was reallocated.
     private(set) var moves = 0
     private let layerCount: Int
     private let heads: Int
@@ -24,10 +24,10 @@ final class KeyValueCache {
         self.device = device
     }
 
-    /// What it takes.
+    /// The memory that it takes, in bytes.
     var bytes: Int { 2 * layerCount * rows * capacity * heads * dimension * dtype.bytes }
 
-    /// Makes room for `rows` samples of `length` tokens; what is cached stays.
+    /// Makes room for `rows` samples of `length` tokens, keeping the contents.
     func reserve(rows wantedRows: Int, length: Int) throws {
         guard wantedRows > rows || length > capacity else { return }
         let newRows = max(rows, wantedRows)
@@ -38,7 +38,7 @@ final class KeyValueCache {
                     [newRows, newCapacity, heads, dimension], dtype: dtype, device: device)
                 let old = grown ? keys : values
                 if rows > 0 {
-                    // A growth that found no memory may have left this layer larger than the others.
+                    // A growth that ran out of memory may have left this layer larger than the others.
                     let held = try old[layer].narrowed(0, 0..<rows).narrowed(1, 0..<capacity)
                     try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(held)
                 }
@@ -82,11 +82,11 @@ final class KeyValueCache {
         }
     }
 
-    /// Adds one token a row, at `positions`, and returns all keys and values so far: `[rows, heads, length, dim]`.
+    /// Adds one token per row, at `positions`, and returns all keys and values so far: `[rows, heads, length, dim]`.
     func append(
         layer: Int, key: Tensor, value: Tensor, step: DecodingStep
     ) throws -> (keys: Tensor, values: Tensor) {
-        // One position a row: [rows, heads, 1, dim] → [rows, heads, dim].
+        // One position per row: [rows, heads, 1, dim] → [rows, heads, dim].
         let shape = [step.rows, heads, dimension]
         try keys[layer].put(rows: step.rowIndices, columns: step.positions, key.reshaped(shape))
         try values[layer].put(rows: step.rowIndices, columns: step.positions, value.reshaped(shape))
@@ -97,23 +97,25 @@ final class KeyValueCache {
     }
 }
 
-/// What the layers of one decoding step share: each row's position and which keys it sees.
+/// What the layers of a decoding step share: each row's position, and the keys that it attends to.
 struct DecodingStep: AttentionContext {
     let cache: KeyValueCache
-    /// How many samples decode.
+    /// The number of samples that decode.
     let rows: Int
-    /// Keys that are looked at.
+    /// The number of keys that are attended to.
     let longest: Int
     /// `[rows]`.
     let rowIndices: Tensor
-    /// `[rows]`: where the new token stands.
+    /// `[rows]`: the places of the new tokens.
     let positions: Tensor
-    /// By window, `[rows, 1, 1, longest]`: 0 where visible, −∞ beyond the row's own length and the window.
+    /// By window, `[rows, 1, 1, longest]`: 0 for visible keys, −∞ for keys beyond the row's length or outside the
+    /// window.
     private let masks: [Int?: Tensor]
 
     /// - Parameters:
-    ///   - positions: int64 `[rows]`: where each row's new token stands.
-    ///   - longest: how many keys of each row are looked at: all of the longest sample's, its new one included, or more.
+    ///   - positions: int64 `[rows]`, the place of each row's new token.
+    ///   - longest: how many keys of each row are attended to: those of the longest sample, including its new one, or
+    ///     more.
     init(
         cache: KeyValueCache, positions: Tensor, longest: Int, windows: Set<Int?>, dtype: DType, device: Device
     ) throws {
@@ -137,7 +139,7 @@ struct DecodingStep: AttentionContext {
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor {
         let (keys, values) = try cache.append(layer: layer, key: key, value: value, step: self)
         let (heads, keyHeads, dimension) = (query.shape[1], key.shape[1], query.shape[3])
-        // The query heads of a group become rows of one product over the shared keys: nothing is repeated.
+        // The query heads of a group become rows of one product with the shared keys, so nothing is repeated.
         let grouped = try query.reshaped([rows, keyHeads, heads / keyHeads, dimension])
         guard let mask = masks[form.window] else { throw KeyValueCacheError.noMask(window: form.window) }
         return try form.attend(grouped, keys, values, mask: mask)
@@ -145,9 +147,9 @@ struct DecodingStep: AttentionContext {
     }
 }
 
-/// A programmer's mistake: a layer asks for what the step was not made for.
+/// A programming error: a layer asks for something that the step does not support.
 enum KeyValueCacheError: Error {
     case noMask(window: Int?)
-    /// Such networks are decoded over pages.
+    /// Such networks need the paged cache.
     case carriesState(layer: Int)
 }

@@ -1,28 +1,28 @@
 import RetortTensor
 
-/// The memory of keys and values: pages of 16 tokens, each with all layers, as many as a budget holds.
+/// The memory of keys and values: pages of 16 tokens, each with all layers, as many as fit the budget.
 ///
-/// A page has owners: sequences, and the store of prompts that begin alike. What sequences share is held once; a page that one of
-/// them goes on to write is copied for it first. Pages take memory only once they have been written.
+/// Pages have owners: sequences, and the store of shared prompt beginnings. What sequences share is stored once; a
+/// page that one of them continues to write is copied first. A page takes memory only once it has been written.
 final class KeyValuePages {
     static let pageTokens = Tensor.pageTokens
     /// By layer, `[pages, key heads, 2, 16 · dim]`; nil for layers that do not attend.
     let layers: [Tensor?]
-    /// How many there are.
+    /// The number of pages.
     let count: Int
-    /// What a page takes, in bytes, over all layers.
+    /// The size of a page over all layers, in bytes.
     let pageBytes: Int
     private var owners: [Int32]
-    /// Whether one of a page's owners is the store of prompts that begin alike.
+    /// Whether the store of shared beginnings owns a page.
     private var isKept: [Bool]
     private var free: [Int32] = []
     private var untouched: Int32 = 0
-    /// Pages that only that store owns, in the order that everybody else gave them up.
+    /// Pages that only the store owns, in the order in which the last other owner released them.
     private(set) var spare: PageQueue
-    /// Pages that several sequences own.
+    /// The number of pages with several sequences as owners.
     private(set) var sharedCount = 0
 
-    /// - Parameter bytes: how much memory the pages may take, at most; there are at least enough for one page.
+    /// - Parameter bytes: the most memory that the pages may take; there is always at least one page.
     init(_ configuration: DecoderConfiguration, dtype: DType, bytes: Int, mostTokens: Int) throws {
         let heads = configuration.keyValueHeadCount
         let dimension = configuration.headDimension
@@ -44,16 +44,16 @@ final class KeyValuePages {
         return (configuration.layerCount - configuration.carrying.count) * numbers * dtype.bytes
     }
 
-    /// How many pages some tokens fill.
+    /// The number of pages for some tokens.
     static func pages(for tokens: Int) -> Int { (tokens + pageTokens - 1) / pageTokens }
 
-    /// Pages without an owner.
+    /// The number of pages without an owner.
     var freeCount: Int { free.count + count - Int(untouched) }
 
-    /// How many owners a page has.
+    /// The number of owners of a page.
     func owners(of page: Int32) -> Int { Int(owners[Int(page)]) }
 
-    /// A page without an owner, which it has now.
+    /// Takes a page without an owner, and owns it.
     /// - Throws: `KeyValuePagesError.full`.
     func take() throws -> Int32 {
         let page: Int32
@@ -68,14 +68,14 @@ final class KeyValuePages {
         return page
     }
 
-    /// One owner more: a sequence.
+    /// Adds a sequence as an owner.
     func retain(_ page: Int32) {
         owners[Int(page)] += 1
         if users(of: page) == 2 { sharedCount += 1 }
         spare.remove(page)
     }
 
-    /// One owner less: a sequence. Without any, the page is free.
+    /// Removes a sequence as an owner. Without owners, the page is free.
     func release(_ page: Int32) {
         if users(of: page) == 2 { sharedCount -= 1 }
         owners[Int(page)] -= 1
@@ -86,16 +86,16 @@ final class KeyValuePages {
         }
     }
 
-    /// How many sequences own a page.
+    /// The number of sequences that own a page.
     private func users(of page: Int32) -> Int32 { owners[Int(page)] - (isKept[Int(page)] ? 1 : 0) }
 
-    /// One owner more: the store of prompts that begin alike, which has a page once.
+    /// Adds the store as an owner, which can own a page once.
     func keep(_ page: Int32) {
         owners[Int(page)] += 1
         isKept[Int(page)] = true
     }
 
-    /// That store gives up a page that nobody else owns.
+    /// Removes the store as the last owner of a page.
     func giveUp(_ page: Int32) {
         spare.remove(page)
         isKept[Int(page)] = false
@@ -103,14 +103,14 @@ final class KeyValuePages {
         free.append(page)
     }
 
-    /// A spare page was of use: of those it is to go last.
+    /// Marks a spare page as used, so that it is dropped last.
     func touch(_ page: Int32) {
         guard spare.contains(page) else { return }
         spare.remove(page)
         spare.append(page)
     }
 
-    /// A page of one's own with the same contents.
+    /// A new page with the same contents.
     func copy(_ page: Int32) throws -> Int32 {
         let copy = try take()
         do {
@@ -125,17 +125,17 @@ final class KeyValuePages {
     }
 }
 
-/// What stands in the pages, in order: a text's keys and values.
+/// The pages of a text's keys and values, in order.
 struct PagedSequence {
     private(set) var pages: [Int32] = []
-    /// In tokens.
+    /// The number of tokens.
     var length = 0
-    /// What layers that do not attend know of it; the same for all copies of this value.
+    /// The states of state-carrying layers; shared by all copies of this value.
     private(set) var states = CarriedStates()
 
     init() {}
 
-    /// Begins with full pages that somebody else wrote, and the states behind them.
+    /// Begins with full pages that another sequence wrote, and the states after them.
     init(sharing pages: [Int32], states: CarriedStates.States = [:], in memory: KeyValuePages) {
         self.states = CarriedStates(states, length: pages.count * KeyValuePages.pageTokens)
         for page in pages { memory.retain(page) }
@@ -148,7 +148,7 @@ struct PagedSequence {
         while pages.count < KeyValuePages.pages(for: length + tokens) { pages.append(try memory.take()) }
     }
 
-    /// Another sequence that goes on from this one: full pages are shared, the one that is being written is copied.
+    /// Another sequence that continues this one: full pages are shared, a partly filled one is copied.
     func forked(in memory: KeyValuePages) throws -> PagedSequence {
         let full = length / KeyValuePages.pageTokens
         var fork = PagedSequence(sharing: Array(pages.prefix(full)), in: memory)
@@ -164,9 +164,9 @@ struct PagedSequence {
         return fork
     }
 
-    /// Gives the pages back.
+    /// Releases the pages.
     mutating func release(in memory: KeyValuePages) {
-        // The last ones first: of pages that are only kept, a text's end is to go before its beginning.
+        // Last page first: among pages that only the store owns, a text's end should be dropped before its beginning.
         for page in pages.reversed() { memory.release(page) }
         pages = []
         length = 0
@@ -174,12 +174,13 @@ struct PagedSequence {
     }
 }
 
-/// No page is left: a mistake in counting, as requests are admitted by the pages that they can come to need.
+/// No page is left. That is an accounting error, since requests are admitted by the pages that they may need.
 enum KeyValuePagesError: Error, CustomStringConvertible {
     case full(pages: Int)
-    /// A layer attends that has no pages: a mistake, too.
+    /// A layer without pages attends: also an internal error.
     case noPages(Int)
-    /// A text would go on from a place that its states are not at: one of its passes failed after they had been made.
+    /// A text would continue from a place that its states are not at, because one of its passes failed after they had
+    /// been computed.
     case states(behind: Int, wanted: Int)
 
     var description: String {

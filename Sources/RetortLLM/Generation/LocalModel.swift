@@ -3,52 +3,55 @@ import RetortCore
 import RetortTensor
 import Synchronization
 
-/// A checkpoint in this process.
+/// A checkpoint that runs in this process.
 ///
 /// Requests from any number of tasks share one batch: a prompt is read as soon as there is room, every decoding step
-/// serves all running samples, and a finished sample makes room at once. The N samples of one request share a single
-/// reading of their prompt.
+/// serves all running samples, and a finished sample makes room at once. All samples of a request share a single
+/// reading of the prompt.
 ///
 /// ```swift
 /// let model = try LocalModel(folder: URL(fileURLWithPath: "seedlings/3m"))
 /// for try await event in model.stream(GenerationRequest(messages: [Message(.user, "Hello")])) { … }
 /// ```
 public actor LocalModel: LanguageModel {
-    /// How much runs at once, and where.
+    /// How much runs at once, and on which device.
     public struct Options: Sendable {
-        /// The most samples decoded together.
+        /// The most samples that are decoded together.
         public var maximumSamples: Int
         /// The most requests that may wait.
         public var maximumWaiting: Int
-        /// The most prompt tokens read in one go.
+        /// The most prompt tokens that are read in one pass.
         public var prefillTokens: Int
-        /// Where the weights live.
+        /// The device that holds the weights.
         public var device: Device
-        /// How the weights are held and computed with; nil takes what is fastest here without loss (`WeightPrecision.usual`).
+        /// The precision of weights and computation; nil takes what is fastest here without loss
+        /// (`WeightPrecision.usual`).
         public var weights: WeightPrecision?
-        /// The most memory that keys and values take, in bytes; requests that need more wait, or are refused.
+        /// The most memory for keys and values, in bytes; requests that do not fit wait, and those that never could
+        /// are refused.
         public var cacheBytes: Int
-        /// Whether drafts of what comes next are looked up in the text itself and checked in one pass, where that pays. They change
-        /// no answer.
+        /// Whether drafts of the next tokens are looked up in the text itself and checked in one pass, where that
+        /// pays off. Drafts change no answer.
         public var drafts: Bool
-        /// PEFT adapters that are served side by side over the one set of weights, by the name that requests give.
+        /// PEFT adapters that are served side by side over one set of weights, by the name that requests use.
         public var adapters: [String: URL]
-        /// How many tokens' keys and values are kept for prompts that begin alike, such as an agent's next step; 0 reads every
-        /// prompt whole. In bfloat16 and int8 on CPUs with AVX512-BF16 that changes no answer.
+        /// For how many tokens keys and values are kept for prompts with the same beginning, such as an agent's next
+        /// step; 0 reads every prompt from the start. In bfloat16 and int8 on CPUs with AVX512-BF16 this changes no
+        /// answer.
         public var prefixTokens: Int
-        /// Whether decoding steps on CUDA are recorded and replayed (CUDA graphs), where that can be had. The cache then has room for
-        /// the next power of two of samples and tokens.
+        /// Whether decoding steps on CUDA are recorded and replayed (CUDA graphs), if possible. The cache then has
+        /// room for the next power of two of samples and tokens.
         public var recordsSteps: Bool
-        /// A quarter of the machine's memory.
+        /// The default of `cacheBytes`: a quarter of the machine's memory.
         public static let usualCacheBytes = Int(ProcessInfo.processInfo.physicalMemory / 4)
 
-        /// For tests; nil decides by what there is.
+        /// For tests; nil chooses by the device and the options.
         var stepping: BatchDecoder.Stepping?
 
-        /// Whether keys and values lie densely, a row a sample, and not in pages.
+        /// Whether keys and values are stored densely, one row per sample, instead of in pages.
         fileprivate var isDense: Bool { device == .cuda || stepping != nil }
 
-        /// One model in its own precision, without adapters.
+        /// The default limits for one model, in the fastest lossless precision and without adapters.
         public init(
             maximumSamples: Int = 64, maximumWaiting: Int = 4096, prefillTokens: Int = 4096, device: Device = .cpu,
             weights: WeightPrecision? = nil, adapters: [String: URL] = [:], prefixTokens: Int = 0,
@@ -67,32 +70,37 @@ public actor LocalModel: LanguageModel {
         }
     }
 
+    /// The name in records; by default that of the folder or file.
     public nonisolated let identity: String
-    /// How many weights the model has, without adapters.
+    /// The number of weights, without adapters.
     public nonisolated let parameterCount: Int
-    /// How its weights are held.
+    /// The precision in which the weights are held.
     public nonisolated let weights: WeightPrecision
-    /// What they take in memory, without adapters, in bytes.
+    /// The memory of the weights in bytes, without adapters.
     public nonisolated let weightBytes: Int
-    /// Longest prompt and completion together, in tokens.
+    /// The longest prompt and completion together, in tokens.
     public nonisolated let contextLength: Int
     private nonisolated let executor: EngineExecutor
     private nonisolated let options: Options
     private nonisolated let vocabularySize: Int
     private nonisolated let voice: Voice
-    /// Of adapters that bring a tokenizer or a chat template of their own, by number.
+    /// The voices of adapters with their own tokenizer or chat template, by the adapter's number.
     private nonisolated let adapterVoices: [Int: Voice]
     private nonisolated let adapterNumbers: [String: Int]
     private let batch: any SampleBatch
     private let dense: DenseBatch?
     private let use: Mutex<CacheUse>
-    /// For requests with a grammar, by whose voice; each made for the first of them.
+    /// The vocabularies for requests with a grammar, by adapter; created for the first such request.
     private var vocabularies: [Int?: TokenTrie] = [:]
     private var isLooping = false
 
+    /// The thread on which the model computes.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// Opens a Hugging Face folder, a GGUF file, or a folder with a PEFT adapter that names its base.
+    /// - Parameter identity: the model's name in records; nil takes that of the folder or file.
+    /// - Throws: `CheckpointError`, `TokenizerError`, or `WeightPrecisionError` when the device cannot hold the
+    ///   weights so.
     public init(folder: URL, identity: String? = nil, options: Options = Options()) throws {
         let checkpoint = try Checkpoint(folder: folder)
         let weights = options.weights ?? .usual(on: options.device)
@@ -129,18 +137,21 @@ public actor LocalModel: LanguageModel {
         }
         let unused = batch.cacheUse
         use = Mutex(unused)
-        // From here on the model computes on a thread of its own.
+        // From here on the model computes on its own thread.
         ComputeThreads.release()
         executor = EngineExecutor(name: "retort.model")
     }
 
     deinit { executor.finish() }
 
-    /// Why decoding steps that were to be recorded are not (CUDA graphs); nil where they are, and where they were not to be.
+    /// Why decoding steps are not recorded although they should be (CUDA graphs); nil if they are, or should not be.
     public var recordingFailure: String? {
         dense?.recordingFailure ?? (options.device == .cuda && options.recordsSteps ? DeviceGraph.refusal : nil)
     }
 
+    /// Generates the samples of a request, as events in the order in which they are produced. A stream that is no
+    /// longer read ends the request.
+    /// - Throws: through the stream, `LanguageModelError` or `LocalModelError`.
     public nonisolated func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream(bufferingPolicy: .bufferingOldest(PendingRequest.longestBacklog)) { continuation in
             let voice = voice(of: request.adapter.flatMap { adapterNumbers[$0] })
@@ -150,16 +161,17 @@ public actor LocalModel: LanguageModel {
         }
     }
 
+    /// What is known about the reply before it is generated, from the chat template and the sampling settings.
     public nonisolated func profile(of request: GenerationRequest) -> ReplyProfile {
         voice(of: request.adapter.flatMap { adapterNumbers[$0] }).profile(of: request)
     }
 
-    /// What `generation_config.json` says of how tokens are drawn that is not followed here, in words.
+    /// The settings of `generation_config.json` that are not supported, in words.
     public nonisolated var samplingNotes: [String] {
         ([voice] + adapterVoices.sorted { $0.key < $1.key }.map(\.value)).compactMap(\.drawing.note)
     }
 
-    /// Templates are rendered and texts made tokens here, beside the thread that decodes.
+    /// Renders the template and tokenises texts, in parallel with the thread that decodes.
     private nonisolated func admit(_ pending: PendingRequest) async {
         do {
             guard (1...options.maximumSamples).contains(pending.request.samples) else {
@@ -243,22 +255,26 @@ public actor LocalModel: LanguageModel {
         isLooping = false
     }
 
-    /// What keys and values take now, in bytes.
+    /// The memory that keys and values use now.
     public nonisolated var cacheUse: CacheUse { use.withLock { $0 } }
 }
 
-/// Requests that a local model cannot take.
+/// Why a local model cannot take a request, or has ended it.
 public enum LocalModelError: Error, CustomStringConvertible {
+    /// As many requests are waiting as `maximumWaiting` allows.
     case tooManyRequests(limit: Int)
+    /// The number of samples is not between 1 and the limit.
     case sampleCount(Int, limit: Int)
+    /// The request needs room for more tokens than the cache has.
     case tooLarge(tokens: Int, limit: Int)
-    /// The probabilities of a prompt's tokens are told on the CPU.
+    /// The probabilities of a prompt's tokens are reported only on the CPU.
     case noPromptReport
-    /// A family whose layers carry states is served on the CPU only.
+    /// A family whose layers carry states is served only on the CPU.
     case carriesStates(String)
-    /// So many events waited to be read.
+    /// This many events were waiting to be read.
     case slowReader(events: Int)
 
+    /// The reason, with the remedy if there is one, for people.
     public var description: String {
         switch self {
         case .tooManyRequests(let limit):

@@ -1,14 +1,14 @@
-/// Pages in the order they came, each at most once; any of them can leave in constant time.
+/// A queue of pages, each at most once; any of them can be removed in constant time.
 struct PageQueue {
     private static let none: Int32 = -1
-    /// By page: the one before it and the one behind it. A page that is not here points to itself.
+    /// By page, the previous and the next one. A page that is not in the queue points to itself.
     private var before: [Int32]
     private var behind: [Int32]
     private(set) var first: Int32?
     private var last: Int32?
     private(set) var count = 0
 
-    /// - Parameter pages: how many there are in all.
+    /// - Parameter pages: the number of all pages.
     init(pages: Int) {
         before = Array(0..<Int32(pages))
         behind = before
@@ -16,13 +16,13 @@ struct PageQueue {
 
     func contains(_ page: Int32) -> Bool { before[Int(page)] != page }
 
-    /// The one that came next; nil behind the last.
+    /// The page after this one; nil after the last.
     func next(_ page: Int32) -> Int32? {
         let next = behind[Int(page)]
         return next == Self.none ? nil : next
     }
 
-    /// Takes a page that is not here.
+    /// Adds a page that is not in the queue.
     mutating func append(_ page: Int32) {
         before[Int(page)] = last ?? Self.none
         behind[Int(page)] = Self.none
@@ -31,7 +31,7 @@ struct PageQueue {
         count += 1
     }
 
-    /// Lets a page go, if it is here.
+    /// Removes a page, if it is in the queue.
     mutating func remove(_ page: Int32) {
         guard contains(page) else { return }
         let (previous, next) = (before[Int(page)], behind[Int(page)])

@@ -1,21 +1,21 @@
 import RetortCore
 import RetortTensor
 
-/// Requests over keys and values in pages.
+/// Serves requests from keys and values in pages.
 ///
-/// A round is one pass through the network: some tokens of the prompts that are being read, and of every sample the last token with a
-/// draft of what may follow. So no answer waits for somebody else's long prompt, and samples cost what their own lengths cost.
-/// Requests are admitted by the pages that they can come to need, the first ones first; one that must wait does not hold up smaller ones
-/// behind it, for a while.
+/// A round is one pass through the network with some tokens of the prompts that are being read, and with the last
+/// token of every sample together with a draft of what may follow. So no answer waits for another request's long
+/// prompt, and samples cost only what their own lengths cost. Requests are admitted in order by the pages that they
+/// may need; a request that has to wait does not hold up smaller ones behind it, for a limited time.
 final class PagedBatch: SampleBatch {
-    /// A prompt on its way into the pages.
+    /// A prompt that is being read into pages.
     private final class Reading {
         let pending: PendingRequest
         var sequence: PagedSequence
-        /// Pages that it and its samples may come to need besides.
+        /// The pages that it and its samples may still need.
         var promised: Int
         let samples: [RunningSample]
-        /// How probable the tokens read so far were, where the request asks for that: one less than tokens read.
+        /// The probabilities of the tokens read so far, if the request asks for them: one fewer than tokens read.
         var report: [TokenChooser.Choice] = []
 
         init(_ pending: PendingRequest, _ sequence: PagedSequence, promised: Int) {
@@ -26,11 +26,11 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// An answer on its way.
+    /// An answer that is being generated.
     private final class Writing {
         let sample: RunningSample
         var sequence: PagedSequence
-        /// The most pages that it may come to need.
+        /// The most pages that it may need.
         let most: Int
         var lookup: PromptLookup?
 
@@ -42,7 +42,7 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// What one pass holds of a request.
+    /// The part of a pass that belongs to one request.
     private enum Work {
         case read(Reading, count: Int)
         case write(Writing, draft: [Int32])
@@ -59,33 +59,35 @@ final class PagedBatch: SampleBatch {
     private let memory: KeyValuePages
     private let prefixes: PrefixPages
     private let contextLength: Int
-    /// What the states of one text take, in bytes; 0 in networks that only attend.
+    /// The memory of one text's states in bytes; 0 for networks that only attend.
     private let stateBytes: Int
-    /// Samples that run at once, unless they are all of one request.
+    /// The most samples that run at once, unless all belong to one request.
     private let mostSamples: Int
     private let options: LocalModel.Options
     private var waiting: [PendingRequest] = []
     private var reading: [Reading] = []
     private var writing: [Writing] = []
-    /// How often the first of those that wait was passed over.
+    /// How often later requests were admitted before the first waiting one.
     private var passes = 0
 
-    /// After so many others went ahead of it, a request is waited for.
+    /// After this many others were admitted before it, a request is waited for.
     private static let mostPasses = 128
-    /// Prompt tokens a pass while answers are being written, so that they do not stall.
+    /// The most prompt tokens in a pass while answers are being generated, so that these do not stall.
     private static let pieceBesideAnswers = 256
-    /// Tokens that a pass may hold and still be bound by the memory that weights take: drafts up to there are nearly free.
+    /// With up to this many tokens, a pass is bound by reading the weights, so drafts are nearly free.
     private static let freeTokens = 12
-    /// Tokens of a prompt whose probabilities are computed in one pass: each takes a row as long as the vocabulary.
+    /// The most prompt tokens whose probabilities are computed in one pass, since each takes a row as long as the
+    /// vocabulary.
     private static let reportedPiece = 128
 
     init(_ network: DecoderNetwork, options: LocalModel.Options) throws {
         let (configuration, dtype) = (network.configuration, network.embedTokens.dtype)
         let stateBytes = configuration.stateBytes(dtype)
         self.stateBytes = stateBytes
-        // Where there are states, a quarter of the cache is for those behind beginnings and one for texts under way; pages have the rest.
+        // With states, a quarter of the cache is for the states of kept beginnings and a quarter for running texts;
+        // pages get the rest.
         let forStates = stateBytes > 0 ? options.cacheBytes / 4 : 0
-        // Each text has the state behind its last token, and that behind its last full page.
+        // Each text has the states after its last token, and those after its last full page.
         let most = stateBytes > 0 ? forStates / (2 * stateBytes) : options.maximumSamples
         mostSamples = max(1, min(most, options.maximumSamples))
         memory = try KeyValuePages(
@@ -135,18 +137,18 @@ final class PagedBatch: SampleBatch {
 
     // MARK: - Admission
 
-    /// The most pages that a request takes.
+    /// The most pages that a request may take.
     private func pages(_ request: PendingRequest, shared: Int) -> Int {
         let prompt = request.prompt.count / KeyValuePages.pageTokens
         return prompt - shared + request.request.samples * (mostPages(request) - prompt)
     }
 
-    /// The most pages of one sample, those of its prompt included.
+    /// The most pages of one sample, including those of its prompt.
     private func mostPages(_ request: PendingRequest) -> Int {
         KeyValuePages.pages(for: min(request.prompt.count + request.request.maximumTokens, contextLength) + 1)
     }
 
-    /// Pages that those under way may still come to need.
+    /// The pages that running requests may still need.
     private var promised: Int {
         reading.reduce(0) { $0 + $1.promised } + writing.reduce(0) { $0 + $1.most - $1.sequence.pages.count }
     }
@@ -177,7 +179,7 @@ final class PagedBatch: SampleBatch {
         waiting = left
     }
 
-    /// Takes what is known of a prompt; nil when there is no room for the rest and the answers.
+    /// Takes the cached beginning of a prompt; nil when there is no room for the rest and the answers.
     private func begin(_ request: PendingRequest, promised: Int) -> Reading? {
         let shared: (pages: [Int32], states: CarriedStates.States) =
             sharesBeginning(request) ? prefixes.match(request.prompt, adapter: request.adapter) : ([], [:])
@@ -191,12 +193,13 @@ final class PagedBatch: SampleBatch {
         return Reading(request, sequence, promised: needed)
     }
 
-    /// Whether what is known of a prompt need not be read again: whoever wants its tokens' probabilities needs all of them.
+    /// Whether the cached beginning of a prompt can be skipped; a request for its tokens' probabilities needs all of
+    /// them.
     private func sharesBeginning(_ request: PendingRequest) -> Bool {
         options.prefixTokens > 0 && request.request.promptReport == nil
     }
 
-    /// Whether another request is reading a long part of what this one begins with: then it is better waited for.
+    /// Whether another request is reading a long part of this one's beginning, so that it is better to wait for it.
     private func isBeingRead(_ request: PendingRequest) -> Bool {
         guard sharesBeginning(request) else { return false }
         return reading.contains { other in
@@ -212,7 +215,7 @@ final class PagedBatch: SampleBatch {
 
     private func plan() -> [Work] {
         var work: [Work] = []
-        // Drafts are cheap while few tokens are under way, and cost as much as other tokens beyond.
+        // Drafts are cheap while a pass has few tokens, and cost as much as other tokens beyond that.
         let drafted = reading.isEmpty ? max(0, Self.freeTokens - writing.count) : 0
         let each = writing.isEmpty ? 0 : max(drafted / writing.count, writing.count <= 8 && reading.isEmpty ? 2 : 0)
         for sample in writing {
@@ -229,7 +232,7 @@ final class PagedBatch: SampleBatch {
         return work
     }
 
-    /// Runs a pass; when it fails, each part by itself, so that only what fails is lost.
+    /// Runs a pass; if it fails, runs each part separately, so that only the failing part is lost.
     private func run(_ work: [Work]) {
         guard !work.isEmpty else { return }
         do {
@@ -265,7 +268,7 @@ final class PagedBatch: SampleBatch {
             parts.append(part)
             let wanted = self.rows(each)
             rows += wanted
-            // The samples of one prompt choose from the same scores, the last.
+            // All samples of a prompt choose from the same scores, those of its last token.
             places += wanted.indices.map { scores + min($0, part.scores - 1) }
             scores += part.scores
         }
@@ -285,7 +288,7 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// What a pass reads of a request.
+    /// What a pass reads for a request.
     private func part(_ work: Work) throws -> PagedDecoder.Part {
         switch work {
         case .read(let prompt, let count):
@@ -306,7 +309,7 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// How the tokens that a pass gives are to be chosen.
+    /// How the tokens that a pass yields are chosen.
     private func rows(_ work: Work) -> [TokenChooser.Row] {
         switch work {
         case .write(let sample, let draft): return sample.sample.choices(1 + draft.count)
@@ -318,7 +321,8 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// The tokens of a prompt whose probabilities a pass tells that reads it up to `end`: those behind the first one it reads.
+    /// The prompt tokens whose probabilities are reported by a pass that reads it up to `end`: those after the first
+    /// one it reads.
     private func reported(_ prompt: Reading, upTo end: Int) -> [TokenChooser.Row] {
         guard let alternatives = prompt.pending.request.promptReport else { return [] }
         return prompt.pending.prompt[..<min(end + 1, prompt.pending.prompt.count)]
@@ -345,7 +349,7 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// Gives a sample on its tokens: the first, and one more for each token of the draft that it chose itself.
+    /// Gives a sample its tokens: the first, and one more for each token of the draft that it chose itself.
     private func take(_ sample: Writing, _ draft: [Int32], _ choices: [TokenChooser.Choice]) {
         var right = 0
         for (place, choice) in choices.enumerated() {
@@ -360,7 +364,7 @@ final class PagedBatch: SampleBatch {
         sample.lookup?.learn(right: right, of: draft.count)
     }
 
-    /// A prompt has been read: its samples go on from it.
+    /// Starts the samples of a prompt that has been read.
     private func start(_ prompt: Reading, _ choices: [TokenChooser.Choice]) throws {
         reading.removeAll { $0 === prompt }
         let samples = prompt.samples
@@ -371,7 +375,7 @@ final class PagedBatch: SampleBatch {
             for sample in samples {
                 let isLast = sample.index == samples.count - 1
                 let sequence = isLast ? prompt.sequence : try prompt.sequence.forked(in: memory)
-                // Constrained samples are held to one token at a time, and no state goes back behind a wrong draft.
+                // Constrained samples go one token at a time, and states cannot go back after a wrong draft.
                 let drafts = options.drafts && stateBytes == 0 && prompt.pending.constraint == nil
                 let lookup = drafts ? PromptLookup(prompt.pending.prompt) : nil
                 started.append(Writing(sample, sequence, most: most, lookup: lookup))
@@ -389,7 +393,7 @@ final class PagedBatch: SampleBatch {
         }
     }
 
-    /// Ends what is finished; its pages stay for prompts that go on from it.
+    /// Ends finished samples; their pages are kept for prompts that continue them.
     private func removeFinished() {
         guard writing.contains(where: { $0.sample.isFinished }) else { return }
         for each in writing where each.sample.isFinished {

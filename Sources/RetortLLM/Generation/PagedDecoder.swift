@@ -1,30 +1,30 @@
 import RetortTensor
 
-/// The network over pages: any number of tokens of any number of sequences in one pass.
+/// The network with paged memory: any number of tokens of any number of sequences in one pass.
 final class PagedDecoder {
     private let network: DecoderNetwork
     let memory: KeyValuePages
 
-    /// Some tokens of one sequence, which has room for them.
+    /// Some tokens of a sequence, which must have room for them.
     struct Part {
         let tokens: [Int32]
         let sequence: PagedSequence
         let adapter: Int?
-        /// How many of the last tokens' scores are wanted.
+        /// How many of the last tokens need scores.
         let scores: Int
     }
 
     private let marks: StateMarks?
 
-    /// - Parameter notesStates: whether states are noted at ends of pages, for texts that begin alike.
+    /// - Parameter notesStates: whether states are recorded at ends of pages, for texts with the same beginning.
     init(_ network: DecoderNetwork, memory: KeyValuePages, notesStates: Bool = false) {
         self.network = network
         self.memory = memory
         marks = notesStates ? StateMarks(network.configuration, network.embedTokens.dtype) : nil
     }
 
-    /// Reads the parts' tokens, each at the end of its sequence.
-    /// - Returns: `[scores, vocabulary]`, those of each part behind the other's; nil when none are wanted.
+    /// Reads the tokens of all parts, each at the end of its sequence.
+    /// - Returns: `[scores, vocabulary]`, part by part; nil when no scores are wanted.
     func scores(_ parts: [Part]) throws -> Tensor? {
         try withoutGradients {
             let counts = parts.map(\.tokens.count)
@@ -59,7 +59,7 @@ final class PagedDecoder {
     }
 }
 
-/// Attention of one pass over the pages.
+/// The attention of one pass over the pages.
 private struct PagedContext: ProjectedAttention {
     let memory: KeyValuePages
     let pass: PagedPass

@@ -1,17 +1,17 @@
 import RetortTensor
 
-/// Full pages of texts that were read or written, by their tokens: what begins alike is read once, for an agent's next step,
-/// another sample, or another task with the same instructions.
+/// Full pages of texts that were read or generated, found by their tokens, so that a shared beginning is read only
+/// once: for an agent's next step, another sample, or another task with the same instructions.
 ///
-/// A tree of pages: a page's children are what went on from it. Pages that nobody else owns any more stay until room is needed, those
-/// unused the longest going first. What a round costs does not depend on how many are kept.
+/// The pages form a tree in which a page's children continue it. Pages that no sequence owns any more stay until room
+/// is needed; the least recently used are dropped first. The cost of a round does not depend on how many are kept.
 final class PrefixPages {
     private final class Node {
         let page: Int32
         let tokens: [Int32]
         weak var parent: Node?
         var children: [[Int32]: Node] = [:]
-        /// Behind the page, where they were noted.
+        /// The states after the page, if they were recorded.
         var states: CarriedStates.States?
 
         init(page: Int32, tokens: [Int32], parent: Node?) {
@@ -24,12 +24,12 @@ final class PrefixPages {
     private let memory: KeyValuePages
     private var roots: [Int?: Node] = [:]
     private var nodes: [Int32: Node] = [:]
-    /// How many pages the tree owns.
+    /// The number of pages in the tree.
     var count: Int { nodes.count }
 
-    /// How many pages' states are kept, at most; nil where the network has no states, and pages are all that is needed.
+    /// The most pages whose states are kept; nil for a network without states, which needs only pages.
     private let mostStates: Int?
-    /// Pages with states, those unused the longest first.
+    /// The pages with states, least recently used first.
     private var noted: PageQueue
 
     init(_ memory: KeyValuePages, mostStates: Int? = nil) {
@@ -38,11 +38,11 @@ final class PrefixPages {
         noted = PageQueue(pages: memory.count)
     }
 
-    /// How many pages' states are kept.
+    /// The number of pages whose states are kept.
     var stateCount: Int { noted.count }
 
-    /// The pages of the longest known beginning of a prompt, but for its last token, which must be read to be gone on from; and the
-    /// states behind them, where the network has any.
+    /// The pages of the longest cached beginning of a prompt, and the states after them if the network has any. The
+    /// prompt's last token is excluded, because it must be read to be continued.
     func match(_ prompt: [Int32], adapter: Int?) -> (pages: [Int32], states: CarriedStates.States) {
         var pages: [Int32] = []
         var known: (count: Int, states: CarriedStates.States) = (0, [:])
@@ -56,7 +56,7 @@ final class PrefixPages {
             if let states = child.states { known = (pages.count, states) }
         }
         if mostStates != nil {
-            // Without the states behind it, a page is of no use.
+            // A page is of no use without the states after it.
             pages.removeLast(pages.count - known.count)
             if let last = pages.last { note(last) }
         }
@@ -64,14 +64,14 @@ final class PrefixPages {
         return (pages, known.states)
     }
 
-    /// A page's states are of use: of all they are to go last.
+    /// Marks a page's states as used, so that they are dropped last.
     private func note(_ page: Int32) {
         noted.remove(page)
         noted.append(page)
     }
 
     /// Keeps a text's full pages.
-    /// - Parameter states: those behind some of them, by the number of tokens.
+    /// - Parameter states: the states after some of them, by the number of tokens.
     func keep(_ tokens: [Int32], _ pages: [Int32], adapter: Int?, states: [Int: CarriedStates.States] = [:]) {
         let size = KeyValuePages.pageTokens
         var node = roots[adapter] ?? Node(page: -1, tokens: [], parent: nil)
@@ -98,17 +98,18 @@ final class PrefixPages {
         }
     }
 
-    /// How many pages could be freed.
+    /// The number of pages that could be freed.
     var spare: Int { memory.spare.count }
 
-    /// Frees pages that nobody else owns until so many are free, or none is left; those unused the longest first.
+    /// Frees pages without other owners until this many are free or none is left, least recently used first.
     func free(_ wanted: Int) { drop { memory.freeCount >= wanted } }
 
-    /// Keeps so many pages at most, of those that nobody else owns.
+    /// Keeps at most this many of the pages without other owners.
     func limit(to most: Int) { drop { memory.spare.count <= most } }
 
-    /// Of a text that went as it came, the end stands before the beginning. Where others own a page behind a spare one, that one stays
-    /// until they are through; so one that was passed by may come to be free, and is looked for again.
+    /// A text's last page is normally released before its first. If a page after a spare one still has other owners,
+    /// the spare one stays until they are done. A page that was skipped may therefore become droppable later, and is
+    /// looked at again.
     private func drop(until isEnough: () -> Bool) {
         var hasDropped = true
         while hasDropped, !isEnough() {

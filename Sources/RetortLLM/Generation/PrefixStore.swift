@@ -1,9 +1,9 @@
 import RetortTensor
 
-/// Keys and values of tokens that were read or written before, for prompts that begin with them: an agent's next step, or
-/// another task with the same instructions.
+/// Keys and values of tokens that were read or generated before, for prompts that begin with them: an agent's next
+/// step, or another task with the same instructions.
 final class PrefixStore {
-    /// What one finished sample left.
+    /// The tokens of one finished sample, with their keys and values.
     final class Entry {
         let tokens: [Int32]
         let adapter: Int?
@@ -21,7 +21,7 @@ final class PrefixStore {
     /// A beginning of a prompt that need not be read again.
     struct Match {
         let entry: Entry
-        /// In tokens.
+        /// The number of tokens.
         let length: Int
     }
 
@@ -29,13 +29,13 @@ final class PrefixStore {
     private var entries: [Entry] = []
     private var clock = 0
 
-    /// Shorter beginnings are read anew.
+    /// Shorter beginnings are read again.
     private static let shortest = 32
 
-    /// - Parameter limit: how many tokens are kept in all; those unused the longest go first.
+    /// - Parameter limit: the most tokens that are kept in all; the least recently used are dropped first.
     init(limit: Int) { self.limit = limit }
 
-    /// The longest known beginning of a prompt, but for its last token, which must be read to be gone on from.
+    /// The longest cached beginning of a prompt, without its last token, which must be read to be continued.
     func match(_ prompt: [Int32], adapter: Int?) -> Match? {
         var best: Match?
         for entry in entries where entry.adapter == adapter {
@@ -47,19 +47,19 @@ final class PrefixStore {
         return best
     }
 
-    /// What all entries take.
+    /// The memory that all entries take, in bytes.
     var bytes: Int {
         entries.reduce(0) { $0 + $1.past.reduce(0) { $0 + ($1.key.count + $1.value.count) * $1.key.dtype.bytes } }
     }
 
-    /// Whether tokens are worth keeping: some room is allowed, and they are not known yet.
+    /// Whether tokens are worth keeping: the limit is not 0, and they are not cached yet.
     func wants(_ tokens: [Int32], adapter: Int?) -> Bool {
         tokens.count >= Self.shortest && tokens.count <= limit
             && !entries.contains { $0.adapter == adapter && $0.tokens.starts(with: tokens) }
     }
 
     func keep(_ entry: Entry) {
-        // What the new one goes on from is in it.
+        // The new entry contains those that it continues.
         entries.removeAll { $0.adapter == entry.adapter && entry.tokens.starts(with: $0.tokens) }
         clock += 1
         entry.lastUse = clock

@@ -5,7 +5,7 @@ import Synchronization
 /// A request on its way through the model.
 final class PendingRequest: Sendable {
     let request: GenerationRequest
-    /// The tokenizer and template that it is asked and answered in.
+    /// The tokenizer and template in which it is asked and answered.
     let voice: Voice
     private let continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
     private let state = Mutex(State())
@@ -40,7 +40,7 @@ final class PendingRequest: Sendable {
         set { state.withLock { $0.adapter = newValue } }
     }
 
-    /// What each sample may be; set once, before the request waits.
+    /// The grammar that each sample must follow; set once, before the request waits.
     var constraint: TokenConstraint? {
         get { state.withLock { $0.constraint } }
         set { state.withLock { $0.constraint = newValue } }
@@ -50,7 +50,7 @@ final class PendingRequest: Sendable {
 
     func cancel() { state.withLock { $0.isCancelled = true } }
 
-    /// The most events that wait for a reader: what a batch of full answers has.
+    /// The most events that wait for a reader: as many as a batch of full answers has.
     static let longestBacklog = 1 << 18
 
     func yield(_ event: GenerationEvent) {
@@ -75,12 +75,12 @@ final class PendingRequest: Sendable {
     }
 }
 
-/// One sample while it is being written. Belongs to the model's actor.
+/// A sample that is being generated. It belongs to the model's actor.
 final class RunningSample {
     let pending: PendingRequest
-    /// Which of the request's samples.
+    /// The sample's number within its request.
     let index: Int
-    /// Tokens in the cache.
+    /// The number of tokens in the cache.
     private(set) var length: Int
     /// The token that the next step reads.
     private(set) var lastToken = 0
@@ -96,7 +96,7 @@ final class RunningSample {
     private var matcher: StopMatcher
     private let start = ContinuousClock.now
 
-    /// How many tokens a text that is held to a grammar may take to come to its end.
+    /// How many tokens are reserved for bringing a text with a grammar to its end.
     private static let closingTokens = 64
 
     init(_ pending: PendingRequest, index: Int) {
@@ -111,7 +111,7 @@ final class RunningSample {
         matcher = StopMatcher(pending.request.stops)
     }
 
-    /// How this sample wants its next tokens, of which those that it accepts are drawn for good.
+    /// How this sample wants its next tokens; draws count only for the tokens that it accepts.
     func choices(_ count: Int) -> [TokenChooser.Row] {
         let sampling = pending.request.sampling.forSample(index)
         var ahead = generator
@@ -122,15 +122,15 @@ final class RunningSample {
         }
     }
 
-    /// How many tokens may still be written.
+    /// How many tokens may still be generated.
     func room(contextLength: Int) -> Int {
         min(pending.request.maximumTokens - written.count, contextLength - length - 1)
     }
 
-    /// The tokens in the cache: all but the last one written.
+    /// The tokens in the cache: all except the last generated one.
     var cached: [Int32] { (pending.prompt + written).prefix(length).map(\.self) }
 
-    /// The step that read `lastToken` has put it into the cache.
+    /// The step that read `lastToken` has added it to the cache.
     func advance() { length += 1 }
 
     func accept(_ choice: TokenChooser.Choice, contextLength: Int) {
@@ -145,15 +145,15 @@ final class RunningSample {
         emit(shown)
         if let stop { return finish(.stop(stop)) }
         constraint?.accept(token)
-        // Enough tokens are kept back for what must still be written.
+        // Enough tokens are reserved for what the grammar still requires.
         let limit = pending.request.maximumTokens
         if written.count == limit - min(Self.closingTokens, limit / 2) { constraint?.close() }
-        // Only the end of the turn could come, so it need not be asked for.
+        // Only the end of the turn could follow, so the model need not be asked.
         if constraint?.isExhausted == true { return finish(.endOfTurn) }
         if written.count >= pending.request.maximumTokens || length + 1 >= contextLength { finish(.length) }
     }
 
-    /// Takes how probable the prompt's tokens were, but for the first one, before which nothing stands.
+    /// Takes the probabilities of the prompt's tokens, except for the first, which nothing precedes.
     func reportPrompt(_ choices: [TokenChooser.Choice]) {
         guard pending.request.promptReport != nil, let first = pending.prompt.first else { return }
         promptReport = [told(TokenChooser.Choice(token: Int(first)))] + choices.map { told($0) }
@@ -190,7 +190,7 @@ final class RunningSample {
             if let stop { reason = .stop(stop) } else { emit(matcher.flush()) }
         }
         let elapsed = start.duration(to: .now) / .seconds(1)
-        // Samples of one request run side by side: their time is counted once.
+        // Samples of one request run side by side, so their time is counted once.
         let usage = Usage(
             promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count,
             seconds: index == 0 ? elapsed : 0)

@@ -1,39 +1,40 @@
 import RetortCore
 import RetortTensor
 
-/// The requests of a model: those that wait, those whose prompts are being read, and those that are being answered.
+/// A model's requests: waiting ones, those whose prompts are being read, and those being answered.
 protocol SampleBatch: AnyObject {
     /// Whether nothing is left to do.
     var isEmpty: Bool { get }
-    /// How many requests wait.
+    /// The number of waiting requests.
     var waitingCount: Int { get }
-    /// What the keys and values of prompts and answers take.
+    /// The memory of keys and values of prompts and answers.
     var cacheUse: CacheUse { get }
 
-    /// Takes a request, to be answered in the rounds to come.
-    /// - Throws: where it could never be answered.
+    /// Takes a request, to be answered in the following rounds.
+    /// - Throws: when it could never be answered.
     func add(_ request: PendingRequest) throws
 
-    /// Reads what there is room for, and writes a token or more of every sample. What fails tells its requests.
+    /// Reads prompts as far as there is room, and generates one or more tokens for every sample. Failures are
+    /// reported to their requests.
     func round()
 }
 
-/// What keys and values take, in bytes.
+/// The memory of keys and values, in bytes unless stated otherwise.
 public struct CacheUse: Sendable, Hashable {
-    /// All that may be taken.
+    /// The most that may be used.
     public var budget = 0
-    /// What requests under way hold, each shared part once.
+    /// What running requests use; shared parts count once.
     public var running = 0
-    /// What is kept of earlier ones besides, and given up when room is needed.
+    /// What is also kept of earlier requests, and is given up when room is needed.
     public var kept = 0
-    /// What requests under way may still come to need: it is reserved for them.
+    /// What running requests may still need, which is reserved for them.
     public var reserved = 0
-    /// What one token takes.
+    /// The memory of one token.
     public var token = 0
-    /// Texts under way: prompts that are being read, and answers.
+    /// The number of running texts: prompts that are being read, and answers.
     public var sequences = 0
-    /// Their tokens; those of a beginning that several have in common count in each.
+    /// The number of their tokens; those of a shared beginning count in each text.
     public var tokens = 0
-    /// Pages that several of them share.
+    /// The number of pages that several of them share.
     public var sharedPages = 0
 }

@@ -2,43 +2,42 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Chooses the next token of each row: the most likely one, or a draw from the nucleus.
+/// Chooses the next token of each row: the likeliest one, or a draw from the nucleus.
 ///
-/// Every sample has a generator of its own, so what it draws does not depend on the samples it happens to share a
-/// batch with.
+/// Every sample has its own random generator, so its draws do not depend on the other samples in the batch.
 enum TokenChooser {
-    /// How one row wants its token.
+    /// How a row's token is chosen.
     struct Row {
         let sampling: Sampling
-        /// A number in `0..<1`; unused when greedy.
+        /// A random number in `0..<1`; unused when greedy.
         let draw: Double
-        /// How many of the likeliest tokens are reported beside the chosen one; nil reports no probabilities.
+        /// How many of the likeliest tokens are reported in addition to the chosen one; nil reports no probabilities.
         var alternatives: Int?
-        /// What the token may be; nil for anything.
+        /// The constraint on the token; nil allows all.
         var constraint: TokenConstraint?
-        /// The token that stands there already, and is to be reported; nil chooses one.
+        /// A token that is already fixed and only to be reported; nil chooses one.
         var given: Int32?
     }
 
-    /// A token, and how likely it was.
+    /// A token with its probability.
     struct Choice {
         let token: Int
-        /// Natural logarithm, before temperature and nucleus.
+        /// The natural logarithm of the probability, before temperature and nucleus.
         var logprob: Float?
         /// Most likely first.
         var alternatives: [(token: Int, logprob: Float)] = []
     }
 
-    /// The most likely tokens that are looked at first when a nucleus is asked for.
+    /// How many of the likeliest tokens are considered first when drawing from a nucleus.
     private static let shortlist = 64
 
-    /// How many tokens are summed at once when the whole vocabulary is drawn from.
+    /// How many tokens are summed at once when drawing from the whole vocabulary.
     private static let block = 512
 
-    /// Picks from logits `[rows, vocabulary]`.
+    /// Chooses from logits `[rows, vocabulary]`.
     static func choose(_ logits: Tensor, _ rows: [Row]) throws -> [Choice] {
-        // The likeliest token is nearly always allowed, and then no other need be looked at. A draw is made once, among
-        // the allowed ones: drawing again after a refusal would favour tokens by their place.
+        // The likeliest token is nearly always allowed, and then no other need be considered. A draw is made only
+        // once, among the allowed tokens: drawing again after a refusal would favour tokens by their place.
         let open = rows.indices.filter { rows[$0].given == nil }
         var masked = open.filter { rows[$0].constraint != nil && rows[$0].sampling.temperature > 0 }
         let free = open.filter { !masked.contains($0) }
@@ -75,13 +74,14 @@ enum TokenChooser {
         return choices
     }
 
-    /// Some rows of logits. Each pass over a large vocabulary costs: rows are taken apart only where they differ in kind.
+    /// Some rows of logits. Each pass over a large vocabulary is expensive, so rows are separated only if they differ
+    /// in kind.
     private static func rows(_ places: [Int], of logits: Tensor) throws -> Tensor {
         try places.elementsEqual(0..<(logits.shape.first ?? 0))
             ? logits : logits.rows(Tensor(integers: places).to(device: logits.device))
     }
 
-    /// What each constraint adds to its row: `[constraints, vocabulary]`.
+    /// The mask of each constraint: `[constraints, vocabulary]`.
     private static func mask(_ constraints: [TokenConstraint], like logits: Tensor) throws -> Tensor {
         let width = logits.shape.last ?? 0
         var values = [Float](repeating: 0, count: constraints.count * width)
@@ -111,7 +111,7 @@ enum TokenChooser {
         for (position, token) in zip(uncut, try drawFromAll(probabilities, uncut) { rows[drawn[$0]].draw }) {
             tokens[drawn[position]] = token
         }
-        // Sorting a whole vocabulary is slow, and a nucleus is nearly always among the first few.
+        // Sorting a whole vocabulary is slow, and the nucleus is nearly always among the first few tokens.
         let vocabulary = logits.shape.last ?? 0
         for width in [shortlist, 16 * shortlist, vocabulary] where !left.isEmpty {
             let width = min(width, vocabulary)
@@ -132,9 +132,9 @@ enum TokenChooser {
         return tokens
     }
 
-    /// Draws from all of the vocabulary, in its own order, for some rows of `[rows, vocabulary]`.
+    /// Draws from the whole vocabulary in its own order, for some rows of `[rows, vocabulary]`.
     ///
-    /// Finds the block of tokens first, by the blocks' sums, so that one block a row is looked at and not the vocabulary.
+    /// It first finds the block of tokens by the sums of the blocks, so that only one block per row is examined.
     private static func drawFromAll(_ probabilities: Tensor, _ rows: [Int], draw: (Int) -> Double) throws -> [Int] {
         guard !rows.isEmpty, let vocabulary = probabilities.shape.last else { return [] }
         let starts = Array(stride(from: 0, to: vocabulary, by: block))
@@ -148,7 +148,7 @@ enum TokenChooser {
             axis: 1
         ).floats()
         return try rows.map { row in
-            // The last block, which may be shorter, stands first.
+            // The sum of the last block, which may be shorter, comes first.
             let last = sums[row * starts.count]
             let mine = Array(sums[(row * starts.count + 1)..<(row + 1) * starts.count]) + [last]
             let (index, left) = place(draw(row) * mine.reduce(0) { $0 + Double($1) }, in: mine)
@@ -158,7 +158,7 @@ enum TokenChooser {
         }
     }
 
-    /// Where a running sum passes a target, and what was left of it before; the last place that weighs anything when
+    /// The place at which a running sum passes a target, and the remainder before it; the last place with a weight if
     /// rounding keeps the sum from passing.
     private static func place(_ target: Double, in weights: [Float]) -> (index: Int, left: Double) {
         var left = target
@@ -169,7 +169,7 @@ enum TokenChooser {
         return (weights.lastIndex { $0 > 0 } ?? 0, .infinity)
     }
 
-    /// Draws from probabilities sorted from the largest, cut to `topK` and to the smallest set that reaches `topP`.
+    /// Draws from probabilities in descending order, cut to `topK` and to the smallest set that reaches `topP`.
     private static func pick(
         _ probabilities: ArraySlice<Float>, _ tokens: ArraySlice<Int>, _ sampling: Sampling, _ draw: Double
     ) -> Int {

@@ -1,31 +1,31 @@
 import RetortTensor
 
-/// How a model's weights are held and computed with.
+/// The precision of a model's weights and of the computation with them.
 public enum WeightPrecision: String, Sendable, Codable, CaseIterable, Hashable, CodingKeyRepresentable {
-    /// Four bytes a weight, on every CPU and GPU.
+    /// Four bytes per weight, on every CPU and GPU.
     case float32
-    /// Two bytes a weight, as nearly all checkpoints are published.
+    /// Two bytes per weight, the form in which nearly all checkpoints are published.
     case bfloat16
-    /// A byte a weight with a scale for each row, on the CPU; the embedding stays in bfloat16.
+    /// One byte per weight with a scale for each row, on the CPU; the embedding stays in bfloat16.
     case int8
-    /// Half a byte a weight with a scale and an offset for every 32 inputs, on the CPU; the head has eight bits.
+    /// Half a byte per weight with a scale and an offset for every 32 inputs, on the CPU; the head has eight bits.
     case int4
 
-    /// What is taken when nobody says otherwise: bfloat16 where its products are fast, float32 elsewhere.
+    /// The default: bfloat16 where its products are fast, float32 elsewhere.
     public static func usual(on device: Device) -> Self {
         device == .cuda || PackedWeight.hasKernels ? .bfloat16 : .float32
     }
 
-    /// What models take that read whole texts at once, such as encoders, when nobody says otherwise: there the products count and not
-    /// the reading of weights, so bfloat16 pays only where the processor multiplies it as it is.
+    /// The default of models that read whole texts at once, such as encoders. Their time goes into products instead
+    /// of reading weights, so bfloat16 pays off only if the processor multiplies it natively.
     public static var usualForWholeTexts: Self {
         PackedWeight.hasKernels && !Engine.multipliesHalvesInFloats ? .bfloat16 : .float32
     }
 
-    /// Elements as they are loaded, and those of what goes through the network.
+    /// The element type of loaded weights and of activations.
     var dtype: DType { self == .float32 ? .float32 : .bfloat16 }
 
-    /// How matrices are laid out for the CPU.
+    /// How matrices are packed for the CPU; nil for no packing.
     var packing: PackedWeight.Bits? {
         switch self {
         case .float32: nil
@@ -35,18 +35,18 @@ public enum WeightPrecision: String, Sendable, Codable, CaseIterable, Hashable, 
         }
     }
 
-    /// - Throws: `WeightPrecisionError` where a device has no such products.
+    /// - Throws: `WeightPrecisionError` when the device does not support the precision.
     public func check(_ device: Device) throws {
         if device == .cuda, self == .int8 || self == .int4 { throw WeightPrecisionError.notOnCUDA(self) }
     }
 }
 
-/// A precision that cannot be had.
+/// A precision that the device does not support.
 public enum WeightPrecisionError: Error, CustomStringConvertible {
-    /// Few bits are for the CPU.
+    /// int8 and int4 need the CPU.
     case notOnCUDA(WeightPrecision)
 
-    /// What to take instead.
+    /// What to use instead.
     public var description: String {
         switch self {
         case .notOnCUDA(let precision):

@@ -2,20 +2,20 @@ import RetortTensor
 
 /// Grouped-query self-attention.
 final class Attention: Mixer {
-    /// Query, key and value apart, or all in one.
+    /// The projections to query, key and value, or one to all of them.
     private let inputs: [(name: String, linear: Linear)]
     private let output: (name: String, linear: Linear)
-    /// Over each head of queries and keys.
+    /// The norms of each head of queries and keys.
     let headNorms: (query: Norm, key: Norm)?
-    /// Over the whole width of queries and keys.
+    /// The norms over the whole width of queries and keys.
     private let wholeNorms: (query: Norm, key: Norm)?
     let layer: Int
     let dimension: Int
     private let widths: [Int]
-    /// What queries are multiplied by, so that the usual scaling of scores amounts to the family's own.
+    /// The factor on queries that turns the usual scaling of scores into the family's own.
     let queryScale: Double
     let form: AttentionForm
-    /// Whether each head's query comes with a gate for what the head finds.
+    /// Whether each head has a gate for its output.
     private let isGated: Bool
 
     init(_ configuration: DecoderConfiguration, layer: Int, _ name: String, _ weights: any WeightSource) throws {
@@ -61,7 +61,7 @@ final class Attention: Mixer {
             projected[0] = try wholeNorms.query(projected[0])
             projected[1] = try wholeNorms.key(projected[1])
         }
-        // Turning a query and multiplying it may change places; a norm of its heads must not come between.
+        // Rotation and multiplication of a query commute; a norm of its heads must not come between them.
         if let growth = angles.queryGrowth { projected[0] = try projected[0] * growth }
         let attended =
             if let context = context as? any ProjectedAttention {
@@ -81,7 +81,7 @@ final class Attention: Mixer {
         return try parts[1].reshaped([shape[0], shape[1], -1])
     }
 
-    /// A step after the other: norms of heads, angles, attention.
+    /// The separate steps: norms of heads, rotation, attention.
     private func attend(
         _ projected: [Tensor], _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
     ) throws -> Tensor {

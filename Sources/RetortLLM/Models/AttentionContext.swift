@@ -1,36 +1,38 @@
 import RetortTensor
 
-/// What the queries of a layer may look at: packed rows while training, the key/value cache while generating.
+/// Determines what the queries of a layer may attend to: packed rows in training, the key/value cache in generation.
 ///
-/// A model family computes queries, keys and values and leaves the rest to the context, so that it reads like its
-/// paper and knows neither packing nor caching.
+/// A model family computes queries, keys and values and leaves the rest to the context, so that its code reads like
+/// its paper and knows neither packing nor caching.
 public protocol AttentionContext {
-    /// Attends in layer `layer`.
+    /// Computes the attention of layer `layer`.
     /// - Parameters:
     ///   - query: `[batch, heads, length, dim]`, rotated.
     ///   - key: `[batch, key heads, length, dim]`, rotated.
     ///   - value: `[batch, key heads, length, dim]`.
-    ///   - form: what the layer does otherwise than plain attention.
+    ///   - form: how the layer differs from plain attention.
     /// - Returns: `[batch, heads, length, dim]`.
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor
 
-    /// Goes through the tokens of each text in order, in layer `layer`, which carries a state from one to the next.
+    /// Processes the tokens of each text in order, in layer `layer`, which carries a state from one token to the
+    /// next.
     /// - Parameters:
-    ///   - inputs: of all tokens, `[1, length, width]` each.
-    ///   - step: what the layer makes of some tokens of one text that follow on a state; nil is the text's beginning.
+    ///   - inputs: the inputs of all tokens, `[1, length, width]` each.
+    ///   - step: processes some consecutive tokens of one text from the state before them; nil is the beginning of
+    ///     the text.
     /// - Returns: the outputs of all tokens, `[1, length, width]`.
     func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor
 }
 
-/// Takes some tokens of a text and the state before them, and gives their output and the state behind them.
+/// Processes some tokens of a text from the state before them, and returns their output and the state after them.
 public typealias CarryingStep = (_ inputs: [Tensor], _ state: [Tensor]?) throws -> (output: Tensor, state: [Tensor])
 
 extension AttentionContext {
-    /// Runs a step over runs of tokens, one behind the other.
+    /// Applies a step to runs of tokens, one after the other.
     /// - Parameters:
-    ///   - lengths: of the runs, which add up to all tokens.
-    ///   - before: the state before a run, by its place; asked for when the earlier runs are through.
-    ///   - after: takes the state behind a run.
+    ///   - lengths: the lengths of the runs, which add up to all tokens.
+    ///   - before: returns the state before a run, by the run's number; called when the earlier runs are done.
+    ///   - after: receives the state after a run.
     func carry(
         _ inputs: [Tensor], through step: CarryingStep, lengths: [Int], before: (Int) throws -> [Tensor]?,
         after: (Int, [Tensor]) throws -> Void
@@ -45,21 +47,21 @@ extension AttentionContext {
     }
 }
 
-/// A context that takes a layer's projections as they are, and does all of the rest at once.
+/// A context that takes a layer's unprocessed projections and does all the rest in one go.
 protocol ProjectedAttention: AttentionContext {
-    /// Attends from queries, keys and values `[batch, length, heads · dim]`, neither normalised nor turned yet.
+    /// Attention over projections `[batch, length, heads · dim]` that are neither normalised nor rotated yet.
     /// - Returns: `[batch, length, heads · dim]`.
     func attend(_ attention: Attention, _ projected: [Tensor], _ angles: RotaryEmbedding.Angles) throws -> Tensor
 }
 
-/// What sets a layer's attention apart.
+/// How a layer's attention differs from plain attention.
 public struct AttentionForm: Sendable, Hashable {
-    /// How many tokens back a query sees, its own included; nil sees all.
+    /// How many tokens back a query sees, including its own; nil sees all.
     public var window: Int?
-    /// Scores are pressed into ± this.
+    /// The bound of soft-capped scores, as in Gemma 2; nil does not cap.
     public var cap: Double?
 
-    /// Attends with a mask `[batch or 1, 1, queries, keys]` that is added to the scores.
+    /// Attention with a mask `[batch or 1, 1, queries, keys]` that is added to the scores.
     func attend(_ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor) throws -> Tensor {
         guard let cap else { return try Tensor.attention(query, key, value, mask: .additive(mask)) }
         let scale = 1 / Double(query.shape[3]).squareRoot()
@@ -68,16 +70,16 @@ public struct AttentionForm: Sendable, Hashable {
         return try (capped + mask).to(.float32).softmax(axis: -1).to(value.dtype).matmul(value)
     }
 
-    /// Fewer keys than this are left to the fused kernel, which rounds less.
+    /// With fewer keys, the fused kernel is used, which rounds less.
     private static let fewestKeysInBlocks = 512
 
-    /// Whether large products are the fastest way: see `Tensor.causalAttentionInBlocks`.
+    /// Whether large products are the fastest way; see `Tensor.causalAttentionInBlocks`.
     func suitsBlocks(_ query: Tensor, _ key: Tensor) -> Bool {
         window == nil && cap == nil && query.dtype == .bfloat16 && query.device == .cpu
             && key.shape[2] >= Self.fewestKeysInBlocks
     }
 
-    /// Attends causally: query `i` sees keys `0...i`, or the window of them.
+    /// Causal attention: query `i` sees keys `0...i`, or those of them inside the window.
     func attendCausally(_ query: Tensor, _ key: Tensor, _ value: Tensor) throws -> Tensor {
         if suitsBlocks(query, key) { return try Tensor.causalAttentionInBlocks(query, key, value) }
         let groups = query.shape[1] / key.shape[1]
@@ -93,7 +95,7 @@ public struct AttentionForm: Sendable, Hashable {
                 .reshaped([1, 1, length, length]))
     }
 
-    /// 0 where a key's place is at most the query's, and within the window; −∞ elsewhere.
+    /// 0 for keys at or before the query and inside the window; −∞ elsewhere.
     static func mask(_ keys: Tensor, upTo queries: Tensor, window: Int?, like query: Tensor) throws -> Tensor {
         let (dtype, device) = (query.dtype, query.device)
         let zero = try Tensor.zeros([1], dtype: dtype, device: device)
@@ -104,55 +106,57 @@ public struct AttentionForm: Sendable, Hashable {
     }
 }
 
-/// A stretch of a row's tokens: a sample, or a part that several samples begin with, or what one of them goes on with.
+/// A segment of a row's tokens: a sample, a beginning that several samples share, or the continuation of another
+/// segment.
 public struct RowSegment: Sendable, Hashable {
-    /// In tokens.
+    /// The number of tokens.
     public var length: Int
-    /// The segment it goes on from, which stands before it in the row; nil begins a sample.
+    /// The number of the segment that it continues, which must be earlier in the row; nil begins a sample.
     public var parent: Int?
 
-    /// - Parameter parent: an earlier segment's place in the row.
+    /// - Parameter parent: the number of the earlier segment that it continues; nil begins a sample.
     public init(length: Int, parent: Int? = nil) {
         self.length = length
         self.parent = parent
     }
 }
 
-/// Several samples in one row without padding, as trees of what they share: each token attends to its own segment up to
-/// itself, and to all of the segments that this one goes on from.
+/// Several samples in one row without padding, as trees of their shared parts: each token attends to its own segment
+/// up to itself, and to all of the segments that this one continues.
 public struct PackedAttention: AttentionContext {
-    /// In the order of the row.
+    /// The segments in the order of the row.
     public let segments: [RowSegment]
-    /// Called with each layer's keys and values, for a cache to keep.
+    /// Called with each layer's keys and values, for a cache.
     let keep: ((_ layer: Int, _ key: Tensor, _ value: Tensor) throws -> Void)?
-    /// For each segment that begins a sample, what was read of the sample before.
+    /// For each segment that begins a sample, what was read of the sample earlier.
     let pasts: [Past?]
-    /// For each segment, the segments it goes on from, the first one first.
+    /// For each segment, the segments it continues, the first one first.
     private let ancestors: [[Int]]
     private let method: Method
     private let masks = MaskStore()
     private let sequences = SequenceStore()
 
-    /// How attention over a row is computed; all ways give the same up to rounding.
+    /// How attention over a row is computed; the ways differ only in rounding.
     public enum Method: Sendable {
-        /// By the fused kernel where it serves (`FusedAttention`), else a segment at a time.
+        /// With the fused kernel where it is usable (`FusedAttention`), otherwise segment by segment.
         case fastest
-        /// In the fused kernel's form, but with plain products.
+        /// In the layout of the fused kernel, but with plain products.
         case sequences
     }
 
-    /// Keys and values of tokens before a segment, by layer: `[1, key heads, length, dim]` of at least the length.
+    /// Keys and values of the tokens before a segment, by layer: `[1, key heads, length, dim]` or longer.
     struct Past {
         let length: Int
         let layers: [(key: Tensor, value: Tensor)]
 
-        /// What a layer read, and no more.
+        /// A layer's keys and values, cut to the length.
         func read(_ layer: Int) throws -> (key: Tensor, value: Tensor) {
             (try layers[layer].key.narrowed(2, 0..<length), try layers[layer].value.narrowed(2, 0..<length))
         }
     }
 
-    /// Samples that share nothing, by their lengths.
+    /// A row of independent samples.
+    /// - Parameter segments: the number of tokens of each sample.
     public init(segments: [Int]) { self.init(segments: segments, keep: nil) }
 
     init(segments: [Int], pasts: [Past?] = [], method: Method = .fastest, keep: ((Int, Tensor, Tensor) throws -> Void)?)
@@ -160,7 +164,7 @@ public struct PackedAttention: AttentionContext {
         self.init(tree: segments.map { RowSegment(length: $0) }, pasts: pasts, method: method, keep: keep)
     }
 
-    /// Trees of segments, each behind the one it goes on from.
+    /// A row of segment trees; each segment must come after the one that it continues.
     public init(tree segments: [RowSegment], method: Method = .fastest) {
         self.init(tree: segments, pasts: [], method: method, keep: nil)
     }
@@ -177,7 +181,7 @@ public struct PackedAttention: AttentionContext {
         self.ancestors = ancestors
     }
 
-    /// How many tokens stand before a segment in its sample.
+    /// The number of tokens before a segment in its sample.
     private func past(_ index: Int) -> Int {
         ancestors[index].reduce(readBefore(index)?.length ?? 0) { $0 + segments[$1].length }
     }
@@ -187,7 +191,7 @@ public struct PackedAttention: AttentionContext {
         return root < pasts.count ? pasts[root] : nil
     }
 
-    /// Every token's place in its sample.
+    /// Every token's position in its sample, counted from 0.
     public var positions: [Int] {
         segments.indices.flatMap { index in
             let past = past(index)
@@ -195,7 +199,7 @@ public struct PackedAttention: AttentionContext {
         }
     }
 
-    /// What computes the whole row at once; nil goes a segment at a time.
+    /// The kernel that computes the whole row at once; nil computes segment by segment.
     private func kernel(_ query: Tensor, _ key: Tensor, _ form: AttentionForm) -> PackedSequences.Kernel? {
         switch method {
         case .sequences: PackedSequences.plain
@@ -203,7 +207,7 @@ public struct PackedAttention: AttentionContext {
         }
     }
 
-    /// A segment goes on with the state behind the one that it goes on from.
+    /// Processes each segment from the state after the segment that it continues.
     public func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor {
         var states: [[Tensor]] = []
         return try carry(
@@ -211,7 +215,7 @@ public struct PackedAttention: AttentionContext {
             after: { states.append($1) })
     }
 
-    /// Attends within segments and to those they go on from; shapes as in `AttentionContext`.
+    /// Attention within segments and to those that they continue; shapes are those of `AttentionContext`.
     public func attend(
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {
@@ -253,7 +257,7 @@ public struct PackedAttention: AttentionContext {
     }
 }
 
-/// A row's sequences, the same in all layers.
+/// The layout of a row's sequences, which is the same in all layers.
 private final class SequenceStore {
     private var made: PackedSequences?
 
@@ -264,7 +268,7 @@ private final class SequenceStore {
     }
 }
 
-/// Masks of segments that go on from others; every layer of a kind uses the same.
+/// The masks of segments that continue others; all layers of a kind share them.
 private final class MaskStore {
     private struct Key: Hashable {
         let past: Int
@@ -289,7 +293,8 @@ private final class MaskStore {
 }
 
 extension Tensor {
-    /// Grouped-query attention (arXiv 2305.13245): each key head serves `groups` query heads in turn.
+    /// Repeats heads for grouped-query attention (arXiv 2305.13245): each key head serves `groups` consecutive query
+    /// heads.
     func repeatingHeads(_ groups: Int) throws -> Tensor {
         guard groups > 1 else { return self }
         let shape = shape

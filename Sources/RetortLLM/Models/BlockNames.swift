@@ -1,30 +1,34 @@
-/// What a family's checkpoints call the parts of a layer, and with that which parts there are.
+/// The names of a layer's parts in a family's checkpoints, which also tell which parts exist.
 public struct BlockNames: Sendable, Hashable {
-    /// The norm before attention; nil where there is none.
+    /// The norm before attention; nil if there is none.
     public var inputNorm: String? = "input_layernorm"
-    /// The norm behind attention, before the residual.
+    /// The norm after attention, before the residual is added; nil if there is none.
     public var attentionNorm: String?
-    /// The norm before the feed-forward layer.
+    /// The norm before the feed-forward layer; nil if there is none.
     public var feedForwardNorm: String? = "post_attention_layernorm"
-    /// The norm behind it.
+    /// The norm after the feed-forward layer, before the residual is added; nil if there is none.
     public var outputNorm: String?
-    /// Query, key and value, or all of them in one.
+    /// The projections to query, key and value, or a single one to all three.
     public var attention = ["q_proj", "k_proj", "v_proj"]
+    /// The projection of attention's output.
     public var attentionOutput = "o_proj"
-    /// The norms of queries and keys, in families that have them.
+    /// The norm of queries, in families that have one.
     public var queryNorm = "q_norm"
+    /// The norm of keys, in families that have one.
     public var keyNorm = "k_norm"
+    /// The module of the feed-forward layer.
     public var feedForward = "mlp"
-    /// Gate and up, or both in one.
+    /// The projections to gate and up, or a single one to both.
     public var gates = ["gate_proj", "up_proj"]
+    /// The projection back to the hidden size.
     public var down = "down_proj"
-    /// The norm behind the last layer.
+    /// The norm after the last layer.
     public var finalNorm = "norm"
 
-    /// Llama's.
+    /// Llama's names.
     public init() {}
 
-    /// Norms before and behind both parts (Gemma).
+    /// Norms before and after both parts (Gemma).
     static let normsAround: Self = {
         var names = normsBehind
         names.inputNorm = "input_layernorm"
@@ -32,7 +36,7 @@ public struct BlockNames: Sendable, Hashable {
         return names
     }()
 
-    /// Norms behind both parts only (OLMo 2).
+    /// Norms only after both parts (OLMo 2).
     static let normsBehind: Self = {
         var names = Self()
         (names.inputNorm, names.feedForwardNorm) = (nil, nil)
@@ -43,7 +47,7 @@ public struct BlockNames: Sendable, Hashable {
 }
 
 extension DecoderConfiguration {
-    /// The module of attention, or of what stands in its place.
+    /// The name of attention's module in a layer, or of the module that replaces it.
     func mixerName(ofLayer index: Int) -> String {
         switch carrying[index] {
         case nil: "self_attn"

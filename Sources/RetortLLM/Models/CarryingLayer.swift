@@ -1,24 +1,25 @@
 import RetortTensor
 
-/// What stands in attention's place in a layer that carries a state from token to token, instead of looking back.
+/// The kinds of layers that carry a state from token to token instead of attending to earlier tokens.
 public enum CarryingLayer: Sendable, Hashable {
     /// A short convolution between two gates (LFM2).
     case convolution(taps: Int, bias: Bool)
-    /// A memory that is read, corrected and forgotten a little with each token (Qwen3.5).
+    /// A memory matrix that each token reads, corrects and decays (gated delta rule, Qwen3.5).
     case delta(DeltaShape)
 }
 
 /// The shape of a layer with the gated delta rule.
 public struct DeltaShape: Sendable, Hashable {
+    /// Heads of queries and keys.
     public var keyHeads: Int
-    /// As many as key heads, or a multiple.
+    /// Heads of values: as many as key heads, or a multiple.
     public var valueHeads: Int
-    /// Of one head.
+    /// The widths of one head.
     public var keyWidth, valueWidth: Int
-    /// How many tokens the convolution sees.
+    /// The number of tokens that the convolution sees.
     public var taps: Int
 
-    /// What goes through the convolution: queries, keys and values.
+    /// The width of queries, keys and values together, which go through the convolution.
     var mixedWidth: Int { 2 * keyHeads * keyWidth + valueHeads * valueWidth }
 }
 
@@ -26,7 +27,7 @@ extension DecoderConfiguration {
     /// Whether any layer carries a state.
     public var carriesStates: Bool { !carrying.isEmpty }
 
-    /// What all layers' states of one text take, in bytes.
+    /// The size of all layers' states for one text, in bytes.
     func stateBytes(_ dtype: DType) -> Int {
         carrying.values.reduce(0) { sum, layer in
             switch layer {
@@ -39,18 +40,18 @@ extension DecoderConfiguration {
     }
 }
 
-/// What a layer mixes its tokens with.
+/// The part of a layer that mixes its tokens: attention or what replaces it.
 protocol Mixer: AnyObject {
     func callAsFunction(
         _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
     ) throws -> Tensor
     var projections: [(name: String, linear: Linear)] { get }
     var norms: [Norm] { get }
-    /// Weights that are neither.
+    /// Weights other than projections and norms.
     var others: [(name: String, tensor: Tensor)] { get }
 }
 
-/// A convolution over the last tokens, each channel by itself: the last tap is the token's own.
+/// A causal convolution of each channel over the last tokens; the last tap is the current token's.
 final class DepthwiseConvolution {
     private let name: String
     /// `[width, 1, taps]`.
@@ -65,11 +66,11 @@ final class DepthwiseConvolution {
         self.bias = bias == .present ? try weights.tensor("\(name).bias", [width]) : nil
     }
 
-    /// A tap after the other and in float32, so that a token's result does not depend on how many come at once.
+    /// Computed tap by tap in float32, so that a token's result does not depend on how many tokens come at once.
     /// - Parameters:
     ///   - x: `[1, length, width]`.
-    ///   - before: the tokens before it, `[1, taps - 1, width]`; nil where there are none.
-    /// - Returns: the result, and the last tokens for what follows.
+    ///   - before: the preceding tokens, `[1, taps - 1, width]`; nil at the beginning of a text.
+    /// - Returns: the result, and the last tokens for the next call.
     func callAsFunction(_ x: Tensor, before: Tensor?) throws -> (output: Tensor, after: Tensor) {
         let (length, width) = (x.shape[1], x.shape[2])
         let past = try before ?? Tensor.zeros([1, taps - 1, width], dtype: x.dtype, device: x.device)
@@ -82,7 +83,7 @@ final class DepthwiseConvolution {
         var sum = try product(0)
         for tap in 1..<max(taps, 1) { sum = try sum + product(tap) }
         if let bias { sum = try sum + bias.to(.float32) }
-        // A copy: a view would hold on to all tokens.
+        // A copy, since a view would keep all tokens in memory.
         let last = try Tensor.range(length..<length + taps - 1, device: x.device)
         return (try sum.to(x.dtype), try whole.rows(last, axis: 1))
     }

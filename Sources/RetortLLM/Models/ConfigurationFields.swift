@@ -1,7 +1,7 @@
 import Foundation
 import RetortCore
 
-/// A `config.json` or `adapter_config.json`, read setting by setting; every complaint names the file.
+/// A `config.json` or `adapter_config.json`, read setting by setting; every error names the file.
 struct ConfigurationFields {
     let all: [String: JSONValue]
     let path: String
@@ -11,7 +11,7 @@ struct ConfigurationFields {
         (all, path) = (fields, file.path)
     }
 
-    /// - Parameter path: what complaints name.
+    /// - Parameter path: the file name in errors.
     init(_ all: [String: JSONValue], path: String) { (self.all, self.path) = (all, path) }
 
     var architecture: String { Self.architecture(of: all) }
@@ -48,7 +48,7 @@ struct ConfigurationFields {
         return number
     }
 
-    /// A number that a file may also rule out: `null` is nil, and only a missing field is the default.
+    /// A number that a file can also turn off: `null` is nil, and only a missing field takes the default.
     func optionalNumber(_ name: String, default fallback: Double?) throws -> Double? {
         switch all[name] {
         case nil: fallback
@@ -65,7 +65,7 @@ struct ConfigurationFields {
         }
     }
 
-    /// A list of texts; a single text is a list of one.
+    /// A list of texts; a single text counts as a list of one.
     func texts(_ name: String) throws -> [String] {
         guard let value = self[name] else { return [] }
         let list = value.array ?? [value]
@@ -74,17 +74,17 @@ struct ConfigurationFields {
         return texts
     }
 
-    /// The members of an object; none when it is missing or null.
+    /// The members of an object; empty when it is missing or null.
     func members(_ name: String) throws -> [String: JSONValue] {
         guard let value = self[name] else { return [:] }
         guard let members = value.object else { throw malformed("'\(name)' is no object") }
         return members
     }
 
-    /// Refuses settings that change something, or that nobody knows.
+    /// Refuses settings that change something, and unknown ones.
     /// - Parameters:
-    ///   - known: those that are read, or change nothing whatever they say.
-    ///   - fixed: those that change nothing as long as they say one of these.
+    ///   - known: settings that are read, or change nothing whatever their value.
+    ///   - fixed: settings that change nothing when they have one of these values.
     func refuse(allBut known: Set<String>, and fixed: [String: [JSONValue]]) throws {
         for (name, value) in all.sorted(by: { $0.key < $1.key }) where !known.contains(name) {
             if case .null = value { continue }
@@ -97,7 +97,7 @@ struct ConfigurationFields {
 }
 
 extension JSONValue {
-    /// A number of either kind.
+    /// The value as a number, whether it is written with a fraction or not.
     var double: Double? {
         switch self {
         case .integer(let value): Double(value)

@@ -1,8 +1,9 @@
 import RetortCore
 
-/// What every `config.json` may say, whatever the family: each key is read, known to change nothing, or refused by name.
+/// The settings that every family's `config.json` may have: each is read, known to change nothing, or refused by
+/// name.
 extension ConfigurationFields {
-    /// Read for all families.
+    /// Settings that are read for all families.
     private static let read: Set<String> = [
         "architectures", "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
         "num_attention_heads", "num_key_value_heads", "head_dim", "max_position_embeddings", "rms_norm_eps",
@@ -10,7 +11,7 @@ extension ConfigurationFields {
         "original_max_position_embeddings", "layer_types", "eos_token_id", "quantization_config",
     ]
 
-    /// They say where a file comes from, how it is trained or what is given out beside scores.
+    /// Settings that describe the file's origin, the training, or optional outputs.
     static let harmless: Set<String> = [
         "_name_or_path", "_model_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "model_name",
         "auto_map", "dtype",
@@ -30,7 +31,7 @@ extension ConfigurationFields {
         "static_kv_cache", "transformers.js_config", "unsloth_version", "unsloth_fixed", "is_llama_config",
     ]
 
-    /// How tokens are drawn is a request's to say; transformers passes over these here, too.
+    /// Sampling settings, which belong to a request; transformers ignores them here, too.
     static let generation: Set<String> = [
         "max_length", "max_new_tokens", "min_length", "min_new_tokens", "do_sample", "early_stopping", "num_beams",
         "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size",
@@ -42,7 +43,7 @@ extension ConfigurationFields {
         "diversity_penalty",
     ]
 
-    /// They change nothing as long as they say this.
+    /// Settings that change nothing when they have one of these values.
     private static let fixed: [String: [JSONValue]] = [
         "is_encoder_decoder": [false], "is_causal": [true], "use_bidirectional_attention": [false],
         "add_cross_attention": [false], "pruned_heads": [[:]], "per_layer_config": [[:]], "rope_interleaved": [false],
@@ -50,14 +51,14 @@ extension ConfigurationFields {
         "use_sliding_window": [false],
     ]
 
-    /// - Throws: `CheckpointError` that names the first setting which would change something, or which nobody knows.
+    /// - Throws: `CheckpointError` that names the first setting that would change something or is unknown.
     func refuse(allBut family: any ModelFamily.Type) throws {
         try refuseQuantised()
         let known = Self.read.union(Self.harmless).union(Self.generation).union(family.keys)
         try refuse(allBut: known, and: Self.fixed.merging(family.fixed) { _, own in own })
     }
 
-    /// Refuses a model that reads more than text, by the parts that it has for that.
+    /// Refuses a model that reads more than text, by the additional parts that it has.
     func refuseParts() throws {
         let parts = ["vision_config", "audio_config", "text_config"].filter { self[$0] != nil }
         guard !parts.isEmpty else { return }
@@ -83,7 +84,7 @@ extension ConfigurationFields {
         throw CheckpointError.quantised(file: path, kind: kind)
     }
 
-    /// - Throws: when the activation is another.
+    /// - Throws: when the activation is a different one.
     func requireActivation(_ names: [String], key: String = "hidden_act") throws {
         guard let value = self[key] else { return }
         guard let name = value.string, names.contains(name) else {
@@ -93,7 +94,7 @@ extension ConfigurationFields {
 
     // MARK: Windows
 
-    /// How many tokens back layers with a window see; `null` rules windows out.
+    /// How many tokens back layers with a window see; nil when `null` turns windows off.
     func window(default fallback: Int?) throws -> Int? {
         if case .null = all["sliding_window"] { return nil }
         guard let window = try optionalInteger("sliding_window") ?? fallback else { return nil }
@@ -101,7 +102,7 @@ extension ConfigurationFields {
         return window
     }
 
-    /// The window of each layer: by `layer_types`, or by a rule where the file has none.
+    /// The window of each layer: by `layer_types`, or by a rule if the file has none.
     func windows(_ count: Int, size: Int?, by rule: (Int) -> Bool) throws -> [Int?] {
         let isLocal = try locality(count) ?? (0..<count).map(rule)
         guard size != nil || !isLocal.contains(true) else {
@@ -110,14 +111,15 @@ extension ConfigurationFields {
         return isLocal.map { $0 ? size : nil }
     }
 
-    /// Refuses a `layer_types` that says something else than the family does anyway.
+    /// Refuses a `layer_types` that differs from the family's fixed pattern.
     func requireLayers(_ windows: [Int?]) throws {
         guard let isLocal = try locality(windows.count), isLocal != windows.map({ $0 != nil }) else { return }
         throw unsupported("this 'layer_types', which its family pays no heed to,")
     }
 
-    /// The layers that `layer_types` says carry a state, where it is there; all others attend to everything.
-    /// - Parameter name: what the family calls such layers.
+    /// The layers that carry a state according to `layer_types`; nil when the file has none. All others must have
+    /// full attention.
+    /// - Parameter name: the family's name of such layers.
     func carryingLayers(_ count: Int, named name: String) throws -> Set<Int>? {
         guard self["layer_types"] != nil else { return nil }
         let types = try texts("layer_types")

@@ -1,14 +1,15 @@
 import RetortTensor
 
-/// One layer: attention, or what stands in its place, and feed-forward, each around a residual, with norms where the family has them.
+/// One layer: attention (or what replaces it) and feed-forward, each with a residual, and with norms where the family
+/// has them.
 final class DecoderBlock {
-    /// Before attention and feed-forward.
+    /// The norms before attention and feed-forward.
     private let inputNorm, feedForwardNorm: Norm?
-    /// Behind them.
+    /// The norms after them.
     private let attentionNorm, outputNorm: Norm?
     private let mixer: any Mixer
     private let feedForward: FeedForward
-    /// What is multiplied into what each part adds.
+    /// The factor on what each part adds to the residual.
     private let residualScale: Double?
 
     init(_ configuration: DecoderConfiguration, index: Int, weights: any WeightSource) throws {
@@ -45,7 +46,7 @@ final class DecoderBlock {
         return try middle + added(feedForward(normed), behind: outputNorm)
     }
 
-    /// What a part adds to the residual.
+    /// The term that a part adds to the residual.
     private func added(_ output: Tensor, behind norm: Norm?) throws -> Tensor {
         let output = try norm?(output) ?? output
         return try residualScale.map { try output * $0 } ?? output

@@ -2,9 +2,9 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// The shape of a decoder network: what all families share, and where they differ.
+/// The shape of a decoder network: the common parameters of all families, and their differences.
 ///
-/// A family's file in `Families/` reads its own `config.json` into this and refuses by name what Retort does not do.
+/// A family's file in `Families/` translates its `config.json` into this, and refuses by name what is not supported.
 public struct DecoderConfiguration: Sendable, Hashable {
     /// Rows of the embedding.
     public var vocabularySize: Int
@@ -12,62 +12,68 @@ public struct DecoderConfiguration: Sendable, Hashable {
     public var hiddenSize: Int
     /// The width inside the feed-forward layers.
     public var intermediateSize: Int
+    /// The number of layers.
     public var layerCount: Int
+    /// Query heads per layer.
     public var headCount: Int
     /// Key and value heads; each serves `headCount / keyValueHeadCount` query heads.
     public var keyValueHeadCount: Int
     /// The width of one head.
     public var headDimension: Int
-    /// The longest sequence, in tokens.
+    /// The longest sequence in tokens.
     public var maximumPositions: Int
+    /// The value added to the mean square in norms.
     public var normEpsilon: Double
-    /// Whether the head is the embedding itself.
+    /// Whether the head shares the embedding's weights.
     public var tiesWordEmbeddings: Bool
-    /// How positions turn queries and keys.
+    /// The rotary positions.
     public var rotary: RotaryPlan
-    /// How they do in layers with a window, when otherwise (Gemma 3).
+    /// The rotary positions of layers with a window, if they differ (Gemma 3); nil uses `rotary`.
     public var localRotary: RotaryPlan?
-    /// For each layer how many tokens back it sees, itself included; nil sees all.
+    /// For each layer how many tokens back it sees, including the token itself; nil sees all.
     public var windows: [Int?]
 
     /// Biases on query, key and value (Qwen2).
     public var hasQueryKeyValueBias = false
-    /// A bias on the attention's output, too (some Llamas).
+    /// Whether attention's output has a bias, too (some Llamas).
     public var hasOutputBias = false
-    /// Biases in the feed-forward layers (some Llamas).
+    /// Whether the feed-forward layers have biases (some Llamas).
     public var hasFeedForwardBias = false
     /// How queries and keys are normalised.
     public enum HeadNorms: Sendable, Hashable {
+        /// Not at all.
         case none
-        /// Head by head (Qwen3, Gemma 3).
+        /// Each head separately (Qwen3, Gemma 3).
         case eachHead
-        /// Over all heads at once (OLMo 2).
+        /// All heads together (OLMo 2).
         case wholeWidth
     }
 
+    /// The norms of queries and keys; most families have none.
     public var headNorms = HeadNorms.none
-    /// Layers in which positions turn nothing (SmolLM3).
+    /// The layers without rotary positions (SmolLM3), counted from 0.
     public var unrotated: Set<Int> = []
-    /// Layers that carry a state from token to token instead of attending, by their number.
+    /// The layers that carry a state from token to token instead of attending, by their number, counted from 0.
     public var carrying: [Int: CarryingLayer] = [:]
-    /// Whether queries come with gates for what their heads find (Qwen3.5).
+    /// Whether each head has a gate for its output (Qwen3.5).
     public var gatesAttention = false
-    /// What a layer consists of, by its checkpoints' names.
+    /// The parts of a layer, with their names in checkpoints.
     public var names = BlockNames()
+    /// The gate's activation in the feed-forward layers; `silu` in most families.
     public var activation = Tensor.Gate.silu
-    /// A norm's scale is stored as its difference from one (Gemma).
+    /// Whether a norm's scale is stored as its difference from one (Gemma).
     public var normsFromOne = false
-    /// What embeddings are multiplied by (Gemma: √hidden).
+    /// The factor on embeddings (Gemma: √hidden); nil is 1.
     public var embeddingScale: Double?
-    /// What is multiplied into all that a layer adds to the residual (Granite).
+    /// The factor on everything that a layer adds to the residual (Granite); nil is 1.
     public var residualScale: Double?
-    /// What logits are multiplied by (Granite).
+    /// The factor on logits (Granite); nil is 1.
     public var logitScale: Double?
-    /// What scores are multiplied by; nil is 1/√head dimension.
+    /// The factor on attention scores; nil is 1/√head dimension.
     public var scoreScale: Double?
-    /// Scores are pressed into ± this by a hyperbolic tangent (Gemma 2).
+    /// The bound of attention scores, which a hyperbolic tangent enforces (Gemma 2); nil does not cap.
     public var scoreCap: Double?
-    /// Logits, too.
+    /// The bound of logits, enforced in the same way; nil does not cap.
     public var logitCap: Double?
     /// The fields of `config.json` as they were read, or as the family writes them.
     var fields: [String: JSONValue]
@@ -93,7 +99,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
     }
 
     /// Reads `config.json`; every setting is read, known to change nothing, or refused.
-    /// - Throws: `CheckpointError` that names the file, and the architecture or setting that Retort does not do.
+    /// - Throws: `CheckpointError` that names the file, and the unsupported architecture or setting.
     public init(configFile file: URL) throws { try self.init(ConfigurationFields(file)) }
 
     init(_ fields: ConfigurationFields) throws {
@@ -138,7 +144,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
         return hiddenSize / headCount
     }
 
-    /// Contexts go as far as the original length where there are short and long factors: see `RotaryPlan`.
+    /// With separate short and long factors, contexts are limited to the original length; see `RotaryPlan`.
     private mutating func limitContext(_ fields: ConfigurationFields) throws {
         guard case .longrope(let short, let long, let original, _) = rotary.scaling else { return }
         let width = rotary.turnedWidth(of: headDimension) / 2
@@ -155,7 +161,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
         GraniteFamily.self, GraniteHybridFamily.self, LFM2Family.self, Qwen35Family.self,
     ]
 
-    /// The family that `architectures` names, or else `model_type`; both must name the same.
+    /// The family that `architectures` names, or else `model_type`; both must agree.
     private static func family(of fields: ConfigurationFields) throws -> any ModelFamily.Type {
         guard let family = family(fields.architecture) else {
             try fields.refuseParts()
@@ -171,7 +177,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
         families.first { $0.architectures.contains(architecture) }
     }
 
-    /// The family by llama.cpp's name: of two that share one, that with windows where there are some.
+    /// The family by llama.cpp's name; of two that share a name, the one with windows if there are any.
     static func family(gguf name: String, hasWindow: Bool) -> (any GGUFFamily.Type)? {
         let named = ggufFamilies.filter { $0.isNamed(gguf: name) }
         return named.first { hasWindow && $0.hasOwnWindows } ?? named.first
@@ -182,13 +188,13 @@ public struct DecoderConfiguration: Sendable, Hashable {
 
     private static let ggufFamilies = families.compactMap { $0 as? any GGUFFamily.Type }
 
-    /// What the family is to llama.cpp; nil where GGUF files of it are neither read nor written.
+    /// The family in llama.cpp's terms; nil if its GGUF files are not supported.
     var gguf: GGUFArchitecture? { (Self.family(architecture) as? any GGUFFamily.Type)?.gguf }
 
     /// See `ModelFamily.unusedTensors`.
     var unusedTensors: [String] { Self.family(architecture)?.unusedTensors ?? [] }
 
-    /// The classes that checkpoints may name, such as `Qwen2ForCausalLM`.
+    /// The supported classes of checkpoints, such as `Qwen2ForCausalLM`.
     public static var knownArchitectures: [String] {
         families.flatMap { $0.architectures }.filter { $0.hasSuffix("ForCausalLM") }
     }
@@ -216,8 +222,8 @@ public struct DecoderConfiguration: Sendable, Hashable {
     /// The class that the checkpoint names, such as `Qwen2ForCausalLM`, or its `model_type`.
     public var architecture: String { ConfigurationFields.architecture(of: fields) }
 
-    /// The same decoder after a training on texts of so many tokens: what was learned there can be read. Stretched angles
-    /// are made for their own length, and stay at it.
+    /// The same decoder after training on texts of this many tokens, which it can therefore read. Stretched rotary
+    /// positions are made for a fixed length, and are not extended.
     public func reading(_ positions: Int) -> DecoderConfiguration {
         guard positions > maximumPositions, case .none = rotary.scaling else { return self }
         var longer = self
@@ -244,32 +250,32 @@ public struct DecoderConfiguration: Sendable, Hashable {
     }
 }
 
-/// One family of decoders: the names it goes by, and what is its own.
+/// A family of decoders: its names, and its differences from others.
 protocol ModelFamily: Sendable {
-    /// As in `architectures` or `model_type` of `config.json`.
+    /// The names in `architectures` or `model_type` of `config.json`.
     static var architectures: [String] { get }
-    /// What holds when `config.json` does not say.
+    /// The values of missing settings.
     static var defaults: FamilyDefaults { get }
-    /// Settings of `config.json` that are the family's own: read, or known to change nothing.
+    /// The family's own settings in `config.json`: read, or known to change nothing.
     static var keys: Set<String> { get }
-    /// Those that change nothing as long as they have one of these values.
+    /// Settings that change nothing when they have one of these values.
     static var fixed: [String: [JSONValue]] { get }
-    /// How the names of tensors begin that belong to no part which computes scores, and need not be read.
+    /// Prefixes of tensors that do not contribute to scores, and need not be read.
     static var unusedTensors: [String] { get }
-    /// Puts the family's own settings into the common ones.
+    /// Translates the family's own settings into the common ones.
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws
 }
 
-/// A family whose GGUF files are read and written.
+/// A family whose GGUF files can be read and written.
 protocol GGUFFamily: ModelFamily {
-    /// How llama.cpp names and computes the family.
+    /// The family in llama.cpp's terms.
     static var gguf: GGUFArchitecture { get }
 }
 
 extension GGUFFamily {
     static var ggufName: String { gguf.name }
     static func isNamed(gguf name: String) -> Bool { gguf.name == name }
-    /// Whether it has windows that llama.cpp does without.
+    /// Whether it has windows that llama.cpp ignores.
     static var hasOwnWindows: Bool { gguf.ignoresWindows }
 }
 
@@ -279,12 +285,12 @@ extension ModelFamily {
     static var unusedTensors: [String] { [] }
 }
 
-/// What transformers takes where a family's `config.json` says nothing.
+/// The values that transformers uses for settings missing from a family's `config.json`.
 struct FamilyDefaults: Sendable {
     var maximumPositions: Int
-    /// Nil is as many as there are heads.
+    /// Nil means as many as query heads.
     var keyValueHeadCount: Int?
-    /// Nil is the width divided by the heads.
+    /// Nil means the hidden size divided by the heads.
     var headDimension: Int?
     var normEpsilon = 1e-6
     var tiesWordEmbeddings = false

@@ -1,12 +1,12 @@
 import RetortTensor
 
 /// A decoder-only transformer with grouped-query attention, rotary positions, gated feed-forward layers and
-/// root-mean-square norms: the one network of all families. What sets a family apart is in its configuration.
+/// root-mean-square norms. It is the same network for all families, whose differences are in the configuration.
 /// Property names follow the checkpoint's keys.
 public final class DecoderNetwork {
     /// The shape of the network.
     public let configuration: DecoderConfiguration
-    /// Where the weights are.
+    /// The device that holds the weights.
     public let device: Device
     /// `[vocabulary, hidden]`.
     private(set) var embedTokens: Tensor
@@ -18,14 +18,14 @@ public final class DecoderNetwork {
     private let rotary: RotaryEmbedding
     private let localRotary: RotaryEmbedding?
 
-    /// The precision of products and attention, when it is not the weights' own.
+    /// The precision of products and attention, if it differs from the weights'; nil uses the weights'.
     ///
-    /// Training sets bfloat16 here over float32 weights: gradients, moments and the residual stream stay float32.
+    /// Training sets bfloat16 here with float32 weights: gradients, moments and the residual stream stay float32.
     public var precision: DType? {
         didSet { for (_, linear) in projections { linear.precision = precision } }
     }
 
-    /// Which tokens of the next passes belong to which of the adapters that are served.
+    /// Which tokens of the next passes belong to which of the served adapters.
     var routing: AdapterRouting? {
         didSet { for (_, linear) in projections { linear.routing = routing } }
     }
@@ -53,7 +53,8 @@ public final class DecoderNetwork {
         }
     }
 
-    /// The last layer's normalised states `[batch, length, hidden]` for int64 tokens and positions `[batch, length]`.
+    /// The normalised states after the last layer, `[batch, length, hidden]`, for int64 tokens and positions `[batch,
+    /// length]`.
     public func hidden(_ tokens: Tensor, positions: Tensor, context: some AttentionContext) throws -> Tensor {
         let pass = try pass(at: positions)
         var state = try embed(tokens)
@@ -61,10 +62,10 @@ public final class DecoderNetwork {
         return try norm(state)
     }
 
-    /// The angles of one pass through the layers.
+    /// The rotation angles of one pass through the layers.
     public struct Pass {
         let angles: RotaryEmbedding.Angles
-        /// Those of layers with a window, and of layers that turn nothing, where there are any.
+        /// The angles of layers with a window, and of layers without rotation, if there are any.
         let local, still: RotaryEmbedding.Angles?
     }
 
@@ -77,13 +78,13 @@ public final class DecoderNetwork {
             still: configuration.unrotated.isEmpty ? nil : try angles.still())
     }
 
-    /// What the first layer sees of tokens: `[batch, length] → [batch, length, hidden]`.
+    /// The input of the first layer: `[batch, length] → [batch, length, hidden]`.
     public func embed(_ tokens: Tensor) throws -> Tensor {
         let state = try embedTokens.embedding(tokens)
         return try configuration.embeddingScale.map { try state * $0 } ?? state
     }
 
-    /// One layer of a pass.
+    /// Applies one layer: `[batch, length, hidden]` to the same shape.
     public func layer(
         _ index: Int, _ state: Tensor, _ pass: Pass, _ context: some AttentionContext
     ) throws -> Tensor {
@@ -92,15 +93,15 @@ public final class DecoderNetwork {
         return try layers[index](state, angles, context)
     }
 
-    /// The final norm.
+    /// Applies the final norm.
     public func normalised(_ state: Tensor) throws -> Tensor { try norm(state) }
 
-    /// The adapters of a layer.
+    /// The adapters of a layer's projections.
     public func adapters(ofLayer index: Int) -> [LowRankAdapter] {
         layers[index].projections.compactMap(\.linear.adapter)
     }
 
-    /// Scores over the vocabulary, for any leading shape: `[…, hidden] → […, vocabulary]`.
+    /// The scores over the vocabulary, for any leading shape: `[…, hidden] → […, vocabulary]`.
     public func logits(_ hidden: Tensor) throws -> Tensor {
         let products =
             if let packedHead {
@@ -116,13 +117,13 @@ public final class DecoderNetwork {
         return try (scores * (1 / cap)).tanh() * cap
     }
 
-    /// Lays the matrices out for inference from now on, in few bits or in blocks.
+    /// Lays the matrices out for inference, quantised or in blocks. They can no longer be trained.
     ///
-    /// The embedding stays as it is, but for one that is the head, too, and keeps its precision: it is held once.
+    /// The embedding stays unchanged, unless it is also the head and keeps its precision; then it is stored once.
     public func pack(_ bits: PackedWeight.Bits) throws {
         try withoutGradients {
             for (_, linear) in projections { try linear.pack(bits) }
-            // Scores decide everything: the head keeps eight bits.
+            // Scores matter most, so the head keeps eight bits.
             packedHead = try PackedWeight(head, bits: bits == .int4 ? .int8 : bits)
             guard let packedHead else { return }
             if configuration.tiesWordEmbeddings {
@@ -133,7 +134,7 @@ public final class DecoderNetwork {
         }
     }
 
-    /// What all weights take now, in bytes; a tied head that is held once counts once.
+    /// The memory of all weights in bytes; a tied head that is stored once counts once.
     var weightBytes: Int {
         let layers = projections.reduce(0) { $0 + $1.linear.bytes } + norms.reduce(0) { $0 + $1.weight.byteCount }
         // A tied head is the embedding, unless it is packed in another precision.
@@ -143,7 +144,7 @@ public final class DecoderNetwork {
 
     private var norms: [Norm] { layers.flatMap(\.allNorms) + [norm] }
 
-    /// The scores `[positions, vocabulary]`, in float32, behind some positions of one text, computed whole and without a cache.
+    /// The scores `[positions, vocabulary]` in float32 after some positions of one text, computed without a cache.
     public func scores(of ids: [Int32], at places: Range<Int>) throws -> Tensor {
         try withoutGradients {
             let context = PackedAttention(segments: [ids.count])
@@ -163,14 +164,14 @@ public final class DecoderNetwork {
         return list.map { (name: $0.0, tensor: $0.1) }
     }
 
-    /// The projections an adapter can sit beside, by their checkpoint names without `.weight`.
+    /// The projections that can have an adapter, by their checkpoint names without `.weight`.
     public var projections: [(name: String, linear: Linear)] { layers.flatMap(\.projections) }
 
-    /// The name of the first weight that holds a number which is not finite; nil when none does.
+    /// The name of the first weight that contains a NaN or an infinity; nil when none does.
     public func firstNotFinite() throws -> String? {
         try parameters.first { try !$0.tensor.to(.float32).floats().allSatisfy(\.isFinite) }?.name
     }
 
-    /// How many weights there are.
+    /// The number of weights.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.tensor.count } }
 }

@@ -2,7 +2,7 @@ import RetortTensor
 
 /// The gated feed-forward layer (SwiGLU and GeGLU, arXiv 2002.05202).
 final class FeedForward {
-    /// Gate and up apart, or both in one.
+    /// The projections to gate and up, or one to both.
     private let inputs: [(name: String, linear: Linear)]
     private let down: (name: String, linear: Linear)
     private let width: Int

@@ -1,22 +1,27 @@
 import RetortTensor
 import Synchronization
 
-/// Where libtorch's fused kernel computes attention over packed rows, and why not where it does not.
+/// Decides whether libtorch's fused kernel computes attention over packed rows, and records why not.
 ///
-/// Its first use with a shape is a trial: a small prefix tree, forwards and back, is compared with plain products. A kernel
-/// that this GPU or build lacks, or that masks otherwise than these rows need, is then left alone, and the reason is kept.
+/// Its first use with a shape is a trial: for a small prefix tree, outputs and gradients are compared with plain
+/// products. A kernel that this GPU or build lacks, or that masks differently, is not used, and the reason is kept.
 public enum FusedAttention {
-    /// Why the fused kernel does not serve; `PackedAttention` then goes a segment at a time.
+    /// Why the fused kernel is not used; `PackedAttention` then goes segment by segment.
     public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+        /// The model is on the CPU.
         case device
+        /// The kernel does not take this element type.
         case dtype(DType)
+        /// The kernel does not take heads of this width.
         case headDimension(Int)
+        /// The kernel cannot cap scores.
         case cappedScores
-        /// What the kernel said when it was tried.
+        /// The kernel failed in its trial, with this error.
         case failed(String)
-        /// How far it was off, relative to the largest element.
+        /// The kernel's result was off by this much, relative to the largest element.
         case inexact(of: String, by: Float)
 
+        /// The reason in words.
         public var description: String {
             switch self {
             case .device: "the fused kernel is for CUDA, and the model is on the CPU"
@@ -31,7 +36,7 @@ public enum FusedAttention {
         }
     }
 
-    /// All that the kernel is chosen by.
+    /// Everything that determines the choice of the kernel.
     struct Shape: Hashable, Sendable {
         let heads: Int
         let keyHeads: Int
@@ -41,13 +46,15 @@ public enum FusedAttention {
         let form: AttentionForm
     }
 
-    /// The outcomes of trials.
+    /// The results of trials.
     private static let trials = Mutex<[Shape: Refusal?]>([:])
 
-    /// The largest error of a trial, relative to the largest element: rounding in bfloat16 stays well below.
+    /// The largest acceptable error in a trial, relative to the largest element; rounding in bfloat16 stays well
+    /// below.
     private static let tolerance: Float = 0.03
 
-    /// Why a network's layers are not for the fused kernel, by what can be known without a trial.
+    /// Why the fused kernel cannot be used for a network's layers, as far as that is known without a trial; nil if it
+    /// may be.
     public static func refusal(_ configuration: DecoderConfiguration, dtype: DType, device: Device) -> Refusal? {
         for window in Set(configuration.windows) {
             let shape = Shape(
@@ -59,7 +66,8 @@ public enum FusedAttention {
         return nil
     }
 
-    /// Why the kernel does not serve on this machine, tried in the shape of Qwen2.5-0.5B with and without a window; nil where it does.
+    /// Why the kernel cannot be used on this machine, tried with the shape of Qwen2.5-0.5B with and without a window;
+    /// nil if it can.
     static var refusalHere: String? {
         if let refusal = Device.cudaRefusal { return refusal }
         let outcomes = [nil, 4096].map { window in
@@ -71,7 +79,7 @@ public enum FusedAttention {
         return outcomes.compactMap(\.self).first.map { "\($0)" }
     }
 
-    /// Why a layer's attention is not for the fused kernel.
+    /// Why the fused kernel cannot be used for a layer's attention; nil if it can.
     static func refusal(_ query: Tensor, _ key: Tensor, _ form: AttentionForm) -> Refusal? {
         guard query.device == .cuda else { return .device }
         let shape = Shape(
@@ -86,7 +94,7 @@ public enum FusedAttention {
         }
     }
 
-    /// What is refused without a trial.
+    /// The reasons that are known without a trial.
     static func refusal(of shape: Shape) -> Refusal? {
         if shape.device != .cuda { return .device }
         if shape.form.cap != nil { return .cappedScores }
@@ -95,14 +103,14 @@ public enum FusedAttention {
         return nil
     }
 
-    /// Compares a kernel with plain products, outputs and gradients, on a tree with branches and a sample beside it.
+    /// Compares a kernel's outputs and gradients with plain products, on a tree with branches and a separate sample.
     static func trial(_ shape: Shape, _ kernel: PackedSequences.Kernel) -> Refusal? {
         let segments = [
             RowSegment(length: 9), RowSegment(length: 5, parent: 0), RowSegment(length: 7, parent: 0),
             RowSegment(length: 3, parent: 2), RowSegment(length: 6),
         ]
         var form = shape.form
-        // As near as the rows are short: a mask that is off by one shows.
+        // Short enough for these rows that a mask that is off by one shows.
         if form.window != nil { form.window = 4 }
         do {
             let sequences = try PackedSequences(segments, pasts: [], device: shape.device)
@@ -127,7 +135,7 @@ public enum FusedAttention {
         }
     }
 
-    /// The output and the gradients of query, key and value, of drawn inputs.
+    /// The output, and the gradients of query, key and value, for random inputs.
     private static func results(
         _ shape: Shape, _ dtype: DType, _ sequences: PackedSequences, _ form: AttentionForm,
         _ kernel: PackedSequences.Kernel, _ segments: [RowSegment]

@@ -1,13 +1,13 @@
 import RetortTensor
 
-/// Qwen3.5's mixer with the gated delta rule (arXiv 2412.06464): each head has a matrix from keys to values as its memory, of which a
-/// token forgets a part, and in which it puts its value in the place of what its key finds there.
+/// Qwen3.5's mixer with the gated delta rule (arXiv 2412.06464). Each head's memory is a matrix from keys to values;
+/// a token decays it, and replaces the value found under its key by its own value.
 final class GatedDelta: Mixer {
-    /// Query, key and value in one; the gate of the output; how much is learned; how much is kept.
+    /// The projections to query, key and value in one; to the output's gate; to the learning rate; and to the decay.
     private let inputs: [(name: String, linear: Linear)]
     private let output: (name: String, linear: Linear)
     private let convolution: DepthwiseConvolution
-    /// Of the forgetting, `[value heads]`.
+    /// The parameters of the decay, `[value heads]`.
     private let rate, bias: (name: String, tensor: Tensor)
     private let norm: Norm
     private let layer: Int

@@ -4,17 +4,18 @@ import RetortTensor
 public final class Linear {
     /// `[out, in]`; empty once packed.
     public private(set) var weight: Tensor
-    /// The weight in few bits, in its place.
+    /// The packed weight that replaces `weight`; nil while it is not packed.
     private var packed: PackedWeight?
     /// `[out]`, or nil.
     public let bias: Tensor?
-    /// The precision of the product, when it is not the weight's own: float32 weights learn, bfloat16 computes.
+    /// The precision of the product, if it differs from the weight's: float32 weights are trained with bfloat16
+    /// products.
     var precision: DType?
-    /// The adapter that training or a loaded checkpoint put here.
+    /// The adapter of training or of a loaded checkpoint; nil for none.
     public var adapter: LowRankAdapter?
-    /// Adapters that serve side by side, by number.
+    /// Adapters that are served side by side, by number.
     var served: [Int: LowRankAdapter] = [:]
-    /// Which rows of what comes now belong to which of them.
+    /// Which rows of the next input belong to which served adapter.
     var routing: AdapterRouting?
 
     init(weight: Tensor, bias: Tensor?) {
@@ -22,7 +23,7 @@ public final class Linear {
         self.bias = bias
     }
 
-    /// Holds the weight in few bits from now on: for inference only.
+    /// Packs the weight, after which it can be used only for inference.
     func pack(_ bits: PackedWeight.Bits) throws {
         guard let packed = try PackedWeight(weight, bits: bits) else { return }
         self.packed = packed
@@ -30,7 +31,7 @@ public final class Linear {
         for adapter in served.values { try adapter.pack() }
     }
 
-    /// What the weight and the bias take, in bytes.
+    /// The memory of the weight and the bias, in bytes.
     var bytes: Int { (packed?.bytes ?? weight.byteCount) + (bias?.byteCount ?? 0) }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
@@ -40,17 +41,17 @@ public final class Linear {
         return try adapted(x.linear(weight.to(precision), bias: bias?.to(precision)), x)
     }
 
-    /// Several projections of one input.
+    /// Several projections of the same input.
     static func all(_ linears: [Linear], of x: Tensor) throws -> [Tensor] {
         if let products = try withAdapters(linears, of: x) { return products }
-        // Bytes and half bytes take bfloat16, and training its own precision: these go one by one.
+        // Packed weights take bfloat16, and training has its own precision; these are computed one by one.
         let together = linears.count > 1 && linears.allSatisfy { $0.precision == nil && $0.takes(x.dtype) }
         guard together else { return try linears.map { try $0(x) } }
         let products = try x.linears(linears.map(\.projection))
         return try zip(linears, products).map { try $0.adapted($1, x) }
     }
 
-    /// Projections of one input in one go, updates included, where there are adapters beside whole weights; nil elsewhere.
+    /// Projections of one input in one call, including adapters over unpacked weights; nil when that is not possible.
     private static func withAdapters(_ linears: [Linear], of x: Tensor) throws -> [Tensor]? {
         let precision = linears[0].precision ?? x.dtype
         let fits = linears.allSatisfy { linear in
@@ -78,14 +79,14 @@ public final class Linear {
         return try packed.linear(x, bias: bias?.to(.bfloat16))
     }
 
-    /// What adapters make of a product.
+    /// A product with the adapters' contributions.
     private func adapted(_ base: Tensor, _ x: Tensor) throws -> Tensor {
         if let adapter { return try base + adapter.part(of: x, base, bias) }
         guard let routing, !served.isEmpty else { return base }
         return try routed(base, x, routing)
     }
 
-    /// Adds each adapter's part to the rows that it answers for.
+    /// Adds each served adapter's contribution to the rows that belong to it.
     private func routed(_ base: Tensor, _ x: Tensor, _ routing: AdapterRouting) throws -> Tensor {
         let shape = base.shape
         let inputs = try x.reshaped([-1, x.shape[x.rank - 1]])
@@ -99,12 +100,12 @@ public final class Linear {
     }
 }
 
-/// Which tokens of one pass belong to which adapter; the others are the base model's.
+/// Which tokens of a pass belong to which adapter; all others belong to the base model.
 struct AdapterRouting {
-    /// An adapter's number, and its tokens' places in the flattened batch.
+    /// An adapter's number, and the places of its tokens in the flattened batch.
     let parts: [(adapter: Int, rows: Tensor)]
 
-    /// - Parameter adapters: for each token of the flattened batch, its adapter's number, or nil.
+    /// - Parameter adapters: for each token of the flattened batch, the number of its adapter, or nil.
     init?(_ adapters: [Int?], device: Device) throws {
         let numbers = Set(adapters.compactMap(\.self)).sorted()
         guard !numbers.isEmpty else { return nil }
@@ -115,7 +116,7 @@ struct AdapterRouting {
     }
 }
 
-/// LoRA (arXiv 2106.09685): `scale · B·A·x`, where B starts at zero so that training starts from the base model.
+/// LoRA (arXiv 2106.09685): `scale · B·A·x`, where B starts at zero, so that training starts from the base model.
 public final class LowRankAdapter {
     /// `[rank, in]`.
     public let down: Tensor
@@ -123,16 +124,16 @@ public final class LowRankAdapter {
     public let up: Tensor
     /// alpha / rank.
     public let scale: Double
-    /// What each output is multiplied by, its bias aside (DoRA, arXiv 2402.09353): `[out]`; nil is 1.
+    /// The factor on each output without its bias (DoRA, arXiv 2402.09353), `[out]`; nil is 1.
     let gain: Tensor?
-    /// Both matrices laid out for inference, where this CPU has kernels for them.
+    /// Both matrices packed for inference, if this CPU has kernels for them.
     private var packed: (down: PackedWeight, up: PackedWeight)?
-    /// The share of inputs dropped; only while training.
+    /// The share of inputs that are dropped, 0 to 1; only used in training.
     public var dropout: Double
-    /// Decides which inputs the next call drops; moves on with each call.
+    /// Decides which inputs the next call drops; changes with each call.
     public var dropoutSeed: UInt64 = 0
 
-    /// - Parameter scale: what the product is multiplied by.
+    /// - Parameter scale: the factor on the product of the matrices.
     public convenience init(down: Tensor, up: Tensor, scale: Double, dropout: Double = 0) {
         self.init(down: down, up: up, scale: scale, dropout: dropout, gain: nil)
     }
@@ -145,14 +146,14 @@ public final class LowRankAdapter {
         self.dropout = dropout
     }
 
-    /// What a product takes of it; the next one drops other inputs.
+    /// What the next product needs of the adapter; the one after it drops other inputs.
     func update() -> AdaptedProjection.Update {
         defer { dropoutSeed &+= 1 }
         return AdaptedProjection.Update(down: down, up: up, scale: scale, dropout: dropout, seed: dropoutSeed)
     }
 
-    /// Lays both matrices out in blocks, for inference only: then what a row becomes does not depend on the others. Ranks that do not
-    /// fill a block are filled up with zeros.
+    /// Packs both matrices in blocks, only for inference: a row's result then does not depend on the other rows.
+    /// Ranks that do not fill a block are padded with zeros.
     func pack() throws {
         let (rank, block) = (down.shape[0], 32)
         let more = (block - rank % block) % block
@@ -176,6 +177,6 @@ public final class LowRankAdapter {
         return try (own + self(x)) * gain.to(base.dtype) - own
     }
 
-    /// What the adapter adds to the weight: `scale · B·A`, `[out, in]`.
+    /// The change of the weight: `scale · B·A`, `[out, in]`.
     public func delta() throws -> Tensor { try up.matmul(down) * scale }
 }

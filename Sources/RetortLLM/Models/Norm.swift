@@ -7,7 +7,8 @@ final class Norm {
     let epsilon: Double
     private let isFromOne: Bool
 
-    /// - Parameter isFromOne: whether the scale is stored as its difference from one; nil where it is as in all of the network.
+    /// - Parameter isFromOne: whether the scale is stored as its difference from one; nil takes the network's
+    ///   setting.
     init(
         _ configuration: DecoderConfiguration, _ name: String, _ weights: any WeightSource, width: Int? = nil,
         isFromOne: Bool? = nil
@@ -18,12 +19,12 @@ final class Norm {
         self.isFromOne = isFromOne ?? configuration.normsFromOne
     }
 
-    /// What normalised elements are multiplied by.
+    /// The factor on normalised elements.
     func scale() throws -> Tensor { try isFromOne ? weight + 1 : weight }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor { try x.rmsNorm(scale(for: x), epsilon: epsilon) }
 
-    /// A residual with what is added to it, and that sum's norm.
+    /// The sum of a residual and what is added to it, and the norm of that sum.
     func adding(_ other: Tensor, to x: Tensor) throws -> (sum: Tensor, norm: Tensor) {
         guard other.dtype == x.dtype else {
             let sum = try x + other

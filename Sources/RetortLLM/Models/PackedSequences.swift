@@ -1,20 +1,22 @@
 import RetortTensor
 
-/// A packed row as sequences for variable-length attention: the form that fused kernels take, which know neither trees nor
-/// what was read before.
+/// A packed row in the form of variable-length attention, which fused kernels take; they know neither trees nor
+/// earlier tokens.
 ///
-/// A sequence's queries are a run of segments of which each goes on from the one right before it, so a sample's first
-/// continuation stays in one sequence with what it shares. Its keys are all that the run goes on from, and the run itself;
-/// the last query stands at the last key, and that is the alignment of the kernels' causal mask.
+/// A sequence's queries are a run of segments in which each continues the one directly before it, so a sample's first
+/// continuation stays in one sequence with the part it shares. Its keys are everything that the run continues, and
+/// the run itself. The last query is at the last key, which is how the kernels align their causal mask.
 ///
-/// Keys and values of a shared beginning are copied once for each run that goes on from it: a row of `n` tokens whose runs go
-/// on from `p` tokens in all holds `2 · (n + p) · key heads · dim` elements a layer, where queries are held once.
+/// Keys and values of a shared beginning are copied once for each run that continues it: a row of `n` tokens whose
+/// runs continue `p` tokens in all holds `2 · (n + p) · key heads · dim` elements per layer, while queries are held
+/// once.
 struct PackedSequences {
     private let layout: SequenceLayout
-    /// Places of the keys in what was read before and the row, one behind the other; nil when they stand there just so.
+    /// The places of the keys in the concatenation of earlier tokens and the row; nil when they are in that order
+    /// already.
     private let places: Tensor?
 
-    /// - Parameter pasts: for each segment that begins a sample, how many tokens of it were read before.
+    /// - Parameter pasts: for each segment that begins a sample, the number of its tokens that were read earlier.
     init(_ segments: [RowSegment], pasts: [Int], device: Device) throws {
         let runs = Self.runs(segments, pasts: pasts)
         let all = runs.flatMap(\.keys)
@@ -52,8 +54,8 @@ struct PackedSequences {
             _ query: Tensor, _ key: Tensor, _ value: Tensor, _ layout: SequenceLayout, _ form: AttentionForm
         ) throws -> Tensor
 
-    /// Attends with a kernel; shapes as in `AttentionContext`, with a batch of one.
-    /// - Parameter read: keys and values of what was read before, `[1, key heads, length, dim]`.
+    /// Attention with a kernel; shapes are those of `AttentionContext`, with a batch of one.
+    /// - Parameter read: keys and values that were read earlier, `[1, key heads, length, dim]`.
     func attend(
         _ query: Tensor, _ key: Tensor, _ value: Tensor, read: [(key: Tensor, value: Tensor)], form: AttentionForm,
         by kernel: Kernel
@@ -72,12 +74,12 @@ struct PackedSequences {
         try x.transposed(1, 2).reshaped([x.shape[2], x.shape[1], x.shape[3]])
     }
 
-    /// libtorch's fused kernel; see `FusedAttention` for where it serves.
+    /// libtorch's fused kernel; `FusedAttention` decides where it is used.
     static let fused: Kernel = { query, key, value, layout, form in
         try Tensor.flashAttention(query, key, value, layout, window: form.window)
     }
 
-    /// The same a sequence at a time, with plain products and a mask: on any device, for comparison.
+    /// The same, sequence by sequence, with plain products and a mask: on any device, for comparison.
     static let plain: Kernel = { query, key, value, layout, form in
         let groups = query.shape[1] / key.shape[1]
         // [length, heads, dim] → [1, heads, length, dim]

@@ -1,24 +1,27 @@
 import Foundation
 import RetortTensor
 
-/// What a checkpoint's weights would take on the CPU in each precision, and what would multiply them, without loading them.
+/// The memory that a checkpoint's weights would take on the CPU in each precision, and the kernels that would
+/// multiply them; no weights are loaded.
 public struct PrecisionReport: Sendable, Codable {
     /// One precision.
     public struct Line: Sendable, Codable {
+        /// The precision.
         public var weights: WeightPrecision
-        /// Of all weights, in bytes.
+        /// The size of all weights, in bytes.
         public var bytes: Int
-        /// What one token of the cache takes, in bytes.
+        /// The size of one token's keys and values in the cache, in bytes.
         public var cacheBytes: Int
-        /// What would multiply.
+        /// The kernels that would multiply the weights.
         public var kernels: String
-        /// Whether it is taken when nobody says otherwise.
+        /// Whether this precision is the default on this machine.
         public var isUsual: Bool
     }
 
+    /// One line for each precision.
     public var lines: [Line]
 
-    /// - Throws: where the shape is one that no network can have.
+    /// - Throws: when no network can have the checkpoint's shape.
     public init(_ checkpoint: Checkpoint) throws { try self.init(checkpoint.configuration) }
 
     init(_ configuration: DecoderConfiguration) throws {
@@ -31,7 +34,7 @@ public struct PrecisionReport: Sendable, Codable {
         }
     }
 
-    /// Tensors of the right shapes that take no memory: one zero, seen everywhere.
+    /// Tensors of the right shapes that take no memory: all elements are views of a single zero.
     private struct Shapes: WeightSource {
         func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
             try Tensor.zeros(shape.map { _ in 1 }).expanded(shape)
@@ -40,7 +43,7 @@ public struct PrecisionReport: Sendable, Codable {
 }
 
 extension WeightPrecision {
-    /// What multiplies weights held so on this CPU.
+    /// The kernels that multiply such weights on this CPU.
     public var kernels: String {
         let own = PackedWeight.hasKernels
         let products = Engine.multipliesHalvesInFloats ? "products in float32" : "products in bfloat16"
@@ -54,7 +57,7 @@ extension WeightPrecision {
 }
 
 extension DecoderNetwork {
-    /// What the weights would take on the CPU, in bytes: the sum that `weightBytes` is once they are loaded and packed so.
+    /// The size of the weights on the CPU, in bytes; equal to `weightBytes` after loading and packing.
     fileprivate func weightBytes(in precision: WeightPrecision) -> Int {
         let element = precision.dtype.bytes
         func matrix(_ tensor: Tensor, _ bits: PackedWeight.Bits?) -> Int {

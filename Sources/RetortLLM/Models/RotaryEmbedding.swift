@@ -1,48 +1,53 @@
 import Foundation
 import RetortTensor
 
-/// Which angles positions are turned by.
+/// The angles by which positions rotate queries and keys.
 public struct RotaryPlan: Sendable, Hashable {
     /// How frequencies are stretched for contexts longer than the model was first trained on.
     public enum Scaling: Sendable, Hashable {
+        /// Not stretched.
         case none
-        /// All by one factor.
+        /// All frequencies divided by one factor.
         case linear(factor: Double)
-        /// Low frequencies by the factor, high ones not, those between by a share of it (Llama 3.1).
+        /// Low frequencies divided by the factor, high ones unchanged, those between them interpolated (Llama 3.1).
         case llama3(factor: Double, low: Double, high: Double, original: Double)
-        /// High frequencies as they are, low ones by the factor, with a ramp between the places where a frequency turns `fast` and
-        /// `slow` times within the original length (YaRN, arXiv 2309.00071). Truncated places are whole.
+        /// High frequencies unchanged, low ones divided by the factor, with a ramp between the dimensions whose
+        /// frequencies rotate `fast` and `slow` times within the original length (YaRN, arXiv 2309.00071). Truncation
+        /// rounds these dimensions to whole numbers.
         case yarn(factor: Double, original: Double, fast: Double, slow: Double, truncates: Bool)
-        /// A larger base for texts of more tokens than the longest context, by their length (NTK-aware); within it as they are.
+        /// A larger base for texts longer than the longest context, depending on their length (NTK-aware); unchanged
+        /// within it.
         case dynamic(factor: Double, longest: Double)
-        /// Phi-3's factors: the short ones for contexts within the original length. Longer contexts are not offered here;
-        /// an export hands the long factors on.
+        /// Phi-3's factors: the short ones for contexts within the original length. Longer contexts are not supported
+        /// here; an export passes the long factors on.
         case longrope(short: [Double], long: [Double], original: Double, longest: Double)
     }
 
     /// The base of the frequencies.
     public var theta: Double
-    /// How they are stretched.
+    /// How the frequencies are stretched.
     public var scaling = Scaling.none
-    /// The share of a head's width that is turned (Phi-4-mini: 0.75).
+    /// The share of a head's width that is rotated (Phi-4-mini: 0.75).
     public var share = 1.0
-    /// What cosines and sines are multiplied by, where a checkpoint's file settles it.
+    /// The factor on cosines and sines, if a checkpoint's file states it.
     public var statedAmplitude: Double?
 
     /// How queries grow with their positions (Llama 4, Ministral 3): by 1 + `by` · log(1 + ⌊position / `every`⌋).
     public struct QueryGrowth: Sendable, Hashable {
+        /// The slope of the growth.
         public var by: Double
-        /// In tokens.
+        /// The number of tokens after which the factor grows.
         public var every: Double
     }
 
+    /// How queries grow; nil in most families.
     public var queryGrowth: QueryGrowth?
 
-    /// Angles of one base, stretched by nothing.
+    /// A plan without stretching.
     public init(theta: Double) { self.theta = theta }
 
-    /// Radians a position, for each pair of a head's turned part.
-    /// - Parameter length: how many tokens the text has; only plans that go by it ask.
+    /// The angle per position in radians, for each pair of a head's rotated part.
+    /// - Parameter length: the number of tokens of the text, which only dynamic plans use.
     func frequencies(dimension: Int, length: Int = 0) -> [Double] {
         let turned = turnedWidth(of: dimension)
         let plain = Self.plain(theta, turned)
@@ -53,7 +58,7 @@ public struct RotaryPlan: Sendable, Hashable {
             let stretch = factor * Double(length) / longest - (factor - 1)
             return Self.plain(theta * pow(stretch, Double(turned) / Double(turned - 2)), turned)
         case .yarn(let factor, let original, let fast, let slow, let truncates):
-            // Where in the turned width a frequency turns so many times within the original length.
+            // The dimension at which a frequency rotates this many times within the original length.
             func place(_ turns: Double) -> Double {
                 Double(turned) * log(original / (turns * 2 * .pi)) / (2 * log(theta))
             }
@@ -86,7 +91,7 @@ public struct RotaryPlan: Sendable, Hashable {
 
     func turnedWidth(of dimension: Int) -> Int { Int(Double(dimension) * share) / 2 * 2 }
 
-    /// What cosines and sines are multiplied by.
+    /// The factor on cosines and sines.
     var amplitude: Double {
         if let statedAmplitude { return statedAmplitude }
         guard case .longrope(_, _, let original, let longest) = scaling, longest > original else { return 1 }
@@ -94,16 +99,16 @@ public struct RotaryPlan: Sendable, Hashable {
     }
 }
 
-/// Rotary position embedding (arXiv 2104.09864), in the half-split layout of Hugging Face checkpoints.
+/// Rotary position embedding (arXiv 2104.09864), in the half-split layout of Hugging Face's checkpoints.
 struct RotaryEmbedding {
-    /// The cosine and sine of each position's angles, `[batch, 1, length, turned width]`.
+    /// The cosine and sine of each position's angles, `[batch, 1, length, rotated width]`.
     struct Angles {
         let cosine: Tensor
         let sine: Tensor
-        /// What queries are multiplied by, `[batch, length, 1]`; nil is 1.
+        /// The factor on queries, `[batch, length, 1]`; nil is 1.
         var queryGrowth: Tensor?
 
-        /// Those that turn nothing.
+        /// Angles that rotate nothing.
         func still() throws -> Self {
             let shape = cosine.shape
             return Self(
@@ -118,7 +123,7 @@ struct RotaryEmbedding {
     private let amplitude: Double
     private let device: Device
 
-    /// - Parameter dimension: of one head; even.
+    /// - Parameter dimension: the width of one head; even.
     init(_ plan: RotaryPlan, dimension: Int, device: Device) throws {
         self.plan = plan
         self.dimension = dimension
@@ -133,8 +138,8 @@ struct RotaryEmbedding {
         let frequencies = try frequencies(at: positions)
         let half = try positions.to(.float32).reshaped([shape[0], 1, shape[1], 1]) * frequencies
         let full = try Tensor.concatenated([half, half], axis: -1)
-        // In float32 the last bit would depend on how many positions there are: libtorch computes what fills a register otherwise
-        // than the rest.
+        // In float32 the last bit would depend on the number of positions, because libtorch computes full registers
+        // differently from the rest.
         let exact = device == .cpu ? try full.to(.float64) : full
         let (cosine, sine) = (try exact.cos().to(.float32), try exact.sin().to(.float32))
         let scale = amplitude
@@ -146,12 +151,12 @@ struct RotaryEmbedding {
     private func growth(at positions: Tensor) throws -> Tensor? {
         guard let growth = plan.queryGrowth else { return nil }
         let shape = positions.shape
-        // Positions are whole: in int64 the division would be exact, and in float64 it is, too.
+        // Positions are whole numbers: an int64 division would be exact, and so is this one in float64.
         let turns = try (positions.to(.float64) * (1 / growth.every) + 1e-9).to(.int64).to(.float32)
         return try ((turns + 1).log() * growth.by + 1).reshaped([shape[0], shape[1], 1])
     }
 
-    /// The frequencies, which a dynamic plan takes from the text's length.
+    /// The frequencies; those of a dynamic plan depend on the text's length.
     private func frequencies(at positions: Tensor) throws -> Tensor {
         guard case .dynamic(_, let longest) = plan.scaling, positions.count > 0 else { return frequencies }
         let length = (try positions.reshaped([-1]).integers().max() ?? 0) + 1
@@ -160,7 +165,7 @@ struct RotaryEmbedding {
             .to(device: positions.device)
     }
 
-    /// Rotates queries or keys `[batch, heads, length, dim]`; what lies beyond the turned width passes.
+    /// Rotates queries or keys `[batch, heads, length, dim]`; elements beyond the rotated width stay unchanged.
     static func rotate(_ x: Tensor, by angles: Angles) throws -> Tensor {
         try x.rotated(cosine: angles.cosine, sine: angles.sine)
     }

@@ -1,33 +1,34 @@
 import Foundation
 import RetortCore
 
-/// What a family takes for granted of its rotary positions.
+/// A family's defaults for its rotary positions.
 struct RotaryHabits {
-    /// The base, where the file has none.
+    /// The base, if the file has none.
     var theta = 10_000.0
-    /// The share of a head that is turned, in families that leave it to the file; nil where heads are turned whole.
+    /// The share of a head that is rotated, in families that leave it to the file; nil if heads are always rotated
+    /// whole.
     var share: Double?
     /// Whether names and defaults are Phi-3's.
     var isPhi = false
-    /// Members of a plan that are the family's own, and change nothing or are read by `queryGrowth`.
+    /// Members of a plan that are specific to the family, and change nothing or are read by `queryGrowth`.
     var keys: Set<String> = []
     /// Whether queries grow with their positions (Ministral 3).
     var growsQueries = false
 }
 
-/// How `config.json` says that positions turn queries and keys (transformers' `modeling_rope_utils.py`).
+/// Reads the rotary positions in `config.json` (transformers' `modeling_rope_utils.py`).
 extension ConfigurationFields {
-    /// What a plan may hold, whether or not its type uses it.
+    /// What a plan may contain, whether or not its type uses it.
     private static let planKeys: Set<String> = [
         "rope_type", "type", "rope_theta", "factor", "partial_rotary_factor", "original_max_position_embeddings",
         "attention_factor", "beta_fast", "beta_slow", "short_factor", "long_factor", "low_freq_factor",
         "high_freq_factor", "mscale", "mscale_all_dim", "truncate",
     ]
 
-    /// The one plan of all layers: of `rope_scaling` where it says anything, else of `rope_parameters` (transformers 5).
+    /// The plan of all layers: from `rope_scaling` if present, otherwise from `rope_parameters` (transformers 5).
     /// - Parameters:
     ///   - positions: the longest context.
-    ///   - fallback: the plan where the file has none.
+    ///   - fallback: the plan of a file without one.
     func rotary(
         positions: Int, as habits: RotaryHabits = RotaryHabits(), fallback: [String: JSONValue] = [:]
     ) throws -> RotaryPlan {
@@ -37,10 +38,10 @@ extension ConfigurationFields {
             old.isEmpty ? own : old, theta: number("rope_theta", default: habits.theta), positions, as: habits)
     }
 
-    /// The plans of layers that see everything, and of those with a window (Gemma 3, OLMo 3).
+    /// The plans of layers with full attention, and of those with a window (Gemma 3, OLMo 3).
     /// - Parameters:
-    ///   - theta: the base of layers that see everything, where the file has none.
-    ///   - localTheta: that of the others, where their own plan has none.
+    ///   - theta: the base of layers with full attention, if the file has none.
+    ///   - localTheta: the base of layers with a window, if their plan has none.
     func rotaryByLayer(positions: Int, theta: Double, localTheta: Double) throws -> (
         global: RotaryPlan, local: RotaryPlan
     ) {
@@ -57,7 +58,7 @@ extension ConfigurationFields {
         }
         let global = try own("full_attention").merging(members("rope_scaling")) { _, scaling in scaling }
         let local = try own("sliding_attention")
-        // transformers looks for it outside the plans of kinds of layers, and so passes over it.
+        // transformers looks for it outside the plans of the layer types, and so ignores it here.
         if [global, local].contains(where: { $0["truncate"] == false }) {
             throw unsupported("'truncate' in the rope_parameters of a kind of layer")
         }
@@ -82,7 +83,7 @@ extension ConfigurationFields {
         else {
             throw unsupported("'partial_rotary_factor' or 'rope_theta' of this value")
         }
-        // transformers prefers the length that stands outside the plan; Phi-3 always has one.
+        // transformers prefers the length outside the plan; Phi-3 always has one there.
         let original =
             try optionalInteger("original_max_position_embeddings").map(Double.init) ?? (isPhi ? 4096 : nil)
             ?? plan.number("original_max_position_embeddings") ?? Double(positions)
@@ -149,7 +150,7 @@ private struct RotaryMembers {
         let factor = try number("factor") ?? longest / original
         guard factor > 0 else { throw fields.malformed("the factor of its rope scaling is \(factor)") }
         func amplitude(_ scale: Double) -> Double { factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1 }
-        // As in Python, 0 counts as not given.
+        // As in Python, 0 counts as missing.
         func given(_ name: String) throws -> Double? { try number(name).flatMap { $0 == 0 ? nil : $0 } }
         if let stated = try number("attention_factor") {
             plan.statedAmplitude = stated

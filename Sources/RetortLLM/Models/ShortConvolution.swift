@@ -1,6 +1,6 @@
 import RetortTensor
 
-/// LFM2's mixer (arXiv 2511.23404): a convolution over some tokens, between a gate before and a gate behind it.
+/// LFM2's mixer (arXiv 2511.23404): a convolution over a few tokens, with a gate before it and a gate after it.
 final class ShortConvolution: Mixer {
     private let input, output: (name: String, linear: Linear)
     private let convolution: DepthwiseConvolution

@@ -2,9 +2,10 @@ import Foundation
 import RetortCore
 import RetortTensor
 
-/// Where a network's weights come from: a checkpoint, or a seed.
+/// A source of a network's weights: a checkpoint, or a random seed.
 public protocol WeightSource {
-    /// The tensor under a checkpoint key, checked to be of the given shape.
+    /// The tensor of a checkpoint key.
+    /// - Throws: when it is missing or has another shape.
     func tensor(_ name: String, _ shape: [Int]) throws -> Tensor
 }
 
@@ -19,14 +20,15 @@ extension WeightSource {
     }
 }
 
-/// Fresh weights: scales 1, biases 0, matrices normal with the given deviation. Each tensor depends on the seed and its
-/// own name only.
+/// Newly initialised weights: scales 1, biases 0, matrices normally distributed with the given standard deviation.
+/// Each tensor depends only on the seed and its own name.
 public struct RandomWeights: WeightSource {
     let seed: UInt64
     let deviation: Double
     let dtype: DType
     let device: Device
 
+    /// - Parameter deviation: the standard deviation of matrices; 0.02 as in GPT-2.
     public init(seed: UInt64, deviation: Double = 0.02, dtype: DType = .float32, device: Device = .cpu) {
         self.seed = seed
         self.deviation = deviation
@@ -34,6 +36,7 @@ public struct RandomWeights: WeightSource {
         self.device = device
     }
 
+    /// A tensor drawn anew at each call, always the same for the same name and shape.
     public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
         if name.hasSuffix("norm.weight") { return try Tensor.full(shape, 1, dtype: dtype, device: device) }
         if name.hasSuffix(".bias") { return try Tensor.zeros(shape, dtype: dtype, device: device) }

@@ -1,18 +1,18 @@
-/// A token that stands outside the model's merges.
+/// A token outside the model's own vocabulary, which is matched before the model is applied.
 struct AddedToken: Sendable {
     let id: Int32
     let content: [UInt8]
     let special: Bool
-    /// Whether it is looked for in normalised text, rather than in the text as it came.
+    /// Whether it is matched in normalised text instead of the original text.
     let normalized: Bool
-    /// Whether it takes the blanks before or behind it along.
+    /// Whether it includes the blanks before or after it.
     let stripsLeft: Bool
     let stripsRight: Bool
-    /// Whether it counts only between characters that are no part of a word.
+    /// Whether it is matched only between characters that are not part of a word.
     let singleWord: Bool
 }
 
-/// Finds added tokens in text: the leftmost one, and of those that start together the longest.
+/// Finds added tokens in text: the leftmost match, and the longest of those that start at the same place.
 struct AddedTokens: Sendable {
     private let tokens: [[UInt8]: AddedToken]
     /// For each first byte, the lengths of the tokens that start with it, longest first.
@@ -30,13 +30,13 @@ struct AddedTokens: Sendable {
 
     /// A token found in a text.
     struct Match {
-        /// The bytes it takes, with the blanks that go along.
+        /// Its bytes, including the blanks that belong to it.
         let range: Range<Int>
         let token: AddedToken
     }
 
-    /// The tokens found in a text, in order and apart.
-    /// - Parameter accepts: whether a token counts at these bytes.
+    /// The tokens found in a text, in order and without overlaps.
+    /// - Parameter accepts: whether a match at these bytes counts.
     func matches(in text: [UInt8], where accepts: (AddedToken, Range<Int>) -> Bool) -> [Match] {
         var matches: [Match] = []
         var position = 0
@@ -84,7 +84,7 @@ struct AddedTokens: Sendable {
         return start
     }
 
-    /// How many bytes the blank character at a position has; nil when there is none.
+    /// The length in bytes of the blank character at a position; nil when there is none.
     private static func blank(in text: [UInt8], at position: Int) -> Int? {
         scalar(in: text, at: position).flatMap { $0.properties.isWhitespace ? UTF8.width($0) : nil }
     }

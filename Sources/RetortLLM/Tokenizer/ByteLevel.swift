@@ -1,4 +1,4 @@
-/// GPT-2's mapping of bytes to printable characters, in which vocabularies are written.
+/// GPT-2's mapping of bytes to printable characters, which byte-level vocabularies are written in.
 enum ByteLevel {
     private static let scalars: [Unicode.Scalar] = {
         var next: UInt32 = 256
@@ -16,7 +16,7 @@ enum ByteLevel {
     /// The characters of bytes, as UTF-8.
     static func encode(_ text: some Sequence<UInt8>) -> [UInt8] { text.flatMap { characters[Int($0)] } }
 
-    /// The bytes of characters; nil when one of them is none of the mapping's.
+    /// The bytes of mapped characters; nil when one of them is not in the mapping.
     static func decode(_ mapped: [UInt8]) -> [UInt8]? {
         var decoded: [UInt8] = []
         for scalar in String(decoding: mapped, as: UTF8.self).unicodeScalars {

@@ -1,9 +1,9 @@
 import RetortCore
 import Synchronization
 
-/// Byte-pair encoding: a word's characters are merged pair by pair, in the order of the merge list (Sennrich et al.,
-/// arXiv 1508.07909), as the `tokenizers` library does it. Bytes are its characters in GPT-2's way; characters that a
-/// SentencePiece vocabulary lacks fall back to `<0xNN>` tokens or to the unknown token.
+/// Byte-pair encoding: the characters of a word are merged pair by pair, in the order of the list of merges (Sennrich
+/// et al., arXiv 1508.07909), as in the `tokenizers` library. In GPT-2's variant the characters are bytes; in
+/// SentencePiece's, characters outside the vocabulary become `<0xNN>` tokens or the unknown token.
 final class BytePairModel: Sendable {
     /// Two neighbouring tokens.
     private struct Pair: Hashable {
@@ -19,7 +19,7 @@ final class BytePairModel: Sendable {
     private let ids: [[UInt8]: Int32]
     private let ranks: [Pair: Merge]
     private let ignoresMerges: Bool
-    /// The ids of single bytes, where unknown characters fall back to them. Gemma has none for the tab, which is a token.
+    /// The ids of single bytes, to which unknown characters fall back. Gemma has none for the tab, which is a token.
     private let byteIDs: [Int32?]
     private let unknown: Int32?
     private let fusesUnknown: Bool
@@ -60,7 +60,7 @@ final class BytePairModel: Sendable {
         return ranks
     }
 
-    /// `"a b"` in older files, `["a", "b"]` in newer ones.
+    /// A merge is written `"a b"` in older files, `["a", "b"]` in newer ones.
     static func halves(of merge: JSONTree, file: String) throws -> ([UInt8], [UInt8]) {
         let parts =
             merge.array?.compactMap(\.bytes)
@@ -108,7 +108,7 @@ final class BytePairModel: Sendable {
         return bytes.count == character.count ? bytes : nil
     }
 
-    /// Merges the best-ranked pair until none is left, with a heap over a linked list: n log n for a long word.
+    /// Merges the best-ranked pair until none is left, using a heap over a linked list: n log n for a long word.
     private func merge(_ word: [UInt8]) -> [Int32] {
         if ignoresMerges, let whole = ids[word] { return [whole] }
         var tokens = characters(of: word)

@@ -1,14 +1,14 @@
 import Foundation
 
-/// SentencePiece's compiled table of replacements for characters (`precompiled_charsmap`): a trie in a double array (Aoe 1989, in the
-/// layout of darts-clone) over the texts, and the replacements, each ending in a zero.
+/// SentencePiece's compiled table of character replacements (`precompiled_charsmap`): a trie in a double array (Aoe
+/// 1989, in the layout of darts-clone) over the texts, and the replacements, each terminated by a zero.
 ///
-/// It is followed as the `tokenizers` library follows it: a short cluster of characters is replaced as a whole by what its beginning
-/// stands for, else each of its characters by itself.
+/// It is applied as in the `tokenizers` library: a short cluster of characters is replaced as a whole by what its
+/// beginning stands for, otherwise each of its characters is replaced separately.
 struct CharacterMap: Sendable {
     private let units: [UInt32]
     private let replacements: [UInt8]
-    /// Longer clusters are not looked up as a whole.
+    /// Clusters of this many bytes or more are not looked up as a whole.
     private static let longestCluster = 6
 
     /// - Throws: `TokenizerError.malformed`.
@@ -27,7 +27,7 @@ struct CharacterMap: Sendable {
         replacements = Array(bytes[(4 + size)...])
     }
 
-    /// What stands for the first beginning of a text that the table knows; nil where it knows none.
+    /// The replacement of the first beginning of a text that the table contains; nil when it contains none.
     private func replacement(of text: some Sequence<UInt8>) -> ArraySlice<UInt8>? {
         var node = 0
         func unit() -> UInt32? { units.indices.contains(node) ? units[node] : nil }

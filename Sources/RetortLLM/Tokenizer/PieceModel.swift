@@ -1,8 +1,8 @@
 import RetortCore
 
-/// SentencePiece's byte-pair model as the library itself and llama.cpp compute it (`llm_tokenizer_spm_session`): of all
-/// neighbours whose joined text is a piece, those with the best score are joined, and of equal ones the leftmost, until none are
-/// left. What is no piece then becomes bytes.
+/// SentencePiece's byte-pair model as the library itself and llama.cpp compute it (`llm_tokenizer_spm_session`): of
+/// all neighbours whose joined text is a piece, those with the best score are joined, and among equals the leftmost,
+/// until none is left. Text that is not a piece then becomes bytes.
 final class PieceModel: Sendable {
     private struct Piece {
         let id: Int32
@@ -11,13 +11,13 @@ final class PieceModel: Sendable {
 
     private let pieces: [[UInt8]: Piece]
     private let byteIDs: [Int32]
-    /// By token; those of tokens that are never made do not count.
+    /// The scores by token; those of tokens that are never produced do not matter.
     let scores: [Float]
 
     /// - Parameters:
-    ///   - pieces: the tokens that text is made of, by their text.
-    ///   - byteIDs: 256 tokens.
-    ///   - scores: by token.
+    ///   - pieces: the tokens that text consists of, by their text.
+    ///   - byteIDs: the tokens of the 256 bytes.
+    ///   - scores: the scores by token.
     init(_ pieces: [[UInt8]: Int32], byteIDs: [Int32], scores: [Float]) {
         self.pieces = pieces.mapValues { Piece(id: $0, score: scores[Int($0)]) }
         self.byteIDs = byteIDs
@@ -64,9 +64,10 @@ final class PieceModel: Sendable {
         }
     }
 
-    /// A merge list that does the same, best first: each piece of any two that it can be cut into, as transformers makes them
-    /// of SentencePiece's files (`generate_merges`). Two ways to make one piece have one score and two ranks, so that where they
-    /// overlap, as in runs of one letter, another than the leftmost may be joined first.
+    /// A list of merges with the same effect, best first: each piece from every two pieces that it can be cut into,
+    /// as transformers derives it from SentencePiece's files (`generate_merges`). Two ways to make the same piece
+    /// have the same score but different ranks, so where they overlap, as in runs of one letter, a pair other than
+    /// the leftmost may be joined first.
     func merges() -> [(left: [UInt8], right: [UInt8])] {
         let ordered = pieces.sorted { one, other in
             one.value.score != other.value.score ? one.value.score > other.value.score : one.value.id < other.value.id
@@ -74,7 +75,7 @@ final class PieceModel: Sendable {
         return ordered.flatMap { cuts(of: $0.key) }
     }
 
-    /// A piece's halves that are pieces, in the order of their ids.
+    /// The ways to cut a piece into two pieces, ordered by their ids.
     private func cuts(of text: [UInt8]) -> [(left: [UInt8], right: [UInt8])] {
         var cuts: [(left: Piece, right: Piece, place: Int)] = []
         for place in text.indices.dropFirst() where text[place] & 0xC0 != 0x80 {

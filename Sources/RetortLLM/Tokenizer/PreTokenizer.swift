@@ -1,18 +1,19 @@
 import Foundation
 import RetortCore
 
-/// Cuts a text into the words that the model turns into tokens: the `pre_tokenizer` of `tokenizer.json`, step by step.
+/// Splits a text into the words that the model turns into tokens: the `pre_tokenizer` of `tokenizer.json`, step by
+/// step.
 struct PreTokenizer: Sendable {
     fileprivate enum Step: Sendable {
         case split(WordSplitter, Behaviour, inverted: Bool)
-        /// Bytes are written as characters by the model; here only the words are cut.
+        /// The model maps bytes to characters; here only words are split.
         case byteLevel(prefixSpace: Bool, WordSplitter?)
         case metaspace(Metaspace)
-        /// Every character of a class on its own.
+        /// Every character of a class separately.
         case isolated(CharacterClass, Behaviour)
-        /// Words and runs of symbols; blanks fall away.
+        /// Words and runs of symbols; blanks are dropped.
         case words
-        /// What stands between blanks.
+        /// Text between blanks.
         case blankSeparated
     }
 
@@ -27,7 +28,7 @@ struct PreTokenizer: Sendable {
         }
     }
 
-    /// What happens to the text that a pattern matches.
+    /// What happens to text that a pattern matches.
     enum Behaviour: String, Sendable {
         case removed = "Removed"
         case isolated = "Isolated"
@@ -40,7 +41,7 @@ struct PreTokenizer: Sendable {
     /// Whether words are written in GPT-2's byte characters.
     let isByteLevel: Bool
 
-    /// - Throws: `TokenizerError.unsupported` that names what is not known.
+    /// - Throws: `TokenizerError.unsupported` that names the unknown part.
     init(_ tree: JSONTree?, file: String) throws {
         var steps: [Step] = []
         var isByteLevel = false
@@ -87,7 +88,7 @@ struct PreTokenizer: Sendable {
     }
 
     /// Calls `body` with each word, in order.
-    /// - Parameter isStart: whether the text is the start of all text.
+    /// - Parameter isStart: whether the text is the beginning of the whole text.
     func forEachWord(of text: String, isStart: Bool, _ body: (String) -> Void) {
         apply(0, to: text, isStart: isStart, body)
     }
@@ -102,7 +103,7 @@ struct PreTokenizer: Sendable {
         }
     }
 
-    /// ASCII's symbols, and what Unicode calls punctuation.
+    /// ASCII's symbols, and everything that Unicode classifies as punctuation.
     static func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
         if scalar.isASCII {
             return (33...47).contains(scalar.value) || (58...64).contains(scalar.value)
@@ -153,7 +154,7 @@ extension PreTokenizer.Step {
 }
 
 extension PreTokenizer.Behaviour {
-    /// Joins the parts of a text as the behaviour says.
+    /// Joins the parts of a text as the behaviour demands.
     fileprivate func join(_ parts: [(text: String, isMatch: Bool)], _ body: (String) -> Void) {
         var held = ""
         var holdsMatch = false
@@ -169,7 +170,7 @@ extension PreTokenizer.Behaviour {
                 if part.isMatch != holdsMatch { flush() }
                 held += part.text
             case .mergedWithPrevious:
-                // A match goes with the gap before it, and not with another match.
+                // A match joins the gap before it, but not another match.
                 if !part.isMatch || holdsMatch { flush() }
                 held += part.text
             case .mergedWithNext:
@@ -183,7 +184,7 @@ extension PreTokenizer.Behaviour {
 }
 
 extension [(String, isMatch: Bool)] {
-    /// Neighbouring parts that do not match as one.
+    /// Joins adjacent parts that do not match.
     fileprivate func joiningGaps() -> [(text: String, isMatch: Bool)] {
         var joined: [(text: String, isMatch: Bool)] = []
         for (text, isMatch) in self {
@@ -198,7 +199,7 @@ extension [(String, isMatch: Bool)] {
 }
 
 extension Unicode.Scalar {
-    /// `\p{N}`, to which Chinese numerals, for one, do not belong.
+    /// `\p{N}`, which does not include Chinese numerals, for example.
     var isNumber: Bool {
         switch properties.generalCategory {
         case .decimalNumber, .letterNumber, .otherNumber: true
@@ -216,7 +217,7 @@ extension Unicode.Scalar {
     }
 }
 
-/// SentencePiece's way with blanks: each becomes a visible character, and a word starts with one.
+/// SentencePiece's treatment of blanks: each becomes a visible character, and a word begins with one.
 private struct Metaspace: Sendable {
     private enum Prefix: String { case always, first, never }
 

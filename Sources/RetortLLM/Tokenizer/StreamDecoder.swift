@@ -1,9 +1,9 @@
-/// Turns tokens into text as they come, holding back the bytes of an incomplete character.
+/// Turns tokens into text as they arrive, holding back the bytes of an incomplete character.
 public struct StreamDecoder: Sendable {
     private let tokenizer: Tokenizer
     private let specials: Tokenizer.SpecialTokenText
     private var held: [UInt8] = []
-    /// Spaces at the start that the format has put there.
+    /// Leading spaces that the format has inserted.
     private var excessSpaces: Int
 
     /// - Parameter specials: whether special tokens appear in the text.
@@ -13,7 +13,7 @@ public struct StreamDecoder: Sendable {
         excessSpaces = tokenizer.leadingSpaces
     }
 
-    /// The text that a further token completes.
+    /// The text that the next token completes; empty while a character is incomplete.
     public mutating func push(_ id: Int32) -> String {
         var bytes = tokenizer.bytes(of: id, specials: specials)[...]
         while excessSpaces > 0, let first = bytes.first {
@@ -26,13 +26,13 @@ public struct StreamDecoder: Sendable {
         return String(decoding: held.prefix(complete), as: UTF8.self)
     }
 
-    /// What was held back, when no more tokens come.
+    /// The text that was held back, once no more tokens follow.
     public mutating func finish() -> String {
         defer { held = [] }
         return String(decoding: held, as: UTF8.self)
     }
 
-    /// How many bytes at the end begin a character and do not finish it.
+    /// The number of bytes at the end that begin an incomplete character.
     private func incompleteSuffix() -> Int {
         for length in 1...3 where length <= held.count {
             let byte = held[held.count - length]

@@ -1,7 +1,7 @@
 import Foundation
 import RetortCore
 
-/// What is done to a text before it is split into words: the `normalizer` of `tokenizer.json`.
+/// The changes that are made to a text before it is split into words: the `normalizer` of `tokenizer.json`.
 indirect enum TextNormalizer: Sendable {
     case sequence([TextNormalizer])
     case unicode(UnicodeForm)
@@ -20,7 +20,7 @@ indirect enum TextNormalizer: Sendable {
         case expression(NSRegularExpression)
     }
 
-    /// - Throws: `TokenizerError.unsupported` that names what is not known.
+    /// - Throws: `TokenizerError.unsupported` that names the unknown part.
     init(_ tree: JSONTree, file: String) throws {
         let type = tree["type"]?.string ?? "?"
         switch type {
@@ -46,7 +46,7 @@ indirect enum TextNormalizer: Sendable {
         }
     }
 
-    /// - Parameter continuing: whether the text goes on from other text, so that nothing is put before it.
+    /// - Parameter continuing: whether the text continues other text, so that nothing is put before it.
     func callAsFunction(_ text: String, continuing: Bool) -> String {
         switch self {
         case .sequence(let all): all.reduce(text) { $1($0, continuing: continuing) }
@@ -83,7 +83,7 @@ extension TextNormalizer.Pattern {
     func replace(in text: String, with content: String) -> String {
         switch self {
         case .text(let part):
-            // By bytes: String's own search compares characters with their accents.
+            // Compares bytes, because String's own search compares characters including their accents.
             return String(decoding: Array(text.utf8).replacing(part, with: Array(content.utf8)), as: UTF8.self)
         case .expression(let expression):
             return expression.stringByReplacingMatches(
@@ -93,7 +93,8 @@ extension TextNormalizer.Pattern {
     }
 }
 
-/// BERT's cleaning: control characters out, blanks to spaces, Chinese characters apart, accents and case away.
+/// BERT's cleaning: removes control characters, turns blanks into spaces, separates Chinese characters, and removes
+/// accents and case.
 struct BertNormalizer: Sendable {
     private let cleansText: Bool
     private let splitsChinese: Bool

@@ -2,26 +2,27 @@ import Foundation
 import RetortCore
 
 /// Tokens that a folder declares outside `tokenizer.json`: in `tokenizer_config.json`, or in the older
-/// `special_tokens_map.json` and `added_tokens.json`. transformers adds them to those of `tokenizer.json`, in this order.
+/// `special_tokens_map.json` and `added_tokens.json`. transformers adds them to those of `tokenizer.json` in this
+/// order.
 struct TokenDeclarations {
     struct Token {
         let content: String
-        /// The id that a file gives it.
+        /// The id that a file gives it; nil when it gives none.
         var id: Int?
         var special: Bool
         var normalized: Bool
         var stripsLeft = false
         var stripsRight = false
         var singleWord = false
-        /// Whether it overrules what `tokenizer.json` says of the same token.
+        /// Whether it overrides the same token in `tokenizer.json`.
         var overrules = false
     }
 
-    /// `bos_token` and the like, by these names.
+    /// The tokens with a role, by names such as `bos_token`.
     private(set) var named: [String: String] = [:]
     private(set) var tokens: [Token] = []
 
-    /// - Throws: `CheckpointError` that names a file which is no JSON object.
+    /// - Throws: `CheckpointError` that names a file that is not a JSON object.
     init(_ source: CheckpointSource) throws {
         var settings = try source.object("tokenizer_config.json") ?? [:]
         if let decoder = settings["added_tokens_decoder"]?.object {
@@ -58,7 +59,7 @@ struct TokenDeclarations {
         tokens += extra.filter { !known.contains($0.content) }
     }
 
-    /// transformers goes through the roles in this order.
+    /// The order in which transformers processes the roles.
     private static let roles = [
         "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
     ]
@@ -98,14 +99,14 @@ extension TokenizerDefinition {
         self = try own.declaring(TokenDeclarations(.folder(folder)))
     }
 
-    /// The definition with tokens that other documents declare.
+    /// The definition, including tokens that other documents declare.
     func declaring(_ declarations: TokenDeclarations) throws -> TokenizerDefinition {
         var definition = self
         for token in declarations.tokens { try definition.declare(token) }
         return definition
     }
 
-    /// Adds a token as `tokenizers` does: one of the vocabulary keeps its id, a new one gets the next.
+    /// Adds a token as `tokenizers` does: a token of the vocabulary keeps its id, a new one gets the next id.
     private mutating func declare(_ token: TokenDeclarations.Token) throws {
         let content = Array(token.content.utf8)
         guard !content.isEmpty else { return }

@@ -1,19 +1,19 @@
 import RetortCore
 
-/// How the text of tokens becomes text again: the `decoder` of `tokenizer.json`.
+/// Turns the text of tokens into ordinary text: the `decoder` of `tokenizer.json`.
 struct TokenText: Sendable {
     private enum Kind: Sendable {
         /// GPT-2's byte characters.
         case byteLevel
-        /// SentencePiece's pieces: a visible blank, and tokens for single bytes.
+        /// SentencePiece's pieces: blanks are visible characters, and single bytes have tokens.
         case pieces(blank: [UInt8], fallsBackToBytes: Bool)
-        /// BERT's: words apart, continuations joined.
+        /// BERT's: words are separated, continuations joined.
         case wordPiece(prefix: [UInt8])
         case plain
     }
 
     private let kind: Kind
-    /// How many spaces at the start of all text fall away.
+    /// The number of leading spaces that are dropped.
     let dropsLeadingSpaces: Int
 
     init(_ tree: JSONTree?, file: String) throws {
@@ -43,7 +43,7 @@ struct TokenText: Sendable {
         dropsLeadingSpaces = dropped
     }
 
-    /// The bytes that a token stands for. They may be part of a character.
+    /// The bytes that a token stands for, possibly part of a character.
     func bytes(of token: [UInt8]) -> [UInt8] {
         switch kind {
         case .plain: return token
@@ -56,6 +56,6 @@ struct TokenText: Sendable {
         }
     }
 
-    /// What all text starts with in excess, as WordPiece's first word does.
+    /// The number of leading spaces that decoding adds, as for WordPiece's first word.
     var leadingSpaces: Int { if case .wordPiece = kind { 1 } else { dropsLeadingSpaces } }
 }

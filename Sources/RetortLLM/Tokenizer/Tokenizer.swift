@@ -2,11 +2,11 @@ import Foundation
 
 /// A tokenizer, read from Hugging Face's `tokenizer.json` (the format of the `tokenizers` library).
 ///
-/// Text is cut at added tokens, normalised, split into words by the pre-tokenizer, and each word becomes tokens of the
-/// model: byte-level BPE (GPT-2, Qwen, Llama 3), SentencePiece's BPE with byte fallback (Llama 2, Gemma) by merges or
-/// by scores, SentencePiece's unigram model, or WordPiece.
+/// Text is cut at added tokens, normalised and split into words by the pre-tokenizer; each word then becomes tokens
+/// of the model: byte-level BPE (GPT-2, Qwen, Llama 3), SentencePiece's BPE with byte fallback (Llama 2, Gemma) by
+/// merges or by scores, SentencePiece's unigram model, or WordPiece.
 public final class Tokenizer: Sendable {
-    /// What happens to the text of a special token inside ordinary text.
+    /// What happens to the text of a special token in the input.
     public enum SpecialTokens: Sendable {
         /// It becomes the special token: for templates.
         case recognised
@@ -14,7 +14,7 @@ public final class Tokenizer: Sendable {
         case asText
     }
 
-    /// Whether every id stands for the same text.
+    /// Whether every id stands for the same text in both tokenizers.
     public func hasSameTokens(as other: Tokenizer) -> Bool {
         texts == other.texts && added.mapValues(\.content) == other.added.mapValues(\.content)
     }
@@ -29,7 +29,7 @@ public final class Tokenizer: Sendable {
     private let ids: [[UInt8]: Int32]
     private let texts: [Int32: [UInt8]]
     private let added: [Int32: AddedToken]
-    /// Added tokens looked for in the text as it came, and in normalised text.
+    /// Added tokens that are matched in the original text, and in normalised text.
     private let rawAdded: AddedTokens
     private let normalizedAdded: AddedTokens
     private let normalizer: TextNormalizer?
@@ -37,12 +37,13 @@ public final class Tokenizer: Sendable {
     private let model: Model
     private let text: TokenText
 
-    /// What the model's own format puts before and behind a text, such as `<s>`; chat templates write theirs themselves.
+    /// The tokens that the format puts before a text, such as `<s>`; chat templates write their own.
     public let opening: [Int32]
+    /// The tokens that the format puts after a text, such as `[SEP]`.
     public let closing: [Int32]
 
-    /// Reads `tokenizer.json`, a folder that holds one and may declare more tokens in other files, or a GGUF file.
-    /// - Throws: `TokenizerError` that names the file and what in it cannot be used.
+    /// Reads `tokenizer.json`, a folder that contains one and may declare more tokens in other files, or a GGUF file.
+    /// - Throws: `TokenizerError` that names the file and the part that cannot be used.
     public convenience init(_ location: URL) throws {
         let isDefinition = location.pathExtension == "json"
         try self.init(
@@ -72,7 +73,7 @@ public final class Tokenizer: Sendable {
     private static func model(_ definition: TokenizerDefinition) throws -> Model {
         if let pieces = definition.pieces { return .pieces(pieces) }
         let tree = definition.tree["model"] ?? .null
-        // Old files do not name the model: the one with merges is BPE.
+        // Old files do not name the model; one with merges is BPE.
         switch tree["type"]?.string
             ?? (tree["vocab"]?.array != nil
                 ? "Unigram" : tree["continuing_subword_prefix"] != nil && tree["merges"] == nil ? "WordPiece" : "BPE")
@@ -84,33 +85,33 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// How many ids there are: one more than the largest.
+    /// The number of ids: one more than the largest.
     public var vocabularySize: Int { Int(texts.keys.max() ?? -1) + 1 }
 
-    /// The id of a token's exact text, special tokens included.
+    /// The id of a token with exactly this text, special tokens included; nil when there is none.
     public func id(of token: String) -> Int32? { ids[Array(token.utf8)] }
 
-    /// The exact text of a token, as the vocabulary writes it.
+    /// A token's text exactly as the vocabulary writes it; nil for an unknown id.
     public func token(_ id: Int32) -> String? { texts[id].map { String(decoding: $0, as: UTF8.self) } }
 
-    /// Whether a token is special: an end of text, a turn's marker.
+    /// Whether a token is special, such as an end of text or a turn marker.
     public func isSpecial(_ id: Int32) -> Bool { added[id]?.special ?? false }
 
-    /// What stands before a text that is encoded.
+    /// What precedes a text that is encoded.
     private enum Start {
-        /// Nothing: the text begins here.
+        /// Nothing: this is the beginning.
         case text
         /// An added token.
         case token
-        /// More of the same text.
+        /// Earlier parts of the same text.
         case middle
     }
 
-    /// The tokens of a text.
-    /// - Parameter continuing: whether the text goes on from text before it, so that it gets no leading blank of its own
-    ///   where the format gives the start of a text one.
+    /// The tokens of a text, without `opening` and `closing`.
+    /// - Parameter continuing: whether the text continues earlier text, so that formats that put a blank before the
+    ///   beginning of a text do not do so.
     public func encode(_ text: String, specials: SpecialTokens, continuing: Bool = false) -> [Int32] {
-        // Added tokens that are not special always count; special ones only where they are meant.
+        // Added tokens that are not special always count; special ones only if requested.
         let accepts = { (token: AddedToken, _: Range<Int>) in !token.special || specials == .recognised }
         let bytes = Array(text.utf8)
         var tokens: [Int32] = []
@@ -121,14 +122,14 @@ public final class Tokenizer: Sendable {
         return tokens
     }
 
-    /// A part of marked text that is one added token, or plain text between them.
+    /// A part of marked text: a single added token, or plain text between added tokens.
     struct Run {
-        /// Its characters in the text.
+        /// The place of its characters in the text.
         let range: Range<Int>
         let tokens: [Int32]
     }
 
-    /// The tokens of marked text, special ones recognised only where all of their characters are the template's.
+    /// The tokens of marked text; special tokens are recognised only where all their characters are the template's.
     func runs(of text: MarkedText, continuing: Bool) -> [Run] {
         var bytes: [UInt8] = []
         var characters: [Int] = []
@@ -147,7 +148,7 @@ public final class Tokenizer: Sendable {
             guard end > position else { return }
             var tokens: [Int32] = []
             let start = position > 0 ? Start.token : continuing ? .middle : .text
-            // In normalised text no character's source is known: no special token is looked for there.
+            // In normalised text the source of a character is unknown, so special tokens are not matched there.
             encode(gap: bytes[position..<end], after: start, where: { token, _ in !token.special }, into: &tokens)
             runs.append(Run(range: characters[position]..<characters[end - 1] + 1, tokens: tokens))
         }
@@ -163,7 +164,7 @@ public final class Tokenizer: Sendable {
         return runs
     }
 
-    /// Adds the tokens of what stands between added tokens.
+    /// Adds the tokens of the text between added tokens.
     private func encode(
         gap: ArraySlice<UInt8>, after start: Start, where accepts: (AddedToken, Range<Int>) -> Bool,
         into tokens: inout [Int32]
@@ -179,7 +180,7 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// Calls `body` with what stands between added tokens, and adds these in between.
+    /// Calls `body` with the text between added tokens, and adds these tokens in between.
     private func forEachGap(
         in text: [UInt8], between added: AddedTokens, where accepts: (AddedToken, Range<Int>) -> Bool,
         into tokens: inout [Int32], _ body: (Range<Int>, inout [Int32]) -> Void
@@ -205,7 +206,7 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// The text of tokens. Bytes that are not UTF-8 become U+FFFD.
+    /// The text of tokens. Invalid UTF-8 becomes U+FFFD.
     /// - Parameter specials: whether special tokens appear in the text.
     public func decode(_ ids: [Int32], specials: SpecialTokenText = .kept) -> String {
         var decoder = StreamDecoder(self, specials: specials)

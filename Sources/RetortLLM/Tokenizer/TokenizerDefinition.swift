@@ -1,19 +1,19 @@
 import Foundation
 import RetortCore
 
-/// What a `tokenizer.json` says, read byte for byte.
+/// The contents of a `tokenizer.json`; texts are kept as bytes.
 struct TokenizerDefinition {
     let file: String
     let tree: JSONTree
-    /// The vocabulary, with the added tokens.
+    /// The vocabulary, including added tokens.
     var ids: [[UInt8]: Int32]
     var addedTokens: [AddedToken]
-    /// How many tokens the model has, without those added to it.
+    /// The number of the model's tokens, without added ones.
     let modelSize: Int
-    /// The model of a vocabulary that has scores in the place of merges.
+    /// The model of a vocabulary that has scores instead of merges.
     var pieces: PieceModel?
 
-    /// Larger files are refused: the largest published ones have about 35 MB.
+    /// The largest file, in bytes; the largest published ones have about 35 MB.
     private static let largestFile = 256 << 20
 
     init(_ file: URL) throws {
@@ -37,7 +37,7 @@ struct TokenizerDefinition {
     }
 
     /// A definition that comes from another kind of file.
-    /// - Parameter tree: what a `tokenizer.json` would say, without vocabulary and added tokens.
+    /// - Parameter tree: the equivalent `tokenizer.json` without vocabulary and added tokens.
     init(file: String, tree: JSONTree, vocabulary: [[UInt8]: Int32], addedTokens: [AddedToken], pieces: PieceModel?) {
         self.file = file
         self.tree = tree
@@ -50,7 +50,7 @@ struct TokenizerDefinition {
     private static func vocabulary(of tree: JSONTree, file: String) throws -> [[UInt8]: Int32] {
         guard let model = tree["model"] else { throw TokenizerError.malformed(file: file, "it has no 'model'") }
         if case .array(let pieces)? = model["vocab"] {
-            // A unigram model's pieces are numbered by their places.
+            // The pieces of a unigram model are numbered by their places.
             guard pieces.count < largestID else {
                 throw TokenizerError.malformed(file: file, "it has \(pieces.count) pieces")
             }
@@ -74,7 +74,7 @@ struct TokenizerDefinition {
         return ids
     }
 
-    /// Ids beyond this would make tables of gigabytes.
+    /// Larger ids would make tables of gigabytes.
     private static let largestID: Int32 = 1 << 24
 
     private static func addedToken(_ tree: JSONTree, file: String) throws -> AddedToken {
@@ -88,10 +88,10 @@ struct TokenizerDefinition {
             singleWord: tree["single_word"]?.bool ?? false)
     }
 
-    /// The part of that name, unless it is null.
+    /// The part of this name; nil when it is missing or null.
     func part(_ name: String) -> JSONTree? { tree[name].flatMap { $0.isNull ? nil : $0 } }
 
-    /// What stands before and behind a single text: `[CLS]` and `[SEP]`, or a beginning-of-text token.
+    /// The tokens before and after a single text: `[CLS]` and `[SEP]`, or a beginning-of-text token.
     func frame() throws -> (opening: [Int32], closing: [Int32]) {
         guard let processor = part("post_processor") else { return ([], []) }
         for step in processor["processors"]?.array ?? [processor] {
@@ -124,15 +124,24 @@ struct TokenizerDefinition {
 
 /// A tokenizer that cannot be used.
 public enum TokenizerError: Error, CustomStringConvertible {
+    /// The file cannot be read.
     case missing(file: String)
+    /// The file is not a tokenizer definition.
     case malformed(file: String, String)
+    /// The file has a BPE vocabulary without merges.
     case noMerges(file: String)
+    /// A merge names tokens outside the vocabulary.
     case unknownMerge(file: String, String)
+    /// A component or setting that is not supported.
     case unsupported(file: String, String)
+    /// The pattern for splitting words cannot be compiled.
     case badPattern(file: String, pattern: String)
+    /// A token that is needed is not in the vocabulary.
     case missingToken(String)
+    /// The tokenizer has the markers of no known chat format.
     case noChatFormat(known: [String])
 
+    /// The file with the fault, for people.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; a checkpoint folder needs its tokenizer.json"

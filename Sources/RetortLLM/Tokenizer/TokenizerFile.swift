@@ -2,7 +2,7 @@ import Foundation
 import RetortCore
 
 extension TokenizerDefinition {
-    /// The `tokenizer.json` of a definition that has none of its own.
+    /// The `tokenizer.json` of a definition that came from another kind of file.
     func written() -> Data {
         var members: [(name: [UInt8], value: JSONTree)] = [
             JSONTree.member("version", .text("1.0")), JSONTree.member("truncation", .null),

@@ -1,11 +1,11 @@
 import RetortCore
 import Synchronization
 
-/// SentencePiece's unigram model (Kudo, arXiv 1804.10959) as the `tokenizers` library computes it: of all ways to cut a word into
-/// pieces the one whose scores add up to the most. A character that is no piece is the unknown token, whose score is ten below the
-/// least; neighbouring ones are one token.
+/// SentencePiece's unigram model (Kudo, arXiv 1804.10959) as in the `tokenizers` library: of all ways to cut a word
+/// into pieces, the one with the largest sum of scores. A character that is not a piece is the unknown token, whose
+/// score is ten below the lowest; adjacent unknown characters form one token.
 final class UnigramModel: Sendable {
-    /// Nodes of a trie over the pieces' bytes: a node's number and a byte lead to the next one.
+    /// The edges of a trie over the pieces' bytes: a node's number and a byte lead to the next node.
     private let steps: [UInt64: Int32]
     /// By node, the piece that ends there; -1 for none.
     private let ends: [Int32]
@@ -21,7 +21,7 @@ final class UnigramModel: Sendable {
 
     /// - Parameters:
     ///   - model: the `model` of a `tokenizer.json`.
-    ///   - ids: the pieces' numbers, without added tokens.
+    ///   - ids: the numbers of the pieces, without added tokens.
     init(_ model: JSONTree, ids: [[UInt8]: Int32], file: String) throws {
         let pieces = model["vocab"]?.array ?? []
         var (steps, ends, scores): ([UInt64: Int32], [Int32], [Double]) = ([:], [-1], [])
@@ -78,7 +78,7 @@ final class UnigramModel: Sendable {
         var id: Int32 = -1
     }
 
-    /// The best way to each position, from left to right (Viterbi's algorithm), and back.
+    /// The best path to each position from left to right (Viterbi's algorithm), traced back.
     private func best(_ word: [UInt8]) -> [Int32] {
         var reached = [End](repeating: End(), count: word.count + 1)
         var start = 0
@@ -106,7 +106,7 @@ final class UnigramModel: Sendable {
     }
 
     private func path(_ reached: [End], _ word: [UInt8]) -> [Int32] {
-        // Last first; what is unknown as the bytes it takes.
+        // Last token first; unknown text as the bytes it takes.
         var tokens: [Int32] = []
         var (end, unknownEnd): (Int, Int?) = (word.count, nil)
         func flush(_ start: Int) {

@@ -1,7 +1,7 @@
 import RetortCore
 
-/// WordPiece: the longest token that a word starts with, then the longest continuation, and so on (BERT, arXiv
-/// 1810.04805). A word that cannot be covered is one unknown token.
+/// WordPiece: the longest token at the beginning of a word, then the longest continuation, and so on (BERT, arXiv
+/// 1810.04805). A word that cannot be covered becomes one unknown token.
 struct WordPieceModel: Sendable {
     private let ids: [[UInt8]: Int32]
     private let prefix: [UInt8]

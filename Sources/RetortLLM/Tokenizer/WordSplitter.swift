@@ -1,9 +1,9 @@
 import Foundation
 
-/// Cuts text into the words that BPE merges within.
+/// Splits text into the words within which BPE merges.
 ///
-/// The split patterns of GPT-2 and of the Qwen2 / Llama 3 kind are scanned by hand, many times faster than a regular
-/// expression engine; any other pattern goes through ICU.
+/// The patterns of GPT-2 and of Qwen2 and Llama 3 are scanned by hand, many times faster than by a regular expression
+/// engine; all other patterns go through ICU.
 struct WordSplitter: Sendable {
     static let gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
@@ -41,7 +41,7 @@ struct WordSplitter: Sendable {
         }
     }
 
-    /// The ways in which the Qwen2 / Llama 3 pattern is written for a group size.
+    /// The spellings of the Qwen2 / Llama 3 pattern for a group size.
     private static func grouped(digits: Int) -> [String] {
         let numbers = digits == 1 ? [#"\p{N}"#, #"\p{N}{1,1}"#] : [#"\p{N}{1,\#(digits)}"#]
         return numbers.map {
@@ -50,7 +50,7 @@ struct WordSplitter: Sendable {
         }
     }
 
-    /// Of the Qwen2 / Llama 3 kind: how many digits are one word at most.
+    /// For a pattern like Qwen2's or Llama 3's, the most digits that form one word.
     var digitGroup: Int? { if case .grouped(let digits) = kind { digits } else { nil } }
 
     /// Calls `body` with each word, in order; together they are the text.
@@ -58,7 +58,7 @@ struct WordSplitter: Sendable {
         parts(of: text) { word, _ in body(word) }
     }
 
-    /// The parts of a text, each with whether the pattern matches it (or, inverted, whether it does not).
+    /// The parts of a text, each with whether the pattern matches it (or, if inverted, whether it does not).
     func parts(of text: String, inverted: Bool) -> [(text: String, isMatch: Bool)] {
         var parts: [(text: String, isMatch: Bool)] = []
         self.parts(of: text) { parts.append(($0, $1 != inverted)) }
@@ -119,7 +119,7 @@ struct WordSplitter: Sendable {
     }
 }
 
-/// What the split patterns tell apart.
+/// The character classes that the patterns distinguish.
 private enum ScalarClass: Equatable {
     case letter, number, newline, space, other
 
@@ -163,7 +163,7 @@ private struct WordScanner {
         func letter(_ offset: Int) -> Unicode.Scalar? {
             guard start + offset < scalars.count else { return nil }
             let scalar = scalars[start + offset]
-            // The one letter outside ASCII that equals s when case is ignored.
+            // The one non-ASCII letter that equals s when case is ignored.
             if ignoringCase, scalar.value == 0x17F { return "s" }
             return ignoringCase && (0x41...0x5A).contains(scalar.value)
                 ? Unicode.Scalar(scalar.value + 0x20) : scalar
@@ -198,7 +198,7 @@ private struct WordScanner {
         return run(from: first) { $0 == kind }
     }
 
-    /// `\s+(?!\S)|\s+`: all blanks, but the last one belongs to a word that follows.
+    /// `\s+(?!\S)|\s+`: all blanks, except that the last one belongs to a following word.
     func whitespace() -> Int {
         let end = run(from: start) { $0.isBlank }
         return end < scalars.count && end - start > 1 ? end - 1 : max(end, start + 1)

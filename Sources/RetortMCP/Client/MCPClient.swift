@@ -1,7 +1,7 @@
 import RetortCore
 import Synchronization
 
-/// A server's tools (Model Context Protocol 2025-11-25 and the three versions before it).
+/// A client of one server's tools (Model Context Protocol 2025-11-25 and the three versions before it).
 ///
 /// ```swift
 /// let client = MCPClient("time", .command(MCPCommand("uvx", ["mcp-server-time"])))
@@ -10,32 +10,32 @@ import Synchronization
 /// await client.close()
 /// ```
 ///
-/// The server is started when it is first needed. One that died is started again for the next call, a bounded number of
-/// times in a row; the call that it died in is an error, for nobody knows what it had done. Each wait has a limit.
-/// A client that is let go of without `close` ends its server, too.
+/// The server is started when it is first needed. A server that died is started again for the next call, a limited
+/// number of times in a row; the call during which it died fails, because nobody knows what it had done by then.
+/// Every wait has a limit. Releasing a client without `close` also ends its server.
 public actor MCPClient {
-    /// As its user calls the server; errors name it.
+    /// The name that the user gave the server; errors mention it.
     public nonisolated let name: String
     private let place: MCPPlace
     private let options: MCPOptions
     private var connection: MCPConnection?
     private var server: MCPServerInformation?
     private var starting: Task<(MCPConnection, MCPServerInformation), any Error>?
-    /// Starts since a call was answered.
+    /// How often the server was started since it last answered a call.
     private var starts = 0
     private var lastEnding = ""
     private var isClosed = false
     private var listings: (list: [MCPListing], change: Int)?
     private let changes = Changes()
 
-    /// How often the server said that its tools have changed.
+    /// Counts how often the server said that its tools have changed.
     private final class Changes: Sendable {
         let count = Atomic(0)
     }
 
     /// - Parameters:
-    ///   - name: what errors call the server.
-    ///   - place: how it is reached.
+    ///   - name: the name of the server in errors.
+    ///   - place: how the server is reached.
     public init(_ name: String, _ place: MCPPlace, options: MCPOptions = MCPOptions()) {
         self.name = name
         self.place = place
@@ -47,13 +47,13 @@ public actor MCPClient {
         Task { await connection.close() }
     }
 
-    /// Starts the server, unless it runs.
-    /// - Returns: how it introduced itself.
+    /// Starts the server unless it is running.
+    /// - Returns: the server's introduction.
     /// - Throws: `MCPError`.
     @discardableResult
     public func start() async throws -> MCPServerInformation { try await open().1 }
 
-    /// Asks whether the server is there.
+    /// Checks that the server answers.
     /// - Throws: `MCPError`.
     public func ping() async throws {
         let (connection, _) = try await open()
@@ -61,7 +61,7 @@ public actor MCPClient {
             "ping", [:], seconds: options.startSeconds, longest: options.startSeconds)
     }
 
-    /// Ends the connection, and the server where it was started for it.
+    /// Ends the connection, and the server's process if this client started it.
     public func close() async {
         isClosed = true
         starting?.cancel()
@@ -72,7 +72,7 @@ public actor MCPClient {
 
     // MARK: Tools
 
-    /// What the server says it has. Asked for again only when the server says that it has changed.
+    /// The server's own list of its tools. It is asked for again only when the server says that it has changed.
     /// - Throws: `MCPError`.
     public func listings() async throws -> [MCPListing] {
         let (connection, server) = try await open()
@@ -91,11 +91,11 @@ public actor MCPClient {
 
     /// The server's tools.
     /// - Parameters:
-    ///   - only: the server's names of those to take; nil takes all.
-    ///   - effects: what repeating calls does, by the server's name of the tool; others are `external`. A server's own
-    ///     word on it does not count.
-    /// - Throws: `MCPError.unusableTool` for one that cannot be expressed, which `only` may leave out, and
-    ///   `MCPError.unknownTool` for one that is named here and not there.
+    ///   - only: the server's names of the tools to take; nil takes all.
+    ///   - effects: what repeating a call does, by the server's name of the tool; tools not named here are
+    ///     `external`. The server's own hints about this are not trusted.
+    /// - Throws: `MCPError.unusableTool` for a tool that cannot be expressed as a function (use `only` to leave it
+    ///   out), and `MCPError.unknownTool` for a tool that is named here but that the server does not have.
     public func tools(
         only: [String]? = nil, effects: [String: ToolSpecification.Effect] = [:]
     ) async throws -> [MCPTool] {
@@ -104,7 +104,7 @@ public actor MCPClient {
         for tool in (only ?? []) + effects.keys.sorted() where !known.contains(tool) {
             throw MCPError.unknownTool(server: name, tool: tool, known: known)
         }
-        // Names do not depend on which are taken.
+        // Names must not depend on which tools are taken.
         return try zip(listings, PythonNames.names(for: known)).filter { only?.contains($0.0.name) ?? true }.map {
             try MCPTool($0, name: $1, effect: effects[$0.name] ?? .external, client: self)
         }
@@ -137,9 +137,9 @@ public actor MCPClient {
         return listings
     }
 
-    /// Calls a tool by the server's own name of it, without looking at the arguments.
-    /// - Parameter progress: called with the server's words of progress, each of which gives the call more time.
-    /// - Throws: `MCPError`, `CancellationError`; a failure that the tool reports is a result.
+    /// Calls a tool by the server's own name, without checking the arguments.
+    /// - Parameter progress: called with the server's progress reports, each of which extends the call's time.
+    /// - Throws: `MCPError`, `CancellationError`; a failure that the tool itself reports is a result.
     public func call(
         _ tool: String, _ arguments: [String: JSONValue], progress: (@Sendable (MCPProgress) -> Void)? = nil
     ) async throws -> MCPResult {
@@ -148,7 +148,7 @@ public actor MCPClient {
         do {
             answer = try await request("tools/call", params, progress)
         } catch MCPError.sessionLost {
-            // The server says that it did not look at the call.
+            // The server says that it did not process the call.
             answer = try await request("tools/call", params, progress)
         }
         starts = 0
@@ -167,7 +167,7 @@ public actor MCPClient {
 
     // MARK: Starting
 
-    /// The connection, a new one when there is none that lasts.
+    /// The current connection, or a new one if there is none.
     private func open() async throws -> (MCPConnection, MCPServerInformation) {
         guard !isClosed else { throw MCPError.closed(server: name) }
         if let connection, let server {
@@ -176,7 +176,7 @@ public actor MCPClient {
             self.connection = nil
         }
         let task = try starting ?? newStart()
-        // Several callers may wait for one start, and each may leave.
+        // Several callers may wait for the same start, and each may leave.
         let limit = options.startSeconds * 2 + options.closeSeconds + 5
         guard let opened = try await withDeadline(seconds: limit, grace: 0, { try await task.value }) else {
             throw MCPError.late(server: name, what: "the start", seconds: limit, remarks: "")
@@ -218,7 +218,7 @@ public actor MCPClient {
                 await opened.close()
                 throw MCPError.closed(server: name)
             }
-            // A server that was started anew may have other tools.
+            // A restarted server may have other tools.
             if server != nil { changes.count.add(1, ordering: .relaxed) }
             (connection, server) = (opened, information)
             return (opened, information)
@@ -240,7 +240,7 @@ public actor MCPClient {
         } catch {
             let ending = connection.ending
             await connection.close()
-            // A connection that broke says more than the request that it broke in.
+            // A broken connection says more than the request that was pending when it broke.
             if let ending, !(error is CancellationError) { throw ending }
             throw error
         }

@@ -1,7 +1,7 @@
 import RetortCore
 import Synchronization
 
-/// One connection to a server, from its introduction to its end: requests and their answers.
+/// One connection to a server, from the initialization to its end: requests and their answers.
 final class MCPConnection: Sendable {
     private struct State {
         var pending: [JSONRPCID: PendingCall] = [:]
@@ -19,7 +19,7 @@ final class MCPConnection: Sendable {
     private let listChanged: @Sendable () -> Void
     private let state = Mutex(State())
 
-    /// - Parameter listChanged: called when the server's tools have changed.
+    /// - Parameter listChanged: called when the server says that its tools have changed.
     init(
         _ name: String, _ transport: any MCPTransport, _ options: MCPOptions,
         listChanged: @escaping @Sendable () -> Void
@@ -37,7 +37,7 @@ final class MCPConnection: Sendable {
     /// How the connection ended; nil while it lasts.
     var ending: (any Error)? { state.withLock(\.ending) }
 
-    /// Ends the connection and everything that waits.
+    /// Ends the connection and everything that waits on it.
     func close(_ reason: (any Error)? = nil) async {
         end(reason ?? MCPError.closed(server: name))
         state.withLock { $0.reader }?.cancel()
@@ -46,7 +46,7 @@ final class MCPConnection: Sendable {
 
     // MARK: Introduction
 
-    /// Introduces both sides to each other.
+    /// Carries out the protocol's initialization.
     /// - Throws: `MCPError`.
     func introduce() async throws -> MCPServerInformation {
         var version = MCPVersion.newest
@@ -54,7 +54,7 @@ final class MCPConnection: Sendable {
         do {
             answer = try await initialize(version)
         } catch MCPError.refused(_, _, let error) {
-            // Some servers name what they speak instead of offering it.
+            // Some servers refuse and name the versions that they speak, instead of offering one.
             let theirs = (error.data?["supported"]?.array ?? []).compactMap(\.string)
             guard let common = MCPVersion.known.first(where: theirs.contains), common != version else { throw error }
             version = common
@@ -82,10 +82,10 @@ final class MCPConnection: Sendable {
 
     // MARK: Requests
 
-    /// Asks the server. When the caller is cancelled or the time is up, the server is told.
+    /// Sends a request. When the caller is cancelled or the time is up, the server is told.
     /// - Parameters:
-    ///   - seconds: until the answer or a word of progress.
-    ///   - longest: until the answer.
+    ///   - seconds: the time until the answer or the next progress report.
+    ///   - longest: the time until the answer in any case.
     /// - Throws: `MCPError`, `CancellationError`.
     func request(
         _ method: String, _ params: [String: JSONValue], seconds: Double, longest: Double,
@@ -133,7 +133,7 @@ final class MCPConnection: Sendable {
 
     private func leave(_ id: JSONRPCID) -> PendingCall? { state.withLock { $0.pending.removeValue(forKey: id) } }
 
-    /// Stops waiting, and tells the server so; an introduction is not cancelled (2025-11-25, Cancellation).
+    /// Stops waiting, and tells the server so; an initialization is never cancelled (2025-11-25, Cancellation).
     private func giveUp(_ id: JSONRPCID, _ result: Result<JSONValue, any Error>, reason: String) {
         guard let call = leave(id) else { return }
         call.end(result)
@@ -148,7 +148,7 @@ final class MCPConnection: Sendable {
 
     // MARK: What comes
 
-    /// Takes one thing in.
+    /// Reads and handles one arrival.
     /// - Returns: false when the connection has ended.
     private func readNext(from transport: any MCPTransport) async -> Bool {
         do {
@@ -180,13 +180,13 @@ final class MCPConnection: Sendable {
             if let token, let call = state.withLock({ $0.pending[token] }), let word = MCPProgress(params) {
                 call.moved(word)
             }
-        // What else a server tells is for whoever shows it.
+        // Other notifications are for clients that show them to users.
         case .notification: break
         case .request(let id, let method, _): try await transport.send(answer(to: id, method))
         }
     }
 
-    /// A server may ask whether we are there; models, people and folders are not offered to it.
+    /// A server may ping us; sampling, elicitation and roots are not offered to it.
     private func answer(to id: JSONRPCID, _ method: String) -> JSONRPCMessage {
         if method == "ping" { return .response(id, [:]) }
         return .failure(
@@ -212,7 +212,8 @@ final class MCPConnection: Sendable {
         return strays > 0 ? "it wrote \(strays) lines that are no messages, the first: \(first)" : ""
     }
 
-    /// A server that wrote garbage and ended without a word on its errors ended because of what it is.
+    /// If a server wrote garbage and then ended without using its standard error, the garbage is the better
+    /// explanation.
     private func explained(_ error: any Error) -> any Error {
         if case MCPError.ended(_, _, let errors) = error, errors.isEmpty, let garbage { return garbage }
         return error
@@ -230,15 +231,15 @@ final class MCPConnection: Sendable {
 
 /// How a server introduced itself.
 public struct MCPServerInformation: Sendable, Hashable {
-    /// The version of the protocol that is spoken with it.
+    /// The version of the protocol that both sides use.
     public var version: String
-    /// Its own name.
+    /// The server's own name.
     public var name: String
-    /// Its own version.
+    /// The server's own version.
     public var serverVersion: String
-    /// What it says about its use.
+    /// The server's instructions for use; nil if it gives none.
     public var instructions: String?
-    /// Whether it has tools.
+    /// Whether the server has tools.
     public var offersTools: Bool
 
     init(_ answer: JSONValue, version: String) {

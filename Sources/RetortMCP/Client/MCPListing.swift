@@ -2,20 +2,20 @@ import RetortCore
 
 /// A tool as its server describes it.
 public struct MCPListing: Sendable, Hashable {
-    /// The server's name for it.
+    /// The server's name of the tool.
     public var name: String
-    /// What it does.
+    /// What the tool does.
     public var summary: String
-    /// The arguments' JSON schema.
+    /// The JSON schema of the arguments.
     public var inputSchema: JSONValue
-    /// The structured result's JSON schema, where it has one.
+    /// The JSON schema of the structured result; nil if there is none.
     public var outputSchema: JSONValue?
-    /// The server's word that calls change nothing; servers are not to be trusted with it unless one knows them.
+    /// Whether the server says that calls change nothing. Trust this only for servers that you know.
     public var isSaidReadOnly: Bool
-    /// Whether calls must be made as tasks (2025-11-25), which is not done here.
+    /// Whether calls must be made as tasks (2025-11-25), which this client does not support.
     var needsTask: Bool
 
-    /// - Throws: a reason.
+    /// - Throws: `MCPListingFault` with the reason.
     init(_ json: JSONValue) throws(MCPListingFault) {
         guard let name = json["name"]?.string, !name.isEmpty else { throw MCPListingFault("a tool has no name") }
         guard let schema = json["inputSchema"], schema.object != nil else {
@@ -32,7 +32,7 @@ public struct MCPListing: Sendable, Hashable {
     }
 }
 
-/// Why a list of tools cannot be read.
+/// Why an entry of a tool list cannot be read.
 struct MCPListingFault: Error {
     let reason: String
     init(_ reason: String) { self.reason = reason }

@@ -2,19 +2,19 @@ import RetortCore
 
 /// A tool's parameters, read from its JSON schema.
 struct MCPParameters {
-    /// The schema with Python's names of the parameters.
+    /// The schema with the parameters' Python names.
     private(set) var schema: JSONValue
-    /// The server's names of those that were renamed.
+    /// The server's names of renamed parameters, by their Python names.
     private(set) var originals: [String: String] = [:]
-    /// Required ones first, as Python has them, else by name.
+    /// Required parameters first, as Python demands, and by name within each group.
     private(set) var parameters: [ToolSpecification.Parameter] = []
 
-    /// - Parameter unusable: makes an error of a reason.
+    /// - Parameter unusable: turns a reason into an error.
     init(_ input: JSONValue, _ unusable: (String) -> MCPError) throws {
         guard input["type"] == nil || input["type"] == "object" else {
             throw unusable("its arguments are no object but \(input["type"]?.jsonText ?? "")")
         }
-        // What chooses between sets of parameters has no form as a function's head.
+        // A choice between sets of parameters cannot be written as a function's signature.
         for key in ["anyOf", "oneOf", "allOf", "$ref"] where input[key] != nil {
             throw unusable(
                 "the JSON schema at #: '\(key)' stands beside the parameters; a function has one list of them")
@@ -31,7 +31,7 @@ struct MCPParameters {
         if !required.isEmpty {
             members["required"] = .array(required.sorted().map { .string(renamed[$0] ?? $0) })
         }
-        // A function has no parameters without names.
+        // A function cannot have parameters without names.
         if members["additionalProperties"] == nil || members["additionalProperties"] == true {
             members["additionalProperties"] = false
         }
@@ -44,7 +44,7 @@ struct MCPParameters {
         }
     }
 
-    /// A parameter's own schema, with what it refers to in its place; nil where it refers to itself, or to nothing.
+    /// A parameter's schema with its references resolved; nil if it refers to itself or to nothing.
     private static func resolved(_ schema: JSONValue, in root: JSONValue, depth: Int = 0) -> JSONValue? {
         guard depth < 16 else { return nil }
         switch schema {
@@ -52,7 +52,7 @@ struct MCPParameters {
             if let reference = members["$ref"]?.string {
                 guard let target = target(of: reference, in: root) else { return nil }
                 guard let found = resolved(target, in: root, depth: depth + 1)?.object else { return nil }
-                // What stands beside a reference is said besides.
+                // Members beside a reference apply in addition.
                 return .object(found.merging(members.filter { $0.key != "$ref" }) { $1 })
             }
             var whole: [String: JSONValue] = [:]
@@ -73,7 +73,7 @@ struct MCPParameters {
         return reference.dropFirst(2).split(separator: "/").reduce(root as JSONValue?) { $0?[String($1)] }
     }
 
-    /// The one type that a value has besides null; `any` where there are several.
+    /// The one type that a value may have besides null; `any` if there are several.
     static func type(of schema: JSONValue, in root: JSONValue, depth: Int = 0) -> String {
         let types = types(of: schema, in: root, depth: depth).subtracting(["null"])
         if types == ["integer", "number"] { return "number" }
@@ -98,21 +98,21 @@ struct MCPParameters {
         return []
     }
 
-    /// What to pass: the description and the default; values to choose from are in the type.
+    /// The description and the default; the values of an enumeration are part of the type.
     private static func summary(_ schema: JSONValue) -> String {
         var parts = [schema["description"]?.string ?? schema["title"]?.string ?? ""]
         if let value = schema["default"], value != .null { parts.append("default \(value.jsonText)") }
         return parts.filter { !$0.isEmpty }.joined(separator: "; ")
     }
 
-    /// The type of the result: of structured ones as their schema says, else a text.
+    /// The type of the result: that of the output schema for structured results, otherwise a text.
     static func returns(_ output: JSONValue?) -> String {
         guard let output else { return "string" }
         guard isWrapped(output), let inner = output["properties"]?["result"] else { return "object" }
         return type(of: inner, in: output)
     }
 
-    /// Whether a result is `{"result": x}`, in which servers wrap values that are no objects.
+    /// Whether a result has the form `{"result": x}`, in which servers wrap values that are not objects.
     static func isWrapped(_ output: JSONValue?) -> Bool {
         output?["properties"]?.object.map { Array($0.keys) } == ["result"] && output?["required"] == ["result"]
     }

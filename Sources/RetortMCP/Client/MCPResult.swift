@@ -1,15 +1,19 @@
 import Foundation
 import RetortCore
 
-/// What a tool gave back.
+/// The result of a tool call.
 public struct MCPResult: Sendable, Hashable {
-    /// Its parts, for reading.
+    /// The parts of the result, for readers.
     public var content: [MCPContent]
-    /// Its value, where the tool has structured results.
+    /// The value, if the tool has structured results.
     public var structured: JSONValue?
     /// Whether the tool failed.
     public var isError: Bool
 
+    /// - Parameters:
+    ///   - content: the parts that a reader sees.
+    ///   - structured: a value that fits the tool's output schema; nil for a tool without one.
+    ///   - isError: whether the tool failed; the content then says why.
     public init(content: [MCPContent], structured: JSONValue? = nil, isError: Bool = false) {
         self.content = content
         self.structured = structured
@@ -17,27 +21,28 @@ public struct MCPResult: Sendable, Hashable {
     }
 
     /// Reads the result of `tools/call`.
-    /// - Returns: nil when it is none.
+    /// - Returns: nil when it is not such a result.
     init?(_ json: JSONValue) {
         let structured = json["structuredContent"].flatMap { $0 == .null ? nil : $0 }
         guard let parts = json["content"]?.array ?? (structured == nil ? nil : []) else { return nil }
         self.init(content: parts.map(MCPContent.init), structured: structured, isError: json["isError"] == true)
     }
 
-    /// What a reader is shown. Images and sounds are named.
+    /// The text that a reader sees. Images and sounds are only described.
     public var text: String { content.map(\.text).joined(separator: "\n") }
 }
 
 /// A part of a result.
 public enum MCPContent: Sendable, Hashable {
+    /// A text.
     case text(String)
-    /// An image or a sound: what it is (`image/png`) and how many bytes it has.
+    /// An image or a sound: its kind, its media type (`image/png`) and its size in bytes.
     case media(kind: String, type: String, bytes: Int)
-    /// A file or page by its address.
+    /// A file or page, by its address.
     case link(uri: String, name: String, summary: String)
-    /// A file that came along: its text, or how many bytes it has.
+    /// An embedded file: its text, or its size in bytes if it is binary.
     case resource(uri: String, type: String, text: String?, bytes: Int)
-    /// A kind of content that is not known here.
+    /// A kind of content that this version does not know.
     case other(String)
 
     init(_ json: JSONValue) {
@@ -57,12 +62,12 @@ public enum MCPContent: Sendable, Hashable {
         }
     }
 
-    /// How many bytes a base64 text stands for.
+    /// The number of bytes that a base64 text encodes.
     private static func bytes(_ base64: String) -> Int {
         base64.utf8.lazy.filter { $0 != UInt8(ascii: "=") && $0 > 0x20 }.count * 3 / 4
     }
 
-    /// How the part reads.
+    /// The part as text.
     public var text: String {
         switch self {
         case .text(let text): text

@@ -3,19 +3,20 @@ import RetortCore
 
 /// A server's tool, as a Python function for code agents and as a JSON tool for others.
 ///
-/// Its name and those of its parameters are made Python's where they are not (`get-time` becomes `get_time`, `from` becomes
-/// `from_`); the server gets its own.
+/// Its name and those of its parameters are turned into Python names if necessary (`get-time` becomes `get_time`,
+/// `from` becomes `from_`); the server still receives its own names.
 public struct MCPTool: Tool {
     /// The server's own description.
     public let listing: MCPListing
-    /// The name of the server, as its user calls it.
+    /// The name that the user gave the server.
     public let server: String
+    /// The tool as code agents see it, with Python names.
     public let specification: ToolSpecification
-    /// The arguments' schema with the names of the specification.
+    /// The schema of the arguments, with the names of `specification`.
     public let schema: JSONValue
     private let check: JSONSchema
     private let resultCheck: JSONSchema?
-    /// The server's names of renamed parameters.
+    /// The server's names of renamed parameters, by their Python names.
     private let originals: [String: String]
     private let client: MCPClient
 
@@ -26,8 +27,9 @@ public struct MCPTool: Tool {
         return document
     }
 
-    /// - Parameter name: Python's.
-    /// - Throws: `MCPError.unusableTool` for a schema that cannot be expressed, and a tool that must be called in another way.
+    /// - Parameter name: the tool's Python name.
+    /// - Throws: `MCPError.unusableTool` for a schema that cannot be expressed as a function, and for a tool that
+    ///   must be called as a task.
     init(_ listing: MCPListing, name: String, effect: ToolSpecification.Effect, client: MCPClient) throws {
         self.listing = listing
         self.client = client
@@ -44,7 +46,8 @@ public struct MCPTool: Tool {
         }
         schema = form.schema
         originals = form.originals
-        // Results are checked where that can be done; a client need not (2025-11-25, Tools, Output Schema).
+        // Results are checked if the schema can be used; clients are not obliged to check them (2025-11-25, Tools,
+        // Output Schema).
         resultCheck = listing.outputSchema.flatMap { try? JSONSchema($0) }
         specification = ToolSpecification(
             name: name, summary: listing.summary, parameters: form.parameters,
@@ -52,14 +55,14 @@ public struct MCPTool: Tool {
     }
 
     /// Calls the tool on its server.
-    /// - Returns: the structured result where there is one (of `{"result": x}` the `x`), else the text.
-    /// - Throws: `MCPToolFailure` for a failure by the tool's own account and for arguments that do not fit, else `MCPError`.
+    /// - Returns: the structured result if there is one (for `{"result": x}`, `x`), otherwise the text.
+    /// - Throws: `MCPToolFailure` if the tool reports a failure or the arguments do not fit, otherwise `MCPError`.
     public func call(_ arguments: [String: JSONValue]) async throws -> JSONValue {
         try await call(arguments, progress: nil)
     }
 
     /// Calls the tool on its server.
-    /// - Parameter progress: called with the server's words of progress.
+    /// - Parameter progress: called with the server's progress reports.
     public func call(
         _ arguments: [String: JSONValue], progress: (@Sendable (MCPProgress) -> Void)?
     ) async throws -> JSONValue {
@@ -77,7 +80,8 @@ public struct MCPTool: Tool {
         return MCPParameters.isWrapped(listing.outputSchema) ? structured["result"] ?? structured : structured
     }
 
-    /// The arguments, held against the schema before the server is asked. `None` for an optional one is the same as nothing.
+    /// The arguments in the server's names, checked against the schema before the server is asked. `None` for an
+    /// optional parameter means that it is left out.
     private func fitting(_ arguments: [String: JSONValue]) throws -> [String: JSONValue] {
         let optional = Set(specification.parameters.filter { !$0.isRequired }.map(\.name))
         let given = arguments.filter { $0.value != .null || !optional.contains($0.key) }

@@ -12,13 +12,13 @@ final class PendingCall: Sendable {
     }
 
     let method: String
-    /// Called with the server's words of progress.
+    /// Called with the server's progress reports.
     let progress: (@Sendable (MCPProgress) -> Void)?
     private let state: Mutex<State>
 
     /// - Parameters:
-    ///   - seconds: until the answer, or a word of progress.
-    ///   - longest: until the answer, whatever happens.
+    ///   - seconds: the time until the answer or the next progress report.
+    ///   - longest: the time until the answer in any case.
     init(_ method: String, seconds: Double, longest: Double, progress: (@Sendable (MCPProgress) -> Void)?) {
         self.method = method
         self.progress = progress
@@ -29,7 +29,7 @@ final class PendingCall: Sendable {
                 patience: seconds))
     }
 
-    /// The answer, once it is there.
+    /// Waits for the answer.
     func value() async throws -> JSONValue {
         try await withCheckedThrowingContinuation { continuation in
             let result = state.withLock { state in
@@ -40,7 +40,7 @@ final class PendingCall: Sendable {
         }
     }
 
-    /// The first end counts.
+    /// Ends the call; only the first end counts.
     func end(_ result: Result<JSONValue, any Error>) {
         let waiting = state.withLock { state -> CheckedContinuation<JSONValue, any Error>? in
             guard state.result == nil else { return nil }
@@ -51,25 +51,29 @@ final class PendingCall: Sendable {
         waiting?.resume(with: result)
     }
 
-    /// The server is still at it.
+    /// Takes a progress report, which extends the call's time.
     func moved(_ word: MCPProgress) {
         state.withLock { $0.due = min(.now + .seconds($0.patience), $0.last) }
         progress?(word)
     }
 
-    /// Seconds until the answer is due; progress may have moved it.
+    /// Seconds until the answer is due; progress reports extend them.
     var secondsLeft: Double { state.withLock { ContinuousClock.now.duration(to: $0.due) / .seconds(1) } }
 }
 
-/// A word on how far a call is.
+/// A report on how far a call is.
 public struct MCPProgress: Sendable, Hashable {
-    /// Grows from word to word.
+    /// The progress so far; it grows from report to report.
     public var progress: Double
-    /// What it grows to, where that is known.
+    /// The value of `progress` at the end; nil if unknown.
     public var total: Double?
-    /// What is done now.
+    /// What is being done now; nil if the server does not say.
     public var message: String?
 
+    /// - Parameters:
+    ///   - progress: must be larger than in the call's previous report.
+    ///   - total: the value of `progress` at the end; nil if unknown.
+    ///   - message: what is being done now.
     public init(progress: Double, total: Double? = nil, message: String? = nil) {
         self.progress = progress
         self.total = total

@@ -1,4 +1,4 @@
-/// Names that Python allows, for names that come from elsewhere.
+/// Turns names from elsewhere into names that Python allows.
 struct PythonNames {
     private var taken: Set<String> = []
 
@@ -8,7 +8,7 @@ struct PythonNames {
         "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
     ]
 
-    /// Names in order; those that are fine keep theirs, whatever comes before them.
+    /// The names in order; names that are valid already keep their form, whatever comes before them.
     static func names(for originals: [String]) -> [String] {
         var names = PythonNames()
         names.taken = Set(originals.filter { $0 == identifier($0) })
@@ -24,7 +24,7 @@ struct PythonNames {
         return candidate
     }
 
-    /// The nearest name that Python allows.
+    /// The nearest valid Python name.
     static func identifier(_ text: String) -> String {
         var name = String(
             text.unicodeScalars.map { scalar in

@@ -1,11 +1,11 @@
 import RetortCore
 
-/// What ties an answer to its request: a text or a number, given back as it came.
+/// The id that links a response to its request: a string or a number, returned exactly as it came.
 public struct JSONRPCID: Sendable, Hashable, CustomStringConvertible {
     /// The value itself.
     public let json: JSONValue
 
-    /// Nil for what cannot identify a request.
+    /// Nil for values that cannot be an id.
     public init?(_ json: JSONValue) {
         switch json {
         case .string, .integer: self.json = json
@@ -18,48 +18,54 @@ public struct JSONRPCID: Sendable, Hashable, CustomStringConvertible {
 
     init(_ number: Int) { json = .integer(number) }
 
+    /// The id as JSON.
     public var description: String { json.jsonText }
 }
 
 /// The error object of a response (JSON-RPC 2.0, section 5.1).
 public struct JSONRPCError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What kind of error it is.
+    /// The error code; those of the standard are below.
     public var code: Int
-    /// A sentence.
+    /// A short description.
     public var message: String
-    /// More, where there is more.
+    /// Further details; nil if there are none.
     public var data: JSONValue?
 
+    /// - Parameter code: one of the codes below, or one of the protocol's own.
     public init(code: Int, message: String, data: JSONValue? = nil) {
         self.code = code
         self.message = message
         self.data = data
     }
 
-    /// Not JSON.
+    /// The text is not JSON.
     public static let parseError = -32700
-    /// JSON, but no message.
+    /// The text is JSON, but not a message.
     public static let invalidRequest = -32600
-    /// No such method.
+    /// The method does not exist.
     public static let methodNotFound = -32601
-    /// Parameters that do not fit.
+    /// The parameters do not fit the method.
     public static let invalidParams = -32602
-    /// The other side broke.
+    /// The receiver failed.
     public static let internalError = -32603
 
+    /// The message with the code in parentheses.
     public var description: String { "\(message) (code \(code))" }
 }
 
-/// A message of JSON-RPC 2.0, as the Model Context Protocol uses it: parameters have names.
+/// A message of JSON-RPC 2.0 as the Model Context Protocol uses it: parameters are always named.
 public enum JSONRPCMessage: Sendable, Hashable {
+    /// A request, which expects a response with the same id.
     case request(JSONRPCID, method: String, params: [String: JSONValue])
+    /// A request without an id, which expects no response.
     case notification(method: String, params: [String: JSONValue])
+    /// The result of the request with this id.
     case response(JSONRPCID, JSONValue)
-    /// A request's error; without an identity when the request could not be read.
+    /// A request's error; without an id when the request could not be read.
     case failure(JSONRPCID?, JSONRPCError)
 
     /// Reads a message.
-    /// - Throws: `JSONRPCFault` with the reason, and the request's identity where it has one.
+    /// - Throws: `JSONRPCFault` with the reason, and the request's id if it has one.
     public init(_ json: JSONValue) throws(JSONRPCFault) {
         let id = json["id"].flatMap(JSONRPCID.init)
         func fault(_ reason: String) -> JSONRPCFault { JSONRPCFault(id: id, reason: reason) }
@@ -113,10 +119,10 @@ public enum JSONRPCMessage: Sendable, Hashable {
         return .object(members)
     }
 
-    /// The message as one line of JSON, without the line's end.
+    /// The message as one line of JSON, without a line end.
     public var line: String { ExactJSON.text(json, marks: .asTheyAre) }
 
-    /// The messages of a text: one, or the several of a batch (protocol version 2025-03-26).
+    /// The messages in a text: one message, or those of a batch (protocol version 2025-03-26).
     /// - Throws: `JSONRPCFault` when the text is not JSON or is an empty batch.
     static func messages(
         of bytes: some Sequence<UInt8>
@@ -135,15 +141,16 @@ public enum JSONRPCMessage: Sendable, Hashable {
     }
 }
 
-/// A text that is no message.
+/// A text that is not a message.
 public struct JSONRPCFault: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The identity of the request that it was meant to be, where there is one.
+    /// The id of the intended request, if it can be read.
     public var id: JSONRPCID?
-    /// What it is answered with.
+    /// The error code of the response to it.
     public var code = JSONRPCError.invalidRequest
-    /// What is wrong with it.
+    /// What is wrong with the text.
     public var reason: String
 
+    /// What is wrong with the text.
     public var description: String { reason }
 }
 
@@ -157,7 +164,7 @@ extension JSONValue {
         }
     }
 
-    /// Whether all numbers within are finite: others have no JSON.
+    /// Whether all numbers within are finite; others cannot be written as JSON.
     var isFinite: Bool {
         switch self {
         case .number(let value): value.isFinite

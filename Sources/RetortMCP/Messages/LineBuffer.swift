@@ -1,4 +1,4 @@
-/// Cuts what comes into lines of bounded length.
+/// Splits incoming bytes into lines of limited length.
 struct LineBuffer {
     /// A line is longer than allowed.
     struct TooLong: Error {}
@@ -9,7 +9,7 @@ struct LineBuffer {
     /// - Parameter limit: the longest line, in bytes.
     init(limit: Int) { self.limit = limit }
 
-    /// The lines that the bytes complete, without their ends; empty ones are left out.
+    /// The lines that these bytes complete, without line ends; empty lines are left out.
     mutating func add(_ bytes: [UInt8]) throws(TooLong) -> [[UInt8]] {
         var lines: [[UInt8]] = []
         var start = bytes.startIndex
@@ -24,7 +24,7 @@ struct LineBuffer {
         return lines
     }
 
-    /// What came after the last line's end.
+    /// The bytes after the last line end; nil if there are none.
     mutating func last() -> [UInt8]? { take() }
 
     private mutating func take() -> [UInt8]? {

@@ -1,34 +1,35 @@
 import RetortCore
 import Synchronization
 
-/// The server's side of streamable HTTP (2025-11-25, Transports), for whatever serves HTTP.
+/// The server's side of streamable HTTP (2025-11-25, Transports), for any HTTP server.
 ///
-/// Each client has a session, a bounded number of which are kept, and dropped when they ask nothing for long. A call is answered
-/// with a stream of events where the client takes one, else with JSON. The server tells nothing by itself, so it offers no
-/// stream for that. A client that goes away has not taken its call back (Transports, Sending Messages).
+/// Each client has a session. A limited number of sessions is kept, and idle ones are dropped. A call is answered
+/// with a stream of events if the client accepts one, otherwise with JSON. The server sends nothing on its own, so it
+/// offers no stream for that. A client that disconnects has not cancelled its call (Transports, Sending Messages).
 public final class MCPHTTPHandler: Sendable {
     /// An answer.
     public enum Reply: Sendable {
-        /// With a body where there is one.
+        /// A status and headers, with a body if there is one.
         case plain(status: Int, headers: [(name: String, value: String)], body: String?)
-        /// Messages as they come, each to be sent as the `data` of an event.
+        /// Messages as they are produced; each is to be sent as the `data` of an event.
         case events(AsyncStream<String>)
     }
 
     private let server: MCPServer
     private let sessions = Mutex<[String: MCPServerSession]>([:])
 
+    /// A handler that keeps the sessions of one server.
     public init(_ server: MCPServer) { self.server = server }
 
     /// Answers a request.
     /// - Parameters:
-    ///   - method: of HTTP.
-    ///   - header: the value of a header by its name in small letters.
-    ///   - body: at most as long as the server's limits allow, which whoever reads it sees to.
+    ///   - method: the HTTP method.
+    ///   - header: returns a header's value by its lower-case name.
+    ///   - body: at most as long as the server's limits allow; whoever reads it must enforce that.
     public func answer(
         method: String, header: (String) -> String?, body: [UInt8]
     ) async -> Reply {
-        // A page in a browser says where it is from; only pages of this machine may ask (Transports, Security Warning).
+        // A page in a browser sends its origin; only pages of this machine may ask (Transports, Security Warning).
         if let origin = header("origin"), !Self.isLocal(origin) {
             return refuse(403, "pages of '\(origin.prefix(100))' may not ask this server")
         }
@@ -49,7 +50,7 @@ public final class MCPHTTPHandler: Sendable {
     }
 
     private func post(_ header: (String) -> String?, _ body: [UInt8]) async -> Reply {
-        // A page in a browser can send other types to any address without asking first.
+        // A page in a browser can send other content types to any address without asking first (CORS preflight).
         guard header("content-type")?.lowercased().hasPrefix("application/json") == true else {
             return refuse(415, "the body must be declared as application/json")
         }
@@ -96,7 +97,7 @@ public final class MCPHTTPHandler: Sendable {
             status: 200, headers: [Self.json, ("mcp-session-id", id)], body: await Self.answer(of: work))
     }
 
-    /// The last message that a work sends.
+    /// The last message that the work sends.
     private static func answer(of work: @Sendable (@escaping MCPServerSession.Send) async -> Void) async -> String? {
         let last = Last()
         await work { message in last.message.withLock { $0 = message.line } }

@@ -1,7 +1,7 @@
 import RetortCore
 import Synchronization
 
-/// One client of a server: from its introduction to its end.
+/// One client of a server, from its introduction to its end.
 final class MCPServerSession: Sendable {
     private struct State {
         var isIntroduced = false
@@ -17,13 +17,14 @@ final class MCPServerSession: Sendable {
 
     init(_ server: MCPServer) { self.server = server }
 
-    /// Whether nothing is asked and nothing has been for so long.
+    /// Whether no call runs and no request has come for this long.
     func isIdle(for seconds: Double) -> Bool {
         state.withLock { $0.calls.isEmpty && $0.lastUse.duration(to: .now) > .seconds(seconds) }
     }
 
-    /// Takes a message in. Its order counts until here; the work itself, which ends with the answer, may be done beside others.
-    /// - Returns: nil when nothing is left to be done.
+    /// Takes a message. Messages must be taken in order; the returned work, which ends with the answer, may run
+    /// beside other work.
+    /// - Returns: nil when there is nothing more to do.
     func take(_ message: JSONRPCMessage) -> (@Sendable (_ send: @escaping Send) async -> Void)? {
         state.withLock { $0.lastUse = .now }
         switch message {
@@ -31,7 +32,7 @@ final class MCPServerSession: Sendable {
             let call = params["requestId"].flatMap(JSONRPCID.init).flatMap { id in state.withLock { $0.calls[id] } }
             call?.cancel()
             return nil
-        // Nothing is asked of clients, and so no answers count.
+        // The server sends no requests, so responses mean nothing.
         case .notification, .response, .failure: return nil
         case .request(let id, "tools/call", let params): return begin(id, params)
         case .request(let id, let method, let params):
@@ -45,7 +46,7 @@ final class MCPServerSession: Sendable {
         }
     }
 
-    /// Ends all calls.
+    /// Cancels all calls.
     func close() { for call in state.withLock({ Array($0.calls.values) }) { call.cancel() } }
 
     private func answer(_ method: String, _ params: [String: JSONValue]) throws(JSONRPCError) -> JSONValue {
@@ -110,7 +111,7 @@ final class MCPServerSession: Sendable {
             return { [self] send in
                 let result = await call.run { await self.result(of: entry, arguments, self.reporter(token, send)) }
                 state.withLock { _ = $0.calls.removeValue(forKey: id) }
-                // Who took the request back gets no answer (2025-11-25, Cancellation).
+                // A request that was cancelled gets no answer (2025-11-25, Cancellation).
                 if let result { await send(.response(id, result.json)) }
             }
         } catch {
@@ -121,7 +122,7 @@ final class MCPServerSession: Sendable {
     private func result(
         of entry: MCPServer.Entry, _ arguments: [String: JSONValue], _ reporter: MCPReporter
     ) async -> MCPResult {
-        // The model that called can mend its arguments: it reads why (2025-11-25, Tools, Error Handling).
+        // The calling model can correct its arguments if it reads the reason (2025-11-25, Tools, Error Handling).
         if let fault = entry.check.fault(in: .object(arguments)) {
             return .failure("\(entry.tool.name): \(fault)")
         }
@@ -159,7 +160,7 @@ private final class Counter: Sendable {
     }
 }
 
-/// A call that can be taken back, also before it runs.
+/// A call that can be cancelled, even before it runs.
 private final class RunningCall: Sendable {
     private struct State {
         var task: Task<MCPResult, Never>?
@@ -176,7 +177,7 @@ private final class RunningCall: Sendable {
         task?.cancel()
     }
 
-    /// - Returns: nil when the call was taken back.
+    /// - Returns: nil when the call was cancelled.
     func run(_ work: @escaping @Sendable () async -> MCPResult) async -> MCPResult? {
         let task = state.withLock { state -> Task<MCPResult, Never>? in
             guard !state.isCancelled else { return nil }

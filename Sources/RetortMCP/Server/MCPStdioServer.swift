@@ -3,15 +3,15 @@ import Glibc
 import RetortCore
 import Synchronization
 
-/// Serves one client over two descriptors: one message a line.
+/// Serves one client over two descriptors, one message per line.
 public struct MCPStdioServer: Sendable {
     private let server: MCPServer
     private let input: Int32
     private let output: Int32
 
     /// - Parameters:
-    ///   - input: where the client's messages come from; stays open.
-    ///   - output: where they go; it is closed in the end. Nothing else may be written there.
+    ///   - input: the descriptor that the client's messages come from; it is left open.
+    ///   - output: the descriptor for messages to the client; it is closed at the end. Nothing else may write to it.
     public init(_ server: MCPServer, input: Int32, output: Int32) {
         self.server = server
         self.input = input
@@ -19,7 +19,8 @@ public struct MCPStdioServer: Sendable {
     }
 
     /// Serves until the input ends or the task is cancelled.
-    /// - Throws: `MCPServerError` for a message that is too long, and a client that does not read; `CancellationError`.
+    /// - Throws: `MCPServerError` for a message that is too long, and for a client that does not read;
+    ///   `CancellationError`.
     public func run() async throws {
         let session = MCPServerSession(server)
         let writer = DescriptorWriter(output, limit: max(server.limits.maximumMessageBytes * 4, 1 << 20))
@@ -41,7 +42,7 @@ public struct MCPStdioServer: Sendable {
             } catch {
                 ending = error
             }
-            // Calls under way may still end, unless nobody is there to hear of it.
+            // Running calls may still finish, unless nobody is left to read the answers.
             let isAlone = ending != nil || writer.isBroken
             alarm = Alarm(seconds: isAlone ? 0 : server.limits.drainSeconds) { session.close() }
         }
@@ -66,7 +67,7 @@ public struct MCPStdioServer: Sendable {
         }
     }
 
-    /// What a line asks for; a line that is no message is answered with an error.
+    /// The work that a line asks for; a line that is not a message is answered with an error.
     private static func work(
         on line: [UInt8], _ session: MCPServerSession
     ) -> [@Sendable (_ send: @escaping MCPServerSession.Send) async -> Void] {
@@ -84,25 +85,26 @@ public struct MCPStdioServer: Sendable {
 }
 
 extension JSONRPCFault {
-    /// What the sender is told.
+    /// The response to the sender.
     var answer: JSONRPCMessage { .failure(id, JSONRPCError(code: code, message: "the message is none: \(reason)")) }
 }
 
-/// Goes up and stays up.
+/// A flag that can only be raised.
 private final class Flag: Sendable {
     private let value = Atomic(false)
     func raise() { value.store(true, ordering: .relaxed) }
     var isRaised: Bool { value.load(ordering: .relaxed) }
 }
 
-/// Reads a descriptor of any kind that others may use as well, so that nothing of it is changed; a thread waits.
+/// Reads a descriptor of any kind that other processes may share, so no mode of it is changed: a thread blocks
+/// instead.
 private final class BlockingReader: Sendable {
     private let descriptor: Int32
     private let queue = DispatchQueue(label: "retort.mcp.input")
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    /// What is there; empty at the end, and when the task is cancelled.
+    /// The bytes that are available; empty at the end, and when the task is cancelled.
     func read() async -> [UInt8] {
         let wait = Wait()
         return await withTaskCancellationHandler {
@@ -120,7 +122,7 @@ private final class BlockingReader: Sendable {
         }
     }
 
-    /// The first end counts, also one before the beginning.
+    /// A wait that ends once; it may end before it begins.
     private final class Wait: Sendable {
         private let state = Mutex<(waiting: CheckedContinuation<[UInt8], Never>?, ending: [UInt8]?)>((nil, nil))
 

@@ -2,7 +2,7 @@
 import Glibc
 import Synchronization
 
-/// Reads a descriptor when asked to, so that what nobody takes stays with the sender.
+/// Reads a descriptor only when asked to, so that unread bytes stay with the sender.
 final class DescriptorReader: Sendable {
     private struct State {
         var waiting: CheckedContinuation<[UInt8], Never>?
@@ -28,9 +28,10 @@ final class DescriptorReader: Sendable {
 
     deinit { close() }
 
-    /// What is there, once there is something; empty at the end. One reader at a time.
+    /// The next bytes, once there are some; empty at the end. Only one reader at a time.
     func read() async -> [UInt8] {
-        // What is there already, the end included, is not waited for: a source that was paused may not tell of it again.
+        // Bytes that are available already, or the end, are taken without waiting: a paused source may not report
+        // them again.
         if let bytes = state.withLock({ $0.isClosed ? [] : self.available() }) { return bytes }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -48,7 +49,7 @@ final class DescriptorReader: Sendable {
         }
     }
 
-    /// What can be read now, empty at the end; nil when there is nothing yet.
+    /// The bytes that can be read now, empty at the end; nil when there are none yet.
     private func available() -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: Self.chunk)
         let count = Glibc.read(descriptor, &bytes, bytes.count)
@@ -56,13 +57,13 @@ final class DescriptorReader: Sendable {
         return Array(bytes[..<count])
     }
 
-    /// Ends reading; whoever reads gets the end.
+    /// Ends reading; a waiting reader gets the end.
     func close() {
         let waiting = state.withLock { state -> CheckedContinuation<[UInt8], Never>? in
             guard !state.isClosed else { return nil }
             state.isClosed = true
             source.cancel()
-            // A source that stands still is not let go of.
+            // A suspended source must not be released.
             if !state.isRunning { source.resume() }
             defer { state.waiting = nil }
             return state.waiting
@@ -84,9 +85,9 @@ final class DescriptorReader: Sendable {
 
 /// Writes to a descriptor in order, without making the sender wait.
 ///
-/// What its reader does not take is kept up to a bound. A thread waits while there is something to write.
+/// Bytes that the reader does not take are kept up to a limit. A thread waits while there is something to write.
 final class DescriptorWriter: Sendable {
-    /// Its reader takes nothing.
+    /// The reader does not read, and the limit is reached.
     struct Full: Error {}
 
     private struct State {
@@ -101,7 +102,7 @@ final class DescriptorWriter: Sendable {
     private let state = Mutex(State())
 
     /// Takes ownership of a descriptor.
-    /// - Parameter limit: the most that may wait, in bytes; one message may be longer when nothing waits.
+    /// - Parameter limit: the most bytes that may wait; a single message may be longer when nothing else waits.
     init(_ descriptor: Int32, limit: Int) {
         self.descriptor = descriptor
         self.limit = limit
@@ -109,10 +110,10 @@ final class DescriptorWriter: Sendable {
 
     deinit { close() }
 
-    /// Whether the other end has gone.
+    /// Whether the other end was closed.
     var isBroken: Bool { state.withLock(\.isBroken) }
 
-    /// - Throws: `Full` when too much waits.
+    /// - Throws: `Full` when too many bytes wait.
     func write(_ bytes: [UInt8]) throws(Full) {
         let isFull = state.withLock { state in
             guard state.bytes == 0 || state.bytes + bytes.count <= limit else { return true }
@@ -129,7 +130,8 @@ final class DescriptorWriter: Sendable {
     private func put(_ bytes: [UInt8]) {
         var rest = bytes[...]
         while !rest.isEmpty, !state.withLock({ $0.isClosed || $0.isBroken }) {
-            // On a socket a reader that has gone is an error and no signal; other descriptors are not sent to.
+            // On a socket, a closed reader is reported as an error instead of a signal; other descriptors are not
+            // sent to.
             var count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count < 0, errno == ENOTSOCK {
                 count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -153,14 +155,14 @@ final class DescriptorWriter: Sendable {
         }
     }
 
-    /// Closes the descriptor; what waits is not written.
+    /// Closes the descriptor; waiting bytes are not written.
     func close() {
         let isFirst = state.withLock { state in
             defer { state.isClosed = true }
             return !state.isClosed
         }
         guard isFirst else { return }
-        // Ends a write that waits; the number is free for others only after it.
+        // Ends a write that waits; the descriptor's number may be reused only after that.
         shutdown(descriptor, Int32(SHUT_RDWR))
         queue.async { [descriptor] in Glibc.close(descriptor) }
     }

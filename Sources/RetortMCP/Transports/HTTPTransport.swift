@@ -6,10 +6,11 @@ import RetortCore
 import RetortWeb
 import Synchronization
 
-/// A server behind an address: streamable HTTP (2025-11-25, Transports).
+/// A server at an address: streamable HTTP (2025-11-25, Transports).
 ///
-/// Each message is posted; a request's answer is JSON or a stream of events, which is resumed where it broke off when the
-/// server has named its events. One more stream brings what the server tells by itself, where it offers one.
+/// Each message is posted. The answer to a request is JSON or a stream of events; a stream that breaks off is resumed
+/// if the server numbers its events. One more stream carries the messages that the server sends on its own, if it
+/// offers one.
 final class HTTPTransport: MCPTransport {
     private struct State {
         var session: String?
@@ -27,7 +28,7 @@ final class HTTPTransport: MCPTransport {
     private let mail = Mailbox<MCPArrival>(limit: 64)
     private let state = Mutex(State())
 
-    /// How often in a row a stream is asked for again without having brought anything.
+    /// How often in a row a stream is resumed without bringing anything.
     private static let mostResumptions = 5
     private static let sessionHeader = "mcp-session-id"
 
@@ -100,7 +101,7 @@ final class HTTPTransport: MCPTransport {
         guard let session else { return }
         var request = request(.DELETE)
         request.headers.replaceOrAdd(name: Self.sessionHeader, value: session)
-        // Whoever cancelled the rest still says goodbye.
+        // The session is ended even if the caller is cancelled.
         let goodbye = Task { [request, options, client] in
             _ = try? await client.execute(request, timeout: .seconds(Int64(max(options.closeSeconds, 1))))
         }
@@ -109,7 +110,7 @@ final class HTTPTransport: MCPTransport {
 
     // MARK: Exchanges
 
-    /// A server that cannot be reached is told at once, and not tried again until the time is over.
+    /// A server that cannot be reached is reported at once, instead of being tried again until the time is up.
     private static let clients = Result { () throws(ProxyError) in
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -134,12 +135,12 @@ final class HTTPTransport: MCPTransport {
         return try await client.execute(request, deadline: deadline)
     }
 
-    /// Requests have limits of their own; this bounds what a lost one could leave behind.
+    /// Requests have their own limits; this one bounds what a forgotten request could leave behind.
     private var deadline: NIODeadline {
         .now() + .seconds(Int64(max(options.longestCallSeconds, options.callSeconds, options.startSeconds)) + 60)
     }
 
-    /// Sends what is not answered.
+    /// Sends a message that gets no answer.
     private func tell(_ message: JSONRPCMessage) async throws {
         let seconds = options.startSeconds
         let done: Bool?
@@ -190,8 +191,8 @@ final class HTTPTransport: MCPTransport {
         }
     }
 
-    /// Passes on what a text holds.
-    /// - Returns: whether the answer is among it.
+    /// Passes on the messages in a text.
+    /// - Returns: whether the awaited answer is among them.
     private func deliver(_ bytes: [UInt8], until id: JSONRPCID?) async throws -> Bool {
         var isAnswered = false
         for arrival in MCPArrival.arrivals(of: bytes) {
@@ -207,14 +208,14 @@ final class HTTPTransport: MCPTransport {
 
     // MARK: Streams
 
-    /// Where a stream stands.
+    /// The position in a stream.
     private struct StreamPosition {
         var id: String?
         var pause = 1.0
         var brought = false
     }
 
-    /// Reads a request's stream until the answer, over as many connections as it takes.
+    /// Reads a request's stream until the answer, over as many connections as that takes.
     private func follow(_ response: HTTPClientResponse, _ id: JSONRPCID) async throws {
         var response = response
         var (place, failures) = (StreamPosition(), 0)
@@ -236,7 +237,7 @@ final class HTTPTransport: MCPTransport {
         }
     }
 
-    /// Asks for a stream again, after its last event.
+    /// Asks for a stream again, from after its last event.
     private func resumed(_ place: inout StreamPosition) async throws -> HTTPClientResponse {
         try await Task.sleep(for: .seconds(place.pause))
         place.brought = false
@@ -271,7 +272,7 @@ final class HTTPTransport: MCPTransport {
         return false
     }
 
-    /// Reads what the server tells by itself, for as long as it offers to.
+    /// Reads the messages that the server sends on its own, for as long as it offers a stream for them.
     private func listen() async {
         var (place, failures) = (StreamPosition(), 0)
         place.pause = 0
@@ -281,10 +282,10 @@ final class HTTPTransport: MCPTransport {
                 if place.pause == 0 { place.pause = 1 }
                 _ = try await read(response, &place, until: nil)
             } catch MCPError.http, MCPError.sessionLost {
-                // It offers none, or not any more; a session that is lost is noticed by the next call.
+                // The server offers no such stream, or no longer; a lost session is noticed by the next call.
                 return
             } catch let error as MCPError {
-                // A flood ends the stream; calls go on.
+                // A flood of messages ends the stream; calls go on.
                 return await mail.put(.stray("\(error)"))
             } catch {
                 if place.pause == 0 { place.pause = 1 }

@@ -1,42 +1,44 @@
 /// Carries messages to a server and back.
 ///
-/// One reader calls `receive`; anyone may send.
+/// Only one task may call `receive`; any number may send.
 public protocol MCPTransport: Sendable {
-    /// Sends a message, or queues it where the queue has a bound.
-    /// - Throws: `MCPError`; for a request, an error may also arrive later as `MCPArrival.broken`.
+    /// Sends a message, or queues it in a queue of limited length.
+    /// - Throws: `MCPError`; the failure of a request may also arrive later as `MCPArrival.broken`.
     func send(_ message: JSONRPCMessage) async throws
 
-    /// The next thing that came.
-    /// - Throws: `MCPError` that tells how the connection ended; `CancellationError`.
+    /// Waits for the next arrival.
+    /// - Throws: `MCPError` that says how the connection ended; `CancellationError`.
     func receive() async throws -> MCPArrival
 
-    /// Both sides have introduced themselves and speak this version.
+    /// Called once after the initialization, with the version that both sides will use.
     func began(version: String) async
 
-    /// Nobody waits for the answer of this request any more.
+    /// Says that nobody waits for the answer to this request any more.
     func forget(_ id: JSONRPCID)
 
-    /// Ends the connection, and the server where it was started for it.
+    /// Ends the connection, and the server's process if it was started for it.
     func close() async
 }
 
 extension MCPTransport {
+    /// Does nothing: most transports are the same for all versions.
     public func began(version: String) async {}
+    /// Does nothing: most transports keep no record of requests.
     public func forget(_ id: JSONRPCID) {}
 }
 
-/// What comes from a server.
+/// Something that arrived from a server.
 public enum MCPArrival: Sendable, Equatable {
     /// A message.
     case message(JSONRPCMessage)
-    /// Something that is no message: the beginning of its text.
+    /// Text that is not a message; only its beginning.
     case stray(String)
-    /// One request will get no answer.
+    /// One request that will get no answer.
     case broken(JSONRPCID, MCPError)
 }
 
 extension MCPArrival {
-    /// What a line or a body holds.
+    /// The arrivals that a line or a body contains.
     static func arrivals(of bytes: [UInt8]) -> [MCPArrival] {
         do throws(JSONRPCFault) {
             return try JSONRPCMessage.messages(of: bytes).map { result in

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Things in order from many to one, a bounded number: who brings one more waits.
+/// A bounded queue from many senders to one receiver; a sender waits while it is full.
 final class Mailbox<Element: Sendable>: Sendable {
     private struct State {
         var elements: [Element] = []
@@ -20,7 +20,7 @@ final class Mailbox<Element: Sendable>: Sendable {
 
     init(limit: Int) { self.limit = limit }
 
-    /// Waits for room. Nothing happens once the box is closed or the bringer cancelled.
+    /// Waits for room and adds an element. Does nothing once the box is closed or the sender cancelled.
     func put(_ element: Element) async {
         while !Task.isCancelled {
             let (isDone, taker) = state.withLock { state -> (Bool, CheckedContinuation<Element?, Never>?) in
@@ -39,7 +39,7 @@ final class Mailbox<Element: Sendable>: Sendable {
         }
     }
 
-    /// Puts something in that must not wait.
+    /// Adds an element without waiting, even if the box is full.
     func force(_ element: Element) {
         let taker = state.withLock { state -> CheckedContinuation<Element?, Never>? in
             guard !state.isClosed else { return nil }
@@ -77,7 +77,7 @@ final class Mailbox<Element: Sendable>: Sendable {
         }
     }
 
-    /// The next thing; nil once the box is closed or the taker cancelled. One taker at a time.
+    /// The next element; nil once the box is closed or the receiver cancelled. Only one receiver at a time.
     func take() async -> Element? {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -102,7 +102,7 @@ final class Mailbox<Element: Sendable>: Sendable {
         }
     }
 
-    /// What is in stays to be taken; everybody who waits is let go.
+    /// Closes the box. Elements in it can still be taken; everybody who waits is released.
     func close() {
         let (taker, bringers) = state.withLock { state in
             state.isClosed = true

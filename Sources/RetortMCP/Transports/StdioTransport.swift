@@ -5,10 +5,9 @@ import RetortCore
 import RetortProcesses
 import Synchronization
 
-/// A server that is a process of ours: one message a line, over its standard input and output.
+/// A server that runs as a child process: one message per line, over its standard input and output.
 ///
-/// It has a session and process group of its own, which ends with it. What it writes on its standard error is kept, the
-/// end of it, for errors.
+/// It has its own session and process group, which end with it. The end of its standard error is kept for errors.
 final class StdioTransport: MCPTransport {
     private let name: String
     private let options: MCPOptions
@@ -42,7 +41,7 @@ final class StdioTransport: MCPTransport {
             let path = try ProgramSearch.find(
                 command.program, path: variables["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", folder: command.folder)
             var ends = try PipeEnds()
-            // Our ends are closed by their owners from here on.
+            // From here on, each end is closed by its owner.
             input = DescriptorWriter(ends.take(\.input), limit: options.maximumMessageBytes)
             output = DescriptorReader(ends.take(\.output))
             errors = ErrorTail(ends.take(\.errors), limit: options.errorBytes)
@@ -84,7 +83,7 @@ final class StdioTransport: MCPTransport {
 
     /// How the server ended, once it has; a server that only closed its output is ended.
     private func ending() async -> MCPError {
-        // What it wrote last may be the reason.
+        // Its last output may be the reason.
         let end = await group.end(within: options.closeSeconds)
         if end == nil { group.signal(SIGKILL) }
         await errors.finished(within: 0.5)
@@ -92,10 +91,11 @@ final class StdioTransport: MCPTransport {
             server: name, how: end?.description ?? "it closed its standard output and went on", errors: errors.text)
     }
 
-    /// Closes the server's input, waits for its end, asks for it, and at last ends it (2025-11-25, Lifecycle, Shutdown).
+    /// Closes the server's input, waits for it to end, then asks it to end, and finally kills it (2025-11-25,
+    /// Lifecycle, Shutdown).
     func close() async {
         input.finish()
-        // A server that waits for room in its output would not see that its input has ended.
+        // A server that is blocked on its output would not notice that its input has ended.
         output.close()
         if await group.end(within: options.closeSeconds) == nil {
             group.signal(SIGTERM)
@@ -107,7 +107,7 @@ final class StdioTransport: MCPTransport {
 }
 
 extension ChildGroup {
-    /// How the program ended; nil when it still runs after so many seconds.
+    /// How the program ended; nil when it still runs after this many seconds.
     fileprivate func end(within seconds: Double) async -> ChildEnd? {
         await withCheckedContinuation { continuation in
             let once = Once(continuation)
@@ -120,7 +120,7 @@ extension ChildGroup {
     }
 }
 
-/// Resumes a continuation the first time only.
+/// Resumes a continuation at most once.
 final class Once<Value: Sendable>: Sendable {
     private let continuation: Mutex<CheckedContinuation<Value, Never>?>
 
@@ -135,14 +135,15 @@ final class Once<Value: Sendable>: Sendable {
     }
 }
 
-/// The ends of the three channels to a child.
+/// The ends of the three channels to a child process.
 private struct PipeEnds {
     var input: Int32 = -1
     var output: Int32 = -1
     var errors: Int32 = -1
     private(set) var theirs: [Int32] = []
 
-    /// A socket for the child's input, which tells a writer of a reader's end without a signal, and pipes for the rest.
+    /// A socket for the child's input, because writing to a closed one is reported without a signal, and pipes for
+    /// the rest.
     init() throws(ChildProcessError) {
         var pair: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -159,7 +160,7 @@ private struct PipeEnds {
             for end in [input, output] + theirs where end >= 0 { Glibc.close(end) }
             throw error
         }
-        // Programs that this process starts in other ways may not get them.
+        // Programs that this process starts in other ways must not inherit them.
         for end in [output, errors] + theirs { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     }
 
@@ -169,7 +170,7 @@ private struct PipeEnds {
         }
     }
 
-    /// Hands an end over to its owner.
+    /// Hands an end over to its owner, who closes it.
     mutating func take(_ end: WritableKeyPath<PipeEnds, Int32>) -> Int32 {
         defer { self[keyPath: end] = -1 }
         return self[keyPath: end]
@@ -178,7 +179,7 @@ private struct PipeEnds {
     func closeTheirs() { for end in theirs { Glibc.close(end) } }
 }
 
-/// The end of what a server writes on its standard error.
+/// The last bytes that a server wrote to its standard error.
 private final class ErrorTail: Sendable {
     private let reader: DescriptorReader
     private let tail = Mutex<(bytes: [UInt8], isCut: Bool)>(([], false))
@@ -211,7 +212,7 @@ private final class ErrorTail: Sendable {
         }
     }
 
-    /// Waits until everything has been read, but not for long: another process may hold the pipe.
+    /// Waits until everything has been read, but not for long, since another process may hold the pipe open.
     func finished(within seconds: Double) async {
         guard let task = work.withLock({ $0 }) else { return }
         _ = try? await withDeadline(seconds: seconds, grace: 0) { await task.value }

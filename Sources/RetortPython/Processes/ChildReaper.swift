@@ -2,9 +2,9 @@ import CWorker
 @preconcurrency import Dispatch
 import Glibc
 
-/// Takes the ends of child processes, so that none stays a zombie.
+/// Reaps child processes, so that none stays a zombie.
 enum ChildReaper {
-    /// Waits for a child without holding a thread.
+    /// Waits for a child without blocking a thread.
     static func watch(_ pid: pid_t) {
         let handle = cw_open_process(pid)
         guard handle >= 0 else { return }

@@ -3,17 +3,17 @@ import Foundation
 import Glibc
 import RetortProcesses
 
-/// Runs a short command of the system to its end.
+/// Runs a short system command to its end.
 package enum Command {
     package struct Result {
-        /// The exit code, or the negative number of the signal that ended it.
+        /// The exit code, or the negative number of the signal that ended the command.
         package var status: Int32
         package var output: Data
         package var errorText: String
     }
 
-    /// Waits on a thread of its own: Swift's few cooperative threads are everybody's.
-    /// - Parameter seconds: after which the command is ended.
+    /// Waits on a thread of its own, because all tasks share Swift's few cooperative threads.
+    /// - Parameter seconds: the time after which the command is killed.
     package static func run(_ path: String, _ arguments: [String], seconds: Double) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
@@ -33,7 +33,7 @@ package enum Command {
             repeat { ready = poll(&end, 1, Int32(seconds * 1000)) } while ready < 0 && errno == EINTR
             Glibc.close(handle)
         }
-        // Not waited for yet, so the number is still its own.
+        // The child has not been reaped yet, so the number still belongs to it.
         if ready <= 0 { kill(pid, SIGKILL) }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

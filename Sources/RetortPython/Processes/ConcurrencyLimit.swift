@@ -1,11 +1,11 @@
-/// Lets a bounded number of tasks through at once; the others wait in order.
+/// Lets a limited number of tasks run at once; the others wait in order.
 package actor ConcurrencyLimit {
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
     package init(width: Int) { free = width }
 
-    /// Runs the body when there is room.
+    /// Runs the body once there is room.
     package func pass<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
         if free > 0 { free -= 1 } else { await withCheckedContinuation { waiting.append($0) } }
         defer { leave() }

@@ -1,31 +1,32 @@
 import Foundation
 import Glibc
 
-/// When a process that was asked to fork has been waited for long enough.
+/// Decides when to stop waiting for a process that was asked to fork.
 ///
-/// A program may have left its process unable to fork: asleep, in a loop, or with a child that never says a word. How long a
-/// healthy fork takes depends on what else the machine does, so it is not the clock alone that decides: as long as one of
-/// the processes wants the processor and has used little of it, the fork may still come.
+/// A program may have left its process unable to fork: asleep, in a loop, or with a child that never answers. How
+/// long a healthy fork takes depends on the machine's load, so the clock alone does not decide: as long as one of the
+/// processes wants the processor and has used little of it, the fork may still come.
 struct ForkPatience {
-    /// What is seen of a process that was asked to fork.
+    /// An observation of a process that was asked to fork.
     struct Look: Equatable {
-        /// Whether it, or one that came from it since, runs or waits for the processor or a disk.
+        /// Whether the process, or one that it has forked since, runs or waits for the processor or a disk.
         var isAtWork: Bool
-        /// Its own processor time, in seconds. That of a new process is limited by the kernel.
+        /// The process's own processor time, in seconds. That of a new process is limited by the kernel.
         var seconds: Double
     }
 
-    /// How long the pauses between looks are, in seconds.
+    /// The pause between observations, in seconds.
     static let pause = 0.25
-    /// So many looks in a row at which all are asleep are enough; a healthy process sleeps only until its request is there.
+    /// After this many observations in a row with all processes asleep, the wait ends; a healthy process sleeps only
+    /// until its request arrives.
     private static let idleLooks = 12
-    /// A healthy fork takes its parent milliseconds of the processor.
+    /// A healthy fork costs its parent milliseconds of processor time.
     private static let mostSeconds = 5.0
 
     private var idle = 0
     private var first: Double?
 
-    /// Takes in another look.
+    /// Adds an observation.
     /// - Returns: whether to give up.
     mutating func isSpent(after look: Look) -> Bool {
         idle = look.isAtWork ? 0 : idle + 1
@@ -34,8 +35,8 @@ struct ForkPatience {
         return idle >= Self.idleLooks || look.seconds - first > Self.mostSeconds
     }
 
-    /// Watches a process until nothing can be expected of it any more, or the task is cancelled.
-    /// - Returns: false when it was cancelled.
+    /// Watches a process until nothing more can be expected of it, or the task is cancelled.
+    /// - Returns: false when the task was cancelled.
     static func isSpent(on pid: pid_t) async -> Bool {
         var patience = ForkPatience()
         // Earlier forks run programs of their own.
@@ -55,19 +56,21 @@ struct ForkPatience {
 }
 
 extension ProcessFacts {
-    /// How long the process has been ready to run without a processor, in seconds; 0 where the kernel does not tell.
+    /// How long the process has been ready to run without getting a processor, in seconds; 0 if the kernel does not
+    /// say.
     var waited: Double {
         let text = try? String(contentsOfFile: "/proc/\(pid)/schedstat", encoding: .utf8)
         let nanoseconds = text?.split(separator: " ").dropFirst().first.flatMap { Double($0) }
         return (nanoseconds ?? 0) / 1e9
     }
 
-    /// Whether the process runs or waits for the processor or a disk, and its processor time; nil when it is gone.
+    /// Whether the process runs or waits for the processor or a disk, and its processor time; nil when it has ended.
     var times: (isAtWork: Bool, seconds: Double)? {
         guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
             let name = text.lastIndex(of: ")")
         else { return nil }
-        // Behind the name, which may hold anything: state is the 3rd field, utime and stime the 14th and 15th.
+        // The fields after the name, which may contain any character: state is the 3rd field, utime and stime are the
+        // 14th and 15th.
         let fields = text[text.index(after: name)...].split(separator: " ")
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
         return (["R", "D"].contains(fields[0]), (user + system) / Double(sysconf(Int32(_SC_CLK_TCK))))

@@ -5,38 +5,38 @@ import Glibc
 import RetortCore
 import Synchronization
 
-/// What reaches a step from its process.
+/// Something that a step receives from its process.
 enum WorkerEvent: Sendable {
-    /// A frame the process sent, not read yet.
+    /// A frame that the process sent, not decoded yet.
     case bytes(Data)
-    /// A frame the process sent.
+    /// A frame that the process sent.
     case frame(JSONValue)
-    /// The process waits for leave to change a file.
+    /// The process waits for permission to change a file.
     case filesHeld
 }
 
-/// One end of a socket to a worker: length-prefixed JSON frames, read as they come.
+/// One end of a socket to a worker: length-prefixed JSON frames, read as they arrive.
 ///
-/// The socket is the sender's identity: nothing in a frame says who it is from. All sockets are watched by one queue,
-/// so a thousand sessions hold no thread while they wait.
+/// The socket is the sender's identity; nothing in a frame says who it is from. One queue watches all sockets, so a
+/// thousand waiting sessions block no thread.
 final class FrameChannel: Sendable {
     static let queue = DispatchQueue(label: "retort.python")
     private static let frameLimit = 8 << 20
-    /// What a worker may send before it is spoken to again.
+    /// The most bytes a worker may send before it is spoken to again.
     private static let turnLimit = 16 << 20
     private static let sendSeconds: Int32 = 10
 
-    /// Events of the worker; ends when the worker has closed its end or has broken the rules.
+    /// Events of the worker; they end when the worker has closed its end or has broken the rules.
     private let events: AsyncStream<WorkerEvent>
     private let continuation: AsyncStream<WorkerEvent>.Continuation
     private let descriptor: Int32
     private let source: any DispatchSourceRead
     private let state = Mutex(State())
     private let sending = Sending()
-    /// Where messages wait for a worker that does not read.
+    /// The queue on which messages wait for a worker that does not read.
     private let slow = DispatchQueue(label: "retort.python.slow")
 
-    /// Who writes to the socket. It is closed when nobody does: its number may be another's at once.
+    /// The writers of the socket. It is closed when the last one is done, since its number may be reused at once.
     private final class Sending: Sendable {
         struct State {
             var waiting = 0
@@ -90,13 +90,13 @@ final class FrameChannel: Sendable {
         if isFirst { source.cancel() }
     }
 
-    /// The number of the process that wrote first, as the kernel tells it.
+    /// The id of the process that wrote first, as reported by the kernel.
     var pid: pid_t? { state.withLock(\.pid) }
 
-    /// Whether the channel was closed because of what came over it.
+    /// Whether the channel was closed because of what arrived over it.
     var hasBrokenRules: Bool { state.withLock(\.hasBrokenRules) }
 
-    /// The descriptor that came with the first bytes. The caller closes it.
+    /// The descriptor that came with the first bytes. The caller must close it.
     func takePassed() -> Int32? {
         state.withLock { state in
             defer { state.passed = nil }
@@ -104,13 +104,13 @@ final class FrameChannel: Sendable {
         }
     }
 
-    /// Puts an event of the host's own into the stream.
+    /// Adds an event of the host's own to the stream.
     func note(_ event: WorkerEvent) {
         state.withLock { $0.unread += 1 }
         continuation.yield(event)
     }
 
-    /// Whether the worker has said something that nobody has taken yet: if it waits, it waits for us.
+    /// Whether the worker has sent something that nobody has read yet: if it waits, it waits for us.
     var hasUnread: Bool { state.withLock { $0.unread > 0 } }
 
     private func receive() {
@@ -140,8 +140,8 @@ final class FrameChannel: Sendable {
         for frame in received { continuation.yield(.bytes(frame)) }
     }
 
-    /// The complete frames at the start of the buffer, or nil when one is too long. They are cut here and read by who
-    /// waits for them: this queue is everybody's.
+    /// The complete frames at the start of the buffer, or nil when one is too long. They are only cut here, and
+    /// decoded by the task that waits for them, because all sessions share this queue.
     private static func takeFrames(_ buffer: inout Data) -> [Data]? {
         var frames: [Data] = []
         var start = buffer.startIndex
@@ -158,7 +158,8 @@ final class FrameChannel: Sendable {
 
     /// Sends a frame, with a descriptor for the worker to keep when one is given.
     ///
-    /// What the socket does not take at once, because the worker does not read, is written on a thread that is nobody's else.
+    /// Bytes that the socket does not take at once, because the worker does not read, are written on a separate
+    /// thread.
     func send(_ frame: JSONValue, passing passed: Int32 = -1) async throws {
         let body = Data(ExactJSON.text(frame).utf8)
         let message = withUnsafeBytes(of: UInt32(body.count).littleEndian) { Data($0) } + body
@@ -184,7 +185,7 @@ final class FrameChannel: Sendable {
         guard status == 0 else { throw PythonError.protocolBroken(String(cString: strerror(status))) }
     }
 
-    /// Writes the rest of a message behind those that wait.
+    /// Writes the rest of a message after those that already wait.
     private func finish(_ rest: Data, passing passed: Int32) async -> Int32 {
         await withCheckedContinuation { continuation in
             slow.async { [descriptor, sending] in
@@ -201,12 +202,12 @@ final class FrameChannel: Sendable {
         }
     }
 
-    /// The next event; nil when the other side is gone.
+    /// The next event; nil when the other side has closed its end.
     func next() async -> WorkerEvent? {
         for await event in events {
             state.withLock { $0.unread -= 1 }
             guard case .bytes(let bytes) = event else { return event }
-            // No value changes its type on the way, and no number ends this process.
+            // Values keep their types, and no number can crash this process.
             if let frame = try? ExactJSON.value(of: bytes) { return .frame(frame) }
             state.withLock { $0.hasBrokenRules = true }
             close()
@@ -218,8 +219,9 @@ final class FrameChannel: Sendable {
     /// Whether our end is closed.
     var isClosed: Bool { state.withLock(\.isClosed) }
 
-    /// The next frame within a time, after which the channel is closed.
-    /// - Returns: nil when the channel is closed: a frame that came in time and is taken too late is of no use any more.
+    /// The next frame within a time limit, after which the channel is closed.
+    /// - Returns: nil when the channel is closed; a frame that arrived in time but is read too late is no longer of
+    ///   use.
     func nextFrame(seconds: Double) async -> JSONValue? {
         let timer = Alarm(seconds: seconds) { [weak self] in self?.close() }
         defer { timer.cancel() }
@@ -231,7 +233,7 @@ final class FrameChannel: Sendable {
         return nil
     }
 
-    /// Connected sockets: ours, and one to hand over.
+    /// A pair of connected sockets: our end, and one to pass to a process.
     static func pair() throws -> (channel: FrameChannel, peer: Int32) {
         var ours: Int32 = -1
         var theirs: Int32 = -1

@@ -6,16 +6,17 @@ import Synchronization
 /// One process of the interpreter: the zygote, a session's first process, or a fork that holds a session's state.
 final class PythonProcess: Sendable {
     let channel: FrameChannel
-    /// The number of the process here, as the kernel tells it.
+    /// The process's id on the host, as reported by the kernel.
     let pid: pid_t
-    /// Its number among the processes of its session.
+    /// The process's id among the processes of its session.
     let innerPID: Int
-    /// What it said of itself when it began.
+    /// The message that the process introduced itself with.
     let hello: JSONValue
     private let handle: Mutex<Int32?>
     private static let helloSeconds = 120.0
     private static let rehearsalSeconds = 5.0
-    /// Its channel is closed after that, and its state is lost: on a busy machine an answer takes its time.
+    /// The longest wait for an answer, in seconds; after it the channel is closed and the state is lost. It is long
+    /// because a busy machine is slow.
     private static let endSeconds = 60.0
 
     private init(_ channel: FrameChannel, pid: pid_t, hello: JSONValue, handle: Int32) {
@@ -28,7 +29,7 @@ final class PythonProcess: Sendable {
 
     deinit { kill() }
 
-    /// Waits for a process's first words.
+    /// Waits for a process's introduction.
     static func greeted(_ channel: FrameChannel) async throws -> PythonProcess {
         guard let hello = await channel.nextFrame(seconds: helloSeconds), hello["op"] == "hello" else {
             throw PythonError.protocolBroken("no greeting from a new process")
@@ -40,15 +41,16 @@ final class PythonProcess: Sendable {
         return PythonProcess(channel, pid: pid, hello: hello, handle: handle)
     }
 
-    /// Asks this process to fork, with a socket of the fork's own.
+    /// Asks this process to fork, and gives the fork a socket of its own.
     func fork(_ operation: JSONValue = ["op": "fork"]) async throws -> PythonProcess {
         let (channel, peer) = try FrameChannel.pair()
         do {
-            // Closed before the wait: a fork that dies is then seen at once.
+            // Closed before waiting, so that the death of the fork is noticed at once.
             defer { Glibc.close(peer) }
             try await self.channel.send(operation, passing: peer)
         }
-        // A program may have left this process unable to fork; the wait for a new session is far too long for that.
+        // A program may have left this process unable to fork; the time limit for a new session is far too long for
+        // that.
         let watch =
             operation["op"] == "fork"
             ? Task { [pid] in
@@ -66,8 +68,8 @@ final class PythonProcess: Sendable {
         return reply
     }
 
-    /// Lets the process run a program of no effect, so that the first real one finds its pages copied. False when an
-    /// earlier program has left it unable to.
+    /// Lets the process run a program without effects, so that the first real program finds its pages copied. False
+    /// when an earlier program has left the process unable to run one.
     func rehearse() async -> Bool {
         guard (try? await channel.send(["op": "rehearse"])) != nil else { return false }
         return await channel.nextFrame(seconds: Self.rehearsalSeconds)?["op"] == "rehearsed"
@@ -81,7 +83,7 @@ final class PythonProcess: Sendable {
         return status
     }
 
-    /// Ends the process at once, and closes its socket.
+    /// Kills the process, and closes its socket.
     func kill() {
         let handle = handle.withLock { handle in
             defer { handle = nil }

@@ -2,18 +2,18 @@
 import RetortCore
 import Synchronization
 
-/// A session's first process and its gate. The first process never runs a program: it is what the first step forks
-/// from, and, inside namespaces, the process whose end is the end of all others of the session.
+/// A session's first process and its gate. The first process never runs a program: the first step is forked from it,
+/// and, inside namespaces, its end is the end of all other processes of the session.
 final class PythonSession: Sendable {
     let root: PythonProcess
     private let gate: SessionGate?
-    /// Idle processes that nobody needs any more. Ending one costs as much as a short program, so it waits for the time
-    /// in which a model writes.
+    /// Idle processes that are no longer needed. Ending one is as expensive as a short program, so it happens while a
+    /// model writes.
     private let retired = Mutex<[PythonProcess]>([])
     private static let mostRetired = 16
 
-    /// - Parameter zygote: is asked for the new session.
-    /// - Throws: `PythonError.sandboxTooWeak` when the session says that it could not confine itself and that is needed.
+    /// - Parameter zygote: the process that is asked for the new session.
+    /// - Throws: `PythonError.sandboxTooWeak` when the session could not confine itself to the required level.
     init(from zygote: PythonProcess, requiring level: SandboxLevel) async throws {
         root = try await zygote.fork(["op": "session"])
         gate = root.channel.takePassed().map(SessionGate.init)
@@ -23,18 +23,18 @@ final class PythonSession: Sendable {
         }
     }
 
-    /// Makes functions of tools. Before the first program.
+    /// Turns tools into functions of the session. Must be called before the first program.
     func offer(_ tools: JSONValue) async throws { try await root.channel.send(["op": "tools", "tools": tools]) }
 
     deinit { close() }
 
-    /// Whether forks and changes of files are asked of the host.
+    /// Whether forks and file changes need the host's permission.
     var hasGate: Bool { gate != nil }
 
     /// A copy-on-write copy of one of the session's processes.
     ///
-    /// Cancellation does not reach into it: what was asked of the process comes, and is then ended.
-    /// - Throws: `PythonError` when the process cannot fork any more, `CancellationError`.
+    /// Cancellation does not interrupt it: the fork that was asked for still comes, and is then ended.
+    /// - Throws: `PythonError` when the process can no longer fork; `CancellationError`.
     func fork(_ process: PythonProcess) async throws -> PythonProcess {
         let work = Task { [gate] in
             gate?.expectFork(of: process.pid)
@@ -56,13 +56,13 @@ final class PythonSession: Sendable {
     /// Lets a process of the session change the session's files.
     func allowFiles(_ process: PythonProcess) { gate?.allowFiles(process.pid) }
 
-    /// Holds a process's changes of files back; it is told of the first as an event.
+    /// Holds back a process's file changes; the first one is reported as an event.
     func holdFiles(_ process: PythonProcess) {
         let channel = process.channel
         gate?.holdFiles(process.pid) { channel.note(.filesHeld) }
     }
 
-    /// Ends a process that waits for a program, soon.
+    /// Ends a process that waits for a program, at the next good moment.
     func retire(_ process: PythonProcess) {
         gate?.forget(process.pid)
         guard process !== root else { return }
@@ -83,14 +83,14 @@ final class PythonSession: Sendable {
         for process in processes { process.kill() }
     }
 
-    /// Ends a process of the session, at once.
+    /// Kills a process of the session.
     func end(_ process: PythonProcess) {
         gate?.forget(process.pid)
         guard process !== root else { return }
         process.kill()
     }
 
-    /// Ends all of the session's processes.
+    /// Kills all of the session's processes.
     func close() {
         root.kill()
         endRetired()

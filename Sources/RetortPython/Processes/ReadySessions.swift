@@ -1,13 +1,14 @@
 import RetortCore
 
-/// A few sessions started ahead, so that taking one costs a message.
+/// A few sessions that are started ahead, so that taking one costs only a message.
 actor ReadySessions {
     private let zygote: PythonProcess
     private let level: SandboxLevel
     private let target: Int
     private var ready: [PythonSession] = []
     private var isFilling = false
-    /// The kernel bounds the descriptors on their way between processes, and the cores what starts at once.
+    /// The kernel limits the descriptors in transit between processes, and the cores limit what can usefully start at
+    /// once.
     private let starts = ConcurrencyLimit(width: 16)
 
     init(_ zygote: PythonProcess, level: SandboxLevel, target: Int) {
@@ -16,10 +17,10 @@ actor ReadySessions {
         self.target = target
     }
 
-    /// A fresh session with tools: one that is ready, or a new one.
+    /// A fresh session with tools: a ready one, or a new one.
     func take(offering tools: JSONValue) async throws -> PythonSession {
         defer { fill() }
-        // One that died while it waited is passed over.
+        // A session that died while it waited is skipped.
         while let session = ready.popLast() {
             if (try? await session.offer(tools)) != nil { return session }
         }
@@ -33,7 +34,8 @@ actor ReadySessions {
         return try await starts.pass { try await PythonSession(from: zygote, requiring: level) }
     }
 
-    /// Starts sessions in the background until enough are ready. A start that fails is left to who asks next.
+    /// Starts sessions in the background until enough are ready. A failed start is left for the next caller to
+    /// report.
     func fill() {
         guard !isFilling, ready.count < target else { return }
         isFilling = true

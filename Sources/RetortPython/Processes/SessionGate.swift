@@ -3,16 +3,16 @@ import CWorker
 import Glibc
 import Synchronization
 
-/// Answers what a session's processes must ask before they do it: forking, and changing files.
+/// Decides on the operations for which a session's processes need permission: forking, and changing files.
 ///
-/// The kernel stops the asking process until it is answered. A fork is let through only when the host has asked that
-/// very process for one; a change of a file only for a process whose step counts, while a candidate's waits until it has
-/// won.
+/// The kernel stops the process until it is answered. A fork is allowed only when the host has asked that very
+/// process for one. A file change is allowed only for a process whose step counts; a candidate's waits until the
+/// candidate has been chosen.
 final class SessionGate: Sendable {
     private struct State {
         var forks: [pid_t: Int] = [:]
         var writers: Set<pid_t> = []
-        /// Candidates, and whom to tell when one of them wants to change a file.
+        /// Candidates, with the action to call when one of them wants to change a file.
         var candidates: [pid_t: @Sendable () -> Void] = [:]
         var held: [pid_t: [UInt64]] = [:]
     }
@@ -34,18 +34,18 @@ final class SessionGate: Sendable {
 
     func close() { source.cancel() }
 
-    /// Lets one fork of a process through.
+    /// Allows one fork of a process.
     func expectFork(of pid: pid_t) { state.withLock { $0.forks[pid, default: 0] += 1 } }
 
-    /// Takes all leave back from a process that cannot fork.
+    /// Withdraws all permissions to fork from a process that cannot fork.
     func forgetForks(of pid: pid_t) { state.withLock { $0.forks[pid] = nil } }
 
-    /// Holds a candidate's changes of files back, and tells when there is one.
+    /// Holds back a candidate's file changes, and calls `tell` when there is one.
     func holdFiles(_ pid: pid_t, _ tell: @escaping @Sendable () -> Void) {
         state.withLock { $0.candidates[pid] = tell }
     }
 
-    /// Lets a process change files, and go on with a change that was held back.
+    /// Lets a process change files, and resumes a change that was held back.
     func allowFiles(_ pid: pid_t) {
         let held = state.withLock { state in
             state.writers.insert(pid)
@@ -55,7 +55,7 @@ final class SessionGate: Sendable {
         for request in held { _ = cw_answer_request(listener, request, 0) }
     }
 
-    /// Forgets a process that is no more.
+    /// Forgets a process that has ended.
     func forget(_ pid: pid_t) {
         state.withLock { state in
             state.forks[pid] = nil
@@ -69,7 +69,7 @@ final class SessionGate: Sendable {
         var request = cw_request()
         while true {
             let status = cw_next_request(listener, &request)
-            // All of the session's processes are gone.
+            // All processes of the session are gone.
             if status == EPIPE { return source.cancel() }
             guard status == 0 else { return }
             answer(request)

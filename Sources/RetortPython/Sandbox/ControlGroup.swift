@@ -1,25 +1,25 @@
 import Foundation
 import RetortCore
 
-/// A control group (cgroup v2, the kernel's `admin-guide/cgroup-v2`) around the interpreter and all its sessions: memory and
-/// processes of all of them together, which no limit of a single process can bound.
+/// A control group (cgroup v2, the kernel's `admin-guide/cgroup-v2`) around the interpreter and all its sessions. It
+/// limits the memory and the number of processes of all of them together, which limits on single processes cannot do.
 ///
-/// It can be had where Retort may make groups and the kernel offers the controllers there: as root outside a container, or with
-/// a delegated group (`systemd-run --scope -p Delegate=yes`).
+/// It is available where Retort may create groups and the kernel offers the controllers: as root outside a container,
+/// or with a delegated group (`systemd-run --scope -p Delegate=yes`).
 struct ControlGroup: Sendable {
     let folder: URL
     let memoryBytes: Int
     let processes: Int
 
-    /// Why a group cannot be had.
+    /// Why a group is not available.
     struct Unavailable: Error, CustomStringConvertible {
         let description: String
     }
 
-    /// Makes a group beside or below this process's own.
+    /// Creates a group beside or below this process's own.
     /// - Parameters:
     ///   - mounts: the kernel's list of mounts.
-    ///   - membership: the kernel's list of this process's groups.
+    ///   - membership: the kernel's list of the groups of this process.
     init(
         memoryBytes: Int, processes: Int, mounts: String = Self.text("/proc/self/mounts"),
         membership: String = Self.text("/proc/self/cgroup")
@@ -40,7 +40,7 @@ struct ControlGroup: Sendable {
             do {
                 try Self.write(memoryBytes, to: "memory.max", in: folder)
                 try Self.write(processes, to: "pids.max", in: folder)
-                // What is over the limit is ended, not swapped; not every kernel can swap.
+                // Processes over the limit are killed, not swapped; not every kernel can swap.
                 try? Self.write(0, to: "memory.swap.max", in: folder)
                 (self.folder, self.memoryBytes, self.processes) = (folder, memoryBytes, processes)
                 return
@@ -52,7 +52,7 @@ struct ControlGroup: Sendable {
         throw Unavailable(description: reason)
     }
 
-    /// Removes the groups of processes that were killed. The kernel keeps those that still hold a process.
+    /// Removes the groups of processes that were killed. The kernel keeps groups that still contain a process.
     static func removeLeftovers(in parent: URL) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: parent.path)) ?? []
         for name in names {
@@ -66,7 +66,7 @@ struct ControlGroup: Sendable {
 
     private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
-    /// Writes to a file that the kernel made; a missing one is not created.
+    /// Writes to a file that the kernel provides; a missing file is not created.
     private static func write(_ value: Int, to name: String, in folder: URL) throws(Unavailable) {
         let path = folder.appendingPathComponent(name).path
         guard let file = FileHandle(forWritingAtPath: path) else {
@@ -80,10 +80,10 @@ struct ControlGroup: Sendable {
         }
     }
 
-    /// Puts a process, and all that it will fork, into the group.
+    /// Moves a process, and everything it will fork, into the group.
     func take(_ process: pid_t) throws(Unavailable) { try Self.write(Int(process), to: "cgroup.procs", in: folder) }
 
-    /// Removes the group, once its processes have ended.
+    /// Removes the group once its processes have ended.
     func remove() async {
         for _ in 0..<50 {
             if rmdir(folder.path) == 0 || errno == ENOENT { return }

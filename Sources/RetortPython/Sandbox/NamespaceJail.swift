@@ -1,16 +1,16 @@
 import Foundation
 
-/// The outer wall, built by bubblewrap: user, mount, process, network, host-name and shared-memory namespaces around the
-/// zygote, whose file system holds the interpreter and nothing else.
+/// The outer wall, built by bubblewrap: user, mount, process, network, host-name and shared-memory namespaces around
+/// the zygote. Its file system contains the interpreter and nothing else.
 struct NamespaceJail: Sendable {
     let bubblewrap: String
     private let arguments: [String]
-    /// Where the worker's scripts are found inside.
+    /// The folder of the worker's scripts inside.
     static let workerFolder = "/retort"
 
-    /// - Throws: `PythonError.cannotStart` when bubblewrap is not there or cannot build the wall on this machine; the
-    ///   reason is its own message.
-    /// - Parameter showing: files and folders of users' modules, which sessions may read.
+    /// - Throws: `PythonError.cannotStart` when bubblewrap is missing or cannot build the wall on this machine; the
+    ///   reason is bubblewrap's own message.
+    /// - Parameter showing: files and folders of users' modules that sessions may read.
     init(_ installation: PythonInstallation, worker: URL, showing: [String] = []) async throws {
         guard let path = Self.locate() else {
             throw PythonError.cannotStart(path: "bwrap", reason: "bubblewrap is not installed")
@@ -22,21 +22,23 @@ struct NamespaceJail: Sendable {
         let devices = ["/dev/null", "/dev/urandom"].flatMap { ["--dev-bind", $0, $0] }
         arguments =
             namespaces + ["--hostname", "retort", "--uid", "65534", "--gid", "65534", "--clearenv", "--new-session"]
-            // For the zygote alone, inside its namespace: sessions get mounts of their own, then drop everything.
+            // Only for the zygote, inside its namespace: sessions get mounts of their own, then drop all
+            // capabilities.
             + ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"]
             + views + ["--ro-bind", worker.path, Self.workerFolder] + shown + devices
-            // The root is a writable memory file system until it is made read-only, and all that stands on it with it.
+            // The root is a writable file system in memory until it is made read-only, together with everything on
+            // it.
             + ["--tmpfs", "/tmp", "--remount-ro", "/tmp", "--remount-ro", "/", "--chdir", "/"]
         let probe = try await Command.run(
             bubblewrap, command([Self.inside(installation.executable.path), "-c", ""]), seconds: 20)
         guard probe.status == 0 else { throw PythonError.cannotStart(path: path, reason: probe.errorText) }
     }
 
-    /// Where a folder of the host is found inside. `/tmp` is every session's own there, so an interpreter that lies in the
-    /// host's is shown elsewhere; it finds its libraries from where it is.
+    /// The place of a host folder inside. `/tmp` inside is private to each session, so an interpreter below the
+    /// host's `/tmp` is shown elsewhere; it finds its libraries relative to itself.
     static func inside(_ path: String) -> String { path.hasPrefix("/tmp/") ? "/retort-host\(path)" : path }
 
-    /// bubblewrap's arguments for running a command inside.
+    /// The bubblewrap command line that runs a command inside.
     func command(_ inner: [String]) -> [String] {
         arguments + WorkerEnvironment.variables.flatMap { ["--setenv", $0.name, $0.value] } + ["--"] + inner
     }
@@ -47,9 +49,9 @@ struct NamespaceJail: Sendable {
     }
 }
 
-/// The environment variables of the interpreter, all of them.
+/// The complete environment of the interpreter.
 enum WorkerEnvironment {
-    /// Fixed hashing, so that sets print in the same order every time; one thread for linear algebra.
+    /// Hashing is fixed, so that sets always print in the same order; linear algebra uses one thread.
     static let variables: [(name: String, value: String)] = [
         ("PYTHONHASHSEED", "0"), ("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("LANG", "C.UTF-8"),
         ("PYTHONDONTWRITEBYTECODE", "1"),

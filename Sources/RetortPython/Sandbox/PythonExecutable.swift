@@ -1,7 +1,8 @@
 import Foundation
 import RetortCore
 
-/// The Python that programs run in: `RETORT_PYTHON`, else `.retort/python` upwards from the current folder and from the program's.
+/// The Python that programs run in: `RETORT_PYTHON`, else `.retort/python`, looked for upwards from the current
+/// folder and from the program's.
 package enum PythonExecutable {
     /// - Throws: `PythonError.notFound`.
     package static func find() throws -> URL {

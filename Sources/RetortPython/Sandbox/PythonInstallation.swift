@@ -4,7 +4,7 @@ import RetortCore
 /// A CPython on this machine, and the folders it needs.
 struct PythonInstallation: Sendable {
     let executable: URL
-    /// Folders and files that the interpreter reads, its libraries' included; all that a program may see.
+    /// Folders and files that the interpreter reads, including its libraries; programs see nothing else.
     let readable: [String]
 
     private struct Answer: Decodable {
@@ -35,7 +35,7 @@ struct PythonInstallation: Sendable {
                 reason:
                     "it is Python \(answer.version.map(String.init).joined(separator: ".")), 3.11 or later is needed")
         }
-        // A Python in a prefix of its own is taken whole; of a system's, only what belongs to Python.
+        // A Python with a prefix of its own is taken whole; from the system's, only the parts that belong to Python.
         let isSystem = answer.basePrefix == "/usr"
         let own = isSystem ? answer.path + [answer.realExecutable] : [answer.basePrefix]
         let isEnvironment = answer.prefix != answer.basePrefix

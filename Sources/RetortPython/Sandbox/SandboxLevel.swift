@@ -1,12 +1,12 @@
-/// How well model-written programs are shut in. Each level has all that the one below has.
+/// How well model-written programs are confined. Each level includes the one below.
 public enum SandboxLevel: String, Sendable, Hashable, CaseIterable, Comparable, Codable {
-    /// Processes of their own with limits, but no wall to the host: for trusted programs only.
+    /// Separate processes with limits, but no wall to the host: only for trusted programs.
     case none
-    /// System calls are filtered (no sockets, no signals, no new processes), and files are shut by Landlock: only the
-    /// interpreter's own can be read and none written. What is left to see: which files and processes exist.
+    /// System calls are filtered (no sockets, no signals, no new processes), and Landlock restricts files: only the
+    /// interpreter's own can be read, and none written. Programs can still see which files and processes exist.
     case restricted
-    /// Also namespaces: a view of the file system that holds the interpreter only, no network, processes of its own, and
-    /// a private `/tmp` for each session.
+    /// Additionally namespaces: a file system that contains only the interpreter, no network, a separate process
+    /// table, and a private `/tmp` for each session.
     case isolated
 
     /// Levels are ordered by strength.

@@ -2,24 +2,24 @@ import Foundation
 import Glibc
 import RetortCore
 
-/// What stands between a program and this machine: each layer as the kernel tells it from outside, and hostile programs
-/// that were run to see it hold.
+/// What separates a program from this machine: each layer as the kernel reports it from outside, and the results of
+/// hostile programs that try to get through.
 public struct SandboxReport: Sendable, Codable {
-    /// The level that the layers amount to.
+    /// The level that the layers add up to.
     public var level: SandboxLevel
     /// Why the level is not higher; nil at the highest.
     public var shortfall: String?
-    /// The layers.
+    /// The layers, each inspected from outside.
     public var layers: [CheckResult]
-    /// The hostile programs.
+    /// The hostile programs, each with whether it was stopped.
     public var trials: [CheckResult]
 
-    /// Whether everything tried was stopped.
+    /// Whether every hostile program was stopped.
     public var isSound: Bool { trials.allSatisfy(\.holds) }
 }
 
 extension PythonInterpreter {
-    /// Looks at a fresh session from outside, and runs a few hostile programs in it.
+    /// Inspects a fresh session from outside, and runs a few hostile programs in it.
     public func inspect() async throws -> SandboxReport {
         let session = try await session()
         var trials: [CheckResult] = []
@@ -34,7 +34,7 @@ extension PythonInterpreter {
     }
 }
 
-/// A hostile program whose success would print `reached`.
+/// A hostile program, which prints `reached` if it succeeds.
 struct HostileTrial {
     let name: String
     let program: String
@@ -66,13 +66,13 @@ struct HostileTrial {
     ]
 }
 
-/// What the kernel says of a process in `/proc`, seen from outside.
+/// What the kernel reports about a process in `/proc`, seen from outside.
 struct ProcessFacts {
     let pid: pid_t
 
     init(_ pid: pid_t) { self.pid = pid }
 
-    /// A process and all that come from it, as far as they live.
+    /// A process and its living descendants.
     static func descendants(of root: pid_t) -> Set<pid_t> {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         let parents = names.compactMap { pid_t($0) }.reduce(into: [pid_t: pid_t]()) { parents, pid in
@@ -90,7 +90,7 @@ struct ProcessFacts {
         }
     }
 
-    /// Whether the process is in a namespace of its own; nil when that may not be seen.
+    /// Whether the process is in a namespace of its own; nil when that cannot be read.
     func isApart(_ kind: String) -> Bool? {
         guard let theirs = link("/proc/\(pid)/ns/\(kind)"), let ours = link("/proc/self/ns/\(kind)") else { return nil }
         return theirs != ours
@@ -116,7 +116,7 @@ struct ProcessFacts {
 }
 
 extension PythonSession {
-    /// The layers of the session, each looked at alone.
+    /// The layers of the session, each inspected separately.
     var layers: [CheckResult] {
         let facts = ProcessFacts(root.pid)
         let namespaces = [

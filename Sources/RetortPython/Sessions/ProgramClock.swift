@@ -1,14 +1,14 @@
 import RetortCore
 import Synchronization
 
-/// Counts a program's own time and stops it when that is used up. Time in tools is not the program's, nor is time in which it
-/// has said something that this busy machine has not read yet, nor time in which it would go on and has no processor: what
-/// else the machine does changes no verdict.
+/// Counts a program's own time and stops the program when that is used up. Time in tools does not count, nor time in
+/// which the host has not yet read what the program sent, nor time in which the program is ready to run but has no
+/// processor. The load of the machine therefore changes no verdict.
 final class ProgramClock: Sendable {
     private struct State {
         var left: Double
         var since: ContinuousClock.Instant?
-        /// What the program had waited for a processor until then, in seconds.
+        /// How long the program had waited for a processor when the clock was started, in seconds.
         var waited = 0.0
         var timer: Alarm?
         var hasExpired = false
@@ -18,16 +18,17 @@ final class ProgramClock: Sendable {
     private let isUnheard: @Sendable () -> Bool
     private let waited: @Sendable () -> Double
     private let expire: @Sendable () -> Void
-    /// After which an unheard program is looked at again.
+    /// The pause before looking again at a program whose message is unread, in seconds.
     private static let glance = 0.05
-    /// On a machine so busy that a program takes this many times as long, it is stopped all the same.
+    /// A program that takes this many times its limit is stopped in any case, however busy the machine is.
     static let usualStretch = 30.0
     private let longest: Double
 
     /// - Parameters:
-    ///   - isUnheard: whether the program has said something that nobody has read.
-    ///   - longest: after which it is stopped whatever it waited for, in seconds; nil is thirty times its time.
-    ///   - waited: how long the program has been waiting for a processor, since it was born, in seconds.
+    ///   - isUnheard: whether the program has sent something that nobody has read.
+    ///   - longest: the time after which the program is stopped in any case, in seconds; nil is thirty times its
+    ///     limit.
+    ///   - waited: how long the program has waited for a processor since it was started, in seconds.
     init(
         seconds: Double, unless isUnheard: @escaping @Sendable () -> Bool,
         waited: @escaping @Sendable () -> Double = { 0 }, longest: Double? = nil,
@@ -67,12 +68,12 @@ final class ProgramClock: Sendable {
         }
     }
 
-    /// What the program used of its time since it went on, in seconds.
+    /// The program's own time since the clock was last started, in seconds.
     private func used(_ since: ContinuousClock.Instant, _ before: Double) -> Double {
         max(since.duration(to: .now) / .seconds(1) - max(waited() - before, 0), 0)
     }
 
-    /// What is left when the alarm rings; nil for nothing.
+    /// The time left when the alarm rings; nil when it is used up.
     private var remaining: Double? {
         state.withLock { state in
             guard let since = state.since else { return nil }

@@ -1,10 +1,11 @@
 import Synchronization
 
-/// How soon programs follow the ends of those before them, in all sessions of an interpreter: work ahead of a program
-/// pays while a model writes it, and is in the way of one that is there at once, as a script's is.
+/// How soon programs follow the end of the previous one, over all sessions of an interpreter. Preparing for the next
+/// program pays off while a model writes it, but delays a program that comes at once, such as a script's.
 final class ProgramPauses: Sendable {
     private static let longMilliseconds = 50.0
-    /// The running mean of pauses, none of which counts as more than twice a long one: so it is a vote.
+    /// The running mean of pauses. No pause counts as more than twice a long one, so that the mean is a vote rather
+    /// than a measurement.
     private let mean = Mutex(2 * longMilliseconds)
 
     func note(_ pause: Duration) {

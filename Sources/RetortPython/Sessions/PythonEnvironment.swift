@@ -3,15 +3,15 @@ import RetortCore
 
 /// A Python session: state is kept from program to program.
 ///
-/// A program runs in a fork of the session. When it ends, well or with an exception, its fork becomes the session; when
-/// it is stopped at its time limit or crashes, the fork is thrown away and the session stands as before. A fork copies
-/// what is in memory; the files of the private `/tmp` belong to the session as a whole.
+/// A program runs in a fork of the session. When it ends, normally or with an exception, the fork becomes the
+/// session; when it reaches its time limit or crashes, the fork is discarded and the session stays as it was. A fork
+/// copies what is in memory; the files in the private `/tmp` belong to the session as a whole.
 public actor PythonEnvironment: Environment {
     private var session: PythonSession
     /// The process that holds the state; nil once closed.
     private var holder: PythonProcess?
     private var stepCount: Int
-    /// Forks of the holder that wait for programs, or are on their way to it; nil for one that could not be had.
+    /// Forks of the holder that wait for programs or are being made; nil for one that could not be made.
     private var spares: [Task<PythonProcess?, Never>] = []
     /// Programs begun since the last step was settled.
     private var begun = 0
@@ -19,7 +19,7 @@ public actor PythonEnvironment: Environment {
     private let tools: ToolBox
     private let limits: PythonLimits
     private let pauses: ProgramPauses
-    /// What tells the state that is left, and whose functions are the session's own.
+    /// The modules with the `state` hook and the session's own functions.
     private let modules: LoadedModules?
     private let reopen: @Sendable () async throws -> PythonSession
 
@@ -39,8 +39,8 @@ public actor PythonEnvironment: Environment {
     }
 
     /// Runs a program. Whatever the program does is in the observation.
-    /// - Throws: `PythonError` when the session is closed or cannot be had, what a tool threw that halts the run,
-    ///   `CancellationError`.
+    /// - Throws: `PythonError` when the session is closed or cannot be created; the error of a tool that ends the
+    ///   run; `CancellationError`.
     public func perform(_ action: Action) async throws -> Observation {
         let trial = try await begin(action, holdingEffects: false)
         guard case .finished(let observation) = trial.progress else { throw PythonError.closed }
@@ -48,8 +48,8 @@ public actor PythonEnvironment: Environment {
         return observation
     }
 
-    /// Runs a program in a fork that counts only when the trial is committed. External tools and changes of files wait
-    /// for that.
+    /// Runs a program in a fork that counts only when the attempt is committed. Until then, external tools and file
+    /// changes wait.
     public func attempt(_ action: Action) async throws -> any Attempt {
         try await begin(action, holdingEffects: true)
     }
@@ -95,7 +95,7 @@ public actor PythonEnvironment: Environment {
     private static let lostNotice =
         "Note: an earlier program damaged the session; this is a new one, without its variables.\n"
 
-    /// A fork to run in. A session that a program has damaged beyond forking is replaced by a new one.
+    /// A fork to run in. A session that a program has damaged so that it cannot fork is replaced by a new one.
     private func forkOrReopen() async throws -> (parent: PythonProcess, candidate: PythonProcess, isNew: Bool) {
         begun += 1
         if begun == 1, let settled { pauses.note(settled.duration(to: .now)) }
@@ -117,12 +117,12 @@ public actor PythonEnvironment: Environment {
         throw PythonError.protocolBroken("new sessions die at once")
     }
 
-    /// A fork of a process; nil when it cannot fork any more.
+    /// A fork of a process; nil when it can no longer fork.
     private func fork(of holder: PythonProcess) async throws -> PythonProcess? {
         do { return try await session.fork(holder) } catch is PythonError { return nil }
     }
 
-    /// A call that does not fit its tool.
+    /// The observation of a call that does not fit its tool.
     private func refused(_ error: any Error, _ name: String, _ arguments: JSONValue) -> Observation {
         let call = ToolCall(name: name, arguments: arguments.object ?? [:], error: "\(error)")
         return Observation(
@@ -136,7 +136,7 @@ public actor PythonEnvironment: Environment {
             text: "Error: \(message)", outcome: .executionError(type: "ProgramTooLong", message: message))
     }
 
-    /// Makes a trial's process the session when it can be.
+    /// Makes an attempt's process the session, if it can serve as one.
     private func settle(_ trial: PythonAttempt) {
         stepCount += 1
         defer {
@@ -151,8 +151,8 @@ public actor PythonEnvironment: Environment {
         if pauses.areLong { makeSpares(begun) }
     }
 
-    /// The next step will try about as many programs as this one did. Their processes are made, and rehearse, while a
-    /// model writes them.
+    /// The next step will probably try about as many programs as this one. Their processes are forked and rehearsed
+    /// while a model writes the programs.
     private func makeSpares(_ count: Int) {
         guard let holder else { return }
         spares = (0..<min(count, Self.mostSpares)).map { _ in
@@ -176,7 +176,7 @@ public actor PythonEnvironment: Environment {
         spares.removeAll()
     }
 
-    /// What the trial does when it is chosen: its process becomes the session, in this environment.
+    /// Commits an attempt: its process becomes the session in this environment.
     func commit(_ trial: PythonAttempt) async throws -> Observation {
         if case .finished(let observation) = trial.progress {
             settle(trial)
@@ -213,21 +213,21 @@ public actor PythonEnvironment: Environment {
 
     private var own: [ToolSpecification] { modules?.tools ?? [] }
 
-    /// What the session's modules tell of the state that is left; nil where none tells any.
+    /// The state that the session's modules report; nil when no module reports one.
     /// - Throws: `PythonError.hookFailed`.
     public func state() async throws -> JSONValue? {
         guard let modules, modules.tellsState else { return nil }
         guard let holder else { throw PythonError.closed }
-        // In a fork: to look changes nothing.
+        // Runs in a fork, so that looking changes nothing.
         let copy = try await session.fork(holder)
         defer { session.end(copy) }
         return try await modules.modules.state(of: copy, modules.descriptions)
     }
 
-    /// The walls around the session.
+    /// The layers of the session's sandbox.
     func layers() -> [CheckResult] { session.layers }
 
-    /// Ends the session's state; the processes end when no branch needs them.
+    /// Discards the session's state; the processes end when no branch needs them any more.
     public func close() {
         guard let holder else { return }
         dropSpares()
@@ -236,7 +236,7 @@ public actor PythonEnvironment: Environment {
     }
 }
 
-/// A program tried in a fork of a session.
+/// A program that was tried in a fork of a session.
 struct PythonAttempt: Attempt {
     let progress: AttemptProgress
     let process: PythonProcess?
@@ -265,7 +265,7 @@ struct PythonAttempt: Attempt {
         self.start = start
     }
 
-    /// The trial at its end, its effects having happened.
+    /// The attempt at its end, with its effects carried out.
     func resumed() async throws -> (Observation, PythonAttempt) {
         guard var run else { return (Observation(text: "", outcome: .success), self) }
         let observation = try await run.resume()

@@ -1,18 +1,19 @@
 import Foundation
 import RetortCore
 
-/// A user's Python file whose functions are tools inside the session: their state is the session's, and forks with it.
+/// A user's Python file whose functions become tools inside the session: their state belongs to the session, and
+/// forks with it.
 ///
-/// The file may also define `setup(task)`, `state()` and `grade(task, answer, state)`, which are no tools.
+/// The file may also define the hooks `setup(task)`, `state()` and `grade(task, answer, state)`, which are not tools.
 public struct PythonModule: Sendable, Hashable {
     /// The Python file.
     public var file: URL
-    /// Files and folders that it may read, all of them beside it or below its folder.
+    /// Files and folders that the module may read; all must be beside it or below its folder.
     public var files: [URL]
-    /// The functions that are tools; nil takes all public ones.
+    /// The functions that become tools; nil takes all public ones.
     public var functions: [String]?
 
-    /// - Parameter functions: nil takes all public ones.
+    /// - Parameter functions: the functions that become tools; nil takes all public ones.
     public init(_ file: URL, files: [URL] = [], functions: [String]? = nil) {
         self.file = file.standardizedFileURL
         self.files = files.map(\.standardizedFileURL)
@@ -22,20 +23,20 @@ public struct PythonModule: Sendable, Hashable {
     /// A file, or the folder of a package, that a module imports.
     package struct Companion: Sendable, Hashable {
         package let file: URL
-        /// Where a copy must lie to be imported, from the folder that holds the module.
+        /// The path at which a copy can be imported, relative to the folder of the module.
         package let place: String
     }
 
-    /// What was found in a module.
+    /// What a module contains.
     public struct Description: Sendable, Hashable {
-        /// Its tools.
+        /// The module's tools.
         public let tools: [ToolSpecification]
-        /// Which of `setup`, `state` and `grade` it defines.
+        /// Which of the hooks `setup`, `state` and `grade` the module defines.
         public let hooks: Set<String>
-        /// Other files of the user's that it imports; told of modules on the host only.
+        /// Other user files that the module imports; only reported for modules on the host.
         package let companions: [Companion]
 
-        /// Reads what `functions.py` tells of a module.
+        /// Reads the description of a module that `functions.py` wrote.
         /// - Throws: `PythonError.badModule` with every fault.
         package init(_ reply: JSONValue, file: String) throws {
             func line(_ value: JSONValue) -> Int? {
@@ -61,18 +62,18 @@ public struct PythonModule: Sendable, Hashable {
         }
     }
 
-    /// The folder of the worker's own scripts, `functions.py` and `values.py` among them.
+    /// The folder of the worker's own scripts, including `functions.py` and `values.py`.
     package static var scripts: URL? { Bundle.module.url(forResource: "worker", withExtension: nil) }
 
     private var folder: String { file.deletingLastPathComponent().path }
 
-    /// All that sessions may read because of it.
+    /// All paths that sessions may read because of the module.
     var readable: [String] { [file.path] + files.map(\.path) }
 
-    /// Where a path of the module's folder is found by the sessions.
+    /// The path at which sessions find a path of the module's folder.
     static func inside(_ path: String, isolated: Bool) -> String { isolated ? "/domain\(path)" : path }
 
-    /// Asks a session's process to import it.
+    /// Asks a session's process to import the module.
     func load(into process: PythonProcess, isolated: Bool) async throws -> Description {
         var frame: [String: JSONValue] = [
             "op": "module", "path": .string(Self.inside(file.path, isolated: isolated)),
@@ -87,7 +88,7 @@ public struct PythonModule: Sendable, Hashable {
         return try Description(reply, file: file.path)
     }
 
-    /// Calls a function of the module that is no tool.
+    /// Calls a hook of the module.
     func call(
         _ hook: String, _ arguments: [JSONValue], in process: PythonProcess, isolated: Bool, seconds: Double
     ) async throws -> JSONValue {
@@ -124,8 +125,8 @@ struct SessionModules: Sendable {
     let modules: [PythonModule]
     let isolated: Bool
 
-    /// Imports all of them.
-    /// - Throws: `PythonError.badModule`; two tools of one name are a fault of the second.
+    /// Imports all modules.
+    /// - Throws: `PythonError.badModule`; if two tools have the same name, the second is at fault.
     func load(into process: PythonProcess) async throws -> [PythonModule.Description] {
         var known: [String: URL] = [:]
         var descriptions: [PythonModule.Description] = []
@@ -147,8 +148,8 @@ struct SessionModules: Sendable {
         return descriptions
     }
 
-    /// Imports all of them, and makes a task's state.
-    /// - Parameter task: as `setup` takes it.
+    /// Imports all modules, and sets up a task's state.
+    /// - Parameter task: the argument of `setup`.
     func begin(_ task: JSONValue, in process: PythonProcess) async throws {
         for (module, description) in zip(modules, try await load(into: process))
         where description.hooks.contains("setup") {
@@ -156,7 +157,7 @@ struct SessionModules: Sendable {
         }
     }
 
-    /// The state that is left, by the last module that tells one; nil where none does.
+    /// The state as the last module with a `state` hook reports it; nil when there is none.
     func state(of process: PythonProcess, _ descriptions: [PythonModule.Description]) async throws -> JSONValue? {
         for (module, description) in zip(modules, descriptions).reversed() where description.hooks.contains("state") {
             return try await module.call("state", [], in: process, isolated: isolated, seconds: Self.setupSeconds)
@@ -167,7 +168,7 @@ struct SessionModules: Sendable {
     private static let setupSeconds = 120.0
 }
 
-/// Modules, and what was found in them.
+/// Modules with their descriptions.
 struct LoadedModules: Sendable {
     let modules: SessionModules
     let descriptions: [PythonModule.Description]
@@ -177,7 +178,7 @@ struct LoadedModules: Sendable {
 }
 
 extension ToolSpecification {
-    /// As the worker describes a function.
+    /// Reads the worker's description of a function.
     fileprivate init(described tool: JSONValue) {
         self.init(
             name: tool["name"]?.string ?? "", summary: tool["summary"]?.string ?? "",

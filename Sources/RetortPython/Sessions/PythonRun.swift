@@ -1,16 +1,16 @@
 import Foundation
 import RetortCore
 
-/// One program on its way in a process of its own: output, tool calls, and the end.
+/// The run of one program in a process of its own: output, tool calls, and the end.
 struct PythonRun {
     /// What is run.
     enum Work {
         case program(String)
-        /// One call of a tool, with JSON arguments.
+        /// A single tool call with JSON arguments.
         case call(name: String, arguments: JSONValue)
     }
 
-    /// Where a program stops: at its end, or before an effect that must wait.
+    /// Where a run stops: at its end, or before an effect that must wait.
     enum Stop {
         case finished(Observation)
         case held(ToolCall)
@@ -24,12 +24,12 @@ struct PythonRun {
     private var calls: [ToolCall] = []
     private var callCount = 0
     private var pending: (name: String, arguments: [String: JSONValue])?
-    /// What was printed so far.
+    /// The text printed so far.
     private(set) var output: String
     /// Whether the process can go on as the session.
     private(set) var survived = false
 
-    /// - Parameter notice: what the agent must be told before the program's own output.
+    /// - Parameter notice: text that the agent must see before the program's own output.
     init(
         _ process: PythonProcess, of parent: PythonProcess, tools: ToolBox, limits: PythonLimits, notice: String
     ) {
@@ -45,7 +45,7 @@ struct PythonRun {
     }
 
     /// Starts the program and follows it to its first stop.
-    /// - Throws: what a tool threw that ends the run; the process then still waits for its answer.
+    /// - Throws: the error of a tool that ends the run; the process then still waits for the tool's answer.
     mutating func start(_ work: Work, seed: Int, holdingEffects isTentative: Bool) async throws -> Stop {
         var frame: [String: JSONValue] = [
             "op": "run", "seed": .integer(seed), "output": .integer(limits.outputCharacters),
@@ -60,8 +60,8 @@ struct PythonRun {
         return try await follow(holdingEffects: isTentative)
     }
 
-    /// Goes on after a stop before an effect, which now happens.
-    /// - Throws: what a tool threw that ends the run.
+    /// Goes on after a stop before an effect, which is now carried out.
+    /// - Throws: the error of a tool that ends the run.
     mutating func resume() async throws -> Observation {
         if let pending {
             self.pending = nil
@@ -102,7 +102,7 @@ struct PythonRun {
         return .finished(await broken())
     }
 
-    /// A call of one of the session's own functions, which has happened.
+    /// Records a call of one of the session's own functions that has taken place.
     private mutating func note(_ frame: JSONValue) {
         guard calls.count < Self.mostNotes else { return }
         calls.append(
@@ -115,7 +115,8 @@ struct PythonRun {
 
     private mutating func answer(_ name: String, _ arguments: [String: JSONValue]) async throws -> ToolCall {
         callCount += 1
-        // What a program in a loop still wants to call is not kept: its arguments could fill the memory and the store.
+        // Further calls of a program in a loop are not kept, since their arguments could fill the memory and the
+        // store.
         guard callCount <= tools.limit else {
             return ToolCall(name: name, arguments: [:], error: "a program may call tools \(tools.limit) times")
         }
@@ -124,7 +125,7 @@ struct PythonRun {
 
     /// Whether the answer could be sent.
     private mutating func reply(_ call: ToolCall) async -> Bool {
-        // Of those beyond the limit the first is enough.
+        // Of the calls beyond the limit, only the first is kept.
         if callCount <= tools.limit + 1 { calls.append(call) }
         let frame: JSONValue =
             call.error.map { ["op": "return", "error": .string($0)] }
@@ -154,7 +155,7 @@ struct PythonRun {
         return observation(printed.isEmpty ? "(no output)" : "", .success, after: printed)
     }
 
-    /// The process is gone, or has been ended for what it sent.
+    /// The process is gone, or was killed for what it sent.
     private func broken() async -> Observation {
         if clock.hasExpired {
             return observation(
@@ -174,7 +175,7 @@ struct PythonRun {
         return observation("Error: \(message)", .executionError(type: "Crash", message: message))
     }
 
-    /// - Parameter status: an exit code, or a signal's negative number.
+    /// - Parameter status: an exit code, or the negative number of a signal.
     private static func words(for status: Int?) -> String {
         switch status {
         case -9: "the program was killed, probably for want of memory"

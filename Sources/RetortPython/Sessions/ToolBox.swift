@@ -1,9 +1,9 @@
 import Foundation
 import RetortCore
 
-/// The tools of a session, with the results of pure ones kept: candidates that ask the same share one call, made once.
+/// The tools of a session. Results of pure tools are kept, so candidates that make the same call share one result.
 final class ToolBox: Sendable {
-    /// Calls allowed in one program.
+    /// The most calls in one program.
     let limit: Int
     private let seconds: Double
     private let tools: [String: any Tool]
@@ -17,23 +17,23 @@ final class ToolBox: Sendable {
         results = PureResults(seconds: seconds)
     }
 
-    /// What the worker makes functions of.
+    /// The description from which the worker makes functions.
     var frame: JSONValue {
         .array(tools.values.map(\.specification).sorted { $0.name < $1.name }.map(\.frame))
     }
 
-    /// What a call must fit: a tool of the host's, or one of the session's own.
+    /// The specification that a call must fit: that of a host tool, or of one of the session's own.
     /// - Throws: `ToolError.unknownTool`.
     func specification(_ name: String, _ own: [ToolSpecification]) throws -> ToolSpecification {
         if let found = tools[name]?.specification ?? own.first(where: { $0.name == name }) { return found }
         throw ToolError.unknownTool(name, known: tools.keys + own.map(\.name))
     }
 
-    /// Whether a call must wait until its candidate has won.
+    /// Whether a call must wait until its candidate has been chosen.
     func isExternal(_ name: String) -> Bool { tools[name]?.specification.effect == .external }
 
-    /// Makes a call; what fails is in the record.
-    /// - Throws: what halts the run, such as a hole in a tape or a spent budget; `CancellationError`.
+    /// Makes a call; a failure is part of the record.
+    /// - Throws: errors that end the run, such as a call missing from a tape or a spent budget; `CancellationError`.
     func answer(_ name: String, _ arguments: [String: JSONValue]) async throws -> ToolCall {
         var call = ToolCall(name: name, arguments: arguments)
         do {
@@ -51,9 +51,9 @@ final class ToolBox: Sendable {
     }
 }
 
-/// Results by call, each computed once however many ask at the same time. Failures are not kept.
+/// Results by call. Each is computed once, however many callers ask at the same time. Failures are not kept.
 private actor PureResults {
-    /// A call under way, or its result.
+    /// A running call, or its result.
     private struct Entry {
         let task: Task<JSONValue, any Error>
         var waiting = 0
@@ -65,7 +65,7 @@ private actor PureResults {
     private let seconds: Double
     private static let mostResults = 4096
     private static let mostBytes = 64 << 20
-    /// For tools that see to their own time, in seconds.
+    /// The limit for tools that enforce their own time limit, in seconds.
     private static let longest = 86_400.0
 
     init(seconds: Double) { self.seconds = seconds }
@@ -76,7 +76,7 @@ private actor PureResults {
         entries[key, default: Entry(task: task)].waiting += 1
         let result: Result<JSONValue, any Error>
         do {
-            // The call outlives a candidate that no longer waits for it, but not the last of them.
+            // The call goes on when a candidate stops waiting for it, but not when the last one does.
             let limit = tool.keepsTime ? Self.longest : seconds + 5
             guard let value = try await withDeadline(seconds: limit, grace: 0, { try await task.value }) else {
                 throw ToolError.late(tool: tool.specification.name, seconds: seconds)

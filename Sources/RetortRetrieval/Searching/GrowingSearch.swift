@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// A search that is being made: until it is ready it refuses, or finds by words what is indexed so far.
+/// A search whose index is still being built: until it is ready, it refuses queries, or searches by words what is
+/// indexed so far.
 public final class GrowingSearch: PassageSearch {
     private enum State {
         case preparing(String)
@@ -11,25 +12,25 @@ public final class GrowingSearch: PassageSearch {
 
     private struct Making {
         var state = State.preparing("it begins")
-        /// Where the index will lie.
+        /// The file that the index will have.
         var index: URL?
     }
 
     private let making = Mutex(Making())
     private let searchesEarly: Bool
 
-    /// How a search behaves that is not ready.
+    /// How a search behaves until it is ready.
     public enum Manner: Sendable {
-        /// It says how far it is, as an error.
+        /// It throws an error that says how far the index is.
         case refuses
-        /// It finds by words what is indexed so far.
+        /// It searches by words what is indexed so far.
         case searchesWhatIsThere
     }
 
-    /// A search that is not ready.
+    /// A search that is not ready yet.
     public init(_ manner: Manner) { searchesEarly = manner == .searchesWhatIsThere }
 
-    /// How far it is; nil when it is ready.
+    /// How far the index is, in words; nil when it is ready.
     public var progress: String? {
         making.withLock { making in
             switch making.state {
@@ -39,7 +40,7 @@ public final class GrowingSearch: PassageSearch {
         }
     }
 
-    /// Takes note of how far it is.
+    /// Records how far the index is.
     public func note(_ progress: DenseIndex.Progress) {
         let index: URL? = making.withLock { making in
             if case .ready = making.state { return nil }
@@ -62,16 +63,16 @@ public final class GrowingSearch: PassageSearch {
         }
     }
 
-    /// It is ready.
+    /// Makes the search ready.
     public func set(_ search: any PassageSearch) { making.withLock { $0.state = .ready(search) } }
 
     /// Searches what is ready.
-    /// - Throws: `RetrievalError` where nothing is yet.
+    /// - Throws: `RetrievalError` when nothing can be searched yet.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await current().search(query, limit: limit)
     }
 
-    /// The same for several queries.
+    /// The same for several queries at once.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         try await current().search(all: queries, limit: limit)
     }

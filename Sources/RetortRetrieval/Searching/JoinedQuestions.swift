@@ -1,17 +1,17 @@
-/// Answers questions that come one by one in passes of many: what is asked while a pass is under way goes into the next one
-/// together, equal questions are answered once, and the last answers are remembered.
+/// Answers questions that arrive one by one in batches, called passes: questions that arrive during a pass go
+/// together into the next one, equal questions are answered once, and the latest answers are remembered.
 ///
-/// Whoever is cancelled leaves at once; a pass that nobody waits for any more is cancelled.
+/// A cancelled caller leaves at once; a pass that nobody waits for any more is cancelled.
 actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
     /// What has been done so far.
     struct Account: Sendable, Hashable {
-        /// Questions answered from memory, and with a pass.
+        /// Questions answered from memory, and by a pass.
         var remembered = 0
         var worked = 0
         var passes = 0
-        /// The most questions of one pass.
+        /// The most questions that one pass has had.
         var largest = 0
-        /// Answers that are remembered now, and questions that wait now.
+        /// Answers that are remembered now, and questions that are waiting now.
         var kept = 0
         var waiting = 0
     }
@@ -46,7 +46,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
     /// A question that is not answered yet.
     private struct Entry {
         var waiters: [(waiter: Waiter, place: Int)] = []
-        /// The pass that answers it; nil while it waits for one.
+        /// The pass that answers the question; nil while it waits for one.
         var pass: Int?
     }
 
@@ -55,7 +55,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
     private let mostAtOnce, mostPasses, mostWaiting: Int
     private var recent: RecentValues<Question, Answer>
     private var entries: [Question: Entry] = [:]
-    /// Questions in the order of their arrival; those that left in the meantime are passed over.
+    /// Questions in the order of their arrival; those whose callers have left are skipped.
     private var queue: [Question] = []
     private var waiters: [Int: Waiter] = [:]
     private var passes: [Int: (task: Task<Void, Never>, questions: [Question])] = [:]
@@ -67,8 +67,8 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
     ///   - mostAtOnce: the most questions of a pass.
     ///   - passes: the most passes at the same time.
     ///   - mostWaiting: the most questions that wait; further ones are refused.
-    ///   - isLasting: whether answers that are found from now on may be remembered.
-    ///   - answer: answers questions that are all different, in their order.
+    ///   - isLasting: whether answers found from now on may be remembered.
+    ///   - answer: answers questions, which are all different, in their order.
     init(
         remembered: Int, mostAtOnce: Int, passes: Int, mostWaiting: Int = 1 << 16,
         isLasting: @escaping @Sendable () -> Bool = { true },
@@ -79,18 +79,18 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
         recent = RecentValues(limit: remembered)
     }
 
-    /// What has been done so far, and what waits.
+    /// What has been done so far, and what is waiting.
     var current: Account {
         var account = account
         (account.kept, account.waiting) = (recent.count, entries.count)
         return account
     }
 
-    /// - Throws: what answering throws; `CancellationError`; `RetrievalError.crowded`.
+    /// - Throws: the error of `answer`; `CancellationError`; `RetrievalError.crowded`.
     func answer(_ question: Question) async throws -> Answer { try await answers([question])[0] }
 
     /// The answers of questions, in their order.
-    /// - Throws: what answering throws; `CancellationError`; `RetrievalError.crowded`.
+    /// - Throws: the error of `answer`; `CancellationError`; `RetrievalError.crowded`.
     func answers(_ questions: [Question]) async throws -> [Answer] {
         try Task.checkCancellation()
         guard !questions.isEmpty else { return [] }
@@ -127,7 +127,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
         drop(waiter)
     }
 
-    /// Takes a waiter out of its questions, and what nobody waits for out of the work.
+    /// Removes a waiter from its questions, and questions without waiters from the work.
     private func drop(_ waiter: Waiter) {
         for question in Set(waiter.questions) {
             guard var entry = entries[question] else { continue }
@@ -145,7 +145,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
         }
     }
 
-    /// Ends a pass that nobody waits for; who asks the same from now on asks anew.
+    /// Cancels a pass that nobody waits for; later callers with the same questions start a new one.
     private func cancelUnwanted(_ number: Int) {
         guard let pass = passes[number] else { return }
         let own = pass.questions.filter { entries[$0]?.pass == number }
@@ -161,7 +161,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
             for question in queue {
                 guard questions.count < mostAtOnce else { break }
                 seen += 1
-                // It may have left, or have come again and be worked on.
+                // The question may have been dropped, or may be in work again.
                 guard let entry = entries[question], entry.pass == nil else { continue }
                 entries[question]?.pass = number
                 questions.append(question)
@@ -204,7 +204,7 @@ actor JoinedQuestions<Question: Hashable & Sendable, Answer: Sendable> {
         startPasses()
     }
 
-    /// Those who wait for a question of a pass, which thereby is answered.
+    /// The waiters for a question of a pass, which is thereby answered.
     private func taken(_ question: Question, from pass: Int) -> [(waiter: Waiter, place: Int)] {
         guard entries[question]?.pass == pass else { return [] }
         return entries.removeValue(forKey: question)?.waiters ?? []

@@ -1,19 +1,19 @@
-/// What finds passages for a query: by words, by meaning, by both, or a server that does.
+/// Finds passages for a query: by words, by meaning, by both, or by asking a server.
 public protocol PassageSearch: Sendable {
-    /// The best passages, best first.
+    /// The best passages, best first; at most `limit`.
     func search(_ query: String, limit: Int) async throws -> [RetrievedPassage]
-    /// The best passages of each query, in their order.
+    /// The best passages for each query, in the order of the queries.
     func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]]
 }
 
 extension PassageSearch {
-    /// Each query by itself, several at the same time.
+    /// Searches each query separately, several at the same time.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         try await eachAtOnce(queries, most: 16) { try await search($0, limit: limit) }
     }
 }
 
-/// The results of work on each element, in their order; so many at the same time.
+/// The results of work on each element, in their order, with at most `most` elements in work at the same time.
 func eachAtOnce<Element: Sendable, Result: Sendable>(
     _ elements: [Element], most: Int, _ work: @escaping @Sendable (Element) async throws -> Result
 ) async throws -> [Result] {
@@ -30,34 +30,36 @@ func eachAtOnce<Element: Sendable, Result: Sendable>(
 
 extension PassageIndex: PassageSearch {}
 
-/// What makes vectors of texts, such that those of like meaning have a large inner product.
+/// Makes vectors of texts, such that texts of similar meaning have a large inner product.
 public protocol PassageEncoder: Sendable {
-    /// How wide the vectors are.
+    /// The width of the vectors.
     var dimensions: Int { get }
-    /// Changes whenever the same text may get another vector. What stands behind its last `/` may differ between the vectors of passages
-    /// and of queries, such as the precision that they are computed in.
+    /// Must change whenever the same text may get a different vector. The part after the last `/` may differ between
+    /// the vectors of passages and of queries, such as the precision that they are computed in.
     var identity: String { get }
-    /// The vectors of texts, one behind the other.
+    /// The vectors of the texts, concatenated.
     func embedQueries(_ texts: [String]) async throws -> [Float]
+    /// The vectors of passages, concatenated; encoders may prepend other prompts than for queries.
     func embedPassages(_ texts: [String]) async throws -> [Float]
 }
 
-/// What says how well passages fit a query by looking at both together.
+/// Scores how well passages fit a query by reading both together.
 public protocol PassageRanker: Sendable {
+    /// Must change whenever the same query and text may get another score.
     var identity: String { get }
     /// One score for each text; larger is better.
     func scores(_ query: String, _ texts: [String]) async throws -> [Float]
 }
 
 extension RetrievedPassage {
-    /// What encoders are given of it: the title, and the text on the next line.
+    /// The text that encoders get: the title, and the text on the next line.
     var encoded: String { title.isEmpty ? text : text.isEmpty ? title : "\(title)\n\(text)" }
 
     func with(score: Double) -> RetrievedPassage { RetrievedPassage(id: id, title: title, text: text, score: score) }
 }
 
 extension PassageEncoder {
-    /// Whether vectors of that identity can be compared with its own.
+    /// Whether vectors of another identity can be compared with this encoder's.
     func compares(with other: String) -> Bool {
         func model(_ identity: String) -> Substring {
             identity.prefix(upTo: identity.lastIndex(of: "/") ?? identity.endIndex)

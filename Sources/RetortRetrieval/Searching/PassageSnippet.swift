@@ -1,7 +1,8 @@
-/// The part of a passage that fits a query best: whole sentences, as many as fit.
+/// Cuts a passage to the part that fits a query best: as many whole sentences as fit.
 enum PassageSnippet {
-    /// The run of neighbouring sentences with the most of the query's words, of at most so many characters; of equal ones the first.
-    /// A sentence that is too long in itself is cut behind a word and ends in `…`.
+    /// The run of neighbouring sentences that contains the most of the query's words and has at most this many
+    /// characters; among equals, the first. A sentence that is too long by itself is cut after a word and ends in
+    /// `…`.
     static func of(_ text: String, for query: String, characters: Int) -> String {
         guard text.count > characters else { return text }
         let sentences = sentences(text)
@@ -27,8 +28,8 @@ enum PassageSnippet {
         return sentences[best.range].joined(separator: " ")
     }
 
-    /// A sentence ends at `.`, `!`, `?` or `…` before a blank, or at a line's end; a single capital before the dot is an
-    /// initial, and ends none.
+    /// A sentence ends at `.`, `!`, `?` or `…` before a blank, or at a line end; a single capital letter before the
+    /// dot is an initial, which ends no sentence.
     static func sentences(_ text: String) -> [String] {
         var (sentences, current): ([String], String) = ([], "")
         let characters = Array(text)

@@ -1,25 +1,25 @@
-/// The values that were used last, up to a number of them.
+/// The most recently used values, up to a maximum number.
 struct RecentValues<Key: Hashable, Value> {
     private let limit: Int
     private var values: [Key: (value: Value, use: Int)] = [:]
-    /// Every use, oldest first; a use that is no longer a key's last one means nothing.
+    /// All uses, oldest first; a use that is not its key's latest is ignored.
     private var uses: [(key: Key, use: Int)] = []
     private var first = 0
     private var next = 0
 
-    /// - Parameter limit: the most values; 0 keeps none.
+    /// - Parameter limit: the most values to keep; 0 keeps none.
     init(limit: Int) { self.limit = limit }
 
     var count: Int { values.count }
 
-    /// The value of a key, which thereby becomes the newest.
+    /// The value of a key, which becomes the most recently used.
     mutating func value(of key: Key) -> Value? {
         guard let found = values[key] else { return nil }
         note(found.value, key)
         return found.value
     }
 
-    /// Keeps a value in place of the one that was not used for longest.
+    /// Keeps a value, replacing the least recently used one if necessary.
     mutating func keep(_ value: Value, for key: Key) {
         guard limit > 0 else { return }
         note(value, key)

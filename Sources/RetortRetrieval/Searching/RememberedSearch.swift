@@ -1,4 +1,5 @@
-/// A search that remembers what it found last, and looks once for what several ask at the same time.
+/// A search that remembers its latest results, and searches only once for a query that several callers ask at the
+/// same time.
 public struct RememberedSearch: PassageSearch {
     private struct Question: Hashable, Sendable {
         let query: String
@@ -9,19 +10,19 @@ public struct RememberedSearch: PassageSearch {
 
     /// What such a search has done so far.
     public struct Account: Sendable, Hashable {
-        /// Queries that were answered from memory, and by searching.
+        /// The number of queries answered from memory, and by searching.
         public var remembered, searched: Int
-        /// How often was searched, and for how many queries together at most.
+        /// The number of searches, and the most queries that one of them had.
         public var passes, largest: Int
-        /// Lists in memory, and queries that wait.
+        /// Result lists in memory now, and queries waiting now.
         public var kept, waiting: Int
     }
 
     /// - Parameters:
-    ///   - remembered: the most lists that are kept.
-    ///   - mostAtOnce: the most queries that are searched for together.
-    ///   - passes: how often may be searched at the same time.
-    ///   - isLasting: whether what is found from now on may be remembered.
+    ///   - remembered: the most result lists to keep.
+    ///   - mostAtOnce: the most queries that are searched together.
+    ///   - passes: the most searches at the same time.
+    ///   - isLasting: whether results found from now on may be remembered.
     public init(
         _ search: any PassageSearch, remembered: Int = 4096, mostAtOnce: Int = 256, passes: Int = 16,
         isLasting: @escaping @Sendable () -> Bool = { true }
@@ -38,15 +39,17 @@ public struct RememberedSearch: PassageSearch {
         }
     }
 
+    /// The results for a query, from memory if the same query and limit were searched recently.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await joined.answer(Question(query: query, limit: limit))
     }
 
+    /// The same for several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         try await joined.answers(queries.map { Question(query: $0, limit: limit) })
     }
 
-    /// What it has done so far.
+    /// What the search has done so far.
     public var account: Account {
         get async {
             let now = await joined.current

@@ -5,12 +5,13 @@ import NIOHTTP1
 import RetortCore
 import RetortWeb
 
-/// Search by a server of Search-R1's protocol: ours, Search-R1's own, verl's or agent-distillation's.
+/// Searches on a server that speaks Search-R1's protocol: Retort's own, or that of Search-R1, verl or
+/// agent-distillation.
 ///
-/// Queries that come at once go together in one request. A search ends after `seconds`, whatever the server does; one that is down,
-/// slow, or answers with something else makes it fail with an error that names the server.
+/// Queries that arrive at the same time go together in one request. A search ends after `seconds` in any case. If the
+/// server is down, slow, or answers with something else, the search fails with an error that names the server.
 public struct PassageService: PassageSearch {
-    /// Where it is asked.
+    /// The address that requests are sent to.
     public let address: String
     private let seconds: Double
     private let joined: JoinedQuestions<Question, Result<[RetrievedPassage], RetrievalError>>
@@ -24,10 +25,10 @@ public struct PassageService: PassageSearch {
     private static let requestsAtOnce = 4
 
     /// - Parameters:
-    ///   - server: its address, such as `http://127.0.0.1:8000`, with or without `/retrieve`.
+    ///   - server: the server's address, such as `http://127.0.0.1:8000`, with or without `/retrieve`.
     ///   - headers: sent with every request, such as a key.
     ///   - seconds: the longest a search may take.
-    /// - Throws: `RetrievalError.address`.
+    /// - Throws: `RetrievalError.address` for a text that is not an HTTP address.
     public init(_ server: String, headers: [String: String] = [:], seconds: Double = 60) throws {
         guard let url = URL(string: server), let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme),
             url.host?.isEmpty == false
@@ -48,12 +49,15 @@ public struct PassageService: PassageSearch {
         }
     }
 
+    /// The best passages that the server finds; none for a query without words.
+    /// - Throws: `RetrievalError`, `CancellationError`.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await search(all: [query], limit: limit)[0]
     }
 
+    /// The same for several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
-        // A query without a word would cost a server a search, and some of them their lives.
+        // A query without a word would cost a server a search, and crashes some servers.
         let telling = queries.indices.filter { queries[$0].contains { !$0.isWhitespace } }
         var lists: [[RetrievedPassage]] = queries.map { _ in [] }
         guard limit > 0, !telling.isEmpty else { return lists }
@@ -75,10 +79,10 @@ private struct Connection: Sendable {
 
     /// The longest reply, in bytes.
     private static let longestReply = 32 << 20
-    /// The longest error that is read, in bytes, and shown, in characters.
+    /// The longest error that is read, in bytes.
     private static let longestError = 1 << 16
     private static let shownError = 200
-    /// A server that has too much to do, or is starting, is asked so often.
+    /// How often a server that is overloaded or starting is asked.
     private static let attempts = 3
 
     static func text(_ seconds: Double) -> String {
@@ -88,14 +92,14 @@ private struct Connection: Sendable {
     /// Why a request failed.
     private struct Failure: Error {
         let reason: String
-        /// Another try makes sense.
+        /// Whether another attempt makes sense.
         var mayPass = false
-        /// It may be due to one of several queries.
+        /// Whether one of several queries may be the cause.
         var mayBeAQuery = false
     }
 
-    /// The lists of queries, or why there is none; where the server refuses them together, each is asked alone, so that one query
-    /// spoils no other's answer.
+    /// The result list of each query, or the reason why it has none. If the server refuses the queries together, each
+    /// is asked separately, so that one bad query does not spoil the others' answers.
     /// - Throws: `CancellationError`.
     func ask(_ queries: [String], limit: Int) async throws -> [Result<[RetrievedPassage], RetrievalError>] {
         do {
@@ -130,7 +134,7 @@ private struct Connection: Sendable {
         request.method = .POST
         request.headers = ["Content-Type": "application/json", "Accept": "application/json"]
         for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
-        // Some servers of this protocol fail where no scores are asked for.
+        // Some servers of this protocol fail when no scores are asked for.
         let body = RetrieveRequest(queries: queries, count: limit, returnsScores: true).json
         request.body = .bytes(ByteBuffer(string: ExactJSON.text(body, marks: .asTheyAre)))
         let response: HTTPClientResponse
@@ -173,14 +177,15 @@ private struct Connection: Sendable {
             mayBeAQuery: (400...500).contains(code))
     }
 
-    /// A stranger's words in one line, as far as they are shown.
+    /// Text from a server, on one line and shortened for display.
     private static func shown(_ text: String) -> String {
         let line = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         return line.unicodeScalars.contains { $0.properties.generalCategory == .control }
             ? "(not printable)" : line.shown(upTo: shownError)
     }
 
-    /// A server that cannot be reached is told at once, and not tried again until the time is over; and no server leads to another.
+    /// A server that cannot be reached is reported at once, instead of being tried again until the time is up;
+    /// redirects to other servers are not followed.
     private static let clients = Result { () throws(ProxyError) in
         var configuration = HTTPClient.Configuration()
         configuration.connectionPool.retryConnectionEstablishment = false

@@ -1,18 +1,22 @@
 import RetortCore
 
-/// What is asked in Search-R1's protocol (arXiv 2503.09516; `search_r1/search/retrieval_server.py`): `POST /retrieve` with
-/// `{"queries": […], "topk": k, "return_scores": true}`. Agent-distillation's retriever and verl's take the same.
+/// A request of Search-R1's protocol (arXiv 2503.09516; `search_r1/search/retrieval_server.py`): `POST /retrieve`
+/// with `{"queries": […], "topk": k, "return_scores": true}`. The retrievers of agent-distillation and verl accept
+/// the same.
 public struct RetrieveRequest: Sendable, Hashable {
+    /// The queries in plain words.
     public var queries: [String]
-    /// Passages for each query; nil leaves it to the server.
+    /// The number of passages for each query; nil uses the server's default.
     public var count: Int?
+    /// Whether the reply is to contain scores; some servers fail without.
     public var returnsScores: Bool
 
+    /// - Parameter count: the number of passages for each query; nil uses the server's default.
     public init(queries: [String], count: Int? = nil, returnsScores: Bool = true) {
         (self.queries, self.count, self.returnsScores) = (queries, count, returnsScores)
     }
 
-    /// As it is sent.
+    /// The request's body.
     public var json: JSONValue {
         var members: [String: JSONValue] = [
             "queries": .array(queries.map(JSONValue.string)), "return_scores": .bool(returnsScores),
@@ -22,15 +26,19 @@ public struct RetrieveRequest: Sendable, Hashable {
     }
 }
 
-/// What is answered: `{"result": [[{"document": {"id", "contents", …}, "score": s}, …], …]}`, a list for each query; without scores
-/// the documents themselves stand in the lists.
+/// A reply of the protocol: `{"result": [[{"document": {"id", "contents", …}, "score": s}, …], …]}` with one list for
+/// each query; without scores, the lists contain the documents themselves.
 public struct RetrieveReply: Sendable, Hashable {
+    /// The passages for each query, best first, in the order of the queries.
     public var lists: [[RetrievedPassage]]
 
+    /// - Parameter lists: the passages for each query, best first, in the order of the queries.
     public init(_ lists: [[RetrievedPassage]]) { self.lists = lists }
 
-    /// As it is sent.
-    /// - Parameter quotesTitles: whether titles stand in quotation marks in `contents`, as in Search-R1's corpus.
+    /// The reply's body.
+    /// - Parameters:
+    ///   - scores: whether scores are included.
+    ///   - quotesTitles: whether titles are in quotation marks in `contents`, as in Search-R1's corpus.
     public func json(scores: Bool, quotesTitles: Bool) -> JSONValue {
         let lists = lists.map { list in
             JSONValue.array(
@@ -55,8 +63,8 @@ public struct RetrieveReply: Sendable, Hashable {
         let reason: String
     }
 
-    /// Reads the reply to a number of queries. Documents have `contents` with the title on their first line, or `title` and `text`;
-    /// of a list that is longer than was asked for, the best stand.
+    /// Reads the reply to a number of queries. Documents have `contents` with the title on the first line, or `title`
+    /// and `text`; of a list that is longer than requested, the best passages are kept.
     /// - Throws: `Unreadable`.
     static func read(_ value: JSONValue, queries: Int, count: Int) throws -> [[RetrievedPassage]] {
         guard let lists = value["result"]?.array else { throw Unreadable(reason: "answered without a list 'result'") }
@@ -90,7 +98,7 @@ public struct RetrieveReply: Sendable, Hashable {
         } else {
             throw Unreadable(reason: "answered: \(place) has no text 'contents'")
         }
-        // Search-R1's BM25 server gives no ids.
+        // Search-R1's BM25 server sends no ids.
         let id: String
         switch members["id"] {
         case .string(let text)?: id = text

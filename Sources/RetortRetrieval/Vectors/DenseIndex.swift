@@ -1,9 +1,10 @@
 import Foundation
 import RetortCore
 
-/// Search by meaning: each passage's vector beside those of a passage index, compared with the query's.
+/// Search by meaning: the query's vector is compared with the vectors of the passages of an index.
 ///
-/// The vectors' file lies beside the passage index, and a file beside it says which passages and which encoder it is of.
+/// The file of vectors lies beside the passage index; a further file beside it records which passages and which
+/// encoder the vectors belong to.
 public struct DenseIndex: PassageSearch {
     private let passages: PassageIndex
     private let vectors: VectorIndex
@@ -18,8 +19,8 @@ public struct DenseIndex: PassageSearch {
         var form: String
     }
 
-    /// Opens vectors that were made before.
-    /// - Throws: `RetrievalError` where they are not those of these passages and this encoder.
+    /// Opens existing vectors.
+    /// - Throws: `RetrievalError` when they do not belong to these passages and this encoder.
     public init(_ passages: PassageIndex, vectors file: URL, encoder: any PassageEncoder) throws {
         let stamp = try Self.stamp(of: file)
         guard let stamp, encoder.compares(with: stamp.encoder), stamp.passages == passages.source else {
@@ -37,13 +38,15 @@ public struct DenseIndex: PassageSearch {
         queries = QueryVectors(encoder)
     }
 
+    /// The passages whose vectors have the largest inner products with the query's; none for a query without words.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await search(all: [query], limit: limit)[0]
     }
 
-    /// Queries that are searched for in one call: each vector is read once for several of them.
+    /// How many queries are searched in one call, in which each vector is read once for several queries.
     private static let queriesAtOnce = 256
 
+    /// The same for several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         var lists: [[RetrievedPassage]] = queries.map { _ in [] }
         guard limit > 0, passages.count > 0 else { return lists }
@@ -66,30 +69,33 @@ public struct DenseIndex: PassageSearch {
         return try? JSONCoding.decoder.decode(Stamp.self, from: data)
     }
 
-    /// The file that belongs to the vectors, besides themselves.
+    /// The file that records what the vectors belong to.
     public static func companion(of file: URL) -> URL { file.appendingPathExtension("json") }
 }
 
 extension DenseIndex {
-    /// How far the making of an index is.
+    /// How far the building of an index is.
     public enum Progress: Sendable, Hashable {
-        /// The index of words is being made, and will lie there.
+        /// The index of words is being built, and will have this file.
         case begun(index: URL)
+        /// The progress of the index of words.
         case words(PassageIndex.Progress)
-        /// Passages whose vectors are there, of all.
+        /// The number of passages that have vectors, of all.
         case embedded(Int, of: Int)
-        /// Vectors that are in the index, of all.
+        /// The number of vectors in the index, of all.
         case indexed(Int, of: Int)
     }
 
-    /// Passages that are embedded at once.
+    /// How many passages are embedded at once.
     private static let batch = 256
 
-    /// Makes the vectors of a passage index, unless `file` has them already. Only passages whose text is new are embedded; a work that
-    /// was killed goes on where it stood.
+    /// Makes the vectors of a passage index, unless `file` has them already. Only passages with new text are
+    /// embedded, and work that was killed is resumed.
     /// - Parameters:
-    ///   - store: where vectors are kept by the text that they are of.
-    ///   - memory: what an index may take when it is searched, in bytes; nil is a quarter of what there is.
+    ///   - store: the file in which vectors are kept by the text that they belong to.
+    ///   - form: the layout of the vectors; nil chooses one by their number and `memory`.
+    ///   - memory: how much memory the index may take when it is searched, in bytes; nil is a quarter of the
+    ///     machine's.
     /// - Throws: `RetrievalError`; what the encoder throws; `CancellationError`.
     public static func buildIfNeeded(
         of passages: PassageIndex, by encoder: any PassageEncoder, to file: URL, store: URL,

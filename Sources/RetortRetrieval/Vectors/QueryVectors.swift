@@ -1,4 +1,4 @@
-/// The vectors of queries: those that are asked for at once go through the encoder together, and the last ones are remembered.
+/// The vectors of queries: queries that arrive together are encoded together, and the latest vectors are remembered.
 struct QueryVectors: Sendable {
     private let joined: JoinedQuestions<String, [Float]>
     private static let mostKnown = 4096
@@ -18,6 +18,6 @@ struct QueryVectors: Sendable {
 
     func vector(_ query: String) async throws -> [Float] { try await joined.answer(query) }
 
-    /// The vectors of queries, one behind the other.
+    /// The vectors of the queries, concatenated.
     func vectors(_ queries: [String]) async throws -> [Float] { try await joined.answers(queries).flatMap(\.self) }
 }

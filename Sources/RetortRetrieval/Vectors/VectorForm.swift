@@ -2,46 +2,46 @@ import CFaiss
 import Foundation
 import RetortCore
 
-/// How vectors are laid out to be searched, by how many there are and how much memory there is.
+/// The layout of vectors for searching, chosen by their number and the available memory.
 public enum VectorForm: Sendable, Hashable, Codable {
-    /// As they are: every one is looked at.
+    /// The plain vectors; every one is compared.
     case flat
-    /// A graph over them (arXiv 1603.09320).
+    /// A graph over the vectors (HNSW, arXiv 1603.09320).
     case graph
-    /// Lists of vectors near each other, each vector in few bytes (product quantisation, Jégou et al., PAMI 2011).
+    /// Lists of neighbouring vectors, each compressed to a few bytes (product quantisation, Jégou et al., PAMI 2011).
     case lists(count: Int)
 
-    /// Up to so many vectors an exact search takes no longer than a model's token.
+    /// Up to this number of vectors, an exact search takes no longer than generating one token with a model.
     static let mostFlat = 200_000
     private static let neighbours = 32
 
-    /// - Parameter memory: what may be kept in memory, in bytes.
+    /// - Parameter memory: how much memory may be used, in bytes.
     public static func fitting(count: Int, width: Int, memory: Int, hasFaiss: Bool) -> VectorForm {
         if count <= mostFlat || !hasFaiss { return .flat }
-        // FAISS links each vector to twice as many in the lowest layer.
+        // FAISS links each vector to twice as many neighbours in the lowest layer.
         if count * (4 * width + 4 * 2 * neighbours + 16) <= memory { return .graph }
         return .lists(count: lists(count))
     }
 
-    /// Four times the square root, as a power of two.
+    /// The number of lists: four times the square root of the count, rounded to a power of two.
     static func lists(_ count: Int) -> Int { 1 << Int(log2(4 * Double(max(1, count)).squareRoot()).rounded()) }
 
-    /// FAISS's own description; nil for what needs none.
+    /// FAISS's factory string; nil for a form that needs none.
     func description(width: Int) -> String? {
         switch self {
         case .flat: return nil
         case .graph: return "HNSW\(Self.neighbours)"
         case .lists(let count):
-            // Bytes a vector: an eighth of its elements, as far as it can be cut so.
+            // Bytes per vector: an eighth of its elements, if the width can be divided so.
             let bytes = [8, 4, 2, 1].first { width.isMultiple(of: $0) }.map { width / $0 } ?? width
             return "IVF\(count),PQ\(bytes)"
         }
     }
 
-    /// Writes an index of vectors that come in parts.
+    /// Writes an index of vectors that arrive in parts.
     /// - Parameters:
-    ///   - vectors: those of a range of places, as bytes.
-    ///   - progress: called with how many vectors are in.
+    ///   - vectors: returns the vectors of a range of places, as bytes.
+    ///   - progress: called with the number of vectors in the index.
     package func write(
         count: Int, width: Int, to file: URL, vectors: (Range<Int>) throws -> Data, progress: (Int) -> Void
     ) throws {
@@ -73,14 +73,14 @@ public enum VectorForm: Sendable, Hashable, Codable {
         }
     }
 
-    /// Lists are learned from vectors of all parts, 64 for each.
+    /// Trains the lists on vectors from all parts, 64 for each list.
     private func train(
         _ index: OpaquePointer, _ lists: Int, _ count: Int, _ width: Int, _ file: URL,
         _ vectors: (Range<Int>) throws -> Data
     ) throws {
         let wanted = min(count, max(64 * lists, 10_000))
         var sample = Data(capacity: wanted * 4 * width)
-        // Runs of neighbours, so that they are read together, far from each other, so that they are of all kinds.
+        // Runs of neighbours can be read together; the runs are far apart, so that they cover all kinds.
         let run = min(wanted, 16)
         let runs = (wanted + run - 1) / run
         for number in 0..<runs {

@@ -1,29 +1,31 @@
 import CFaiss
 import Foundation
 
-/// Vectors of one width, searched by their inner products: exactly, as they lie in a file of FAISS's `IndexFlatIP`, or by an index
-/// of FAISS's own (HNSW, IVF with product quantisation). Files are those of FAISS, and Python's `faiss` reads and writes the same.
+/// Vectors of one width, searched by inner product: exactly, in a file of FAISS's `IndexFlatIP`, or with an
+/// approximate index of FAISS (HNSW, IVF with product quantisation). The files are FAISS's own, so Python's `faiss`
+/// can read and write them.
 ///
-/// Files are mapped, not read, where the form allows it. Searches may run at once from any number of tasks.
+/// Files are memory-mapped instead of read where the form allows it. Any number of tasks may search at once.
 public final class VectorIndex: @unchecked Sendable {
-    // Immutable once opened; FAISS's searches change nothing.
+    // Not changed once opened; FAISS's searches change nothing either.
     private enum Form {
         case flat(Data, start: Int)
         case faiss(OpaquePointer)
     }
 
     private let form: Form
-    /// How many vectors it holds, and how wide they are.
+    /// The number of vectors, and their width.
     public let count, width: Int
 
-    /// Why there is no FAISS here; nil where there is. Exact search needs none.
+    /// Why FAISS is not available; nil when it is. Exact search does not need it.
     public static var faissRefusal: String? {
         let text = String(cString: cf_refusal())
         return text.isEmpty ? nil : text
     }
 
     /// Opens a file.
-    /// - Parameter effort: of an index that is not exact: candidates looked at (HNSW's `efSearch`) or lists (IVF's `nprobe`).
+    /// - Parameter effort: for approximate indexes, the number of candidates (HNSW's `efSearch`) or lists (IVF's
+    ///   `nprobe`) to look at; nil is 128 or 32. Exact search ignores it.
     /// - Throws: `RetrievalError`.
     public init(_ file: URL, effort: Int? = nil) throws {
         guard let data = try? Data(contentsOf: file, options: .alwaysMapped) else {
@@ -38,15 +40,15 @@ public final class VectorIndex: @unchecked Sendable {
             throw RetrievalError.notAnIndex(file: file.path, reason: String(cString: cf_error()))
         }
         (form, count, width) = (.faiss(index), Int(cf_count(index)), Int(cf_width(index)))
-        // The one that the index knows takes it.
+        // Only the parameter that the index knows is accepted.
         _ = cf_set(index, "efSearch", Double(effort ?? 128))
         _ = cf_set(index, "nprobe", Double(effort ?? 32))
     }
 
     deinit { if case .faiss(let index) = form { cf_free(index) } }
 
-    /// For each query the places and inner products of the best vectors, best first.
-    /// - Parameter queries: one behind the other.
+    /// The places and inner products of the best vectors for each query, best first.
+    /// - Parameter queries: the queries' vectors, concatenated.
     public func search(_ queries: [Float], limit: Int) throws -> [[(place: Int, score: Float)]] {
         guard width > 0, queries.count.isMultiple(of: width) else {
             throw RetrievalError.width(expected: width, found: queries.count)
@@ -75,7 +77,7 @@ public final class VectorIndex: @unchecked Sendable {
         }
     }
 
-    /// Fewer elements than this are not worth a second thread.
+    /// Below this number of elements a second thread does not pay off.
     private static let elementsForThreads = 1 << 20
 
     private func exactly(
@@ -92,7 +94,7 @@ public final class VectorIndex: @unchecked Sendable {
         }
         data.withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { return }
-            // Each part writes to its own place.
+            // Each part writes to places of its own.
             nonisolated(unsafe) let (base_, places, scores) = (base + start, places, scores)
             DispatchQueue.concurrentPerform(iterations: parts) { part in
                 cf_best(
@@ -113,16 +115,16 @@ public final class VectorIndex: @unchecked Sendable {
     }
 }
 
-/// The head of a file of FAISS's `IndexFlatIP` (`faiss/impl/index_write.cpp`): `IxFI`, the width (4 bytes), the number of vectors (8),
-/// two numbers that mean nothing any more (8 each), a byte for trained, the measure (4; 0 is the inner product), and the number of
-/// elements (8), behind which they stand as float32.
+/// A file of FAISS's `IndexFlatIP` (`faiss/impl/index_write.cpp`). Its head has `IxFI`, the width (4 bytes), the
+/// number of vectors (8), two obsolete numbers (8 each), a byte for trained, the metric (4; 0 is the inner product)
+/// and the number of elements (8); then follow the elements as float32.
 struct FlatVectors {
     let count, width: Int
     let start = Self.headSize
     static let headSize = 45
     private static let mark = Data("IxFI".utf8)
 
-    /// - Returns: nil for another form of index.
+    /// - Returns: nil for another kind of index.
     init?(_ data: Data, path: String) throws {
         guard data.prefix(4) == Self.mark else { return nil }
         guard data.count >= Self.headSize else {

@@ -8,13 +8,14 @@ import RetortCore
     import Darwin
 #endif
 
-/// The vectors of texts, kept by what the texts are: a text that was embedded once is not embedded again, whatever became of the
-/// texts around it, and a work that was killed goes on behind its last batch.
+/// The vectors of texts, stored by the texts themselves: a text that was embedded once is never embedded again,
+/// whatever changes around it, and work that was killed is resumed after its last batch.
 ///
-/// The file is a head of 16 bytes (`RTVECS01`, the width as 4 bytes, 4 of zero) and records: the first 16 bytes of the text's SHA-256
-/// and the vector in float32, all little-endian. A record that is not complete was being written, and falls away.
+/// The file has a head of 16 bytes (`RTVECS01`, the width as 4 bytes, 4 zero bytes) and records: the first 16 bytes
+/// of the text's SHA-256 and the vector in float32, all little-endian. An incomplete record at the end comes from an
+/// interrupted write, and is dropped.
 final class VectorStore {
-    /// What a text is known by.
+    /// Identifies a text.
     struct Key: Hashable {
         private let first, second: UInt64
 
@@ -48,8 +49,8 @@ final class VectorStore {
         mark + withUnsafeBytes(of: UInt64(width).littleEndian) { Data($0) }
     }
 
-    /// Opens or makes a store.
-    /// - Throws: `RetrievalError` for a file that is something else.
+    /// Opens or creates a store.
+    /// - Throws: `RetrievalError` for a file that is not such a store.
     init(_ file: URL, width: Int) throws {
         (self.file, self.width) = (file, width)
         let start = Self.start(width)
@@ -88,7 +89,7 @@ final class VectorStore {
 
     func holds(_ key: Key) -> Bool { records[key] != nil }
 
-    /// Adds vectors, one behind the other, and makes them last.
+    /// Adds vectors, concatenated, and makes them durable.
     func add(_ keys: [Key], _ vectors: [Float]) throws {
         var data = Data(capacity: keys.count * recordSize)
         for (row, key) in keys.enumerated() {
@@ -108,7 +109,7 @@ final class VectorStore {
         }
     }
 
-    /// The vectors of texts, as bytes one behind the other. All of them must be there. Records that stand one behind the other are read
+    /// The vectors of texts as concatenated bytes. All texts must be in the store. Adjacent records are read
     /// together.
     func vectors(_ keys: [Key]) throws -> Data {
         let places = try keys.map { key in
@@ -140,7 +141,7 @@ final class VectorStore {
 
     private static let recordsAtOnce = 4096
 
-    /// Drops what no text needs any more, once that is more than half.
+    /// Drops the vectors that no text needs any more, once they are more than half.
     func compact(keeping used: Set<Key>) throws {
         let kept = records.filter { used.contains($0.key) }.sorted { $0.value < $1.value }
         guard kept.count * 2 < records.count else { return }

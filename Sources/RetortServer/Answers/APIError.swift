@@ -9,7 +9,7 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The field at fault, such as `messages[0].content`.
     var param: String?
     var message: String
-    /// Seconds after which another try makes sense.
+    /// Seconds after which a retry makes sense (`Retry-After`); nil sends no such header.
     var retryAfter: Int?
 
     var description: String { "\(status.code) \(message)" }
@@ -91,11 +91,12 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
             retryAfter: retryAfter)
     }
 
-    /// The longest place and the longest message, in characters: clients' own words are in them, and they are logged.
+    /// The longest parameter name and the longest message, in characters: both contain clients' own words, and both
+    /// are logged.
     private static let longestName = 200
     private static let longestMessage = 2000
 
-    /// A text in one line, without what a terminal or a log would take for a command.
+    /// The text on one line, without characters that a terminal or a log would interpret.
     private static func line(_ text: String, upTo limit: Int) -> String {
         let shown = text.shown(upTo: limit)
         guard shown.unicodeScalars.contains(where: isUnprintable) else { return shown }
@@ -112,7 +113,7 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// What a client is told of an error.
+    /// The error as the client is told it.
     init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error
@@ -161,7 +162,8 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
 
 extension Response {
     /// An answer of JSON.
-    /// - Parameter marks: for strangers, who know no marks, a number that is not finite is `null`.
+    /// - Parameter marks: how numbers that are not finite are written: as marks that our own reader knows, or as `null` for
+    ///   other readers.
     static func json(
         _ value: JSONValue, status: HTTPResponse.Status = .ok, marks: ExactJSON.Marks = .read
     ) -> Response {
@@ -174,6 +176,6 @@ extension Response {
 }
 
 extension Double {
-    /// Without a fraction where there is none: `30`, `0.5`.
+    /// Without a fraction where it is whole: `30`, `0.5`.
     fileprivate var formatted: String { self == rounded() && abs(self) < 1e15 ? String(Int(self)) : String(self) }
 }

@@ -1,9 +1,9 @@
 import RetortAgents
 import RetortCore
 
-/// The answer of an agent to a question: its work as reasoning, its final answer as content.
+/// An agent's answer to a question: its work as reasoning, its final answer as content.
 struct AgentAnswer: Answer {
-    /// What happened in one of several attempts.
+    /// An event of one of several attempts.
     struct Event: Sendable {
         let attempt: Int
         let event: RolloutEvent
@@ -30,7 +30,7 @@ struct AgentAnswer: Answer {
         case .stepStarted(let step): return step == 0 ? opening(index) : [work(index, "\n")]
         case .text(let text): return [work(index, text)]
         case .stepFinished(let step):
-            // Candidates that vote are not shown while they are written.
+            // Candidates that vote are not shown while they are written, so the chosen one is shown now.
             let written = step.candidates.isEmpty ? "" : "\(step.thought)\n\(step.action.code ?? "")"
             let seen = step.observation.text.isEmpty ? "" : "\nObservation:\n\(step.observation.text)\n"
             return [work(index, written + seen, returnsTrajectory ? ["step": try Self.json(step)] : nil)]
@@ -64,7 +64,7 @@ struct AgentAnswer: Answer {
         head.object("chat.completion.chunk", ["choices": [], "usage": usage])
     }
 
-    /// The answer as content; giving up is a refusal with its reason.
+    /// The answer as content; an agent that gives up becomes a refusal with its reason.
     /// - Throws: `APIError` when the run broke.
     private static func message(_ trajectory: Trajectory) throws -> [String: JSONValue] {
         switch trajectory.ending {
@@ -75,7 +75,7 @@ struct AgentAnswer: Answer {
         }
     }
 
-    /// The member `retort`: how the run ended, and all of it when the client asks.
+    /// The member `retort`: how the run ended, and the whole trajectory when the client asks for it.
     private func extra(_ trajectory: Trajectory) throws -> JSONValue {
         let ending: JSONValue =
             switch trajectory.ending {

@@ -1,33 +1,33 @@
 import Hummingbird
 import RetortCore
 
-/// How events become an answer in OpenAI's form, in one piece or as the chunks of a stream.
+/// Turns events into an answer in OpenAI's form, either in one piece or as the chunks of a stream.
 protocol Answer: Sendable {
     associatedtype Event: BufferedEvent
 
-    /// Takes an event.
-    /// - Returns: the chunks that a stream sends for it.
+    /// Takes an event of a stream.
+    /// - Returns: the chunks to send for it.
     mutating func take(_ event: Event) throws -> [JSONValue]
 
-    /// Takes an event for an answer in one piece.
+    /// Takes an event of an answer in one piece.
     mutating func keep(_ event: Event) throws
 
     /// The answer in one piece, after the last event.
     func whole() throws -> JSONValue
 
-    /// A chunk without choices, for what a stream says last.
+    /// The stream's last chunk: usage, without choices.
     func closing(_ usage: JSONValue) -> JSONValue
 
-    /// What it cost so far.
+    /// The tokens spent so far.
     var usage: Usage { get }
 
-    /// A chunk as an event of the stream.
+    /// A chunk as a server-sent event.
     static func event(_ chunk: JSONValue) -> String
 
     /// An error as the stream's last event.
     static func event(_ error: APIError) -> String
 
-    /// What a stream that ended well closes with; nil for nothing.
+    /// What a successful stream closes with; nil for nothing.
     static var lastEvent: String? { get }
 }
 
@@ -38,7 +38,7 @@ extension Answer {
     static var lastEvent: String? { "data: [DONE]\n\n" }
 }
 
-/// What all objects of an answer begin with.
+/// The members that all objects of an answer begin with.
 struct AnswerHead: Sendable {
     let id: String
     let model: String
@@ -71,12 +71,12 @@ extension Completion.Finish {
         }
     }
 
-    /// vLLM's `stop_reason`: the stop text, when one ended it.
+    /// vLLM's `stop_reason`: the stop text that ended the answer, if one did.
     var stopText: JSONValue { if case .stop(let text) = self { .string(text) } else { .null } }
 }
 
 extension GeneratedToken {
-    /// What JSON has no number for, as OpenAI writes it.
+    /// Minus infinity has no JSON number; OpenAI writes -9999.
     private static func finite(_ logprob: Double) -> JSONValue { .number(max(logprob, -9999)) }
 
     private static func entry(_ bytes: [UInt8], _ logprob: Double) -> [String: JSONValue] {
@@ -86,7 +86,7 @@ extension GeneratedToken {
         ]
     }
 
-    /// An element of a chat's `logprobs.content`.
+    /// One element of a chat's `logprobs.content`.
     private var chatEntry: JSONValue {
         .object(
             Self.entry(bytes, logprob ?? 0).merging([
@@ -94,13 +94,13 @@ extension GeneratedToken {
             ]) { $1 })
     }
 
-    /// A chat's `logprobs`; tokens that end a turn are no part of the text and are left out.
+    /// A chat's `logprobs`; tokens that end a turn are not part of the text and are left out.
     static func chatLogprobs(_ tokens: [GeneratedToken]) -> JSONValue {
         ["content": .array(tokens.filter { !$0.endsTurn }.map(\.chatEntry)), "refusal": .null]
     }
 
     /// A completion's `logprobs`.
-    /// - Parameter start: how many characters of the completion stand before the first token.
+    /// - Parameter start: how many characters of the completion precede the first token.
     static func completionLogprobs(_ tokens: [GeneratedToken], from start: Int) -> JSONValue {
         let shown = tokens.filter { !$0.endsTurn }
         let texts = shown.map { String(decoding: $0.bytes, as: UTF8.self) }
@@ -120,8 +120,8 @@ extension GeneratedToken {
         ]
     }
 
-    /// A prompt's `prompt_logprobs`, in vLLM's form: null for the first token; for every other one itself and the likeliest at its place,
-    /// by number.
+    /// A prompt's `prompt_logprobs`, in vLLM's form: null for the first token; for each other one the token itself
+    /// and the likeliest ones at its place, by token number.
     static func promptLogprobs(_ tokens: [GeneratedToken]) -> JSONValue {
         .array(
             tokens.map { token in

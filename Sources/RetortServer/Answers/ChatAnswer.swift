@@ -4,7 +4,7 @@ import RetortCore
 struct ChatAnswer: Answer {
     private struct Choice: Sendable {
         var isOpen = false
-        /// Written since the last chunk.
+        /// The tokens generated since the last chunk.
         var tokens: [GeneratedToken] = []
         var thoughts: ThoughtSplitter
         var hold: ToolCallHold?
@@ -15,7 +15,7 @@ struct ChatAnswer: Answer {
     private let settings: (returnsTokens: Bool, includesUsage: Bool)
     private let reportsLogprobs: Bool
     private let reader: ToolCallReader?
-    /// What the reply goes on from, a thought that the prompt opens included.
+    /// The text that the reply continues, including a thought that the prompt opens.
     private let beginning: String
     private let isSingle: Bool
     private var choices: [Choice]
@@ -97,7 +97,7 @@ struct ChatAnswer: Answer {
         return .object(choice)
     }
 
-    /// The chunk that says who speaks, once for each choice.
+    /// The chunk that names the role, sent once for each choice.
     private mutating func opening(_ index: Int) -> [JSONValue] {
         guard !choices[index].isOpen else { return [] }
         choices[index].isOpen = true

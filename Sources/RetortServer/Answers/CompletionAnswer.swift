@@ -3,9 +3,9 @@ import RetortCore
 /// The answer of a model to plain prompts.
 struct CompletionAnswer: Answer {
     private struct Choice: Sendable {
-        /// Written since the last chunk.
+        /// The tokens generated since the last chunk.
         var tokens: [GeneratedToken] = []
-        /// Characters of the tokens sent so far.
+        /// The characters sent so far.
         var sent = 0
         var completion: Completion?
     }

@@ -3,18 +3,18 @@ import NIOCore
 import RetortCore
 import Synchronization
 
-/// Sends an answer as server-sent events (WHATWG HTML, section 9.2) as its form writes them: in OpenAI's manner a
-/// `data:` line for each chunk and `[DONE]` in the end, or an error object in place of the rest.
+/// Sends an answer as server-sent events (WHATWG HTML, section 9.2) in the answer's own form: in OpenAI's, a `data:`
+/// line for each chunk and `[DONE]` at the end, or an error object instead of the rest.
 struct EventStream<Form: Answer>: Sendable {
     let answer: Form
     let first: Form.Event
     let events: EventCursor<Form.Event>
     let includesUsage: Bool
     let context: ServerContext
-    /// The longest that a client may take to read a piece, in seconds.
+    /// The longest a client may take to read a piece, in seconds.
     let seconds: Double
 
-    /// The response; nothing is sent before it is written.
+    /// The response; nothing is sent before the body is written.
     var response: Response {
         Response(
             status: .ok,
@@ -39,7 +39,7 @@ struct EventStream<Form: Answer>: Sendable {
             if includesUsage { try await reader.write(Form.event(answer.closing(answer.usage.json)), to: &writer) }
             if let last = Form.lastEvent { try await reader.write(last, to: &writer) }
         } catch {
-            // Nobody is there to be told of an error when the client has gone.
+            // Once the client has gone, nobody is left to receive an error.
             guard try await !context.presence().isGone, !reader.isTooSlow else { throw error }
             let told = APIError(error)
             context.notes.fail(told)
@@ -48,7 +48,7 @@ struct EventStream<Form: Answer>: Sendable {
     }
 }
 
-/// Watches how long a client takes to read, and closes the connection of one that has stopped.
+/// Watches how long a client takes to read, and closes the connection of a client that has stopped reading.
 private final class SlowReader: Sendable {
     private struct State {
         var writingSince: ContinuousClock.Instant?
@@ -58,7 +58,7 @@ private final class SlowReader: Sendable {
     private let state: Box
     private let watch: Task<Void, Never>
 
-    /// What the writer and its watch share.
+    /// The state that the writer and its watch share.
     private final class Box: Sendable { let state = Mutex(State()) }
 
     init(_ channel: any Channel, seconds: Double) {

@@ -1,4 +1,5 @@
-/// Takes apart what a reasoning model thinks to itself, `<think>…</think>` at the beginning of its reply, and what it says.
+/// Separates a reasoning model's thoughts, `<think>…</think>` at the beginning of its reply, from the rest of the
+/// reply.
 struct ThoughtSplitter: Sendable {
     private enum Phase { case beginning, opened, thinking, behind, saying }
 
@@ -7,16 +8,16 @@ struct ThoughtSplitter: Sendable {
     private var place = Phase.beginning
     private var held = ""
 
-    /// - Parameter prefill: what the reply goes on from.
+    /// - Parameter prefill: the text that the reply continues.
     init(prefill: String) {
         if prefill.isEmpty { return }
         let isOpen = prefill.drop(while: \.isWhitespace).hasPrefix(Self.opening) && !prefill.contains(Self.closing)
-        // Behind the mark itself a line end belongs to it.
+        // A line end directly after the mark belongs to the mark.
         place = isOpen ? prefill.hasSuffix(Self.opening) ? .opened : .thinking : .saying
     }
 
     /// Takes new text.
-    /// - Returns: what is known to be thought, and to be said.
+    /// - Returns: the text that is now known to be thought, and the text known to be said.
     mutating func push(_ text: String) -> (thought: String, said: String) {
         held += text
         var (thought, said) = ("", "")
@@ -60,7 +61,7 @@ struct ThoughtSplitter: Sendable {
         }
     }
 
-    /// What was held back, when no more comes.
+    /// The text that was held back, once the reply has ended.
     mutating func finish() -> (thought: String, said: String) {
         defer { held = "" }
         return place == .thinking ? (held, "") : ("", held)

@@ -1,7 +1,7 @@
 import RetortCore
 
-/// Reads calls from what a model writes: in the form of its chat template where that tells, else in the forms that models of
-/// several families have:
+/// Reads tool calls from what a model writes: in the form of its chat template if that is known, otherwise in the
+/// forms of several families:
 ///
 /// | family | form |
 /// | --- | --- |
@@ -11,12 +11,12 @@ import RetortCore
 /// | Phi-4-mini | `<|tool_call|>[{"name", "arguments"}, …]<|/tool_call|>`, with or without the marks |
 /// | others | the same objects or a list of them, as the whole reply or in a code fence |
 ///
-/// Where no mark says that a call comes, only names of tools that were offered are calls. Of a model whose form is known,
-/// the marks of other families are text, and a code fence is a call only as the whole reply.
+/// Without a mark, only the names of offered tools count as calls. If the model's form is known, the marks of other
+/// families are plain text, and a code fence is a call only when it is the whole reply.
 struct ToolCallReader: Sendable {
     /// The tools that were offered.
     let names: Set<String>
-    /// How the model's chat template writes calls; nil where it does not tell.
+    /// How the model's chat template writes calls; nil if that is unknown.
     var form: ToolCallForm?
 
     private static let mistral = "[TOOL_CALLS]"
@@ -27,7 +27,7 @@ struct ToolCallReader: Sendable {
     private static let pipedEnd = "<|/tool_call|>"
     private static let fence = ToolCallText.fence
 
-    /// Marks that calls may begin with.
+    /// Marks that a call may begin with.
     private var marks: [String] {
         switch form {
         case nil: [ToolCallText.opening, Self.mistral, Self.python, Self.function, Self.piped, Self.fence]
@@ -41,7 +41,8 @@ struct ToolCallReader: Sendable {
     }
 
     /// Reads a reply.
-    /// - Returns: the text before the first call, and the calls; all of the text and none when they cannot be read.
+    /// - Returns: the text before the first call, and the calls; the whole text and no calls when they cannot be
+    ///   read.
     func read(_ text: String) -> (text: String, calls: [ToolCallText.Call]) {
         for start in starts(in: text) {
             guard let calls = calls(text[start...]), !calls.isEmpty else { continue }
@@ -52,7 +53,7 @@ struct ToolCallReader: Sendable {
         return (text, [])
     }
 
-    /// Where calls may begin in a reply, first to last.
+    /// The places where calls may begin in a reply, in order.
     private func starts(in text: String) -> [String.Index] {
         let first = text.firstIndex { !$0.isWhitespace }
         var found = marks.flatMap { mark in
@@ -69,7 +70,8 @@ struct ToolCallReader: Sendable {
         return found.sorted()
     }
 
-    /// Where calls may begin in a reply so far, whose end may be the beginning of a mark; nil where they cannot.
+    /// The place where calls may begin in an unfinished reply, which may end in the middle of a mark; nil if there is
+    /// none.
     func start(in text: String) -> String.Index? {
         let cut = marks.compactMap { mark in
             (1..<mark.count).reversed().first { text.hasSuffix(mark.prefix($0)) }
@@ -78,7 +80,7 @@ struct ToolCallReader: Sendable {
         return (starts(in: text).prefix(1) + cut).min()
     }
 
-    /// Whether what follows a code fence is JSON, or may become it, in a place where such a fence may be a call.
+    /// Whether the text after a code fence is JSON, or may become JSON, at a place where a fence may be a call.
     private func mayHoldCall(_ text: String, _ fence: Range<String.Index>, isFirst: Bool) -> Bool {
         guard isFirst || form == nil || form == .fenced else { return false }
         let rest = text[fence.upperBound...].drop { $0.isLetter || $0 == "_" }.drop(while: \.isWhitespace)
@@ -117,7 +119,7 @@ struct ToolCallReader: Sendable {
                 calls += list
                 continue
             }
-            // A name, and its arguments behind it.
+            // A name followed by its arguments.
             guard let brace = block.firstIndex(of: "{") else { return nil }
             var name = block[..<brace]
             if name.hasSuffix(Self.arguments) { name = name.dropLast(Self.arguments.count) }
@@ -143,12 +145,12 @@ struct ToolCallReader: Sendable {
         let inner = text.dropFirst(Self.fence.count).drop { $0.isLetter || $0 == "_" }
         guard let end = inner.firstRange(of: Self.fence) else { return objects(inner)?.offered(names) }
         let rest = inner[end.upperBound...]
-        // What follows would be lost.
+        // Text after the call would be lost.
         guard rest.allSatisfy(\.isWhitespace) else { return nil }
         return objects(inner[..<end.lowerBound])?.offered(names)
     }
 
-    /// Objects or lists of them, apart by blanks, commas or semicolons; nil when anything else is there.
+    /// Objects or lists of objects, separated by blanks, commas or semicolons; nil when there is anything else.
     private func objects(_ text: Substring) -> [ToolCallText.Call]? {
         var calls: [ToolCallText.Call] = []
         var rest = text.drop { $0.isWhitespace || $0 == ";" || $0 == "," }
@@ -165,7 +167,7 @@ struct ToolCallReader: Sendable {
         return calls
     }
 
-    /// Where the object or list at the beginning ends.
+    /// Where the object or list at the beginning of the text ends.
     private static func end(of text: Substring) -> String.Index? {
         var depth = 0
         var (isText, isEscaped) = (false, false)
@@ -195,7 +197,7 @@ struct ToolCallReader: Sendable {
 }
 
 extension ToolCallText.Call {
-    /// An object with a name, and arguments as an object, or as the text of one.
+    /// An object with a name, and with arguments as an object or as the text of one.
     fileprivate init?(_ tree: JSONTree) {
         guard let name = tree["name"]?.string, !name.isEmpty, let value = tree["arguments"] ?? tree["parameters"] else {
             return nil
@@ -216,22 +218,22 @@ extension ToolCallText.Call {
 }
 
 extension [ToolCallText.Call] {
-    /// All, when each is of a tool that was offered.
+    /// All calls, if each names a tool that was offered; otherwise nil.
     fileprivate func offered(_ names: Set<String>) -> [ToolCallText.Call]? {
         allSatisfy { names.contains($0.name) } ? self : nil
     }
 }
 
-/// Holds back from a stream what is or may become a tool call.
+/// Holds back from a stream the text that is, or may become, a tool call.
 struct ToolCallHold: Sendable {
     private let reader: ToolCallReader
     private var held = ""
-    /// Whether anything was shown: an object behind it is no whole reply.
+    /// Whether any text was shown: an object after it is not the whole reply.
     private var hasShown = false
 
     init(_ reader: ToolCallReader) { self.reader = reader }
 
-    /// Takes new text; returns what can be no call.
+    /// Takes new text; returns the part that cannot be a call.
     mutating func push(_ text: String) -> String {
         held += text
         let safe = start
@@ -241,16 +243,16 @@ struct ToolCallHold: Sendable {
         return shown
     }
 
-    /// Where the held text may be a call.
+    /// Where in the held text a call may begin.
     private var start: String.Index {
         guard hasShown else { return reader.start(in: held) ?? held.endIndex }
-        // Behind other text a brace begins no call.
+        // After other text, a brace does not begin a call.
         let text = "." + held
         guard let found = reader.start(in: text) else { return held.endIndex }
         return held.index(held.startIndex, offsetBy: text.distance(from: text.startIndex, to: found) - 1)
     }
 
-    /// The rest, when no more comes: text, or calls.
+    /// The rest, once the reply has ended: text, or calls.
     mutating func finish() -> (text: String, calls: [ToolCallText.Call]) {
         defer { held = "" }
         guard hasShown else { return reader.read(held) }

@@ -1,20 +1,20 @@
 import RetortCore
 import Synchronization
 
-/// What waits in memory until a client reads it.
+/// An event that waits in memory until a client reads it.
 protocol BufferedEvent: Sendable {
-    /// About how much memory it takes.
+    /// About how much memory the event takes, in bytes.
     var bytes: Int { get }
 }
 
-/// Counts what waits for a reader.
+/// Counts the bytes that wait for a reader.
 final class Backlog: Sendable {
     private let limit: Int
     private let waiting = Mutex(0)
 
     init(limit: Int) { self.limit = limit }
 
-    /// - Throws: `APIError` when too much waits already.
+    /// - Throws: `APIError` when too much is waiting already.
     func add(_ bytes: Int) throws(APIError) {
         let isFull = waiting.withLock { waiting in
             waiting += bytes
@@ -32,7 +32,7 @@ extension GenerationEvent: BufferedEvent {
     var bytes: Int {
         switch self {
         case .text(_, let text): text.utf8.count + Self.overhead
-        // Its alternatives are most of a token.
+        // The alternatives make up most of a token's size.
         case .token(_, let token): (token.alternatives.count + 1) * 2 * Self.overhead
         case .finished(_, let completion): completion.text.utf8.count + Self.overhead
         }

@@ -1,9 +1,9 @@
 import NIOCore
 import Synchronization
 
-/// Notices when a connection's client goes away while its request is worked on.
+/// Notices when a client closes its connection while its request is worked on.
 ///
-/// A client that closes only its sending side counts as gone: it cannot be told from one that has left.
+/// A client that closes only its sending side counts as gone, since it cannot be told from one that has left.
 final class ClientPresence: ChannelInboundHandler, RemovableChannelHandler, Sendable {
     typealias InboundIn = NIOAny
 
@@ -17,7 +17,7 @@ final class ClientPresence: ChannelInboundHandler, RemovableChannelHandler, Send
     /// Whether the client has gone.
     var isGone: Bool { state.withLock { $0.isGone } }
 
-    /// Calls `action` when the client goes, at once when it has gone; nil calls nothing any more.
+    /// Calls `action` when the client leaves, or at once if it has left; nil removes the action.
     func onLeave(_ action: (@Sendable () -> Void)?) {
         let isGone = state.withLock { state in
             state.onLeave = action

@@ -4,11 +4,11 @@ import NIOCore
 import RetortAgents
 import RetortCore
 
-/// Refuses requests that were sent to another name than the server's own.
+/// Refuses requests that were sent to a name other than the server's own.
 ///
-/// A page of another site can make a browser take that site's name for this machine (DNS rebinding), and then ask a server
-/// here in its name. Addresses cannot be taken over so. Who must show a key is safe without, and so is whoever serves a
-/// network under names of his own.
+/// A page of another site can make a browser resolve that site's name to this machine (DNS rebinding), and then send
+/// requests to a server here as if they were its own. IP addresses cannot be taken over this way. Servers that
+/// require a key are safe without this check, and so are servers that answer a network under their own names.
 struct HostMiddleware: RouterMiddleware {
     typealias Context = ServerContext
 
@@ -26,7 +26,7 @@ struct HostMiddleware: RouterMiddleware {
         return try await next(request, context)
     }
 
-    /// A host without its port and brackets.
+    /// The host without its port and brackets.
     static func host(of authority: String) -> String {
         let text = authority.lowercased()
         if text.hasPrefix("["), let end = text.firstIndex(of: "]") {
@@ -36,7 +36,7 @@ struct HostMiddleware: RouterMiddleware {
         return String(text[..<colon])
     }
 
-    /// Whether a name is one that nobody else can take for a server that listens there.
+    /// Whether a name can only mean a server that listens on that interface.
     static func isOwn(_ host: String, _ listening: String) -> Bool {
         isAddress(host) || isLoopback(host) || host == listening.lowercased()
     }
@@ -50,7 +50,7 @@ struct HostMiddleware: RouterMiddleware {
     }
 }
 
-/// Errors before a call is read, in the protocol's form.
+/// Reports errors that occur before a call is read, in the protocol's form.
 struct VirtualErrorMiddleware: RouterMiddleware {
     typealias Context = ServerContext
 

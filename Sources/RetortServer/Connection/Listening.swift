@@ -4,17 +4,17 @@ import HummingbirdCore
 import Logging
 import NIOCore
 
-/// How a server of ours listens: its address, what bounds its connections, and whom it tells that it does.
+/// How a server of ours listens: its address, the bounds on its connections, and whom it tells once it listens.
 struct Listening: Sendable {
     let host: String
-    /// 0 takes one that is free.
+    /// 0 takes any free port.
     let port: Int
-    /// What answers say who they are from; nil says nothing.
+    /// The `Server` header of answers; nil sends none.
     let name: String?
-    /// After so many seconds without a byte a connection is closed.
+    /// After this many seconds without a byte a connection is closed.
     let idleSeconds: Double
     let mostConnections: Int
-    /// The frameworks' own remarks are for debugging.
+    /// Where the frameworks' own messages go, at debug level.
     let logger: Logger
     /// Called once connections are accepted, with the port.
     let onStart: @Sendable (_ port: Int) async -> Void
@@ -30,7 +30,7 @@ struct Listening: Sendable {
         self.logger = quiet
     }
 
-    /// What answers by a router's routes.
+    /// The application that answers by a router's routes.
     func application(_ router: Router<ServerContext>) -> some ApplicationProtocol {
         Application(
             router: router,
@@ -50,7 +50,7 @@ struct Listening: Sendable {
         try await telling { try await application(router).run() }
     }
 
-    /// Runs a server, and tells by `ServerError` when it cannot listen.
+    /// Runs a server, and turns a failure to listen into `ServerError`.
     func telling(_ run: () async throws -> Void) async throws {
         do {
             try await run()

@@ -2,12 +2,12 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// What is known of a request besides the request.
+/// What is known about a request besides the request itself.
 struct ServerContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    /// The connection it came by.
+    /// The connection that the request came over.
     let channel: any Channel
-    /// What is noted of it for logs and metrics.
+    /// The facts noted for logs and metrics.
     let notes = RequestNotes()
 
     init(source: ApplicationRequestContextSource) {
@@ -15,8 +15,8 @@ struct ServerContext: RequestContext {
         channel = source.channel
     }
 
-    /// Whether the client is there.
-    /// - Throws: `CancellationError` when the connection is no more.
+    /// Whether the client is still there.
+    /// - Throws: `CancellationError` when the connection no longer exists.
     func presence() async throws -> ClientPresence {
         do {
             return try await channel.pipeline.handler(type: ClientPresence.self).get()

@@ -3,7 +3,7 @@ import NIOCore
 import RetortCore
 import Synchronization
 
-/// Does work within a time limit.
+/// Runs work within a time limit.
 /// - Throws: `late` when the time is up.
 func withTimeLimit<Value: Sendable>(
     seconds: Double, late: APIError, _ work: @escaping @Sendable () async throws -> Value
@@ -13,7 +13,7 @@ func withTimeLimit<Value: Sendable>(
 }
 
 extension ServerContext {
-    /// Does work for as long as the client is there to get the answer.
+    /// Runs work for as long as the client is there to receive the answer.
     /// - Throws: `CancellationError` when it has gone.
     func whilePresent<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
         let presence = try await presence()
@@ -23,8 +23,8 @@ extension ServerContext {
         return try await task.ownedValue()
     }
 
-    /// Events of work that goes on while somebody reads them and the client is there, unless all work is ended. Work whose
-    /// events are not read ends with an error once they take more than `limit` bytes.
+    /// The events of work that runs while somebody reads them, the client is there and the register is open. Work
+    /// whose unread events exceed `limit` bytes ends with an error.
     func events<Event: BufferedEvent>(
         _ register: WorkRegister, limit: Int,
         _ work: @escaping @Sendable (_ yield: @escaping @Sendable (Event) throws -> Void) async throws -> Void
@@ -55,7 +55,7 @@ extension ServerContext {
     /// - Throws: `APIError` when it is too long, too slow, or not JSON.
     func body(of request: Request, _ options: ServerOptions) async throws -> [UInt8] {
         let type = request.headers[.contentType]?.lowercased() ?? ""
-        // A page in a browser can send other types to any address without asking first.
+        // A page in a browser can send other content types to any address without asking first (CORS preflight).
         guard type.hasPrefix("application/json") else { throw APIError.notJSON }
         let limit = options.maximumBodyBytes
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
@@ -75,10 +75,10 @@ extension ServerContext {
     }
 }
 
-/// The work under way, so that all of it can be ended.
+/// The work in progress, so that all of it can be ended.
 final class WorkRegister: Sendable {
     private struct State {
-        /// Nil is work that begins.
+        /// The tasks by number; nil stands for work that is about to begin.
         var tasks: [Int: Task<Void, Never>?] = [:]
         var next = 0
         var isClosed = false
@@ -95,7 +95,7 @@ final class WorkRegister: Sendable {
         }
     }
 
-    /// Names the work's task, which may already have ended.
+    /// Registers the task of the work, which may have ended already.
     func set(_ number: Int, _ task: Task<Void, Never>) {
         let isClosed = state.withLock { state in
             if state.tasks.keys.contains(number) { state.tasks[number] = task }
@@ -106,7 +106,7 @@ final class WorkRegister: Sendable {
 
     func end(_ number: Int) { _ = state.withLock { $0.tasks.removeValue(forKey: number) } }
 
-    /// Cancels what is under way and all that comes.
+    /// Cancels the work in progress and all later work.
     func close() {
         let tasks = state.withLock { state in
             state.isClosed = true
@@ -116,7 +116,8 @@ final class WorkRegister: Sendable {
     }
 }
 
-/// A place in a stream of events that may be passed on: the first event is awaited before an answer's status is known.
+/// A position in a stream of events that can be handed on: the first event is awaited before the answer's status is
+/// known.
 actor EventCursor<Event: BufferedEvent> {
     private var iterator: AsyncThrowingStream<Event, any Error>.Iterator
     private let backlog: Backlog
@@ -131,7 +132,7 @@ actor EventCursor<Event: BufferedEvent> {
     func next() async throws -> Event? {
         var iterator = iterator
         let event = try await iterator.next(isolation: self)
-        // A stream whose reader is cancelled just ends.
+        // A stream whose reader is cancelled just ends, without an error.
         guard let event else {
             try Task.checkCancellation()
             return nil

@@ -1,7 +1,7 @@
 import Hummingbird
 import RetortCore
 
-/// An answer in the form of Anthropic's Messages, made of the one that a chat would get.
+/// An answer in the form of Anthropic's Messages, made from the answer that a chat would get.
 struct MessagesAnswer<Chat: Answer>: Answer {
     private enum Block: Equatable { case text, thinking, call }
 

@@ -1,12 +1,12 @@
 import RetortCore
 
-/// The body of `POST /v1/messages`, in Anthropic's form, as the chat that says the same.
+/// The body of `POST /v1/messages`, in Anthropic's form, and its translation into an equivalent chat request.
 struct MessagesRequest {
     let model: String
-    /// The request in OpenAI's form; member for member in the order in which they were sent.
+    /// The request in OpenAI's form, members in the order in which they were sent.
     private let chat: [(String, JSONTree)]
 
-    /// What a chat has and an agent brings itself.
+    /// Limits that a chat request has and an agent sets itself.
     private static let limits: Set = ["max_tokens", "stop"]
 
     init(body: [UInt8]) throws(APIError) {
@@ -49,8 +49,8 @@ struct MessagesRequest {
         self.chat = chat
     }
 
-    /// The same as a chat.
-    /// - Parameter isForAgent: an agent has limits of its own.
+    /// The equivalent chat request.
+    /// - Parameter isForAgent: leaves out the limits, since an agent has its own.
     func body(isForAgent: Bool) -> [UInt8] {
         Array(Self.object(chat.filter { !isForAgent || !Self.limits.contains($0.0) }).text.utf8)
     }
@@ -91,7 +91,7 @@ struct MessagesRequest {
         return members
     }
 
-    /// A text, or the texts of blocks, joined.
+    /// A text, or the joined texts of blocks.
     static func words(_ tree: JSONTree, at place: String) throws(APIError) -> JSONTree {
         guard case .array(let blocks) = tree else { return text(try RequestFields.string(tree, at: place)) }
         var words: [String] = []
@@ -133,7 +133,7 @@ enum MessagesBlocks {
         MessagesRequest.object([("role", MessagesRequest.text(role)), ("content", content)] + more)
     }
 
-    /// Results come first, each in a message of its own; then what the user says.
+    /// Tool results come first, each in a message of its own; then what the user says.
     private static func user(_ blocks: [JSONTree], at place: String) throws(APIError) -> [JSONTree] {
         var messages: [JSONTree] = []
         var words: [JSONTree] = []
@@ -148,7 +148,7 @@ enum MessagesBlocks {
             let content = try fields.tree("content").map { tree throws(APIError) in
                 try MessagesRequest.words(tree, at: "\(place)[\(index)].content")
             }
-            // An error is told by its text.
+            // An error is conveyed by its text.
             _ = try fields.flag("is_error")
             try fields.refuseOthers(harmless: ["cache_control"])
             messages.append(
@@ -163,7 +163,7 @@ enum MessagesBlocks {
         var calls: [JSONTree] = []
         for (index, block) in blocks.enumerated() {
             switch block["type"]?.string {
-            // What was thought in an earlier turn is not shown again.
+            // Thoughts of earlier turns are not shown again.
             case "thinking", "redacted_thinking": break
             case "tool_use":
                 var fields = try RequestFields(block, at: "\(place)[\(index)]")

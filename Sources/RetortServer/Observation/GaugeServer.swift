@@ -4,22 +4,24 @@ import Hummingbird
 import Logging
 import NIOCore
 
-/// A server that tells figures in Prometheus' text format at `/metrics`, measured whenever it is asked, and `ok` at `/healthz`.
+/// A server that reports figures in Prometheus' text format at `/metrics`, measured whenever it is asked, and `ok` at
+/// `/healthz`.
 public struct GaugeServer: Sendable {
     private let host: String
     private let port: Int
     private let gauges: @Sendable () async throws -> [Gauge]
 
     /// - Parameters:
-    ///   - port: 0 takes one that is free.
-    ///   - gauges: what is told; those of one name one behind the other. What it throws is told with status 503.
+    ///   - port: 0 takes any free port.
+    ///   - gauges: measures the figures; gauges of one name must follow each other. An error that it throws is
+    ///     answered with status 503.
     public init(host: String, port: Int, gauges: @escaping @Sendable () async throws -> [Gauge]) {
         (self.host, self.port, self.gauges) = (host, port, gauges)
     }
 
     /// Serves until it is cancelled.
-    /// - Parameter ready: is told the port.
-    /// - Throws: `ServerError` where it cannot listen.
+    /// - Parameter ready: called with the port once connections are accepted.
+    /// - Throws: `ServerError` when it cannot listen.
     public func run(ready: @escaping @Sendable (Int) async -> Void = { _ in }) async throws {
         let gauges = gauges
         let router = Router()

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Counters and histograms in Prometheus' text format 0.0.4. No maintained library for Swift was to be had, so the few
-/// kinds that are needed are written here.
+/// Counters and histograms in Prometheus' text format 0.0.4. There was no maintained Swift library for this, so the
+/// few kinds that are needed are written here.
 final class Metrics: Sendable {
-    /// A time in seconds, by upper bounds.
+    /// A distribution of times in seconds, counted by upper bounds.
     private struct Histogram {
         static let bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]
         var counts = [Int](repeating: 0, count: bounds.count)
@@ -47,7 +47,7 @@ final class Metrics: Sendable {
     }
 
     /// Everything as text.
-    /// - Parameter gauges: what is measured now; those of one name one behind the other.
+    /// - Parameter gauges: figures measured now; gauges of one name must follow each other.
     func text(gauges: [Gauge]) -> String {
         let state = state.withLock { $0 }
         var lines: [String] = []

@@ -26,7 +26,7 @@ struct ObservingMiddleware: RouterMiddleware {
             note(request, context, status: response.status.code)
             return response
         }
-        // A stream is over when it is written.
+        // A stream has ended only once it is written.
         let (body, status) = (response.body, response.status.code)
         response.body = ResponseBody { writer in
             do {
@@ -40,7 +40,7 @@ struct ObservingMiddleware: RouterMiddleware {
         return response
     }
 
-    /// The sign for clients that did not wait for their answer, after nginx.
+    /// nginx's status for clients that did not wait for their answer.
     private static let clientGone = 499
 
     private func answer(_ error: any Error, _ request: Request, _ context: ServerContext) async -> Response {
@@ -64,7 +64,7 @@ struct ObservingMiddleware: RouterMiddleware {
         }
         context.notes.fail(told)
         var response = request.uri.path == Self.messages ? told.messagesResponse : told.response
-        // What is left of a body that was not read is read for a while, so that the client can see the answer.
+        // The rest of an unread body is read for a while, so that the client gets to see the answer.
         if [.contentTooLarge, .requestTimeout, .unsupportedMediaType, .unauthorized].contains(told.status) {
             response.headers[.connection] = "close"
             let channel = context.channel
@@ -76,7 +76,7 @@ struct ObservingMiddleware: RouterMiddleware {
 
     private func note(_ request: Request, _ context: ServerContext, status: Int) {
         let (facts, elapsed) = (context.notes.facts, context.notes.elapsed)
-        // Whatever else is asked for shares one name, so that clients cannot make more of them.
+        // All other paths share one name, so that clients cannot create more label values.
         let route = context.endpointPath ?? "other"
         core.metrics.count("retort_requests_total", [("route", route), ("status", String(status))])
         core.metrics.time("retort_request_seconds", [("route", route)], elapsed)
@@ -101,7 +101,7 @@ struct ObservingMiddleware: RouterMiddleware {
     }
 }
 
-/// Lets in only those who show a key, but for `/health`.
+/// Lets in only clients that present a key, except for `/health`.
 struct KeyMiddleware: RouterMiddleware {
     typealias Context = ServerContext
 
@@ -113,7 +113,7 @@ struct KeyMiddleware: RouterMiddleware {
         guard keys.isRequired, request.uri.path != "/health" else { return try await next(request, context) }
         let words = (request.headers[.authorization] ?? "").split(separator: " ", maxSplits: 1)
         let isBearer = words.count == 2 && words[0].lowercased() == "bearer" && keys.accept(String(words[1]))
-        // Anthropic's clients send it so.
+        // Anthropic's clients send the key in this header.
         guard isBearer || (request.headers[.apiKey].map(keys.accept) ?? false) else { throw APIError.wrongKey }
         return try await next(request, context)
     }

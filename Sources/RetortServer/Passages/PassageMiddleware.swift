@@ -4,7 +4,7 @@ import Logging
 import RetortCore
 import RetortRetrieval
 
-/// Tells errors in the protocol's form, and notes every answer.
+/// Reports errors in the protocol's form, and notes every answer in the log and the metrics.
 struct PassageMiddleware: RouterMiddleware {
     typealias Context = ServerContext
 
@@ -44,7 +44,7 @@ struct PassageMiddleware: RouterMiddleware {
         let head = told.response
         var response = Response.json(["detail": .string(told.message)], status: told.status)
         for name in [HTTPField.Name.retryAfter, .wwwAuthenticate] { response.headers[name] = head.headers[name] }
-        // What is left of a body that was not read is not waited for.
+        // The rest of an unread body is not waited for.
         if [.contentTooLarge, .requestTimeout, .unsupportedMediaType, .unauthorized].contains(told.status) {
             response.headers[.connection] = "close"
             let channel = context.channel

@@ -8,16 +8,17 @@ import RetortCore
 import RetortRetrieval
 import ServiceLifecycle
 
-/// A retrieval server of Search-R1's protocol (arXiv 2503.09516), which agent-distillation's agents and verl's ask, too:
-/// `POST /retrieve`, `GET /health`, `GET /metrics`.
+/// A retrieval server that speaks Search-R1's protocol (arXiv 2503.09516), which the agents of agent-distillation and
+/// verl use too: `POST /retrieve`, `GET /health`, `GET /metrics`.
 ///
 /// ```swift
 /// let server = PassageServer(try PassageIndex(file))
 /// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// What is asked at the same time is searched for together, and the last lists are remembered. Errors are told as
-/// `{"detail": …}`: 422 for a request that cannot be read or asks for too much, 503 for one too many, 504 for one too slow.
+/// Queries that arrive at the same time are searched together, and the latest result lists are remembered. Errors are
+/// reported as `{"detail": …}`: 422 for a request that cannot be read or asks for too much, 503 when too many
+/// requests wait, 504 when a request takes too long.
 public struct PassageServer: Service {
     private let search: RememberedSearch
     private let options: PassageServerOptions
@@ -31,10 +32,11 @@ public struct PassageServer: Service {
     private let started = Date()
 
     /// - Parameters:
-    ///   - search: what is served; several queries are given to it at once.
-    ///   - preparing: how far what is served is being made; nil when it is there. Nothing is remembered until then.
+    ///   - search: what is searched; several queries are passed to it at once.
+    ///   - preparing: the progress while the index is still being built; nil once it is ready. Nothing is remembered
+    ///     until then.
     ///   - quotesTitles: whether titles stand in quotation marks in `contents`, as in Search-R1's corpus.
-    ///   - gauges: what `/metrics` tells besides, asked for each time.
+    ///   - gauges: further figures for `/metrics`, measured each time it is asked.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ search: any PassageSearch, options: PassageServerOptions = PassageServerOptions(),
@@ -99,7 +101,7 @@ public struct PassageServer: Service {
                 "status": progress == nil ? "ok" : "preparing", "version": .string(Retort.version),
             ]
             if let progress, !options.keys.isRequired { members["progress"] = .string(progress) }
-            // Whoever has no key learns no more than whether the server is well.
+            // Without a key a client learns only whether the server is healthy.
             guard !options.keys.isRequired else { return .json(.object(members)) }
             let load = admission.load
             members["running"] = .integer(load.running)
@@ -140,13 +142,13 @@ extension APIError {
             message: "the search took longer than \(seconds) s; ask for less at once, or raise the server's limit")
     }
 
-    /// A request that cannot be done as it is.
+    /// An error for a request that cannot be carried out as it stands.
     fileprivate static func unprocessable(_ message: String) -> APIError {
         APIError(status: .unprocessableContent, message: message)
     }
 }
 
-/// Reads requests, and refuses by name what is not done.
+/// Reads requests, and refuses unsupported members by name.
 private struct RetrieveReading {
     let options: PassageServerOptions
 
@@ -155,7 +157,7 @@ private struct RetrieveReading {
         do {
             return try read(body)
         } catch {
-            // As FastAPI tells it, which the protocol's other servers are made with.
+            // FastAPI, which the protocol's other servers are built with, uses this status.
             throw error.status == .badRequest ? APIError.unprocessable(error.message) : error
         }
     }
@@ -179,7 +181,7 @@ private struct RetrieveReading {
             }
             queries.append(query)
         }
-        // Search-R1's servers take 0 for no value.
+        // Search-R1's servers take 0 to mean no value.
         let count = try fields.integer("topk", in: 0...options.maximumResults)
         let returnsScores = try fields.flag("return_scores") ?? false
         try fields.refuseOthers(harmless: [])

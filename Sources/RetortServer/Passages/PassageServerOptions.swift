@@ -1,16 +1,16 @@
-/// Where a retrieval server listens and how much it takes on.
+/// Where a retrieval server listens, and its limits.
 public struct PassageServerOptions: Sendable {
     /// The interface; `127.0.0.1` is this machine only.
     public var host = "127.0.0.1"
     /// 0 takes any free port.
     public var port = 8000
-    /// Who may ask.
+    /// The keys that clients may present; without any, everybody may ask.
     public var keys = APIKeys()
-    /// Passages for a query where a request does not say.
+    /// How many passages a query gets if the request does not say.
     public var results = 3
-    /// The most passages that a request may ask for, for each query.
+    /// The most passages that a request may ask for per query.
     public var maximumResults = 1000
-    /// The most queries of a request.
+    /// The most queries per request.
     public var maximumQueries = 4096
     /// The longest query, in bytes.
     public var maximumBytes = 100_000
@@ -18,7 +18,7 @@ public struct PassageServerOptions: Sendable {
     public var maximumRunning = 32
     /// The most requests that wait; further ones are refused with 503.
     public var maximumWaiting = 1024
-    /// The longest a request may take, its wait included, in seconds.
+    /// The longest a request may take, its waiting time included, in seconds.
     public var requestSeconds = 60.0
     /// The longest a client may take to send its request, in seconds.
     public var clientSeconds = 30.0
@@ -26,13 +26,13 @@ public struct PassageServerOptions: Sendable {
     public var maximumBodyBytes = 16 << 20
     /// The most connections; further ones wait to be accepted.
     public var maximumConnections = 1024
-    /// The most lists of passages that are remembered.
+    /// The most result lists that are remembered.
     public var remembered = 4096
 
-    /// Search-R1's defaults on this machine.
+    /// Search-R1's defaults, on this machine only.
     public init() {}
 
-    /// What the parts that all servers share need of it.
+    /// The options that the code shared by all servers needs.
     var shared: ServerOptions {
         var options = ServerOptions()
         (options.host, options.port, options.keys) = (host, port, keys)

@@ -6,18 +6,19 @@ import NIOCore
 import RetortStore
 import Synchronization
 
-/// A call that passes a recorder: what was asked, until it is known what came of it. It is recorded once.
+/// A call that passes through a recorder, held until its outcome is known. It is recorded once.
 final class RecordedExchange: Sendable {
     private let api: RecordedAPI
     private let request: RecordedRequest
     private let recorder: TrajectoryRecorder
     private let logger: Logger
-    /// What no failure's text may tell, should a server say it again.
+    /// Texts that no failure message may repeat, even if a server echoes them.
     private let secrets: [String]
     private let started = ContinuousClock.now
     private let isOver = Mutex(false)
 
-    /// Nil for requests of which no trajectory is made. One of a model whose messages cannot be read is told in the log.
+    /// Nil for requests that do not belong in a trajectory. If a model's request has messages that cannot be read,
+    /// that is logged.
     init?(_ asked: Request, _ body: ByteBuffer, _ recorder: TrajectoryRecorder, _ logger: Logger) {
         guard asked.method == .post else { return nil }
         switch asked.uri.path {
@@ -40,7 +41,7 @@ final class RecordedExchange: Sendable {
 
     private static let secretHeaders: Set = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"]
 
-    /// Records what came of the call.
+    /// Records the outcome of the call.
     func end(_ kept: KeptBytes, _ status: HTTPResponse.Status, isStream: Bool) async {
         guard !kept.isTooLong else { return await record(.failure(.unreadable("it is too long to be recorded"))) }
         guard status.kind == .successful else {
@@ -70,7 +71,7 @@ final class RecordedExchange: Sendable {
         let replies = replies.mapError(withoutSecrets)
         let seconds = started.duration(to: .now) / .seconds(1)
         do {
-            // A client that leaves must not take its call's record along.
+            // A client that leaves must not cancel the recording of its call.
             try await Task { [recorder, request] in
                 try await recorder.record(request, replies, seconds: seconds)
             }.value

@@ -10,10 +10,10 @@ import RetortCore
 import RetortStore
 import ServiceLifecycle
 
-/// A proxy before a model's server that records what an agent does with it.
+/// A proxy in front of a model's server that records what an agent does with the model.
 ///
-/// Everything passes as it came, in both directions, streams piece by piece; the calls of `/v1/chat/completions` and
-/// `/v1/messages` are put together into trajectories. Headers are passed on and never recorded, so no key is. Only
+/// Everything is passed on unchanged in both directions, streams piece by piece; the calls of `/v1/chat/completions`
+/// and `/v1/messages` are joined into trajectories. Headers are passed on but never recorded, so no key is. Only
 /// `Accept-Encoding` is left out, so that answers are not compressed.
 ///
 /// ```swift
@@ -29,7 +29,7 @@ public struct RecorderServer: Service {
     private let onStart: @Sendable (_ port: Int) async -> Void
 
     /// - Parameter onStart: called once connections are accepted, with the port.
-    /// - Throws: `RecorderError.address`.
+    /// - Throws: `RecorderError.address` for an upstream that is not an HTTP address.
     public init(
         _ recorder: TrajectoryRecorder, options: RecorderOptions, client: HTTPClient = .shared,
         logger: Logger = Logger(label: "retort.recorder"),
@@ -105,7 +105,7 @@ public struct RecorderServer: Service {
                 do {
                     for try await piece in answer.body {
                         kept.append(piece)
-                        // Whoever has the answer's end may rely on it that the call is saved.
+                        // A client that has the end of the answer may rely on the call being saved.
                         if isStream, kept.isComplete, let call { await call.end(kept, status, isStream: true) }
                         try await writer.write(piece)
                     }
@@ -119,7 +119,7 @@ public struct RecorderServer: Service {
     }
 }
 
-/// What passed of an answer, as far as it is recorded.
+/// The part of an answer that is kept for recording.
 struct KeptBytes {
     private(set) var bytes: [UInt8] = []
     private(set) var isTooLong = false
@@ -135,7 +135,7 @@ struct KeptBytes {
         bytes += piece.readableBytesView
     }
 
-    /// Whether a stream's last event has come.
+    /// Whether a stream's last event has arrived.
     var isComplete: Bool {
         let end = String(decoding: bytes.suffix(160), as: UTF8.self)
         return end.contains("[DONE]") || end.contains("message_stop")
@@ -144,8 +144,10 @@ struct KeptBytes {
 
 /// A recorder that cannot start.
 public enum RecorderError: Error, Equatable, CustomStringConvertible {
+    /// The upstream is not an HTTP address.
     case address(String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .address(let address): "'\(address)' is no address of a server; give one such as http://127.0.0.1:8000/v1"

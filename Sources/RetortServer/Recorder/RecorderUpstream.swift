@@ -24,7 +24,8 @@ struct RecorderUpstream: Sendable {
         self.client = client
     }
 
-    /// Headers that belong to a connection (RFC 9110, section 7.6.1), and those that the client library writes itself.
+    /// Headers that belong to a single connection (RFC 9110, section 7.6.1), and those that the client library writes
+    /// itself.
     static func isHop(_ name: String) -> Bool {
         [
             "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
@@ -36,7 +37,7 @@ struct RecorderUpstream: Sendable {
     /// - Throws: `HTTPClientError` when the server cannot be reached.
     func send(_ request: Request, _ body: ByteBuffer) async throws -> HTTPClientResponse {
         let path = request.uri.description
-        // An address with the version in it is how OpenAI's clients name a server; Anthropic's add the version.
+        // OpenAI's clients expect the version in a server's address; Anthropic's add it themselves.
         let rest = endsWithVersion && path.hasPrefix("/v1/") ? String(path.dropFirst("/v1".count)) : path
         var sent = HTTPClientRequest(url: base + rest)
         sent.method = HTTPMethod(rawValue: request.method.rawValue)

@@ -4,23 +4,23 @@ import RetortCore
 struct ChatRequest {
     let model: String
     let settings: GenerationSettings
-    /// The chat without a last assistant message that is to be continued.
+    /// The messages, without a last assistant message that is to be continued.
     let messages: [Message]
     /// The assistant message that is to be continued.
     let prefill: String
-    /// How many alternatives each token is reported with; nil reports no probabilities.
+    /// How many alternatives are reported for each token; nil reports no probabilities.
     let logprobs: Int?
-    /// The tools as they were sent, for the chat template.
+    /// The tools as they were sent, for the chat template; nil when none may be called.
     let tools: String?
     /// The names of the tools.
     let toolNames: Set<String>
-    /// What an answer must call, one of these; nil where it need not call anything.
+    /// The functions of which the answer must call one; nil if it need not call any.
     let requiredCalls: [(name: String, arguments: JSONSchema)]?
-    /// What else the chat template is told: a JSON object.
+    /// Further variables for the chat template: a JSON object.
     let templateArguments: String?
-    /// Whether an answer may have several calls.
+    /// Whether an answer may contain several calls.
     let callsInParallel: Bool
-    /// How an agent works on it.
+    /// How an agent is to work on the chat.
     let agent: AgentSettings
     private let members: Set<String>
 
@@ -54,10 +54,10 @@ struct ChatRequest {
         try fields.refuseOthers(harmless: GenerationSettings.harmless)
     }
 
-    /// Whether the body names a parameter.
+    /// Whether the body has a parameter of this name.
     func names(_ parameter: String) -> Bool { members.contains(parameter) }
 
-    /// What the model is asked, and what is known of its reply.
+    /// The request for the model, and what is known about its reply.
     func generation(of model: any LanguageModel, adapter: String?) -> (GenerationRequest, ReplyProfile) {
         var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)
         request.messages = messages
@@ -73,7 +73,7 @@ struct ChatRequest {
         return (request, profile)
     }
 
-    /// vLLM's `chat_template_kwargs`, and `enable_thinking` as hosts of Qwen3 take it beside them.
+    /// vLLM's `chat_template_kwargs`, and `enable_thinking`, which hosts of Qwen3 take beside it.
     private static func templateArguments(_ fields: inout RequestFields) throws(APIError) -> String? {
         let name = "chat_template_kwargs"
         var members: [(name: [UInt8], value: JSONTree)] = []
@@ -81,7 +81,7 @@ struct ChatRequest {
             guard case .object(let given) = tree else { throw .invalid("'\(name)' must be an object", param: name) }
             members = given
         }
-        // They are the request's own members.
+        // These belong to the request itself.
         let own = ["messages", "tools", "add_generation_prompt", "continue_final_message", "chat_template"]
         if let taken = own.first(where: { name in members.contains { $0.name == Array(name.utf8) } }) {
             throw .invalid("'\(name).\(taken)' cannot be set there", param: "\(name).\(taken)")
@@ -130,7 +130,7 @@ struct ChatRequest {
         return message
     }
 
-    /// The calls of an assistant's message, with their arguments as objects, as chat templates take them.
+    /// The calls of an assistant's message, with their arguments as objects, the form that chat templates take.
     private static func calls(_ calls: [JSONTree], at place: String) throws(APIError) -> JSONTree {
         var written: [JSONTree] = []
         for (index, call) in calls.enumerated() {
@@ -149,7 +149,7 @@ struct ChatRequest {
         return .array(written)
     }
 
-    /// A text, or the texts of parts, joined.
+    /// A text, or the joined texts of parts.
     private static func content(_ tree: JSONTree?, at place: String) throws(APIError) -> String? {
         guard let tree else { return nil }
         guard case .array(let parts) = tree else {
@@ -170,7 +170,7 @@ struct ChatRequest {
         return text
     }
 
-    /// Takes the assistant message that the model goes on with from the end of the chat.
+    /// Takes the assistant message that the model is to continue from the end of the chat.
     private static func split(
         _ messages: [Message], _ fields: inout RequestFields
     ) throws(APIError) -> (messages: [Message], prefill: String) {
@@ -190,7 +190,7 @@ struct ChatRequest {
                 "'add_generation_prompt': false is only for 'continue_final_message': true",
                 param: "add_generation_prompt")
         }
-        // An assistant message last is gone on with, unless a turn of its own is asked for.
+        // A last assistant message is continued unless the client asks for a new turn.
         guard endsWithAssistant, continues ?? (opens != true), let last = messages.last else { return (messages, "") }
         return (Array(messages.dropLast()), last.text)
     }

@@ -4,14 +4,14 @@ import RetortCore
 struct CompletionRequest {
     let model: String
     let settings: GenerationSettings
-    /// Each is answered by `settings.choices` choices.
+    /// The prompts; each is answered by `settings.choices` choices.
     let prompts: [PlainPrompt]
-    /// How many alternatives each token is reported with; nil reports no probabilities.
+    /// How many alternatives are reported for each token; nil reports no probabilities.
     let logprobs: Int?
-    /// vLLM's: with how many alternatives each token of the prompts is reported; nil reports none of them.
+    /// vLLM's `prompt_logprobs`: how many alternatives are reported for each token of the prompts; nil reports none.
     let promptLogprobs: Int?
 
-    /// OpenAI's.
+    /// OpenAI's default for `max_tokens`.
     private static let defaultTokens = 16
     private static let mostAlternatives = 20
     private static let mostPrompts = 64
@@ -40,7 +40,7 @@ struct CompletionRequest {
         try fields.refuseOthers(harmless: GenerationSettings.harmless)
     }
 
-    /// What the model is asked, prompt by prompt.
+    /// The requests for the model, one for each prompt.
     func generations(of model: any LanguageModel, adapter: String?) -> [GenerationRequest] {
         prompts.map { prompt in
             var request = settings.request(report: logprobs.map { .logprobs(alternatives: $0) } ?? .none)

@@ -1,13 +1,14 @@
 import RetortCore
 
-/// What chats and completions say alike: how many choices, how they are sampled, where they end, how they are sent.
+/// The settings that chats and completions share: how many choices, how they are sampled, where they end, how they
+/// are sent.
 struct GenerationSettings {
     let choices: Int
     private let temperature: Double?
     private let topP: Double?
     private let topK: Int?
     private let seed: UInt64
-    /// The temperature of requests that name none, whatever the model's own is.
+    /// The temperature of requests that name none, instead of the model's own; nil uses the model's own.
     private let usualTemperature: Double?
     let stops: [String]
     let maximumTokens: Int
@@ -15,23 +16,24 @@ struct GenerationSettings {
     let includesUsage: Bool
     /// Whether the token ids of prompt and answer are returned (vLLM's `return_token_ids`).
     let returnsTokens: Bool
-    /// What an answer may be; nil is anything.
+    /// The grammar that an answer must follow; nil allows anything.
     let grammar: OutputGrammar?
 
     private static let mostStops = 64
 
-    /// Parameters that OpenAI has and that change nothing here.
+    /// OpenAI's parameters that change nothing here.
     static let harmless: Set<String> = [
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
     ]
 
-    /// - Parameter tokens: how many tokens an answer has when the request does not say.
+    /// - Parameter tokens: the length limit of an answer when the request names none.
     init(_ fields: inout RequestFields, _ options: ServerOptions, tokens: Int) throws(APIError) {
         choices = try fields.integer("n", in: 1...options.maximumChoices) ?? 1
         stops = try Self.stops(&fields)
         let older = try fields.integer("max_tokens", in: 1...Int.max)
         let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
-        // Clients send what their own models can write at most; an answer that is cut says so by its `finish_reason`.
+        // Clients often send the most that their own model can write; an answer that is cut says so by its
+        // `finish_reason`.
         maximumTokens = min(newer ?? older ?? tokens, options.maximumTokens)
         temperature = try fields.number("temperature", in: 0...2)
         topP = try fields.number("top_p", in: 0...1)
@@ -51,12 +53,12 @@ struct GenerationSettings {
         try fields.refuse("logit_bias", "scores are not biased", unless: \.isEmpty)
     }
 
-    /// How tokens are drawn: as the request says, else as the server was told, else as the model's makers do, else as OpenAI
-    /// does.
+    /// How tokens are drawn: by the request's values, else the server's, else those of the model's makers, else
+    /// OpenAI's defaults.
     func sampling(_ usual: SamplingDefaults) -> Sampling {
         let topP = topP ?? usual.topP ?? 1
         guard topP > 0 else { return .greedy }
-        // vLLM's sign for all tokens is -1.
+        // In vLLM, -1 stands for all tokens.
         return Sampling(
             temperature: temperature ?? usualTemperature ?? usual.temperature ?? 1, topP: topP,
             topK: max(topK ?? usual.topK ?? 0, 0), seed: seed)
@@ -91,7 +93,7 @@ struct GenerationSettings {
         return includes
     }
 
-    /// A request of the model with these settings.
+    /// A request to the model with these settings.
     func request(report: TokenReport) -> GenerationRequest {
         GenerationRequest(
             messages: [], samples: choices, sampling: sampling(SamplingDefaults()), stops: stops,

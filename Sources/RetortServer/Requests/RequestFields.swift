@@ -1,13 +1,13 @@
 import RetortCore
 
-/// The members of a JSON object in a request, read one by one. `null` counts as left out; members that nobody has asked
-/// for are refused in the end, so nothing a client says is dropped in silence.
+/// The members of a JSON object in a request, read one by one. `null` counts as left out. Members that nobody has
+/// read by the end are refused, so nothing a client says is silently ignored.
 struct RequestFields {
     private let members: [String: JSONTree]
     private let path: String
     private var known: Set<String> = []
 
-    /// - Parameter path: where the object stands, such as `messages[0]`; empty for the body.
+    /// - Parameter path: where the object stands in the request, such as `messages[0]`; empty for the body.
     init(_ tree: JSONTree, at path: String = "") throws(APIError) {
         guard case .object(let members) = tree else {
             throw .invalid(
@@ -31,13 +31,13 @@ struct RequestFields {
         }
     }
 
-    /// Where a member stands, as errors name it.
+    /// The path of a member, as errors name it.
     func place(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 
     /// The names of all members.
     var names: Set<String> { Set(members.keys) }
 
-    /// The member as it is.
+    /// The member as it was sent; nil if it is missing or `null`.
     mutating func tree(_ name: String) -> JSONTree? {
         known.insert(name)
         return members[name]
@@ -92,7 +92,7 @@ struct RequestFields {
         return elements
     }
 
-    /// Refuses a parameter that would change the answer, unless it has the value that changes nothing.
+    /// Refuses a parameter that would change the answer, unless its value changes nothing.
     mutating func refuse(_ name: String, _ reason: String, unless isHarmless: (JSONTree) -> Bool = { _ in false })
         throws(APIError)
     {
@@ -100,8 +100,8 @@ struct RequestFields {
         throw .unsupported(place(name), reason)
     }
 
-    /// Refuses what has not been asked for.
-    /// - Parameter harmless: members that may be there and change nothing.
+    /// Refuses members that have not been read.
+    /// - Parameter harmless: members that may be present because they change nothing.
     func refuseOthers(harmless: Set<String>) throws(APIError) {
         guard let stranger = members.keys.filter({ !known.contains($0) && !harmless.contains($0) }).min() else {
             return
@@ -120,12 +120,12 @@ struct RequestFields {
 }
 
 extension JSONTree {
-    /// Whether it is a number of this value.
+    /// Whether the value is a number equal to this one.
     func isNumber(_ value: Double) -> Bool {
         if case .number(let digits) = self { Double(digits) == value } else { false }
     }
 
-    /// Whether it is an array or object without members.
+    /// Whether the value is an array or object without members.
     var isEmpty: Bool {
         switch self {
         case .array(let elements): elements.isEmpty

@@ -1,9 +1,9 @@
 import RetortCore
 
-/// What a request holds its answers to: OpenAI's `response_format`, and of vLLM's `structured_outputs` what can be kept
-/// here.
+/// The constraints that a request puts on its answers: OpenAI's `response_format`, and the part of vLLM's
+/// `structured_outputs` that can be enforced here.
 enum RequestGrammar {
-    /// - Throws: `APIError` for a constraint that would not be kept.
+    /// - Throws: `APIError` for a constraint that could not be enforced.
     static func read(_ fields: inout RequestFields) throws(APIError) -> OutputGrammar? {
         let format = try responseFormat(&fields)
         let other = try structuredOutputs(&fields)
@@ -24,7 +24,7 @@ enum RequestGrammar {
     /// The longest text of a schema or of a list of choices, in bytes.
     private static let longest = 1 << 16
 
-    /// Refuses what is too long to be worked on.
+    /// Refuses a schema or list that is too long.
     private static func bound(_ tree: JSONTree, at place: String) throws(APIError) {
         guard tree.text.utf8.count <= longest else {
             throw .invalid("'\(place)' is longer than \(longest) bytes", param: place)
@@ -50,7 +50,7 @@ enum RequestGrammar {
             guard let schema = named.tree("schema") else {
                 throw .invalid("'\(named.place("schema"))' is missing", param: named.place("schema"))
             }
-            // What is not strict elsewhere is so here.
+            // Schemas are always enforced strictly here, whatever `strict` says.
             try named.refuseOthers(harmless: ["name", "description", "strict"])
             return .json(try Self.schema(schema, at: "response_format.json_schema.schema"))
         case let type:

@@ -1,11 +1,11 @@
 import RetortCore
 
-/// The tools of a chat, and whether one must be called.
+/// The tools that a chat offers, and whether one must be called.
 struct ToolOffer {
-    /// As they were sent, for the chat template; nil when none may be called.
+    /// The tools as they were sent, for the chat template; nil when none may be called.
     let text: String?
     let names: Set<String>
-    /// What must be called, one of these, with such arguments; nil when nothing must.
+    /// The functions of which one must be called, with the schemas of their arguments; nil when no call is required.
     let required: [(name: String, arguments: JSONSchema)]?
 
     private struct Function {
@@ -80,7 +80,7 @@ struct ToolOffer {
         return calls
     }
 
-    /// The arguments' schema: an object, whatever else it says.
+    /// The schema of the arguments, which is always made an object's.
     private static func schema(_ function: Function) throws(APIError) -> JSONSchema {
         guard let parameters = function.parameters, !parameters.isNull else { return .anyObject }
         let place = function.place

@@ -35,7 +35,7 @@ struct GenerationRoutes {
         }
     }
 
-    /// Has a model or an agent work on a chat.
+    /// Lets a model or an agent answer a chat.
     private func respond(
         to chat: ChatRequest, _ context: ServerContext,
         model: (EventCursor<GenerationEvent>, ReplyProfile) async throws -> Response,
@@ -76,7 +76,7 @@ struct GenerationRoutes {
 }
 
 extension ChatRequest {
-    /// The one question that an agent is asked.
+    /// The one question that the chat asks an agent.
     fileprivate var question: String {
         get throws(APIError) {
             try refuse(
@@ -97,7 +97,7 @@ extension ChatRequest {
         }
     }
 
-    /// Refuses parameters that what is asked has no use for.
+    /// Refuses parameters that do not apply to the chosen model or agent.
     fileprivate func refuse(_ parameters: [String], _ reason: String) throws(APIError) {
         if let first = parameters.first(where: names) { throw .unsupported(first, reason) }
     }

@@ -2,7 +2,7 @@ import Foundation
 import Hummingbird
 import RetortCore
 
-/// What a server tells of itself: `/v1/models`, `/health`, `/metrics`.
+/// What a server reports about itself: `/v1/models`, `/health`, `/metrics`.
 struct InformationRoutes {
     let core: ServerCore
 
@@ -27,7 +27,7 @@ struct InformationRoutes {
         var members: [String: JSONValue] = [
             "status": core.isDraining ? "stopping" : "ok", "version": .string(Retort.version),
         ]
-        // Whoever has no key learns no more than whether the server is well.
+        // Without a key a client learns only whether the server is healthy.
         if !core.options.keys.isRequired {
             let (generations, agents) = (core.generations.load, core.agents.load)
             members["models"] = .array(core.catalogue.names.map(JSONValue.string))
@@ -57,7 +57,7 @@ struct InformationRoutes {
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
-    /// As Linux tells it; 0 elsewhere.
+    /// The process's resident memory in bytes, as Linux reports it; 0 elsewhere.
     static var residentBytes: Int {
         let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
         return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0

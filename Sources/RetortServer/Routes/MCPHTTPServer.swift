@@ -15,7 +15,8 @@ import ServiceLifecycle
 /// try await MCPHTTPServer(server, port: 8931).run()
 /// ```
 ///
-/// It listens on the loopback interface only, and checks under which name it is asked and by which pages.
+/// It listens on the loopback interface only, and checks the name under which it is addressed and the origin of pages
+/// that ask.
 public struct MCPHTTPServer: Service {
     private let handler: MCPHTTPHandler
     private let options: ServerOptions
@@ -23,7 +24,7 @@ public struct MCPHTTPServer: Service {
     private let onStart: @Sendable (_ port: Int) async -> Void
 
     /// - Parameters:
-    ///   - port: 0 takes any free one.
+    ///   - port: 0 takes any free port.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ server: MCPServer, port: Int = 8931, logger: Logger = Logger(label: "retort.mcp"),

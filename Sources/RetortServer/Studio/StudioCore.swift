@@ -4,7 +4,7 @@ import NIOCore
 import RetortCore
 import Synchronization
 
-/// What all of a studio's requests share.
+/// The state that all of a studio's requests share.
 final class StudioCore: Sendable {
     let places: StudioPlaces
     let options: StudioOptions
@@ -12,7 +12,7 @@ final class StudioCore: Sendable {
     let runs: StudioRuns
     let talks: OpenTalks
     let domains: TriedDomains
-    /// The cookie's name: two studios on one machine do not take each other's.
+    /// The cookie's name; it is random, so that two studios on one machine do not take each other's cookie.
     let cookie = "retort-studio-" + String(UInt32.random(in: .min ... .max), radix: 16)
     private let stopping = Atomic(false)
     private let live = Atomic(0)
@@ -26,12 +26,12 @@ final class StudioCore: Sendable {
         domains = TriedDomains(places.domains)
     }
 
-    /// Whether the studio is about to stop: pages are not kept up to date any more.
+    /// Whether the studio is about to stop; pages are then no longer kept up to date.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
     func stop() { stopping.store(true, ordering: .relaxed) }
 
-    /// Ends what is held open.
+    /// Closes everything that is held open.
     func close() async {
         stop()
         await talks.close()
@@ -51,18 +51,19 @@ final class StudioCore: Sendable {
         }
     }
 
-    /// A part of a page that is kept up to date.
+    /// A part of a page that is kept up to date while the page is open.
     struct Part: Sendable {
-        /// The event's name; nil is the usual one.
+        /// The event's name; nil is the default.
         var name: String?
-        /// Another as soon as the part is another.
+        /// Changes whenever the part changes.
         let key: String
-        /// The part, as it is sent.
+        /// The part's text as it is sent.
         let text: @Sendable () throws -> String
     }
 
-    /// Keeps parts of a page up to date while somebody looks: sends each when it has changed (server-sent events).
-    /// - Parameter parts: and for how long they surely stay as they are, in seconds.
+    /// Keeps parts of a page up to date while somebody looks at it: sends each part when it has changed (server-sent
+    /// events).
+    /// - Parameter parts: the parts, and the seconds to wait before asking for them again.
     func live(
         _ context: ServerContext, _ parts: @escaping @Sendable () async throws -> (parts: [Part], seconds: Double)
     ) async throws -> Response {
@@ -100,7 +101,7 @@ final class StudioCore: Sendable {
 }
 
 extension Response {
-    /// A page as a browser takes it.
+    /// A page as an HTML response.
     static func html(_ text: String, status: HTTPResponse.Status = .ok) -> Response {
         let bytes = ByteBuffer(string: text)
         return Response(
@@ -114,8 +115,8 @@ extension Response {
 }
 
 extension Response {
-    /// A text in full, as it is. A browser shows it as text, whatever is in it.
-    /// - Throws: `APIError` where there is none.
+    /// A text in full, unchanged. A browser shows it as text, whatever it contains.
+    /// - Throws: `APIError` when there is none.
     static func text(_ text: String?) throws(APIError) -> Response {
         guard let text else { throw noPart }
         let bytes = ByteBuffer(string: text)

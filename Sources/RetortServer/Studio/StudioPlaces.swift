@@ -1,17 +1,18 @@
 import Foundation
 
-/// What a studio shows.
+/// The runs, agents and domains that a studio shows.
 public struct StudioPlaces: Sendable {
-    /// Runs, stores of trajectories, or folders of such.
+    /// Runs, stores of trajectories, or folders of these.
     public var runs: [URL]
-    /// The folder whose store talks are saved in.
+    /// The folder in whose store talks are saved.
     public var talks: URL
 
-    /// The agents that can be talked with, looked for anew each time: a run may make some while the studio is open.
+    /// The agents that can be talked to, listed anew each time, since a run may make agents while the studio is open.
     public var agents: @Sendable () -> [StudioAgent]
-    /// The domains that can be tried.
+    /// The domains that can be tried out.
     public var domains: [StudioDomain]
 
+    /// By default no runs, agents or domains, and talks saved in `talks` in the working folder.
     public init(
         runs: [URL] = [], talks: URL = URL(fileURLWithPath: "talks"),
         agents: @escaping @Sendable () -> [StudioAgent] = { [] }, domains: [StudioDomain] = []

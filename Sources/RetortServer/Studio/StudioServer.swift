@@ -8,8 +8,8 @@ import ServiceLifecycle
 
 /// Runs, their trajectories, agents and domains as pages for a browser on this machine.
 ///
-/// Nothing is loaded from elsewhere, and everything that models or tools wrote is shown as text. Runs are opened for reading only, beside
-/// whatever works in them; only labels are written.
+/// Nothing is loaded from elsewhere, and everything that models or tools wrote is shown as text. Runs are opened
+/// read-only, even while another process works in them; only labels are written.
 ///
 /// ```swift
 /// let studio = StudioServer(StudioPlaces(runs: [URL(fileURLWithPath: "runs")])) { print($0) }
@@ -22,8 +22,8 @@ public struct StudioServer: Service {
     private let onStart: @Sendable (_ address: String) async -> Void
 
     /// - Parameters:
-    ///   - places: what is shown.
-    ///   - onStart: called once connections are accepted, with the address to open, its token included.
+    ///   - places: the runs, agents and domains to show.
+    ///   - onStart: called once connections are accepted, with the address to open, including its token.
     public init(
         _ places: StudioPlaces, options: StudioOptions = StudioOptions(),
         logger: Logger = Logger(label: "retort.studio"),

@@ -5,7 +5,7 @@ import NIOHTTP1
 import RetortAgents
 import RetortCore
 
-/// Calls APIs by StableToolBench's protocol: a server of ours or of theirs.
+/// Calls APIs by StableToolBench's protocol: a server of this package, or StableToolBench's own.
 public struct VirtualAPIClient: VirtualAPIs {
     private let address: String
     private let key: String
@@ -14,14 +14,14 @@ public struct VirtualAPIClient: VirtualAPIs {
 
     /// The longest reply, in bytes.
     private static let longestReply = 8 << 20
-    /// A server that is starting, or has too much to do, is asked so many times.
+    /// How often a server that is starting or overloaded is asked.
     private static let attempts = 4
 
     /// - Parameters:
-    ///   - server: its address, such as `http://127.0.0.1:8080`, with or without `/virtual`.
+    ///   - server: the server's address, such as `http://127.0.0.1:8080`, with or without `/virtual`.
     ///   - key: ToolBench's key, for servers that ask for one.
-    ///   - seconds: the longest a call may take.
-    /// - Throws: `VirtualAPIError.address`.
+    ///   - seconds: the longest each attempt at a call may take.
+    /// - Throws: `VirtualAPIError.address` for an address that is not HTTP.
     public init(
         _ server: String, key: String = "", seconds: Double = 120, client: HTTPClient = .shared
     ) throws {
@@ -35,10 +35,13 @@ public struct VirtualAPIClient: VirtualAPIs {
         self.client = client
     }
 
+    /// Sends a call, and tries again, up to four times in all, when the server cannot be reached or is busy (status
+    /// 429 or 503).
+    /// - Throws: `VirtualAPIError` for the last attempt's failure; `CancellationError`.
     public func reply(to call: VirtualCall) async throws -> VirtualReply {
         var call = call
         call.key = key
-        // ToolBench's own server takes texts only.
+        // ToolBench's own server accepts only texts.
         if call.input.string == nil { call.input = .string(call.input.jsonText) }
         var request = HTTPClientRequest(url: address)
         request.method = .POST
@@ -73,13 +76,18 @@ public struct VirtualAPIClient: VirtualAPIs {
     }
 }
 
-/// A virtual API server that could not be asked.
+/// A virtual API server that could not be asked, or did not answer by the protocol.
 public enum VirtualAPIError: Error, CustomStringConvertible, Equatable {
+    /// The text is not an HTTP address.
     case address(String)
+    /// The server at this address could not be reached, with the reason.
     case connection(String, String)
+    /// The server answered with this HTTP status and the beginning of its message.
     case status(Int, String)
+    /// The server at this address replied with something other than the protocol's object.
     case unreadable(String)
 
+    /// The fault and its remedy, for people.
     public var description: String {
         switch self {
         case .address(let address): "'\(address)' is no address; give one such as http://127.0.0.1:8080"
@@ -90,7 +98,7 @@ public enum VirtualAPIError: Error, CustomStringConvertible, Equatable {
         }
     }
 
-    /// Whether another try makes sense.
+    /// Whether another attempt makes sense.
     fileprivate var mayPass: Bool {
         if case .status(let status, _) = self { status == 429 || status == 503 } else { false }
     }

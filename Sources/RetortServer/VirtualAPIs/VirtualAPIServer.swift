@@ -15,11 +15,11 @@ import ServiceLifecycle
 /// try await ServiceGroup(services: [server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 /// ```
 ///
-/// Bodies must be declared as JSON, so that no page in a browser can ask the server without leave; where no key is asked for and
-/// the server listens on this machine only, it must be asked by an address or as `localhost`.
+/// Bodies must be declared as JSON, so that no page in a browser can ask the server without permission. A server that
+/// listens on this machine only and requires no key must be addressed by IP address or as `localhost`.
 ///
-/// A call that cannot be read is answered with status 422, one too many with 503, one too slow with 504; each has the
-/// protocol's own form, an `error` and an empty `response`.
+/// A call that cannot be read is answered with status 422, a call too many with 503, a call that takes too long with
+/// 504; each answer has the protocol's own form, an `error` and an empty `response`.
 public struct VirtualAPIServer: Service {
     private let apis: any VirtualAPIs
     private let host: String
@@ -34,12 +34,12 @@ public struct VirtualAPIServer: Service {
     private static let longestBody = 1 << 20
 
     /// - Parameters:
-    ///   - port: 0 takes any free one.
+    ///   - port: 0 takes any free port.
     ///   - maximumRunning: the most calls that are worked on at once; four times as many may wait.
-    ///   - seconds: the longest a call may take, its wait included.
-    ///   - keys: who may ask.
+    ///   - seconds: the longest a call may take, its waiting time included.
+    ///   - keys: the keys that clients may present.
     ///   - clientSeconds: the longest a client may take to send its call.
-    ///   - maximumConnections: further ones wait to be accepted.
+    ///   - maximumConnections: the most connections; further ones wait to be accepted.
     ///   - onStart: called once connections are accepted, with the port.
     public init(
         _ apis: any VirtualAPIs, host: String = "127.0.0.1", port: Int = 8080, maximumRunning: Int = 32,

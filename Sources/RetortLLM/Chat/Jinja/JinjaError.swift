@@ -2,15 +2,16 @@
 public enum JinjaError: Error, Equatable, CustomStringConvertible {
     /// The template's text is not Jinja.
     case syntax(line: Int, String)
-    /// It uses something that chat templates do not, and that is not there.
+    /// It uses a feature that is not implemented, because chat templates do not use it.
     case unsupported(line: Int, String)
-    /// It does something that its values do not allow.
+    /// It applies an operation to values that do not support it.
     case evaluation(line: Int, String)
     /// It refused the chat itself, with `raise_exception`.
     case raised(String)
-    /// It takes more steps or writes more text than a chat can need.
+    /// It takes more steps, or writes more text, than a chat can need.
     case exhausted(String)
 
+    /// The reason with the template's line, for people.
     public var description: String {
         switch self {
         case .syntax(let line, let reason): "chat template, line \(line): \(reason)"

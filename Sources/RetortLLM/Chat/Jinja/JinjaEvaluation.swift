@@ -69,8 +69,8 @@ extension JinjaInterpreter {
         return try contained(.dictionary(all))
     }
 
-    /// A list or mapping that was just made, if it is no deeper and larger than a chat can need. Values are trees: what
-    /// holds itself many times over would be endless to write.
+    /// A newly made list or mapping, if its depth and size are within what a chat can need. Values are trees, so a
+    /// list that contained itself many times would take endless time to write.
     mutating func contained(_ value: JinjaValue) throws(JinjaError) -> JinjaValue {
         var size = 0
         try measure(value, depth: 0, &size)
@@ -190,7 +190,7 @@ extension JinjaInterpreter {
         _ sign: String, _ left: JinjaExpression, _ right: JinjaExpression
     ) throws(JinjaError) -> JinjaValue {
         let a = try evaluate(left)
-        // As in Python, `and` and `or` give one of their sides.
+        // As in Python, `and` and `or` return one of their sides.
         if sign == "and" { return a.isTrue ? try evaluate(right) : a }
         if sign == "or" { return a.isTrue ? a : try evaluate(right) }
         let b = try evaluate(right)

@@ -1,5 +1,5 @@
-/// Parses the expressions of a tag by precedence, the loosest first: conditional, or, and, not, comparisons and tests,
-/// `+ -`, `~`, `* / // %`, unary, `**`, and then what stands behind a value.
+/// Parses the expressions of a tag by precedence, lowest first: conditional, or, and, not, comparisons and tests, `+
+/// -`, `~`, `* / // %`, unary, `**`, and finally what follows a value.
 struct JinjaExpressionParser {
     private let tokens: [JinjaToken]
     private let firstLine: Int
@@ -44,7 +44,7 @@ struct JinjaExpressionParser {
         if position < tokens.count { throw .syntax(line: line, "the tag should end here") }
     }
 
-    /// The tag's only expression; several with commas are a list.
+    /// The only expression of the tag; several separated by commas form a list.
     mutating func whole() throws(JinjaError) -> JinjaExpression {
         let start = line
         var expressions = [try expression()]
@@ -70,7 +70,7 @@ struct JinjaExpressionParser {
         return JinjaExpression(kind: .conditional(value, if: condition, else: otherwise), line: start)
     }
 
-    /// An expression whose `if` belongs to what stands around it.
+    /// An expression in which a following `if` belongs to the surrounding statement.
     mutating func withoutCondition() throws(JinjaError) -> JinjaExpression {
         var left = try conjunction()
         while take(name: "or") { left = binary("or", left, try conjunction()) }
@@ -172,7 +172,7 @@ struct JinjaExpressionParser {
         func made(_ kind: JinjaExpression.Kind) -> JinjaExpression { JinjaExpression(kind: kind, line: start) }
         switch token {
         case .string(var text):
-            // Strings side by side are one.
+            // Adjacent strings are concatenated.
             while case .string(let more)? = next {
                 text += more
                 position += 1
@@ -248,7 +248,7 @@ struct JinjaExpressionParser {
             kind: .slice(value, from: bounds[0], to: bounds[1], step: bounds.count == 3 ? bounds[2] : nil), line: start)
     }
 
-    /// The arguments behind `(`.
+    /// The arguments after `(`.
     private mutating func arguments() throws(JinjaError) -> JinjaArguments {
         var arguments = JinjaArguments()
         while !take(sign: ")") {

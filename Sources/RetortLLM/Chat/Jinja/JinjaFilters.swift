@@ -1,7 +1,7 @@
 import Foundation
 
 extension JinjaInterpreter {
-    /// A value sent through a filter.
+    /// Applies a filter to a value.
     mutating func filter(
         _ name: String, _ value: JinjaValue, _ arguments: JinjaFunction.Arguments
     ) throws(JinjaError) -> JinjaValue {
@@ -90,7 +90,7 @@ extension JinjaInterpreter {
     private func numberFilter(_ name: String, _ value: JinjaValue, _ argument: Lookup) throws(JinjaError) -> JinjaValue
     {
         let text = value.written.string.trimmingCharacters(in: .whitespaces)
-        // Beyond 64 bits, whole numbers are digits.
+        // Whole numbers beyond 64 bits are kept as digits.
         if name == "int" || name == "abs", let digits = JinjaValue.wholeDigits(text), Int(digits) == nil {
             return .large(name == "abs" && digits.first == "-" ? String(digits.dropFirst()) : digits)
         }
@@ -202,7 +202,7 @@ extension JinjaInterpreter {
                 try mapped(elements, by: attribute)
             } ?? elements
         let isReversed = argument(0, "reverse")?.isTrue ?? false
-        // Insertion, so that an element that cannot be compared is an error and not a crash; lists here are short.
+        // Insertion sort, so that an incomparable element is an error instead of a crash; lists here are short.
         var order: [Int] = []
         for index in elements.indices {
             var position = order.count

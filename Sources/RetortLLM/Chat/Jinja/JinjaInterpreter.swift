@@ -1,6 +1,6 @@
-/// Runs a parsed template: statements here, expressions beside it.
+/// Runs a parsed template. Statements are handled here, expressions in `JinjaEvaluation.swift`.
 ///
-/// A template is somebody else's program, so it runs within bounds: steps, nesting, and size of what it writes.
+/// Templates are programs from other people, so steps, nesting and the size of the output are limited.
 struct JinjaInterpreter {
     var line = 0
     var output = MarkedText()
@@ -10,20 +10,20 @@ struct JinjaInterpreter {
 
     private static let mostSteps = 300_000
     private static let mostText = 16 << 20
-    /// The longest text that one operation may make.
+    /// The longest text that a single operation may produce, in characters.
     static let longestText = 4 << 20
     private static let deepest = 120
 
     init(variables: [String: JinjaValue]) { scopes = [variables] }
 
-    /// What the template writes.
+    /// The output of a template.
     static func render(_ nodes: [JinjaNode], _ variables: [String: JinjaValue]) throws(JinjaError) -> MarkedText {
         var interpreter = JinjaInterpreter(variables: JinjaLibrary.globals.merging(variables) { $1 })
         _ = try interpreter.run(nodes)
         return interpreter.output
     }
 
-    /// Counts a step, and refuses to go on for ever.
+    /// Counts a step, and throws when there were too many.
     mutating func step(at line: Int, cost: Int = 1) throws(JinjaError) {
         self.line = line
         steps += cost
@@ -83,7 +83,7 @@ struct JinjaInterpreter {
         return .on
     }
 
-    /// What a body writes, apart from the output.
+    /// The output of a body, kept apart from the template's.
     private mutating func captured(_ body: [JinjaNode]) throws(JinjaError) -> MarkedText {
         let outer = output
         output = MarkedText()
@@ -130,7 +130,7 @@ struct JinjaInterpreter {
         }
         for index in chosen.indices {
             try step(at: loop.line)
-            // What a round sets is gone in the next one.
+            // Variables set in one round are gone in the next.
             scopes[scopes.count - 1] = ["loop": JinjaLibrary.loop(chosen, at: index)]
             try bind(chosen[index], to: loop.targets)
             if try run(loop.body) == .breaks { break }
@@ -145,7 +145,7 @@ struct JinjaInterpreter {
         for (target, value) in zip(targets, values) { set(target, value) }
     }
 
-    /// What a loop goes over.
+    /// The elements that a loop iterates over.
     func elements(of value: JinjaValue) throws(JinjaError) -> [JinjaValue] {
         switch value {
         case .list(let elements): return elements
@@ -183,14 +183,14 @@ struct JinjaInterpreter {
                 scope[parameter.name] = .undefined(parameter.name)
             }
         }
-        // A macro sees its parameters and what stands at the top of the template, not its caller's variables.
+        // A macro sees its parameters and the template's top-level variables, but not its caller's variables.
         let outer = scopes
         scopes = [outer[0], scope]
         defer { scopes = outer }
         return .text(try captured(macro.body))
     }
 
-    /// Runs something a level deeper, if there is one.
+    /// Runs work one nesting level deeper, if that is allowed.
     mutating func nested<Value>(
         _ body: (inout JinjaInterpreter) throws(JinjaError) -> Value
     ) throws(JinjaError) -> Value {

@@ -1,17 +1,17 @@
-/// The filter `tojson` as transformers defines it: Python's `json.dumps(x, ensure_ascii=False, indent=None, separators=None,
-/// sort_keys=False)`, its arguments in this order.
+/// The filter `tojson` as transformers defines it: Python's `json.dumps(x, ensure_ascii=False, indent=None,
+/// separators=None, sort_keys=False)`, with its arguments in this order.
 struct JinjaJSON {
     private static let names = ["ensure_ascii", "indent", "separators", "sort_keys"]
 
     private var escapesAll = false
-    /// What a level is moved in by; nil writes one line.
+    /// The indentation of one level; nil writes a single line.
     private var indent: String?
     private var betweenItems = ", "
     private var behindKeys = ": "
     private var sortsKeys = false
     private let line: Int
 
-    /// - Throws: `JinjaError` for an argument that `json.dumps` would not take.
+    /// - Throws: `JinjaError` for an argument that `json.dumps` does not accept.
     init(_ arguments: JinjaFunction.Arguments, line: Int) throws(JinjaError) {
         self.line = line
         var given: [String: JinjaValue] = [:]
@@ -57,7 +57,7 @@ struct JinjaJSON {
         }
     }
 
-    /// - Throws: `JinjaError` for what has no form in JSON.
+    /// - Throws: `JinjaError` for a value that JSON cannot express.
     func text(of value: JinjaValue) throws(JinjaError) -> MarkedText { try text(of: value, level: 0) }
 
     private func text(of value: JinjaValue, level: Int) throws(JinjaError) -> MarkedText {

@@ -1,5 +1,5 @@
-/// Cuts a Jinja template into text, expressions and statements (the format of Jinja 3, with the settings that
-/// transformers gives chat templates: `trim_blocks`, `lstrip_blocks`, no newline at the end).
+/// Splits a Jinja template into text, expressions and statements (the syntax of Jinja 3, with the settings that
+/// transformers uses for chat templates: `trim_blocks`, `lstrip_blocks`, no newline at the end).
 struct JinjaLexer {
     /// A piece of a template.
     enum Piece {
@@ -14,12 +14,12 @@ struct JinjaLexer {
     private var position = 0
     private var line = 1
     private var pieces: [Piece] = []
-    /// What the tag before said about the blanks behind it.
+    /// Which of the following blanks the previous tag removes.
     private var trimsNext = Trim.none
 
     private enum Trim { case none, newline, all }
 
-    /// In words and signs; it bounds how deep an expression can be.
+    /// The longest tag, in words and signs; it limits how deep an expression can be.
     private static let longestTag = 1000
 
     static func pieces(of template: String) throws(JinjaError) -> [Piece] {
@@ -52,7 +52,7 @@ struct JinjaLexer {
         scalars[index] == "{" && index + 1 < scalars.count && "{%#".unicodeScalars.contains(scalars[index + 1])
     }
 
-    /// Adds the text before a tag, less the blanks that the tags on both sides take away.
+    /// Adds the text before a tag, without the blanks that the tags on both sides remove.
     private mutating func append(_ text: [Unicode.Scalar], before kind: Unicode.Scalar?, control: Unicode.Scalar?) {
         var text = text[...]
         let newlines = text.count { $0 == "\n" }
@@ -64,7 +64,7 @@ struct JinjaLexer {
         if control == "-" {
             while let last = text.last, last.properties.isWhitespace { text = text.dropLast() }
         } else if let kind, kind != "{", control != "+" {
-            // A statement alone on its line takes the line's blanks along.
+            // A statement alone on its line also removes the blanks of that line.
             let blanks = text.reversed().prefix { $0 == " " || $0 == "\t" }.count
             let rest = text.dropLast(blanks)
             if rest.last == "\n" || (rest.isEmpty && startsLine) { text = rest }
@@ -74,7 +74,7 @@ struct JinjaLexer {
         if !text.isEmpty { pieces.append(.text(String(String.UnicodeScalarView(text)))) }
     }
 
-    /// Whether the text that comes begins a line of the template.
+    /// Whether the following text begins a line of the template.
     private var startsLine = true
 
     private mutating func tag(_ kind: Unicode.Scalar) throws(JinjaError) {
@@ -94,7 +94,7 @@ struct JinjaLexer {
         }
         let closing: Unicode.Scalar = kind == "{" ? "}" : "%"
         var tokens: [JinjaToken] = []
-        // Brackets that are open: `{{ {'a': {'b': 1}} }}` ends behind the last of them.
+        // Counts open brackets: `{{ {'a': {'b': 1}} }}` ends after the last of them.
         var depth = 0
         while true {
             skipBlanks()
@@ -120,7 +120,8 @@ struct JinjaLexer {
         startsLine = trimsNewline && control != "+" && position < scalars.count && scalars[position] == "\n"
     }
 
-    /// `%}`, `-%}` or `+%}`: the control character, a blank when there is none, or nil when the tag goes on.
+    /// Reads `%}`, `-%}` or `+%}`: returns the control character, a blank if there is none, or nil when the tag goes
+    /// on.
     private mutating func takeEnd(_ closing: Unicode.Scalar) -> Unicode.Scalar? {
         for (text, control) in [("\(closing)}", " "), ("-\(closing)}", "-"), ("+\(closing)}", "+")] {
             let end = Array(text.unicodeScalars)
@@ -133,7 +134,7 @@ struct JinjaLexer {
         return nil
     }
 
-    /// Everything up to `{% endraw %}`, as it stands.
+    /// Reads everything up to `{% endraw %}` unchanged.
     private mutating func raw(_ opened: Int) throws(JinjaError) {
         pieces.removeLast()
         let start = position
@@ -248,7 +249,7 @@ struct JinjaLexer {
     }
 }
 
-/// A word or sign of a tag.
+/// A word or sign in a tag.
 struct JinjaToken {
     enum Kind: Equatable {
         case name(String)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What templates find ready: functions, methods of strings and mappings, and a loop's own variables.
+/// The predefined parts of the language: functions, methods of strings and mappings, and the variables of a loop.
 enum JinjaLibrary {
     private static let longestRange = 100_000
 
@@ -43,7 +43,7 @@ enum JinjaLibrary {
         ]
     }
 
-    /// `strftime_now`: the date that a template asks for, in Python's format.
+    /// `strftime_now`: a given date in the format that a template asks for, as in Python.
     static func clock(_ date: Date) -> JinjaValue {
         .function(
             JinjaFunction { arguments, _ throws(JinjaError) in
@@ -79,7 +79,7 @@ enum JinjaLibrary {
         return text
     }
 
-    /// The variable `loop` in a round.
+    /// The variable `loop` in one round.
     static func loop(_ elements: [JinjaValue], at index: Int) -> JinjaValue {
         .dictionary([
             (key: "index", value: .integer(index + 1)), (key: "index0", value: .integer(index)),
@@ -187,7 +187,7 @@ enum JinjaLibrary {
         return text
     }
 
-    /// One text or a tuple of them.
+    /// A text, or a tuple of texts.
     private static func affixes(_ arguments: [JinjaValue]) -> [MarkedText]? {
         switch arguments.first {
         case .text(let affix): return [affix]

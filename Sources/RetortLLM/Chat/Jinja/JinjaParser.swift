@@ -1,4 +1,4 @@
-/// Parses templates: statements here, expressions by `JinjaExpressionParser`.
+/// Parses statements; `JinjaExpressionParser` parses expressions.
 struct JinjaParser {
     private let pieces: [JinjaLexer.Piece]
     private var position = 0
@@ -47,7 +47,7 @@ struct JinjaParser {
         return (nodes, nil)
     }
 
-    /// A body with its closing statement.
+    /// A body together with the statement that ends it.
     private mutating func body(until ends: Set<String>, of name: String, _ line: Int) throws(JinjaError) -> (
         [JinjaNode], End
     ) {
@@ -64,7 +64,7 @@ struct JinjaParser {
         case "for": return [try loop(parser, line)]
         case "set": return [try assignment(parser, line)]
         case "macro": return [try macro(parser, line)]
-        // Marks what an assistant writes; here that is known from the messages themselves.
+        // This tag marks what an assistant writes, which is known here from the messages.
         case "generation": return try body(until: ["endgeneration"], of: name, line).0
         case "break":
             try parser.end()

@@ -1,4 +1,4 @@
-/// A parsed template: what is written, and what decides it.
+/// A parsed template: output and control statements.
 indirect enum JinjaNode: Sendable {
     case text(String)
     case output(JinjaExpression, line: Int)
@@ -33,7 +33,7 @@ struct JinjaMacro: Sendable {
     let line: Int
 }
 
-/// An expression with the line it stands on.
+/// An expression with its line in the template.
 struct JinjaExpression: Sendable {
     indirect enum Kind: Sendable {
         case literal(JinjaLiteral)

@@ -1,13 +1,13 @@
 import Foundation
 import RetortCore
 
-/// A value in a template, as Python has it.
+/// A value in a template, with Python's semantics.
 indirect enum JinjaValue {
     case undefined(String)
     case none
     case bool(Bool)
     case integer(Int)
-    /// A whole number beyond 64 bits, in plain digits: it can be written and compared, not reckoned with.
+    /// A whole number beyond 64 bits as plain digits: it can be written and compared, but not used in arithmetic.
     case large(String)
     case float(Double)
     case text(MarkedText)
@@ -49,7 +49,7 @@ indirect enum JinjaValue {
 
     var isUndefined: Bool { if case .undefined = self { true } else { false } }
 
-    /// A number as Python sees one, booleans included.
+    /// The value as a number if Python treats it as one; booleans are numbers.
     var number: Double? {
         switch self {
         case .bool(let bool): bool ? 1 : 0
@@ -68,7 +68,7 @@ indirect enum JinjaValue {
         }
     }
 
-    /// A whole number's digits as Python writes them; nil for another text.
+    /// A whole number's digits as Python writes them; nil for any other text.
     static func wholeDigits(_ text: String) -> String? {
         let isNegative = text.hasPrefix("-")
         let digits = isNegative || text.hasPrefix("+") ? text.dropFirst() : text[...]
@@ -89,7 +89,7 @@ indirect enum JinjaValue {
         if case .dictionary(let members) = self { members.first { $0.key == key }?.value } else { nil }
     }
 
-    /// What it looks like in the output: Python's `str`.
+    /// The value's form in the output: Python's `str`.
     var written: MarkedText {
         switch self {
         case .undefined: MarkedText()
@@ -135,8 +135,8 @@ indirect enum JinjaValue {
         return MarkedText(quote) + body + MarkedText(quote)
     }
 
-    /// Python's `str.isprintable` of one character: all but controls, marks of format, what is not assigned, and blanks other
-    /// than the space.
+    /// Python's `str.isprintable` for one character: false for control and format characters, unassigned ones, and
+    /// blanks other than the space.
     private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
@@ -174,7 +174,8 @@ indirect enum JinjaValue {
         return overflows || between > bound || own + between > bound ? nil : joined(parts, separator)
     }
 
-    /// How two whole numbers stand to each other, when one of them is beyond 64 bits: below 0, 0 or above 0; nil for others.
+    /// The order of two whole numbers of which at least one is beyond 64 bits: below 0, 0 or above 0; nil for other
+    /// values.
     static func order(_ a: JinjaValue, _ b: JinjaValue) -> Int? {
         func digits(_ value: JinjaValue) -> String? {
             switch value {
@@ -207,7 +208,7 @@ indirect enum JinjaValue {
     }
 }
 
-/// What `namespace()` makes: variables that a loop's body can change.
+/// The result of `namespace()`: variables that the body of a loop can change.
 final class JinjaNamespace {
     var members: [String: JinjaValue] = [:]
 }
@@ -219,7 +220,7 @@ struct JinjaFunction {
 }
 
 extension JinjaValue {
-    /// A JSON document's value, its objects in order.
+    /// The value of a JSON document; objects keep their order.
     init(_ tree: JSONTree) {
         switch tree {
         case .null: self = .none
@@ -233,7 +234,7 @@ extension JinjaValue {
         case .string(let bytes): self = .text(String(decoding: bytes, as: UTF8.self))
         case .array(let elements): self = .list(elements.map(JinjaValue.init))
         case .object(let members):
-            // As in Python, the last of two members with one name counts, at the place of the first.
+            // As in Python, the last of two members with the same name counts, at the place of the first.
             var places: [[UInt8]: Int] = [:]
             var all: [(key: String, value: JinjaValue)] = []
             for (name, value) in members {

@@ -1,7 +1,8 @@
-/// Text in which every character knows where it came from: from the template itself, or from a span of a message.
+/// Text in which every character carries its origin: the template itself, or a span of a message.
 ///
-/// A template trims, cuts and joins what it is given; the marks go along, so that after rendering it is known exactly
-/// which characters a student may learn to write, and which ones a user wrote and must not be read as special tokens.
+/// A template trims, cuts and joins the texts it is given, and the marks move along. After rendering, it is therefore
+/// known exactly which characters a student may learn to write, and which ones a user wrote and must not be read as
+/// special tokens.
 struct MarkedText: Hashable, Sendable {
     /// The characters.
     private(set) var scalars: [Unicode.Scalar]
@@ -39,7 +40,7 @@ struct MarkedText: Hashable, Sendable {
         return sum
     }
 
-    /// Whether the characters are the same, wherever they came from.
+    /// Whether the characters are the same; their sources are ignored.
     static func == (left: MarkedText, right: MarkedText) -> Bool { left.scalars == right.scalars }
     func hash(into hasher: inout Hasher) { hasher.combine(scalars) }
 
@@ -49,7 +50,7 @@ struct MarkedText: Hashable, Sendable {
 
     // MARK: What templates do to text
 
-    /// Without the given characters at its ends; blanks unless others are named.
+    /// The text without the given characters at its ends; without blanks if none are given.
     func stripped(_ characters: MarkedText? = nil, left: Bool = true, right: Bool = true) -> MarkedText {
         func falls(_ scalar: Unicode.Scalar) -> Bool {
             characters?.scalars.contains(scalar) ?? scalar.properties.isWhitespace
@@ -65,7 +66,7 @@ struct MarkedText: Hashable, Sendable {
             sources: Array(repeatElement(sources, count: times).joined()))
     }
 
-    /// Where `part` occurs, from left to right, apart from one another.
+    /// The places where `part` occurs, from left to right, without overlaps.
     func ranges(of part: MarkedText) -> [Range<Int>] { part.isEmpty ? [] : scalars.ranges(of: part.scalars) }
 
     func contains(_ part: MarkedText) -> Bool { part.isEmpty || !ranges(of: part).isEmpty }
@@ -75,14 +76,14 @@ struct MarkedText: Hashable, Sendable {
     }
 
     /// The parts between separators.
-    /// - Parameter limit: how many cuts at most; from the right when `fromRight`.
+    /// - Parameter limit: the most cuts; counted from the right when `fromRight`.
     func split(by separator: MarkedText, limit: Int? = nil, fromRight: Bool = false) -> [MarkedText] {
         let all = ranges(of: separator)
         let cuts = limit.map { fromRight ? Array(all.suffix(max(0, $0))) : Array(all.prefix(max(0, $0))) } ?? all
         return parts(between: cuts)
     }
 
-    /// The parts between blanks, none of them empty.
+    /// The parts between blanks, without empty ones.
     func words() -> [MarkedText] {
         scalars.indices.split { scalars[$0].properties.isWhitespace }
             .map { self[($0.first ?? 0)..<($0.last ?? -1) + 1] }
@@ -117,7 +118,7 @@ struct MarkedText: Hashable, Sendable {
         return parts + [self[start..<count]]
     }
 
-    /// Each character changed; what becomes several keeps its source.
+    /// The text with each character replaced; a replacement of several characters keeps the source.
     func mapping(_ change: (Int, Unicode.Scalar) -> String) -> MarkedText {
         var mapped = MarkedText()
         for index in scalars.indices {
@@ -129,12 +130,12 @@ struct MarkedText: Hashable, Sendable {
     var uppercased: MarkedText { mapping { $1.properties.uppercaseMapping } }
     var lowercased: MarkedText { mapping { $1.properties.lowercaseMapping } }
 
-    /// The first letter large, the others small.
+    /// The text with its first letter in upper case, the others in lower case.
     var capitalized: MarkedText {
         mapping { $0 == 0 ? $1.properties.uppercaseMapping : $1.properties.lowercaseMapping }
     }
 
-    /// Every word's first letter large, the others small.
+    /// The text with every word's first letter in upper case, the others in lower case.
     var titled: MarkedText {
         mapping { index, scalar in
             let isInside = index > 0 && scalars[index - 1].properties.isAlphabetic

@@ -2,15 +2,16 @@ import RetortCore
 import RetortTensor
 import Synchronization
 
-/// Which tokens may come next in one sample that is held to a grammar.
+/// The tokens that may come next in a sample that must follow a grammar.
 ///
-/// Tokens are judged by their bytes, so one may hold several parts of the grammar, or a part of a character. Special
-/// tokens may not come, but for those that end the turn, once the text is complete.
+/// Tokens are judged by their bytes, so one token may contain several parts of the grammar, or a part of a character.
+/// Special tokens are not allowed, except those that end the turn, once the text is complete.
 struct TokenConstraint: Sendable {
     private let vocabulary: TokenTrie
-    /// Nil for a grammar that allows no text at all: then the turn ends at once. `OutputGrammar.check` tells beforehand.
+    /// Nil for a grammar that allows no text at all: then the turn ends at once. `OutputGrammar.check` finds that out
+    /// beforehand.
     private var matcher: GrammarMatcher?
-    /// Blanks at the start that the decoder will leave out.
+    /// Leading blanks that the decoder will drop.
     private var excessBlanks: Int
 
     init(_ grammar: OutputGrammar, _ vocabulary: TokenTrie) {
@@ -19,12 +20,12 @@ struct TokenConstraint: Sendable {
         excessBlanks = vocabulary.leadingBlanks
     }
 
-    /// Whether nothing but the end of the turn may come.
+    /// Whether only the end of the turn may come.
     var isExhausted: Bool { matcher?.isExhausted ?? true }
 
     private var isComplete: Bool { matcher?.isComplete ?? true }
 
-    /// Only what brings the text to its end may come from here on.
+    /// Restricts the rest to tokens that bring the text to its end.
     mutating func close() { matcher?.close() }
 
     func allows(_ token: Int) -> Bool {
@@ -45,8 +46,8 @@ struct TokenConstraint: Sendable {
         return true
     }
 
-    /// Adds to a row of scores, one a token of the vocabulary: −∞ where a token may not come, 0 elsewhere. When nothing may,
-    /// the turn's end may.
+    /// Adds to a row of scores, one per token of the vocabulary: −∞ for a forbidden token, 0 for an allowed one. If
+    /// no token is allowed, the end of the turn is.
     func mask(_ row: inout ArraySlice<Float>) {
         let mask = matcher?.texts(of: vocabulary.trie, skippingBlanks: excessBlanks)
         let start = row.startIndex
@@ -56,7 +57,7 @@ struct TokenConstraint: Sendable {
         for token in vocabulary.endTokens where token < row.count { row[start + token] = 0 }
     }
 
-    /// For each token 0 where it may come and −∞ where not: `[1, vocabulary]`.
+    /// 0 for each allowed token and −∞ for each forbidden one: `[1, vocabulary]`.
     func mask(vocabularySize: Int) throws -> Tensor {
         var values = [Float](repeating: 0, count: vocabularySize)
         mask(&values[...])
@@ -64,17 +65,17 @@ struct TokenConstraint: Sendable {
     }
 }
 
-/// The bytes of all tokens, and the automata of the grammars that were last asked for.
+/// The bytes of all tokens, and the automata of the grammars that were used last.
 final class TokenTrie: Sendable {
     let endTokens: Set<Int>
-    /// Blanks at the start of a text that the tokenizer's decoder leaves out.
+    /// The number of leading blanks that the tokenizer's decoder drops.
     let leadingBlanks: Int
     let trie: ByteTrie
     private let texts: [[UInt8]?]
     private let automata = Mutex(Automata())
 
     private struct Automata {
-        /// The last asked for stands last.
+        /// The recent grammars, the latest last.
         var kept: [(grammar: OutputGrammar, automaton: GrammarAutomaton)] = []
     }
 
@@ -91,10 +92,10 @@ final class TokenTrie: Sendable {
         trie = ByteTrie(texts)
     }
 
-    /// The bytes of a token that writes something.
+    /// The bytes of a token; nil for a token that writes no text.
     func bytes(of token: Int) -> [UInt8]? { texts.indices.contains(token) ? texts[token] : nil }
 
-    /// The automaton of a grammar, which all requests with that grammar share; nil when the grammar allows no text.
+    /// The automaton of a grammar, shared by all requests with that grammar; nil when the grammar allows no text.
     func automaton(for grammar: OutputGrammar) -> GrammarAutomaton? {
         let known = automata.withLock { automata -> GrammarAutomaton? in
             guard let place = automata.kept.firstIndex(where: { $0.grammar == grammar }) else { return nil }

@@ -1,5 +1,5 @@
-/// Gemma 2 (arXiv 2408.00118): norms before and behind each part, scores and logits capped, every second layer sees a
-/// window.
+/// Gemma 2 (arXiv 2408.00118): norms before and after each part, capped scores and logits, and a window in every
+/// second layer.
 enum Gemma2Family: GGUFFamily {
     static let architectures = ["Gemma2ForCausalLM", "gemma2"]
     static let defaults = FamilyDefaults(
@@ -21,8 +21,8 @@ enum Gemma2Family: GGUFFamily {
     }
 }
 
-/// Gemma 3, text only (arXiv 2503.19786): heads normalised instead of scores capped; five layers with a window and a
-/// rotary base of their own to each one without.
+/// Gemma 3, text only (arXiv 2503.19786): normalised heads instead of capped scores; five layers with a window, which
+/// have a rotary base of their own, for each one without.
 enum Gemma3Family: GGUFFamily {
     static let architectures = ["Gemma3ForCausalLM", "gemma3_text"]
     static let defaults = FamilyDefaults(
@@ -34,7 +34,7 @@ enum Gemma3Family: GGUFFamily {
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineGemma(&configuration, fields)
-        // The field exists, but the family's attention knows no cap.
+        // The field exists, but the family's attention does not cap.
         guard try fields.optionalNumber("attn_logit_softcapping", default: nil) == nil else {
             throw fields.unsupported("Gemma 3 with 'attn_logit_softcapping'")
         }
@@ -52,7 +52,7 @@ enum Gemma3Family: GGUFFamily {
     }
 }
 
-/// Old files say `hidden_act`, too, which transformers passes over; so it does over `sliding_window_size`.
+/// Old files also contain `hidden_act`, which transformers ignores, as it does `sliding_window_size`.
 private let gemmaKeys: Set = [
     "hidden_activation", "hidden_act", "attention_bias", "query_pre_attn_scalar", "sliding_window",
     "sliding_window_size", "final_logit_softcapping", "attn_logit_softcapping",

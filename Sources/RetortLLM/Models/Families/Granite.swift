@@ -20,11 +20,12 @@ enum GraniteFamily: GGUFFamily {
     }
 }
 
-/// Granite 4 where it is dense and all attention: Granite 3 with gate and up in one, and positions only where the file says so.
+/// Granite 4 in its dense variants with attention only: Granite 3 with gate and up in one projection, and with
+/// positions only if the file says so.
 enum GraniteHybridFamily: ModelFamily {
     static let architectures = ["GraniteMoeHybridForCausalLM", "granitemoehybrid"]
     static let defaults = FamilyDefaults(maximumPositions: 2048)
-    // Without experts and state-space layers, what is said of them changes nothing.
+    // Without experts and state-space layers, their settings change nothing.
     static let keys: Set = graniteKeys.union([
         "num_local_experts", "shared_intermediate_size", "position_embedding_type", "num_experts_per_tok",
         "output_router_logits", "router_aux_loss_coef", "mamba_n_heads", "mamba_n_groups", "mamba_d_state",

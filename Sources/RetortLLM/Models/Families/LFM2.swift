@@ -1,11 +1,11 @@
 import RetortCore
 
-/// LFM2 (arXiv 2511.23404): short convolutions between gates, with a layer of attention after some of them.
+/// LFM2 (arXiv 2511.23404): gated short convolutions, with attention in some of the layers.
 enum LFM2Family: ModelFamily {
     static let architectures = ["Lfm2ForCausalLM", "lfm2"]
     static let defaults = FamilyDefaults(
         maximumPositions: 128_000, keyValueHeadCount: 8, normEpsilon: 1e-5, tiesWordEmbeddings: true)
-    // What transformers passes over: Liquid's own files say it.
+    // transformers ignores these; Liquid's own files contain them.
     static let keys: Set = [
         "conv_bias", "conv_L_cache", "block_multiple_of", "block_ffn_dim_multiplier", "block_auto_adjust_ff_dim",
         "block_ff_dim", "full_attn_idxs", "norm_eps", "tie_embedding", "hidden_act", "block_dim", "block_norm_eps",
@@ -22,7 +22,7 @@ enum LFM2Family: ModelFamily {
         configuration.rotary = try fields.rotary(
             positions: configuration.maximumPositions, as: RotaryHabits(theta: 1_000_000))
         configuration.intermediateSize = try innerWidth(fields, stated: configuration.intermediateSize)
-        // What is written again says the width as it is.
+        // When the file is written again, it contains the final width.
         configuration.fields["block_auto_adjust_ff_dim"] = false
         configuration.fields["block_ff_dim"] = nil
         configuration.fields["tie_embedding"] = nil
@@ -42,7 +42,7 @@ enum LFM2Family: ModelFamily {
         return names
     }()
 
-    /// By `layer_types`, or else all that `full_attn_idxs` does not list.
+    /// The convolution layers: by `layer_types`, or else all that `full_attn_idxs` does not list.
     private static func convolutions(_ fields: ConfigurationFields, _ count: Int) throws -> Set<Int> {
         if let layers = try fields.carryingLayers(count, named: "conv") { return layers }
         guard let list = fields["full_attn_idxs"] else { return [] }
@@ -55,7 +55,7 @@ enum LFM2Family: ModelFamily {
         return Set(0..<count).subtracting(attending)
     }
 
-    /// Two thirds of the stated width, times a factor, up to the next whole multiple; or as it is stated.
+    /// Two thirds of the stated width, times a factor, rounded up to a multiple; or the stated width itself.
     private static func innerWidth(_ fields: ConfigurationFields, stated: Int) throws -> Int {
         var width = try fields.integer("block_ff_dim", default: stated)
         if try fields.flag("block_auto_adjust_ff_dim", default: true) {

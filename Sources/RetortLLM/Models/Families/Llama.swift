@@ -17,7 +17,7 @@ enum LlamaFamily: GGUFFamily {
     }
 }
 
-/// Mistral 7B (arXiv 2310.06825): the plain decoder, where every layer may see a window.
+/// Mistral 7B (arXiv 2310.06825): the plain decoder, in which all layers may have a window.
 enum MistralFamily: GGUFFamily {
     static let architectures = ["MistralForCausalLM", "mistral"]
     static let defaults = FamilyDefaults(maximumPositions: 131_072, keyValueHeadCount: 8)
@@ -34,7 +34,7 @@ enum MistralFamily: GGUFFamily {
 }
 
 extension ConfigurationFields {
-    /// One window for all layers; none when no context reaches beyond it.
+    /// The same window for all layers; none if no context is longer.
     func sameWindows(_ configuration: DecoderConfiguration, default size: Int?) throws -> [Int?] {
         let window = try window(default: size)
         try requireLayers(Array(repeating: window, count: configuration.layerCount))

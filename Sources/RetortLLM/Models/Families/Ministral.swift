@@ -1,6 +1,7 @@
 import RetortCore
 
-/// Ministral 3 (Mistral AI, 2025): Mistral's decoder, whose positions are stretched by YaRN and whose queries grow with them.
+/// Ministral 3 (Mistral AI, 2025): Mistral's decoder with positions stretched by YaRN, and queries that grow with
+/// their positions.
 enum Ministral3Family: ModelFamily {
     static let architectures = ["Ministral3ForCausalLM", "ministral3"]
     static let defaults = FamilyDefaults(
@@ -16,7 +17,7 @@ enum Ministral3Family: ModelFamily {
         configuration.windows = try fields.sameWindows(configuration, default: nil)
     }
 
-    /// What transformers takes where the file has no plan.
+    /// transformers' defaults for a file without a plan.
     private static let usualPlan: [String: JSONValue] = [
         "type": "yarn", "rope_theta": 1_000_000, "factor": 16, "original_max_position_embeddings": 16_384,
         "beta_fast": 32, "beta_slow": 1, "mscale_all_dim": 1, "mscale": 1, "llama_4_scaling_beta": 0.1,

@@ -1,4 +1,5 @@
-/// OLMo 2 (arXiv 2501.00656): norms behind attention and feed-forward instead of before, and over all heads of queries and keys.
+/// OLMo 2 (arXiv 2501.00656): norms after attention and feed-forward instead of before them, and norms over all heads
+/// of queries and keys.
 enum Olmo2Family: GGUFFamily {
     static let architectures = ["Olmo2ForCausalLM", "olmo2"]
     static let defaults = FamilyDefaults(maximumPositions: 2048, normEpsilon: 1e-5)
@@ -15,7 +16,8 @@ enum Olmo2Family: GGUFFamily {
     }
 }
 
-/// OLMo 3 (Ai2, 2025): OLMo 2 with three layers with a window to each one without, which alone are stretched.
+/// OLMo 3 (Ai2, 2025): OLMo 2 with three layers with a window for each one without; only the latter have stretched
+/// positions.
 enum Olmo3Family: ModelFamily {
     static let architectures = ["Olmo3ForCausalLM", "olmo3"]
     static let defaults = FamilyDefaults(maximumPositions: 2048, normEpsilon: 1e-5)
@@ -24,7 +26,7 @@ enum Olmo3Family: ModelFamily {
 
     static func refine(_ configuration: inout DecoderConfiguration, _ fields: ConfigurationFields) throws {
         try refineOlmo(&configuration, fields)
-        // transformers gives the file's own base to the layers without a window only.
+        // transformers applies the file's base only to the layers without a window.
         let plans = try fields.rotaryByLayer(
             positions: configuration.maximumPositions, theta: theta, localTheta: theta)
         (configuration.rotary, configuration.localRotary) = (plans.global, plans.local)

@@ -1,11 +1,11 @@
 import RetortCore
 
-/// Phi-3 and Phi-4-mini (arXiv 2404.14219, 2503.01743): query, key and value in one projection, gate and up in another;
-/// part of a head may stay unturned. Contexts go as far as the original length of the long-context variants.
+/// Phi-3 and Phi-4-mini (arXiv 2404.14219, 2503.01743): one projection for query, key and value, another for gate and
+/// up; part of a head may stay unrotated. In long-context variants, contexts are limited to the original length.
 enum Phi3Family: GGUFFamily {
     static let architectures = ["Phi3ForCausalLM", "phi3"]
     static let defaults = FamilyDefaults(maximumPositions: 4096, normEpsilon: 1e-5)
-    // What is dropped is dropped in training only.
+    // Dropout is used only in training.
     static let keys: Set = ["hidden_act", "sliding_window", "resid_pdrop", "embd_pdrop"]
     static let fixed: [String: [JSONValue]] = ["full_attn_mod": [1], "interpolate_factor": [1]]
     static let gguf = GGUFArchitecture(

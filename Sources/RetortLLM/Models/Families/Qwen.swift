@@ -1,4 +1,4 @@
-/// Qwen2 and Qwen2.5 (arXiv 2407.10671): biases on query, key and value; the upper layers may see a window.
+/// Qwen2 and Qwen2.5 (arXiv 2407.10671): biases on query, key and value; the upper layers may have a window.
 enum Qwen2Family: GGUFFamily {
     static let architectures = ["Qwen2ForCausalLM", "qwen2"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 32)
@@ -13,7 +13,7 @@ enum Qwen2Family: GGUFFamily {
     }
 }
 
-/// Qwen3 (arXiv 2505.09388): no biases; queries and keys are normalised head by head.
+/// Qwen3 (arXiv 2505.09388): no biases; each head of queries and keys is normalised.
 enum Qwen3Family: GGUFFamily {
     static let architectures = ["Qwen3ForCausalLM", "qwen3"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 32, headDimension: 128)
@@ -31,7 +31,7 @@ enum Qwen3Family: GGUFFamily {
 }
 
 extension ConfigurationFields {
-    /// The windows of the layers from `max_window_layers` on, or of those that `layer_types` names.
+    /// The windows of the layers from `max_window_layers` on, or of those that `layer_types` lists.
     fileprivate func qwenWindows(_ count: Int) throws -> [Int?] {
         let first = try integer("max_window_layers", default: 28)
         let size = try flag("use_sliding_window") ? try window(default: 4096) : nil

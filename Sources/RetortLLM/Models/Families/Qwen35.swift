@@ -1,11 +1,11 @@
 import RetortCore
 
-/// Qwen3.5 without experts and pictures: three layers with the gated delta rule (arXiv 2412.06464) to each one of attention, whose heads
-/// have gates and are turned in part.
+/// Qwen3.5 without experts and images: three layers with the gated delta rule (arXiv 2412.06464) for each layer of
+/// attention, whose heads have gates and are partly rotated.
 enum Qwen35Family: ModelFamily {
     static let architectures = ["Qwen3_5ForCausalLM", "qwen3_5_text"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 4, headDimension: 256)
-    // What guesses several tokens ahead is not used, nor is it in transformers.
+    // The layers that predict several tokens ahead are not used, as in transformers.
     static let keys: Set = [
         "hidden_act", "attention_bias", "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim",
         "linear_num_key_heads", "linear_num_value_heads", "full_attention_interval", "mamba_ssm_dtype",

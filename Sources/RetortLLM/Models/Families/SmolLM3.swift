@@ -1,6 +1,7 @@
 import RetortCore
 
-/// SmolLM3 (Hugging Face, 2025): Llama's decoder, in which every fourth layer turns nothing (NoPE, arXiv 2501.18795).
+/// SmolLM3 (Hugging Face, 2025): Llama's decoder without rotary positions in every fourth layer (NoPE, arXiv
+/// 2501.18795).
 enum SmolLM3Family: GGUFFamily {
     static let architectures = ["SmolLM3ForCausalLM", "smollm3"]
     static let defaults = FamilyDefaults(maximumPositions: 32_768, keyValueHeadCount: 4, tiesWordEmbeddings: true)
@@ -29,7 +30,7 @@ enum SmolLM3Family: GGUFFamily {
         }
     }
 
-    /// The layers with a 0 in `no_rope_layers`, which lists those that do turn; or every so many.
+    /// The layers with a 0 in `no_rope_layers` (a 1 means rotation); or every n-th layer if there is no list.
     private static func unrotated(_ fields: ConfigurationFields, _ count: Int) throws -> Set<Int> {
         guard let list = fields["no_rope_layers"] else {
             let interval = try fields.integer("no_rope_layer_interval", default: 4)

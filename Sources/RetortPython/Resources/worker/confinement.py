@@ -1,7 +1,7 @@
-"""The walls around a session, put up by the session's first process before it ever runs a program.
+"""The walls around a session, built by the session's first process before it ever runs a program.
 
-All of them are the kernel's, and all are inherited by forks: a candidate costs nothing extra. Each function does one
-layer; those that may be missing on a machine return whether they stand.
+All of them are enforced by the kernel and inherited by forks, so a candidate costs nothing extra. Each function adds
+one layer; layers that a machine may lack return whether they are in place.
 """
 import array
 import ctypes
@@ -31,7 +31,7 @@ def checked(result, what):
 
 
 def new_namespaces(temporary_bytes):
-    """Mounts, processes and shared memory of the session's own, with a private, bounded /tmp."""
+    """Gives the session its own mounts, processes and shared memory, with a private /tmp of limited size."""
     checked(libc.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC), "unshare")
     options = f"size={temporary_bytes},nr_inodes=1024,mode=0700,uid={os.getuid()},gid={os.getgid()}"
     checked(
@@ -48,7 +48,7 @@ def close_all_but(kept):
 
 
 def drop_privileges():
-    """No capabilities, none to be gained by executing a file, and no reading of this memory by others."""
+    """Drops all capabilities, forbids gaining any by executing a file, and keeps others from reading this memory."""
     libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     for capability in range(64):
         if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 and ctypes.get_errno() == 22:
@@ -73,13 +73,13 @@ def limit_resources(limits):
     for kind, value in wanted.items():
         _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # Past the soft limit of processor time the program is told by a signal that kills, and named in its end.
+        # At the soft limit of processor time, a signal kills the program, and its exit status names the signal.
         resource.setrlimit(kind, (value, value + 1 if kind == resource.RLIMIT_CPU and hard < 0 else value))
 
 
 def landlock(readable, writable):
-    """Restricts files to these folders, and forbids TCP, abstract sockets and signals to outsiders where the kernel
-    can. Returns the kernel's version of it, 0 when there is none."""
+    """Restricts files to these folders and, where the kernel can, forbids TCP, abstract sockets and signals to
+    outsiders. Returns the kernel's version of Landlock, 0 when it has none."""
     version = libc.syscall(SYS_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return 0
@@ -99,7 +99,7 @@ def landlock(readable, writable):
                 folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue
-            # A rule for a single file knows no rights of folders.
+            # A rule for a single file must not name the rights of folders.
             granted = access if os.path.isdir(path) else access & (1 << 1 | 1 << 2 | 1 << 14)
             rule = struct.pack("<Qi", granted, folder)
             checked(libc.syscall(SYS_LANDLOCK_ADD, ruleset, 1, rule, 0), f"landlock rule for {path}")
@@ -110,7 +110,7 @@ def landlock(readable, writable):
 
 
 def filter_calls(program, listen):
-    """Installs a seccomp program. With `listen`, returns the descriptor on which its questions are answered."""
+    """Installs a seccomp program. With `listen`, returns the descriptor over which its notifications are answered."""
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
     number = SYS_SECCOMP[os.uname().machine]
@@ -125,7 +125,7 @@ def send_with_descriptor(sock, data, descriptor):
             sent = sock.sendmsg([data], rights)
             return sock.sendall(data[sent:])
         except OSError as error:
-            # The kernel bounds the descriptors that are on their way, of all processes of a user together.
+            # The kernel limits the descriptors in transit, for all processes of a user together.
             if error.errno != errno.ETOOMANYREFS:
                 raise
             time.sleep(0.01)

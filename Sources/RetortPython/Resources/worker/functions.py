@@ -1,7 +1,7 @@
-"""A user's module of Python functions: what its public functions are as tools, and how they are called.
+"""A user's module of Python functions: how its public functions are described as tools, and how they are called.
 
-A tool's description is read from its signature, annotations and docstring. What cannot be expressed as JSON is a fault
-with the function's name and line, never a guess.
+A tool's description is read from its signature, annotations and docstring. What cannot be expressed as JSON is reported
+with the function's name and line; nothing is guessed.
 """
 import ast
 import collections.abc
@@ -28,21 +28,21 @@ class Inexpressible(Exception):
 
 
 def load(path, root):
-    """Imports a module by its path; modules beside it can be imported by it."""
+    """Imports a module by its path; it can import the modules beside it."""
     sys.dont_write_bytecode = True
     if root not in sys.path:
         sys.path.insert(0, root)
     name = os.path.splitext(os.path.basename(path))[0]
     specification = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(specification)
-    # Dataclasses and forward references look their module up.
+    # Dataclasses and forward references look up their module by name.
     sys.modules[name] = module
     specification.loader.exec_module(module)
     return module
 
 
 def public(module):
-    """The functions that are tools when nobody chooses: those defined in the module itself, hooks and private ones aside."""
+    """The functions that are tools by default: those defined in the module itself, except hooks and private ones."""
     return {
         name: value
         for name, value in vars(module).items()
@@ -51,7 +51,7 @@ def public(module):
 
 
 def describe(module, chosen):
-    """Each tool as a specification, and every fault with its place."""
+    """A specification of each tool, and every fault with its place."""
     found = public(module)
     faults = repeated(module.__file__)
     if chosen is not None:
@@ -70,7 +70,7 @@ def describe(module, chosen):
 
 
 def repeated(path):
-    """Functions that are defined twice: of the first nothing is left in the module, and so nothing would say it."""
+    """Functions that are defined twice. The second definition replaces the first without a trace in the module."""
     with open(path, encoding="utf-8") as file:
         tree = ast.parse(file.read())
     faults, seen = [], {}
@@ -214,7 +214,7 @@ def union(schemas):
 
 
 def plain(value, where):
-    """A value that is JSON as it is."""
+    """A value that is valid JSON without conversion."""
     if isinstance(value, enum.Enum):
         value = value.value
     try:
@@ -225,7 +225,7 @@ def plain(value, where):
 
 
 def documentation(function):
-    """The first paragraph of a docstring, and what it says of each parameter (Google's `Args:` or Sphinx's `:param x:`)."""
+    """A docstring's first paragraph, and its text on each parameter (Google's `Args:` or Sphinx's `:param x:`)."""
     lines = inspect.cleandoc(function.__doc__ or "").splitlines()
     summary = []
     for line in lines:
@@ -266,7 +266,7 @@ def documentation(function):
 
 
 def coerced(value, kind, depth=0):
-    """A value from JSON as its annotation wants it: enumerations' members and dataclasses from what stands for them."""
+    """Converts a JSON value to its annotated type: enumeration members and dataclasses are made from plain values."""
     if depth > DEPTH or value is None:
         return value
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -298,7 +298,7 @@ def coerced(value, kind, depth=0):
 
 
 def recorded(function, note):
-    """A tool as programs call it: enumerations and dataclasses may be given as plain values, and each call is noted.
+    """A tool as programs call it: it takes plain values for enumerations and dataclasses, and notes each call.
 
     `note` takes the arguments by name, the result, and the error, one of which is None.
     """
@@ -320,7 +320,7 @@ def recorded(function, note):
         note(given, result, None)
         return result
 
-    # What a program could reach to call the tool without a note is the function itself; it is not kept in sight.
+    # A program could call the wrapped function directly, without a note, so the reference to it is removed.
     del call.__wrapped__
     call.__signature__ = signature
     return call

@@ -1,4 +1,4 @@
-"""Values, and what went wrong, on their way between Python and Retort: as JSON without loss of kind."""
+"""Conversion of values and errors between Python and Retort: as JSON that keeps their types."""
 import dataclasses
 import enum
 import json
@@ -8,12 +8,12 @@ import traceback
 
 DEPTH = 64
 DIGITS = 100_000
-# What Python's own descriptions of objects say that is another thing in every process, or on every machine.
+# The parts of Python's own descriptions of objects that differ between processes or machines.
 VARYING = re.compile(
     r""" at 0x[0-9A-Fa-f]{6,16}(?=>| \(\w+\)>|; to '|; dead>|, file ["'])|(?<=\(PCG64\)) at 0x[0-9A-Fa-f]{6,16}| id='\d{9,}'(?=>)"""
 )
 MODULE = re.compile(r"""<module '([^'\n]+)' (?:from (?:'[^'\n]*'|"[^"\n]*")|\([^\n]*?\))>""")
-# Where an import error says that a module lies.
+# The path of a module in the message of an import error.
 PLACE = re.compile(r""" \((?:/[^()\n]*|consider renaming '[^'\n]*'[^()\n]*)\)""")
 
 
@@ -22,10 +22,10 @@ def text_of(message):
 
 
 def to_json(value, depth=0):
-    """A value as JSON without loss of kind; what JSON has no form for becomes its text.
+    """A value as JSON that keeps its type; a value that JSON cannot express becomes its text.
 
-    Raises ValueError for what JSON could only hold in part, and what the value's own methods raise. Those of subclasses
-    of Python's own types are not asked.
+    Raises ValueError for a value that JSON could only hold in part, and passes on what the value's own methods raise.
+    Methods that subclasses of Python's built-in types override are not called.
     """
     if depth > DEPTH:
         raise ValueError(f"it is nested more than {DEPTH} deep, or holds itself")
@@ -49,7 +49,7 @@ def to_json(value, depth=0):
             if name in members:
                 raise ValueError(f"more than one of its keys is '{name[:100]}' in JSON, whose keys are texts")
             members[name] = to_json(v, depth + 1)
-        # A dictionary of the program's own is not taken for a number.
+        # A program's own dictionary must not be mistaken for a number.
         return {"$float": [members["$float"]]} if len(members) == 1 and "$float" in members else members
     for kind in (list, tuple):
         if isinstance(value, kind):
@@ -78,14 +78,14 @@ def key_of(key, depth):
 
 
 def numbers_of(value):
-    """What an array of numpy's, or one of its numbers, holds in Python's own types."""
+    """The contents of a numpy array or number in Python's own types."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     result = value.tolist()
     if type(result) is type(value):
-        # Python has no type of that precision.
+        # Python has no number type of that precision.
         return float(value) if kind == "f" else str(value)
     if kind in ("m", "M") and type(value).__module__.startswith("numpy"):
-        # A date of nanoseconds would become a bare number.
+        # A date in nanoseconds would become a plain number.
         if isinstance(result, list):
             return [numbers_of(one) for one in value]
         return str(value) if type(result) is int else result
@@ -93,14 +93,14 @@ def numbers_of(value):
 
 
 def steady(text):
-    """A description without addresses and places of this machine: equal programs are to tell equal things."""
+    """A description without memory addresses and paths, so that equal programs print equal text."""
     if " at 0x" in text or " id='" in text:
         text = VARYING.sub("", text)
     return MODULE.sub(r"<module '\1'>", text) if "<module '" in text else text
 
 
 def settled(value):
-    """JSON whose texts are steady."""
+    """JSON in which every text is steady."""
     if isinstance(value, str):
         return steady(value)
     if isinstance(value, dict):
@@ -109,7 +109,7 @@ def settled(value):
 
 
 def plain(text):
-    """A text as JSON can hold it, whatever its class makes of itself."""
+    """A text that JSON can hold, whatever methods its class overrides."""
     return str.encode(text, "utf-8", "backslashreplace").decode()
 
 
@@ -123,7 +123,7 @@ def from_json(value):
 
 
 def name_of(value):
-    """The name of a value's class, which its metaclass may deny."""
+    """The name of a value's class, even if its metaclass hides it."""
     try:
         return plain(type.__dict__["__name__"].__get__(type(value)))[:200]
     except BaseException:
@@ -131,10 +131,10 @@ def name_of(value):
 
 
 def describe(error, file="<program>"):
-    """An exception in words, whatever its own methods do; the line is that of the last frame in `file`."""
+    """Describes an exception, even one with faulty methods; the line is that of the last frame in `file`."""
     line, message = None, ""
     try:
-        # An exception's own attributes may be properties of the program's.
+        # An exception's attributes may be properties that the program defines.
         trace = BaseException.__dict__["__traceback__"].__get__(error)
         for frame in traceback.extract_tb(trace):
             if frame.filename == file:

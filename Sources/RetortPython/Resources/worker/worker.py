@@ -28,26 +28,27 @@ import functions  # noqa: E402
 from values import DIGITS, describe, from_json, name_of, plain, settled, steady, text_of, to_json  # noqa: E402
 
 sys.path.pop(0)
-# A user's module may be called the same.
+# A user's module may have the same name.
 for own in ("confinement", "functions", "values"):
     sys.modules.pop(own, None)
 
 VERSION = 2
-# In bytes of JSON: of an answer, and of the arguments of one call of a tool.
+# The largest answer, and the largest arguments of one tool call, in bytes of JSON.
 ANSWER_LIMIT = 4 << 20
 ARGUMENTS_LIMIT = 1 << 20
-# In bytes of JSON, of what is noted of a call of a session's own function; and how many calls of a program are noted.
+# The most that is noted of each value of a call of a session's own function, in bytes of JSON, and the most calls of a
+# program that are noted.
 NOTE_LIMIT = 64 << 10
 NOTED_CALLS = 1000
 EVERY_SIGNAL = signal.valid_signals()
 
 
 class FinalAnswer(BaseException):
-    """Ends a program. Not an Exception, so that a program's own handlers let it pass."""
+    """Ends a program. Not an Exception, so that a program's own handlers do not catch it."""
 
 
 class ToolError(RuntimeError):
-    """What a tool refused or failed to do."""
+    """A tool refused a call, or failed."""
 
 
 TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
@@ -83,11 +84,11 @@ class Channel:
         try:
             self.sock.sendall(struct.pack("<I", len(body)) + body)
         except ConnectionError:
-            os._exit(0)  # the host has gone: nobody is left to tell
+            os._exit(0)  # the host is gone, so nobody is left to tell
 
 
 class Output(io.TextIOBase):
-    """Printed text on its way to the host, in pieces, up to a limit."""
+    """Sends printed text to the host, in pieces, up to a limit."""
 
     def __init__(self, channel, limit):
         self.channel, self.left, self.cut, self.held = channel, limit, 0, []
@@ -102,7 +103,7 @@ class Output(io.TextIOBase):
         self.cut += len(text) - len(kept)
         if kept:
             self.held.append(kept)
-            # A line at a time, so that a crash loses none that was complete.
+            # Line by line, so that a crash loses no complete line.
             if "\n" in kept or sum(map(len, self.held)) > 2048:
                 self.flush()
         return len(text)
@@ -115,7 +116,7 @@ class Output(io.TextIOBase):
 
 
 class Silence:
-    """A channel to nobody."""
+    """A channel that discards everything."""
 
     def send(self, message):
         text_of(message).encode()
@@ -125,7 +126,7 @@ REHEARSAL = '{"op": "run", "code": "for n in [0]:\\n    print(n)\\nn", "seed": 0
 
 
 class Session:
-    """A process that holds a session's state: the first one, which never runs a program, or a fork that did."""
+    """A process that holds a session's state: the first one, which never runs a program, or a fork that has run one."""
 
     def __init__(self, channel):
         self.channel = channel
@@ -141,7 +142,7 @@ class Session:
 
     def serve(self):
         while True:
-            # A program may have changed these; the session's own work must not depend on it.
+            # A program may have changed these handlers, and the session must not depend on that.
             signal.signal(signal.SIGCHLD, self.collect)
             sys.settrace(None)
             frame, fd = self.channel.receive()
@@ -169,13 +170,13 @@ class Session:
                 self.channel.send({"op": "rehearsed"})
 
     def fork_onto(self, fd):
-        """Forks; the child goes on with the socket `fd`. True in the parent."""
+        """Forks; the child continues with the socket `fd`. Returns True in the parent."""
         if not self.is_settled:
-            # What is alive now is left alone by the collector of both processes, so their pages stay shared.
+            # The garbage collectors of both processes leave the current objects alone, so their pages stay shared.
             gc.collect()
             gc.freeze()
             self.is_settled = True
-        # A signal would make the kernel start the call again, and so ask the host a second time.
+        # A signal would make the kernel restart the call, and ask the host a second time.
         signal.pthread_sigmask(signal.SIG_BLOCK, EVERY_SIGNAL)
         try:
             pid = os.fork()
@@ -192,7 +193,7 @@ class Session:
         return False
 
     def collect(self, *_):
-        """Takes the ends of children, so that none stays a zombie. A signal may come while it is at it."""
+        """Reaps children, so that none stays a zombie. It may be interrupted by a signal that calls it again."""
         self.must_collect = True
         if self.is_collecting:
             return
@@ -210,7 +211,7 @@ class Session:
             self.is_collecting = False
 
     def end_of(self, pid):
-        """How a child of this process ended, as exit code or negative signal; None when it has not."""
+        """How a child of this process ended, as exit code or negative signal number; None when it has not ended."""
         for _ in range(50):
             self.collect()
             if pid in self.ends:
@@ -220,7 +221,7 @@ class Session:
         return None if status is None else os.waitstatus_to_exitcode(status)
 
     def load(self, frame):
-        """Imports a user's module; its functions become tools. What it prints meanwhile is nobody's."""
+        """Imports a user's module; its functions become tools. What it prints meanwhile is discarded."""
         self.is_settled = False
         path = frame["path"]
         try:
@@ -236,7 +237,7 @@ class Session:
         return found
 
     def hook(self, frame):
-        """Calls one of a module's own functions that is no tool: `setup`, `state` or `grade`."""
+        """Calls a hook of a module: `setup`, `state` or `grade`."""
         self.is_settled = False
         path = frame["path"]
         try:
@@ -246,7 +247,7 @@ class Session:
             return {"error": describe(error, path)}
 
     def note(self, name, arguments, result, error):
-        """Tells the host of a call of a session's own function."""
+        """Reports a call of one of the session's own functions to the host."""
         self.noted += 1
         if self.noted > NOTED_CALLS:
             return
@@ -258,7 +259,7 @@ class Session:
         self.channel.send(frame)
 
     def perform(self, call):
-        """Calls a tool by its name, with JSON arguments; the result as a text."""
+        """Calls a tool by its name, with JSON arguments, and returns the result as a text."""
         name = call["name"]
         value = self.names[name](**from_json(call["arguments"]))
         return value if type(value) is str else text_of(to_json(value))
@@ -273,11 +274,11 @@ class Session:
         seed(frame["seed"])
         if "clock" in frame:
             stop_clock(float(frame["clock"]))
-        # Address space that is never touched, given back when a program has used all: reporting that needs some.
+        # Untouched address space that is released when a program has used up the rest, because reporting that needs some.
         try:
             ballast = mmap.mmap(-1, 4 << 20)
         except OSError:
-            ballast = io.BytesIO()  # an earlier program keeps nearly all of it
+            ballast = io.BytesIO()  # an earlier program holds nearly all of it
         final = []
         self.names["final_answer"] = final_answer(final)
         for tool in self.tools:
@@ -308,7 +309,7 @@ class Session:
         return done
 
     def conclude(self, answer, done):
-        """Puts an answer into the last frame. One that cannot be read is an error of the program's, who may mend it."""
+        """Puts an answer into the last frame. An unreadable one is an error of the program, which may correct it."""
         try:
             value = settled(to_json(answer))
             size = len(text_of(value))
@@ -328,8 +329,8 @@ class Session:
             self.output.write("final_answer of a missing value does not end the task: it is not an answer.\n")
 
     def rehearse(self):
-        """Runs a program of no effect before a real one comes: a fork's first program is slowed by the pages that it is
-        the first to write to. The session's own names, tools and channel stay out of it."""
+        """Runs a program without effects before the real one comes, because a fork's first program is slowed by copying
+        the pages that it writes to. The session's own names, tools and channel are kept out of it."""
         kept = self.channel, self.names, self.tools, self.functions
         self.channel, self.names, self.tools, self.functions = Silence(), {"__builtins__": __builtins__}, [], {}
         try:
@@ -338,7 +339,7 @@ class Session:
             self.channel, self.names, self.tools, self.functions = kept
 
     def stub(self, tool):
-        """A tool as a function: its call goes to the host, and the host's answer is its value."""
+        """A tool as a function: a call is sent to the host, and the host's answer is returned."""
         signature = inspect.Signature(
             [
                 inspect.Parameter(
@@ -375,7 +376,7 @@ class Session:
 
 
 def final_answer(record):
-    """The function that ends the task: the answer counts even where a program catches everything."""
+    """Makes the function that ends the task; the answer counts even if a program catches every exception."""
 
     def final_answer(answer):
         """Ends the task with the answer."""
@@ -386,7 +387,7 @@ def final_answer(record):
 
 
 def execute(code, names):
-    """Runs a program; the value of its last expression, if it ends with one."""
+    """Runs a program, and returns the value of its last expression if it ends with one."""
     tree = ast.parse(code, "<program>")
     last = None
     if tree.body and isinstance(tree.body[-1], ast.Expr):
@@ -408,7 +409,7 @@ def shortened(text, limit):
 
 
 def noted(value):
-    """A value as a record keeps it: a large one by its beginning."""
+    """A value as a record keeps it; of a large one, the beginning."""
     try:
         value = to_json(value)
         text = text_of(value)
@@ -419,7 +420,7 @@ def noted(value):
 
 @contextlib.contextmanager
 def silence():
-    """What is printed inside goes nowhere."""
+    """Discards what is printed inside."""
     kept = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = Output(Silence(), 0)
     try:
@@ -435,7 +436,7 @@ def seed(value):
 
 
 def stop_clock(now):
-    """Lets every clock of the standard library stand at one moment, in seconds since 1970."""
+    """Stops every clock of the standard library at one moment, in seconds since 1970."""
     import datetime
     import time
 
@@ -481,7 +482,7 @@ def stop_clock(now):
 
 
 def start_session(zygote, fd, configuration):
-    """Forks a session that talks on the socket `fd`. Returns in the zygote only."""
+    """Forks a session that communicates over the socket `fd`. Returns only in the zygote."""
     try:
         pid = os.fork()
     except OSError:
@@ -493,7 +494,7 @@ def start_session(zygote, fd, configuration):
         zygote.sock.close()
         if configuration["namespaces"]:
             confinement.new_namespaces(configuration["temporary"])
-            # Only a child enters the new process namespace; it is process 1 there, and its end is the end of all.
+            # Only a child enters the new process namespace. It is process 1 there, and all others end with it.
             if os.fork():
                 os._exit(0)
         os.chdir("/tmp" if configuration["namespaces"] else "/")
@@ -506,7 +507,7 @@ def start_session(zygote, fd, configuration):
         hello = {"op": "hello", "pid": os.getpid(), "version": VERSION}
         hello["landlock"] = confinement.landlock(configuration["readable"], configuration["writable"])
         listen_and_greet(channel, hello, configuration)
-        # From here on programs run; the host's terminal is not theirs.
+        # From here on programs run, which must not reach the host's terminal.
         os.dup2(nowhere, 2)
         os.close(nowhere)
     except ConnectionError:
@@ -517,7 +518,7 @@ def start_session(zygote, fd, configuration):
     try:
         Session(channel).serve()
     except BaseException:
-        os._exit(1)  # a program broke what the session stands on; the host sees the socket close
+        os._exit(1)  # a program broke the session itself; the host sees the socket close
 
 
 def listen_and_greet(channel, hello, configuration):
@@ -539,7 +540,7 @@ def refuse_threads(*_, **__):
 
 
 def forbid_threads():
-    """Says in Python's words what the system call filter would only refuse: a session is forked, and threads are not."""
+    """Raises a helpful error for threads, which the system call filter would only refuse; a fork would lose them."""
     for module in (_thread, threading):
         for name in ("start_new_thread", "start_new", "start_joinable_thread"):
             for found in (name, f"_{name}"):
@@ -548,13 +549,13 @@ def forbid_threads():
 
 
 def end_all():
-    """The host is gone, and so is everything that came from here: programs that sleep, too."""
+    """Kills everything that came from here once the host is gone, including programs that sleep."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGKILL)
 
 
 def main():
-    # Nobody waits for sessions: the kernel reaps them.
+    # Nobody waits for sessions, so the kernel reaps them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()

@@ -2,7 +2,7 @@ import Foundation
 import RetortEvaluation
 import RetortStore
 
-/// Two sets on the tasks that both have, and the tasks on which they differ.
+/// Two sets of trajectories compared on the tasks that both have, with the tasks on which they differ.
 struct ComparePage: Sendable {
     struct Choice: Sendable {
         let value: String
@@ -54,7 +54,7 @@ struct ComparePage: Sendable {
     let result: Result?
     let hint: String?
 
-    /// One of the two.
+    /// One of the two sets.
     struct Chosen: Sendable {
         let run: StudioRun
         let set: String
@@ -89,7 +89,7 @@ struct ComparePage: Sendable {
     init(_ runs: [StudioRun], _ asked: StudioQuery) async throws {
         var all: [Chosen] = []
         for run in runs {
-            // One that cannot be read is told of in the list of runs.
+            // A run that cannot be read is reported in the list of runs.
             let sets = (try? await run.store().sets()) ?? []
             all += sets.map { Chosen(run: run, set: $0.name) }
         }
@@ -149,8 +149,8 @@ struct ComparePage: Sendable {
             after: page * size < shown.count ? link([("show", kind?.rawValue), ("page", "\(page + 1)")]) : nil)
     }
 
-    /// The second minus the first, in points: a paired bootstrap's interval as in reports, and of very many tasks the normal one, which is
-    /// the same there.
+    /// The second accuracy minus the first, in percentage points. The interval is that of a paired bootstrap, as in
+    /// reports; for very many tasks it is the normal approximation, which gives the same there.
     private static func difference(
         _ test: PairedTest, _ counts: [Kind: Int], _ count: Int
     ) -> (mean: Double, low: Double, high: Double) {

@@ -1,8 +1,8 @@
 import Foundation
 
-/// Numbers as pages have them.
+/// Numbers as pages write them.
 enum Figure {
-    /// With thin spaces between thousands.
+    /// With narrow spaces between groups of thousands.
     static func count(_ number: Int) -> String {
         let digits = String(abs(number))
         var groups: [Substring] = []
@@ -19,7 +19,7 @@ enum Figure {
 
     static func number(_ value: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
 
-    /// A mean: with a digit after the point where it is small.
+    /// A mean, with one decimal when it is below 100.
     static func mean(_ value: Double) -> String { value >= 100 ? count(Int(value.rounded())) : number(value) }
 
     static func seconds(_ value: Double) -> String {

@@ -3,11 +3,11 @@ import RetortEvaluation
 import RetortRecipes
 import RetortStore
 
-/// A run: its stages, its figures with their intervals, its sets.
+/// The page of a run: its stages, its figures with their intervals, its sets.
 struct RunPage: Sendable {
     struct Cell: Sendable {
         let value: String
-        /// In small print.
+        /// The interval, in small print.
         let interval: String
         let href: String?
         let isBest: Bool
@@ -50,7 +50,7 @@ struct RunPage: Sendable {
     let run: String
     let title: String
     let folder: String
-    /// What there is to say besides.
+    /// Further remarks.
     let facts: [String]
     let liveHref: String
     let progress: RunProgressPart
@@ -88,7 +88,7 @@ struct RunPage: Sendable {
             calls: Figure.number(set.calls), tokens: Figure.mean(set.tokens), seconds: Figure.seconds(set.seconds))
     }
 
-    /// A row for each system and student, a column for each kind of task.
+    /// One row for each system and student, one column for each kind of task.
     private static func figures(_ summary: EvaluationSummary, _ run: StudioRun, _ sets: Set<String>) -> Figures? {
         func kind(_ cell: EvaluationSummary.Cell) -> String { "\(cell.family.rawValue) · \(cell.split)" }
         func name(_ cell: EvaluationSummary.Cell) -> String {
@@ -133,7 +133,7 @@ struct RunPage: Sendable {
             pValue: pair.pValue < 0.0001 ? "< 0.0001" : Figure.number(pair.pValue, 4), href: href)
     }
 
-    /// Points with their sign.
+    /// A number of points with its sign.
     static func signed(_ value: Double, _ digits: Int = 1) -> String {
         let text = Figure.number(abs(value), digits)
         return Double(text) == 0 ? text : (value < 0 ? "−" : "+") + text

@@ -6,10 +6,10 @@ import RetortRecipes
 struct RunProgressPart: Sendable {
     struct Row: Sendable {
         let name: String
-        /// Its trajectories, where it made some.
+        /// The list of its trajectories, if the stage made any.
         let href: String?
         let state: RunState
-        /// Work that goes on.
+        /// The bar of a stage in progress; nil for others.
         let bar: Bar?
         let seconds: String
         let words: [String]
@@ -25,7 +25,7 @@ struct RunProgressPart: Sendable {
     struct Curve: Sendable {
         let name: String
         let last: String
-        /// The chart, as SVG of numbers and escaped words.
+        /// The chart, as SVG made of numbers and escaped words.
         let chart: String
     }
 
@@ -38,7 +38,7 @@ struct RunProgressPart: Sendable {
     let rows: [Row]
     let curves: [Curve]
     let notes: [Note]
-    /// Seconds of work on all stages.
+    /// The time that all stages worked, in words.
     let seconds: String
 
     init(_ run: StudioRun) async throws {
@@ -62,7 +62,7 @@ struct RunProgressPart: Sendable {
         curves = stages.compactMap { name, record in
             Self.curve(name, run, isInUse && record.state == .running ? progress.stages[name]?.losses : nil)
         }
-        // What was said while a run goes on is of interest; afterwards the stages tell.
+        // Notes are of interest while a run goes on; afterwards the stages say enough.
         notes =
             isInUse
             ? progress.notes.suffix(6).map { Note(stage: $0.stage, text: VisibleText.line($0.note ?? "", upTo: 400)) }
@@ -97,7 +97,7 @@ struct RunProgressPart: Sendable {
             detail: VisibleText.line(stage.last.detail ?? ""))
     }
 
-    /// The losses of a training: those of one that goes on, else those it ended with.
+    /// The losses of a training: the live ones while it runs, else those that it ended with.
     private static func curve(_ name: String, _ run: StudioRun, _ live: [RunProgress.Point]?) -> Curve? {
         let points =
             live?.map { (x: Double($0.update), y: $0.loss) }
@@ -123,12 +123,12 @@ struct RunProgressPart: Sendable {
 }
 
 extension StudioRun {
-    /// The list of a set's trajectories.
+    /// The address of the list of a set's trajectories.
     func address(ofSet set: String, _ more: [(String, String?)] = []) -> String {
         StudioQuery.address("/runs/\(name)/trajectories", [("set", set)] + more)
     }
 
-    /// The page of a trajectory.
+    /// The address of a trajectory's page.
     func address(of id: String, in set: String, _ more: [(String, String?)] = []) -> String {
         StudioQuery.address("/runs/\(name)/trajectory", [("set", set), ("id", id)] + more)
     }

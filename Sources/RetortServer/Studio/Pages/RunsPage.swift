@@ -9,18 +9,18 @@ struct RunsPage: Sendable {
         let name: String
         let folder: String
         let state: RunState
-        /// Done of all, as far as they have begun.
+        /// The stages that are done, of all that have begun.
         let stages: String
         let trajectories: String
         let when: String
         let changed: Date
-        /// Why it cannot be shown.
+        /// Why the run cannot be shown; nil if it can.
         let fault: String?
     }
 
     let rows: [Row]
 
-    /// What is to be said of a run. One that cannot be read is listed with the reason.
+    /// The row of a run. A run that cannot be read is listed with the reason.
     static func row(_ run: StudioRun) async -> Row {
         var (state, stages, trajectories): (RunState, String, String) = (.store, "–", "–")
         var fault: String?
@@ -39,10 +39,10 @@ struct RunsPage: Sendable {
     }
 }
 
-/// How a run stands, in a word.
+/// The state of a run, in a word.
 struct RunState: Sendable {
     let word: String
-    /// The style's name for it.
+    /// The state's class in the style sheet.
     let tone: String
 
     static let store = RunState(word: "trajectories only", tone: "plain")

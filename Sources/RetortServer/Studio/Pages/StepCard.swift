@@ -2,17 +2,18 @@ import Foundation
 import RetortCore
 import RetortEvaluation
 
-/// A step as a page sets it: who spoke, what was thought, done and seen, and what else was considered.
+/// A step as a page shows it: the speaker, the thought, the action, the observation, and the alternatives considered.
 ///
-/// Templates look for what is nil in what stands around it, so that optional parts have names of their own down a page.
+/// Mustache looks up a nil value in the enclosing contexts, so optional parts have names that no enclosing context
+/// uses.
 struct StepCard: Sendable {
     struct Deed: Sendable {
-        /// A program, coloured: markup around escaped text.
+        /// The program, highlighted: markup around escaped text.
         let program: String?
         let call: Call?
-        /// Text that holds no action, an answer, or why it gives up.
+        /// Text without an action, an answer, or the reason for giving up.
         let words: VisibleText?
-        /// What the words are.
+        /// What kind of text the words are.
         let kind: String
         let more: VisibleText?
     }
@@ -47,7 +48,7 @@ struct StepCard: Sendable {
 
     struct Tokens: Sendable {
         let words: String
-        /// What the model wrote, where it is not what the view would write.
+        /// The text that the model wrote, if it differs from the text that the view would write.
         let text: VisibleText?
         let ids: String?
     }
@@ -68,12 +69,12 @@ struct StepCard: Sendable {
     let optionsTitle: String
     let hasOptions: Bool
     let tokens: Tokens?
-    /// Why this is taken to be the step at which the run went wrong.
+    /// Why the run is believed to have gone wrong at this step.
     let stepFault: String?
 
     /// - Parameters:
-    ///   - anchor: what the page's other parts call it.
-    ///   - place: where the whole of a part is to be seen, by the part's name.
+    ///   - anchor: the step's id on the page, for links.
+    ///   - place: the address of a part in full, by the part's name.
     init(
         _ step: Step, number: Int, anchor: String, fault: String? = nil, place: (String) -> String
     ) {
@@ -85,7 +86,7 @@ struct StepCard: Sendable {
         remarks = (step.remarks ?? []).enumerated().map { VisibleText($1, place: place("remark-\($0)")) }
         thought = step.thought.isEmpty ? nil : VisibleText(step.thought, place: place("thought"))
         deed = Self.deed(step.action, place("action"))
-        // An answer is not told twice.
+        // An answer is not shown twice.
         let isAnswer = if case .answer = step.action, step.observation.text.isEmpty { true } else { false }
         seen = isAnswer ? nil : Self.seen(step.observation, place("observation"))
         uses = step.observation.toolCalls.prefix(Self.mostUses).enumerated().map { index, call in
@@ -96,7 +97,7 @@ struct StepCard: Sendable {
         usesTitle =
             Figure.count(step.observation.toolCalls.count, "tool call") + (failed > 0 ? ", \(failed) failed" : "")
             + (uncounted > 0 ? "; the first \(uses.count)" : "")
-        // A call that is the action itself is told already.
+        // A call that is itself the action is shown already.
         hasUses = !uses.isEmpty && (step.action.toolName == nil || failed > 0)
         options = Self.options(step.candidates, place)
         let voted = step.candidates.contains { $0.votes > 0 }
@@ -169,7 +170,7 @@ struct StepCard: Sendable {
             error: call.error.map { VisibleText($0, place: place) })
     }
 
-    /// Candidates that did the same are one.
+    /// Candidates with the same action are joined into one option.
     private static func options(_ candidates: [Candidate], _ place: (String) -> String) -> [Option] {
         let different = candidates.enumerated().reduce(into: [(index: Int, candidate: Candidate)]()) { list, next in
             if let same = list.firstIndex(where: { $0.candidate.action == next.element.action }) {
@@ -207,8 +208,8 @@ struct StepCard: Sendable {
 }
 
 extension Trajectory {
-    /// A part in full, by the name that pages give it; nil where there is none.
-    /// - Parameter step: from 0; nil for parts of the whole.
+    /// A part in full, by its name in addresses; nil if there is no such part.
+    /// - Parameter step: counted from 0; nil for parts of the whole trajectory.
     func part(_ name: String, step: Int?) -> String? {
         switch name {
         case "question": task.question
@@ -219,7 +220,7 @@ extension Trajectory {
 }
 
 extension Step {
-    /// A part of the step in full, by the name that pages give it; nil where there is none.
+    /// A part of the step in full, by its name in addresses; nil if there is no such part.
     func part(_ name: String) -> String? {
         let words = name.split(separator: "-").map(String.init)
         let index = words.count > 1 ? Int(words[1]) : nil
@@ -246,7 +247,7 @@ extension Step {
 }
 
 extension Action {
-    /// As a text.
+    /// The whole as a text.
     fileprivate var whole: String {
         switch self {
         case .code(let program): program

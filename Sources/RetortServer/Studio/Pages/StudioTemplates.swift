@@ -1,13 +1,14 @@
 import Foundation
 import Mustache
 
-/// The studio's pages as templates. Every value in them is escaped but for those in three braces, which are made of escaped text here.
+/// The studio's pages as Mustache templates. Every value in them is escaped, except those in triple braces, which are
+/// built from escaped text here.
 struct StudioTemplates: Sendable {
     private let library: MustacheLibrary
-    /// The style sheet, script and sign.
+    /// The style sheet, the script and the icon.
     let files: [String: (type: String, data: Data)]
 
-    /// - Throws: `StudioError.damaged` where files of the program are missing.
+    /// - Throws: `StudioError.damaged` when files of the program are missing.
     init() async throws {
         guard let folder = Bundle.module.url(forResource: "studio", withExtension: nil) else {
             throw StudioError.damaged("the folder of its pages")
@@ -42,7 +43,7 @@ struct StudioTemplates: Sendable {
     }
 }
 
-/// What stands around a page.
+/// The frame around every page.
 struct PageFrame: Sendable {
     struct Section: Sendable {
         let href: String
@@ -51,7 +52,7 @@ struct PageFrame: Sendable {
     }
 
     let title: String
-    /// The template's name, for the style sheet and the script.
+    /// The template's name, which the style sheet and the script use.
     let kind: String
     let sections: [Section]
     let body: any Sendable

@@ -1,6 +1,6 @@
 import RetortRecipes
 
-/// A trajectory as the tokens that students were trained on: what was learned, and what was only shown.
+/// A trajectory as the tokens that students were trained on: which were learned, and which were only shown.
 struct TokensPage: Sendable {
     struct Token: Sendable {
         let id: Int32

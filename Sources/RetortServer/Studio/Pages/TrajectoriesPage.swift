@@ -1,7 +1,7 @@
 import Foundation
 import RetortStore
 
-/// The trajectories of a set that a filter lets through, a page at a time.
+/// The trajectories of a set that pass a filter, one page at a time.
 struct TrajectoriesPage: Sendable {
     struct Choice: Sendable {
         let value: String
@@ -36,7 +36,7 @@ struct TrajectoriesPage: Sendable {
     let longest: Int
     let rows: [Row]
     let isEmpty: Bool
-    /// How many were found, in words.
+    /// The number of matches, in words.
     let found: String
     let place: String
     let before: String?
@@ -132,11 +132,11 @@ extension TrajectoriesPage.Row {
     }
 }
 
-/// The sign for how a run ended.
+/// The mark for how a run ended.
 struct Mark: Sendable {
     let sign: String
     let word: String
-    /// The style's name for it.
+    /// The mark's class in the style sheet.
     let tone: String
 
     init(_ listing: TrajectoryListing) { self.init(ending: listing.ending, isCorrect: listing.isCorrect) }
@@ -154,7 +154,7 @@ struct Mark: Sendable {
 }
 
 extension TrajectoryQuery.Outcome {
-    /// As pages have it.
+    /// The name that pages use.
     var name: String {
         switch self {
         case .solved: "solved"

@@ -1,8 +1,8 @@
 import RetortCore
 
-/// Puts a trajectory right by hand: thoughts, actions and the answer can be written anew; what was observed stays what it was.
+/// Corrects a trajectory by hand: thoughts, actions and the answer can be rewritten; observations stay as they were.
 enum TrajectoryMending {
-    /// An action as a person writes it.
+    /// An action as the text that a person edits.
     static func text(of action: Action) -> String {
         switch action {
         case .code(let program): program
@@ -13,7 +13,7 @@ enum TrajectoryMending {
         }
     }
 
-    /// What that text is.
+    /// What kind of text that is.
     static func kind(of action: Action) -> String {
         switch action {
         case .code: "program"
@@ -24,7 +24,7 @@ enum TrajectoryMending {
         }
     }
 
-    /// The trajectory with what a form says; nil where the form says nothing new.
+    /// The trajectory with the changes of a form; nil when the form changes nothing.
     /// - Throws: `APIError` for arguments that are not JSON.
     static func mended(_ old: Trajectory, _ form: StudioForm) throws(APIError) -> Trajectory? {
         var isChanged = false
@@ -36,7 +36,7 @@ enum TrajectoryMending {
             guard thought != steps[index].thought || action != steps[index].action else { continue }
             isChanged = true
             (steps[index].thought, steps[index].action) = (thought, action)
-            // What its model wrote is no longer what is learned.
+            // The words that its model wrote are no longer the ones to learn.
             (steps[index].transcript, steps[index].wording) = (nil, nil)
         }
         var ending = old.ending

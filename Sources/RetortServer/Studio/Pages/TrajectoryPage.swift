@@ -15,13 +15,13 @@ struct TrajectoryPage: Sendable {
         let answer: VisibleText
         let ending: String
         let verdict: String
-        /// What a judge and other graders say.
+        /// The opinions of a judge and of other graders.
         let opinions: [String]
         let facts: [String]
         let steps: [StepCard]
         let fault: Fault?
         let rawHref: String
-        /// Where its tokens are, if the run kept some.
+        /// The page of its tokens, if the run kept them.
         let tokensHref: String?
         let label: String?
         let note: String
@@ -31,7 +31,7 @@ struct TrajectoryPage: Sendable {
 
     struct Fault: Sendable {
         let words: String
-        /// The step, where one can be named.
+        /// The step in question, if one can be named.
         let href: String?
         let step: Int?
     }
@@ -62,7 +62,7 @@ struct TrajectoryPage: Sendable {
         let mend: Mend
     }
 
-    /// What can be put right by hand.
+    /// The parts that can be corrected by hand.
     struct Mend: Sendable {
         struct Field: Sendable {
             let number: Int
@@ -74,7 +74,7 @@ struct TrajectoryPage: Sendable {
 
         let action: String
         let fields: [Field]
-        /// Steps that cannot be written anew on a page, in words; nil where all can.
+        /// Which steps cannot be edited on a page, in words; nil when all can.
         let leftOut: String?
         let answer: String
         let hasAnswer: Bool
@@ -96,10 +96,10 @@ struct TrajectoryPage: Sendable {
     let labels: Labels?
     let before: String?
     let after: String?
-    /// Where the same is shown alone.
+    /// The address of the same trajectory shown alone.
     let aloneHref: String?
 
-    /// Where a trajectory is.
+    /// The place of a trajectory: its run, set and id.
     struct Address: Sendable {
         let run: StudioRun
         let set: String
@@ -236,7 +236,7 @@ struct TrajectoryPage: Sendable {
         let listing: TrajectoryListing
 
         func name(besides run: StudioRun) -> String {
-            // An id mostly repeats the task and the policy; what tells attempts apart is its end.
+            // An id mostly repeats the task and the policy; its end tells attempts apart.
             let attempt =
                 listing.id.split(separator: "/").last.flatMap { Int($0) }.map { $0 > 0 ? " · \($0 + 1)" : "" }
                 ?? " · \(listing.id)"
@@ -245,12 +245,12 @@ struct TrajectoryPage: Sendable {
         }
     }
 
-    /// Trajectories of the same task, of this run first.
+    /// Trajectories of the same task, those of this run first.
     private static func sameTask(_ task: String, _ place: Address, _ runs: [StudioRun]) async throws -> [SameTask] {
         var all = try await place.run.store().sameTask(task, limit: mostSame)
             .map { SameTask(place: Address(run: place.run, set: $0.set, id: $0.id), listing: $0) }
         for run in runs where run !== place.run && all.count < mostSame {
-            // A run that cannot be read is told of in the list of runs.
+            // A run that cannot be read is reported in the list of runs.
             guard let found = try? await run.store().sameTask(task, limit: mostSame - all.count) else { continue }
             all += found.map { SameTask(place: Address(run: run, set: $0.set, id: $0.id), listing: $0) }
         }
@@ -261,10 +261,10 @@ struct TrajectoryPage: Sendable {
 
     // MARK: Branches
 
-    /// The steps with what else was tried from each.
+    /// The steps, with the alternatives that were tried from each.
     private static func branches(_ trajectory: Trajectory) -> [Branch] {
         trajectory.steps.prefix(mostSteps).enumerated().map { index, step in
-            // Votes are no ways that were taken.
+            // Candidates that only voted are not branches that were taken.
             let others = step.candidates.contains { $0.votes > 0 } ? [] : step.candidates.filter { !$0.chosen }
             return Branch(
                 number: index + 1, href: "#a\(index + 1)", words: step.action.brief,
@@ -280,7 +280,7 @@ struct TrajectoryPage: Sendable {
         var (fields, letters): ([Mend.Field], Int) = ([], 0)
         for (index, step) in trajectory.steps.enumerated() {
             let action = TrajectoryMending.text(of: step.action)
-            // A form does not give back what it cannot show.
+            // A form does not return text unchanged if it cannot show it.
             guard VisibleText.isPlain(step.thought), VisibleText.isPlain(action) else { continue }
             let size = step.thought.utf8.count + action.utf8.count
             guard size <= mostMended.step, letters + size <= mostMended.all else { continue }
@@ -308,13 +308,13 @@ struct TrajectoryPage: Sendable {
                     : nil, answer: answer ?? "", hasAnswer: answer != nil))
     }
 
-    /// So much can be written anew on a page, in bytes.
+    /// The most text that can be edited on a page, in bytes.
     private static let mostMended = (step: 20_000, all: 120_000)
 }
 
 extension TrajectoryPage.Address {
-    /// The trajectory.
-    /// - Throws: `APIError` where there is none, `StoreError`.
+    /// The stored trajectory.
+    /// - Throws: `APIError` when there is none, `StoreError`.
     func entry() async throws -> StoredTrajectory {
         guard let entry = try await run.store().entry(id: id, in: set) else {
             throw APIError(
@@ -324,7 +324,7 @@ extension TrajectoryPage.Address {
         return entry
     }
 
-    /// Where a part of it is to be seen in full.
+    /// The address of a part in full.
     func text(_ part: String, step: Int? = nil) -> String {
         StudioQuery.address(
             "/runs/\(run.name)/text", [("set", set), ("id", id), ("part", part), ("step", step.map(String.init))])
@@ -334,7 +334,7 @@ extension TrajectoryPage.Address {
 }
 
 extension Ending? {
-    /// As a store has it.
+    /// The kind's name in a store.
     fileprivate var kind: String {
         switch self {
         case .answered: "answered"
@@ -347,7 +347,7 @@ extension Ending? {
 }
 
 extension Action {
-    /// In a few words, for an outline.
+    /// The action in a few words, for an outline.
     fileprivate var brief: String {
         switch self {
         case .code(let program):

@@ -1,20 +1,21 @@
 import RetortCore
 
-/// A text that a model or a tool wrote, as a page shows it: what cannot be seen is made visible, and of a long one the beginning is shown.
+/// A text that a model or a tool wrote, as a page shows it: invisible characters are made visible, and a long text is
+/// cut to its beginning.
 ///
-/// Templates escape it. Nothing here is markup.
+/// Templates escape it; nothing here is markup.
 struct VisibleText: Sendable {
-    /// The beginning.
+    /// The beginning, or all of it.
     let text: String
-    /// How much there is in all, in words; nil where all of it is shown.
+    /// The size of the whole text, in words; nil when all of it is shown.
     let whole: String?
-    /// Where all of it is to be seen; nil where it is shown.
+    /// The address of the whole text; nil when all of it is shown.
     let place: String?
 
     /// The most that a page shows of one text, in characters and lines.
     private static let most = (characters: 6000, lines: 160)
 
-    /// - Parameter place: where all of it is to be seen; empty where that is nowhere else.
+    /// - Parameter place: the address of the whole text; empty if there is none.
     init(_ text: String, place: String) {
         var lines = 0
         var end = text.startIndex
@@ -28,12 +29,13 @@ struct VisibleText: Sendable {
             count += 1
         }
         self.text = Self.visible(String(text[..<end]))
-        // Bytes are known at once, however long the text is.
+        // The byte count is known at once, however long the text is.
         whole = end < text.endIndex ? Figure.bytes(text.utf8.count) : nil
         self.place = end < text.endIndex && !place.isEmpty ? place : nil
     }
 
-    /// A text with signs in place of control characters and of those that turn the direction of writing.
+    /// The text with visible signs in place of control characters and of characters that change the writing
+    /// direction.
     static func visible(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: isHidden) else { return text }
         var shown = String.UnicodeScalarView()
@@ -51,7 +53,7 @@ struct VisibleText: Sendable {
         return String(shown)
     }
 
-    /// Whether a form gives a text back as it is.
+    /// Whether a form returns the text unchanged.
     static func isPlain(_ text: String) -> Bool { !text.unicodeScalars.contains(where: isHidden) }
 
     private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
@@ -62,7 +64,7 @@ struct VisibleText: Sendable {
         }
     }
 
-    /// In one line, for lists.
+    /// The text on one line, for lists.
     static func line(_ text: String, upTo limit: Int = 240) -> String {
         let start = text.prefix(limit * 2).split(whereSeparator: \.isWhitespace).joined(separator: " ")
         let shown = visible(String(start.prefix(limit)))

@@ -1,7 +1,7 @@
 import Hummingbird
 import NIOCore
 
-/// The style sheet, script and sign of all pages.
+/// The style sheet, script and icon of all pages.
 struct FileRoutes {
     let core: StudioCore
 

@@ -4,7 +4,7 @@ import RetortCore
 import RetortRecipes
 import RetortStore
 
-/// The runs, and a run: its stages as they go on, its figures, its sets.
+/// The list of runs, and the page of a run with its stages as they progress, its figures and its sets.
 struct RunRoutes {
     let core: StudioCore
 

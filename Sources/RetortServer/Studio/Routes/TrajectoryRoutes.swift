@@ -4,7 +4,7 @@ import NIOCore
 import RetortCore
 import RetortStore
 
-/// Lists of trajectories, a trajectory alone or beside another, its parts in full, and what people say of it.
+/// Lists of trajectories, a trajectory alone or beside another, its parts in full, and people's labels.
 struct TrajectoryRoutes {
     let core: StudioCore
 

@@ -3,21 +3,22 @@ import RetortRecipes
 import RetortStore
 import Synchronization
 
-/// A folder with a store of trajectories, and of a run also what it did: looked into, and not worked in.
+/// A folder with a store of trajectories and, if it is a run's, the record of the run. It is only read, except for
+/// labels.
 final class StudioRun: Sendable {
-    /// What addresses call it.
+    /// The run's name in addresses.
     let name: String
     let folder: URL
     private let opening = Mutex<Opening>(.closed)
 
-    /// What lists offer to choose from, by set, with when that was found out.
+    /// The choices that lists offer to filter by, by set, with the time when they were collected.
     private let facets = Mutex<[String: (facets: TrajectoryFacets, time: ContinuousClock.Instant)]>([:])
     private static let facetSeconds = 10.0
 
     private enum Opening {
         case closed
         case open(TrajectoryStore)
-        /// A store of an older version is brought up to date.
+        /// A store of an older version is being brought up to date.
         case renewing
         case failed(StoreError)
     }
@@ -31,9 +32,9 @@ final class StudioRun: Sendable {
 
     private var storeFile: URL { folder.appendingPathComponent(Self.storeName) }
 
-    /// Its trajectories, for reading. A store of an older version is brought up to date first, unless a run works in it; nobody waits for
-    /// that for longer than a moment.
-    /// - Throws: `StoreError`, `APIError` while that goes on.
+    /// The run's trajectories, for reading. A store of an older version is brought up to date first, unless a run
+    /// works in it; requests do not wait for that.
+    /// - Throws: `StoreError`; `APIError` while the store is being brought up to date.
     func store() throws -> TrajectoryStore {
         switch opening.withLock({ $0 }) {
         case .open(let store): return store
@@ -60,7 +61,7 @@ final class StudioRun: Sendable {
     private static let isRenewed = APIError.overloaded(
         "this store is of an older version, and is made ready for searching; look again in a moment", retryAfter: 5)
 
-    /// Brings the store up to date, on a thread of its own: a large one takes a while.
+    /// Brings the store up to date on a thread of its own, since a large one takes a while.
     private func renew() {
         let isFirst = opening.withLock { opening in
             if case .closed = opening {
@@ -81,7 +82,8 @@ final class StudioRun: Sendable {
         }
     }
 
-    /// What the trajectories of a set can be told apart by, as it was a moment ago: of a large set that takes a while to find out.
+    /// The values that the trajectories of a set can be filtered by, up to a few seconds old: collecting them takes a
+    /// while in a large set.
     /// - Throws: `StoreError`.
     func facets(of set: String) async throws -> TrajectoryFacets {
         if let known = facets.withLock({ $0[set] }), known.time.duration(to: .now) < .seconds(Self.facetSeconds) {
@@ -92,14 +94,14 @@ final class StudioRun: Sendable {
         return found
     }
 
-    /// Says something of a trajectory by hand.
+    /// Labels a trajectory by hand; nil removes the label.
     /// - Throws: `StoreError`.
     func label(_ label: TrajectoryLabel?, id: String, in set: String) async throws {
         try await TrajectoryStore(storeFile, .existing).label(label, id: id, in: set)
         facets.withLock { $0[set] = nil }
     }
 
-    /// What the run did; nil of a store alone.
+    /// The record of the run; nil for a store alone.
     /// - Throws: `RunError.damaged`.
     func manifest() throws -> Manifest? {
         guard FileManager.default.fileExists(atPath: folder.appendingPathComponent("manifest.json").path) else {
@@ -110,7 +112,7 @@ final class StudioRun: Sendable {
 
     var isInUse: Bool { RunFolder.isInUse(folder) }
 
-    /// When something was last written.
+    /// When something was last written to the folder.
     var changed: Date {
         [Self.storeName, Self.storeName + "-wal", "manifest.json"].compactMap { name in
             let path = folder.appendingPathComponent(name).path
@@ -119,16 +121,16 @@ final class StudioRun: Sendable {
     }
 }
 
-/// The runs of a studio: those that were named, and those in folders that were named, new ones too.
+/// The runs of a studio: those named, and those in named folders, including new ones.
 final class StudioRuns: Sendable {
     private let roots: [URL]
     private let known = Mutex<[StudioRun]>([])
-    /// So many are listed.
+    /// The most runs that are listed.
     private static let most = 500
 
     init(_ roots: [URL]) { self.roots = roots.map(\.standardizedFileURL) }
 
-    /// All that are there now.
+    /// All runs that are there now.
     var all: [StudioRun] {
         let folders = roots.flatMap { root -> [URL] in
             if Self.isRun(root) { return [root] }
@@ -145,7 +147,7 @@ final class StudioRuns: Sendable {
         }
     }
 
-    /// - Throws: `APIError` for one that is not there.
+    /// - Throws: `APIError` for a run that is not there.
     func run(_ name: String) throws(APIError) -> StudioRun {
         guard let run = all.first(where: { $0.name == name }) else {
             throw APIError(status: .notFound, code: "not_found", message: "there is no run '\(name)' here")
@@ -157,7 +159,7 @@ final class StudioRuns: Sendable {
         FileManager.default.fileExists(atPath: url.appendingPathComponent(StudioRun.storeName).path)
     }
 
-    /// Its folder's name, in letters that an address takes as they are.
+    /// The folder's name, in characters that need no escaping in an address.
     private static func name(_ folder: URL, besides others: [StudioRun]) -> String {
         let letters = folder.lastPathComponent.map { character -> Character in
             character.isASCII && (character.isLetter || character.isNumber || "-_.".contains(character))

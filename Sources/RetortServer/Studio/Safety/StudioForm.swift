@@ -3,14 +3,14 @@ import Hummingbird
 import NIOCore
 import RetortCore
 
-/// The fields of a form that a page of the studio sent.
+/// The fields of a form that one of the studio's pages sent.
 struct StudioForm: Sendable {
     private let fields: [String: String]
 
     private static let type = "application/x-www-form-urlencoded"
 
     /// Reads a request's body.
-    /// - Throws: `APIError` when it is no form, too long or too slow.
+    /// - Throws: `APIError` when it is not a form, too long or too slow.
     init(_ request: Request, _ options: StudioOptions) async throws {
         guard (request.headers[.contentType] ?? "").lowercased().hasPrefix(Self.type) else {
             throw APIError(
@@ -29,7 +29,7 @@ struct StudioForm: Sendable {
         self.init(String(buffer: buffer))
     }
 
-    /// Reads a body (WHATWG URL, section 5.1).
+    /// Reads a URL-encoded body (WHATWG URL, section 5.1).
     init(_ body: String) {
         var fields: [String: String] = [:]
         for pair in body.utf8.split(separator: UInt8(ascii: "&")) {
@@ -55,36 +55,36 @@ struct StudioForm: Sendable {
                 index += 1
             }
         }
-        // A browser sends line ends as CR LF.
+        // Browsers send line ends as CR LF.
         return String(decoding: bytes, as: UTF8.self).replacing("\r\n", with: "\n")
     }
 
-    /// A field; nil where it is not there or empty.
+    /// A field; nil if it is missing or empty.
     func text(_ name: String) -> String? { fields[name].flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// A field as it was sent; nil where it is not there.
+    /// A field as it was sent; nil if it is missing.
     func raw(_ name: String) -> String? { fields[name] }
 
-    /// - Throws: `APIError` where it is missing.
+    /// - Throws: `APIError` when the field is missing.
     func required(_ name: String) throws(APIError) -> String {
         guard let value = text(name) else { throw .invalid("'\(name)' is missing", param: name) }
         return value
     }
 }
 
-/// What the address of a page asks for.
+/// The query of a page's address.
 struct StudioQuery {
     private let form: StudioForm
 
-    /// A browser's form writes an address as it writes a body.
+    /// Forms write queries in the same encoding as bodies.
     init(_ request: Request) { form = StudioForm(request.uri.query ?? "") }
 
-    /// A part of the address; nil where it is not there or empty.
+    /// A value of the query; nil if it is missing or empty.
     func text(_ name: String) -> String? { form.text(name).map { String($0.prefix(Self.longest)) } }
 
     func integer(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
 
-    /// - Throws: `APIError` where it is missing.
+    /// - Throws: `APIError` when the value is missing.
     func required(_ name: String) throws(APIError) -> String {
         guard let value = text(name) else { throw .invalid("'\(name)' is missing", param: name) }
         return value
@@ -92,7 +92,7 @@ struct StudioQuery {
 
     private static let longest = 2000
 
-    /// An address with a query of these, those without a value left out.
+    /// An address with these values as its query; pairs without a value are left out.
     static func address(_ path: String, _ parts: [(String, String?)]) -> String {
         let query = parts.compactMap { name, value in
             value.map { "\(name)=\($0.addingPercentEncoding(withAllowedCharacters: allowed) ?? "")" }

@@ -4,11 +4,12 @@ import Hummingbird
 import Logging
 import RetortCore
 
-/// Lets in who comes from the studio's own pages and knows its token, and tells browsers to be strict.
+/// Admits requests that come from the studio's own pages and carry its token, and sends browsers strict security
+/// headers.
 ///
-/// A page of another site can send requests here, in a name that it made to mean this machine (DNS rebinding). So the name must be the
-/// studio's own, whatever changes something must come from its pages (`Origin`), and the token's cookie goes with no request that another
-/// site began (`SameSite=Strict`).
+/// A page of another site can send requests here under a name that it has made resolve to this machine (DNS
+/// rebinding). Therefore the host must be the studio's own, every request that changes something must come from its
+/// pages (`Origin`), and the token's cookie is not sent with requests that another site began (`SameSite=Strict`).
 struct StudioGate: RouterMiddleware {
     typealias Context = ServerContext
 
@@ -35,7 +36,8 @@ struct StudioGate: RouterMiddleware {
         return response
     }
 
-    /// - Returns: what answers a request that shows the token for the first time; nil for one that may pass.
+    /// - Returns: the answer to a request that presents the token for the first time; nil for a request that may
+    ///   pass.
     private func enter(_ request: Request) throws(APIError) -> Response? {
         let authority = request.head.authority ?? ""
         let host = HostMiddleware.host(of: authority)
@@ -45,7 +47,8 @@ struct StudioGate: RouterMiddleware {
             guard request.headers[.origin] == "http://\(authority)" else { throw Self.stranger }
         }
         if let site = request.headers[.secFetchSite], site != "same-origin", site != "none" {
-            // Somebody may follow a link to here; then no cookie comes along, and the page that tells so is all there is to see.
+            // Somebody may follow a link to here; the browser then sends no cookie, and sees only the page that
+            // explains so.
             guard isReading, request.headers[.secFetchMode] == "navigate" else { throw Self.stranger }
         }
         let keys = APIKeys([core.options.token])
@@ -73,7 +76,7 @@ struct StudioGate: RouterMiddleware {
         status: .unauthorized, code: "no_token",
         message: "open the address that 'retort studio' printed: it holds the token that lets you in")
 
-    /// An error as a page, or for scripts as a text.
+    /// An error as a page, or as text for scripts.
     private func told(_ error: any Error, _ request: Request) -> Response {
         var told = APIError(error)
         if let error = error as? HTTPError {
@@ -87,12 +90,12 @@ struct StudioGate: RouterMiddleware {
         else {
             return told.response
         }
-        // Browsers look again after that by themselves.
+        // Makes browsers reload by themselves after that time.
         if let seconds = told.retryAfter { page.headers[.refresh] = String(seconds) }
         return page
     }
 
-    /// With a stricter policy for referrers, browsers would not say that a form is the studio's own.
+    /// With a stricter referrer policy, browsers would not say that a form is the studio's own.
     private static let headers: [(HTTPField.Name, String)] = [
         (
             .contentSecurityPolicy,

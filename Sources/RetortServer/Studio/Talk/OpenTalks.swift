@@ -8,7 +8,7 @@ struct Talk: Sendable {
     let sides: [TalkSide]
 }
 
-/// The agents that are open, and the talks with them.
+/// The opened agents and the talks with them.
 actor OpenTalks {
     private let agents: @Sendable () -> [StudioAgent]
     private let most: Int
@@ -24,8 +24,8 @@ actor OpenTalks {
 
     var all: [Talk] { talks }
 
-    /// Begins a talk. Agents are opened meanwhile.
-    /// - Throws: `APIError` for an agent that is not there.
+    /// Begins a talk. Agents that are not open yet are opened meanwhile.
+    /// - Throws: `APIError` for an unknown agent.
     func begin(with names: [String]) async throws -> Talk {
         let known = agents()
         var sides: [TalkSide] = []
@@ -45,7 +45,7 @@ actor OpenTalks {
         let talk = Talk(id: String(UInt64.random(in: .min ... .max), radix: 36), sides: sides)
         talks.append(talk)
         while talks.count > most {
-            // The one that was left alone longest.
+            // Ends the talk that was left alone the longest.
             var times: [ContinuousClock.Instant] = []
             for talk in talks { times.append(await talk.sides[0].touched) }
             let oldest = times.indices.min { times[$0] < times[$1] } ?? 0
@@ -68,10 +68,10 @@ actor OpenTalks {
         return task
     }
 
-    /// One that could not be opened may be tried again.
+    /// Lets an agent that could not be opened be tried again.
     private func forget(_ name: String) { opened[name] = nil }
 
-    /// - Throws: `APIError` for one that is not there any more.
+    /// - Throws: `APIError` for a talk that is no longer open.
     func talk(_ id: String) throws(APIError) -> Talk {
         guard let talk = talks.first(where: { $0.id == id }) else {
             throw APIError(status: .notFound, code: "not_found", message: "this talk has ended; begin another one")

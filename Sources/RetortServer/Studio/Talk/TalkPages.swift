@@ -1,6 +1,6 @@
 import RetortCore
 
-/// The page on which a talk is begun.
+/// The page on which a talk is started.
 struct TalksPage: Sendable {
     struct Choice: Sendable {
         let name: String
@@ -25,7 +25,7 @@ struct TalksPage: Sendable {
     }
 }
 
-/// A talk.
+/// The page of a talk.
 struct TalkPage: Sendable {
     let href: String
     let sides: [TalkPart]
@@ -52,7 +52,7 @@ struct TalkPart: Sendable {
 
     struct Numbered: Sendable {
         let card: StepCard
-        /// Where another way can be taken from here; nil where none can.
+        /// Where the talk can be taken back to before this step; nil where it cannot.
         let back: String?
         let side: Int
         let number: Int
@@ -69,9 +69,9 @@ struct TalkPart: Sendable {
     let href: String
     let turns: [Turn]
     let isBusy: Bool
-    /// What was asked of an agent that is still being opened.
+    /// The question to an agent that is still being opened.
     let opening: VisibleText?
-    /// Where work goes on that was stopped; nil where there is none.
+    /// Where stopped work can be continued; nil if none was stopped.
     let goOn: String?
     let talkFault: String?
     let saved: String?

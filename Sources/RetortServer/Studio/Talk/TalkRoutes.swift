@@ -61,7 +61,7 @@ struct TalkRoutes {
         try await core.talks.talk(try context.parameters.require("talk"))
     }
 
-    /// Does something with the side that a form names, or with all.
+    /// Acts on the side that a form names, or on all sides.
     private func act(
         _ context: ServerContext, _ form: StudioForm, _ action: @Sendable (TalkSide) async throws -> Void
     ) async throws -> Response {
@@ -75,7 +75,7 @@ struct TalkRoutes {
         return Response.see("/talk/\(talk.id)")
     }
 
-    /// What changes while agents work: each side as HTML, and what it is writing as JSON.
+    /// The parts that change while agents work: each side as HTML, and the text being written as JSON.
     private func parts(_ talk: Talk) async throws -> (parts: [StudioCore.Part], seconds: Double) {
         var parts: [StudioCore.Part] = []
         var isBusy = false

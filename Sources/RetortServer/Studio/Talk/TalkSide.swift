@@ -3,24 +3,24 @@ import RetortCore
 import RetortRecipes
 import RetortStore
 
-/// One agent's side of a talk: what it was asked and did, and what it is doing.
+/// One agent's side of a talk: what it was asked, what it did, and what it is doing.
 actor TalkSide {
-    /// Questions that are kept on the page.
+    /// The most questions that are kept on the page.
     private static let mostPast = 20
-    /// So much of what is being written is sent.
+    /// How much of the text being written is sent, in characters.
     private static let mostWriting = 8000
 
     nonisolated let name: String
     private let opening: Task<AgentTalk, any Error>
     private var past: [Trajectory] = []
     private var now: Trajectory?
-    /// What was asked and not begun: the agent is still being opened.
+    /// A question that has not begun because the agent is still being opened.
     private var pending: String?
     private var writing = ""
     private var fault: String?
     private var saved: String?
     private var work: Task<Void, Never>?
-    /// Changes with everything but the text that is being written.
+    /// Changes with everything except the text being written.
     private var version = 0
     private(set) var touched = ContinuousClock.now
 
@@ -61,8 +61,8 @@ actor TalkSide {
         begin { talk in try await talk.ask(question) }
     }
 
-    /// Goes back to a step and takes another way, or goes on where it was stopped.
-    /// - Parameter step: from 1; nil goes on.
+    /// Goes back to a step and tries another way, or continues where the work was stopped.
+    /// - Parameter step: counted from 1; nil continues.
     /// - Throws: `AgentTalk.Refusal.busy`.
     func goOn(from step: Int?, _ remark: String?) throws {
         guard work == nil else { throw AgentTalk.Refusal.busy }
@@ -74,7 +74,7 @@ actor TalkSide {
 
     func stop() { work?.cancel() }
 
-    /// Saves what happened to the last question.
+    /// Saves the trajectory of the last question.
     func save(in folder: URL) async throws {
         guard work == nil else { throw AgentTalk.Refusal.busy }
         let talk = try await opening.value

@@ -9,7 +9,7 @@ struct ToolForm: Sendable {
         let type: String
         let summary: String
         let isRequired: Bool
-        /// What kind of field it is; one of them is true.
+        /// The kind of field; exactly one of these is true.
         let isChoice: Bool
         let isNumber: Bool
         let isLong: Bool
@@ -47,8 +47,8 @@ struct ToolForm: Sendable {
             hint: parameter.type == "array" ? "[…]" : parameter.type == "object" ? "{…}" : "")
     }
 
-    /// What a form says, as arguments. Fields that are empty and not required are left out.
-    /// - Throws: `APIError` for a value that is not of the parameter's type.
+    /// The values of a form as arguments. Empty fields that are not required are left out.
+    /// - Throws: `APIError` for a value that does not fit the parameter's type.
     static func arguments(_ tool: ToolSpecification, _ form: StudioForm) throws(APIError) -> [String: JSONValue] {
         var arguments: [String: JSONValue] = [:]
         for parameter in tool.parameters {
@@ -79,7 +79,7 @@ struct ToolForm: Sendable {
         case "array", "object":
             guard let value = try? ExactJSON.value(of: text) else { throw refused("JSON of type \(parameter.type)") }
             return value
-        // Of any type: JSON where it reads as such, else a text.
+        // Of any type: JSON if the text parses as JSON, else the text itself.
         default: return (try? ExactJSON.value(of: text)) ?? .string(text)
         }
     }

@@ -3,9 +3,9 @@ import RetortCore
 import RetortDomains
 import RetortEvaluation
 
-/// A domain that is being tried: its session, and what was done in it.
+/// A domain that is being tried out: its session, and what was done in it.
 actor TriedDomain {
-    /// Something that was done, with what came of it.
+    /// Something that was done, and its result.
     struct Deed: Sendable {
         let title: String
         let detail: String
@@ -37,7 +37,7 @@ actor TriedDomain {
     /// All tasks that can be chosen.
     nonisolated var tasks: [AgentTask] { domain.tests + domain.validation + domain.train }
 
-    /// Begins a session for a task anew.
+    /// Begins a new session for a task.
     func begin(_ id: String) async throws {
         guard let task = tasks.first(where: { $0.id == id }) else {
             throw APIError.invalid("the domain has no task '\(id.shown(upTo: 200))'")
@@ -64,7 +64,7 @@ actor TriedDomain {
         }
     }
 
-    /// Searches the documents.
+    /// Searches the domain's documents.
     func search(_ query: String) async throws {
         guard let retriever = domain.retriever else { throw APIError.invalid("the domain has no documents") }
         try await alone {
@@ -79,7 +79,7 @@ actor TriedDomain {
 
     private static let searchSeconds = 60.0
 
-    /// Grades an answer to the task, with the state that the session was left in.
+    /// Grades an answer to the task, given the state of the session.
     func grade(_ answer: JSONValue) async throws {
         try await alone {
             var trajectory = Trajectory(task: task, provenance: Provenance(policy: "by hand", model: "a person"))
@@ -99,7 +99,7 @@ actor TriedDomain {
         }
     }
 
-    /// What the session tells of its state; nil where it has none.
+    /// The state that the session reports; nil if it has none.
     func state() async -> JSONValue? {
         guard !isBusy, let state = try? await session?.state(), state != .null else { return nil }
         return state
@@ -125,7 +125,7 @@ actor TriedDomain {
         if deeds.count > Self.mostDeeds { deeds.removeLast() }
     }
 
-    /// One thing at a time: a session is not shared.
+    /// Runs one thing at a time, because a session cannot be shared.
     private func alone(_ work: () async throws -> Void) async throws {
         guard !isBusy else {
             throw APIError(status: .conflict, code: "not_now", message: "another call is under way; wait for it to end")
@@ -145,8 +145,8 @@ actor TriedDomains {
 
     nonisolated var names: [String] { domains.map(\.name) }
 
-    /// The table of a domain, opened when it is first asked for.
-    /// - Throws: `APIError` for a domain that is not there, and what opening throws.
+    /// A domain with its session, opened when it is first asked for.
+    /// - Throws: `APIError` for an unknown domain, and errors from opening it.
     func table(_ name: String) async throws -> TriedDomain {
         guard let domain = domains.first(where: { $0.name == name }) else {
             throw APIError(

@@ -1,7 +1,7 @@
 import RetortCore
 import RetortDomains
 
-/// A domain to be tried.
+/// The page on which a domain is tried out.
 struct TryPage: Sendable {
     struct Choice: Sendable {
         let value: String

@@ -1,7 +1,7 @@
 import Hummingbird
 import RetortCore
 
-/// Domains: tools called by hand, documents searched, graders tried.
+/// The pages that try out domains: tools called by hand, documents searched, answers graded.
 struct TryRoutes {
     let core: StudioCore
 
