@@ -173,6 +173,9 @@ let package = Package(
             .executableTarget(
                 name: "fleet-bench", dependencies: ["RetortStore", "RetortCore"], path: "Benchmarks/Fleet",
                 linkerSettings: allocator),
+            .executableTarget(
+                name: "reduce-bench", dependencies: ["RetortTraining", "RetortTensor"], path: "Benchmarks/Reduce",
+                linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
             .executableTarget(
                 name: "rollout-bench",
@@ -206,6 +209,8 @@ let package = Package(
                     .unsafeFlags([
                         "-isystem", "\(libtorch)/include",
                         "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                        // Behind all others: Gloo's names, which the wheel's headers ask for (GlooNames/gloo/context.h).
+                        "-idirafter", "\(packageFolder)/Sources/CTorch/GlooNames",
                         "-w",
                     ])
                 ],

@@ -21,7 +21,7 @@ extension Tensor {
     }
 
     /// How a gated layer (arXiv 2002.05202) presses its gate.
-    public enum Gate: Sendable, Hashable {
+    public enum Gate: Codable, Sendable, Hashable {
         /// x · sigmoid(x) (arXiv 1702.03118).
         case silu
         /// The Gaussian error linear unit (arXiv 1606.08415), by its hyperbolic-tangent approximation.

@@ -105,7 +105,7 @@ public struct AttentionForm: Sendable, Hashable {
 }
 
 /// A stretch of a row's tokens: a sample, or a part that several samples begin with, or what one of them goes on with.
-public struct RowSegment: Sendable, Hashable {
+public struct RowSegment: Codable, Sendable, Hashable {
     /// In tokens.
     public var length: Int
     /// The segment it goes on from, which stands before it in the row; nil begins a sample.

@@ -1,5 +1,5 @@
 /// What a family's checkpoints call the parts of a layer, and with that which parts there are.
-public struct BlockNames: Sendable, Hashable {
+public struct BlockNames: Codable, Sendable, Hashable {
     /// The norm before attention; nil where there is none.
     public var inputNorm: String? = "input_layernorm"
     /// The norm behind attention, before the residual.

@@ -1,7 +1,7 @@
 import RetortTensor
 
 /// What stands in attention's place in a layer that carries a state from token to token, instead of looking back.
-public enum CarryingLayer: Sendable, Hashable {
+public enum CarryingLayer: Codable, Sendable, Hashable {
     /// A short convolution between two gates (LFM2).
     case convolution(taps: Int, bias: Bool)
     /// A memory that is read, corrected and forgotten a little with each token (Qwen3.5).
@@ -9,7 +9,7 @@ public enum CarryingLayer: Sendable, Hashable {
 }
 
 /// The shape of a layer with the gated delta rule.
-public struct DeltaShape: Sendable, Hashable {
+public struct DeltaShape: Codable, Sendable, Hashable {
     public var keyHeads: Int
     /// As many as key heads, or a multiple.
     public var valueHeads: Int

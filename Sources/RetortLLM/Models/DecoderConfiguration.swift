@@ -5,7 +5,7 @@ import RetortTensor
 /// The shape of a decoder network: what all families share, and where they differ.
 ///
 /// A family's file in `Families/` reads its own `config.json` into this and refuses by name what Retort does not do.
-public struct DecoderConfiguration: Sendable, Hashable {
+public struct DecoderConfiguration: Codable, Sendable, Hashable {
     /// Rows of the embedding.
     public var vocabularySize: Int
     /// The width of the residual stream.
@@ -37,7 +37,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
     /// Biases in the feed-forward layers (some Llamas).
     public var hasFeedForwardBias = false
     /// How queries and keys are normalised.
-    public enum HeadNorms: Sendable, Hashable {
+    public enum HeadNorms: Codable, Sendable, Hashable {
         case none
         /// Head by head (Qwen3, Gemma 3).
         case eachHead

@@ -2,9 +2,9 @@ import Foundation
 import RetortTensor
 
 /// Which angles positions are turned by.
-public struct RotaryPlan: Sendable, Hashable {
+public struct RotaryPlan: Codable, Sendable, Hashable {
     /// How frequencies are stretched for contexts longer than the model was first trained on.
-    public enum Scaling: Sendable, Hashable {
+    public enum Scaling: Codable, Sendable, Hashable {
         case none
         /// All by one factor.
         case linear(factor: Double)
@@ -30,7 +30,7 @@ public struct RotaryPlan: Sendable, Hashable {
     public var statedAmplitude: Double?
 
     /// How queries grow with their positions (Llama 4, Ministral 3): by 1 + `by` · log(1 + ⌊position / `every`⌋).
-    public struct QueryGrowth: Sendable, Hashable {
+    public struct QueryGrowth: Codable, Sendable, Hashable {
         public var by: Double
         /// In tokens.
         public var every: Double
