@@ -138,8 +138,9 @@ public final class Trainer {
         } catch {
             training?.breakOff()
             training = nil
-            if error is CancellationError || error is TeamError, state.losses.count > meter.saved { try save(state) }
-            throw error
+            let isRescued = error is CancellationError || error is TrainingTeam.Broken || error is TeamError
+            if isRescued, state.losses.count > meter.saved { try save(state) }
+            throw team?.verdict(on: error) ?? error
         }
         let kept = watch?.plan.keeps == .best ? state.curve.best?.update ?? state.losses.count : state.losses.count
         if kept != state.losses.count, let best = state.best { try parameters.assign(best) }

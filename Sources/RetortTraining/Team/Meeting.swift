@@ -116,11 +116,15 @@ final class Meeting: Sendable {
         return isSilent ? .silent(who, seconds: seconds) : .lost(who)
     }
 
+    /// Says that this process is there, and noticed.
+    func notice(_ rank: Int) {
+        store.limit(seconds: Self.patience.silent + 2)
+        try? store.set(key("noticed", rank), "")
+    }
+
     private func absent(_ rank: Int, _ size: Int, _ patience: Double) -> [Int] {
         let end = ContinuousClock.now + .seconds(patience)
         do {
-            store.limit(seconds: patience + 2)
-            try store.set(key("noticed", rank), "")
             guard rank == 0 else { return try toldAbsent(until: end + .seconds(2)) }
             var left = Set(1..<size)
             while !left.isEmpty, ContinuousClock.now < end {
@@ -149,6 +153,7 @@ final class Meeting: Sendable {
             }
             usleep(Self.pause)
         }
-        return [0]
+        // It may be there, and have a checkpoint to write before it counts.
+        return try store.text(key("noticed", 0)) == nil ? [0] : []
     }
 }

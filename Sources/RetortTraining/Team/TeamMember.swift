@@ -41,7 +41,7 @@ public actor TeamMember {
         } catch {
             // At once, so that the others need not wait.
             team.leave()
-            throw error
+            throw team.verdict(on: error)
         }
         team.leave()
     }

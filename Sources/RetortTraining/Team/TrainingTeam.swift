@@ -74,8 +74,14 @@ public final class TrainingTeam: Sendable {
 
     // MARK: Calls that all make alike
 
+    /// A call that failed, before it is known who was the cause.
+    struct Broken: Error {
+        let words: String
+    }
+
     /// Makes a call of the team.
-    /// - Throws: `TeamError.lost` or `.silent` once, and ever after; `CancellationError`, after which the others find this process gone.
+    /// - Throws: `Broken` once, see `verdict`, and `TeamError` ever after; `CancellationError`, after which the others find this process
+    ///   gone.
     func call<Result>(_ body: (ProcessTeam) throws -> Result) throws -> Result {
         if let failure = failure.withLock({ $0 }) { throw failure }
         do {
@@ -86,10 +92,19 @@ public final class TrainingTeam: Sendable {
                 failure.withLock { $0 = .stopped("it was interrupted") }
                 throw CancellationError()
             }
-            let verdict = meeting.verdict(on: "\(error)", by: rank, among: members.indices.map { name($0) })
-            failure.withLock { $0 = verdict }
-            throw verdict
+            failure.withLock { $0 = .lost([]) }
+            meeting.notice(rank)
+            throw Broken(words: "\(error)")
         }
+    }
+
+    /// What a failed call is to people: asks around for a moment who has gone. To be called when what must not be lost is safe.
+    /// - Returns: other errors as they are.
+    func verdict(on error: any Error) -> any Error {
+        guard let broken = error as? Broken else { return error }
+        let verdict = meeting.verdict(on: broken.words, by: rank, among: members.indices.map { name($0) })
+        failure.withLock { $0 = verdict }
+        return verdict
     }
 
     /// Closes the connections: the others find this process gone.
@@ -132,7 +147,7 @@ public final class TrainingTeam: Sendable {
         } catch {
             try? sendBetween(.stop(error is CancellationError ? "it was interrupted" : "\(error)"))
             leave()
-            throw error
+            throw verdict(on: error)
         }
     }
 
