@@ -2,7 +2,7 @@
 """Trains with one process and with several, and compares losses and weights; kills one of them, and goes on with other numbers of
 processes. Needs `swift build` (or `make build` and RETORT_BUILD=release), and tries `mpirun` where there is one.
 
-    Tools/check_data_parallel.py [--processes 2 3]
+    Tools/check_data_parallel.py [--processes 2 3] [--only full]
 
 Adapters with dropout and full weights of the 1M Seedling, in float32, with rows that are shared out and rows that are cut. Ends with code 1
 where a loss differs by more than 1e-5 or a weight by more than 1e-4, or a process does not notice within ten seconds that another was killed.
@@ -14,12 +14,11 @@ import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
-
-import struct
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug") / "retort"
@@ -154,11 +153,15 @@ def by_mpirun(recipe, folder):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--processes", type=int, nargs="+", default=[2, 3])
-    processes = options.parse_args().processes
+    options.add_argument("--only", default="", help="kinds whose name has this in it")
+    options = options.parse_args()
+    processes = options.processes
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         taught = scratch / "taught"
         for number, (kind, (accumulation, lora)) in enumerate(KINDS.items()):
+            if options.only not in kind:
+                continue
             print(kind, flush=True)
             recipe = scratch / f"recipe{number}.yaml"
             recipe.write_text(RECIPE.format(accumulation=accumulation, lora=lora))
