@@ -178,6 +178,9 @@ let package = Package(
             .executableTarget(
                 name: "fleet-bench", dependencies: ["RetortStore", "RetortCore"], path: "Benchmarks/Fleet",
                 linkerSettings: allocator),
+            .executableTarget(
+                name: "reduce-bench", dependencies: ["RetortTraining", "RetortTensor"], path: "Benchmarks/Reduce",
+                linkerSettings: allocator),
             .executableTarget(name: "retort-fuzz", dependencies: ["RetortLLM", "RetortCore"], path: "Tools/Fuzz"),
             .executableTarget(
                 name: "rollout-bench",
@@ -211,6 +214,8 @@ let package = Package(
                     .unsafeFlags([
                         "-isystem", "\(libtorch)/include",
                         "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+                        // Behind all others: Gloo's names, which the wheel's headers ask for (GlooNames/gloo/context.h).
+                        "-idirafter", "\(packageFolder)/Sources/CTorch/GlooNames",
                         "-w",
                     ])
                 ],

@@ -182,6 +182,11 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
 
 }
 
+// Rows that stand before those at hand in what dropout counts from.
+static thread_local int64_t skipped_rows = 0;
+
+void training::skip_dropped_rows(int64_t rows) { skipped_rows = rows; }
+
 void training::check_interruption() {
     if (interruption && interruption()) throw std::runtime_error("interrupted");
 }
@@ -190,11 +195,12 @@ at::Tensor training::drop(const at::Tensor &x, double probability, uint64_t seed
     const auto from = x.contiguous();
     const bool adds = y.defined();
     if (!adds) y = at::empty_like(from);
+    const int64_t skipped = skipped_rows * x.size(-1);
     typed(x, [&]<typename T>(T) {
         const auto &loops = training::loops<T>();
         over_rows(x.numel(), 8, [&](int64_t first, int64_t last) {
             (adds ? loops.add_dropped : loops.drop)(
-                in<T>(from) + first, out<T>(y) + first, first, last - first, probability, seed);
+                in<T>(from) + first, out<T>(y) + first, skipped + first, last - first, probability, seed);
         });
     });
     return y;

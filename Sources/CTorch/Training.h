@@ -54,4 +54,7 @@ void choose_products(int products);
 using Interruption = bool (*)();
 void set_interruption(Interruption interruption);
 
+// See ct_skip_dropped_rows.
+void skip_dropped_rows(int64_t rows);
+
 }

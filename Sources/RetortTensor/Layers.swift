@@ -22,7 +22,7 @@ extension Tensor {
     }
 
     /// The activation of a gated layer's gate (arXiv 2002.05202).
-    public enum Gate: Sendable, Hashable {
+    public enum Gate: Codable, Sendable, Hashable {
         /// x · sigmoid(x) (arXiv 1702.03118).
         case silu
         /// The Gaussian error linear unit (arXiv 1606.08415) in its tanh approximation.

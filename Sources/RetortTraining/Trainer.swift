@@ -48,16 +48,28 @@ public final class Trainer {
     public private(set) var configuration: TrainingConfiguration
     let parameters: TrainableParameters
     private let checkpoints: TrainingCheckpoint?
+    private let team: TrainingTeam?
+    /// What is under way with the team's other processes.
+    var training: TeamTraining?
 
     /// Prepares the network: freezes what does not learn, adds adapters.
-    /// - Parameter checkpoints: the folder that resuming needs; nil trains in one go.
-    public init(_ network: DecoderNetwork, configuration: TrainingConfiguration, checkpoints: URL? = nil) throws {
+    /// - Parameters:
+    ///   - checkpoints: the folder that resuming needs; nil trains in one go.
+    ///   - team: the processes that each update is divided among, of which this one is rank 0.
+    public init(
+        _ network: DecoderNetwork, configuration: TrainingConfiguration, checkpoints: URL? = nil,
+        team: TrainingTeam? = .current
+    ) throws {
         network.precision = configuration.precision == .bfloat16 ? .bfloat16 : nil
         self.network = network
         self.configuration = configuration
         parameters = try TrainableParameters(network, configuration)
         self.checkpoints = checkpoints.map(TrainingCheckpoint.init)
+        self.team = team
     }
+
+    /// How many processes train.
+    public var processes: Int { team?.size ?? 1 }
 
     /// Trains at another peak rate than the configuration's: what a range test found.
     public func use(learningRate: Double) { configuration.learningRate = learningRate }
@@ -77,10 +89,13 @@ public final class Trainer {
     ///
     /// With held-out samples, their loss is taken as the configuration's `validation` says, and the network ends with the weights
     /// that it asks for. These are kept in memory, once more what is trained, and in the checkpoint.
+    ///
+    /// With a team, each update's rows are divided among its processes, and so are the held-out samples: the result is that of one process
+    /// but for the order in which is summed. Rank 0 alone reads and writes files.
     /// - Parameters:
     ///   - heldOut: samples that are not trained on; looked at only where the configuration has a `validation`.
     ///   - looked: called after each look with the curve so far.
-    /// - Throws: `CancellationError`, once the checkpoint is written; `TrainerError`.
+    /// - Throws: `CancellationError` and `TeamError`, once the checkpoint is written; `TrainerError`.
     public func train(
         _ source: some RowSource, heldOut: HeldOutSamples? = nil, report: (Progress) throws -> Void = { _ in },
         looked: (ValidationCurve) throws -> Void = { _ in }
@@ -108,14 +123,24 @@ public final class Trainer {
         for _ in 0..<state.losses.count * configuration.accumulation { _ = try source.next() }
         var meter = Meter(saved: state.losses.count)
         do {
+            training = try team.map {
+                try TeamTraining(
+                    leading: $0, network, parameters, configuration, cuts: cutsRows, heldOut: watch?.samples,
+                    isResumed: !state.losses.isEmpty)
+            }
             while true {
                 if try look(watch, &state, of: updates) { try looked(state.curve) }
                 if state.losses.count >= updates || Self.isOver(watch?.plan, state.curve) { break }
                 try report(advance(&source, &state, &meter, of: updates))
             }
-        } catch is CancellationError {
-            if state.losses.count > meter.saved { try save(state) }
-            throw CancellationError()
+            try training?.end()
+            training = nil
+        } catch {
+            training?.breakOff()
+            training = nil
+            let isRescued = error is CancellationError || error is TrainingTeam.Broken || error is TeamError
+            if isRescued, state.losses.count > meter.saved { try save(state) }
+            throw team?.verdict(on: error) ?? error
         }
         let kept = watch?.plan.keeps == .best ? state.curve.best?.update ?? state.losses.count : state.losses.count
         if kept != state.losses.count, let best = state.best { try parameters.assign(best) }
@@ -157,7 +182,7 @@ public final class Trainer {
         }
         let loss: Double
         do {
-            loss = try watch.samples.loss(network)
+            loss = try training?.loss(of: watch.samples) ?? watch.samples.loss(network)
         } catch {
             throw Task.isCancelled ? CancellationError() : error
         }
@@ -200,21 +225,23 @@ public final class Trainer {
     /// Whether a run has finished updates that no file holds yet: a process that was told to end should wait for them.
     public static var hasUnsavedUpdates: Bool { UnsavedWork.isThere }
 
-    /// One update over a batch of rows.
+    /// One update over a batch of rows, by all processes of the team.
     func step(_ batch: [PackedRow], number: Int, rate: Double) throws -> (loss: Double, norm: Double) {
-        // Dropout of an update depends on its number alone, so a resumed run draws the same.
-        for (name, linear) in network.projections {
-            linear.adapter?.dropoutSeed = StableHash.of("\(configuration.seed) \(number) \(name)")
-        }
         let scales = batch.counts.scales
-        var total = 0.0
+        let work = { try self.update($0, number: number, rate: rate, scales: scales) }
+        guard let training else { return try work(RowPart.whole(batch)) }
+        return try training.update(batch, number: number, rate: rate, scales: scales, work)
+    }
+
+    /// One update of which this process does a part.
+    /// - Returns: the loss of the whole.
+    func update(
+        _ parts: [RowPart], number: Int, rate: Double, scales: ByLossKind<Double>
+    ) throws -> (loss: Double, norm: Double) {
         do {
-            for row in batch where row.isLearned {
-                try Task.checkCancellation()
-                total += try RowLoss.backward(
-                    row, network, scales: scales, recomputes: configuration.recomputesActivations)
-            }
+            var total = try gradients(of: parts, number: number, scales: scales)
             try Task.checkCancellation()
+            total = try training?.sum(total) ?? total
             guard total.isFinite else { throw TrainerError.lossNotFinite(update: number) }
             let norm = try parameters.update(number, rate: rate, configuration)
             return (total, norm)
@@ -223,6 +250,26 @@ public final class Trainer {
             parameters.clearGradients()
             throw Task.isCancelled ? CancellationError() : error
         }
+    }
+
+    /// Collects the gradients of rows and parts of rows.
+    /// - Returns: their loss.
+    func gradients(of parts: [RowPart], number: Int, scales: ByLossKind<Double>) throws -> Double {
+        // Dropout depends on the number of the update and of the row alone, so a resumed run draws the same, and so does every
+        // process.
+        let adapters = network.projections.compactMap { name, linear in
+            linear.adapter.map { (adapter: $0, seed: StableHash.of("\(configuration.seed) \(number) \(name)")) }
+        }
+        var total = 0.0
+        for part in parts {
+            try Task.checkCancellation()
+            for (adapter, seed) in adapters { adapter.dropoutSeed = seed &+ UInt64(part.number) }
+            total += try skippingDroppedRows(part.skipped) {
+                try RowLoss.backward(
+                    part.row, network, scales: scales, recomputes: configuration.recomputesActivations)
+            }
+        }
+        return total
     }
 }
 

@@ -3,7 +3,7 @@ import RetortCore
 import RetortLLM
 
 /// One sample as the network sees it: tokens, how much each of them counts, and by which loss.
-public struct TrainingExample: Sendable, Hashable {
+public struct TrainingExample: Codable, Sendable, Hashable {
     /// Where it comes from, for messages: a trajectory's id.
     public var id: String
     /// The tokens, in order.

@@ -15,6 +15,7 @@ struct PretrainCommand: AsyncParsableCommand {
 
     @Argument(help: "The pretraining recipe, a YAML file.") var recipe: String
     @Option(help: "The folder for the checkpoint.") var out: String?
+    @OptionGroup var team: TeamOptions
     @Flag(help: "Only read the data, and print its hash and counts, to compare with a manifest.") var describe = false
 
     func validate() throws {
@@ -24,7 +25,7 @@ struct PretrainCommand: AsyncParsableCommand {
     func run() async throws {
         let pretraining = try Pretraining(URL(fileURLWithPath: recipe))
         if let out {
-            try await pretraining.run(into: URL(fileURLWithPath: out))
+            try await team.working { try await pretraining.run(into: URL(fileURLWithPath: out)) }
         } else {
             print(String(decoding: try JSONCoding.prettyEncoder.encode(pretraining.describeData()), as: UTF8.self))
         }

@@ -73,20 +73,25 @@ struct RunCommand: AsyncParsableCommand {
               retort run recipe.yaml --store postgresql://retort@db/fleet
               retort worker --store postgresql://retort@db/fleet          on each of them
 
+            Started as several processes, by torchrun, mpirun or srun, it divides its trainings among them ('retort train --help').
+
             With 'rounds' in a training plan the student then acts itself and is corrected: its own right answers, steps that a \
             teacher repaired, better steps against worse ones (recipes/loops.yaml, docs/loops.md).
             """)
 
     @OptionGroup var options: RecipeOptions
+    @OptionGroup var team: TeamOptions
     @Flag(help: "Print summary.json instead of the table.") var json = false
 
     func run() async throws {
-        guard let (folder, _, found) = try await options.run(until: .evaluate), let outcome = found else { return }
-        if json {
-            print(try outcome.json)
-        } else {
-            print(outcome.table)
-            print("\(folder.path)/report.html shows the charts and the trajectories.")
+        try await team.working(sharesRollouts: options.shared.store != nil) { [options, json] in
+            guard let (folder, _, found) = try await options.run(until: .evaluate), let outcome = found else { return }
+            if json {
+                print(try outcome.json)
+            } else {
+                print(outcome.table)
+                print("\(folder.path)/report.html shows the charts and the trajectories.")
+            }
         }
     }
 }
@@ -114,9 +119,17 @@ struct TrainCommand: AsyncParsableCommand {
             A checkpoint is written every two minutes, or as the plan's 'checkpointMinutes' says, and on SIGINT and \
             SIGTERM: the same command then continues with the next update. results/training-STUDENT-KIND.json shows \
             what a training took, by what plan it went, which update it kept and why it ended.
+
+            Several processes train together, on one machine or many, when torchrun, Open MPI or Slurm start them (docs/fleet.md):
+
+              mpirun -n 2 retort train recipe.yaml
+              srun --ntasks=8 retort train recipe.yaml
+              torchrun --no-python --nproc-per-node 8 retort train recipe.yaml
+              RANK=0 WORLD_SIZE=2 MASTER_ADDR=host MASTER_PORT=29500 retort train recipe.yaml   and RANK=1 elsewhere
             """)
 
     @OptionGroup var options: RecipeOptions
+    @OptionGroup var team: TeamOptions
     @Flag(
         help: ArgumentHelp(
             "Also write the samples as they are trained on, results/samples-STUDENT-KIND.jsonl.",
@@ -124,7 +137,9 @@ struct TrainCommand: AsyncParsableCommand {
     var samples = false
 
     func run() async throws {
-        let done = try await options.run(until: .train, keepingSamples: samples)
-        if let folder = done?.folder { print(folder.path) }
+        try await team.working(sharesRollouts: options.shared.store != nil) { [options, samples] in
+            let done = try await options.run(until: .train, keepingSamples: samples)
+            if let folder = done?.folder { print(folder.path) }
+        }
     }
 }

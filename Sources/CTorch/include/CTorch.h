@@ -240,6 +240,36 @@ int ct_graph_end(ct_graph *_Nonnull graph);
 int ct_graph_replay(ct_graph *_Nonnull graph);
 void ct_graph_free(ct_graph *_Nullable graph);
 
+// Processes that compute together (Team.cpp). They meet in a store, which one of them serves under a TCP port.
+typedef struct ct_store ct_store;
+typedef struct ct_team ct_team;
+// Connects within so many seconds, which are also the time limit of what is asked of it.
+ct_store *_Nullable ct_store_open(const char *_Nonnull host, int port, bool serves, double seconds);
+void ct_store_limit(ct_store *_Nonnull store, double seconds);
+void ct_store_close(ct_store *_Nullable store);
+int ct_store_port(const ct_store *_Nonnull store);
+int ct_store_set(ct_store *_Nonnull store, const char *_Nonnull key, const void *_Nonnull bytes, size_t count);
+// The number under a key after adding to it; -1 after an error.
+int64_t ct_store_add(ct_store *_Nonnull store, const char *_Nonnull key, int64_t amount);
+// 1 where the key is there, 0 where not, -1 after an error.
+int ct_store_has(ct_store *_Nonnull store, const char *_Nonnull key);
+// How many bytes are under a key, of which at most `capacity` are copied; -1 after an error. Waits for the key.
+int64_t ct_store_get(ct_store *_Nonnull store, const char *_Nonnull key, void *_Nonnull bytes, size_t capacity);
+// Connects all to all within `seconds`. `address` is this process's own towards the others, unless a network interface is named. An
+// operation that takes longer than `limit`, and one whose peer has gone, is an error, after which the team must be left.
+ct_team *_Nullable ct_team_form(ct_store *_Nonnull store, int rank, int size, const char *_Nonnull address,
+                                const char *_Nullable interface, double seconds, double limit);
+void ct_team_leave(ct_team *_Nonnull team);
+// All make the same calls in the same order. Overwrites x by what `root` has.
+int ct_team_broadcast(ct_team *_Nonnull team, ct_tensor *_Nonnull x, int root);
+int ct_team_sum(ct_team *_Nonnull team, double *_Nonnull values, int count);
+// Sums the gradients of float32 parameters, laid out one behind the other in at most `most` elements at once (one parameter at
+// least); a missing one is zero.
+int ct_team_sum_gradients(ct_team *_Nonnull team, ct_tensor *_Nonnull const *_Nonnull parameters, int count, int64_t most);
+// Rows that stand before those of the next calls of this thread in what dropout counts from: a part of a batch then drops what it does
+// in the whole one.
+void ct_skip_dropped_rows(int64_t rows);
+
 #ifdef __cplusplus
 }
 #endif

@@ -108,7 +108,7 @@ public struct AttentionForm: Sendable, Hashable {
 
 /// A segment of a row's tokens: a sample, a beginning that several samples share, or the continuation of another
 /// segment.
-public struct RowSegment: Sendable, Hashable {
+public struct RowSegment: Codable, Sendable, Hashable {
     /// The number of tokens.
     public var length: Int
     /// The number of the segment that it continues, which must be earlier in the row; nil begins a sample.

@@ -1,5 +1,5 @@
 /// The names of a layer's parts in a family's checkpoints, which also tell which parts exist.
-public struct BlockNames: Sendable, Hashable {
+public struct BlockNames: Codable, Sendable, Hashable {
     /// The norm before attention; nil if there is none.
     public var inputNorm: String? = "input_layernorm"
     /// The norm after attention, before the residual is added; nil if there is none.

@@ -1,7 +1,7 @@
 import RetortTensor
 
 /// The kinds of layers that carry a state from token to token instead of attending to earlier tokens.
-public enum CarryingLayer: Sendable, Hashable {
+public enum CarryingLayer: Codable, Sendable, Hashable {
     /// A short convolution between two gates (LFM2).
     case convolution(taps: Int, bias: Bool)
     /// A memory matrix that each token reads, corrects and decays (gated delta rule, Qwen3.5).
@@ -9,7 +9,7 @@ public enum CarryingLayer: Sendable, Hashable {
 }
 
 /// The shape of a layer with the gated delta rule.
-public struct DeltaShape: Sendable, Hashable {
+public struct DeltaShape: Codable, Sendable, Hashable {
     /// Heads of queries and keys.
     public var keyHeads: Int
     /// Heads of values: as many as key heads, or a multiple.

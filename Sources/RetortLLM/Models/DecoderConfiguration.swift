@@ -5,7 +5,7 @@ import RetortTensor
 /// The shape of a decoder network: the common parameters of all families, and their differences.
 ///
 /// A family's file in `Families/` translates its `config.json` into this, and refuses by name what is not supported.
-public struct DecoderConfiguration: Sendable, Hashable {
+public struct DecoderConfiguration: Codable, Sendable, Hashable {
     /// Rows of the embedding.
     public var vocabularySize: Int
     /// The width of the residual stream.
@@ -40,7 +40,7 @@ public struct DecoderConfiguration: Sendable, Hashable {
     /// Whether the feed-forward layers have biases (some Llamas).
     public var hasFeedForwardBias = false
     /// How queries and keys are normalised.
-    public enum HeadNorms: Sendable, Hashable {
+    public enum HeadNorms: Codable, Sendable, Hashable {
         /// Not at all.
         case none
         /// Each head separately (Qwen3, Gemma 3).

@@ -2,9 +2,9 @@ import Foundation
 import RetortTensor
 
 /// The angles by which positions rotate queries and keys.
-public struct RotaryPlan: Sendable, Hashable {
+public struct RotaryPlan: Codable, Sendable, Hashable {
     /// How frequencies are stretched for contexts longer than the model was first trained on.
-    public enum Scaling: Sendable, Hashable {
+    public enum Scaling: Codable, Sendable, Hashable {
         /// Not stretched.
         case none
         /// All frequencies divided by one factor.
@@ -33,7 +33,7 @@ public struct RotaryPlan: Sendable, Hashable {
     public var statedAmplitude: Double?
 
     /// How queries grow with their positions (Llama 4, Ministral 3): by 1 + `by` · log(1 + ⌊position / `every`⌋).
-    public struct QueryGrowth: Sendable, Hashable {
+    public struct QueryGrowth: Codable, Sendable, Hashable {
         /// The slope of the growth.
         public var by: Double
         /// The number of tokens after which the factor grows.

@@ -59,6 +59,7 @@ extension TrainingThread {
         if standing == nil {
             let rows = EpochRows(
                 examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
+            if let note = trainer.note(on: rows) { progress.note(note) }
             outcome = try trainer.train(rows) { step in
                 progress.show(
                     step.update, of: step.updates, String(format: "loss %.4f", step.loss),
@@ -71,6 +72,7 @@ extension TrainingThread {
         try AtomicFile.write(JSONCoding.encoder.encode(outcome?.losses ?? []), to: job.files.loss)
         var record = TrainingRecord(last, samples: examples.count)
         (record.plan, record.origins, record.standing) = (configuration, job.origins, standing)
+        record.processes = trainer.processes > 1 ? trainer.processes : nil
         (record.planned, record.updates, record.kept) = (
             outcome?.planned ?? 0, outcome?.losses.count ?? 0, outcome?.kept ?? 0
         )

@@ -36,6 +36,8 @@ public struct TrainingRecord: Codable, Sendable {
     public var validation: ValidationCurve?
     /// The number of trajectories of each origin; nil where all are the teacher's.
     public var origins: [String: Int]?
+    /// How many processes trained together, where it was more than one.
+    public var processes: Int?
     /// Why a round trained nothing; nil where it did.
     public var standing: String?
 

@@ -54,6 +54,7 @@ actor TrainingThread {
         }
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
         let found = try rate(job, trainer, set, progress)
+        if let note = trainer.note(on: rows) { progress.note(note) }
         var last: Trainer.Progress?
         let outcome = try trainer.train(rows, heldOut: heldOut?.samples) { step in
             progress.show(
@@ -68,6 +69,7 @@ actor TrainingThread {
         try AtomicFile.write(JSONCoding.encoder.encode(outcome.losses), to: job.files.loss)
         var record = TrainingRecord(last, samples: set.examples.count)
         (record.plan, record.choice, record.rangeTest) = (trainer.configuration, settled.choice, found)
+        record.processes = trainer.processes > 1 ? trainer.processes : nil
         record.dropped = DroppedSamples(set)
         record.origins = job.origins
         record.maximumTokens = job.plan.maximumTokens

@@ -2,7 +2,7 @@ import RetortCore
 import RetortLLM
 
 /// Several samples in one row, without padding and without a shared beginning twice.
-public struct PackedRow: Sendable, Equatable {
+public struct PackedRow: Codable, Sendable, Equatable {
     /// The tokens, segment by segment.
     public var tokens: [Int32] = []
     /// Samples, or the trees of segments that they are made of.

@@ -194,7 +194,11 @@ extension HeldOutSamples {
     func loss(_ network: DecoderNetwork) throws -> Double { try Self.loss(of: rows, network) }
 
     static func loss(of rows: [PackedRow], _ network: DecoderNetwork) throws -> Double {
-        let counts = rows.counts
+        mean(try sums(of: rows, network), rows.counts)
+    }
+
+    /// The summed losses of rows, each kind by itself.
+    static func sums(of rows: [PackedRow], _ network: DecoderNetwork) throws -> ByLossKind<Double> {
         var sums = ByLossKind<Double>(repeating: 0)
         try withoutDropout(network) {
             for row in rows {
@@ -202,7 +206,14 @@ extension HeldOutSamples {
                 for kind in LossKind.allCases { sums[kind] += found[kind] }
             }
         }
-        return LossKind.allCases.reduce(0) { $0 + sums[$1] / Double(max(counts[$1], 1)) }
+        return sums
+    }
+
+    /// The mean loss, from the sums over all of them.
+    func mean(_ sums: ByLossKind<Double>) -> Double { Self.mean(sums, rows.counts) }
+
+    private static func mean(_ sums: ByLossKind<Double>, _ counts: ByLossKind<Int>) -> Double {
+        LossKind.allCases.reduce(0) { $0 + sums[$1] / Double(max(counts[$1], 1)) }
     }
 }
 

@@ -13,7 +13,7 @@ public enum LossKind: Int, Codable, Sendable, CaseIterable {
 /// What a sample's weighted tokens are learned by.
 ///
 /// A text that two losses want is two samples: in a row they share every token, which is computed once.
-public enum SampleLoss: Sendable, Hashable {
+public enum SampleLoss: Codable, Sendable, Hashable {
     /// The cross-entropy of each token, times its weight.
     case imitation
     /// A clipped policy gradient (PPO, arXiv 1707.06347; GRPO, arXiv 2402.03300).
@@ -36,7 +36,7 @@ public enum SampleLoss: Sendable, Hashable {
 }
 
 /// What drew a sample's tokens, and how good they were. All lists have one element for each token of the sample.
-public struct PolicyStream: Sendable, Hashable {
+public struct PolicyStream: Codable, Sendable, Hashable {
     /// How much better than expected.
     public var advantages: [Float]
     /// The log-probabilities that the tokens were drawn with; nil where the weights that learn have drawn them.
@@ -49,7 +49,7 @@ public struct PolicyStream: Sendable, Hashable {
     public var penalty: Double
 
     /// The ratios that are not clipped lie within 1 − low … 1 + high.
-    public struct Clip: Sendable, Hashable {
+    public struct Clip: Codable, Sendable, Hashable {
         public var low, high: Double
 
         public init(low: Double = 0.2, high: Double = 0.2) { (self.low, self.high) = (low, high) }
@@ -67,9 +67,9 @@ public struct PolicyStream: Sendable, Hashable {
 }
 
 /// A text's part in a preference. Its log-probability is the weighted sum over its tokens.
-public struct Preference: Sendable, Hashable {
+public struct Preference: Codable, Sendable, Hashable {
     /// How it was judged.
-    public enum Side: Sendable, Hashable {
+    public enum Side: Codable, Sendable, Hashable {
         /// The winner of a pair (DPO, arXiv 2305.18290, eq. 7). Its rival is the one `rejected` of the same unit.
         case chosen
         /// The loser.

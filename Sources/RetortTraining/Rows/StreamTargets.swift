@@ -4,9 +4,9 @@ import Foundation
 ///
 /// Every such loss is a function of log-probabilities of tokens at places of the row. Its value and its derivatives are plain
 /// arithmetic, done here; the network only has to know the log-probabilities, and what each of them is multiplied by.
-public struct StreamTargets: Sendable, Equatable {
+public struct StreamTargets: Codable, Sendable, Equatable {
     /// One log-probability that a loss is made of.
-    struct Target: Sendable, Equatable {
+    struct Target: Codable, Sendable, Equatable {
         /// The place in the row that predicts it.
         var predicting: Int
         var token: Int32
@@ -23,6 +23,9 @@ public struct StreamTargets: Sendable, Equatable {
     private(set) var targets: [Target] = []
 
     var isEmpty: Bool { targets.isEmpty }
+
+    /// - Parameter targets: ordered by the place that predicts.
+    init(samples: [TrainingExample], targets: [Target]) { (self.samples, self.targets) = (samples, targets) }
 
     /// - Parameter places: of each sample, the places in the row that predict its tokens; nil for tokens without weight.
     init(_ samples: [TrainingExample] = [], places: [[Int?]] = []) {

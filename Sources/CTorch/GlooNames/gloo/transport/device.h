@@ -1,0 +1,4 @@
+#pragma once
+
+// See context.h.
+#include <gloo/context.h>
