@@ -33,6 +33,7 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
     /// A tool's place that is not to be had.
     case cannotStart(String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .noFile(let what, let path):

@@ -21,6 +21,7 @@ public enum HubError: Error, CustomStringConvertible, Equatable {
     case busy(file: String, seconds: Double)
     case package(name: String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .nothing(let text, let known):

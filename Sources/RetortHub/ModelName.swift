@@ -33,6 +33,7 @@ public struct ModelName: Sendable, Hashable, CustomStringConvertible {
         self.quantization = quantization.map(String.init)
     }
 
+    /// In words.
     public var description: String {
         repository + (revision.map { "@\($0)" } ?? "") + (quantization.map { ":\($0)" } ?? "")
     }

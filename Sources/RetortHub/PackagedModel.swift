@@ -4,6 +4,7 @@ import RetortPython
 
 /// A small model that a Python package carries, for whoever reaches a package index and no hub.
 public struct PackagedModel: Sendable {
+    /// What `retort fetch` calls it.
     public let name: String
     /// What it is, its size and its licence.
     public let about: String
@@ -13,6 +14,7 @@ public struct PackagedModel: Sendable {
     /// The folder in the package that is taken whole; nil where it holds a GGUF file.
     var folder: String?
 
+    /// All that can be fetched by name.
     public static let known = [
         PackagedModel(
             name: "smollm2-135m", about: "SmolLM2-135M-Instruct, GGUF Q4_1, 98 MB, Apache-2.0",

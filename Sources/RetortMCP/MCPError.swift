@@ -39,6 +39,7 @@ public enum MCPError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The client was closed.
     case closed(server: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .cannotStart(let server, let reason): "the MCP server '\(server)' cannot be started: \(reason)"
@@ -87,11 +88,13 @@ public struct MCPToolFailure: Error, Sendable, Hashable, CustomStringConvertible
     /// What the server says.
     public var message: String
 
+    /// - Parameter message: what the tool said.
     public init(tool: String, message: String) {
         self.tool = tool
         self.message = message
     }
 
+    /// What went wrong, and what to do.
     public var description: String { message.isEmpty ? "\(tool)() failed and does not say why" : message }
 }
 

@@ -12,6 +12,7 @@ public enum ChildEnd: Sendable, Hashable, CustomStringConvertible {
         self = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signalled(status & 0x7f)
     }
 
+    /// In words.
     public var description: String {
         switch self {
         case .exited(let code): "exit code \(code)"

@@ -36,6 +36,7 @@ public enum ChildProcessError: Error, CustomStringConvertible, Equatable {
     case notFound(command: String, looked: [String])
     case cannotStart(path: String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .notFound(let command, let looked):

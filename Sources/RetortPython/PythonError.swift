@@ -11,6 +11,7 @@ public enum PythonError: Error, CustomStringConvertible {
     /// A function of a user's module that is no tool (`setup`, `state`, `grade`) raised, or took too long.
     case hookFailed(file: String, hook: String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .notFound(let looked):
@@ -36,11 +37,13 @@ public struct ModuleFault: Sendable, Hashable, CustomStringConvertible {
     public let function: String?
     /// From 1; nil where it is not known.
     public let line: Int?
+    /// What is wrong with it.
     public let message: String
 
     package init(function: String?, line: Int?, message: String) {
         (self.function, self.line, self.message) = (function, line, message)
     }
 
+    /// What went wrong, and what to do.
     public var description: String { function.map { "\($0)(): \(message)" } ?? message }
 }

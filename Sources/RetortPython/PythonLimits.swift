@@ -25,6 +25,10 @@ public struct PythonLimits: Sendable, Hashable {
     /// trajectory replays to the same observations even when it asks for the time.
     public var clock: Double?
 
+    /// - Parameters:
+    ///   - seconds: of a program's own time.
+    ///   - outputCharacters: that are kept of what a program prints.
+    ///   - memoryBytes: that a session may take.
     public init(seconds: Double = 10, outputCharacters: Int = 10_000, memoryBytes: Int = 2 << 30) {
         self.seconds = seconds
         self.outputCharacters = outputCharacters

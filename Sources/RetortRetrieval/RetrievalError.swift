@@ -27,6 +27,7 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
     /// A model of the search cannot be opened.
     case noModel(String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path, or build the index first"

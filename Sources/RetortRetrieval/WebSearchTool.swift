@@ -8,6 +8,7 @@ public struct WebSearchTool: Tool {
     private let search: any PassageSearch
     private let limit: Int
     private let characters: Int?
+    /// What the model is told about it.
     public let specification: ToolSpecification
 
     /// - Parameters:
@@ -34,6 +35,7 @@ public struct WebSearchTool: Tool {
         parameters: [.init("query", type: "string", summary: "What the passage should be about, in a few words.")],
         returns: "string", effect: .pure)
 
+    /// Searches, and writes what was found as text.
     public func call(_ arguments: [String: JSONValue]) async throws -> JSONValue {
         let query = arguments["query"]?.string ?? ""
         var found = try await search.search(query, limit: limit)

@@ -37,6 +37,7 @@ public struct APIKeys: Sendable, CustomStringConvertible, CustomReflectable {
     /// How many there are, and nothing more.
     public var description: String { "\(keys.count) keys" }
 
+    /// Nothing: keys are not dumped.
     public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
@@ -45,6 +46,7 @@ public enum APIKeysError: Error, Equatable, CustomStringConvertible {
     case unreadable(String)
     case empty(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unreadable(let path): "the keys cannot be read from \(path); name a text file with one key a line"

@@ -15,6 +15,7 @@ public struct ModelCatalogue: Sendable {
     /// In the order they were added.
     public private(set) var names: [String] = []
 
+    /// A catalogue without models.
     public init() {}
 
     /// Adds a model.
@@ -58,6 +59,7 @@ public struct ModelCatalogue: Sendable {
 public enum CatalogueError: Error, Equatable, CustomStringConvertible {
     case taken(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .taken(let name): "two models would be served as '\(name)'; give one of them another name: NAME=FOLDER"

@@ -82,6 +82,7 @@ public struct RetortServer: Service {
 public enum ServerError: Error, CustomStringConvertible {
     case cannotListen(host: String, port: Int, String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .cannotListen(let host, let port, let reason):

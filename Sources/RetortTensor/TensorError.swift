@@ -7,6 +7,7 @@ public enum TensorError: Error, CustomStringConvertible, Equatable {
     /// A single value was asked of a tensor that holds more or none.
     case notOneElement([Int])
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .libtorch(let message): "libtorch: \(message)"

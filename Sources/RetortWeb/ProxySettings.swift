@@ -8,8 +8,11 @@ public struct ProxySettings: Sendable, Hashable {
         /// How it is spoken to.
         public enum Kind: Sendable, Hashable { case http, socks }
 
+        /// How it is spoken to.
         public var kind: Kind
+        /// Its name or address.
         public var host: String
+        /// Its port.
         public var port: Int
         /// Who asks; nil is nobody in particular.
         public var user: String?
@@ -117,6 +120,7 @@ public enum ProxyError: Error, Hashable, CustomStringConvertible {
     case unknown(variable: String, scheme: String)
     case socksPassword(variable: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .malformed(let variable):

@@ -134,6 +134,7 @@ public struct ScriptedTeacher: Policy {
 public enum TeacherError: Error, CustomStringConvertible {
     case unknownTask(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unknownTask(let id):

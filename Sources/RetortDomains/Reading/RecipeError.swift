@@ -20,6 +20,7 @@ public struct RecipeError: Error, CustomStringConvertible, Equatable {
 
     package init(file: String, faults: [Fault]) { (self.file, self.faults) = (file, faults) }
 
+    /// What went wrong, and what to do.
     public var description: String {
         faults.map { "\(file):\($0.line):\($0.column): \($0.message)" }.joined(separator: "\n")
     }

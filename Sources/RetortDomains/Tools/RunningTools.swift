@@ -54,6 +54,7 @@ public enum ToolServiceError: Error, CustomStringConvertible, RunHalting {
         }
     }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .failed(let tool, let reason): "\(tool)(): \(reason)"

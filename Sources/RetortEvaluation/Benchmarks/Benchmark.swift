@@ -117,6 +117,7 @@ public enum BenchmarkError: Error, CustomStringConvertible, Equatable {
     /// Its own answers are not accepted, or others' are.
     case distrusted(benchmark: String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unknown(let name, let known):

@@ -22,6 +22,7 @@ public struct AnswerPair: Codable, Sendable, Hashable {
 
     private enum Key: String, CodingKey { case prediction, reference, kind, question, judge }
 
+    /// Reads what `encode(to:)` writes.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         let value = try fields.decodeIfPresent(JSONValue.self, forKey: .prediction) ?? .null
@@ -53,6 +54,7 @@ public struct AnswerPair: Codable, Sendable, Hashable {
         return Verdict(isCorrect: isCorrect, reason: value["reason"]?.string ?? "")
     }
 
+    /// Writes what `init(from:)` reads.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: Key.self)
         try fields.encode(prediction, forKey: .prediction)

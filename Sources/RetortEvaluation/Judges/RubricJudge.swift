@@ -37,6 +37,7 @@ public enum RubricError: Error, CustomStringConvertible, Equatable {
     case unreadable(task: String, reply: String)
     case tied(task: String, votes: Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unreadable(let task, let reply):

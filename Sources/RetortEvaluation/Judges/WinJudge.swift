@@ -50,6 +50,7 @@ public enum JudgeError: Error, CustomStringConvertible, Equatable {
     case differentTasks(String, String)
     case noReference(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .differentTasks(let first, let second):

@@ -101,6 +101,7 @@ public enum StaticTestError: Error, CustomStringConvertible, Equatable {
     case notAPrediction(record: Int)
     case otherCount(predictions: Int, turns: Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .notAList: "the test is not a JSON list; give a file of α-UMi's second stage"

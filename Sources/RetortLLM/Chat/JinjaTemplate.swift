@@ -307,6 +307,7 @@ public enum ChatTemplateError: Error, Equatable, CustomStringConvertible {
     /// Something that the template is told and does not ask for.
     case arguments(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .noEndOfTurn(let tail):

@@ -20,6 +20,7 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
     case notFinite(file: String, name: String)
     case template(file: String, String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path, and that the checkpoint is complete"

@@ -259,6 +259,7 @@ public enum LocalModelError: Error, CustomStringConvertible {
     /// So many events waited to be read.
     case slowReader(events: Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .tooManyRequests(let limit):

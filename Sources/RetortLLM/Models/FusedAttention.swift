@@ -17,6 +17,7 @@ public enum FusedAttention {
         /// How far it was off, relative to the largest element.
         case inexact(of: String, by: Float)
 
+        /// What went wrong, and what to do.
         public var description: String {
             switch self {
             case .device: "the fused kernel is for CUDA, and the model is on the CPU"

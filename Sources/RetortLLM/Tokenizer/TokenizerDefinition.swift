@@ -133,6 +133,7 @@ public enum TokenizerError: Error, CustomStringConvertible {
     case missingToken(String)
     case noChatFormat(known: [String])
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; a checkpoint folder needs its tokenizer.json"

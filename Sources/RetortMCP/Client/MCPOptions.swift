@@ -21,6 +21,7 @@ public struct MCPOptions: Sendable, Hashable {
     /// How much of the end of a server's standard error is kept, in bytes.
     public var errorBytes = 4096
 
+    /// The usual limits.
     public init() {}
 }
 
@@ -45,6 +46,7 @@ public struct MCPCommand: Sendable, Hashable {
     /// Where it starts; nil is this process's own folder. Relative programs are looked for here.
     public var folder: String?
 
+    /// A command that starts a server on its standard streams.
     public init(
         _ program: String, _ arguments: [String] = [], environment: [String: String] = [:], folder: String? = nil
     ) {
@@ -67,6 +69,7 @@ public struct MCPAddress: Sendable, Hashable {
     /// Sent with each request, such as `Authorization`.
     public var headers: [String: String]
 
+    /// - Parameter headers: sent with each request.
     public init(_ url: String, headers: [String: String] = [:]) {
         self.url = url
         self.headers = headers

@@ -10,6 +10,9 @@ public struct MCPResult: Sendable, Hashable {
     /// Whether the tool failed.
     public var isError: Bool
 
+    /// - Parameters:
+    ///   - structured: the same as JSON; nil where there is none.
+    ///   - isError: whether the tool failed.
     public init(content: [MCPContent], structured: JSONValue? = nil, isError: Bool = false) {
         self.content = content
         self.structured = structured

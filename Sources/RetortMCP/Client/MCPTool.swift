@@ -10,6 +10,7 @@ public struct MCPTool: Tool {
     public let listing: MCPListing
     /// The name of the server, as its user calls it.
     public let server: String
+    /// What the model is told about it.
     public let specification: ToolSpecification
     /// The arguments' schema with the names of the specification.
     public let schema: JSONValue

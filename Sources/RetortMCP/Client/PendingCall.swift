@@ -70,6 +70,7 @@ public struct MCPProgress: Sendable, Hashable {
     /// What is done now.
     public var message: String?
 
+    /// - Parameter total: what `progress` comes to in the end; nil when nobody knows.
     public init(progress: Double, total: Double? = nil, message: String? = nil) {
         self.progress = progress
         self.total = total

@@ -18,6 +18,7 @@ public struct JSONRPCID: Sendable, Hashable, CustomStringConvertible {
 
     init(_ number: Int) { json = .integer(number) }
 
+    /// In words.
     public var description: String { json.jsonText }
 }
 
@@ -30,6 +31,7 @@ public struct JSONRPCError: Error, Sendable, Hashable, CustomStringConvertible {
     /// More, where there is more.
     public var data: JSONValue?
 
+    /// - Parameter code: one of JSON-RPC's, or the server's own.
     public init(code: Int, message: String, data: JSONValue? = nil) {
         self.code = code
         self.message = message
@@ -47,6 +49,7 @@ public struct JSONRPCError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The other side broke.
     public static let internalError = -32603
 
+    /// What went wrong, and what to do.
     public var description: String { "\(message) (code \(code))" }
 }
 
@@ -144,6 +147,7 @@ public struct JSONRPCFault: Error, Sendable, Hashable, CustomStringConvertible {
     /// What is wrong with it.
     public var reason: String
 
+    /// What went wrong, and what to do.
     public var description: String { reason }
 }
 

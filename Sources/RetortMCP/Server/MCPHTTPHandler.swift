@@ -18,6 +18,7 @@ public final class MCPHTTPHandler: Sendable {
     private let server: MCPServer
     private let sessions = Mutex<[String: MCPServerSession]>([:])
 
+    /// Serves a server's tools over HTTP.
     public init(_ server: MCPServer) { self.server = server }
 
     /// Answers a request.

@@ -13,6 +13,8 @@ public struct MCPServerTool: Sendable {
     /// Does the work. What it throws is a failed result that the caller's model reads.
     public var call: @Sendable (_ arguments: [String: JSONValue], _ reporter: MCPReporter) async throws -> MCPResult
 
+    /// A tool of a server.
+    /// - Parameter inputSchema: JSON schema of its arguments.
     public init(
         name: String, summary: String, inputSchema: JSONValue, outputSchema: JSONValue? = nil,
         call: @escaping @Sendable (_ arguments: [String: JSONValue], _ reporter: MCPReporter) async throws -> MCPResult
@@ -62,6 +64,7 @@ public struct MCPServer: Sendable {
         /// How long calls go on when the input over stdio has ended, in seconds.
         public var drainSeconds = 10.0
 
+        /// The usual limits.
         public init() {}
     }
 
@@ -72,6 +75,7 @@ public struct MCPServer: Sendable {
     /// By name.
     let tools: [String: Entry]
     let list: JSONValue
+    /// What clients may ask of it.
     public let limits: Limits
 
     struct Entry: Sendable {
@@ -116,6 +120,7 @@ public enum MCPServerError: Error, CustomStringConvertible, Equatable {
     case tooLong(limit: Int)
     case slowClient
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .badName(let name):

@@ -21,7 +21,9 @@ public protocol MCPTransport: Sendable {
 }
 
 extension MCPTransport {
+    /// Nothing to do.
     public func began(version: String) async {}
+    /// Nothing to do.
     public func forget(_ id: JSONRPCID) {}
 }
 

@@ -177,6 +177,7 @@ public struct AgentRunError: Error, CustomStringConvertible {
     /// - Parameter reason: what broke, in words.
     public init(reason: String) { self.reason = reason }
 
+    /// What went wrong, and what to do.
     public var description: String { "the run broke: \(reason)" }
 }
 

@@ -35,6 +35,7 @@ public enum AgentError: Error, CustomStringConvertible, Equatable {
     case noPlayer(agent: String, role: String)
     case noMeaning(agent: String, String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .noAgent(let path, true):

@@ -53,6 +53,7 @@ public enum AgentForm: Codable, Sendable, Hashable {
         case kind, instructions, calls, observationCharacters, outputs, retrieves
     }
 
+    /// Reads what `encode(to:)` writes.
     public init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         let kind = try fields.decode(Kind.self, forKey: .kind)
@@ -69,6 +70,7 @@ public enum AgentForm: Codable, Sendable, Hashable {
         }
     }
 
+    /// Writes what `init(from:)` reads.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         func write(_ kind: Kind, _ form: Roles) throws {

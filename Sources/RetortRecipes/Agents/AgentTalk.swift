@@ -24,6 +24,7 @@ public actor AgentTalk {
         case noStep(Int, count: Int)
         case notKept(Int)
 
+        /// What went wrong, and what to do.
         public var description: String {
             switch self {
             case .busy: "the agent is at work; stop it first"

@@ -192,6 +192,7 @@ public enum TaskMakerError: Error, CustomStringConvertible {
     case otherSettings(log: String)
     case damagedLog(String, line: Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .noAnswers(let domain, let grader):

@@ -25,6 +25,7 @@ public enum RunError: Error, CustomStringConvertible {
             limit: limit)
     }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .cannotWrite(let path, let reason): "\(path) cannot be written: \(reason)"

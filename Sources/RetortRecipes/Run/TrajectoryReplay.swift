@@ -17,6 +17,7 @@ public struct TrajectoryReplay: Sendable {
         /// Percent of recorded answers that are right.
         public var accuracy: Double
 
+        /// In words.
         public var description: String {
             var text = "\(n) trajectories, \(String(format: "%.1f", accuracy)) % of the answers are right"
             if let executed, let sameOutput {

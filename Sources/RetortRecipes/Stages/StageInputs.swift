@@ -120,7 +120,8 @@ extension TeacherPlan {
             // Usual ones are left out: a tape that is replayed has no endpoints.
             .text(
                 "teacher.prefill",
-                Set(endpoints.map(\.prefill)).subtracting([.automatic]).map(\.rawValue).sorted().joined(separator: ", ")),
+                Set(endpoints.map(\.prefill)).subtracting([.automatic]).map(\.rawValue).sorted().joined(separator: ", ")
+            ),
         ]
         inputs += try checkpoint("teacher's weights", context)
         if operation == .completions, let template {

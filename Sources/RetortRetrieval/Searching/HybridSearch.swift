@@ -6,13 +6,16 @@ public struct HybridSearch: PassageSearch {
     private static let depth = 50
     private static let offset = 60.0
 
+    /// - Parameter searches: of the same corpus, each in its own way.
     public init(_ searches: [any PassageSearch]) { self.searches = searches }
 
+    /// The best passages, best first.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         guard limit > 0 else { return [] }
         return try await search(all: [query], limit: limit)[0]
     }
 
+    /// The best passages for each of several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         guard limit > 0 else { return queries.map { _ in [] } }
         // The lists of each search, by query.
@@ -50,11 +53,13 @@ public struct RankedSearch: PassageSearch {
         self.depth = depth
     }
 
+    /// The best passages, best first.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         guard limit > 0 else { return [] }
         return try await ranked(search.search(query, limit: max(depth, limit)), query, limit)
     }
 
+    /// The best passages for each of several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         guard limit > 0 else { return queries.map { _ in [] } }
         let found = try await search.search(all: queries, limit: max(depth, limit))

@@ -5,12 +5,15 @@
 public struct MergedSearch: PassageSearch {
     private let parts: [any PassageSearch]
 
+    /// - Parameter parts: each holds a part of the corpus.
     public init(_ parts: [any PassageSearch]) { self.parts = parts }
 
+    /// The best passages, best first.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await search(all: [query], limit: limit)[0]
     }
 
+    /// The best passages for each of several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         let found = try await eachAtOnce(parts, most: parts.count) { try await $0.search(all: queries, limit: limit) }
         return queries.indices.map { query in Self.merged(found.map { $0[query] }, limit: limit) }

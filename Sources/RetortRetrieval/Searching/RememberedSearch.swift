@@ -38,10 +38,12 @@ public struct RememberedSearch: PassageSearch {
         }
     }
 
+    /// The best passages, best first.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await joined.answer(Question(query: query, limit: limit))
     }
 
+    /// The best passages for each of several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         try await joined.answers(queries.map { Question(query: $0, limit: limit) })
     }

@@ -48,10 +48,12 @@ public struct PassageService: PassageSearch {
         }
     }
 
+    /// The best passages, best first.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await search(all: [query], limit: limit)[0]
     }
 
+    /// The best passages for each of several queries, in one request a server.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         // A query without a word would cost a server a search, and some of them their lives.
         let telling = queries.indices.filter { queries[$0].contains { !$0.isWhitespace } }

@@ -3,11 +3,14 @@ import RetortCore
 /// What is asked in Search-R1's protocol (arXiv 2503.09516; `search_r1/search/retrieval_server.py`): `POST /retrieve` with
 /// `{"queries": […], "topk": k, "return_scores": true}`. Agent-distillation's retriever and verl's take the same.
 public struct RetrieveRequest: Sendable, Hashable {
+    /// What is searched for.
     public var queries: [String]
     /// Passages for each query; nil leaves it to the server.
     public var count: Int?
+    /// Whether the reply tells scores.
     public var returnsScores: Bool
 
+    /// - Parameter count: passages a query; nil leaves it to the server.
     public init(queries: [String], count: Int? = nil, returnsScores: Bool = true) {
         (self.queries, self.count, self.returnsScores) = (queries, count, returnsScores)
     }
@@ -25,8 +28,10 @@ public struct RetrieveRequest: Sendable, Hashable {
 /// What is answered: `{"result": [[{"document": {"id", "contents", …}, "score": s}, …], …]}`, a list for each query; without scores
 /// the documents themselves stand in the lists.
 public struct RetrieveReply: Sendable, Hashable {
+    /// What was found, a list for each query.
     public var lists: [[RetrievedPassage]]
 
+    /// - Parameter lists: what was found, a list for each query.
     public init(_ lists: [[RetrievedPassage]]) { self.lists = lists }
 
     /// As it is sent.

@@ -37,6 +37,7 @@ public struct DenseIndex: PassageSearch {
         queries = QueryVectors(encoder)
     }
 
+    /// The nearest passages, nearest first.
     public func search(_ query: String, limit: Int) async throws -> [RetrievedPassage] {
         try await search(all: [query], limit: limit)[0]
     }
@@ -44,6 +45,7 @@ public struct DenseIndex: PassageSearch {
     /// Queries that are searched for in one call: each vector is read once for several of them.
     private static let queriesAtOnce = 256
 
+    /// The nearest passages for each of several queries.
     public func search(all queries: [String], limit: Int) async throws -> [[RetrievedPassage]] {
         var lists: [[RetrievedPassage]] = queries.map { _ in [] }
         guard limit > 0, passages.count > 0 else { return lists }

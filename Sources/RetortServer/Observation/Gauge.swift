@@ -6,8 +6,12 @@ public struct Gauge: Sendable {
     public var help: String
     /// What tells it from others of the same name, such as the model.
     public var labels: [(name: String, value: String)]
+    /// Its value now.
     public var value: Double
 
+    /// - Parameters:
+    ///   - name: as Prometheus has it.
+    ///   - help: what it measures, for people.
     public init(_ name: String, _ help: String, labels: [(name: String, value: String)] = [], _ value: Double) {
         self.name = name
         self.help = help

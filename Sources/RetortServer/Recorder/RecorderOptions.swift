@@ -17,5 +17,6 @@ public struct RecorderOptions: Sendable {
     /// The most connections; further ones wait to be accepted.
     public var maximumConnections = 1024
 
+    /// - Parameter upstream: the address that requests are passed on to.
     public init(upstream: String) { self.upstream = upstream }
 }

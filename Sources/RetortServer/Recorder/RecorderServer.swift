@@ -146,6 +146,7 @@ struct KeptBytes {
 public enum RecorderError: Error, Equatable, CustomStringConvertible {
     case address(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .address(let address): "'\(address)' is no address of a server; give one such as http://127.0.0.1:8000/v1"

@@ -12,6 +12,7 @@ public struct StudioPlaces: Sendable {
     /// The domains that can be tried.
     public var domains: [StudioDomain]
 
+    /// What the studio shows.
     public init(
         runs: [URL] = [], talks: URL = URL(fileURLWithPath: "talks"),
         agents: @escaping @Sendable () -> [StudioAgent] = { [] }, domains: [StudioDomain] = []

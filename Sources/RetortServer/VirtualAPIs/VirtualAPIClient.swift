@@ -35,6 +35,8 @@ public struct VirtualAPIClient: VirtualAPIs {
         self.client = client
     }
 
+    /// Asks the server.
+    /// - Throws: `VirtualAPIError`.
     public func reply(to call: VirtualCall) async throws -> VirtualReply {
         var call = call
         call.key = key
@@ -80,6 +82,7 @@ public enum VirtualAPIError: Error, CustomStringConvertible, Equatable {
     case status(Int, String)
     case unreadable(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .address(let address): "'\(address)' is no address; give one such as http://127.0.0.1:8080"

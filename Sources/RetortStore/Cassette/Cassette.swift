@@ -137,6 +137,7 @@ public enum CassetteError: Error, CustomStringConvertible, RunHalting {
         if case .recordedFailure = self { false } else { true }
     }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .absent(let file): "\(file) is not there; record a cassette first"

@@ -20,6 +20,7 @@ public enum JSONFileError: Error, CustomStringConvertible, Equatable {
     case missing(file: String)
     case malformed(file: String, reason: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"

@@ -168,6 +168,7 @@ public enum QuestionFileError: Error, CustomStringConvertible, Equatable {
     /// A record, from 1, whose question is missing or no text.
     case noQuestion(file: String, record: Int, fields: String = "question")
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .noExamples(let file):

@@ -36,6 +36,7 @@ public enum FleetError: RunHalting, CustomStringConvertible, Equatable {
     /// No task is to blame for any of these.
     public var haltsRun: Bool { true }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .noPostgres(let reason): reason

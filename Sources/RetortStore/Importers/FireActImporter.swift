@@ -101,6 +101,7 @@ public enum FireActError: Error, CustomStringConvertible, Equatable {
     /// The file is no JSON list of records with `instruction` and `output`.
     case notAList(file: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"

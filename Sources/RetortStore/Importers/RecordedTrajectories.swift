@@ -257,6 +257,7 @@ public enum RecordedTrajectoriesError: Error, CustomStringConvertible, Equatable
     /// Several formats fit.
     case ambiguous(file: String, candidates: [TrajectoryFormat])
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .empty(let file): "\(file) holds no record; give another file"

@@ -85,6 +85,7 @@ public enum RecordingError: Error, Equatable, CustomStringConvertible {
     /// The answer broke off, or told an error.
     case broken(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unreadable(let reason): "the answer cannot be read: \(reason)"

@@ -54,6 +54,7 @@ public struct TrajectoryFacets: Sendable, Hashable {
             && left.faults.elementsEqual(right.faults, by: ==) && left.tools.elementsEqual(right.tools, by: ==)
     }
 
+    /// As equality has it.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(outcomes)
         hasher.combine(labels)

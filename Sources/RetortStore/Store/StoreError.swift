@@ -19,6 +19,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     /// Trajectories were to be imported into a set that something else made.
     case notImported(file: String, set: String, count: Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file):

@@ -155,6 +155,7 @@ public enum ToolMappingError: Error, Equatable, CustomStringConvertible {
     case otherTool(old: String, new: String)
     case doubled(tool: String, argument: String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .empty(let old, let new): "'\(old): \(new)' maps nothing; write 'old: new' or 'tool.argument: new'"

@@ -52,9 +52,11 @@ public struct PolicyStream: Sendable, Hashable {
     public struct Clip: Sendable, Hashable {
         public var low, high: Double
 
+        /// - Parameters say how far the ratio of probabilities may fall and rise before the gradient ends.
         public init(low: Double = 0.2, high: Double = 0.2) { (self.low, self.high) = (low, high) }
     }
 
+    /// What the policy gradient of a text is made of; lists have an element for each token.
     public init(
         advantages: [Float], drawn: [Float]? = nil, reference: [Float]? = nil, clip: Clip? = Clip(), penalty: Double = 0
     ) {
@@ -82,6 +84,7 @@ public struct Preference: Sendable, Hashable {
         case baseline
     }
 
+    /// Whether the text is to become more or less probable.
     public var side: Side
     /// The reference's log-probability of the text, in nats.
     public var reference: Double
@@ -90,6 +93,9 @@ public struct Preference: Sendable, Hashable {
     /// How much a text that is judged alone counts.
     public var weight: Double
 
+    /// - Parameters:
+    ///   - reference: the text's log-probability before the training, in nats.
+    ///   - beta: how firmly the student is held to that.
     public init(_ side: Side, reference: Double, beta: Double = 0.1, weight: Double = 1) {
         self.side = side
         self.reference = reference
@@ -100,10 +106,12 @@ public struct Preference: Sendable, Hashable {
 
 /// A token that a teacher might have written.
 public struct TeacherChoice: Codable, Sendable, Hashable {
+    /// Its number in the vocabulary.
     public var token: Int32
     /// The teacher's, in nats.
     public var logProbability: Float
 
+    /// - Parameter logProbability: the teacher's, in nats.
     public init(_ token: Int32, logProbability: Float) {
         self.token = token
         self.logProbability = logProbability

@@ -11,6 +11,7 @@ public enum JinjaError: Error, Equatable, CustomStringConvertible {
     /// It takes more steps or writes more text than a chat can need.
     case exhausted(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .syntax(let line, let reason): "chat template, line \(line): \(reason)"

@@ -7,6 +7,7 @@ public struct StudioAgent: Sendable {
     public let name: String
     let open: @Sendable () async throws -> (agent: Agent, way: AgentWay)
 
+    /// - Parameter open: opens the agent when it is first talked to.
     public init(_ name: String, open: @escaping @Sendable () async throws -> (agent: Agent, way: AgentWay)) {
         self.name = name
         self.open = open
@@ -19,6 +20,7 @@ public struct StudioDomain: Sendable {
     public let name: String
     let open: @Sendable () async throws -> FolderDomain
 
+    /// - Parameter open: opens the domain when it is first tried.
     public init(_ name: String, open: @escaping @Sendable () async throws -> FolderDomain) {
         self.name = name
         self.open = open
