@@ -15,7 +15,7 @@ let torchLibraries: [LinkerSetting] = [
 ]
 
 // What an app of RetortCore, RetortAgents and RetortRemote has no use for stands behind traits: `traits: []` leaves it all out, and SwiftPM then
-// neither fetches the packages nor looks at the flags. examples/swift-app does so, and Tools/check_client_package.sh holds it to that.
+// neither fetches the packages nor reaches targets with unsafe flags. examples/swift-app does so, and Tools/check_client_package.sh holds it to that.
 let full = TargetDependencyCondition.when(traits: ["Full"])
 let sqlite = TargetDependencyCondition.when(traits: ["Full", "SQLite"])
 

@@ -4,8 +4,8 @@
 #     Tools/check_client_package.sh             resolve, build, run
 #     Tools/check_client_package.sh --resolve   only look at which packages it fetches
 #
-# Fails when the app fetches a package that an app should not need, when SwiftPM refuses Retort for its flags, when the app links
-# libtorch or its like, or when its answers are wrong. CLIENT_SCRATCH keeps the build between runs.
+# Fails when the app fetches a package that an app should not need, when its build uses this machine's libtorch or needs it, when the app
+# links libtorch or its like, or when its answers are wrong. CLIENT_SCRATCH keeps the build between runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}

@@ -2,7 +2,7 @@
 import PackageDescription
 
 // An app that takes Retort by version. `traits: []` leaves training, interpreter, servers and stores out, and with them libtorch, Python,
-// GRDB, Hummingbird and all flags that SwiftPM refuses in a dependency.
+// GRDB and Hummingbird.
 //
 // RETORT_URL names the repository: Tools/check_client_package.sh lets it be a clone of this one, with a tag.
 let retort = Context.environment["RETORT_URL"] ?? "file://\(Context.packageDirectory)/../.."
