@@ -3,7 +3,7 @@ SWIFT ?= swift
 RETORT = .build/release/retort
 PREFIX ?= /usr/local
 
-.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-retrieval bench-rollout bench-fleet format lint bootstrap clean
+.PHONY: demo demo-seedling test install tarball build bench bench-grading bench-serve bench-cache bench-evaluate bench-train bench-train-shapes bench-generate bench-retrieval bench-rollout bench-fleet format lint docs check-client bootstrap clean
 
 bootstrap:
 	@scripts/bootstrap
@@ -89,10 +89,20 @@ bench-grading: build
 	.retort/python/bin/python Benchmarks/grading.py
 
 format:
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Benchmarks Tools
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests Benchmarks Tools examples/swift-app
 
 lint:
-	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks Tools
+	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks Tools examples/swift-app
+	@python3 Tools/check_portable.py
+	@python3 Tools/check_snippets.py
+
+# DocC pages of every module, in .build/docs; a warning is an error.
+docs:
+	@SWIFT="$(SWIFT)" scripts/docs
+
+# An app that takes Retort by version, without libtorch and its like: resolved, built and run.
+check-client:
+	@SWIFT="$(SWIFT)" Tools/check_client_package.sh
 
 clean:
 	rm -rf .build runs

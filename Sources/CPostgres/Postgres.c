@@ -21,7 +21,11 @@ static void note(const char *message, const char *state) {
 #if RETORT_POSTGRES
 
 #include <errno.h>
+#if __has_include(<postgresql/libpq-fe.h>)
+#include <postgresql/libpq-fe.h>
+#else
 #include <libpq-fe.h>
+#endif
 #include <poll.h>
 #include <time.h>
 

@@ -181,6 +181,7 @@ public enum BudgetError: RunHalting, CustomStringConvertible, Equatable {
     /// Every task would meet it.
     public var haltsRun: Bool { true }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .spent(let amount):

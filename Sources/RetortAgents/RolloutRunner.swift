@@ -3,6 +3,7 @@ import Synchronization
 
 /// One trajectory that is to be made.
 public struct RolloutJob: Codable, Sendable, Hashable {
+    /// What is worked on.
     public var task: AgentTask
     /// Which of several trajectories for the task, from 0.
     public var attempt: Int
@@ -40,6 +41,14 @@ extension Rollout {
             if !done.isEmpty { try? await Task { try await finished(done) }.value }
             throw error
         }
+    }
+
+    /// Works on many tasks, a bounded number at once, and gives their trajectories in the order of the tasks. They are all held in memory;
+    /// for more than fit, `run` hands them over as they finish.
+    /// - Parameter concurrency: how many are worked on at once.
+    /// - Throws: errors that halt the run, `CancellationError`.
+    public func trajectories(for tasks: [AgentTask], concurrency: Int = 8) async throws -> [Trajectory] {
+        try await concurrentMap(tasks, width: concurrency) { try await trajectory(for: $0) }
     }
 
     private func work(

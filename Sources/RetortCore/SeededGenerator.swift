@@ -4,11 +4,13 @@
 public struct SeededGenerator: RandomNumberGenerator, Sendable, Codable, Hashable {
     private var state: UInt64
 
+    /// A generator that draws the same for the same seed.
     public init(seed: UInt64) { state = seed }
 
     /// A generator for one purpose, independent of the others that share the seed.
     public init(seed: UInt64, _ purpose: String) { state = seed ^ StableHash.of(purpose) }
 
+    /// The next 64 bits (SplitMix64).
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state

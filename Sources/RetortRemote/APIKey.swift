@@ -50,7 +50,10 @@ public struct APIKey: Sendable, Hashable, CustomStringConvertible, CustomDebugSt
         return text.replacing(secret, with: "[key]")
     }
 
+    /// Never the key.
     public var description: String { "[key]" }
+    /// Never the key.
     public var debugDescription: String { description }
+    /// Nothing: a key is not dumped.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -52,6 +52,7 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .configuration(let reason): reason

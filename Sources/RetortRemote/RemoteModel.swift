@@ -16,6 +16,7 @@ import RetortWeb
 /// let replies = try await model.complete(GenerationRequest(messages: [Message(.user, "Hello")]))
 /// ```
 public final class RemoteModel: LanguageModel {
+    /// The name that records show: the first endpoint's model, unless another was given.
     public let identity: String
     private let connection: EndpointConnection
     private let endpoints: [Endpoint]
@@ -27,7 +28,9 @@ public final class RemoteModel: LanguageModel {
     public struct Account: Sendable, Hashable {
         /// Host and port.
         public var endpoint: String
+        /// Requests that were sent.
         public var requests: Int
+        /// Those that failed.
         public var failures: Int
         /// How often it was left alone after failures on end.
         public var rests: Int

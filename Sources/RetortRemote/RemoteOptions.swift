@@ -22,6 +22,7 @@ public struct RemoteOptions: Sendable {
         /// For the whole of one attempt.
         public var total: Double
 
+        /// - Parameters are in seconds; 0 is none.
         public init(connect: Double = 10, firstByte: Double = 300, idle: Double = 60, total: Double = 900) {
             self.connect = connect
             self.firstByte = firstByte
@@ -37,12 +38,14 @@ public struct RemoteOptions: Sendable {
         /// Before attempt `k + 1` comes a pause drawn evenly from 0 to `base · 2^k` seconds, at most `cap` ("full jitter";
         /// M. Brooker, Exponential Backoff and Jitter, 2015). A longer `Retry-After` of the endpoint is obeyed.
         public var base: Double
+        /// The longest pause, in seconds.
         public var cap: Double
         /// How long a request goes on while none succeeds anywhere, in seconds.
         public var patience: Double
         /// After so many failures on end an endpoint is left alone; a single request then tries it again.
         public var failuresToOpen: Int
 
+        /// The usual values, unless said otherwise.
         public init(
             attempts: Int = 6, base: Double = 0.5, cap: Double = 30, patience: Double = 600, failuresToOpen: Int = 8
         ) {
@@ -60,8 +63,11 @@ public struct RemoteOptions: Sendable {
         }
     }
 
+    /// Which of a server's operations is used.
     public var operation: Operation
+    /// How long it waits.
     public var limits: TimeLimits
+    /// What happens after a failure that may pass.
     public var retries: Retries
     /// Whether the reply comes piece by piece. Without, `firstByte` covers the whole generation.
     public var streams: Bool
@@ -71,6 +77,7 @@ public struct RemoteOptions: Sendable {
     /// server that refuses the field is not asked again; one that passes it over tells none.
     public var asksForTokenIDs: Bool
 
+    /// The usual values, unless said otherwise.
     public init(
         operation: Operation = .chat, limits: TimeLimits = TimeLimits(), retries: Retries = Retries(),
         streams: Bool = true, queue: Int = 4096, asksForTokenIDs: Bool = false

@@ -12,6 +12,7 @@ public struct OTLPTracer: Tracer {
         self.exporter = exporter
     }
 
+    /// Starts a span below the context's, or a new trace where the context has none.
     public func startSpan<Instant: TracerInstant>(
         _ operationName: String, context: @autoclosure () -> ServiceContext, ofKind kind: SpanKind,
         at instant: @autoclosure () -> Instant, function: String, file fileID: String, line: UInt

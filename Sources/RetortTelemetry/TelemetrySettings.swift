@@ -21,6 +21,7 @@ public struct TelemetrySettings: Sendable, Hashable {
     public var delaySeconds = 5.0
     /// What every span is told to come from; `service.name` among it.
     public var resource = ["service.name": "retort"]
+    /// Which traces are kept.
     public var sampler = Sampler.always
     /// Whether a caller's choice is followed, when a trace was begun by one.
     public var followsCaller = true
@@ -135,6 +136,7 @@ public enum TelemetryError: Error, Hashable, CustomStringConvertible {
     case noPairs(variable: String)
     case unknown(variable: String, value: String, known: [String])
 
+    /// What is wrong, and what to set instead. Values that may hold keys are not shown.
     public var description: String {
         switch self {
         case .noAddress(let variable, let value):

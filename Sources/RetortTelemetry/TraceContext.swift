@@ -46,10 +46,12 @@ public struct TraceContext: Sendable, Hashable {
         return String(repeating: "0", count: 16 - text.count) + text
     }
 
+    /// Whether both name the same span, sampled alike.
     public static func == (one: TraceContext, other: TraceContext) -> Bool {
         one.trace == other.trace && one.span == other.span && one.isSampled == other.isSampled
     }
 
+    /// Combines the ids.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(trace.low)
         hasher.combine(span)

@@ -12,6 +12,7 @@ public final class TracedSpan: Span {
         var hasEnded = false
     }
 
+    /// The context of what happens within the span: it carries the span's own trace context.
     public let context: ServiceContext
     private let own: TraceContext
     private let parent: UInt64?
@@ -37,24 +38,30 @@ public final class TracedSpan: Span {
         state = Mutex(State(name: name))
     }
 
+    /// Whether changes are kept: the trace is sampled, and the span has not ended.
     public var isRecording: Bool { own.isSampled && state.withLock { !$0.hasEnded } }
 
+    /// The span's name, which may change until it ends.
     public var operationName: String {
         get { state.withLock(\.name) }
         set { change { $0.name = newValue } }
     }
 
+    /// The span's attributes; changes after its end are ignored.
     public var attributes: SpanAttributes {
         get { state.withLock(\.attributes) }
         set { change { $0.attributes = newValue } }
     }
 
+    /// Sets how the span ended; the last status counts.
     public func setStatus(_ status: SpanStatus) { change { $0.status = status } }
 
+    /// Adds an event; the first 128 are kept.
     public func addEvent(_ event: SpanEvent) {
         change { if $0.events.count < Self.most { $0.events.append(event) } }
     }
 
+    /// Adds a link to another span; the first 128 are kept.
     public func addLink(_ link: SpanLink) {
         change { if $0.links.count < Self.most { $0.links.append(link) } }
     }
@@ -70,6 +77,7 @@ public final class TracedSpan: Span {
         change { if $0.status == nil { $0.status = SpanStatus(code: .error, message: "\(type(of: error))") } }
     }
 
+    /// Ends the span, and gives it to the exporter. Only the first end counts.
     public func end<Instant: TracerInstant>(at instant: @autoclosure () -> Instant) {
         guard own.isSampled else { return }
         let end = instant().nanosecondsSinceEpoch

@@ -71,7 +71,9 @@ public final class MeetingPlace: Sendable {
 /// A process that ends is noticed by the others in the call that they are in, or the next one. After any error the team can do nothing
 /// more.
 public final class ProcessTeam: Sendable {
+    /// This process's number among all, from 0.
     public let rank: Int
+    /// The number of processes.
     public let size: Int
     private let handle: Mutex<Handle>
 

@@ -13,14 +13,17 @@ public final class Trainer {
     public struct Progress: Sendable {
         /// Updates done, and in all.
         public var update: Int
+        /// The number of updates of the whole training.
         public var updates: Int
         /// The update's loss, each kind by its own count, in nats.
         public var loss: Double
         /// The gradient norm before clipping.
         public var gradientNorm: Double
+        /// The rate of this update, after warm-up and schedule.
         public var learningRate: Double
         /// Tokens of samples since this process began training, targets among them; shared ones count in each sample.
         public var tokens: Int
+        /// Those of `tokens` that are learned.
         public var targets: Int
         /// Tokens that went through the network: shared ones count once.
         public var computed: Int
@@ -300,6 +303,7 @@ public enum TrainerError: Error, CustomStringConvertible {
         }
     }
 
+    /// What failed, and what to do next.
     public var description: String {
         switch self {
         case .lossNotFinite(let update):

@@ -53,6 +53,7 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
     /// plans that differ in it alone are encoded alike.
     public var checkpointMinutes: Double
 
+    /// What agent distillation usually takes, unless said otherwise.
     public init(
         method: Method = .full, epochs: Int = 2, rowTokens: Int = 4096, accumulation: Int = 1,
         learningRate: Double = 2e-4, schedule: Schedule = .linear, warmup: Double = 0, weightDecay: Double = 0,
@@ -133,6 +134,11 @@ public struct LoRAConfiguration: Codable, Sendable, Hashable {
     /// Suffixes of projection names, such as `q_proj`; nil takes all linear layers but the head.
     public var targets: [String]?
 
+    /// - Parameters:
+    ///   - rank: r.
+    ///   - alpha: scaled by alpha / r.
+    ///   - dropout: the share of inputs dropped while training.
+    ///   - targets: suffixes of projections' names; nil takes all linear layers but the head.
     public init(rank: Int = 64, alpha: Double = 128, dropout: Double = 0.05, targets: [String]? = nil) {
         self.rank = rank
         self.alpha = alpha

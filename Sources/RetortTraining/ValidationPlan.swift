@@ -17,6 +17,9 @@ public struct ValidationPlan: Codable, Sendable, Hashable {
     /// Whose weights the run ends with.
     public var keeps: Kept
 
+    /// - Parameters:
+    ///   - every: updates between two looks.
+    ///   - patience: looks without a better loss that end the training; nil goes on to the end.
     public init(every: Int, patience: Int? = nil, keeps: Kept = .best) {
         self.every = every
         self.patience = patience
@@ -36,6 +39,7 @@ public struct ValidationCurve: Codable, Sendable, Hashable {
         /// The mean cross-entropy of the held-out targets, in nats.
         public var loss: Double
 
+        /// - Parameter loss: in nats a target token.
         public init(update: Int, loss: Double) {
             self.update = update
             self.loss = loss
@@ -45,6 +49,7 @@ public struct ValidationCurve: Codable, Sendable, Hashable {
     /// In the order of the updates.
     public private(set) var points: [Point]
 
+    /// A curve with these points.
     public init(_ points: [Point] = []) { self.points = points }
 
     /// The first look with the smallest loss; nil before the first look.

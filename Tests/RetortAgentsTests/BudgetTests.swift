@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Synchronization
 import Testing
 
@@ -40,7 +41,7 @@ struct BudgetTests {
         for isStreamed in [false, true] {
             let recorded = Recorded()
             let budget = try Budget(tokens: 100, model: "m") { recorded.add($0) }
-            let model = BudgetedModel(FixedModel(text: "abcd"), budget)
+            let model = BudgetedModel(ScriptedModel(always: "abcd", usage: Usage()), budget)
             if isStreamed {
                 for try await _ in model.stream(request) {}
             } else {
@@ -55,7 +56,7 @@ struct BudgetTests {
     @Test("such an estimate can end a run")
     func ends() async throws {
         let budget = try budget(tokens: 6)
-        let model = BudgetedModel(FixedModel(text: "abcd"), budget)
+        let model = BudgetedModel(ScriptedModel(always: "abcd", usage: Usage()), budget)
         _ = try await model.complete(request)
         await #expect(throws: BudgetError.spent("6 of 6 tokens")) { try await model.complete(request) }
         await #expect(throws: BudgetError.spent("6 of 6 tokens")) { for try await _ in model.stream(request) {} }

@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Testing
 
 @Suite("First thought")
@@ -99,7 +100,7 @@ struct FirstThoughtTests {
         #expect(trajectory.steps[0].thought == "I multiply first.\nThen I add.")
         #expect(trajectory.steps[0].usage.completionTokens == 20)
         #expect(trajectory.id == "t/agent+ftp/0")
-        let prefills = model.requests.withLock { $0.map(\.prefill) }
+        let prefills = model.requests.map(\.prefill)
         #expect(prefills == ["", "Thought: I multiply first.\n", ""])
         let learned = bareView.messages(for: trajectory)[2].text
         #expect(learned == "Thought: I multiply first.\nThen I add.\nCode:\n```py\nx = 42\n```")

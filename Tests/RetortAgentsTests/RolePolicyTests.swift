@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Testing
 
 /// Answers every call with how often it was called in this branch; the city `Nowhere` fails.
@@ -43,7 +44,7 @@ private func run(
         planner: RoleModel(model, adapter: "planner"), caller: RoleModel(model, adapter: "caller"),
         summarizer: RoleModel(model, adapter: "summarizer"), constraint: constraint)
     let rollout = Rollout(policy: policy, search: search, maximumSteps: steps) { WeatherEnvironment(log: log) }
-    return (try await rollout.trajectory(for: apiTask()), model.requests.withLock { $0 })
+    return (try await rollout.trajectory(for: apiTask()), model.requests)
 }
 
 private let look = "I look.\n Next: caller."

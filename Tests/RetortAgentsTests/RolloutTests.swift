@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Synchronization
 import Testing
 
@@ -49,7 +50,7 @@ struct RolloutTests {
     func transcripts() async throws {
         let loose = "I add.\n```python\nx = 1\n```\n"
         let tokens = TokenIDs(prompt: [1, 2], completion: [3])
-        let model = ScriptedModel([
+        let model = ScriptedModel(completions: [
             [Completion(text: turn("x = 42"), finish: .endOfTurn)], [Completion(text: loose, finish: .endOfTurn)],
             [Completion(text: turn("final x"), finish: .endOfTurn, tokens: tokens)],
         ])
@@ -71,7 +72,7 @@ struct RolloutTests {
     @Test("a turn cut at the token limit holds no action, even when it seems whole")
     func cut() async throws {
         let cut = Completion(text: turn("final 1"), finish: .length)
-        let model = ScriptedModel([[cut], [Completion(text: turn("final 2"), finish: .endOfTurn)]])
+        let model = ScriptedModel(completions: [[cut], [Completion(text: turn("final 2"), finish: .endOfTurn)]])
         let trajectory = try await rollout(model).trajectory(for: task)
         #expect(trajectory.steps[0].observation.text.contains("cut at the token limit"))
         #expect(trajectory.ending == .answered(2))
@@ -82,7 +83,7 @@ struct RolloutTests {
         let model = ScriptedModel([[turn("x = 1")], [turn("print x")], ["Answer: 7"]])
         let trajectory = try await rollout(model, steps: 2).trajectory(for: task)
         #expect(trajectory.ending == .forced("7"))
-        let prompts = model.requests.withLock { $0.map(\.messages) }
+        let prompts = model.requests.map(\.messages)
         let whole = bareView.messages(for: trajectory)
         for prompt in prompts { #expect(Array(whole.prefix(prompt.count)) == prompt) }
         #expect(prompts.last == whole.dropLast())
@@ -103,7 +104,7 @@ struct RolloutTests {
     func modelFails() async throws {
         let log = CounterEnvironment.Log()
         let trajectory = try await rollout(ScriptedModel([[turn("x = 1")]]), log: log).trajectory(for: task)
-        #expect(trajectory.ending == .failed("ScriptEnded()"))
+        #expect(trajectory.ending == .failed("\(ScriptEnded(replies: 1))"))
         #expect(trajectory.answer == nil)
         #expect(trajectory.steps.count == 1)
         #expect(log.openCount == 0)
@@ -112,10 +113,10 @@ struct RolloutTests {
     @Test("an environment that breaks, or cannot be made, ends the run as failed")
     func environmentFails() async throws {
         let log = CounterEnvironment.Log()
-        let broken = try await rollout(FixedModel(text: turn("break")), log: log).trajectory(for: task)
+        let broken = try await rollout(ScriptedModel(always: turn("break")), log: log).trajectory(for: task)
         #expect(broken.ending == .failed("Broken()"))
         #expect(log.openCount == 0)
-        let policy = CodeAgent(model: FixedModel(text: turn("final 1")), view: bareView)
+        let policy = CodeAgent(model: ScriptedModel(always: turn("final 1")), view: bareView)
         let missing = try await Rollout(policy: policy) { throw CounterEnvironment.Broken() }.trajectory(for: task)
         #expect(missing.ending == .failed("Broken()"))
     }
@@ -152,7 +153,7 @@ struct RolloutTests {
         func seeds(seed: UInt64, attempt: Int) async throws -> [UInt64] {
             let model = ScriptedModel([[turn("x = 1")], [turn("final x")]])
             _ = try await rollout(model, seed: seed).trajectory(for: task, attempt: attempt)
-            return model.requests.withLock { $0.map(\.sampling.seed) }
+            return model.requests.map(\.sampling.seed)
         }
         let first = try await seeds(seed: 1, attempt: 0)
         #expect(try await seeds(seed: 1, attempt: 0) == first)
@@ -168,7 +169,7 @@ struct RolloutRunnerTests {
     @Test("each is worked on once, and no more at once than allowed")
     func bounded() async throws {
         let log = CounterEnvironment.Log()
-        let run = rollout(FixedModel(text: turn("final 1")), log: log)
+        let run = rollout(ScriptedModel(always: turn("final 1")), log: log)
         let ids = Mutex<[String]>([])
         try await run.run(tasks.map { RolloutJob($0) }, concurrency: 4) { done in
             ids.withLock { $0 += done.map(\.task.id) }
@@ -186,7 +187,7 @@ struct RolloutRunnerTests {
         try await run.run(tasks.prefix(3).map { RolloutJob($0) }, concurrency: 1) { done in
             endings.withLock { $0 += done.map(\.ending) }
         }
-        #expect(endings.withLock { $0 } == [.answered(1), .answered(1), .failed("ScriptEnded()")])
+        #expect(endings.withLock { $0 } == [.answered(1), .answered(1), .failed("\(ScriptEnded(replies: 2))")])
     }
 
     @Test("only what failed is tried again")

@@ -1,6 +1,6 @@
 import RetortAgents
 import RetortCore
-import Synchronization
+import RetortTesting
 import Testing
 
 @Suite("Self-consistent search")

@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Testing
 
 @Suite("Repair of single steps")
@@ -74,7 +75,7 @@ struct StepRepairTests {
     func unseen() async throws {
         let teacher = ScriptedModel([[turn("x += 3")]])
         _ = try await repair(student: ScriptedModel([[turn("final x")]]), teacher: teacher)(wrong, step: 1)
-        let shown = teacher.requests.withLock { $0 }.flatMap(\.messages)
+        let shown = teacher.requests.flatMap(\.messages)
         let before = Trajectory(task: wrong.task, provenance: wrong.provenance)
         var prefix = before
         prefix.append(wrong.steps[0])
@@ -96,7 +97,7 @@ struct StepRepairTests {
         let result = try await repair(student: ScriptedModel([[String]]()), teacher: teacher, starting: 7)(
             moved, step: 1)
         #expect(result.ending == .gaveUp("step 1 showed something else when it was done again"))
-        #expect(result.steps.isEmpty && teacher.requests.withLock { $0.isEmpty } && log.openCount == 0)
+        #expect(result.steps.isEmpty && teacher.requests.isEmpty && log.openCount == 0)
     }
 
     @Test("a teacher that does what the student did changes nothing, and the student is not asked")
@@ -105,7 +106,7 @@ struct StepRepairTests {
         let teacher = ScriptedModel([[turn("oops   # surely")]])
         let result = try await repair(student: student, teacher: teacher)(wrong, step: 1)
         #expect(result.ending == .gaveUp("the teacher did the same"))
-        #expect(student.requests.withLock { $0.isEmpty } && log.count("oops") == 0)
+        #expect(student.requests.isEmpty && log.count("oops") == 0)
         // What the teacher took is known all the same.
         #expect(result.usage == ScriptedModel.cost)
     }
@@ -120,7 +121,8 @@ struct StepRepairTests {
     @Test("a teacher that breaks makes a failed trajectory, one that halts the run ends it")
     func broken() async throws {
         let log = log
-        let rollout = Rollout(policy: CodeAgent(model: FixedModel(text: ""), view: view), maximumSteps: 3, seed: 3) {
+        let rollout = Rollout(policy: CodeAgent(model: ScriptedModel(always: ""), view: view), maximumSteps: 3, seed: 3)
+        {
             CounterEnvironment(log: log)
         }
         let failing = CodeAgent(model: FailingModel(failures: 9, text: ""), view: view)

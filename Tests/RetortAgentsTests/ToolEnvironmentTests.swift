@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Synchronization
 import Testing
 
@@ -166,7 +167,7 @@ final class DepthFirstEffectTests: Sendable {
     @Test("a search that breaks keeps its steps and their cost")
     func broken() async throws {
         let trajectory = try await search(["a", "b"], pure: ["a", "b"])
-        #expect(trajectory.ending == .failed("ScriptEnded()"))
+        #expect(trajectory.ending == .failed("\(ScriptEnded(replies: 2))"))
         #expect(words(trajectory) == ["a", "b"])
         #expect(trajectory.usage.completionTokens > 0)
         await #expect(throws: Halting.self) { try await search(["a", "halt"], pure: ["a"]) }

@@ -1,6 +1,7 @@
 import InMemoryTracing
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Testing
 import Tracing
 

@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortTesting
 import Testing
 
 private let search = ToolSpecification(
@@ -143,7 +144,7 @@ struct ChainOfThoughtTests {
         #expect(trajectory.steps.map(\.speaker) == ["retriever", "agent"])
         #expect(trajectory.steps[0].action == .toolCall(name: "web_search", arguments: ["query": "What is x?"]))
         #expect(trajectory.toolCallCount == 1)
-        let prompt = model.requests.withLock { $0[0].messages }
+        let prompt = model.requests[0].messages
         #expect(prompt.last?.text == "[1] What is x?\n\nWhat is x?")
     }
 
@@ -152,7 +153,7 @@ struct ChainOfThoughtTests {
         let model = ScriptedModel([["Answer: 42"]])
         let trajectory = try await run(model, retriever: Library(), tools: [])
         #expect(trajectory.steps[0].observation.outcome.isFailure)
-        #expect(model.requests.withLock { $0[0].messages.last?.text } == "What is x?")
+        #expect(model.requests[0].messages.last?.text == "What is x?")
     }
 
     @Test("reasoning without an answer ends the run without one")
@@ -160,6 +161,6 @@ struct ChainOfThoughtTests {
         let model = ScriptedModel([["I wonder."]])
         let trajectory = try await run(model, tools: [])
         #expect(trajectory.ending == .gaveUp("the reasoning held no answer"))
-        #expect(model.requests.withLock { $0.count } == 1)
+        #expect(model.requests.count == 1)
     }
 }

@@ -1,4 +1,5 @@
 import RetortCore
+import RetortTesting
 import Testing
 
 @testable import RetortAgents
@@ -47,7 +48,7 @@ struct SimulatedAPITests {
             [(input: ["q": 0] as JSONValue, reply: VirtualReply(response: "none"))]
         }
         #expect(try await apis.reply(to: call) == VirtualReply(response: ["n": 2.0]))
-        let prompt = model.requests.withLock { $0[0].messages[1].text }
+        let prompt = model.requests[0].messages[1].text
         #expect(prompt.contains("birds"))
         #expect(prompt.contains("{\"q\":1}"))
         #expect(prompt.contains("{\"q\":0} → {\"error\":\"\",\"response\":\"none\"}"))
@@ -60,7 +61,7 @@ struct SimulatedAPITests {
         let never = ScriptedModel([["a"], ["{}"], ["[1]"]])
         let reply = try await SimulatedAPIs(never).reply(to: call)
         #expect(reply.error.contains("no reply that can be read"))
-        #expect(never.requests.withLock { $0.count } == 3)
+        #expect(never.requests.count == 3)
     }
 
     @Test("unknown functions and inputs that are no object are refused without the model")

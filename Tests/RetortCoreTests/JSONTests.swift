@@ -31,5 +31,6 @@ struct JSONTests {
 }
 
 extension JSONValue: ExpressibleByNilLiteral {
+    /// `nil` in a test's literal is JSON's `null`.
     public init(nilLiteral: ()) { self = .null }
 }

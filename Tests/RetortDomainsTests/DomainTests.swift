@@ -82,6 +82,14 @@ struct DomainTests {
         #expect(domain.tools[0].parameters.map(\.typeText) == ["string", "one of 1, 2"])
         #expect(domain.tools[0].parameters[0].summary == "its number")
         #expect(domain.tests[0].metadata["wanted"] == "out for 2")
+        // snippet: A folder
+        let session = try await domain.session(for: domain.tests[0], form: .code, tools: domain.hostTools) {
+            throw PythonError.closed
+        }
+        let seen = try await session.perform(.code("print(lend('B1'))"))
+        #expect(seen.text == "B1 lent")
+        await session.close()
+        // end snippet
         let found = try await domain.retriever?.call(["query": "when open"])
         #expect(found?.string?.contains("Open from 9 to 5.") == true)
         await domain.close()

@@ -9,6 +9,18 @@ struct GraderTests {
         AgentTask(id: "t", question: "?", answers: [answer], family: family)
     }
 
+    @Test("a verdict tells why, and a share has an interval")
+    func example() async {
+        // snippet: A grader
+        let task = AgentTask(id: "1", question: "What is a half of 3?", answers: ["1.5"], family: .math)
+        let verdict = await MathGrader().grade("\\frac{3}{2}", for: task)
+        #expect(verdict.isCorrect)
+
+        let share = Proportion(successes: 45, count: 100)
+        #expect(share.value == 0.45 && share.interval.low > 0.35 && share.interval.high < 0.56)
+        // end snippet
+    }
+
     @Test(
         "numbers that are equal",
         arguments: [

@@ -1,31 +1,11 @@
 import RetortCore
-import Synchronization
+import RetortTesting
 import Testing
 
 @testable import RetortEvaluation
 
 @Suite("Model judge")
 struct ModelJudgeTests {
-    /// Gives each question the next list of votes.
-    private final class Voter: LanguageModel {
-        let identity = "voter"
-        let requests = Mutex<[GenerationRequest]>([])
-        private let votes: Mutex<[[String]]>
-
-        init(_ votes: [[String]]) { self.votes = Mutex(votes) }
-
-        func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
-            requests.withLock { $0.append(request) }
-            let next = votes.withLock { $0.isEmpty ? nil : $0.removeFirst() }
-            return AsyncThrowingStream { continuation in
-                for (sample, text) in (next ?? []).enumerated() {
-                    continuation.yield(.finished(sample: sample, Completion(text: text, finish: .endOfTurn)))
-                }
-                continuation.finish()
-            }
-        }
-    }
-
     private let yes = #"Let me see. {"reason": "same {man}", "correct": true}"#
     private let no = #"{"reason": "another", "correct": false} That is it."#
     private let task = AgentTask(
@@ -33,13 +13,13 @@ struct ModelJudgeTests {
 
     @Test("the majority decides, and a question is asked once")
     func majority() async throws {
-        let model = Voter([[yes, no, yes]])
+        let model = ScriptedModel([[yes, no, yes]])
         let judge = ModelJudge(model)
         let verdict = try await judge.judge("JFK", for: task)
         #expect(verdict == Verdict(isCorrect: true, reason: "judged by 2 to 1: same {man}"))
         #expect(try await judge.judge("JFK", for: task) == verdict)
-        #expect(model.requests.withLock { $0.count } == 1)
-        #expect(model.requests.withLock { $0[0].samples } == 3)
+        #expect(model.requests.count == 1)
+        #expect(model.requests[0].samples == 3)
     }
 
     @Test(
@@ -50,9 +30,9 @@ struct ModelJudgeTests {
             "x </an\u{200B}swer> y", "x <\\/answer> y", "</</answer>answer>",
         ])
     func marks(answer: String) async throws {
-        let model = Voter([[yes, yes, yes]])
+        let model = ScriptedModel([[yes, yes, yes]])
         _ = try await ModelJudge(model).judge(answer, for: task)
-        let question = try #require(model.requests.withLock { $0[0].messages.last?.text })
+        let question = try #require(model.requests.first?.messages.last?.text)
         let plain = question.lowercased().filter { !$0.isWhitespace && $0 != "\u{200B}" }
         #expect(plain.ranges(of: "<answer>").count == 1 && plain.ranges(of: "</answer>").count == 1)
         #expect(plain.ranges(of: "answer>").count >= 2 && plain.hasSuffix("</answer>"))
@@ -60,25 +40,25 @@ struct ModelJudgeTests {
 
     @Test("what only looks a little like a mark stays as it is")
     func harmless() async throws {
-        let model = Voter([[yes, yes, yes]])
+        let model = ScriptedModel([[yes, yes, yes]])
         _ = try await ModelJudge(model).judge("a < b, <b>bold</b> & <ans>", for: task)
-        let question = try #require(model.requests.withLock { $0[0].messages.last?.text })
+        let question = try #require(model.requests.first?.messages.last?.text)
         #expect(question.contains("a < b, <b>bold</b> & <ans>"))
     }
 
     @Test("exact matches and empty answers cost nothing")
     func free() async throws {
-        let model = Voter([])
+        let model = ScriptedModel([])
         let judge = ModelJudge(model)
         #expect(try await judge.judge("john fitzgerald kennedy", for: task).isCorrect)
         #expect(try await judge.judge(" ", for: task).isCorrect == false)
         #expect(try await judge.judge(nil, for: task).isCorrect == false)
-        #expect(model.requests.withLock { $0.isEmpty })
+        #expect(model.requests.isEmpty)
     }
 
     @Test("votes that cannot be read count for nothing; a tie is not correct; a failure is not remembered")
     func unreadable() async throws {
-        let judge = ModelJudge(Voter([["yes", no, yes], ["?", "", "{}"], [], [yes, yes, yes]]))
+        let judge = ModelJudge(ScriptedModel([["yes", no, yes], ["?", "", "{}"], [], [yes, yes, yes]]))
         #expect(try await judge.judge("x", for: task).isCorrect == false)
         #expect(try await judge.judge("b", for: task).reason.contains("no readable vote"))
         await #expect(throws: LanguageModelError.self) { try await judge.judge("c", for: task) }

@@ -1,4 +1,5 @@
 import RetortCore
+import RetortTesting
 import Testing
 
 @testable import RetortEvaluation
@@ -38,7 +39,7 @@ struct ToolAlpacaJudgeTests {
             ([vote("unsure", "no"), vote("unsure", "no"), vote("yes", "no")], 0.5, 0, "it is unsure"),
         ]
         for (replies, process, answer, reason) in cases {
-            let judgement = try await ToolAlpacaJudge(model: ScriptedJudge([replies])).judge(run())
+            let judgement = try await ToolAlpacaJudge(model: ScriptedModel([replies])).judge(run())
             #expect(judgement.process == process && judgement.answer == answer && judgement.reason == reason)
             #expect(judgement.both == min(process, answer))
             #expect(judgement.unreadable == replies.count { !$0.contains("analysis") })
@@ -47,9 +48,9 @@ struct ToolAlpacaJudgeTests {
 
     @Test("the judge sees the expected calls, the work and what was cut; a run's text cannot close its mark")
     func question() async throws {
-        let model = ScriptedJudge([[vote("yes", "yes")]])
+        let model = ScriptedModel([[vote("yes", "yes")]])
         _ = try await ToolAlpacaJudge(model: model, votes: 1).judge(run())
-        let question = try #require(model.asked.withLock { $0.first })
+        let question = try #require(model.requests.first?.messages.last?.text)
         #expect(question.contains("1. getBird {\"id\": 1}"))
         #expect(question.contains("getBird {\"id\":1} gave robin"))
         #expect(question.contains("In the end: it answered: A robin."))
@@ -60,13 +61,13 @@ struct ToolAlpacaJudgeTests {
 
     @Test("a run without a call is wrong unasked; one without an answer of its own is judged by its calls alone")
     func unasked() async throws {
-        let silent = ScriptedJudge([])
+        let silent = ScriptedModel([])
         let none = try await ToolAlpacaJudge(model: silent).judge(run(calls: 0))
         #expect(none.process == 0 && none.answer == 0 && none.processVotes == nil)
-        #expect(silent.asked.withLock { $0.isEmpty })
+        #expect(silent.requests.isEmpty)
         for ending in [nil, .gaveUp("no"), .failed("x"), .forced("A robin.")] as [Ending?] {
             let all = Array(repeating: vote("yes", "yes"), count: 3)
-            let judgement = try await ToolAlpacaJudge(model: ScriptedJudge([all])).judge(run(ending))
+            let judgement = try await ToolAlpacaJudge(model: ScriptedModel([all])).judge(run(ending))
             #expect(judgement.process == 1 && judgement.answer == 0 && judgement.answerVotes == nil)
         }
     }
@@ -74,18 +75,18 @@ struct ToolAlpacaJudgeTests {
     @Test("a task whose calls nobody knows cannot be judged")
     func withoutReference() async throws {
         await #expect(throws: JudgeError.noReference("t")) {
-            _ = try await ToolAlpacaJudge(model: ScriptedJudge([])).judge(run(expected: []))
+            _ = try await ToolAlpacaJudge(model: ScriptedModel([])).judge(run(expected: []))
         }
     }
 
     @Test("a judge is asked once about the same run, and a failure is not remembered")
     func remembered() async throws {
-        let model = ScriptedJudge([[], [vote("yes", "yes")]])
+        let model = ScriptedModel([[], [vote("yes", "yes")]])
         let judge = ToolAlpacaJudge(model: model, votes: 1)
         await #expect(throws: LanguageModelError.self) { _ = try await judge.judge(run()) }
         let first = try await judge.judge(run())
         #expect(try await judge.judge(run()) == first)
-        #expect(model.asked.withLock { $0.count } == 2)
+        #expect(model.requests.count == 2)
     }
 
     @Test("rates by how runs end, with intervals; tasks without runs are named and not counted")

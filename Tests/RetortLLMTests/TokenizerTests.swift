@@ -32,10 +32,12 @@ struct TokenizerTests {
 
     @Test("a special token in ordinary text stays text")
     func injection() throws {
-        let tokenizer = try tokenizer()
+        // snippet: Special tokens
+        let tokenizer = try Tokenizer(seedlings.appendingPathComponent("tokenizer"))
         let end = try #require(tokenizer.id(of: "<|im_end|>"))
         #expect(tokenizer.encode("a<|im_end|>b", specials: .recognised).contains(end))
         #expect(!tokenizer.encode("a<|im_end|>b", specials: .asText).contains(end))
+        // end snippet
     }
 
     @Test("streamed text equals the whole text, and never shows half a character")

@@ -38,6 +38,7 @@ private final class ScriptedTransport: MCPTransport {
     }
 }
 
+// snippet: A server's tool
 private let echo = MCPServerTool(
     name: "echo", summary: "Gives back.",
     inputSchema: ["type": "object", "properties": ["x": ["type": "integer"]], "required": ["x"]]
@@ -46,6 +47,7 @@ private let echo = MCPServerTool(
     if arguments["x"] == 13 { throw MCPToolFailure(tool: "echo", message: "unlucky") }
     return .text("x", structured: .object(arguments))
 }
+// end snippet
 
 private func hang(_ ended: @escaping @Sendable () -> Void) -> MCPServerTool {
     MCPServerTool(name: "hang", summary: "", inputSchema: ["type": "object"]) { _, _ in

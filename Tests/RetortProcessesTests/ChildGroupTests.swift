@@ -11,12 +11,14 @@ struct ChildGroupTests {
 
     /// Runs a shell script and gives what it printed.
     private func output(of script: String, folder: String? = nil, environment: [String] = []) async throws -> String {
+        // snippet: A child
         let pipe = Pipe()
         let group = try ChildGroup(
             "/bin/sh", ["-c", script], environment: environment, folder: folder,
             descriptors: [-1, pipe.fileHandleForWriting.fileDescriptor, -1])
         try pipe.fileHandleForWriting.close()
         let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        // end snippet
         _ = await end(of: group)
         return String(decoding: data, as: UTF8.self)
     }

@@ -66,6 +66,20 @@ struct PythonEnvironmentTests {
         return try await python.session(tools: [ShoutTool()])
     }
 
+    @Test("a fork is another session with the same state")
+    func forked() async throws {
+        let interpreter = try await Self.shared.value
+        // snippet: A session
+        let session = try await interpreter.session(tools: [])
+        _ = try await session.perform(.code("x = 20"))
+        let fork = try await session.fork()
+        #expect(try await fork.perform(.code("x += 1\nprint(x)")).text == "21")
+        #expect(try await session.perform(.code("print(x)")).text == "20")
+        await fork.close()
+        await session.close()
+        // end snippet
+    }
+
     @Test("state is kept between programs")
     func state() async throws {
         let session = try await session()

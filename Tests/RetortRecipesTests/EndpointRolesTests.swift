@@ -1,10 +1,10 @@
-import FaultyEndpoint
 import Foundation
 import RetortAgents
 import RetortCore
 import RetortEvaluation
 import RetortRecipes
 import RetortStore
+import RetortTesting
 import Synchronization
 import Testing
 

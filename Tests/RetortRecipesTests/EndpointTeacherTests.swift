@@ -1,10 +1,10 @@
-import FaultyEndpoint
 import Foundation
 import RetortAgents
 import RetortCore
 import RetortDomains
 import RetortRecipes
 import RetortStore
+import RetortTesting
 import RetortWorld
 import Synchronization
 import Testing

@@ -48,9 +48,11 @@ struct ExampleTests {
             #expect(text.contains(long))
             text.replace(long, with: short)
         }
-        let run = try await RecipeRun(
-            try Recipe(yaml: text, file: file.path), folder: folder.appendingPathComponent("run"))
+        // snippet: A run
+        let recipe = try Recipe(yaml: text, file: file.path)
+        let run = try await RecipeRun(recipe, folder: folder.appendingPathComponent("run"))
         let outcome = try #require(try await run.run(until: .evaluate))
+        // end snippet
         #expect(outcome.table.contains(name == "shop-support" ? "tool-agent" : "agent"))
         let store = try TrajectoryStore(folder.appendingPathComponent("run/trajectories.sqlite"))
         let style = name == "shop-support" ? "tool-agent" : "agent"

@@ -1,7 +1,7 @@
-import FaultyEndpoint
 import Foundation
 import RetortCore
 import RetortStore
+import RetortTesting
 import RetortWorld
 import ScratchPostgres
 import Testing

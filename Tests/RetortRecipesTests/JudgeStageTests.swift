@@ -1,8 +1,8 @@
-import FaultyEndpoint
 import Foundation
 import RetortCore
 import RetortEvaluation
 import RetortStore
+import RetortTesting
 import Synchronization
 import Testing
 

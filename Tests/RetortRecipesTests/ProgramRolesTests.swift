@@ -2,37 +2,21 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortPython
-import Synchronization
+import RetortTesting
 import Testing
-
-/// A model that answers request after request from a list.
-private final class Script: LanguageModel {
-    let identity = "script"
-    private let lines: Mutex<[String]>
-
-    init(_ lines: [String]) { self.lines = Mutex(lines) }
-
-    func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
-        let text = lines.withLock { $0.isEmpty ? "" : $0.removeFirst() }
-        return AsyncThrowingStream { continuation in
-            continuation.yield(.finished(sample: 0, Completion(text: text, finish: .endOfTurn)))
-            continuation.finish()
-        }
-    }
-}
 
 @Suite("Program-aided roles")
 struct ProgramRolesTests {
     @Test("the caller writes Python for the real interpreter; depth-first search goes back to the variables of then")
     func mathematics() async throws {
         let model = RoleModel(
-            Script([
+            ScriptedModel(
                 "I multiply.\n Next: caller.", "```py\nx = 6\nprint(x)\n```",
                 "I add.\n Next: caller.", "```py\nx = x + 1\nprint(x)\n```",
                 "That is wrong.\n Next: give up.",
                 "I multiply by seven.\n Next: caller.", "```py\nx = x * 7\nprint(x)\n```",
-                "It is 42.\n Next: conclusion.", "42",
-            ]))
+                "It is 42.\n Next: conclusion.", "42"
+            ))
         let policy = RolePolicy(planner: model, caller: model, summarizer: model, callForm: .program)
         let python = try await PythonInterpreter()
         let rollout = Rollout(policy: policy, search: DepthFirstSearch(), maximumSteps: 5) {

@@ -1,10 +1,10 @@
-import FaultyEndpoint
 import Foundation
 import RetortAgents
 import RetortCore
 import RetortDomains
 import RetortLLM
 import RetortStore
+import RetortTesting
 import RetortTraining
 import RetortWorld
 import Synchronization

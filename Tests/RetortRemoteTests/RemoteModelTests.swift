@@ -1,6 +1,6 @@
-import FaultyEndpoint
 import Foundation
 import RetortCore
+import RetortTesting
 import Synchronization
 import Testing
 

@@ -19,6 +19,14 @@ struct PassageIndexTests {
 
     @Test("the first line is the title, without its quotation marks")
     func fields() async throws {
+        // snippet: An index
+        let passages = [
+            (id: "1", contents: "Orsel Vane\nOrsel Vane (born 1921) was a painter from Tirn."),
+            (id: "2", contents: "Tirn\nTirn is a town of 40,200 people in the north."),
+        ]
+        let found = try await PassageIndex(passages: passages).search("painter", limit: 3)
+        #expect(found.map(\.title) == ["Orsel Vane"])
+        // end snippet
         let index = try PassageIndex(passages: Self.passages)
         #expect(index.count == 4)
         let best = try #require(try await index.search("painter").first)

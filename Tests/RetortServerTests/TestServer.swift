@@ -51,10 +51,12 @@ struct TestServer: Sendable {
         options.drainSeconds = 5
         change(&options)
         let (ports, continuation) = AsyncStream<Int>.makeStream()
+        // snippet: A server
         let server = RetortServer(
             catalogue, options: options, logger: logger, gauges: gauges, onStart: { continuation.yield($0) })
         let group = ServiceGroup(services: [server], logger: logger)
         let running = Task { try await group.run() }
+        // end snippet
         var iterator = ports.makeAsyncIterator()
         let port = try #require(await iterator.next())
         // A connection for each request of a test, and time for a machine that is busy with other tests.

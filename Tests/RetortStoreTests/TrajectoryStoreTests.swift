@@ -43,6 +43,24 @@ struct TrajectoryStoreTests {
         #expect(try await store.entry(id: "t", in: "s")?.trajectory.ending == .answered(value))
     }
 
+    @Test("a graded trajectory is found in its set")
+    func graded() async throws {
+        // snippet: Saving and reading
+        let task = AgentTask(id: "1", question: "2 + 3?", answers: ["5"], family: .math)
+        var trajectory = Trajectory(task: task, provenance: Provenance(policy: "agent", model: "student"))
+        trajectory.append(
+            Step(thought: "I know it.", action: .answer("5"), observation: Observation(text: "", outcome: .final("5"))))
+        trajectory.end(.answered("5"))
+
+        let store = try TrajectoryStore(file)
+        try await store.save(trajectory, verdict: Verdict(isCorrect: true, reason: "5 is 5"), in: "evaluate/agent")
+        for try await entry in store.trajectories(in: "evaluate/agent") {
+            #expect(entry.trajectory == trajectory && entry.verdict?.isCorrect == true)
+        }
+        // end snippet
+        #expect(try await store.count(in: "evaluate/agent") == 1)
+    }
+
     @Test("NaN stays a number")
     func notANumber() async throws {
         let store = try TrajectoryStore(file)

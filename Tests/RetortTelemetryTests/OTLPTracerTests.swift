@@ -1,6 +1,6 @@
-import FaultyEndpoint
 import Foundation
 import RetortCore
+import RetortTesting
 import Synchronization
 import Testing
 import Tracing
@@ -47,9 +47,11 @@ struct OTLPTracerTests {
         settings.delaySeconds = 3600
         settings.seconds = 600
         let reports = Mutex<[String]>([])
+        // snippet: Exporter
         let exporter = try SpanExporter(settings, version: "1") { text in reports.withLock { $0.append(text) } }
         try await body(OTLPTracer(settings, exporter: exporter))
         await exporter.shutdown()
+        // end snippet
         try await server.close()
         return reports.withLock(\.self)
     }

@@ -37,9 +37,11 @@ struct TensorTests {
 
     @Test("gradients follow the chain rule")
     func gradients() throws {
+        // snippet: Gradients
         let x = try Tensor([2, -3]).requireGradient()
         try (x * x * x).sum().backward()
         #expect(try x.gradient()?.floats() == [12, 27])
+        // end snippet
         x.clearGradient()
         #expect(try x.gradient() == nil)
     }

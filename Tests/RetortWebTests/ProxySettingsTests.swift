@@ -14,6 +14,15 @@ struct ProxySettingsTests {
         #expect(try proxy(both, "https://hub.example/x") == "http://a:3128")
         #expect(try proxy(both, "http://hub.example/x") == "http://b:80")
         #expect(try proxy(["HTTPS_PROXY": "a:1", "https_proxy": "c:2"], "https://hub.example") == "http://c:2")
+        // snippet: Proxies
+        let settings = try ProxySettings(environment: [
+            "HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".internal.example",
+        ])
+        let outside = try #require(URL(string: "https://hub.example/x"))
+        let inside = try #require(URL(string: "https://git.internal.example"))
+        #expect(settings.proxy(for: outside)?.description == "http://proxy.example:3128")
+        #expect(settings.proxy(for: inside) == nil)
+        // end snippet
         #expect(try proxy(["ALL_PROXY": "socks5h://s"], "https://hub.example") == "socks5://s:1080")
         #expect(try proxy(["HTTP_PROXY": "b:80"], "https://hub.example") == nil)
         #expect(try proxy(["HTTPS_PROXY": " "], "https://hub.example") == nil)

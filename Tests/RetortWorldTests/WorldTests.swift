@@ -29,9 +29,12 @@ struct WorldTests {
 
     @Test("splits share no question, and out of domain has relation chains of its own")
     func splits() {
+        // snippet: A world
+        let world = World(seed: 3, people: 200)
         let questions = FactualQuestions(world, seed: 3)
         let train = questions.items("train", count: 150)
         let out = questions.items("out", count: 80)
+        // end snippet
         #expect(train.count == 150)
         let trainTypes = Set(train.compactMap { $0.task.metadata["type"] })
         #expect(trainTypes.isDisjoint(with: out.compactMap { $0.task.metadata["type"] }))

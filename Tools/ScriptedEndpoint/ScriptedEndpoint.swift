@@ -1,7 +1,7 @@
 import ArgumentParser
-import FaultyEndpoint
 import Foundation
 import RetortCore
+import RetortTesting
 import RetortWorld
 
 /// An OpenAI-compatible endpoint whose model is the micro-world's scripted teacher, or a fixed agent: what `--teacher` and

@@ -187,6 +187,7 @@ public enum FirstThought: Sendable, Hashable {
 }
 
 extension FirstThought.Repair: Comparable {
+    /// By their order.
     public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 

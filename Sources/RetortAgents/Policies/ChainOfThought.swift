@@ -2,6 +2,7 @@ import RetortCore
 
 /// A model that reasons and answers in one go: the baseline without tools, or over passages fetched for the question.
 public struct ChainOfThought: Policy {
+    /// For records and reports.
     public let name: String
     private let model: any LanguageModel
     private let view: ChainOfThoughtView
@@ -22,7 +23,9 @@ public struct ChainOfThought: Policy {
         self.maximumTokens = maximumTokens
     }
 
+    /// The model's.
     public var modelIdentity: String { model.identity }
+    /// The view's.
     public var promptIdentity: String? { view.identity }
 
     /// The retrieval first, when there is one; then the reasoning and the answer; then, should that hold no answer,

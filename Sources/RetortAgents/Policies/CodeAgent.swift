@@ -2,6 +2,7 @@ import RetortCore
 
 /// A model that acts by writing Python (arXiv 2505.17612, after smolagents' CodeAgent).
 public struct CodeAgent: Policy {
+    /// For records and reports.
     public let name: String
     private let model: any LanguageModel
     private let view: any View

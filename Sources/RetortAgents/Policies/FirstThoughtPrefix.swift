@@ -16,6 +16,7 @@ public final class FirstThoughtPrefix: Policy {
         public var faults: [FirstThought.Fault: Int] = [:]
     }
 
+    /// For records and reports.
     public let name: String
     private let agent: CodeAgent
     private let model: any LanguageModel

@@ -2,6 +2,7 @@ import RetortCore
 
 /// A model, and which of its adapters speaks.
 public struct RoleModel: Sendable {
+    /// Who speaks.
     public var model: any LanguageModel
     /// By name; nil is the model as it is.
     public var adapter: String?
@@ -26,6 +27,7 @@ public enum OutputConstraint: String, Codable, Sendable, CaseIterable {
 /// A step is the planner's rationale and decision, then the caller's request or the summarizer's answer. The three may be
 /// three models, or one with three adapters; the latter holds the backbone once.
 public struct RolePolicy: Policy {
+    /// For records and reports.
     public let name: String
     private let models: [AgentRole: RoleModel]
     private let instructions: Instructions

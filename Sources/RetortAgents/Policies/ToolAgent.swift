@@ -2,9 +2,11 @@ import RetortCore
 
 /// One model that thinks, calls a JSON API and answers in one go (ReAct, arXiv 2210.03629): α-UMi's single-LLM baseline.
 public struct ToolAgent: Policy {
+    /// For records and reports.
     public let name: String
     private let model: RoleModel
-    private let view: RoleView
+    /// How it sees trajectories: what prompts it, and what a student of its work is trained on.
+    public let view: RoleView
     private let constraint: OutputConstraint
     private let maximumTokens: Int
 
@@ -21,11 +23,30 @@ public struct ToolAgent: Policy {
         tools: [ToolDocument] = [],
         guidance: String? = nil, constraint: OutputConstraint = .free, maximumTokens: Int = 512
     ) {
+        self.init(
+            name: name, model: model,
+            view: RoleView(
+                .backbone, instructions: instructions, callForm: callForm, observationLimit: observationLimit,
+                tools: tools, guidance: guidance),
+            constraint: constraint, maximumTokens: maximumTokens)
+    }
+
+    /// - Parameters:
+    ///   - view: how it sees trajectories; that of another role is taken as the single model's.
+    ///   - constraint: whether the output is held to the view's grammar; the model must be able to.
+    ///   - maximumTokens: the most tokens of one turn.
+    public init(
+        name: String = "single", model: RoleModel, view: RoleView, constraint: OutputConstraint = .free,
+        maximumTokens: Int = 512
+    ) {
         self.name = name
         self.model = model
-        view = RoleView(
-            .backbone, instructions: instructions, callForm: callForm, observationLimit: observationLimit,
-            tools: tools, guidance: guidance)
+        self.view =
+            view.role == .backbone
+            ? view
+            : RoleView(
+                .backbone, instructions: view.instructions, callForm: view.callForm,
+                observationLimit: view.observationLimit, tools: view.tools, guidance: view.guidance)
         self.constraint = constraint
         self.maximumTokens = maximumTokens
     }

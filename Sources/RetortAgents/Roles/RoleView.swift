@@ -163,9 +163,12 @@ extension ToolDocument {
 
 /// A tool whose arguments cannot be held to their schema.
 public struct ToolSchemaError: Error, Equatable, CustomStringConvertible {
+    /// Which one.
     public let tool: String
+    /// What cannot be followed.
     public let reason: String
 
+    /// What went wrong, and what to do.
     public var description: String {
         "calls of the tool '\(tool)' cannot be held to its schema: \(reason); change the schema, or run without a grammar"
     }

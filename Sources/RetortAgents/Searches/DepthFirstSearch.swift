@@ -21,6 +21,7 @@ public struct DepthFirstSearch: Search {
         case kept
     }
 
+    /// `depthFirst`.
     public let name = "depthFirst"
     private let width: Int
     private let maximumQueries: Int

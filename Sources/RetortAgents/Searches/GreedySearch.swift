@@ -2,6 +2,7 @@ import RetortCore
 
 /// One proposal a step, performed at once (ReAct, arXiv 2210.03629).
 public struct GreedySearch: Search {
+    /// `greedy`.
     public let name = "greedy"
     private let sampling: Sampling
     private let laterSampling: Sampling

@@ -11,6 +11,7 @@ import RetortCore
 /// A candidate that comes to an effect on the outside world waits there and votes with what it printed and what it wants
 /// to do; only when it wins does the effect happen, once.
 public struct SelfConsistentSearch: Search {
+    /// `selfConsistent`.
     public let name = "selfConsistent"
     private let samples: Int
     private let sampling: Sampling

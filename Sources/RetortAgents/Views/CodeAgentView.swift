@@ -32,6 +32,7 @@ public struct CodeAgentView: View {
         self.forcedAnswers = forcedAnswers
     }
 
+    /// Asks for the program that answers.
     public var lastCall: Message { Message(.user, "No steps are left. Call final_answer now.") }
 
     /// A message for each turn and each observation, behind the system prompt and the question.

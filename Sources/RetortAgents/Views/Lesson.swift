@@ -17,6 +17,7 @@ public enum LearnedSteps: Sendable, Hashable {
 
 /// A trajectory as something to learn from.
 public struct Lesson: Sendable, Hashable {
+    /// What happened.
     public var trajectory: Trajectory
     /// What of it.
     public var steps: LearnedSteps

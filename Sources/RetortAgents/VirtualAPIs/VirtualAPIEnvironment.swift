@@ -88,8 +88,11 @@ public struct VirtualAPIEnvironment: Environment {
 
 /// The function that a tool's name stands for, as its own server knows it.
 public struct VirtualAPIReference: Codable, Sendable, Hashable {
+    /// The category it is in, as ToolBench has it.
     public var category: String
+    /// The tool that it belongs to.
     public var tool: String
+    /// Its own name.
     public var api: String
 
     /// - Parameters: as the server spells them.

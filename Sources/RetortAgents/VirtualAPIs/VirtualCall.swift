@@ -75,8 +75,11 @@ public protocol VirtualAPIs: Sendable {
 
 /// Which function is meant, however its name is written.
 public struct VirtualAPIName: Codable, Sendable, Hashable {
+    /// The category it is in, as ToolBench has it.
     public let category: String
+    /// The tool that it belongs to.
     public let tool: String
+    /// Its own name.
     public let api: String
 
     /// ToolBench's standard forms of the names.

@@ -4,6 +4,7 @@ public struct AgentTask: Codable, Sendable, Hashable, Identifiable {
     ///
     /// `factual` and `math` are those of the built-in sources; a domain has the kinds that its graders are called.
     public struct Family: RawRepresentable, Codable, Sendable, Hashable {
+        /// Its name, as records and tables have it.
         public var rawValue: String
 
         /// Any name of a kind.

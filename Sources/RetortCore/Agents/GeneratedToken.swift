@@ -9,6 +9,7 @@ public struct GeneratedToken: Codable, Sendable, Hashable {
         /// The natural logarithm of its probability.
         public var logprob: Double
 
+        /// - Parameter logprob: the natural logarithm of its probability.
         public init(id: Int32?, bytes: [UInt8], logprob: Double) {
             self.id = id
             self.bytes = bytes
@@ -28,6 +29,9 @@ public struct GeneratedToken: Codable, Sendable, Hashable {
     /// Whether it ended the turn: such a token is no part of the text.
     public var endsTurn: Bool
 
+    /// - Parameters:
+    ///   - logprob: the natural logarithm of its probability; nil when nobody asked.
+    ///   - alternatives: the likeliest at its place, likeliest first.
     public init(
         id: Int32?, bytes: [UInt8], logprob: Double? = nil, alternatives: [Alternative] = [], endsTurn: Bool = false
     ) {

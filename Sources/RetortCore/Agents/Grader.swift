@@ -11,6 +11,7 @@ public struct Verdict: Codable, Sendable, Hashable {
     /// Why, in a few words, such as `exact match` or `no answer`.
     public var reason: String
 
+    /// - Parameter reason: why, for people.
     public init(isCorrect: Bool, reason: String) {
         self.isCorrect = isCorrect
         self.reason = reason

@@ -33,6 +33,7 @@ extension LanguageModel {
 public struct AdaptedModel: LanguageModel {
     private let model: any LanguageModel
     private let adapter: String
+    /// The name that records show.
     public let identity: String
 
     /// - Parameter identity: nil is the model's and the adapter's.
@@ -89,6 +90,7 @@ public enum LanguageModelError: Error, CustomStringConvertible {
     case unknownAdapter(String, known: [String])
     case unusablePrompt(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .sampleMissing(let sample): "the model ended without finishing sample \(sample)"

@@ -31,6 +31,7 @@ public struct Observation: Codable, Sendable, Hashable {
     /// Wall-clock time, in seconds.
     public var seconds: Double
 
+    /// - Parameter seconds: wall-clock time that the action took.
     public init(text: String, outcome: Outcome, toolCalls: [ToolCall] = [], seconds: Double = 0) {
         self.text = text
         self.outcome = outcome
@@ -50,6 +51,9 @@ public struct ToolCall: Codable, Sendable, Hashable {
     /// The error's text, or nil after success.
     public var error: String?
 
+    /// - Parameters:
+    ///   - result: what it gave; nil when it failed or was not made.
+    ///   - error: what it failed with; nil when it did not.
     public init(name: String, arguments: [String: JSONValue], result: JSONValue? = nil, error: String? = nil) {
         self.name = name
         self.arguments = arguments

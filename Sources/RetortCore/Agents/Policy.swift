@@ -32,6 +32,7 @@ public struct ProposalRequest: Sendable {
     /// What the user says for this proposal alone, such as what was tried before; nil for nothing.
     public var remark: String?
 
+    /// One greedy proposal, unless said otherwise.
     public init(count: Int = 1, sampling: Sampling = .greedy, remark: String? = nil) {
         self.count = count
         self.sampling = sampling
@@ -54,6 +55,7 @@ public struct Proposal: Sendable, Hashable {
     /// The action as it was written, where its canonical text would differ.
     public var wording: String?
 
+    /// A thought and an action that nobody performed yet.
     public init(
         thought: String, action: Action, usage: Usage = Usage(), transcript: Transcript? = nil,
         speaker: String = "agent", wording: String? = nil

@@ -23,6 +23,7 @@ public protocol Search: Sendable {
 }
 
 extension Search {
+    /// Takes steps until the trajectory ends or the limit is reached.
     public func pursue(
         _ trajectory: inout Trajectory, in environment: inout any Environment, policy: any Policy, maximumSteps: Int,
         emit: @Sendable (RolloutEvent) -> Void
@@ -65,6 +66,7 @@ public struct Advance: Sendable {
     /// Where the next step happens.
     public var environment: any Environment
 
+    /// A step that was taken, and the environment that it left.
     public init(step: Step, environment: any Environment) {
         self.step = step
         self.environment = environment

@@ -2,6 +2,8 @@ import Foundation
 
 #if canImport(Glibc)
     import Glibc
+#elseif canImport(Musl)
+    import Musl
 #elseif canImport(Darwin)
     import Darwin
 #endif
@@ -77,6 +79,7 @@ public enum AtomicFile {
 public enum AtomicFileError: Error, CustomStringConvertible {
     case failed(String, String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .failed(let path, let reason):

@@ -4,6 +4,7 @@ public enum GrammarError: Error, Equatable, CustomStringConvertible {
     case unsatisfiable
     case tooLarge(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unsatisfiable:

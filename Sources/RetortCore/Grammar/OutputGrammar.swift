@@ -16,9 +16,12 @@ public indirect enum OutputGrammar: Sendable, Hashable {
 
     /// How free text ends.
     public struct Ending: Sendable, Hashable {
+        /// What ends the prose.
         public var text: String
+        /// What must follow it.
         public var next: OutputGrammar
 
+        /// - Parameter next: what must follow the text; nothing, unless said.
         public init(_ text: String, next: OutputGrammar = .text("")) {
             self.text = text
             self.next = next

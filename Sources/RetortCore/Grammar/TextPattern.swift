@@ -45,10 +45,12 @@ public struct TextPattern: Sendable, Hashable, Comparable {
         }
     }
 
+    /// Whether both are the same text: how it was read does not matter.
     public static func == (left: Self, right: Self) -> Bool {
         left.keyword == right.keyword && left.value == right.value
     }
 
+    /// By their texts.
     public static func < (left: Self, right: Self) -> Bool {
         (left.keyword.rawValue, left.value) < (right.keyword.rawValue, right.value)
     }

@@ -170,6 +170,7 @@ public enum ExactJSONError: Error, CustomStringConvertible, Equatable {
     /// Two members' names are the same letters in different Unicode forms.
     case alike(String)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .malformed(let reason): "it is not valid JSON: \(reason)"

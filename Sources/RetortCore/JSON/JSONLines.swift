@@ -29,6 +29,7 @@ public enum JSONLinesError: Error, CustomStringConvertible, Equatable {
         }
     }
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path"

@@ -72,7 +72,9 @@ public indirect enum JSONSchema: Sendable, Hashable {
         public var prefix: [JSONSchema] = []
         /// Of all others.
         public var items: JSONSchema
+        /// The fewest.
         public var minimum = 0
+        /// The most; nil for any number.
         public var maximum: Int?
 
         /// - Parameters:
@@ -94,6 +96,7 @@ public indirect enum JSONSchema: Sendable, Hashable {
     public struct ObjectSchema: Sendable, Hashable {
         /// By name; what is required is always among them.
         public var properties: [String: JSONSchema]
+        /// Names that must be there.
         public var required: Set<String>
         /// What members that are not named may be; nil when there must be none.
         public var others: JSONSchema?
@@ -172,6 +175,7 @@ public enum JSONSchemaError: Error, CustomStringConvertible, Equatable {
     /// Choices of a `oneOf` of which two may hold at once.
     case overlapping(String, Int, Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .malformed(let path, let reason): "the JSON schema at \(path): \(reason)"

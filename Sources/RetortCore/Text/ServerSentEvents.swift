@@ -85,6 +85,7 @@ public struct ServerSentEvents: Sendable {
 public enum ServerSentEventsError: Error, CustomStringConvertible, Equatable {
     case tooLong(limit: Int)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .tooLong(let limit): "an event is longer than \(limit) bytes"

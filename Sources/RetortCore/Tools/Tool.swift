@@ -80,6 +80,7 @@ public enum ToolError: Error, CustomStringConvertible {
     case unfit(tool: String, reason: String)
     case late(tool: String, seconds: Double)
 
+    /// What went wrong, and what to do.
     public var description: String {
         switch self {
         case .unknownTool(let name, let known):

@@ -14,6 +14,7 @@ public struct ToolDocument: Codable, Sendable, Hashable {
         case function, input, schema
     }
 
+    /// - Parameter schema: of the arguments; nil when it is not known.
     public init(name: String, function: String, input: JSONValue, schema: JSONValue? = nil) {
         self.name = name
         self.function = function

@@ -41,6 +41,7 @@ public struct RoleSplit: Sendable {
         public let seed: UInt64
         /// The longest sample that is kept, in tokens; nil when samples were not measured.
         public let maximumTokens: Int?
+        /// The files that were written, in order.
         public internal(set) var parts: [Part] = []
     }
 

@@ -14,6 +14,7 @@ public struct Preflight: Sendable {
         case uneven(id: String, what: String, count: Int, tokens: Int)
         case loneText(id: String, unit: String)
 
+        /// What went wrong, and what to do.
         public var description: String {
             switch self {
             case .noExamples: "there is no sample to train on; check the filters and the teacher's trajectories"

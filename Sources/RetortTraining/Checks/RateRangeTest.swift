@@ -12,9 +12,12 @@ public struct RateRangeTest: Codable, Sendable, Hashable {
     public struct Plan: Codable, Sendable, Hashable {
         /// Updates, at rates that grow geometrically from `from` to `to`.
         public var updates: Int
+        /// The first rate.
         public var from: Double
+        /// The last rate.
         public var to: Double
 
+        /// - Parameter updates: over how many the rate rises, geometrically.
         public init(updates: Int = 40, from: Double, to: Double) {
             self.updates = updates
             self.from = from
@@ -26,6 +29,7 @@ public struct RateRangeTest: Codable, Sendable, Hashable {
 
     /// One update.
     public struct Point: Codable, Sendable, Hashable {
+        /// The learning rate.
         public var rate: Double
         /// The loss before the update over that of the untrained weights on the same row.
         public var ratio: Double

@@ -7,13 +7,19 @@ import RetortLLM
 public struct TemplateAudit: Sendable {
     /// One token of the training example.
     public struct Row: Codable, Sendable {
+        /// Its number in the vocabulary.
         public let id: Int32
+        /// What it stands for.
         public let text: String
+        /// Whose message it is in.
         public let role: Role
+        /// Whether a student learns to write it.
         public let trainable: Bool
     }
 
+    /// The chat, token by token.
     public let rows: [Row]
+    /// What was looked at, and whether it holds.
     public let findings: [CheckResult]
 
     /// Whether the checkpoint can be trained and run as it is.

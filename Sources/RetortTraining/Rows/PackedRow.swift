@@ -16,6 +16,7 @@ public struct PackedRow: Codable, Sendable, Equatable {
     /// The samples' tokens in all, as if nothing were shared.
     public var sampleTokens = 0
 
+    /// A row without samples.
     public init() {}
 
     /// Adds a sample at the end, sharing nothing.
@@ -74,6 +75,9 @@ public struct EpochRows: RowSource {
     private(set) var rows: [PackedRow]
     private var position = 0
 
+    /// - Parameters:
+    ///   - rowTokens: the most tokens of a row.
+    ///   - seed: of each epoch's order.
     public init(_ examples: [TrainingExample], epochs: Int, rowTokens: Int, seed: UInt64) {
         rows = []
         let units = Self.units(examples)
@@ -83,6 +87,12 @@ public struct EpochRows: RowSource {
             let order = kin.shuffled(using: &generator).joined()
             rows += Self.pack(order.map { units[$0] }, rowTokens: rowTokens)
         }
+    }
+
+    /// As a configuration says.
+    public init(_ examples: [TrainingExample], _ configuration: TrainingConfiguration) {
+        self.init(
+            examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
     }
 
     /// What belongs into one row, in the order of its first sample.
@@ -119,8 +129,10 @@ public struct EpochRows: RowSource {
         return done + open.map(\.row)
     }
 
+    /// Rows of all epochs.
     public var rowCount: Int? { rows.count }
 
+    /// The next row; nil after the last.
     public mutating func next() -> PackedRow? {
         guard position < rows.count else { return nil }
         defer { position += 1 }
@@ -133,9 +145,11 @@ public struct StreamRows<Documents: IteratorProtocol>: RowSource where Documents
     private var documents: Documents
     private let rowTokens: Int
     private var left: Int
+    /// How many rows are made at most.
     public let rowCount: Int?
     private var held: TrainingExample?
 
+    /// - Parameter rows: how many are made at most.
     public init(_ documents: Documents, rows: Int, rowTokens: Int) {
         self.documents = documents
         self.rowTokens = rowTokens
@@ -143,6 +157,7 @@ public struct StreamRows<Documents: IteratorProtocol>: RowSource where Documents
         rowCount = rows
     }
 
+    /// The next row; nil after the last.
     public mutating func next() -> PackedRow? {
         guard left > 0 else { return nil }
         left -= 1

@@ -52,9 +52,11 @@ public struct PolicyStream: Codable, Sendable, Hashable {
     public struct Clip: Codable, Sendable, Hashable {
         public var low, high: Double
 
+        /// The usual range of PPO (arXiv 1707.06347) unless given.
         public init(low: Double = 0.2, high: Double = 0.2) { (self.low, self.high) = (low, high) }
     }
 
+    /// A policy loss with these advantages, one per target.
     public init(
         advantages: [Float], drawn: [Float]? = nil, reference: [Float]? = nil, clip: Clip? = Clip(), penalty: Double = 0
     ) {
@@ -82,6 +84,7 @@ public struct Preference: Codable, Sendable, Hashable {
         case baseline
     }
 
+    /// Whether the text is the preferred one, the other one, or a baseline.
     public var side: Side
     /// The reference's log-probability of the text, in nats.
     public var reference: Double
@@ -90,6 +93,7 @@ public struct Preference: Codable, Sendable, Hashable {
     /// How much a text that is judged alone counts.
     public var weight: Double
 
+    /// A preference with the usual strength of 0.1 unless given.
     public init(_ side: Side, reference: Double, beta: Double = 0.1, weight: Double = 1) {
         self.side = side
         self.reference = reference
@@ -100,10 +104,12 @@ public struct Preference: Codable, Sendable, Hashable {
 
 /// A token that a teacher might have written.
 public struct TeacherChoice: Codable, Sendable, Hashable {
+    /// The token's id in the student's vocabulary.
     public var token: Int32
     /// The teacher's, in nats.
     public var logProbability: Float
 
+    /// A token, with the teacher's log-probability in nats.
     public init(_ token: Int32, logProbability: Float) {
         self.token = token
         self.logProbability = logProbability

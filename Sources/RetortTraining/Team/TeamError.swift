@@ -18,6 +18,7 @@ public enum TeamError: Error, CustomStringConvertible, Equatable {
     case outOfStep(String)
     case noDevice(rank: Int, why: String)
 
+    /// What failed, at which process, and what to do next.
     public var description: String {
         switch self {
         case .incomplete(let given, let missing):

@@ -7,8 +7,10 @@ import RetortTensor
 public actor TeamMember {
     private nonisolated let executor = EngineExecutor(name: "retort.team")
 
+    /// The thread on which it waits and trains.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
+    /// A member that has not joined a training yet.
     public init() {}
 
     deinit { executor.finish() }

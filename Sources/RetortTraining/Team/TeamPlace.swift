@@ -12,13 +12,17 @@ public struct TeamPlace: Sendable, Hashable {
         case slurm = "Slurm"
     }
 
+    /// Who started the process.
     public var launcher: Launcher
+    /// The process's number among all, from 0.
     public var rank: Int
+    /// The number of processes.
     public var size: Int
     /// The rank among the processes of this machine, and how many these are; nil where it is not said.
     public var localRank, localSize: Int?
     /// Where rank 0 is, and the port under which the processes find each other.
     public var address: String
+    /// The TCP port at `address`.
     public var port: Int
     /// Whether the launcher serves that port itself.
     public var isServedByLauncher = false

@@ -20,7 +20,9 @@ public final class TrainingTeam: Sendable {
         var program: String
     }
 
+    /// This process's number among all, from 0.
     public let rank: Int
+    /// The number of processes.
     public let size: Int
     /// The rank among the processes of this machine, and how many these are.
     public let localRank, localSize: Int

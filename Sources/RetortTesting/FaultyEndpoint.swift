@@ -1,14 +1,27 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import RetortCore
 
-/// An OpenAI-compatible endpoint on the loopback interface that answers from a closure, takes its time, and misbehaves
-/// on purpose: what a client is tried against. All its state lives on one event loop.
+/// An OpenAI-compatible endpoint on the loopback interface that answers from a closure or a model, takes its time, and
+/// misbehaves on purpose: what a client is tried against. All its state lives on one event loop.
+///
+/// ```swift
+/// let endpoint = try await FaultyEndpoint(.init(faults: [.halfStream, .tooManyRequests], faultRate: 0.3)) { _ in
+///     CannedAnswer(["conclusion: 5"])
+/// }
+/// let model = try RemoteModel([Endpoint(endpoint.address, model: "canned")])
+/// // … use the model …
+/// try await endpoint.close()
+/// ```
+///
+/// `GET …/models` and `GET …/stats` are answered without faults, the latter with the tally as JSON.
 public final class FaultyEndpoint: Sendable {
     /// How it behaves.
     public struct Options: Sendable {
         /// Where it listens: the loopback interface, unless others are to reach it.
         public var host: String
+        /// 0 takes one that is free.
         public var port: Int
         /// Which faults it commits, in turn.
         public var faults: [Fault]
@@ -18,12 +31,15 @@ public final class FaultyEndpoint: Sendable {
         public var latency: Double
         /// How many requests are worked on at once; others wait.
         public var slots: Int
+        /// Seconds before each piece of an answer whose fault is `slowBytes`.
+        public var pause: Double
+        /// Which answers are faults is drawn from it.
         public var seed: UInt64
 
+        /// An endpoint without faults that answers at once, unless said otherwise.
         public init(
             host: String = "127.0.0.1", port: Int = 0, faults: [Fault] = [], faultRate: Double = 0, latency: Double = 0,
-            slots: Int = 1 << 20,
-            seed: UInt64 = 1
+            slots: Int = 1 << 20, pause: Double = 0.005, seed: UInt64 = 1
         ) {
             self.host = host
             self.port = port
@@ -31,23 +47,28 @@ public final class FaultyEndpoint: Sendable {
             self.faultRate = faultRate
             self.latency = latency
             self.slots = slots
+            self.pause = pause
             self.seed = seed
         }
     }
 
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
-    private let desk: NIOLoopBound<Desk>
+    private let queue: NIOLoopBound<RequestQueue>
 
     /// Starts to listen.
-    public init(_ options: Options, answer: @escaping @Sendable (ReceivedRequest) async throws -> CannedAnswer)
+    /// - Parameter answer: gives a request's answer; what it throws is answered with 500.
+    public init(
+        _ options: Options = Options(), answer: @escaping @Sendable (ReceivedRequest) async throws -> CannedAnswer
+    )
         async throws
     {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let desk = try await loop.submit { NIOLoopBound(Desk(options, loop: loop, answer: answer), eventLoop: loop) }
-            .get()
-        self.desk = desk
+        let queue = try await loop.submit {
+            NIOLoopBound(RequestQueue(options, loop: loop, answer: answer), eventLoop: loop)
+        }.get()
+        self.queue = queue
         channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -55,26 +76,32 @@ public final class FaultyEndpoint: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    try channel.pipeline.syncOperations.addHandler(Receiver(desk.value))
+                    try channel.pipeline.syncOperations.addHandler(Receiver(queue.value))
                 }
             }
             .bind(host: options.host, port: options.port).get()
     }
 
+    /// Starts to listen, and answers chats as a model in this process does.
+    public convenience init(_ options: Options = Options(), model: any LanguageModel) async throws {
+        try await self.init(options) { try await CannedAnswer(of: model, to: $0) }
+    }
+
     /// Where it listens.
     public var port: Int { channel.localAddress?.port ?? 0 }
+    /// The address to give a client, without `/v1`.
     public var address: String { "http://127.0.0.1:\(port)" }
 
     /// What it saw and did so far.
     public func tally() async throws -> EndpointTally {
-        let desk = desk
-        return try await group.next().submit { desk.value.tally }.get()
+        let queue = queue
+        return try await group.next().submit { queue.value.tally }.get()
     }
 
     /// Misbehaves otherwise from now on.
     public func misbehave(_ faults: [Fault], rate: Double) async throws {
-        let desk = desk
-        try await group.next().submit { desk.value.misbehave(faults, rate) }.get()
+        let queue = queue
+        try await group.next().submit { queue.value.misbehave(faults, rate) }.get()
     }
 
     /// Stops, and closes every connection.
@@ -87,11 +114,11 @@ public final class FaultyEndpoint: Sendable {
 /// Takes in a request's parts.
 private final class Receiver: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
-    private let desk: Desk
+    private let queue: RequestQueue
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
 
-    init(_ desk: Desk) { self.desk = desk }
+    init(_ queue: RequestQueue) { self.queue = queue }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -103,7 +130,7 @@ private final class Receiver: ChannelInboundHandler {
             guard let head else { return }
             let headers = Dictionary(
                 head.headers.map { ($0.name.lowercased(), $0.value) }, uniquingKeysWith: { a, _ in a })
-            desk.receive(ReceivedRequest(path: head.uri, headers: headers, body: body), on: context.channel)
+            queue.receive(ReceivedRequest(path: head.uri, headers: headers, body: body), on: context.channel)
         }
     }
 

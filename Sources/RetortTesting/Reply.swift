@@ -5,6 +5,10 @@ import RetortCore
 /// Writes answers in the protocol's two forms, whole and streamed, and what goes wrong with them.
 struct Reply {
     private let channel: any Channel
+    /// Seconds before each piece of a body; nil sends it at once.
+    private var pause: Double?
+    /// Into how many pieces a slow body is cut.
+    private static let pieces = 8
 
     init(_ channel: any Channel) { self.channel = channel }
 
@@ -12,11 +16,15 @@ struct Reply {
         var headers: HTTPHeaders = ["content-type": "application/json", "content-length": "\(json.utf8.count)"]
         for (name, value) in extra { headers.add(name: name, value: value) }
         write(status, headers)
-        channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: json))), promise: nil)
-        channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        finish(with: json)
     }
 
-    func send(_ answer: CannedAnswer, to request: ReceivedRequest, fault: Fault?) {
+    func send(_ answer: CannedAnswer, to request: ReceivedRequest, fault: Fault?, pause: Double) {
+        guard fault != .slowBytes else {
+            var slow = self
+            slow.pause = pause
+            return slow.send(answer, to: request, fault: nil, pause: pause)
+        }
         let text = String(decoding: request.body, as: UTF8.self)
         let streams = text.contains(#""stream":true"#)
         let isChat = request.path.hasSuffix("/chat/completions")
@@ -29,7 +37,7 @@ struct Reply {
         case .stall: return
         case .invalidJSON where !streams: return whole(200, #"{"choices":[{"index":0,"mess"#)
         case .wrongCount: answer.choices = Array(answer.choices.dropLast())
-        case .halfStream, .invalidJSON, nil: break
+        case .halfStream, .invalidJSON, .slowBytes, nil: break
         }
         guard answer.status == 200 else {
             return whole(
@@ -72,13 +80,34 @@ struct Reply {
         if fault == .invalidJSON { events.insert(#"{"choices":[{"index":0,"del"#, at: events.count / 2) }
         if fault != .halfStream { events += [#"{"choices":[],"usage":\#(Self.usage(answer))}"#, "[DONE]"] }
         let bytes = events.map { "data: \($0)\n\n" }.joined()
-        channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: bytes))), promise: nil)
-        if fault == .halfStream {
-            channel.flush()
-            channel.close(promise: nil)
-        } else {
-            channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+        guard fault == .halfStream else { return finish(with: bytes) }
+        channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(string: bytes))), promise: nil)
+        channel.close(promise: nil)
+    }
+
+    /// Writes a body whole, or piece by piece, and ends the answer.
+    private func finish(with body: String) {
+        let bytes = Array(body.utf8)
+        guard let pause, !bytes.isEmpty else { return finish(with: bytes[...]) }
+        channel.flush()
+        let size = max(1, (bytes.count + Self.pieces - 1) / Self.pieces)
+        for (number, start) in stride(from: 0, to: bytes.count, by: size).enumerated() {
+            let piece = bytes[start..<min(start + size, bytes.count)]
+            let isLast = piece.endIndex == bytes.count
+            channel.eventLoop.scheduleTask(in: .nanoseconds(Int64(pause * Double(number + 1) * 1e9))) {
+                if isLast { finish(with: piece) } else { write(piece, flushes: true) }
+            }
         }
+    }
+
+    private func finish(with piece: ArraySlice<UInt8>) {
+        write(piece, flushes: false)
+        channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
+    }
+
+    private func write(_ piece: ArraySlice<UInt8>, flushes: Bool) {
+        channel.write(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(bytes: piece))), promise: nil)
+        if flushes { channel.flush() }
     }
 
     private func write(_ status: Int, _ headers: HTTPHeaders) {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 
 /// Works requests off, a bounded number at once, on one event loop.
-final class Desk {
+final class RequestQueue {
     private(set) var tally = EndpointTally()
     private var options: FaultyEndpoint.Options
     private let loop: any EventLoop
@@ -71,14 +71,14 @@ final class Desk {
             } catch {
                 answer = CannedAnswer(["\(error)"], status: 500)
             }
-            loop.execute { bound.value.finish(request, answer, fault, channel) }
+            loop.execute { bound.value.finish(request, answer, answer.fault ?? fault, channel) }
         }
     }
 
     private func finish(_ request: ReceivedRequest, _ answer: CannedAnswer, _ fault: Fault?, _ channel: any Channel) {
         working -= 1
         if let fault { tally.faults[fault, default: 0] += 1 } else { tally.served += 1 }
-        Reply(channel).send(answer, to: request, fault: fault)
+        Reply(channel).send(answer, to: request, fault: fault, pause: options.pause)
         workOff()
     }
 
