@@ -20,7 +20,7 @@ public struct FleetReport: Codable, Sendable, Hashable {
     public var accounts: [Account]
 
     /// Asks a store.
-    /// - Parameter run: nil is the only run that is not done.
+    /// - Parameter name: nil is the only run that is not done.
     /// - Throws: `FleetError`.
     public init(_ store: FleetStore, run name: String? = nil) async throws {
         let known = try await store.runs()
