@@ -96,7 +96,7 @@ lint:
 	@python3 Tools/check_portable.py
 	@python3 Tools/check_snippets.py
 
-# DocC pages of every module, in .build/docs; a warning is an error.
+# DocC pages of every module, in .build/docs; a broken link is an error.
 docs:
 	@SWIFT="$(SWIFT)" scripts/docs
 
