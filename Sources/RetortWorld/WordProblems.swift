@@ -79,10 +79,14 @@ public struct WordProblems: Sendable {
         var names = NameMaker(SeededGenerator(seed: seed, "names of problems \(split)"))
         var seen = taken
         var items: [Item] = []
-        while items.count < count {
+        // There are fewer problems than might be asked for; each is drawn many times before that is believed.
+        var failures = 0
+        while items.count < count, failures < 10_000 {
             guard let (question, plan) = draw(split, &generator, &names), seen.insert(question).inserted else {
+                failures += 1
                 continue
             }
+            failures = 0
             let task = AgentTask(
                 id: "math-\(split)-\(items.count)", question: question, answers: [String(plan.result)], family: .math,
                 split: split,

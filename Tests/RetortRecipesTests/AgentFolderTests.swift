@@ -280,7 +280,7 @@ struct HostileAgentTests {
     @Test(
         "every key is known or refused by its name, every number has bounds, no path leads out",
         arguments: [
-            (#""seed": 1"#, #""seed": 1, "mood": "good""#, "'agent.mood' is not known"),
+            (#""seed": 1"#, #""seed": 1, "mood": "good""#, "'agent.mood' is unknown"),
             (#""version": 1"#, #""version": 2"#, "written by a later Retort"),
             (#""version": 1"#, #""version": "1""#, "has no 'version'"),
             (#""format": "retort-agent""#, #""format": "other""#, "no agent of Retort's"),

@@ -14,7 +14,7 @@ public struct TrajectoryQuery: Sendable, Hashable {
         func holds(_ ending: String, _ isCorrect: Bool?) -> Bool {
             switch self {
             case .solved: isCorrect == true
-            case .wrong: isCorrect == false && ending != "failed"
+            case .wrong: isCorrect == false && !["failed", "unfinished"].contains(ending)
             case .forced: ending == "forced"
             case .gaveUp: ending == "gaveUp"
             case .failed: ["failed", "unfinished"].contains(ending)
@@ -25,7 +25,7 @@ public struct TrajectoryQuery: Sendable, Hashable {
         var condition: String {
             switch self {
             case .solved: "f.correct = 1"
-            case .wrong: "f.correct = 0 AND f.ending <> 'failed'"
+            case .wrong: "f.correct = 0 AND f.ending NOT IN ('failed', 'unfinished')"
             case .forced: "f.ending = 'forced'"
             case .gaveUp: "f.ending = 'gaveUp'"
             case .failed: "f.ending IN ('failed', 'unfinished')"
