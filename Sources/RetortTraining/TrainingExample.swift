@@ -76,7 +76,7 @@ public struct TrainingSet: Sendable {
     /// Renders trajectories through a view: the same text, and the same renderer, as while acting.
     /// - Parameters:
     ///   - limit: the longest sample, in tokens.
-    ///   - overlong: what happens to a longer one.
+    ///   - policy: what happens to a longer one.
     public init(
         _ trajectories: [Trajectory], view: any View, template: any ChatTemplate, tokenizer: Tokenizer, limit: Int,
         overlong policy: OverlongPolicy

@@ -25,7 +25,7 @@ public struct FleetReport: Codable, Sendable, Hashable {
     public var accounts: [Account]
 
     /// Reads the report from a store.
-    /// - Parameter run: the run's name; nil is the only one that is not done, or the only one at all.
+    /// - Parameter name: the run's name; nil is the only one that is not done, or the only one at all.
     /// - Throws: `FleetError`.
     public init(_ store: FleetStore, run name: String? = nil) async throws {
         let known = try await store.runs()
