@@ -29,6 +29,8 @@ class Hosts:
         sh("ip", "link", "add", "rtreduce", "type", "bridge")
         sh("ip", "link", "set", "rtreduce", "up")
         for number, name in enumerate(self.names):
+            # The kernel takes the links of the namespaces before away in its own time.
+            sh("ip", "link", "delete", f"rtr{number}a", check=False)
             sh("ip", "netns", "add", name)
             sh("ip", "link", "add", f"rtr{number}a", "type", "veth", "peer", "name", f"rtr{number}b")
             sh("ip", "link", "set", f"rtr{number}a", "master", "rtreduce", "up")
@@ -41,7 +43,8 @@ class Hosts:
                 sh(*inside, "tc", "qdisc", "add", "dev", f"rtr{number}b", "root", "tbf", "rate", rate, "burst", "1mb", "latency", "50ms")
 
     def close(self):
-        for name in self.names:
+        for number, name in enumerate(self.names):
+            sh("ip", "link", "delete", f"rtr{number}a", check=False)
             sh("ip", "netns", "delete", name, check=False)
         sh("ip", "link", "delete", "rtreduce", check=False)
 

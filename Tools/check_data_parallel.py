@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Trains with one process and with several, and compares losses and weights; kills one of them, and goes on with other numbers of
-processes. Needs `swift build` (or `make build` and RETORT_BUILD=release), and tries `mpirun` where there is one.
+processes. Needs `make build` (RETORT names another binary), and tries `mpirun` where there is one.
 
     Tools/check_data_parallel.py [--processes 2 3] [--only full]
 
@@ -21,7 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BINARY = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug") / "retort"
+BINARY = pathlib.Path(os.environ.get("RETORT", ROOT / ".build/release/retort"))
 RECIPE = """
 name: parallel
 seed: 7
