@@ -57,6 +57,24 @@ struct LessonTests {
         #expect(ChainOfThoughtView(instructions: .brief).examples(for: work, learning: .only([])).isEmpty)
     }
 
+    @Test("steps that are marked as not to be learned are not, wherever nothing else is said")
+    func marked() {
+        var marked = Trajectory(task: work.task, provenance: work.provenance)
+        for (index, step) in work.steps.enumerated() {
+            var step = step
+            if ![2, 5].contains(index) { step.isLearned = false }
+            marked.append(step)
+        }
+        if let ending = work.ending { marked.end(ending) }
+        #expect(Lesson(marked).steps == .only([2, 5]) && Lesson(work).steps == .all)
+        for view in [
+            CodeAgentView(instructions: .brief, tools: []),
+            RoleView(.backbone, instructions: .brief, callForm: .program),
+        ] as [any View] {
+            #expect(view.examples(for: marked) == view.examples(for: work, learning: .only([2, 5])))
+        }
+    }
+
     @Test("a forced answer that is masked leaves the turns before it")
     func forced() {
         var forced = Trajectory(task: work.task, provenance: work.provenance)

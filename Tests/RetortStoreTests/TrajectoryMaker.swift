@@ -30,7 +30,7 @@ struct TrajectoryMaker {
     }
 
     private mutating func step() -> Step {
-        Step(
+        var step = Step(
             speaker: pick(["agent", "planner"]), thought: text(), action: action(), observation: observation(),
             usage: Usage(promptTokens: 12, completionTokens: 3, seconds: pick([0, 0.1, 2])),
             candidates: (0..<pick([0, 2])).map { votes in
@@ -40,7 +40,9 @@ struct TrajectoryMaker {
             },
             transcript: pick([
                 nil, .same, .drifted(text: text()), .tokens(TokenIDs(prompt: [1, 2, .max], completion: [])),
-            ]))
+            ]), remarks: pick([nil, [text(), text()]]), wording: pick([nil, text()]))
+        step.isLearned = pick([nil, false])
+        return step
     }
 
     private mutating func action() -> Action {

@@ -22,10 +22,10 @@ public struct Lesson: Sendable, Hashable {
     /// What of it.
     public var steps: LearnedSteps
 
-    /// A trajectory of which all is learned, or some steps.
-    public init(_ trajectory: Trajectory, learning steps: LearnedSteps = .all) {
+    /// A trajectory, and which of its steps are learned; nil is all that are not marked otherwise (`Step.isLearned`).
+    public init(_ trajectory: Trajectory, learning steps: LearnedSteps? = nil) {
         self.trajectory = trajectory
-        self.steps = steps
+        self.steps = steps ?? trajectory.steps(without: [])
     }
 }
 

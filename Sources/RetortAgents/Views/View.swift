@@ -39,7 +39,9 @@ extension View {
     public func showing(observationsUpTo characters: Int) -> any View { self }
 
     /// What a student learns from all of a trajectory.
-    public func examples(for trajectory: Trajectory) -> [[Message]] { examples(for: trajectory, learning: .all) }
+    public func examples(for trajectory: Trajectory) -> [[Message]] {
+        examples(for: trajectory, learning: trajectory.steps(without: []))
+    }
 }
 
 extension Trajectory {

@@ -84,7 +84,7 @@ public enum ATIFExporter {
         return ATIF.StepFacts(
             speaker: step.speaker, action: ATIF.isTold(step.action) ? nil : step.action, observation: observation,
             seconds: step.usage.seconds, candidates: step.candidates, transcript: transcript, remarks: step.remarks,
-            wording: step.wording)
+            wording: step.wording, isLearned: step.isLearned)
     }
 
     /// Writes one document per line.

@@ -51,7 +51,7 @@ public struct ChatExport: Sendable {
             let tools = ToolSchemas.openAI(for: trajectory)
             return .success([dialect.line(ChatTurn.turns(of: trajectory), tools: tools)])
         case .view(let view):
-            let examples = view.examples(for: trajectory, learning: trajectory.steps(without: []))
+            let examples = view.examples(for: trajectory)
             guard !examples.isEmpty else { return .failure(Omitted(reason: "the view learns nothing from it")) }
             let lines = examples.compactMap { dialect.line(example: $0.map(ChatTurn.init)) }
             guard lines.count == examples.count else {

@@ -24,6 +24,7 @@ enum ATIF {
         var transcript: Transcript?
         var remarks: [String]?
         var wording: String?
+        var isLearned: Bool?
     }
 
     /// A trajectory's facts that the format has no field for.

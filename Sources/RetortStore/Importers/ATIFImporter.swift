@@ -84,10 +84,12 @@ public struct ATIFImporter: Sendable {
         var observation = facts.observation
         observation.text = Self.observed(step, call: nil)
         let thought = call == nil ? step["reasoning_content"]?.string ?? "" : step["message"]?.string ?? ""
-        return Step(
+        var own = Step(
             speaker: facts.speaker, thought: thought, action: action, observation: observation,
             usage: Self.usage(step, seconds: facts.seconds), candidates: facts.candidates,
             transcript: facts.transcript ?? Self.tokens(step), remarks: facts.remarks, wording: facts.wording)
+        own.isLearned = facts.isLearned
+        return own
     }
 
     // MARK: Others'

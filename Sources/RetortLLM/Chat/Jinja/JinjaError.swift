@@ -2,7 +2,7 @@
 public enum JinjaError: Error, Equatable, CustomStringConvertible {
     /// The template's text is not Jinja.
     case syntax(line: Int, String)
-    /// It uses a feature that is not implemented, because chat templates do not use it.
+    /// It uses a part of Jinja that Retort refuses by name, with the template's line.
     case unsupported(line: Int, String)
     /// It applies an operation to values that do not support it.
     case evaluation(line: Int, String)
