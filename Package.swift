@@ -66,6 +66,7 @@ let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache", condition: full)
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: full)
 let yaml = Target.Dependency.product(name: "Yams", package: "Yams", condition: full)
 let arguments = Target.Dependency.product(
@@ -83,7 +84,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
     ("RetortWeb", [http], []),
-    ("RetortTelemetry", ["RetortCore", "RetortWeb", http, nio, tracing], []),
+    ("RetortTelemetry", ["RetortCore", "RetortWeb", http, nio, tracing, metrics], []),
     ("RetortRetrieval", ["RetortCore", "RetortWeb", "CFaiss", grdb, crypto, http, nio] + [sockets[1]], []),
     ("RetortRemote", ["RetortCore", "RetortWeb", http, nio, log] + sockets, []),
     ("RetortTesting", ["RetortCore", nio] + sockets, []),
@@ -112,14 +113,14 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortPython", "RetortRetrieval", "RetortRemote", "RetortHub",
             "RetortLLM", "RetortTensor", "RetortTraining", "RetortEvaluation", "RetortDomains", "RetortWorld", crypto,
-            yaml,
+            metrics, yaml,
         ], []
     ),
     (
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", "RetortRetrieval", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, mustache, nio,
+            "RetortRecipes", "RetortRetrieval", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, metrics, mustache, nio,
             log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
@@ -168,7 +169,7 @@ let programs: [Target] = [
             "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub",
             lifecycle, log,
             "RetortTraining", "RetortMCP", "RetortProcesses", "RetortTelemetry", tracing,
-            arguments,
+            metrics, arguments,
         ], linkerSettings: allocator),
     .executableTarget(
         name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],
@@ -248,6 +249,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.0.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0", traits: ["FullFoundation"]),

@@ -20,7 +20,6 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "Tools"))
-os.environ.setdefault("RETORT_BUILD", "release")
 import fleet_trial  # noqa: E402
 
 BUILD = fleet_trial.BUILD

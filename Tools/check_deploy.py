@@ -2,7 +2,7 @@
 """Looks through what puts a fleet on machines: shell scripts are parsed, manifests are read and held against what Kubernetes requires of their
 kinds, and every command line of `retort` in them is parsed by the program itself.
 
-    Tools/check_deploy.py      needs PyYAML, bash, and `swift build` for the command lines
+    Tools/check_deploy.py      needs PyYAML, bash, and `make build` for the command lines
 
 Nothing is sent to a cluster, and no image is built.
 """
@@ -15,7 +15,7 @@ import sys
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RETORT = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug") / "retort"
+RETORT = ROOT / ".build" / os.environ.get("RETORT_BUILD", "release") / "retort"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 faults = []
 

@@ -9,7 +9,8 @@ network namespaces where these can be made (as root), and processes of this mach
 killed with SIGKILL at random moments and started again, and hosts are cut off from the network for longer than a lease lasts.
 With libfaketime (Debian's `faketime`) one worker's clock is an hour fast.
 
-Needs `swift build` (or `make build` and RETORT_BUILD=release), PostgreSQL's programs and python3. Ends with code 1 unless every task is
+Needs `make build`, `swift build -c release --product scripted-endpoint` (RETORT_BUILD=debug takes debug builds), PostgreSQL's
+programs and python3. Ends with code 1 unless every task is
 in the planner's store exactly once and every trajectory, but for its times, is that of the undisturbed run.
 """
 import argparse
@@ -29,7 +30,7 @@ import time
 from stored_runs import stored
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug")
+BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "release")
 LEASE = 4
 NETWORK = "10.77.41"
 RECIPE = """

@@ -5,7 +5,7 @@
     Tools/rollout_trials.py kills      500 rollouts, killed 50 times with SIGKILL at random moments
     Tools/rollout_trials.py thoughts   1,000 rollouts without first-thought prefix and 1,000 with it, and what is kept
 
-Needs `swift build` (or `make build` and RETORT_BUILD=release). Ends with code 1 unless every task is in the store exactly
+Needs `make build` and `swift build -c release --product scripted-endpoint`; RETORT_BUILD=debug takes debug builds. Ends with code 1 unless every task is in the store exactly
 once and every trajectory, but for its times, is that of the undisturbed run.
 """
 import argparse
@@ -23,7 +23,7 @@ import urllib.request
 from stored_runs import stored
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug")
+BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "release")
 # How often the scripted teacher makes a wrong plan when it acts and when it reasons, and how often it writes no program.
 NOISE = {"agent-slip": 0.3, "unreadable": 0.05}
 RECIPE = """

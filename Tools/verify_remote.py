@@ -5,7 +5,7 @@ GGUF, must say the same over HTTP as in Retort's process, messages that have beg
     pip install xllamacpp
     Tools/verify_remote.py CHECKPOINT [--serve]
 
-Needs `swift build`. With --serve the server stays up and its address is printed.
+Needs `make build`; RETORT_BUILD=debug takes a debug build. With --serve the server stays up and its address is printed.
 """
 import argparse
 import json
@@ -19,7 +19,7 @@ import threading
 import xllamacpp
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "debug")
+BUILD = ROOT / ".build" / os.environ.get("RETORT_BUILD", "release")
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("checkpoint", type=pathlib.Path)

@@ -106,7 +106,7 @@ public struct Rollout: Sendable {
         return trajectory
     }
 
-    private func provenance(_ attempt: Int) -> Provenance {
+    func provenance(_ attempt: Int) -> Provenance {
         Provenance(
             policy: policy.name, model: policy.modelIdentity, seed: seed, attempt: attempt,
             prompt: policy.promptIdentity, version: Retort.version)

@@ -7,11 +7,20 @@ public struct RolloutJob: Codable, Sendable, Hashable {
     public var task: AgentTask
     /// Which of several trajectories for the task, from 0.
     public var attempt: Int
+    /// Steps that are taken again before the policy goes on; they cost nothing and are not learned. Nil for none.
+    public var beginning: [Step]?
 
-    /// - Parameter attempt: which of several trajectories for the task, from 0.
-    public init(_ task: AgentTask, attempt: Int = 0) {
+    /// - Parameters:
+    ///   - attempt: which of several trajectories for the task, from 0.
+    ///   - beginning: steps that are taken again before the policy goes on.
+    public init(_ task: AgentTask, attempt: Int = 0, beginning: [Step]? = nil) {
         self.task = task
         self.attempt = attempt
+        self.beginning = beginning?.map { step in
+            var step = step
+            (step.usage, step.isLearned) = (Usage(), false)
+            return step
+        }
     }
 }
 
@@ -113,7 +122,12 @@ extension Rollout {
     public func trajectory(for job: RolloutJob, tries: Int) async throws -> Trajectory {
         var left = max(tries, 1)
         while true {
-            let trajectory = try await trajectory(for: job.task, attempt: job.attempt)
+            let start = Trajectory(task: job.task, provenance: provenance(job.attempt))
+            let trajectory = try await complete(
+                start,
+                beginning: { trajectory, session in
+                    try await trajectory.replay(job.beginning ?? [], in: session)
+                })
             left -= 1
             guard case .failed = trajectory.ending, left > 0 else { return trajectory }
         }

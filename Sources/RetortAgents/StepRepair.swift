@@ -22,8 +22,8 @@ public struct StepRepair: Sendable {
         self.sampling = sampling
     }
 
-    /// Where the first wrong step may be, in the order in which it is looked for: from the earliest step on that failed before everybody's
-    /// eyes, then what lies before that, nearest first. Where none did, from the first step on.
+    /// The places of the first wrong step, the likeliest first: from the earliest step that visibly failed to the last,
+    /// then the steps before it, nearest first. Where no step failed, all from the first.
     public static func candidates(of trajectory: Trajectory) -> [Int] {
         let own = trajectory.steps.indices.filter { index in
             trajectory.steps[index].speaker != ChainOfThoughtView.retriever
@@ -50,14 +50,8 @@ public struct StepRepair: Sendable {
         provenance.version = Retort.version
         let start = Trajectory(task: wrong.task, provenance: provenance, id: Self.id(wrong.task, step: index))
         let teach = { (trajectory: inout Trajectory, session: any Environment) async throws -> Void in
-            for step in wrong.steps.prefix(index) {
-                let observation = try await session.perform(step.action)
-                guard observation.text == step.observation.text, observation.outcome == step.observation.outcome else {
-                    return trajectory.end(
-                        .gaveUp("step \(trajectory.steps.count + 1) showed something else when it was done again"))
-                }
-                trajectory.append(step)
-            }
+            try await trajectory.replay(wrong.steps.prefix(index), in: session)
+            guard trajectory.ending == nil else { return }
             try await replace(wrong.steps[index], in: &trajectory, session)
         }
         return try await rollout.complete(start, beginning: teach)

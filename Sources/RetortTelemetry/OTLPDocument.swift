@@ -5,20 +5,29 @@ import Tracing
 enum OTLPDocument {
     /// The body of a request to `/v1/traces`.
     static func traces(_ spans: [FinishedSpan], resource: [String: String], version: String) -> JSONValue {
-        let attributes = resource.sorted { $0.key < $1.key }.map { pair($0.key, ["stringValue": .string($0.value)]) }
-        return [
-            "resourceSpans": [
-                [
-                    "resource": ["attributes": .array(attributes)],
-                    "scopeSpans": [
-                        [
-                            "scope": ["name": "retort", "version": .string(version)],
-                            "spans": .array(spans.map(span)),
-                        ]
-                    ],
-                ]
-            ]
-        ]
+        document("resourceSpans", resource, "scopeSpans", version, ["spans": .array(spans.map(span))])
+    }
+
+    /// The body of a request to `/v1/metrics`.
+    static func metrics(_ metrics: [JSONValue], resource: [String: String], version: String) -> JSONValue {
+        document("resourceMetrics", resource, "scopeMetrics", version, ["metrics": .array(metrics)])
+    }
+
+    private static func document(
+        _ outer: String, _ resource: [String: String], _ inner: String, _ version: String,
+        _ content: [String: JSONValue]
+    ) -> JSONValue {
+        let scope: JSONValue = ["name": "retort", "version": .string(version)]
+        let scoped = JSONValue.object(content.merging(["scope": scope]) { $1 })
+        let texts = resource.sorted { $0.key < $1.key }
+        return .object([
+            outer: [.object(["resource": ["attributes": Self.texts(texts)], inner: [scoped]])]
+        ])
+    }
+
+    /// Attributes that are texts.
+    static func texts(_ pairs: [(key: String, value: String)]) -> JSONValue {
+        .array(pairs.map { pair($0.key, ["stringValue": .string($0.value)]) })
     }
 
     private static func span(_ span: FinishedSpan) -> JSONValue {

@@ -1,6 +1,3 @@
-import AsyncHTTPClient
-import Foundation
-import NIOCore
 import RetortCore
 import RetortWeb
 import Synchronization
@@ -17,7 +14,7 @@ public final class SpanExporter: Sendable {
     private let settings: TelemetrySettings
     private let version: String
     private let report: @Sendable (String) -> Void
-    private let clients: WebClients
+    private let sender: OTLPSender
     private let state = Mutex(State())
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
@@ -28,7 +25,6 @@ public final class SpanExporter: Sendable {
     private static let bound = 8192
     /// The most spans of one request.
     private static let batch = 512
-    private static let attempts = 3
 
     /// - Parameters:
     ///   - version: Retort's.
@@ -40,11 +36,7 @@ public final class SpanExporter: Sendable {
         self.settings = settings
         self.version = version
         self.report = report
-        var configuration = HTTPClient.Configuration()
-        configuration.timeout = .init(connect: .seconds(10))
-        // Requests with spans have none of their own.
-        configuration.tracing.tracer = nil
-        clients = try WebClients(configuration)
+        sender = try OTLPSender(settings, version: version)
         let (wakes, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         (self.wakes, self.wake) = (wakes, wake)
         let delay = settings.delaySeconds
@@ -92,9 +84,10 @@ public final class SpanExporter: Sendable {
         limit.cancel()
         let lost = state.withLock { $0.dropped + $0.waiting.count }
         if lost > 0 {
-            report("\(lost) spans of the trace were not sent to \(settings.endpoint.host() ?? "the collector")")
+            let spans = lost == 1 ? "1 span was" : "\(lost) spans were"
+            report("\(spans) not sent to \(settings.endpoint.host() ?? "the collector")")
         }
-        await clients.shutdown()
+        await sender.shutdown()
     }
 
     /// Sends all that waits, a batch at a time.
@@ -106,40 +99,12 @@ public final class SpanExporter: Sendable {
             }
             guard !spans.isEmpty else { return }
             let body = OTLPDocument.traces(spans, resource: settings.resource, version: version).jsonText
-            let failure = await post(ByteBuffer(string: body))
+            let failure = await sender.post(body)
             if let failure {
                 state.withLock { $0.dropped += spans.count }
                 if !hasFailed { report("spans could not be sent to \(settings.endpoint.host() ?? ""): \(failure)") }
             }
             hasFailed = failure != nil
         }
-    }
-
-    /// - Returns: why the collector did not take the spans; nil when it did.
-    private func post(_ body: ByteBuffer) async -> String? {
-        var request = HTTPClientRequest(url: settings.endpoint.absoluteString)
-        request.method = .POST
-        request.headers.add(name: "Content-Type", value: "application/json")
-        request.headers.add(name: "User-Agent", value: "retort/\(version)")
-        for (name, value) in settings.headers { request.headers.replaceOrAdd(name: name, value: value) }
-        request.body = .bytes(body)
-        var failure = ""
-        for attempt in 0..<Self.attempts {
-            if attempt > 0, (try? await Task.sleep(for: .seconds(Double(attempt)))) == nil { return failure }
-            do {
-                let response = try await clients.client(for: settings.endpoint)
-                    .execute(request, timeout: .nanoseconds(Int64(settings.seconds * 1e9)))
-                // The connection serves again only when the reply was read.
-                _ = try? await response.body.collect(upTo: 1 << 20)
-                let code = response.status.code
-                if (200..<300).contains(code) { return nil }
-                failure = "it answered with \(code)"
-                // The codes after which the specification has a request tried again.
-                guard [429, 502, 503, 504].contains(code) else { return failure }
-            } catch {
-                failure = "\(error)"
-            }
-        }
-        return failure
     }
 }

@@ -1,9 +1,22 @@
 import Foundation
 
-/// Where traces go, and which: OpenTelemetry's environment variables.
+/// Where traces or metrics go, and which: OpenTelemetry's environment variables.
 ///
 /// Source: OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter Configuration".
 public struct TelemetrySettings: Sendable, Hashable {
+    /// What is sent.
+    public enum Signal: String, Sendable, CaseIterable {
+        case traces, metrics
+    }
+
+    /// How sums are sent (OpenTelemetry's metrics data model, "Temporality").
+    public enum Temporality: Int, Sendable {
+        /// What was added since the last report.
+        case delta = 1
+        /// What was added since the beginning.
+        case cumulative = 2
+    }
+
     /// Which traces are kept, when none was begun by a caller.
     public enum Sampler: Sendable, Hashable {
         case always, never
@@ -11,39 +24,42 @@ public struct TelemetrySettings: Sendable, Hashable {
         case share(Double)
     }
 
-    /// Where spans are posted to.
+    /// Where spans or metrics are posted to.
     public var endpoint: URL
     /// Sent with each request; they may hold keys.
     public var headers: [String: String] = [:]
     /// The longest that one request may take, in seconds.
     public var seconds = 10.0
-    /// How long spans wait for others to be sent with, in seconds.
+    /// How long spans wait for others to be sent with, or the time between two reports of metrics, in seconds.
     public var delaySeconds = 5.0
-    /// What every span is told to come from; `service.name` among it.
+    /// The source that a collector is told; `service.name` is part of it.
     public var resource = ["service.name": "retort"]
     /// Which traces are kept.
     public var sampler = Sampler.always
     /// Whether a caller's choice is followed, when a trace was begun by one.
     public var followsCaller = true
+    /// How sums are sent.
+    public var temporality = Temporality.cumulative
 
     /// The usual settings for an address.
     /// - Parameter endpoint: takes OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`.
     public init(endpoint: URL) { self.endpoint = endpoint }
 
-    /// What the environment asks for; nil where it names no address, or switches traces off.
-    /// - Throws: `TelemetryError` for a variable that cannot be followed: another protocol or sampler, a number that is none.
-    public init?(environment: [String: String]) throws(TelemetryError) {
-        let environment = Environment(values: environment)
+    /// What the environment asks for; nil where it names no address, or switches the signal off.
+    /// - Throws: `TelemetryError` for a variable that cannot be followed: another protocol or sampler, an invalid number.
+    public init?(_ signal: Signal = .traces, environment: [String: String]) throws(TelemetryError) {
+        let environment = Environment(values: environment, signal: signal)
         if environment["OTEL_SDK_DISABLED"]?.lowercased() == "true" { return nil }
-        switch environment["OTEL_TRACES_EXPORTER"] {
+        let exporter = "OTEL_\(signal.rawValue.uppercased())_EXPORTER"
+        switch environment[exporter] {
         case nil, "otlp": break
         case "none": return nil
-        case let other?: throw .unknown(variable: "OTEL_TRACES_EXPORTER", value: other, known: ["otlp", "none"])
+        case let other?: throw .unknown(variable: exporter, value: other, known: ["otlp", "none"])
         }
-        let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+        let own = environment.own("ENDPOINT")
         let (name, text, path) =
             environment[own].map { (own, $0, "") }
-            ?? ("OTEL_EXPORTER_OTLP_ENDPOINT", environment["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "", "v1/traces")
+            ?? ("OTEL_EXPORTER_OTLP_ENDPOINT", environment["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "", "v1/\(signal.rawValue)")
         guard !text.isEmpty else { return nil }
         guard var url = URL(string: text), ["http", "https"].contains(url.scheme), url.host() != nil else {
             throw .noAddress(variable: name, value: text)
@@ -58,14 +74,26 @@ public struct TelemetrySettings: Sendable, Hashable {
         }
         if let (name, value) = environment.first("HEADERS") { headers = try Self.pairs(name, value) }
         if let (name, value) = environment.first("TIMEOUT") { seconds = try Self.milliseconds(name, value) }
-        if let value = environment["OTEL_BSP_SCHEDULE_DELAY"] {
-            delaySeconds = try Self.milliseconds("OTEL_BSP_SCHEDULE_DELAY", value)
-        }
+        let delay = signal == .traces ? "OTEL_BSP_SCHEDULE_DELAY" : "OTEL_METRIC_EXPORT_INTERVAL"
+        delaySeconds = try environment[delay].map { text throws(TelemetryError) in try Self.milliseconds(delay, text) }
+            ?? (signal == .traces ? 5 : 60)
         if let value = environment["OTEL_RESOURCE_ATTRIBUTES"] {
             resource.merge(try Self.pairs("OTEL_RESOURCE_ATTRIBUTES", value)) { $1 }
         }
         if let value = environment["OTEL_SERVICE_NAME"] { resource["service.name"] = value }
-        try readSampler(environment)
+        switch signal {
+        case .traces: try readSampler(environment)
+        case .metrics: try readTemporality(environment)
+        }
+    }
+
+    private mutating func readTemporality(_ environment: Environment) throws(TelemetryError) {
+        let name = environment.own("TEMPORALITY_PREFERENCE")
+        switch environment[name]?.lowercased() {
+        case nil, "cumulative": temporality = .cumulative
+        case "delta": temporality = .delta
+        case let other?: throw .unknown(variable: name, value: other, known: ["cumulative", "delta"])
+        }
     }
 
     private mutating func readSampler(_ environment: Environment) throws(TelemetryError) {
@@ -116,12 +144,16 @@ extension TelemetrySettings {
     /// Variables; an empty one counts as unset.
     private struct Environment {
         let values: [String: String]
+        let signal: Signal
 
         subscript(_ name: String) -> String? { values[name].flatMap { $0.isEmpty ? nil : $0 } }
 
-        /// What is set for traces, or else for everything that is exported, with the variable's name.
+        /// The variable that is for this signal alone.
+        func own(_ suffix: String) -> String { "OTEL_EXPORTER_OTLP_\(signal.rawValue.uppercased())_\(suffix)" }
+
+        /// What is set for the signal, or else for everything that is exported, with the variable's name.
         func first(_ suffix: String) -> (String, String)? {
-            for name in ["OTEL_EXPORTER_OTLP_TRACES_\(suffix)", "OTEL_EXPORTER_OTLP_\(suffix)"] {
+            for name in [own(suffix), "OTEL_EXPORTER_OTLP_\(suffix)"] {
                 if let value = self[name] { return (name, value) }
             }
             return nil
@@ -145,7 +177,7 @@ public enum TelemetryError: Error, Hashable, CustomStringConvertible {
         case .noPairs(let variable): "\(variable) is no list of key=value, separated by commas"
         case .unknown(let variable, let value, let known):
             "\(variable) is '\(value)'; retort knows \(known.joined(separator: ", ")). "
-                + "Set it so, or OTEL_SDK_DISABLED=true to go on without traces"
+                + "Set one of these, or OTEL_SDK_DISABLED=true to go on without telemetry"
         }
     }
 }

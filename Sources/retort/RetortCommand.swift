@@ -71,7 +71,7 @@ struct RetortCommand: AsyncParsableCommand {
     static func main() async {
         ComputeThreads.restartWithSleepingWaits()
         let interrupt = InterruptHandler.shared
-        let traces = Traces()
+        let telemetry = Telemetry()
         do {
             let work = Task {
                 var command = try parseAsRoot()
@@ -83,10 +83,10 @@ struct RetortCommand: AsyncParsableCommand {
             }
             interrupt.cancels { work.cancel() }
             try await work.value
-            await traces.end()
+            await telemetry.end()
             InterruptHandler.end(0)
         } catch is CancellationError {
-            await traces.end(within: 2)
+            await telemetry.end(within: 2)
             InterruptHandler.interrupted()
         } catch {
             let (message, code) = (fullMessage(for: error), exitCode(for: error))
@@ -94,7 +94,7 @@ struct RetortCommand: AsyncParsableCommand {
                 let channel = code.isSuccess ? FileHandle.standardOutput : FileHandle.standardError
                 channel.write(Data("\(message)\n".utf8))
             }
-            await traces.end()
+            await telemetry.end()
             InterruptHandler.end(code.rawValue)
         }
     }

@@ -142,7 +142,7 @@ struct OTLPTracerTests {
         #expect(busy.spans.count == 1)
         let closed = Collector(answering: [401])
         let reports = try await trace(closed) { $0.withSpan("a") { _ in } }
-        #expect(reports.count == 2 && reports[0].contains("401") && reports[1].contains("1 spans"))
+        #expect(reports.count == 2 && reports[0].contains("401") && reports[1].contains("1 span was not sent"))
         #expect(closed.spans.isEmpty && !reports.joined().contains("sesame"))
     }
 }

@@ -58,6 +58,27 @@ struct TelemetrySettingsTests {
         #expect(error?.description.contains(name) == true && error?.description.contains("sesame") == false)
     }
 
+    @Test("metrics have an address, an interval and a form of sums of their own")
+    func metrics() throws {
+        func settings(_ more: [String: String]) throws -> TelemetrySettings? {
+            try TelemetrySettings(.metrics, environment: Self.endpoint.merging(more) { $1 })
+        }
+        let usual = try settings(["OTEL_TRACES_EXPORTER": "none"])
+        #expect(usual?.endpoint.absoluteString == "http://collector:4318/v1/metrics")
+        #expect(usual?.delaySeconds == 60 && usual?.temporality == .cumulative)
+        let own = try settings([
+            "OTEL_METRIC_EXPORT_INTERVAL": "5000", "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "Delta",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://other/m", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "a=1",
+        ])
+        #expect(own?.endpoint.absoluteString == "http://other/m" && own?.headers == [:])
+        #expect(own?.delaySeconds == 5 && own?.temporality == .delta)
+        #expect(try settings(["OTEL_METRICS_EXPORTER": "none"]) == nil)
+        let error = #expect(throws: TelemetryError.self) {
+            try settings(["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "lowmemory"])
+        }
+        #expect(error?.description.contains("cumulative, delta") == true)
+    }
+
     @Test("a share of traces needs a number from 0 to 1", arguments: ["2", "-0.1", "half"])
     func share(value: String) {
         #expect(throws: TelemetryError.self) {

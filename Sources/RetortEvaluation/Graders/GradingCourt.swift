@@ -25,8 +25,8 @@ public struct GradingCourt: Sendable {
 
     /// Grades an answer, and asks Math-Verify about mathematical ones.
     ///
-    /// Without an answer or a reference, and for other families, Math-Verify is not asked. An opinion that it could not
-    /// form counts as "not equal" for the disagreement.
+    /// Without an answer or a reference, and for other families, Math-Verify is not asked. Where it could not decide,
+    /// there is no disagreement.
     /// - Throws: what SymPy's sandbox throws.
     public func grade(
         _ answer: String?, for task: AgentTask
@@ -34,7 +34,7 @@ public struct GradingCourt: Sendable {
         let verdict = await first.grade(answer, for: task)
         guard task.family == .math, let answer, let reference = task.answers.first else { return (verdict, nil, nil) }
         let opinion = try await second.verify(reference: reference, answer: answer)
-        guard (opinion.isEqual ?? false) != verdict.isCorrect else { return (verdict, opinion, nil) }
+        guard let isEqual = opinion.isEqual, isEqual != verdict.isCorrect else { return (verdict, opinion, nil) }
         return (
             verdict, opinion,
             Disagreement(prediction: answer, reference: reference, verdict: verdict, second: opinion)

@@ -26,6 +26,8 @@ struct PolicyWork: Sendable {
     var judge: Judge
     /// The student's samples.
     var draws: [StoredTrajectory]
+    /// Where the samples of a task went on from, by its id; empty where they begin with the task.
+    var prefixes: [String: VerifiedPrefix] = [:]
     /// The teacher's trajectories, where they are also imitated.
     var lessons: [Lesson] = []
 
@@ -62,9 +64,11 @@ extension StudentRound {
 }
 
 extension Trajectory {
-    /// The steps that a view writes exactly as their model did: not those that were cut, or read leniently.
+    /// The steps that a view writes exactly as their model did: not those that were cut, or read leniently, nor those
+    /// that only repeat another trajectory's.
     fileprivate var writtenSteps: LearnedSteps {
         let written = steps.indices.filter { index in
+            if steps[index].isLearned == false { return false }
             if case .drifted = steps[index].transcript { return false }
             return !steps[index].action.isCut
         }
@@ -112,8 +116,11 @@ struct PolicyDraws {
     init(_ work: PolicyWork, _ job: TrainingJob, _ checkpoint: Checkpoint) throws {
         judge = work.judge
         let byTask = Dictionary(grouping: work.draws, by: \.trajectory.task.id)
-        for (_, group) in byTask.sorted(by: { $0.key < $1.key }) {
-            let rewards = group.map { $0.verdict?.isCorrect == true ? 1.0 : 0 }
+        for (task, all) in byTask.sorted(by: { $0.key < $1.key }) {
+            let prefix = work.prefixes[task]
+            // What only repeats a prefix shows nothing of the student.
+            let group = all.filter { prefix?.own($0.trajectory).isEmpty != true }
+            let rewards = group.map { prefix?.reward($0) ?? ($0.verdict?.isCorrect == true ? 1 : 0) }
             let advantages = PolicyAdvantages.ofGroup(rewards)
             if case .grader = judge, advantages.allSatisfy({ $0 == 0 }) { continue }
             for (entry, advantage) in zip(group, advantages) {

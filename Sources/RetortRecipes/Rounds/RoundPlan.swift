@@ -19,6 +19,16 @@ public struct RoundPlan: Codable, Sendable, Hashable {
     /// Group-relative policy gradients (GRPO, arXiv 2402.03300) on the samples of one round: updates are clipped once
     /// the student has moved too far from the one that sampled.
     public struct Policy: Codable, Sendable, Hashable {
+        /// Where a group's samples begin.
+        public enum Start: String, Codable, Sendable, CaseIterable {
+            /// With the task.
+            case beginning
+            /// Behind the steps before a verified repair, in the tasks that have one (SCoRe, arXiv 2509.14257).
+            case repair
+        }
+
+        /// Where the samples begin.
+        public var from = Start.beginning
         /// The number of samples of each task: a group.
         public var samples = 8
         /// The temperature of the samples.
@@ -177,6 +187,10 @@ extension RoundPlan {
         }
         let list = rounds.flatMap(\.self)
         for (index, round) in list.enumerated() {
+            if round.policy?.from == .repair, !list[..<index].contains(where: { $0.repair != nil }) {
+                reader.refuse(
+                    "rounds", "'from: repair' goes on from what was repaired; a round with 'repair' must be before it")
+            }
             guard let preference = round.preference else { continue }
             if preference.teacher, !list[..<index].contains(where: { $0.rejection != nil }) {
                 reader.refuse(
@@ -233,6 +247,7 @@ extension RoundPlan.Rejection {
 
 extension RoundPlan.Policy {
     fileprivate init(_ reader: YAMLReader) {
+        from = reader.choice("from", default: from)
         samples = reader.integer("samples", default: samples, in: 2...1000)
         temperature = reader.number("temperature", default: temperature, in: 0.01...5)
         clip = reader.number("clip", default: clip, in: 0.001...1)

@@ -86,7 +86,13 @@ struct StudentRound: Sendable {
         if let repair = plan.repair {
             stages += [ActStage(round: self), RepairStage(round: self, plan: repair)] as [any Stage]
         }
-        for draws in plan.draws { stages.append(RejectionStage(round: self, plan: draws.plan, loop: draws.loop)) }
+        for draws in plan.draws {
+            if draws.loop == "policy", let policy = plan.policy, policy.from == .repair {
+                stages.append(ContinuationStage(round: self, plan: policy))
+            } else {
+                stages.append(RejectionStage(round: self, plan: draws.plan, loop: draws.loop))
+            }
+        }
         if plan.preference?.forks == true { stages.append(ForkStage(round: self)) }
         return stages
     }

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Foundation
 import RetortCore
 import Synchronization
@@ -42,10 +43,21 @@ final class ProgressJournal: Sendable {
         guard isDue else { return }
         // JSON cannot represent infinite numbers or NaN.
         let figures = figures?.filter { $0.value.isFinite }
+        record(stage, done, of: total, figures ?? [:])
         write(
             RunProgress.Line(
                 time: Date().timeIntervalSince1970, stage: stage, done: done, total: total, detail: detail,
                 figures: figures))
+    }
+
+    /// The same as metrics, where a backend collects them: `retort_stage_done`, `retort_stage_total`, and each figure.
+    private func record(_ stage: String, _ done: Int, of total: Int, _ figures: [String: Double]) {
+        let dimensions = [("stage", stage)]
+        Gauge(label: "retort_stage_done", dimensions: dimensions).record(done)
+        Gauge(label: "retort_stage_total", dimensions: dimensions).record(total)
+        for (name, value) in figures {
+            Gauge(label: "retort_stage_\(name)", dimensions: dimensions).record(value)
+        }
     }
 
     func note(_ stage: String, _ text: String) {

@@ -119,7 +119,10 @@ struct TrainStage: Stage {
         } else if let policy = round.policy {
             let draws = try await work.draws("policy", without: divided.heldKeys)
             try await thread.reinforce(
-                job(["draws of policy": draws.count]), PolicyWork(judge: .grader(policy), draws: draws))
+                job(["draws of policy": draws.count]),
+                PolicyWork(
+                    judge: .grader(policy), draws: draws,
+                    prefixes: policy.from == .repair ? try await work.verifiedPrefixes() : [:]))
         } else if let distance = round.distance, let teacher = context.recipe.teacher {
             let draws = try await work.draws("distance", without: divided.heldKeys)
             let lessons = distance.imitation ? divided.learned : []

@@ -1,7 +1,8 @@
+import CoreMetrics
 import Synchronization
 
 /// Counters and histograms in Prometheus' text format 0.0.4. There was no maintained Swift library for this, so the
-/// few kinds that are needed are written here.
+/// few kinds that are needed are written here. What is counted also goes to the backend of swift-metrics, if there is one.
 final class Metrics: Sendable {
     /// A distribution of times in seconds, counted by upper bounds.
     private struct Histogram {
@@ -36,6 +37,7 @@ final class Metrics: Sendable {
     func count(_ name: String, _ labels: [(String, String)], by amount: Int = 1) {
         let key = Self.text(labels)
         state.withLock { $0.counters[name, default: [:]][key, default: 0] += amount }
+        Counter(label: name, dimensions: labels).increment(by: amount)
     }
 
     /// Adds a time to a histogram.
@@ -44,6 +46,7 @@ final class Metrics: Sendable {
         state.withLock {
             $0.histograms[name, default: [:]][key, default: Histogram()].add(duration / .seconds(1))
         }
+        Timer(label: name, dimensions: labels).record(duration: duration)
     }
 
     /// Everything as text.
