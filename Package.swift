@@ -120,7 +120,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", "RetortRetrieval", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, metrics, mustache, nio,
+            "RetortRecipes", "RetortRetrieval", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, metrics,
+            mustache, nio,
             log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),

@@ -59,7 +59,9 @@ public struct TelemetrySettings: Sendable, Hashable {
         let own = environment.own("ENDPOINT")
         let (name, text, path) =
             environment[own].map { (own, $0, "") }
-            ?? ("OTEL_EXPORTER_OTLP_ENDPOINT", environment["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "", "v1/\(signal.rawValue)")
+            ?? (
+                "OTEL_EXPORTER_OTLP_ENDPOINT", environment["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "", "v1/\(signal.rawValue)"
+            )
         guard !text.isEmpty else { return nil }
         guard var url = URL(string: text), ["http", "https"].contains(url.scheme), url.host() != nil else {
             throw .noAddress(variable: name, value: text)
@@ -75,7 +77,8 @@ public struct TelemetrySettings: Sendable, Hashable {
         if let (name, value) = environment.first("HEADERS") { headers = try Self.pairs(name, value) }
         if let (name, value) = environment.first("TIMEOUT") { seconds = try Self.milliseconds(name, value) }
         let delay = signal == .traces ? "OTEL_BSP_SCHEDULE_DELAY" : "OTEL_METRIC_EXPORT_INTERVAL"
-        delaySeconds = try environment[delay].map { text throws(TelemetryError) in try Self.milliseconds(delay, text) }
+        delaySeconds =
+            try environment[delay].map { text throws(TelemetryError) in try Self.milliseconds(delay, text) }
             ?? (signal == .traces ? 5 : 60)
         if let value = environment["OTEL_RESOURCE_ATTRIBUTES"] {
             resource.merge(try Self.pairs("OTEL_RESOURCE_ATTRIBUTES", value)) { $1 }

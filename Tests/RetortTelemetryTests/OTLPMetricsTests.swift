@@ -83,7 +83,7 @@ struct OTLPMetricsTests {
         #expect(sum.take(isDelta: false)?["asInt"] == "3" && sum.take(isDelta: false)?["asInt"] == "3")
     }
 
-    @Test("a collector that refuses is reported once, and nothing else happens; where nothing was recorded, nothing is sent")
+    @Test("a collector that refuses is reported once; where nothing was recorded, nothing is sent")
     func refused() async throws {
         let (_, reports) = try await metrics(.delta, status: 401) {
             Counter(label: "requests", factory: $0).increment()
