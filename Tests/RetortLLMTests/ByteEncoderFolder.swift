@@ -58,7 +58,7 @@ struct ByteEncoderFolder {
     }
 
     /// Letters, `ab` and ` ab`, between `[CLS]` and `[SEP]` or before an end of text.
-    private static func tokenizer(isDecoder: Bool) -> JSONValue {
+    static func tokenizer(isDecoder: Bool) -> JSONValue {
         let special =
             isDecoder
             ? ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<a>", "<b>"]

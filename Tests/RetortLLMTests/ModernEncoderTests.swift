@@ -207,6 +207,17 @@ struct EmbeddingDecoderTests {
         #expect("\(try #require(error))".contains(named))
     }
 
+    @Test("a tokenizer that adds nothing is refused: an empty text would have no token")
+    func unframed() throws {
+        let bare = ByteEncoderFolder.tokenizer(isDecoder: true).object?.filter { $0.key != "post_processor" }
+        let folder = try ByteEncoderFolder(
+            ByteEncoderFolder.qwen,
+            files: ByteEncoderFolder.lastToken.merging(["tokenizer.json": .object(bare ?? [:])]) { $1 })
+        defer { folder.remove() }
+        let error = #expect(throws: CheckpointError.self) { try TextEncoder(folder: folder.url) }
+        #expect("\(try #require(error))".contains("post-processor"))
+    }
+
     @Test("a decoder is no re-ranker")
     func ranking() throws {
         let folder = try ByteEncoderFolder(ByteEncoderFolder.qwen, files: ByteEncoderFolder.lastToken)

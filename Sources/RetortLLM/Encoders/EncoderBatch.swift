@@ -48,6 +48,27 @@ struct EncoderBatch {
         types = try Tensor(integers: kinds).to(device: device)
     }
 
+    /// The most tokens that go through the network at once: enough for efficient products, and few enough for the
+    /// CPU's caches.
+    private static let tokensAtOnce = 8192
+
+    /// Divides texts among passes through the network: the indices of the texts of each. The longest come first, so
+    /// that the memory allocated for them serves all others.
+    static func passes(_ sequences: [Sequence]) -> [[Int]] {
+        var passes: [[Int]] = []
+        var room = 0
+        for index in sequences.indices.sorted(by: { sequences[$0].tokens.count > sequences[$1].tokens.count }) {
+            let length = sequences[index].tokens.count
+            if length > room {
+                passes.append([])
+                room = max(tokensAtOnce, length)
+            }
+            passes[passes.count - 1].append(index)
+            room -= length
+        }
+        return passes
+    }
+
     /// The vectors `[texts, ways · hidden]` of states `[tokens, hidden]` in float32, in the order of the batch; those of
     /// several ways of pooling are concatenated.
     func pooled(_ states: Tensor, by pooling: [SentencePooling]) throws -> Tensor {

@@ -15,6 +15,12 @@ struct EncoderTokenizer: Sendable {
         let definition = try CheckpointSource.folder(folder).tokenizerDefinition()
         tokenizer = try Tokenizer(definition)
         frame = try TokenFrame(definition)
+        guard frame.count > 0 else {
+            throw CheckpointError.unsupported(
+                file: definition.file,
+                "an encoder's tokenizer without a post-processor that adds a token (such as Qwen3-Embedding's end of text)"
+            )
+        }
         self.lowercases = lowercases
         vocabularySize = shape.vocabularySize
         guard tokenizer.vocabularySize <= shape.vocabularySize else {

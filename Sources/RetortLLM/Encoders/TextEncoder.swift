@@ -75,34 +75,20 @@ public actor TextEncoder {
     /// Whether vectors are compared by cosine similarity.
     public nonisolated var comparesDirections: Bool { settings.similarity == "cosine" }
 
-    /// The most tokens that go through the network at once: enough for efficient products, and few enough for the
-    /// CPU's caches.
-    private static let tokensAtOnce = 8192
-
     /// The vectors of texts, concatenated: `texts.count · dimensions` elements.
     /// - Parameter prompt: a text put before each text.
     /// - Throws: `CancellationError`, and errors of the network.
     public func embed(_ texts: [String], prompt: String = "") throws -> [Float] {
         let sequences = texts.map { EncoderBatch.Sequence(tokens: tokenizer.tokens(of: prompt + $0), second: nil) }
         var vectors = [Float](repeating: 0, count: texts.count * dimensions)
-        // Longest first, so that the memory allocated for them serves all others.
-        let order = sequences.indices.sorted { sequences[$0].tokens.count > sequences[$1].tokens.count }
-        var start = 0
-        while start < order.count {
+        for part in EncoderBatch.passes(sequences) {
             try Task.checkCancellation()
-            var (end, tokens) = (start, 0)
-            while end < order.count, end == start || tokens + sequences[order[end]].tokens.count <= Self.tokensAtOnce {
-                tokens += sequences[order[end]].tokens.count
-                end += 1
-            }
-            let part = Array(order[start..<end])
             let found = try pooled(part.map { sequences[$0] })
             for (place, index) in part.enumerated() {
                 vectors.replaceSubrange(
                     index * dimensions..<(index + 1) * dimensions,
                     with: found[place * dimensions..<(place + 1) * dimensions])
             }
-            start = end
         }
         return vectors
     }
