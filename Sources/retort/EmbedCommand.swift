@@ -15,10 +15,11 @@ struct EmbedCommand: AsyncParsableCommand {
 
               retort embed minilm lines.jsonl
               retort embed BAAI/bge-small-en-v1.5 questions.jsonl --as query
+              retort embed Qwen/Qwen3-Embedding-0.6B questions.jsonl --as query
               retort embed cross-encoder/ms-marco-MiniLM-L6-v2 passages.jsonl --query "how tall is the tower"
 
-            Encoders like BERT, RoBERTa and XLM-RoBERTa are supported, with sentence-transformers' files for pooling, \
-            length and prompts.
+            Encoders like BERT, RoBERTa, XLM-RoBERTa and ModernBERT are supported, with sentence-transformers' files for \
+            pooling, length and prompts, and Qwen3-Embedding, which needs these files.
             """)
 
     @Argument(help: "An encoder's folder or name.") var encoder: String

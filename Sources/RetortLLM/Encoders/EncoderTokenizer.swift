@@ -11,10 +11,16 @@ struct EncoderTokenizer: Sendable {
 
     /// - Parameter longest: the limit in sentence-transformers' files; nil takes the tokenizer's own limit or the
     ///   network's.
-    init(_ folder: URL, _ shape: EncoderConfiguration, longest: Int?, lowercases: Bool) throws {
+    init(_ folder: URL, _ shape: EncoderShape, longest: Int?, lowercases: Bool) throws {
         let definition = try CheckpointSource.folder(folder).tokenizerDefinition()
         tokenizer = try Tokenizer(definition)
         frame = try TokenFrame(definition)
+        guard frame.count > 0 else {
+            throw CheckpointError.unsupported(
+                file: definition.file,
+                "an encoder's tokenizer without a post-processor that adds a token (such as Qwen3-Embedding's end of text)"
+            )
+        }
         self.lowercases = lowercases
         vocabularySize = shape.vocabularySize
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
@@ -22,7 +28,11 @@ struct EncoderTokenizer: Sendable {
                 file: definition.file,
                 "it has \(tokenizer.vocabularySize) tokens, and the network knows \(shape.vocabularySize)")
         }
-        let settings = try CheckpointJSON.object(folder.appendingPathComponent("tokenizer_config.json"))
+        let config = folder.appendingPathComponent("tokenizer_config.json")
+        let settings = try CheckpointJSON.object(config)
+        if let side = settings?["truncation_side"]?.string, side != "right" {
+            throw CheckpointError.unsupported(file: config.path, "'truncation_side' with the value '\(side)'")
+        }
         let own = settings?["model_max_length"]?.double.map { $0 < 1e9 ? Int($0) : Int.max } ?? .max
         self.longest = min(longest ?? own, shape.longest)
         guard self.longest > frame.count else {

@@ -10,6 +10,8 @@ import RetortTensor
 struct SentenceSettings {
     /// The kinds of pooling; the results of several are concatenated.
     private(set) var pooling: [SentencePooling] = [.mean]
+    /// Whether `modules.json` says how states are pooled.
+    private(set) var namesModules = false
     /// The folders of dense layers that the pooled vector goes through, in order.
     private(set) var dense: [URL] = []
     /// Whether vectors are normalised to length one.
@@ -45,6 +47,7 @@ struct SentenceSettings {
     private mutating func readModules(hidden: Int) throws {
         let file = folder.appendingPathComponent("modules.json")
         guard let data = try? Data(contentsOf: file) else { return }
+        namesModules = true
         guard let modules = (try? ExactJSON.value(of: CheckpointJSON.withoutMark(data)))?.array else {
             throw CheckpointError.malformed(file: file.path, "it is no list of modules")
         }

@@ -15,26 +15,32 @@ public actor TextEncoder {
     /// The longest text in tokens; longer ones are cut.
     public nonisolated let longest: Int
     private nonisolated let settings: SentenceSettings
-    private nonisolated let shape: EncoderConfiguration
+    private nonisolated let shape: EncoderShape
     private nonisolated let tokenizer: EncoderTokenizer
     private nonisolated let executor: EngineExecutor
-    private let network: EncoderNetwork
+    private let network: any TextNetwork
     private let dense: [DenseModule]
 
     /// The thread on which the network computes.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
-    /// Opens a folder with a BERT-like `config.json` and, if present, the files of sentence-transformers.
+    /// Opens a folder with the `config.json` of an encoder and, if present, the files of sentence-transformers. A
+    /// decoder needs these.
     /// - Parameter weights: float32 or bfloat16; nil takes the faster one on this machine.
     /// - Throws: `CheckpointError` or `TokenizerError` that names the file.
     public init(folder: URL, weights: WeightPrecision? = nil) throws {
         let weights = weights ?? .usualForWholeTexts
         let shape = try Self.configuration(folder)
         settings = try SentenceSettings(folder, hidden: shape.hiddenSize)
+        guard settings.namesModules || !shape.isDecoder else {
+            throw CheckpointError.unsupported(
+                file: shape.path,
+                "a decoder as an encoder without sentence-transformers' modules.json, which says how states become a "
+                    + "vector,")
+        }
         let stored = try CheckpointWeights(.folder(folder), dtype: .float32, device: .cpu)
-        network = try EncoderNetwork(
-            shape, weights: stored, products: weights.dtype, prefix: Self.prefix(of: stored))
-        try stored.refuseStrays(besides: network.names, and: Self.unused)
+        network = try shape.network(weights: stored, products: weights.dtype, prefix: shape.prefix(of: stored))
+        try stored.refuseStrays(besides: network.names, and: shape.unused)
         if weights != .float32, PackedWeight.hasKernels { try network.pack() }
         tokenizer = try EncoderTokenizer(folder, shape, longest: settings.longest, lowercases: settings.lowercases)
         longest = tokenizer.longest
@@ -52,25 +58,15 @@ public actor TextEncoder {
     deinit { executor.finish() }
 
     /// The shape of a folder's network.
-    public static func configuration(_ folder: URL) throws -> EncoderConfiguration {
-        try EncoderConfiguration(ConfigurationFields(folder.appendingPathComponent("config.json")))
-    }
+    /// - Throws: `CheckpointError` that names the file, and the unsupported type or setting.
+    public static func configuration(_ folder: URL) throws -> EncoderShape { try EncoderShape(folder) }
 
-    /// The prefix of the names of the network's tensors.
-    static func prefix(of stored: CheckpointWeights) -> String {
-        ["bert.", "roberta."].first { stored.holds("\($0)embeddings.word_embeddings.weight") } ?? ""
-    }
-
-    /// Heads of the training objective, and values that follow from the settings.
-    static let unused = [
-        "pooler.", "bert.pooler.", "roberta.pooler.", "cls.", "lm_head.", "classifier.", "embeddings.position_ids",
-        "bert.embeddings.position_ids", "roberta.embeddings.position_ids",
-    ]
-
-    /// Whether a folder holds an encoder.
+    /// Whether a folder holds an encoder. A decoder is one if sentence-transformers' `modules.json` lies beside it.
     public static func holdsEncoder(_ folder: URL) -> Bool {
         let fields = try? CheckpointJSON.object(folder.appendingPathComponent("config.json"))
-        return (fields?["model_type"]?.string).map(EncoderConfiguration.known.contains) ?? false
+        guard let type = fields?["model_type"]?.string, EncoderShape.known.contains(type) else { return false }
+        let modules = folder.appendingPathComponent("modules.json").path
+        return !EmbeddingDecoder.known.contains(type) || FileManager.default.fileExists(atPath: modules)
     }
 
     /// The prompt that the checkpoint puts before a text.
@@ -79,34 +75,20 @@ public actor TextEncoder {
     /// Whether vectors are compared by cosine similarity.
     public nonisolated var comparesDirections: Bool { settings.similarity == "cosine" }
 
-    /// The most tokens that go through the network at once: enough for efficient products, and few enough for the
-    /// CPU's caches.
-    private static let tokensAtOnce = 8192
-
     /// The vectors of texts, concatenated: `texts.count · dimensions` elements.
     /// - Parameter prompt: a text put before each text.
     /// - Throws: `CancellationError`, and errors of the network.
     public func embed(_ texts: [String], prompt: String = "") throws -> [Float] {
         let sequences = texts.map { EncoderBatch.Sequence(tokens: tokenizer.tokens(of: prompt + $0), second: nil) }
         var vectors = [Float](repeating: 0, count: texts.count * dimensions)
-        // Longest first, so that the memory allocated for them serves all others.
-        let order = sequences.indices.sorted { sequences[$0].tokens.count > sequences[$1].tokens.count }
-        var start = 0
-        while start < order.count {
+        for part in EncoderBatch.passes(sequences) {
             try Task.checkCancellation()
-            var (end, tokens) = (start, 0)
-            while end < order.count, end == start || tokens + sequences[order[end]].tokens.count <= Self.tokensAtOnce {
-                tokens += sequences[order[end]].tokens.count
-                end += 1
-            }
-            let part = Array(order[start..<end])
             let found = try pooled(part.map { sequences[$0] })
             for (place, index) in part.enumerated() {
                 vectors.replaceSubrange(
                     index * dimensions..<(index + 1) * dimensions,
                     with: found[place * dimensions..<(place + 1) * dimensions])
             }
-            start = end
         }
         return vectors
     }
@@ -116,16 +98,8 @@ public actor TextEncoder {
         try ComputeMemory.kept {
             try withoutGradients {
                 let batch = try EncoderBatch(sequences, shape, device: .cpu)
-                let states = try network.states(batch)
-                let parts = try batch.runs.map { run in
-                    let own = try states.narrowed(0, run.range).to(.float32)
-                        .reshaped([run.count, run.length, shape.hiddenSize])
-                    let pooled = try settings.pooling.map { try $0(own) }
-                    return try dense.reduce(
-                        pooled.count == 1 ? pooled[0] : Tensor.concatenated(pooled, axis: 1)
-                    ) { try $1($0) }
-                }
-                let rows = try Tensor.concatenated(parts, axis: 0).floats()
+                let pooled = try batch.pooled(network.states(batch), by: settings.pooling)
+                let rows = try dense.reduce(pooled) { try $1($0) }.floats()
                 var vectors = rows
                 for (row, place) in batch.order.enumerated() {
                     let own = rows[row * dimensions..<(row + 1) * dimensions]

@@ -36,8 +36,8 @@ public final class Linear {
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         if let products = try Self.withAdapters([self], of: x) { return products[0] }
+        let x = try precision.map { try x.to($0) } ?? x
         guard let precision, packed == nil else { return try adapted(product(x), x) }
-        let x = try x.to(precision)
         return try adapted(x.linear(weight.to(precision), bias: bias?.to(precision)), x)
     }
 

@@ -3,7 +3,7 @@ import RetortTensor
 
 /// The shape of a BERT-like encoder: BERT (arXiv 1810.04805), RoBERTa (arXiv 1907.11692) or XLM-RoBERTa (arXiv
 /// 1911.02116), which differ in where positions begin.
-public struct EncoderConfiguration: Sendable, Hashable {
+public struct BERTConfiguration: Sendable, Hashable {
     /// Rows of the embedding.
     public var vocabularySize: Int
     /// The width of a token's state.
@@ -49,23 +49,15 @@ public struct EncoderConfiguration: Sendable, Hashable {
         "summary_type", "gradient_checkpointing", "fused_bias_fc", "emb_size", "embedding_size",
         "max_trained_positions",
     ]
-    private static let fixed: [String: [JSONValue]] = [
-        "is_decoder": [false], "add_cross_attention": [false], "is_encoder_decoder": [false], "pruned_heads": [[:]],
-        "use_bidirectional_attention": [true], "rotary_emb_fraction": [0], "per_layer_config": [[:]],
-    ]
+    private static let fixed: [String: [JSONValue]] = ["rotary_emb_fraction": [0]]
 
     /// - Throws: `CheckpointError` that names the first setting that is unknown or unsupported.
     init(_ fields: ConfigurationFields) throws {
         path = fields.path
-        let type = fields["model_type"]?.string ?? "none"
-        guard Self.known.contains(type) else {
-            throw fields.unsupported(
-                "an encoder of the type '\(type)' (known are \(Self.known.joined(separator: ", ")))")
-        }
         try fields.refuseQuantised()
-        let harmless = ConfigurationFields.harmless.union(ConfigurationFields.generation)
-            .subtracting(["is_decoder"]).union(Self.own)
-        try fields.refuse(allBut: Self.read.union(harmless), and: Self.fixed)
+        try fields.refuse(
+            allBut: Self.read.union(ConfigurationFields.harmlessInEncoders).union(Self.own),
+            and: ConfigurationFields.fixedInEncoders.merging(Self.fixed) { _, own in own })
         if let kind = fields["position_embedding_type"]?.string, kind != "absolute" {
             throw fields.unsupported("'position_embedding_type' with the value '\(kind)'")
         }
@@ -77,24 +69,13 @@ public struct EncoderConfiguration: Sendable, Hashable {
         positions = try fields.integer("max_position_embeddings", default: 512)
         types = try fields.integer("type_vocab_size", default: 2)
         normEpsilon = try fields.number("layer_norm_eps", default: 1e-12)
-        activation = try Self.activation(fields)
-        positionsBehind = type == "bert" ? nil : try fields.integer("pad_token_id", default: 1)
-        labels =
-            try fields.optionalInteger("num_labels")
-            ?? (fields["id2label"] == nil ? 2 : fields.members("id2label").count)
+        activation = try fields.activation("hidden_act")
+        let isBERT = fields["model_type"]?.string == "bert"
+        positionsBehind = isBERT ? nil : try fields.integer("pad_token_id", default: 1)
+        labels = try fields.labels()
         let sizes = [vocabularySize, hiddenSize, layerCount, headCount, intermediateSize, positions, types, labels]
         guard sizes.allSatisfy({ $0 > 0 && $0 < 1 << 24 }), hiddenSize.isMultiple(of: headCount), longest > 0 else {
             throw fields.malformed("its sizes are impossible, or 'hidden_size' is no multiple of 'num_attention_heads'")
-        }
-    }
-
-    private static func activation(_ fields: ConfigurationFields) throws -> Tensor.Activation {
-        switch fields["hidden_act"]?.string ?? "gelu" {
-        case "gelu", "gelu_python": return .gelu
-        case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": return .geluByTanh
-        case "relu": return .relu
-        case "silu", "swish": return .silu
-        case let name: throw fields.unsupported("the activation '\(name)'")
         }
     }
 }
