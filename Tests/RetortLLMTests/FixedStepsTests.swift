@@ -40,7 +40,11 @@ struct FixedStepsTests {
 
     @Test(
         "scores are those of steps that grow, while samples come and go",
-        arguments: [seedling] + Family.all.filter { ["Gemma 2", "Gemma 3", "Phi-4-mini"].contains($0.testDescription) })
+        arguments: [seedling]
+            + Family.all.filter {
+                ["Gemma 2", "Gemma 3", "Gemma 4", "Gemma 4 with keys as values", "Phi-4-mini"]
+                    .contains($0.testDescription)
+            })
     func equal(family: Family) throws {
         let network = try network(family)
         let (growing, fixed) = (BatchDecoder(network), BatchDecoder(network, stepping: .fixed))
@@ -83,9 +87,9 @@ struct FixedStepsTests {
         #expect(shape(3, 1500, context: 1600) == [4, 1664])
         #expect(shape(64, 2048) == [64, 2048])
         let network = try network(Self.seedling)
+        let shape = network.configuration
         let cache = KeyValueCache(
-            layers: network.configuration.layerCount, heads: network.configuration.keyValueHeadCount,
-            dimension: network.configuration.headDimension, dtype: .float32, device: .cpu)
+            layers: (0..<shape.layerCount).map(shape.keptHeads(ofLayer:)), dtype: .float32, device: .cpu)
         let pass = StepPass(network: network, cache: cache, windows: [nil], dtype: .float32)
         let steps = FixedSteps(pass, records: false)
         try withoutGradients {

@@ -60,9 +60,10 @@ struct PagedDecoderTests {
 
     @Test(
         "in bfloat16 and in few bits they are the same to the bit, whatever the pieces",
-        .enabled(if: PackedWeight.hasKernels), arguments: PackedWeight.Bits.allCases)
-    func invariant(bits: PackedWeight.Bits) throws {
-        let network = try network(Self.families[0], dtype: .bfloat16)
+        .enabled(if: PackedWeight.hasKernels), arguments: PackedWeight.Bits.allCases, ["plain", "Gemma 4"])
+    func invariant(bits: PackedWeight.Bits, name: String) throws {
+        let network = try network(
+            try #require(Self.families.first { $0.testDescription == name }), dtype: .bfloat16)
         let plain = try network.scores(of: text(90), at: 0..<90).floats()
         try network.pack(bits)
         let decoder = PagedDecoder(network, memory: try memory(network))
@@ -143,7 +144,7 @@ struct PagedDecoderTests {
         #expect(prefixes.stateCount == 0)
     }
 
-    @Test("a fork goes on by itself, and shares what is full", arguments: ["plain", "LFM2", "Qwen3.5"])
+    @Test("a fork goes on by itself, and shares what is full", arguments: ["plain", "LFM2", "Qwen3.5", "Gemma 4"])
     func forks(name: String) throws {
         let network = try network(try #require(Self.families.first { $0.testDescription == name }))
         let decoder = PagedDecoder(network, memory: try memory(network))
