@@ -166,4 +166,22 @@ struct FixedStepsTests {
         #expect(try await answers(fixed) == expected)
         #expect(await fixed.recordingFailure == nil)
     }
+
+    @Test("a dense cache keeps beginnings, whichever layers keep keys and values")
+    func beginnings() async throws {
+        let family = try #require(Family.all.first { $0.testDescription == "Gemma 4" })
+        let folder = try ScratchFolder()
+        _ = try family.write(to: folder.url)
+        let plain = try LocalModel(folder: folder.url, options: .init(weights: .float32))
+        var options = LocalModel.Options(weights: .float32, prefixTokens: 1 << 12)
+        options.stepping = .fixed
+        let dense = try LocalModel(folder: folder.url, options: options)
+        var messages = [Message(.user, "The birthplace of Tomei Flijizail is a city, and the mayor is known.")]
+        for step in 0..<3 {
+            let request = GenerationRequest(messages: messages, samples: step == 1 ? 3 : 1, maximumTokens: 8)
+            let expected = try await plain.complete(request).map(\.text)
+            #expect(try await dense.complete(request).map(\.text) == expected)
+            messages += [Message(.assistant, expected[0]), Message(.user, "Observation: \(step) of the two")]
+        }
+    }
 }

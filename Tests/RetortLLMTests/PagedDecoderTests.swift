@@ -73,7 +73,9 @@ struct PagedDecoderTests {
         }
         let scale = plain.map(abs).max() ?? 1
         let largest = zip(plain, whole.joined()).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(largest < (bits == .int4 ? 0.4 : 0.08) * scale, "\(largest) of \(scale)")
+        // A network of few weights that are drawn widely is hit harder by rounding.
+        let share: Float = (bits == .int4 ? 0.4 : 0.08) * (name == "plain" ? 1 : 2)
+        #expect(largest < share * scale, "\(largest) of \(scale)")
         // Nor does it matter what else is in the pass.
         var (one, other) = (PagedSequence(), PagedSequence())
         try one.reserve(90, in: decoder.memory)
