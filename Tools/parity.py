@@ -90,6 +90,10 @@ GRANITE4 = dict(
 QWEN35 = dict(
     head_dim=32, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=24,
 )
+GEMMA4 = dict(
+    head_dim=32, global_head_dim=64, sliding_window=16, layer_types=["sliding_attention", "full_attention"] * 2,
+    hidden_size_per_layer_input=24, vocab_size_per_layer_input=3072,
+)
 FAMILIES = {
     "Qwen2 with windows": ("qwen2", dict(
         use_sliding_window=True, sliding_window=16, max_window_layers=2, tie_word_embeddings=True,
@@ -112,6 +116,21 @@ FAMILIES = {
         head_dim=32, sliding_window=16, attn_logit_softcapping=None, final_logit_softcapping=None,
     )),
     "Gemma 3 with capped logits": ("gemma3_text", dict(head_dim=32, sliding_window=16, final_logit_softcapping=2.0)),
+    "Gemma 4": ("gemma4_text", GEMMA4),
+    "Gemma 4 with shared layers and wide ones": ("gemma4_text", {
+        **GEMMA4, "num_hidden_layers": 6, "layer_types": ["sliding_attention", "full_attention"] * 3,
+        "num_kv_shared_layers": 3, "use_double_wide_mlp": True, "final_logit_softcapping": 20.0,
+    }),
+    "Gemma 4 with keys as values": ("gemma4_text", {
+        **GEMMA4, "attention_k_eq_v": True, "num_global_key_value_heads": 1, "hidden_size_per_layer_input": 0,
+        "attention_bias": True, "tie_word_embeddings": False, "rope_parameters": dict(
+            full_attention=dict(rope_type="proportional", rope_theta=1e4, partial_rotary_factor=0.6, factor=2.0),
+            sliding_attention=dict(rope_type="linear", rope_theta=5e3, factor=4.0)),
+    }),
+    "Gemma 4 with shared keys as values": ("gemma4_text", {
+        **GEMMA4, "attention_k_eq_v": True, "num_global_key_value_heads": 4, "num_kv_shared_layers": 2,
+        "layer_types": None, "num_hidden_layers": 9,
+    }),
     "Phi-3": ("phi3", dict(sliding_window=16)),
     "Phi-4-mini": ("phi3", dict(
         rope_parameters=LONG, original_max_position_embeddings=128, sliding_window=None, tie_word_embeddings=True,

@@ -58,6 +58,9 @@ def random_model(kind, settings, seed=13):
         for name, parameter in model.named_parameters():
             if name.endswith(("bias", "norm.weight")):
                 parameter.add_(torch.randn_like(parameter) * 0.2)
+        for name, buffer in model.named_buffers():
+            if name.endswith("layer_scalar"):
+                buffer.add_(torch.randn_like(buffer) * 0.2)
     return model
 
 

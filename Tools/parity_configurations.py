@@ -24,6 +24,9 @@ FAMILIES = {
     "granitemoehybrid": dict(
         num_local_experts=0, layer_types=["full_attention"] * 4, shared_intermediate_size=80, mamba_n_heads=4,
         position_embedding_type="rope", residual_multiplier=0.22, attention_multiplier=0.1),
+    "gemma4_text": dict(
+        head_dim=16, global_head_dim=32, sliding_window=16, layer_types=["sliding_attention", "full_attention"] * 2,
+        hidden_size_per_layer_input=16, vocab_size_per_layer_input=3072, num_kv_shared_layers=1),
     "lfm2": dict(layer_types=["conv", "full_attention", "conv", "full_attention"], block_multiple_of=16),
     "qwen3_5_text": dict(
         head_dim=16, linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16,
@@ -40,7 +43,7 @@ VALUES = {
     "hidden_act": ["gelu", "swish", "relu"], "hidden_activation": ["gelu", "gelu_new", "silu"],
     "sliding_window": [8, 4096, "null"], "use_sliding_window": [True], "max_window_layers": [2], "head_dim": [16, 32],
     "attention_bias": [True], "mlp_bias": [True], "query_pre_attn_scalar": [24], "attn_logit_softcapping": [20.0, "null"],
-    "final_logit_softcapping": [2.0, "null"], "use_bidirectional_attention": [True], "is_causal": [False],
+    "final_logit_softcapping": [2.0, "null"], "use_bidirectional_attention": [True, "vision", "all"], "is_causal": [False],
     "partial_rotary_factor": [0.5], "rope_theta": [1e6], "rope_local_base_freq": [5e3],
     "original_max_position_embeddings": [32, 1024], "num_key_value_heads": [1, 4], "num_attention_heads": [2],
     "num_hidden_layers": [3, 5], "hidden_size": [32], "intermediate_size": [48], "vocab_size": [3000],
@@ -53,6 +56,13 @@ VALUES = {
     "block_multiple_of": [8, 32], "block_ffn_dim_multiplier": [1.5, "null"], "block_auto_adjust_ff_dim": [False],
     "tie_embedding": [False], "linear_num_value_heads": [2], "linear_conv_kernel_dim": [3], "full_attention_interval": [2],
     "attn_output_gate": [True, False],
+    "global_head_dim": [16], "num_global_key_value_heads": [1], "attention_k_eq_v": [True],
+    "num_kv_shared_layers": [0, 2, 3, 4, 5], "use_double_wide_mlp": [True], "hidden_size_per_layer_input": [0, 8],
+    "vocab_size_per_layer_input": [3000, 4000], "enable_moe_block": [True], "num_experts": [4], "top_k_experts": [2],
+    "moe_intermediate_size": [8],
+    "per_layer_config": [
+        {}, {"1": {"head_dim": 32}}, {"1": {"head_dim": 32}, "3": {"head_dim": 32}, "2": {"num_key_value_heads": 1}},
+        {"1": {"head_dim": 32, "intermediate_size": 8}}, {"9": {"head_dim": 32}}, "null"],
     "num_local_experts": [0, 2], "shared_intermediate_size": [48], "position_embedding_type": ["rope", "null"],
     "rope_scaling": [
         {"type": "linear", "factor": 2.0}, {"rope_type": "dynamic", "factor": 2.0}, YARN, LONG, {"rope_type": "default"},
@@ -66,6 +76,11 @@ VALUES = {
     "rope_parameters": [
         YARN, {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e4}, {"rope_type": "dynamic", "factor": 2.0}, LONG,
         {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {"rope_theta": 5e3}},
+        {"full_attention": {"rope_type": "proportional", "factor": 8.0, "rope_theta": 1e4, "partial_rotary_factor": 0.3},
+         "sliding_attention": {"rope_type": "default", "rope_theta": 5e3}},
+        {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e4},
+         "sliding_attention": {"rope_type": "proportional", "rope_theta": 5e3}},
+        {"full_attention": {**YARN}, "sliding_attention": {"rope_type": "default", "rope_theta": 5e3}},
     ],
 }
 # Families that are asked for on the command line; all without any.

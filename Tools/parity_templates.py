@@ -17,12 +17,16 @@ SPECIALS = {
     "like-llama-2": ["<s>", "</s>"],
     "like-llama-3": ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
     "like-gemma": ["<bos>", "<start_of_turn>", "<end_of_turn>"],
+    "like-gemma-4": [
+        "<bos>", "<|turn>", "<turn|>", "<|channel>", "<channel|>", "<|think|>", "<|tool>", "<tool|>", "<|tool_call>",
+        "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>'],
     "phi-3": ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>"],
     "phi-4-mini": ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|tool|>", "<|/tool|>", "<|endoftext|>"],
 }
 NAMED = {
     "like-llama-2": ("<s>", "</s>"), "like-llama-3": ("<|begin_of_text|>", "<|eot_id|>"),
-    "like-gemma": ("<bos>", "<end_of_turn>"), "phi-3": ("<|endoftext|>", "<|endoftext|>"),
+    "like-gemma": ("<bos>", "<end_of_turn>"), "like-gemma-4": ("<bos>", "<turn|>"),
+    "phi-3": ("<|endoftext|>", "<|endoftext|>"),
     "phi-4-mini": ("<|endoftext|>", "<|endoftext|>"),
 }
 TOOL = {

@@ -57,8 +57,8 @@ ct_tensor *ct_paged_attention(const ct_tensor *q, const ct_tensor *k, const ct_t
                               int64_t window, double cap, double norm_epsilon) {
     auto optional = [](const ct_tensor *x) { return x ? std::optional(x->value) : std::nullopt; };
     return make([&] {
-        return paged_attention::attend(q->value, k->value, v->value, cosine->value, sine->value, optional(q_norm),
-                                       optional(k_norm), pages->value, {tables->value, starts->value, firsts->value},
+        return paged_attention::attend(q->value, optional(k), optional(v), cosine->value, sine->value,
+                                       optional(q_norm), optional(k_norm), pages->value, {tables->value, starts->value, firsts->value},
                                        {scale, window, cap, norm_epsilon});
     });
 }

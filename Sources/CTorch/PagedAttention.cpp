@@ -265,6 +265,7 @@ template <typename Number, typename Angle>
 struct Work {
     const Layer<Number> layer;
     const std::vector<Sequence> sequences;
+    // Without keys and values, the pages already hold those of the pass.
     const Number *q, *k, *v, *q_norm, *k_norm;
     const Angle *cosine, *sine;
     int64_t turned, tokens;
@@ -284,7 +285,7 @@ struct Work {
             auto *to = queries.get() + ((head / group * tokens + place) * group + head % group) * dimension;
             for (int64_t d = 0; d < dimension; ++d) to[d] = room[d] * static_cast<float>(layer.form.scale);
         }
-        for (int64_t head = 0; head < layer.key_heads; ++head) {
+        for (int64_t head = 0; k && head < layer.key_heads; ++head) {
             auto *keys = layer.keys(page, head), *values = layer.values(page, head);
             const auto place_of_head = (place * layer.key_heads + head) * dimension;
             turn(k + place_of_head, k_norm, c, s, turned, dimension, layer.form.norm_epsilon, room);
@@ -308,7 +309,7 @@ struct Work {
     }
 
     void run() const {
-        clear_new_pages();
+        if (k) clear_new_pages();
         Threads::run(tokens * (layer.heads + layer.key_heads) * layer.dimension / 16384, [&](int64_t number, int64_t count) {
             std::vector<float> room(layer.dimension);
             int64_t place = 0;
@@ -379,27 +380,29 @@ void work(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const a
     auto optional = [](const at::Tensor &x) { return x.defined() ? x.const_data_ptr<Number>() : nullptr; };
     Work<Number, Angle>{
         {pages.mutable_data_ptr<Number>(), q.size(1) / dimension, key_heads, dimension, form},
-        sequences(pass, q.size(0), pages.size(0)), q.const_data_ptr<Number>(), k.const_data_ptr<Number>(),
-        v.const_data_ptr<Number>(), optional(q_norm), optional(k_norm), cosine.const_data_ptr<Angle>(),
-        sine.const_data_ptr<Angle>(), cosine.size(1), q.size(0), output.mutable_data_ptr<Number>()}
+        sequences(pass, q.size(0), pages.size(0)), q.const_data_ptr<Number>(), optional(k), optional(v),
+        optional(q_norm), optional(k_norm), cosine.const_data_ptr<Angle>(), sine.const_data_ptr<Angle>(),
+        cosine.size(1), q.size(0), output.mutable_data_ptr<Number>()}
         .run();
 }
 
 }
 
-at::Tensor paged_attention::attend(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &cosine,
-                                   const at::Tensor &sine, const std::optional<at::Tensor> &q_norm,
-                                   const std::optional<at::Tensor> &k_norm, at::Tensor &pages, const Pass &pass,
-                                   const Form &form) {
+at::Tensor paged_attention::attend(const at::Tensor &q, const std::optional<at::Tensor> &k,
+                                   const std::optional<at::Tensor> &v, const at::Tensor &cosine, const at::Tensor &sine,
+                                   const std::optional<at::Tensor> &q_norm, const std::optional<at::Tensor> &k_norm,
+                                   at::Tensor &pages, const Pass &pass, const Form &form) {
     TORCH_CHECK(!c10::GradMode::is_enabled(), "attention over pages is for inference, and gradients are enabled");
     const auto type = pages.scalar_type();
     TORCH_CHECK(pages.is_cpu() && pages.is_contiguous() && pages.dim() == 4 && pages.size(2) == 2, "pages of another shape");
     TORCH_CHECK(type == at::kBFloat16 || type == at::kFloat, "pages hold bfloat16 or float32, not ", type);
     const int64_t dimension = pages.size(3) / page_tokens, key_width = pages.size(1) * dimension;
-    for (const auto *x : {&q, &k, &v})
+    TORCH_CHECK(k.has_value() == v.has_value(), "keys and values come together");
+    for (const auto *x : {&q, k ? &*k : &q, v ? &*v : &q})
         TORCH_CHECK(x->is_cpu() && x->dim() == 2 && x->scalar_type() == type && x->size(0) == q.size(0),
                     "queries, keys and values must be one row a token, in the pages' type");
-    TORCH_CHECK(q.size(1) % key_width == 0 && k.size(1) == key_width && v.size(1) == key_width && dimension % 2 == 0,
+    const bool keys_fit = !k || (k->size(1) == key_width && v->size(1) == key_width);
+    TORCH_CHECK(q.size(1) % key_width == 0 && keys_fit && dimension % 2 == 0,
                 "queries, keys and values do not fit pages of ", pages.size(1), " heads of ", dimension);
     TORCH_CHECK(cosine.dim() == 2 && cosine.size(0) == q.size(0) && cosine.sizes() == sine.sizes() &&
                     cosine.scalar_type() == sine.scalar_type() && cosine.size(1) <= dimension && cosine.size(1) % 2 == 0,
@@ -409,7 +412,8 @@ at::Tensor paged_attention::attend(const at::Tensor &q, const at::Tensor &k, con
         TORCH_CHECK(weight->numel() == dimension, "a norm of heads has ", weight->numel(), " weights for ", dimension);
         return weight->to(type).contiguous();
     };
-    const at::Tensor queries = q.contiguous(), keys = k.contiguous(), values = v.contiguous();
+    const at::Tensor queries = q.contiguous(), keys = k ? k->contiguous() : at::Tensor();
+    const at::Tensor values = v ? v->contiguous() : at::Tensor();
     const at::Tensor cosines = cosine.contiguous(), sines = sine.contiguous(), of_q = norm(q_norm), of_k = norm(k_norm);
     at::Tensor output = at::empty(q.sizes(), q.options());
     const bool half = type == at::kBFloat16, half_angles = cosines.scalar_type() == at::kBFloat16;

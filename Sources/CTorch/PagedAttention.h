@@ -35,14 +35,15 @@ struct Pass {
     at::Tensor tables, starts, firsts;
 };
 
-// Stores the tokens' keys and values in their pages and computes attention.
+// Stores the tokens' keys and values in their pages and computes attention. Without k and v it only reads: another
+// layer has stored those of the same pass.
 //
 // q `[tokens, heads · dim]`, k and v `[tokens, key heads · dim]`, not rotated yet; cosine and sine `[tokens,
 // rotated]`; the norms of heads, if there are any, `[dim]`. Returns `[tokens, heads · dim]`. In bfloat16 on CPUs with
 // AVX512-BF16, in float32 on every CPU.
-at::Tensor attend(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const at::Tensor &cosine,
-                  const at::Tensor &sine, const std::optional<at::Tensor> &q_norm, const std::optional<at::Tensor> &k_norm,
-                  at::Tensor &pages, const Pass &pass, const Form &form);
+at::Tensor attend(const at::Tensor &q, const std::optional<at::Tensor> &k, const std::optional<at::Tensor> &v,
+                  const at::Tensor &cosine, const at::Tensor &sine, const std::optional<at::Tensor> &q_norm,
+                  const std::optional<at::Tensor> &k_norm, at::Tensor &pages, const Pass &pass, const Form &form);
 
 // Zeroed memory that takes space only once it is written: `[pages, key heads, 2, 16 · dim]`.
 at::Tensor zero_pages(at::IntArrayRef shape, at::ScalarType type);

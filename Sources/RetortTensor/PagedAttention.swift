@@ -41,10 +41,10 @@ extension Tensor {
         package var cap: Double?
         /// The weights `[dim]` of the norms of query and key heads, and the value added to their mean squares; nil
         /// has no norms.
-        package var norms: (query: Tensor, key: Tensor, epsilon: Double)?
+        package var norms: (query: Tensor, key: Tensor?, epsilon: Double)?
 
         package init(
-            scale: Double, window: Int?, cap: Double?, norms: (query: Tensor, key: Tensor, epsilon: Double)?
+            scale: Double, window: Int?, cap: Double?, norms: (query: Tensor, key: Tensor?, epsilon: Double)?
         ) {
             self.scale = scale
             self.window = window
@@ -54,7 +54,7 @@ extension Tensor {
     }
 
     /// Attention over pages, which it also writes: the tokens' keys and values are stored where their sequences'
-    /// tables say.
+    /// tables say. Without a key and a value it only reads, and the pages must already hold those of the pass.
     ///
     /// On CPUs with AVX512-BF16 and in bfloat16, a token's result depends on its own sequence alone, to the bit.
     /// - Parameters:
@@ -64,13 +64,13 @@ extension Tensor {
     ///   - cosine: the cosines of the tokens' angles, `[tokens, rotated width]`; `sine` likewise.
     /// - Returns: `[tokens, heads · dim]`.
     package static func pagedAttention(
-        _ query: Tensor, _ key: Tensor, _ value: Tensor, cosine: Tensor, sine: Tensor, pages: Tensor, pass: PagedPass,
+        _ query: Tensor, _ key: Tensor?, _ value: Tensor?, cosine: Tensor, sine: Tensor, pages: Tensor, pass: PagedPass,
         form: PagedForm
     ) throws -> Tensor {
         try wrap(
             ct_paged_attention(
-                query.handle, key.handle, value.handle, cosine.handle, sine.handle, form.norms?.query.handle,
-                form.norms?.key.handle, pages.handle, pass.tables.handle, pass.starts.handle, pass.firsts.handle,
+                query.handle, key?.handle, value?.handle, cosine.handle, sine.handle, form.norms?.query.handle,
+                form.norms?.key?.handle, pages.handle, pass.tables.handle, pass.starts.handle, pass.firsts.handle,
                 form.scale, Int64(form.window ?? 0), form.cap ?? 0, form.norms?.epsilon ?? 0))
     }
 

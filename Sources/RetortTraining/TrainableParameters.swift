@@ -10,7 +10,7 @@ final class TrainableParameters {
     init(_ network: DecoderNetwork, _ configuration: TrainingConfiguration) throws {
         switch configuration.method {
         case .full:
-            named = try network.parameters.map { ($0.name, try AdamWState($0.tensor.requireGradient())) }
+            named = try network.learnedParameters.map { ($0.name, try AdamWState($0.tensor.requireGradient())) }
         case .lora(let lora):
             for parameter in network.parameters { try parameter.tensor.freeze() }
             named = try Self.attach(lora, to: network, seed: configuration.seed).map {

@@ -55,6 +55,21 @@ struct Family: Sendable, CustomTestStringConvertible {
         Family("Gemma 2", ["model_type": "gemma2", "head_dim": 16, "sliding_window": 8]),
         Family(
             "Gemma 3", ["model_type": "gemma3_text", "head_dim": 16, "sliding_window": 8, "sliding_window_pattern": 2]),
+        Family(
+            "Gemma 4",
+            [
+                "model_type": "gemma4_text", "intermediate_size": 64, "head_dim": 32, "global_head_dim": 64,
+                "sliding_window": 8, "num_kv_shared_layers": 2, "use_double_wide_mlp": true,
+                "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "full_attention"],
+                "hidden_size_per_layer_input": 32, "vocab_size_per_layer_input": 3072,
+            ]),
+        Family(
+            "Gemma 4 with keys as values",
+            [
+                "model_type": "gemma4_text", "head_dim": 16, "global_head_dim": 32, "sliding_window": 8,
+                "num_hidden_layers": 7, "attention_k_eq_v": true, "num_global_key_value_heads": 1,
+                "hidden_size_per_layer_input": 0, "final_logit_softcapping": 30,
+            ]),
         Family("Phi-3", ["model_type": "phi3", "sliding_window": 8]),
         Family("Phi-4-mini", ["model_type": "phi3", "partial_rotary_factor": 0.5]),
         Family(
@@ -160,6 +175,40 @@ struct FamilyTests {
         }
     }
 
+    @Test("heads that differ by layer are read from transformers' list as from settings of their own")
+    func headsByLayer() throws {
+        let folder = try ScratchFolder()
+        let file = folder.url.appendingPathComponent("config.json")
+        func shape(_ own: [String: JSONValue]) throws -> DecoderConfiguration {
+            let common: [String: JSONValue] = [
+                "model_type": "gemma4_text", "head_dim": 8, "attention_k_eq_v": true,
+                "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "full_attention"],
+            ]
+            try JSONCoding.encoder.encode(Family("", common.merging(own) { $1 }).fields).write(to: file)
+            return try DecoderConfiguration(configFile: file)
+        }
+        let stated = try shape(["global_head_dim": 32, "num_global_key_value_heads": 1])
+        let own: JSONValue = ["head_dim": 32, "num_key_value_heads": 1]
+        let listed = try shape(["per_layer_config": ["1": own, "3": own]])
+        #expect(stated.globalHeads == HeadShape(count: 1, dimension: 32))
+        #expect(listed.globalHeads == stated.globalHeads)
+        #expect(listed.headDimension == 8 && listed.keyValueHeadCount == 2)
+        // Without the list, global heads have transformers' width; with an empty one, all are alike.
+        #expect(try shape([:]).globalHeads == HeadShape(count: 2, dimension: 512))
+        #expect(try shape(["per_layer_config": [:]]).globalHeads == HeadShape(count: 2, dimension: 8))
+    }
+
+    @Test("the last layers read the keys of the last layer of their kind before them")
+    func keySources() throws {
+        let folder = try ScratchFolder()
+        let network = try #require(Family.all.first { $0.testDescription == "Gemma 4" }).write(to: folder.url)
+        #expect(network.configuration.keySources == [2: 0, 3: 1])
+        #expect(network.configuration.projectionNames == network.projections.map(\.name))
+        let names = network.parameters.map(\.name)
+        #expect(!names.contains("model.layers.2.self_attn.k_proj.weight"))
+        #expect(network.learnedParameters.count == names.count - 4)
+    }
+
     @Test(
         "what a family does not do is refused by name",
         arguments: [
@@ -229,6 +278,40 @@ struct FamilyTests {
             (["model_type": "qwen3", "num_key_value_heads": 3], "head counts"),
             (["model_type": "llama", "num_hidden_layers": 1_000_000], "out of range"),
             (["model_type": "gemma3_text", "attn_logit_softcapping": 50], "'attn_logit_softcapping'"),
+            (["model_type": "gemma4_text", "enable_moe_block": true], "a mixture of experts"),
+            (["model_type": "gemma4_text", "use_bidirectional_attention": "all"], "'use_bidirectional_attention'"),
+            (["model_type": "gemma4_text", "rope_theta": 10_000], "'rope_theta', which this family has only in"),
+            (
+                [
+                    "model_type": "gemma4_text",
+                    "rope_parameters": [
+                        "full_attention": ["rope_type": "yarn", "rope_theta": 10_000, "factor": 4],
+                        "sliding_attention": ["rope_theta": 10_000],
+                    ],
+                ], "the rope type 'yarn'"
+            ),
+            (
+                ["model_type": "gemma4_text", "rope_parameters": ["full_attention": ["rope_theta": 10_000]]],
+                "no 'rope_theta' for 'sliding_attention'"
+            ),
+            (["model_type": "gemma4_text", "num_kv_shared_layers": 4], "'num_kv_shared_layers' is 4 for 4 layers"),
+            (["model_type": "gemma4_text", "num_kv_shared_layers": 1], "layer 3 has no earlier one of its kind"),
+            (["model_type": "gemma4_text", "vocab_size_per_layer_input": 8], "8 rows of 256 for 3072 tokens"),
+            (
+                ["model_type": "gemma4_text", "per_layer_config": ["1": ["skip": ["mlp"]]]],
+                "'skip' in 'per_layer_config'"
+            ),
+            (
+                ["model_type": "gemma4_text", "per_layer_config": ["1": ["head_dim": 8]]],
+                "different heads in layers of one kind"
+            ),
+            (
+                [
+                    "architectures": ["Gemma4ForConditionalGeneration"], "model_type": "gemma4",
+                    "vision_config": ["hidden_size": 8], "audio_config": .null,
+                    "text_config": ["model_type": "gemma4_text"],
+                ], "'Gemma4ForConditionalGeneration' with 'vision_config', 'text_config'"
+            ),
         ] as [([String: JSONValue], String)])
     func refused(own: [String: JSONValue], message: String) throws {
         let folder = try ScratchFolder()

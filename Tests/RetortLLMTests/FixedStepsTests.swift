@@ -40,7 +40,11 @@ struct FixedStepsTests {
 
     @Test(
         "scores are those of steps that grow, while samples come and go",
-        arguments: [seedling] + Family.all.filter { ["Gemma 2", "Gemma 3", "Phi-4-mini"].contains($0.testDescription) })
+        arguments: [seedling]
+            + Family.all.filter {
+                ["Gemma 2", "Gemma 3", "Gemma 4", "Gemma 4 with keys as values", "Phi-4-mini"]
+                    .contains($0.testDescription)
+            })
     func equal(family: Family) throws {
         let network = try network(family)
         let (growing, fixed) = (BatchDecoder(network), BatchDecoder(network, stepping: .fixed))
@@ -83,9 +87,9 @@ struct FixedStepsTests {
         #expect(shape(3, 1500, context: 1600) == [4, 1664])
         #expect(shape(64, 2048) == [64, 2048])
         let network = try network(Self.seedling)
+        let shape = network.configuration
         let cache = KeyValueCache(
-            layers: network.configuration.layerCount, heads: network.configuration.keyValueHeadCount,
-            dimension: network.configuration.headDimension, dtype: .float32, device: .cpu)
+            layers: (0..<shape.layerCount).map(shape.keptHeads(ofLayer:)), dtype: .float32, device: .cpu)
         let pass = StepPass(network: network, cache: cache, windows: [nil], dtype: .float32)
         let steps = FixedSteps(pass, records: false)
         try withoutGradients {
@@ -161,5 +165,23 @@ struct FixedStepsTests {
         #expect(expected.allSatisfy { !$0.isEmpty && !$0[0].isEmpty })
         #expect(try await answers(fixed) == expected)
         #expect(await fixed.recordingFailure == nil)
+    }
+
+    @Test("a dense cache keeps beginnings, whichever layers keep keys and values")
+    func beginnings() async throws {
+        let family = try #require(Family.all.first { $0.testDescription == "Gemma 4" })
+        let folder = try ScratchFolder()
+        _ = try family.write(to: folder.url)
+        let plain = try LocalModel(folder: folder.url, options: .init(weights: .float32))
+        var options = LocalModel.Options(weights: .float32, prefixTokens: 1 << 12)
+        options.stepping = .fixed
+        let dense = try LocalModel(folder: folder.url, options: options)
+        var messages = [Message(.user, "The birthplace of Tomei Flijizail is a city, and the mayor is known.")]
+        for step in 0..<3 {
+            let request = GenerationRequest(messages: messages, samples: step == 1 ? 3 : 1, maximumTokens: 8)
+            let expected = try await plain.complete(request).map(\.text)
+            #expect(try await dense.complete(request).map(\.text) == expected)
+            messages += [Message(.assistant, expected[0]), Message(.user, "Observation: \(step) of the two")]
+        }
     }
 }

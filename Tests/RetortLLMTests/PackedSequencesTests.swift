@@ -63,7 +63,7 @@ struct PackedSequencesTests {
             PackedAttention.Past(
                 length: length,
                 layers: [
-                    (
+                    0: (
                         try Tensor.normal([1, 2, length + 3, 16], deviation: 1, seed: seed),
                         try Tensor.normal([1, 2, length + 3, 16], deviation: 1, seed: seed + 1)
                     )

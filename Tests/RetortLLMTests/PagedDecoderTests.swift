@@ -60,9 +60,10 @@ struct PagedDecoderTests {
 
     @Test(
         "in bfloat16 and in few bits they are the same to the bit, whatever the pieces",
-        .enabled(if: PackedWeight.hasKernels), arguments: PackedWeight.Bits.allCases)
-    func invariant(bits: PackedWeight.Bits) throws {
-        let network = try network(Self.families[0], dtype: .bfloat16)
+        .enabled(if: PackedWeight.hasKernels), arguments: PackedWeight.Bits.allCases, ["plain", "Gemma 4"])
+    func invariant(bits: PackedWeight.Bits, name: String) throws {
+        let network = try network(
+            try #require(Self.families.first { $0.testDescription == name }), dtype: .bfloat16)
         let plain = try network.scores(of: text(90), at: 0..<90).floats()
         try network.pack(bits)
         let decoder = PagedDecoder(network, memory: try memory(network))
@@ -72,7 +73,9 @@ struct PagedDecoderTests {
         }
         let scale = plain.map(abs).max() ?? 1
         let largest = zip(plain, whole.joined()).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(largest < (bits == .int4 ? 0.4 : 0.08) * scale, "\(largest) of \(scale)")
+        // A network of few weights that are drawn widely is hit harder by rounding.
+        let share: Float = (bits == .int4 ? 0.4 : 0.08) * (name == "plain" ? 1 : 2)
+        #expect(largest < share * scale, "\(largest) of \(scale)")
         // Nor does it matter what else is in the pass.
         var (one, other) = (PagedSequence(), PagedSequence())
         try one.reserve(90, in: decoder.memory)
@@ -143,7 +146,7 @@ struct PagedDecoderTests {
         #expect(prefixes.stateCount == 0)
     }
 
-    @Test("a fork goes on by itself, and shares what is full", arguments: ["plain", "LFM2", "Qwen3.5"])
+    @Test("a fork goes on by itself, and shares what is full", arguments: ["plain", "LFM2", "Qwen3.5", "Gemma 4"])
     func forks(name: String) throws {
         let network = try network(try #require(Self.families.first { $0.testDescription == name }))
         let decoder = PagedDecoder(network, memory: try memory(network))

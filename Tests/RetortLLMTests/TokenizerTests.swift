@@ -112,6 +112,11 @@ struct ChatTemplateTests {
                     + "<start_of_turn>model\nThis.<end_of_turn>\n"
             ),
             (
+                ["<bos>", "<|turn>", "<turn|>"],
+                "<bos><|turn>system\nS<turn|>\n<|turn>user\nWhat? <|im_end|><turn|>\n"
+                    + "<|turn>model\nThis.<turn|>\n"
+            ),
+            (
                 ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
                 "<|system|>S<|end|><|user|>What? <|im_end|><|end|><|assistant|>This.<|end|>"
             ),

@@ -90,6 +90,27 @@ struct PrefixTreeTests {
             ],
         ] as [[String: JSONValue]])
     func carried(own: [String: JSONValue]) throws {
+        let shape = try shape(own)
+        #expect(shape.carrying.keys.sorted() == [0])
+        try expectExact(shape)
+    }
+
+    @Test("so they are where layers read the keys and values of earlier ones, and a second embedding")
+    func linked() throws {
+        let shape = try shape([
+            "model_type": "gemma4_text", "num_hidden_layers": 5, "num_kv_shared_layers": 3, "head_dim": 8,
+            "global_head_dim": 16, "sliding_window": 20, "hidden_size_per_layer_input": 4,
+            "vocab_size_per_layer_input": 64, "use_double_wide_mlp": true,
+            "layer_types": [
+                "sliding_attention", "full_attention", "sliding_attention", "full_attention", "full_attention",
+            ],
+        ])
+        #expect(shape.keySources == [2: 0, 3: 1, 4: 1])
+        try expectExact(shape)
+    }
+
+    /// A small network of a family.
+    private func shape(_ own: [String: JSONValue]) throws -> DecoderConfiguration {
         let common: [String: JSONValue] = [
             "vocab_size": 64, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2,
             "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 256,
@@ -97,8 +118,11 @@ struct PrefixTreeTests {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).json")
         defer { try? FileManager.default.removeItem(at: file) }
         try JSONCoding.encoder.encode(JSONValue.object(common.merging(own) { $1 })).write(to: file)
-        let shape = try DecoderConfiguration(configFile: file)
-        #expect(shape.carrying.keys.sorted() == [0])
+        return try DecoderConfiguration(configFile: file)
+    }
+
+    /// Gradients through a tree of samples are those of the samples one by one, with layers run again as without.
+    private func expectExact(_ shape: DecoderConfiguration) throws {
         var maker = self
         var tree = PrefixTree()
         let apart = maker.family().map { sample in

@@ -183,9 +183,9 @@ bool ct_has_blocks(void);
 bool ct_blocks_multiply_in_floats(void);
 
 // Attention over keys and values in pages (PagedAttention.h). q [tokens, heads · dim], k and v [tokens, key heads ·
-// dim]; angles [tokens, rotated]; pages [pages, key heads, 2, 16 · dim], which are written; tables [sequences,
-// pages], starts [sequences + 1] and firsts [sequences] are int32.
-ct_tensor *_Nullable ct_paged_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nonnull k, const ct_tensor *_Nonnull v,
+// dim]; angles [tokens, rotated]; pages [pages, key heads, 2, 16 · dim], which are written, or without k and v only
+// read; tables [sequences, pages], starts [sequences + 1] and firsts [sequences] are int32.
+ct_tensor *_Nullable ct_paged_attention(const ct_tensor *_Nonnull q, const ct_tensor *_Nullable k, const ct_tensor *_Nullable v,
                                         const ct_tensor *_Nonnull cosine, const ct_tensor *_Nonnull sine,
                                         const ct_tensor *_Nullable q_norm, const ct_tensor *_Nullable k_norm,
                                         ct_tensor *_Nonnull pages, const ct_tensor *_Nonnull tables,

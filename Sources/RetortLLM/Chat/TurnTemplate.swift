@@ -34,6 +34,9 @@ public struct TurnTemplate: ChatTemplate {
                 name: "Gemma", tokens: ["<start_of_turn>", "<end_of_turn>"], opening: "<bos>",
                 head: "<start_of_turn>{role}\n", end: "<end_of_turn>", gap: "\n", assistant: "model", hasSystem: false),
             Format(
+                name: "Gemma 4", tokens: ["<|turn>", "<turn|>"], opening: "<bos>", head: "<|turn>{role}\n",
+                end: "<turn|>", gap: "\n", assistant: "model"),
+            Format(
                 name: "Phi-4-mini", tokens: ["<|user|>", "<|assistant|>", "<|end|>"], head: "<|{role}|>",
                 end: "<|end|>"),
         ]

@@ -151,6 +151,10 @@ struct AdapterWeights {
                 throw CheckpointError.unsupported(
                     file: file.path, "an adapter whose embedding and head have different numbers of tokens")
             }
+            if let second = shape.layerEmbedding, rows > second.vocabulary {
+                throw CheckpointError.unsupported(
+                    file: file.path, "an adapter with more tokens than the base's second embedding has rows")
+            }
             shape.vocabularySize = rows
         }
         guard shape.tiesWordEmbeddings else { return shape }

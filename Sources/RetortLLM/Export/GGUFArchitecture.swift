@@ -207,7 +207,7 @@ struct GGUFArchitecture: Sendable {
             keys.append(count(.originalContext, Int(original)))
             keys.append(number(.amplitude, shape.rotary.amplitude))
         // Within the context, dynamic positions are the same as plain ones.
-        case .none, .llama3, .dynamic, .yarn: break
+        case .none, .llama3, .dynamic, .yarn, .proportional: break
         }
         return keys
     }
@@ -275,7 +275,7 @@ struct GGUFArchitecture: Sendable {
             (name, try Tensor(factors.map(Float.init), shape: [factors.count]))
         }
         switch shape.rotary.scaling {
-        case .none, .linear, .dynamic, .yarn: return []
+        case .none, .linear, .dynamic, .yarn, .proportional: return []
         case .llama3:
             let dimension = shape.headDimension
             let plain = RotaryPlan(theta: shape.rotary.theta).frequencies(dimension: dimension)

@@ -23,8 +23,8 @@ final class BatchDecoder {
         let configuration = network.configuration
         dtype = network.embedTokens.dtype
         cache = KeyValueCache(
-            layers: configuration.layerCount, heads: configuration.keyValueHeadCount,
-            dimension: configuration.headDimension, dtype: dtype, device: network.device)
+            layers: (0..<configuration.layerCount).map(configuration.keptHeads(ofLayer:)), dtype: dtype,
+            device: network.device)
         pass = StepPass(network: network, cache: cache, windows: Set(configuration.windows), dtype: dtype)
         fixedSteps = stepping == .growing ? nil : FixedSteps(pass, records: stepping == .recorded)
     }
@@ -65,10 +65,8 @@ final class BatchDecoder {
                 for prompt in prompts.indices {
                     let known = pasts[prompt]
                     if let known {
-                        let (key, value) = known.layers[layer]
-                        try cache.store(
-                            layer: layer, row: starts[prompt], key: key.narrowed(2, 0..<known.length),
-                            value: value.narrowed(2, 0..<known.length))
+                        let (key, value) = try known.read(layer)
+                        try cache.store(layer: layer, row: starts[prompt], key: key, value: value)
                     }
                     try cache.store(
                         layer: layer, row: starts[prompt], from: known?.length ?? 0, key: keys[prompt],

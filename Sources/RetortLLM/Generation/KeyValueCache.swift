@@ -4,50 +4,48 @@ import RetortTensor
 ///
 /// A finished sample's row is filled with the last row, so a decoding step works on views and copies nothing.
 final class KeyValueCache {
-    private var keys: [Tensor] = []
-    private var values: [Tensor] = []
+    /// By layer, `[rows, capacity, heads, dim]`; layers that read another's have none.
+    private var keys: [Int: Tensor] = [:]
+    private var values: [Int: Tensor] = [:]
     private(set) var rows = 0
     private(set) var capacity = 0
     /// How often the cache was reallocated.
     private(set) var moves = 0
-    private let layerCount: Int
-    private let heads: Int
-    private let dimension: Int
+    /// The layers that keep keys and values, with their heads.
+    private let layers: [(layer: Int, heads: HeadShape)]
     private let dtype: DType
     private let device: Device
 
-    init(layers: Int, heads: Int, dimension: Int, dtype: DType, device: Device) {
-        layerCount = layers
-        self.heads = heads
-        self.dimension = dimension
+    /// - Parameter layers: each layer's heads; nil for layers that read another's keys and values.
+    init(layers: [HeadShape?], dtype: DType, device: Device) {
+        self.layers = layers.enumerated().compactMap { layer, heads in heads.map { (layer, $0) } }
         self.dtype = dtype
         self.device = device
     }
 
     /// The memory that it takes, in bytes.
-    var bytes: Int { 2 * layerCount * rows * capacity * heads * dimension * dtype.bytes }
+    var bytes: Int {
+        2 * rows * capacity * layers.reduce(0) { $0 + $1.heads.count * $1.heads.dimension } * dtype.bytes
+    }
 
     /// Makes room for `rows` samples of `length` tokens, keeping the contents.
     func reserve(rows wantedRows: Int, length: Int) throws {
         guard wantedRows > rows || length > capacity else { return }
         let newRows = max(rows, wantedRows)
         let newCapacity = max(capacity, (length + 127) / 128 * 128)
-        for layer in 0..<layerCount {
-            for grown in [true, false] {
-                let larger = try Tensor.zeros(
-                    [newRows, newCapacity, heads, dimension], dtype: dtype, device: device)
-                let old = grown ? keys : values
-                if rows > 0 {
-                    // A growth that ran out of memory may have left this layer larger than the others.
-                    let held = try old[layer].narrowed(0, 0..<rows).narrowed(1, 0..<capacity)
-                    try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(held)
-                }
-                if grown {
-                    if layer < keys.count { keys[layer] = larger } else { keys.append(larger) }
-                } else {
-                    if layer < values.count { values[layer] = larger } else { values.append(larger) }
-                }
+        func grown(_ old: Tensor?, _ heads: HeadShape) throws -> Tensor {
+            let larger = try Tensor.zeros(
+                [newRows, newCapacity, heads.count, heads.dimension], dtype: dtype, device: device)
+            if let old, rows > 0 {
+                // A growth that ran out of memory may have left this layer larger than the others.
+                let held = try old.narrowed(0, 0..<rows).narrowed(1, 0..<capacity)
+                try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(held)
             }
+            return larger
+        }
+        for (layer, heads) in layers {
+            keys[layer] = try grown(keys[layer], heads)
+            values[layer] = try grown(values[layer], heads)
         }
         rows = newRows
         capacity = newCapacity
@@ -57,25 +55,38 @@ final class KeyValueCache {
     /// Stores a prompt's keys and values `[1, heads, length, dim]` in a row, from a position on.
     func store(layer: Int, row: Int, from start: Int = 0, key: Tensor, value: Tensor) throws {
         let places = start..<start + key.shape[2]
-        try keys[layer].narrowed(0, row..<row + 1).narrowed(1, places).assign(key.transposed(1, 2))
-        try values[layer].narrowed(0, row..<row + 1).narrowed(1, places).assign(value.transposed(1, 2))
+        let held = try held(layer)
+        try held.keys.narrowed(0, row..<row + 1).narrowed(1, places).assign(key.transposed(1, 2))
+        try held.values.narrowed(0, row..<row + 1).narrowed(1, places).assign(value.transposed(1, 2))
+    }
+
+    private func held(_ layer: Int) throws -> (keys: Tensor, values: Tensor) {
+        guard let keys = keys[layer], let values = values[layer] else {
+            throw KeyValueCacheError.noKeys(layer: layer)
+        }
+        return (keys, values)
     }
 
     /// A copy of the first `length` positions of a row, by layer: `[1, heads, length, dim]`.
-    func contents(row: Int, length: Int) throws -> [(key: Tensor, value: Tensor)] {
+    func contents(row: Int, length: Int) throws -> [Int: (key: Tensor, value: Tensor)] {
         func copy(_ cache: Tensor) throws -> Tensor {
-            let copy = try Tensor.zeros([1, heads, length, dimension], dtype: dtype, device: device)
-            try copy.assign(cache.narrowed(0, row..<row + 1).narrowed(1, 0..<length).transposed(1, 2))
+            let own = try cache.narrowed(0, row..<row + 1).narrowed(1, 0..<length).transposed(1, 2)
+            let copy = try Tensor.zeros(own.shape, dtype: dtype, device: device)
+            try copy.assign(own)
             return copy
         }
-        return try (0..<layerCount).map { (try copy(keys[$0]), try copy(values[$0])) }
+        return try layers.reduce(into: [:]) { contents, each in
+            let held = try held(each.layer)
+            contents[each.layer] = (try copy(held.keys), try copy(held.values))
+        }
     }
 
     /// Copies the first `length` positions of one row to another.
     func copy(row source: Int, to target: Int, length: Int) throws {
         guard source != target else { return }
-        for layer in 0..<layerCount {
-            for cache in [keys[layer], values[layer]] {
+        for (layer, _) in layers {
+            let held = try held(layer)
+            for cache in [held.keys, held.values] {
                 try cache.narrowed(0, target..<target + 1).narrowed(1, 0..<length)
                     .assign(cache.narrowed(0, source..<source + 1).narrowed(1, 0..<length))
             }
@@ -87,13 +98,20 @@ final class KeyValueCache {
         layer: Int, key: Tensor, value: Tensor, step: DecodingStep
     ) throws -> (keys: Tensor, values: Tensor) {
         // One position per row: [rows, heads, 1, dim] → [rows, heads, dim].
-        let shape = [step.rows, heads, dimension]
-        try keys[layer].put(rows: step.rowIndices, columns: step.positions, key.reshaped(shape))
-        try values[layer].put(rows: step.rowIndices, columns: step.positions, value.reshaped(shape))
+        let shape = [step.rows, key.shape[1], key.shape[3]]
+        let held = try held(layer)
+        try held.keys.put(rows: step.rowIndices, columns: step.positions, key.reshaped(shape))
+        try held.values.put(rows: step.rowIndices, columns: step.positions, value.reshaped(shape))
+        return try read(layer: layer, step: step)
+    }
+
+    /// All keys and values so far, including those that the step has added: `[rows, heads, length, dim]`.
+    func read(layer: Int, step: DecodingStep) throws -> (keys: Tensor, values: Tensor) {
+        let held = try held(layer)
         func used(_ cache: Tensor) throws -> Tensor {
             try cache.narrowed(0, 0..<step.rows).narrowed(1, 0..<step.longest).transposed(1, 2)
         }
-        return (try used(keys[layer]), try used(values[layer]))
+        return (try used(held.keys), try used(held.values))
     }
 }
 
@@ -137,12 +155,23 @@ struct DecodingStep: AttentionContext {
     }
 
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor {
-        let (keys, values) = try cache.append(layer: layer, key: key, value: value, step: self)
-        let (heads, keyHeads, dimension) = (query.shape[1], key.shape[1], query.shape[3])
+        try attend(query, cache.append(layer: layer, key: key, value: value, step: self), form)
+    }
+
+    func attend(
+        reading source: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
+    ) throws -> Tensor {
+        try attend(query, cache.read(layer: source, step: self), form)
+    }
+
+    private func attend(
+        _ query: Tensor, _ cached: (keys: Tensor, values: Tensor), _ form: AttentionForm
+    ) throws -> Tensor {
+        let (heads, keyHeads, dimension) = (query.shape[1], cached.keys.shape[1], query.shape[3])
         // The query heads of a group become rows of one product with the shared keys, so nothing is repeated.
         let grouped = try query.reshaped([rows, keyHeads, heads / keyHeads, dimension])
         guard let mask = masks[form.window] else { throw KeyValueCacheError.noMask(window: form.window) }
-        return try form.attend(grouped, keys, values, mask: mask)
+        return try form.attend(grouped, cached.keys, cached.values, mask: mask)
             .reshaped([rows, heads, 1, dimension])
     }
 }
@@ -150,6 +179,8 @@ struct DecodingStep: AttentionContext {
 /// A programming error: a layer asks for something that the step does not support.
 enum KeyValueCacheError: Error {
     case noMask(window: Int?)
+    /// The layer keeps no keys and values.
+    case noKeys(layer: Int)
     /// Such networks need the paged cache.
     case carriesState(layer: Int)
 }

@@ -6,7 +6,7 @@ import RetortTensor
 /// page that one of them continues to write is copied first. A page takes memory only once it has been written.
 final class KeyValuePages {
     static let pageTokens = Tensor.pageTokens
-    /// By layer, `[pages, key heads, 2, 16 · dim]`; nil for layers that do not attend.
+    /// By layer, `[pages, key heads, 2, 16 · dim]`; nil for layers that do not attend, or read another layer's.
     let layers: [Tensor?]
     /// The number of pages.
     let count: Int
@@ -24,15 +24,13 @@ final class KeyValuePages {
 
     /// - Parameter bytes: the most memory that the pages may take; there is always at least one page.
     init(_ configuration: DecoderConfiguration, dtype: DType, bytes: Int, mostTokens: Int) throws {
-        let heads = configuration.keyValueHeadCount
-        let dimension = configuration.headDimension
         let pageBytes = Self.bytes(ofPage: configuration, dtype)
         self.pageBytes = pageBytes
         let count = max(min(bytes / max(pageBytes, 1), Self.pages(for: mostTokens)), 1)
         self.count = count
         layers = try (0..<configuration.layerCount).map { layer in
-            guard configuration.carrying[layer] == nil else { return nil }
-            return try Tensor.keyValuePages(count, heads: heads, dimension: dimension, dtype: dtype)
+            guard let heads = configuration.keptHeads(ofLayer: layer) else { return nil }
+            return try Tensor.keyValuePages(count, heads: heads.count, dimension: heads.dimension, dtype: dtype)
         }
         owners = Array(repeating: 0, count: count)
         isKept = Array(repeating: false, count: count)
@@ -40,8 +38,8 @@ final class KeyValuePages {
     }
 
     static func bytes(ofPage configuration: DecoderConfiguration, _ dtype: DType) -> Int {
-        let numbers = configuration.keyValueHeadCount * configuration.headDimension * 2 * pageTokens
-        return (configuration.layerCount - configuration.carrying.count) * numbers * dtype.bytes
+        let widths = (0..<configuration.layerCount).compactMap(configuration.keptHeads(ofLayer:))
+        return widths.reduce(0) { $0 + $1.count * $1.dimension } * 2 * pageTokens * dtype.bytes
     }
 
     /// The number of pages for some tokens.

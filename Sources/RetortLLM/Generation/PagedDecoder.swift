@@ -72,13 +72,13 @@ private struct PagedContext: ProjectedAttention {
     func attend(_ attention: Attention, _ projected: [Tensor], _ angles: RotaryEmbedding.Angles) throws -> Tensor {
         let shape = projected[0].shape
         let tokens = shape[0] * shape[1]
-        guard let pages = memory.layers[attention.layer] else { throw KeyValuePagesError.noPages(attention.layer) }
+        guard let pages = memory.layers[attention.source] else { throw KeyValuePagesError.noPages(attention.source) }
         let norms = try attention.headNorms.map {
-            (query: try $0.query.scale(), key: try $0.key.scale(), epsilon: $0.query.epsilon)
+            (query: try $0.query.scale(), key: try $0.key?.scale(), epsilon: $0.query.epsilon)
         }
+        let rows = try projected.map { try $0.reshaped([tokens, -1]) }
         return try Tensor.pagedAttention(
-            projected[0].reshaped([tokens, -1]), projected[1].reshaped([tokens, -1]),
-            projected[2].reshaped([tokens, -1]),
+            rows[0], rows.count > 1 ? rows[1] : nil, rows.count > 1 ? rows[2] : nil,
             cosine: angles.cosine.reshaped([tokens, -1]), sine: angles.sine.reshaped([tokens, -1]),
             pages: pages, pass: pass,
             form: Tensor.PagedForm(
@@ -88,6 +88,12 @@ private struct PagedContext: ProjectedAttention {
     }
 
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor {
+        preconditionFailure("attention over pages takes a layer's projections as they are")
+    }
+
+    func attend(
+        reading source: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
+    ) throws -> Tensor {
         preconditionFailure("attention over pages takes a layer's projections as they are")
     }
 }

@@ -8,10 +8,10 @@ final class PrefixStore {
         let tokens: [Int32]
         let adapter: Int?
         /// By layer, `[1, heads, tokens, dim]`.
-        let past: [(key: Tensor, value: Tensor)]
+        let past: [Int: (key: Tensor, value: Tensor)]
         fileprivate var lastUse = 0
 
-        init(tokens: [Int32], adapter: Int?, past: [(key: Tensor, value: Tensor)]) {
+        init(tokens: [Int32], adapter: Int?, past: [Int: (key: Tensor, value: Tensor)]) {
             self.tokens = tokens
             self.adapter = adapter
             self.past = past
@@ -49,7 +49,7 @@ final class PrefixStore {
 
     /// The memory that all entries take, in bytes.
     var bytes: Int {
-        entries.reduce(0) { $0 + $1.past.reduce(0) { $0 + ($1.key.count + $1.value.count) * $1.key.dtype.bytes } }
+        entries.flatMap(\.past.values).reduce(0) { $0 + ($1.key.count + $1.value.count) * $1.key.dtype.bytes }
     }
 
     /// Whether tokens are worth keeping: the limit is not 0, and they are not cached yet.

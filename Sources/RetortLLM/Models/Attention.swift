@@ -2,14 +2,22 @@ import RetortTensor
 
 /// Grouped-query self-attention.
 final class Attention: Mixer {
-    /// The projections to query, key and value, or one to all of them.
+    /// The projections to query, key and value, or one to all of them. Without a projection to values, keys before
+    /// their norm are the values; a layer that reads another's keys and values has only queries.
     private let inputs: [(name: String, linear: Linear)]
     private let output: (name: String, linear: Linear)
-    /// The norms of each head of queries and keys.
-    let headNorms: (query: Norm, key: Norm)?
+    /// The norms of each head of queries and keys; a layer that reads another's keys has none for them.
+    let headNorms: (query: Norm, key: Norm?)?
     /// The norms over the whole width of queries and keys.
     private let wholeNorms: (query: Norm, key: Norm)?
+    /// Ones, if the values of each head are normalised: `[dim]`.
+    private let valueScale: Tensor?
+    private let epsilon: Double
     let layer: Int
+    /// The layer whose keys and values are attended to.
+    let source: Int
+    /// Whether later layers read this one's keys and values.
+    private let isRead: Bool
     let dimension: Int
     private let widths: [Int]
     /// The factor on queries that turns the usual scaling of scores into the family's own.
@@ -19,17 +27,22 @@ final class Attention: Mixer {
     private let isGated: Bool
 
     init(_ configuration: DecoderConfiguration, layer: Int, _ name: String, _ weights: any WeightSource) throws {
+        let heads = configuration.heads(ofLayer: layer)
         self.layer = layer
-        dimension = configuration.headDimension
+        source = configuration.keySources[layer] ?? layer
+        isRead = configuration.keySources.values.contains(layer)
+        dimension = heads.dimension
         let hidden = configuration.hiddenSize
         let queries = configuration.headCount * dimension
-        let keys = configuration.keyValueHeadCount * dimension
+        let keys = heads.count * dimension
         isGated = configuration.gatesAttention
-        widths = [isGated ? 2 * queries : queries, keys, keys]
+        let all = [isGated ? 2 * queries : queries, keys, keys]
         let names = configuration.names
+        let parts = configuration.attentionNames(ofLayer: layer)
+        let isFused = names.attention.count == 1
+        widths = isFused ? all : Array(all.prefix(parts.count))
         let bias: Bias = configuration.hasQueryKeyValueBias ? .present : .absent
-        let outputs = names.attention.count == 1 ? [widths.reduce(0, +)] : widths
-        inputs = try zip(names.attention, outputs).map { part, width in
+        inputs = try zip(parts, isFused ? [all.reduce(0, +)] : widths).map { part, width in
             ("\(name).\(part)", try weights.linear("\(name).\(part)", from: hidden, to: width, bias: bias))
         }
         let outputName = "\(name).\(names.attentionOutput)"
@@ -38,38 +51,56 @@ final class Attention: Mixer {
             try weights.linear(
                 outputName, from: queries, to: hidden, bias: configuration.hasOutputBias ? .present : .absent)
         )
-        func norms(_ query: Int, _ key: Int) throws -> (query: Norm, key: Norm) {
-            (
-                try Norm(configuration, "\(name).\(names.queryNorm)", weights, width: query),
-                try Norm(configuration, "\(name).\(names.keyNorm)", weights, width: key)
-            )
+        func norm(_ part: String, _ width: Int) throws -> Norm {
+            try Norm(configuration, "\(name).\(part)", weights, width: width)
         }
-        headNorms = configuration.headNorms == .eachHead ? try norms(dimension, dimension) : nil
-        wholeNorms = configuration.headNorms == .wholeWidth ? try norms(queries, keys) : nil
-        queryScale = configuration.scoreScale.map { $0 * Double(configuration.headDimension).squareRoot() } ?? 1
+        let hasKeys = source == layer
+        headNorms =
+            configuration.headNorms == .eachHead
+            ? (try norm(names.queryNorm, dimension), hasKeys ? try norm(names.keyNorm, dimension) : nil) : nil
+        wholeNorms =
+            configuration.headNorms == .wholeWidth
+            ? (try norm(names.queryNorm, queries), try norm(names.keyNorm, keys)) : nil
+        valueScale =
+            configuration.normalisesValues && hasKeys
+            ? try Tensor.full([dimension], 1, dtype: output.linear.weight.dtype, device: output.linear.weight.device)
+            : nil
+        epsilon = configuration.normEpsilon
+        queryScale = configuration.scoreScale.map { $0 * Double(heads.dimension).squareRoot() } ?? 1
         form = AttentionForm(window: configuration.windows[layer], cap: configuration.scoreCap)
     }
 
-    func callAsFunction(
-        _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
-    ) throws -> Tensor {
-        var projected =
-            try inputs.count == 1
-            ? inputs[0].linear(x).split(widths, axis: -1) : Linear.all(inputs.map(\.linear), of: x)
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass, _ context: some AttentionContext) throws -> Tensor {
+        var projected = try projections(of: x)
         let gate = try isGated ? takeGate(&projected) : nil
         if let wholeNorms {
             projected[0] = try wholeNorms.query(projected[0])
             projected[1] = try wholeNorms.key(projected[1])
         }
         // Rotation and multiplication of a query commute; a norm of its heads must not come between them.
-        if let growth = angles.queryGrowth { projected[0] = try projected[0] * growth }
+        if let growth = pass.angles.queryGrowth { projected[0] = try projected[0] * growth }
         let attended =
             if let context = context as? any ProjectedAttention {
-                try context.attend(self, projected, angles)
+                try context.attend(self, projected, pass.angles)
             } else {
-                try attend(projected, angles, context)
+                try attend(projected, pass, context)
             }
         return try output.linear(gate.map { try attended * $0.sigmoid() } ?? attended)
+    }
+
+    /// Queries, keys and values `[batch, length, heads · dim]`, or only queries.
+    private func projections(of x: Tensor) throws -> [Tensor] {
+        var parts =
+            try inputs.count < widths.count
+            ? inputs[0].linear(x).split(widths, axis: -1) : Linear.all(inputs.map(\.linear), of: x)
+        if parts.count == 2 { parts.append(parts[1]) }
+        if let valueScale {
+            let value = parts[2]
+            let scale = valueScale.dtype == value.dtype ? valueScale : try valueScale.to(value.dtype)
+            parts[2] = try value.reshaped([value.shape[0], value.shape[1], -1, dimension])
+                .rmsNorm(scale, epsilon: epsilon).reshaped(value.shape)
+        }
+        return parts
     }
 
     /// Splits each head's query from its gate; both are `[batch, length, heads · dim]`.
@@ -83,15 +114,24 @@ final class Attention: Mixer {
 
     /// The separate steps: norms of heads, rotation, attention.
     private func attend(
-        _ projected: [Tensor], _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
+        _ projected: [Tensor], _ pass: LayerPass, _ context: some AttentionContext
     ) throws -> Tensor {
-        var (query, key) = (try heads(projected[0]), try heads(projected[1]))
-        if let headNorms { (query, key) = (try headNorms.query(query), try headNorms.key(key)) }
-        query = try RotaryEmbedding.rotate(query, by: angles)
+        var query = try heads(projected[0])
+        if let headNorms { query = try headNorms.query(query) }
+        query = try RotaryEmbedding.rotate(query, by: pass.angles)
         if queryScale != 1 { query = try query * queryScale }
-        let attended = try context.attend(
-            layer: layer, query: query, key: RotaryEmbedding.rotate(key, by: angles), value: heads(projected[2]),
-            form: form)
+        let attended: Tensor
+        if source == layer {
+            let key = try RotaryEmbedding.rotate(
+                headNorms?.key?(heads(projected[1])) ?? heads(projected[1]), by: pass.angles)
+            let value = try heads(projected[2])
+            if isRead { pass.links.keys[layer] = (key, value) }
+            attended = try context.attend(layer: layer, query: query, key: key, value: value, form: form)
+        } else {
+            guard let read = pass.links.keys[source] else { throw MissingKeys(layer: layer, source: source) }
+            attended = try context.attend(
+                reading: source, query: query, key: read.key, value: read.value, form: form)
+        }
         let shape = projected[0].shape
         return try attended.transposed(1, 2).reshaped([shape[0], shape[1], -1])
     }
@@ -105,5 +145,7 @@ final class Attention: Mixer {
 
     var others: [(name: String, tensor: Tensor)] { [] }
 
-    var norms: [Norm] { (headNorms ?? wholeNorms).map { [$0.query, $0.key] } ?? [] }
+    var norms: [Norm] {
+        (headNorms.map { [$0.query, $0.key] } ?? wholeNorms.map { [$0.query, $0.key] } ?? []).compactMap(\.self)
+    }
 }

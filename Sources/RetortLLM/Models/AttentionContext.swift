@@ -14,6 +14,15 @@ public protocol AttentionContext {
     /// - Returns: `[batch, heads, length, dim]`.
     func attend(layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm) throws -> Tensor
 
+    /// The same for a layer without keys and values of its own, which reads those that layer `source` has had attended
+    /// to in the same pass.
+    /// - Parameters:
+    ///   - key: the keys of that layer, as in `attend(layer:query:key:value:form:)`.
+    ///   - value: its values.
+    func attend(
+        reading source: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
+    ) throws -> Tensor
+
     /// Processes the tokens of each text in order, in layer `layer`, which carries a state from one token to the
     /// next.
     /// - Parameters:
@@ -147,11 +156,12 @@ public struct PackedAttention: AttentionContext {
     /// Keys and values of the tokens before a segment, by layer: `[1, key heads, length, dim]` or longer.
     struct Past {
         let length: Int
-        let layers: [(key: Tensor, value: Tensor)]
+        let layers: [Int: (key: Tensor, value: Tensor)]
 
         /// A layer's keys and values, cut to the length.
         func read(_ layer: Int) throws -> (key: Tensor, value: Tensor) {
-            (try layers[layer].key.narrowed(2, 0..<length), try layers[layer].value.narrowed(2, 0..<length))
+            guard let read = layers[layer] else { throw MissingKeys(layer: layer, source: layer) }
+            return (try read.key.narrowed(2, 0..<length), try read.value.narrowed(2, 0..<length))
         }
     }
 
@@ -220,10 +230,17 @@ public struct PackedAttention: AttentionContext {
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {
         try keep?(layer, key, value)
+        return try attend(reading: layer, query: query, key: key, value: value, form: form)
+    }
+
+    /// The same over keys and values that layer `source` has already handed to the cache.
+    public func attend(
+        reading source: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
+    ) throws -> Tensor {
         if let kernel = kernel(query, key, form) {
             let sequences = try sequences.of(segments, pasts: pasts.map { $0?.length ?? 0 }, device: query.device)
             return try sequences.attend(
-                query, key, value, read: pasts.compactMap { try $0?.read(layer) }, form: form, by: kernel)
+                query, key, value, read: pasts.compactMap { try $0?.read(source) }, form: form, by: kernel)
         }
         if form.cap == nil, !pasts.contains(where: { $0 != nil }),
             let attended = try Tensor.treeAttention(
@@ -243,7 +260,7 @@ public struct PackedAttention: AttentionContext {
             guard path.count > 1 || before != nil else {
                 return try form.attendCausally(queries[index], keys[index], values[index])
             }
-            let read = try before.map { [try $0.read(layer)] } ?? []
+            let read = try before.map { [try $0.read(source)] } ?? []
             let key = try Tensor.concatenated(read.map(\.key) + path.map { keys[$0] }, axis: 2)
             let value = try Tensor.concatenated(read.map(\.value) + path.map { values[$0] }, axis: 2)
             if form.suitsBlocks(queries[index], key) {

@@ -59,15 +59,18 @@ extension DecoderConfiguration {
     /// The checkpoint names of all projections, without `.weight`.
     public var projectionNames: [String] {
         let feedForward = (names.gates + [names.down]).map { "\(names.feedForward).\($0)" }
-        return (0..<layerCount).flatMap { layer in
-            let parts =
-                switch carrying[layer] {
-                case nil: names.attention + [names.attentionOutput]
-                case .convolution: ["in_proj", "out_proj"]
-                case .delta: ["in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a", "out_proj"]
-                }
-            let mixer = parts.map { "\(mixerName(ofLayer: layer)).\($0)" }
-            return (mixer + feedForward).map { "model.layers.\(layer).\($0)" }
-        }
+        let embedding = layerEmbedding == nil ? [] : LayerEmbedding.layerProjections
+        let front = layerEmbedding == nil ? [] : [LayerEmbedding.projection]
+        return front
+            + (0..<layerCount).flatMap { layer in
+                let parts =
+                    switch carrying[layer] {
+                    case nil: attentionNames(ofLayer: layer) + [names.attentionOutput]
+                    case .convolution: ["in_proj", "out_proj"]
+                    case .delta: ["in_proj_qkv", "in_proj_z", "in_proj_b", "in_proj_a", "out_proj"]
+                    }
+                let mixer = parts.map { "\(mixerName(ofLayer: layer)).\($0)" }
+                return (mixer + feedForward + embedding).map { "model.layers.\(layer).\($0)" }
+            }
     }
 }

@@ -42,9 +42,7 @@ extension DecoderConfiguration {
 
 /// The part of a layer that mixes its tokens: attention or what replaces it.
 protocol Mixer: AnyObject {
-    func callAsFunction(
-        _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
-    ) throws -> Tensor
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass, _ context: some AttentionContext) throws -> Tensor
     var projections: [(name: String, linear: Linear)] { get }
     var norms: [Norm] { get }
     /// Weights other than projections and norms.

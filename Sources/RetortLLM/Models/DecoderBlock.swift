@@ -9,6 +9,10 @@ final class DecoderBlock {
     private let attentionNorm, outputNorm: Norm?
     private let mixer: any Mixer
     private let feedForward: FeedForward
+    /// The part that adds the second embedding, in families that have one.
+    private let embedding: LayerEmbeddingPart?
+    /// The factor on the layer's output, `[1]`, if there is one; it is stored and not learned.
+    let scale: (name: String, tensor: Tensor)?
     /// The factor on what each part adds to the residual.
     private let residualScale: Double?
 
@@ -23,7 +27,12 @@ final class DecoderBlock {
         feedForwardNorm = try norm(names.feedForwardNorm)
         outputNorm = try norm(names.outputNorm)
         mixer = try Self.mixer(configuration, index, "\(key).\(configuration.mixerName(ofLayer: index))", weights)
-        feedForward = try FeedForward(configuration, "\(key).\(names.feedForward)", weights)
+        feedForward = try FeedForward(configuration, layer: index, "\(key).\(names.feedForward)", weights)
+        embedding = try configuration.layerEmbedding.map {
+            try LayerEmbeddingPart(configuration, width: $0.width, key, weights)
+        }
+        let scaleName = "\(key).layer_scalar"
+        scale = configuration.scalesLayers ? (scaleName, try weights.tensor(scaleName, [1])) : nil
         residualScale = configuration.residualScale
     }
 
@@ -38,12 +47,13 @@ final class DecoderBlock {
         }
     }
 
-    func callAsFunction(
-        _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
-    ) throws -> Tensor {
-        let attended = try added(mixer(inputNorm?(x) ?? x, angles, context), behind: attentionNorm)
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass, _ context: some AttentionContext) throws -> Tensor {
+        let attended = try added(mixer(inputNorm?(x) ?? x, pass, context), behind: attentionNorm)
         let (middle, normed) = try feedForwardNorm?.adding(attended, to: x) ?? same(x + attended)
-        return try middle + added(feedForward(normed), behind: outputNorm)
+        var state = try middle + added(feedForward(normed), behind: outputNorm)
+        if let embedding, let input = pass.embedding { state = try state + embedding(state, input) }
+        guard let factor = scale?.tensor else { return state }
+        return try state * (factor.dtype == state.dtype ? factor : factor.to(state.dtype))
     }
 
     /// The term that a part adds to the residual.
@@ -54,16 +64,19 @@ final class DecoderBlock {
 
     private func same(_ sum: Tensor) -> (sum: Tensor, norm: Tensor) { (sum, sum) }
 
-    var projections: [(name: String, linear: Linear)] { mixer.projections + feedForward.projections }
+    var projections: [(name: String, linear: Linear)] {
+        mixer.projections + feedForward.projections + (embedding?.projections ?? [])
+    }
 
     var parameters: [(String, Tensor)] {
         let linears = projections.flatMap { name, linear in
             [("\(name).weight", linear.weight)] + (linear.bias.map { [("\(name).bias", $0)] } ?? [])
         }
-        return allNorms.map { ($0.name, $0.weight) } + linears + mixer.others.map { ($0.name, $0.tensor) }
+        let others = mixer.others + [scale].compactMap(\.self)
+        return allNorms.map { ($0.name, $0.weight) } + linears + others.map { ($0.name, $0.tensor) }
     }
 
     var allNorms: [Norm] {
-        [inputNorm, feedForwardNorm, attentionNorm, outputNorm].compactMap(\.self) + mixer.norms
+        [inputNorm, feedForwardNorm, attentionNorm, outputNorm, embedding?.norm].compactMap(\.self) + mixer.norms
     }
 }

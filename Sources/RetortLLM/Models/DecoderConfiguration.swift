@@ -28,7 +28,7 @@ public struct DecoderConfiguration: Codable, Sendable, Hashable {
     public var tiesWordEmbeddings: Bool
     /// The rotary positions.
     public var rotary: RotaryPlan
-    /// The rotary positions of layers with a window, if they differ (Gemma 3); nil uses `rotary`.
+    /// The rotary positions of layers with a window, if they differ (Gemma 3, Gemma 4); nil uses `rotary`.
     public var localRotary: RotaryPlan?
     /// For each layer how many tokens back it sees, including the token itself; nil sees all.
     public var windows: [Int?]
@@ -75,6 +75,20 @@ public struct DecoderConfiguration: Codable, Sendable, Hashable {
     public var scoreCap: Double?
     /// The bound of logits, enforced in the same way; nil does not cap.
     public var logitCap: Double?
+    /// The heads of layers without a window, if they differ (Gemma 4); nil has the same in all layers.
+    public var globalHeads: HeadShape?
+    /// The layers that compute no keys and values, each with the earlier layer whose it reads (Gemma 4).
+    public var keySources: [Int: Int] = [:]
+    /// Whether the feed-forward layers of those layers are twice as wide.
+    public var widensReaders = false
+    /// Whether layers without a window have no projection to values, and take keys before their norm (Gemma 4).
+    public var globalValuesAreKeys = false
+    /// Whether each head's values are normalised, without a learned scale (Gemma 4).
+    public var normalisesValues = false
+    /// A second embedding of which each layer takes its own part (Gemma 4); nil in most families.
+    public var layerEmbedding: LayerEmbeddingShape?
+    /// Whether each layer's output has a factor, which is stored and not learned (Gemma 4).
+    public var scalesLayers = false
     /// The fields of `config.json` as they were read, or as the family writes them.
     var fields: [String: JSONValue]
 
@@ -126,9 +140,9 @@ public struct DecoderConfiguration: Codable, Sendable, Hashable {
             throw fields.malformed("its vocabulary, inner width or context is out of range")
         }
         try family.refine(&self, fields)
-        guard keyValueHeadCount > 0, headDimension > 0, headDimension.isMultiple(of: 2),
-            headCount.isMultiple(of: keyValueHeadCount)
-        else { throw fields.malformed("its head counts do not fit each other") }
+        guard heads.fit(headCount), globalHeads?.fit(headCount) ?? true else {
+            throw fields.malformed("its head counts do not fit each other")
+        }
         try limitContext(fields)
     }
 
@@ -158,7 +172,7 @@ public struct DecoderConfiguration: Codable, Sendable, Hashable {
     private static let families: [any ModelFamily.Type] = [
         Qwen2Family.self, Qwen3Family.self, LlamaFamily.self, MistralFamily.self, Gemma2Family.self, Gemma3Family.self,
         Phi3Family.self, Ministral3Family.self, SmolLM3Family.self, Olmo2Family.self, Olmo3Family.self,
-        GraniteFamily.self, GraniteHybridFamily.self, LFM2Family.self, Qwen35Family.self,
+        GraniteFamily.self, GraniteHybridFamily.self, LFM2Family.self, Qwen35Family.self, Gemma4Family.self,
     ]
 
     /// The family that `architectures` names, or else `model_type`; both must agree.
@@ -191,8 +205,14 @@ public struct DecoderConfiguration: Codable, Sendable, Hashable {
     /// The family in llama.cpp's terms; nil if its GGUF files are not supported.
     var gguf: GGUFArchitecture? { (Self.family(architecture) as? any GGUFFamily.Type)?.gguf }
 
-    /// See `ModelFamily.unusedTensors`.
-    var unusedTensors: [String] { Self.family(architecture)?.unusedTensors ?? [] }
+    /// See `ModelFamily.unusedTensors`; and what a layer would need for keys and values of its own, if it reads
+    /// another's.
+    var unusedTensors: [String] {
+        let readers = keySources.keys.flatMap { layer in
+            ["k_proj.", "v_proj.", "k_norm.", "v_norm."].map { "model.layers.\(layer).self_attn.\($0)" }
+        }
+        return readers + (Self.family(architecture)?.unusedTensors ?? [])
+    }
 
     /// The supported classes of checkpoints, such as `Qwen2ForCausalLM`.
     public static var knownArchitectures: [String] {
@@ -225,7 +245,7 @@ public struct DecoderConfiguration: Codable, Sendable, Hashable {
     /// The same decoder after training on texts of this many tokens, which it can therefore read. Stretched rotary
     /// positions are made for a fixed length, and are not extended.
     public func reading(_ positions: Int) -> DecoderConfiguration {
-        guard positions > maximumPositions, case .none = rotary.scaling else { return self }
+        guard positions > maximumPositions, rotary.scaling.isUnstretched else { return self }
         var longer = self
         longer.maximumPositions = positions
         longer.fields["max_position_embeddings"] = .integer(positions)

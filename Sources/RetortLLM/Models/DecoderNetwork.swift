@@ -15,6 +15,8 @@ public final class DecoderNetwork {
     /// `[vocabulary, hidden]`; the embedding itself when tied.
     private(set) var head: Tensor
     private var packedHead: PackedWeight?
+    /// The second embedding, in families that have one.
+    private let layerEmbedding: LayerEmbedding?
     private let rotary: RotaryEmbedding
     private let localRotary: RotaryEmbedding?
 
@@ -38,6 +40,7 @@ public final class DecoderNetwork {
             "model.embed_tokens.weight", [configuration.vocabularySize, configuration.hiddenSize])
         embedTokens = embedding
         device = embedding.device
+        layerEmbedding = try configuration.layerEmbedding.map { try LayerEmbedding(configuration, $0, weights) }
         layers = try (0..<configuration.layerCount).map {
             try DecoderBlock(configuration, index: $0, weights: weights)
         }
@@ -46,10 +49,10 @@ public final class DecoderNetwork {
             configuration.tiesWordEmbeddings
             ? embedding
             : try weights.tensor("lm_head.weight", [configuration.vocabularySize, configuration.hiddenSize])
-        let dimension = configuration.headDimension
+        let dimension = (configuration.globalHeads ?? configuration.heads).dimension
         rotary = try RotaryEmbedding(configuration.rotary, dimension: dimension, device: embedding.device)
         localRotary = try configuration.localRotary.map {
-            try RotaryEmbedding($0, dimension: dimension, device: embedding.device)
+            try RotaryEmbedding($0, dimension: configuration.headDimension, device: embedding.device)
         }
     }
 
@@ -57,13 +60,14 @@ public final class DecoderNetwork {
     /// length]`.
     public func hidden(_ tokens: Tensor, positions: Tensor, context: some AttentionContext) throws -> Tensor {
         let pass = try pass(at: positions)
-        var state = try embed(tokens)
+        var state = try embed(tokens, pass)
         for layer in layers.indices { state = try self.layer(layer, state, pass, context) }
         return try norm(state)
     }
 
-    /// The rotation angles of one pass through the layers.
+    /// The rotation angles of one pass through the layers, and what they hand to each other.
     public struct Pass {
+        package let links = LayerLinks()
         let angles: RotaryEmbedding.Angles
         /// The angles of layers with a window, and of layers without rotation, if there are any.
         let local, still: RotaryEmbedding.Angles?
@@ -78,10 +82,13 @@ public final class DecoderNetwork {
             still: configuration.unrotated.isEmpty ? nil : try angles.still())
     }
 
-    /// The input of the first layer: `[batch, length] → [batch, length, hidden]`.
-    public func embed(_ tokens: Tensor) throws -> Tensor {
-        let state = try embedTokens.embedding(tokens)
-        return try configuration.embeddingScale.map { try state * $0 } ?? state
+    /// The input of the first layer: `[batch, length] → [batch, length, hidden]`. What the layers take of the tokens
+    /// besides it goes to the pass.
+    public func embed(_ tokens: Tensor, _ pass: Pass) throws -> Tensor {
+        let rows = try embedTokens.embedding(tokens)
+        let state = try configuration.embeddingScale.map { try rows * $0 } ?? rows
+        if let layerEmbedding { pass.links.embeddings = try layerEmbedding(tokens, state) }
+        return state
     }
 
     /// Applies one layer: `[batch, length, hidden]` to the same shape.
@@ -90,11 +97,16 @@ public final class DecoderNetwork {
     ) throws -> Tensor {
         let moving = configuration.windows[index] == nil ? pass.angles : pass.local ?? pass.angles
         let angles = configuration.unrotated.contains(index) ? pass.still ?? moving : moving
-        return try layers[index](state, angles, context)
+        return try layers[index](state, LayerPass(angles: angles, layer: index, links: pass.links), context)
     }
 
     /// Applies the final norm.
     public func normalised(_ state: Tensor) throws -> Tensor { try norm(state) }
+
+    /// The adapters of projections before the first layer.
+    public var adaptersBeforeLayers: [LowRankAdapter] {
+        layerEmbedding?.projections.compactMap(\.linear.adapter) ?? []
+    }
 
     /// The adapters of a layer's projections.
     public func adapters(ofLayer index: Int) -> [LowRankAdapter] {
@@ -139,10 +151,11 @@ public final class DecoderNetwork {
         let layers = projections.reduce(0) { $0 + $1.linear.bytes } + norms.reduce(0) { $0 + $1.weight.byteCount }
         // A tied head is the embedding, unless it is packed in another precision.
         let isHeldOnce = configuration.tiesWordEmbeddings && (packedHead == nil || packedHead?.table != nil)
-        return layers + embedTokens.byteCount + (isHeldOnce ? 0 : packedHead?.bytes ?? head.byteCount)
+        let embeddings = embedTokens.byteCount + (layerEmbedding?.tableBytes ?? 0)
+        return layers + embeddings + (isHeldOnce ? 0 : packedHead?.bytes ?? head.byteCount)
     }
 
-    private var norms: [Norm] { layers.flatMap(\.allNorms) + [norm] }
+    private var norms: [Norm] { layers.flatMap(\.allNorms) + [layerEmbedding?.norm, norm].compactMap(\.self) }
 
     /// The scores `[positions, vocabulary]` in float32 after some positions of one text, computed without a cache.
     public func scores(of ids: [Int32], at places: Range<Int>) throws -> Tensor {
@@ -158,14 +171,23 @@ public final class DecoderNetwork {
     /// All weights by their checkpoint keys, in a fixed order; a tied head is not listed twice.
     public var parameters: [(name: String, tensor: Tensor)] {
         var list = [("model.embed_tokens.weight", embedTokens)]
+        list += layerEmbedding?.parameters.map { ($0.name, $0.tensor) } ?? []
         for layer in layers { list += layer.parameters }
         list.append((norm.name, norm.weight))
         if !configuration.tiesWordEmbeddings { list.append(("lm_head.weight", head)) }
         return list.map { (name: $0.0, tensor: $0.1) }
     }
 
+    /// The weights that are learned when all are: all but factors on whole layers, as in transformers.
+    public var learnedParameters: [(name: String, tensor: Tensor)] {
+        let fixed = Set(layers.compactMap(\.scale?.name))
+        return parameters.filter { !fixed.contains($0.name) }
+    }
+
     /// The projections that can have an adapter, by their checkpoint names without `.weight`.
-    public var projections: [(name: String, linear: Linear)] { layers.flatMap(\.projections) }
+    public var projections: [(name: String, linear: Linear)] {
+        (layerEmbedding?.projections ?? []) + layers.flatMap(\.projections)
+    }
 
     /// The name of the first weight that contains a NaN or an infinity; nil when none does.
     public func firstNotFinite() throws -> String? {

@@ -8,8 +8,8 @@ final class FeedForward {
     private let width: Int
     private let activation: Tensor.Gate
 
-    init(_ configuration: DecoderConfiguration, _ name: String, _ weights: any WeightSource) throws {
-        let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
+    init(_ configuration: DecoderConfiguration, layer: Int, _ name: String, _ weights: any WeightSource) throws {
+        let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize(ofLayer: layer))
         width = inner
         activation = configuration.activation
         let names = configuration.names

@@ -56,14 +56,14 @@ public enum FusedAttention {
     /// Why the fused kernel cannot be used for a network's layers, as far as that is known without a trial; nil if it
     /// may be.
     public static func refusal(_ configuration: DecoderConfiguration, dtype: DType, device: Device) -> Refusal? {
-        for window in Set(configuration.windows) {
-            let shape = Shape(
-                heads: configuration.headCount, keyHeads: configuration.keyValueHeadCount,
-                dimension: configuration.headDimension, dtype: dtype, device: device,
-                form: AttentionForm(window: window, cap: configuration.scoreCap))
-            if let refusal = refusal(of: shape) { return refusal }
+        let shapes = (0..<configuration.layerCount).map { layer in
+            let heads = configuration.heads(ofLayer: layer)
+            return Shape(
+                heads: configuration.headCount, keyHeads: heads.count, dimension: heads.dimension, dtype: dtype,
+                device: device,
+                form: AttentionForm(window: configuration.windows[layer], cap: configuration.scoreCap))
         }
-        return nil
+        return Set(shapes).lazy.compactMap(refusal(of:)).first
     }
 
     /// Why the kernel cannot be used on this machine, tried with the shape of Qwen2.5-0.5B with and without a window;

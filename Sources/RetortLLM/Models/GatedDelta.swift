@@ -37,9 +37,7 @@ final class GatedDelta: Mixer {
         norm = try Norm(configuration, "\(name).norm", weights, width: shape.valueWidth, isFromOne: false)
     }
 
-    func callAsFunction(
-        _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
-    ) throws -> Tensor {
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass, _ context: some AttentionContext) throws -> Tensor {
         let projected = try Linear.all(inputs.map(\.linear), of: x)
         let read = try context.carry(layer: layer, [projected[0], projected[2], projected[3]]) { inputs, state in
             let (mixed, after) = try convolution(inputs[0], before: state?[0])

@@ -67,7 +67,10 @@ extension DecoderNetwork {
             sum + matrix(projection.linear.weight, precision.packing) + (projection.linear.bias?.count ?? 0) * element
         }
         let others = parameters.filter { $0.name.hasSuffix("norm.weight") }.reduce(0) { $0 + $1.tensor.count * element }
-        let embedding = embedTokens.count * element
+        let layerTable = configuration.layerEmbedding.map {
+            $0.vocabulary * configuration.layerCount * $0.width
+        }
+        let embedding = (embedTokens.count + (layerTable ?? 0)) * element
         let headBits = precision.packing.map { $0 == .int4 ? .int8 : $0 }
         let isHeldOnce = configuration.tiesWordEmbeddings && (headBits == nil || headBits == .bfloat16)
         return matrices + others + embedding + (isHeldOnce ? 0 : matrix(head, headBits))

@@ -21,6 +21,18 @@ public struct RotaryPlan: Codable, Sendable, Hashable {
         /// Phi-3's factors: the short ones for contexts within the original length. Longer contexts are not supported
         /// here; an export passes the long factors on.
         case longrope(short: [Double], long: [Double], original: Double, longest: Double)
+        /// Only the first share of the pairs rotates, at the frequencies of the whole width divided by the factor
+        /// (Gemma 4).
+        case proportional(share: Double, factor: Double)
+
+        /// Whether the positions are not made for a fixed length.
+        var isUnstretched: Bool {
+            switch self {
+            case .none: true
+            case .proportional(_, let factor): factor == 1
+            default: false
+            }
+        }
     }
 
     /// The base of the frequencies.
@@ -72,6 +84,9 @@ public struct RotaryPlan: Codable, Sendable, Hashable {
                 return share * frequency / factor + (1 - share) * frequency
             }
         case .linear(let factor): return plain.map { $0 / factor }
+        case .proportional(let share, let factor):
+            let turning = Int((share * Double(dimension) / 2).rounded(.down))
+            return plain.enumerated().map { $0 < turning ? $1 / factor : 0 }
         case .llama3(let factor, let low, let high, let original):
             return plain.map { frequency in
                 let turns = original * frequency / (2 * .pi)

@@ -14,6 +14,8 @@ struct RotaryHabits {
     var keys: Set<String> = []
     /// Whether queries grow with their positions (Ministral 3).
     var growsQueries = false
+    /// The types of scaling that the family has; nil has all but `proportional`.
+    var types: Set<String>?
 }
 
 /// Reads the rotary positions in `config.json` (transformers' `modeling_rope_utils.py`).
@@ -42,10 +44,12 @@ extension ConfigurationFields {
     /// - Parameters:
     ///   - theta: the base of layers with full attention, if the file has none.
     ///   - localTheta: the base of layers with a window, if their plan has none.
-    func rotaryByLayer(positions: Int, theta: Double, localTheta: Double) throws -> (
-        global: RotaryPlan, local: RotaryPlan
-    ) {
-        let plans = try members("rope_parameters")
+    ///   - fallback: the plans of a file without any.
+    func rotaryByLayer(
+        positions: Int, theta: Double, localTheta: Double, as habits: RotaryHabits = RotaryHabits(),
+        fallback: [String: JSONValue] = [:]
+    ) throws -> (global: RotaryPlan, local: RotaryPlan) {
+        let plans = self["rope_parameters"] == nil ? fallback : try members("rope_parameters")
         if let stray = plans.keys.filter({ $0 != "full_attention" && $0 != "sliding_attention" }).min() {
             throw unsupported("'\(stray)' in rope_parameters, which this family has for each kind of layer,")
         }
@@ -63,8 +67,8 @@ extension ConfigurationFields {
             throw unsupported("'truncate' in the rope_parameters of a kind of layer")
         }
         return (
-            try plan(global, theta: number("rope_theta", default: theta), positions, as: RotaryHabits()),
-            try plan(local, theta: localTheta, positions, as: RotaryHabits())
+            try plan(global, theta: number("rope_theta", default: theta), positions, as: habits),
+            try plan(local, theta: localTheta, positions, as: habits)
         )
     }
 
@@ -79,8 +83,9 @@ extension ConfigurationFields {
         var result = RotaryPlan(theta: try plan.number("rope_theta") ?? theta)
         result.share =
             try plan.number("partial_rotary_factor") ?? number("partial_rotary_factor", default: habits.share ?? 1)
-        guard result.theta > 0, isPhi || habits.share != nil ? (0...1).contains(result.share) : result.share == 1
-        else {
+        var type = try plan.text("rope_type") ?? plan.text("type") ?? "default"
+        let mayRotatePart = isPhi || habits.share != nil || type == "proportional"
+        guard result.theta > 0, mayRotatePart ? (0...1).contains(result.share) : result.share == 1 else {
             throw unsupported("'partial_rotary_factor' or 'rope_theta' of this value")
         }
         // transformers prefers the length outside the plan; Phi-3 always has one there.
@@ -92,12 +97,18 @@ extension ConfigurationFields {
             let growth = try plan.required("llama_4_scaling_beta")
             result.queryGrowth = growth == 0 ? nil : RotaryPlan.QueryGrowth(by: growth, every: original)
         }
-        var type = try plan.text("rope_type") ?? plan.text("type") ?? "default"
         if isPhi, type == "su" || type == "yarn" { type = "longrope" }
-        guard !isPhi || type == "default" || type == "longrope" else { throw unsupported("the rope type '\(type)'") }
+        guard !isPhi || type == "default" || type == "longrope",
+            habits.types?.contains(type) ?? (type != "proportional")
+        else { throw unsupported("the rope type '\(type)'") }
         switch type {
         case "default": break
         case "linear": result.scaling = .linear(factor: try plan.factor())
+        case "proportional":
+            let factor = try plan.number("factor") == nil ? 1 : plan.factor()
+            result.scaling = .proportional(share: result.share, factor: factor)
+            // The others have a frequency of zero.
+            result.share = 1
         case "dynamic": result.scaling = .dynamic(factor: try plan.factor(), longest: Double(positions))
         case "llama3":
             result.scaling = .llama3(

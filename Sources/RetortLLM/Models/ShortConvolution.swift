@@ -22,9 +22,7 @@ final class ShortConvolution: Mixer {
         convolution = try DepthwiseConvolution("\(name).conv", width: width, taps: taps, bias: bias, weights)
     }
 
-    func callAsFunction(
-        _ x: Tensor, _ angles: RotaryEmbedding.Angles, _ context: some AttentionContext
-    ) throws -> Tensor {
+    func callAsFunction(_ x: Tensor, _ pass: LayerPass, _ context: some AttentionContext) throws -> Tensor {
         let parts = try input.linear(x).split([width, width, width], axis: -1)
         let mixed = try context.carry(layer: layer, [parts[0] * parts[2]]) { inputs, state in
             let (output, after) = try convolution(inputs[0], before: state?[0])

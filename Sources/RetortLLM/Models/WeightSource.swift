@@ -38,7 +38,9 @@ public struct RandomWeights: WeightSource {
 
     /// A tensor drawn anew at each call, always the same for the same name and shape.
     public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-        if name.hasSuffix("norm.weight") { return try Tensor.full(shape, 1, dtype: dtype, device: device) }
+        if name.hasSuffix("norm.weight") || name.hasSuffix("layer_scalar") {
+            return try Tensor.full(shape, 1, dtype: dtype, device: device)
+        }
         if name.hasSuffix(".bias") { return try Tensor.zeros(shape, dtype: dtype, device: device) }
         return try Tensor.normal(shape, deviation: deviation, seed: seed ^ StableHash.of(name))
             .to(dtype, device: device)

@@ -32,21 +32,43 @@ enum RowLoss {
             try hidden.backward(gradient)
             return loss
         }
-        let (inputs, seeds) = try withoutGradients { try work.layerInputs() }
-        let last = try inputs[inputs.count - 1].learning()
+        let forward = try withoutGradients { try work.forward() }
+        let last = try forward.states[forward.states.count - 1].learning()
         let hidden = try network.normalised(last)
-        var (loss, gradient) = try head(hidden, row, network, scales)
+        let (loss, gradient) = try head(hidden, row, network, scales)
         try hidden.backward(gradient)
-        gradient = try last.gradient()
-        for layer in seeds.indices.reversed() {
-            for (adapter, seed) in zip(network.adapters(ofLayer: layer), seeds[layer]) { adapter.dropoutSeed = seed }
-            let input = try inputs[layer].learning()
-            try work.layer(layer, input).backward(gradient)
+        try backward(forward, from: last.gradient(), work, network)
+        return loss
+    }
+
+    /// Runs the layers again, from the last to the first, and sends the gradient of the last state through them.
+    private static func backward(
+        _ forward: RowPass.Forward, from last: Tensor?, _ work: RowPass, _ network: DecoderNetwork
+    ) throws {
+        var gradient = last
+        let links = work.links
+        try links.learn()
+        // What each layer takes of the second embedding collects its gradient here.
+        let embeddings = links.embeddings
+        for layer in forward.seeds.indices.reversed() {
+            for (adapter, seed) in zip(network.adapters(ofLayer: layer), forward.seeds[layer]) {
+                adapter.dropoutSeed = seed
+            }
+            // Later layers have left the gradients of the keys and values that they read.
+            let read = links.keys[layer]
+            let input = try forward.states[layer].learning()
+            var results = [(try work.layer(layer, input), gradient)]
+            if let read, let made = links.keys[layer] {
+                results += [(made.key, try read.key.gradient()), (made.value, try read.value.gradient())]
+            }
+            try Tensor.backward(results)
+            links.keys[layer] = nil
             gradient = try input.gradient()
         }
-        let embedded = try network.embed(work.tokens)
-        if embedded.requiresGradient { try embedded.backward(gradient) }
-        return loss
+        for (adapter, seed) in zip(network.adaptersBeforeLayers, forward.first) { adapter.dropoutSeed = seed }
+        let embedded = try work.embedded()
+        try Tensor.backward(
+            [(embedded, gradient)] + zip(links.embeddings, embeddings).map { ($0, try $1.gradient()) })
     }
 
     /// The row's summed losses, in nats, without gradients.
@@ -224,6 +246,8 @@ private struct RowPass {
     private let context: PackedAttention
     private let pass: DecoderNetwork.Pass
 
+    var links: LayerLinks { pass.links }
+
     init(_ row: PackedRow, _ network: DecoderNetwork, _ method: PackedAttention.Method) throws {
         func line(_ values: [Int]) throws -> Tensor {
             try Tensor(integers: values).to(device: network.device).reshaped([1, values.count])
@@ -241,20 +265,38 @@ private struct RowPass {
 
     /// The last layer's normalised states, `[1, tokens, hidden]`.
     func hidden() throws -> Tensor {
-        var state = try network.embed(tokens)
+        var state = try embedded()
         for index in 0..<network.configuration.layerCount { state = try layer(index, state) }
         return try network.normalised(state)
     }
 
-    /// What each layer gets, and last what comes out; with the dropout seeds of each layer's adapters.
-    func layerInputs() throws -> (inputs: [Tensor], seeds: [[UInt64]]) {
-        var inputs = [try network.embed(tokens)]
+    /// What the first layer gets.
+    func embedded() throws -> Tensor { try network.embed(tokens, pass) }
+
+    /// What each layer gets, and last what comes out; with the dropout seeds of the adapters before the first layer,
+    /// and of each layer's.
+    struct Forward {
+        var states: [Tensor]
+        let first: [UInt64]
         var seeds: [[UInt64]] = []
+    }
+
+    func forward() throws -> Forward {
+        let first = network.adaptersBeforeLayers.map(\.dropoutSeed)
+        var forward = Forward(states: [try embedded()], first: first)
         for index in 0..<network.configuration.layerCount {
-            seeds.append(network.adapters(ofLayer: index).map(\.dropoutSeed))
-            inputs.append(try layer(index, inputs[index]))
+            forward.seeds.append(network.adapters(ofLayer: index).map(\.dropoutSeed))
+            forward.states.append(try layer(index, forward.states[index]))
         }
-        return (inputs, seeds)
+        return forward
+    }
+}
+
+extension LayerLinks {
+    /// Replaces everything by copies without history whose gradients are kept.
+    fileprivate func learn() throws {
+        embeddings = try embeddings.map { try $0.learning() }
+        keys = try keys.mapValues { (try $0.key.learning(), try $0.value.learning()) }
     }
 }
 
@@ -264,6 +306,25 @@ extension Tensor {
         let copy = try detached()
         try copy.requireGradient()
         return copy
+    }
+
+    /// Sends gradients of several tensors, of their shapes, back through what made them, all at once. Tensors without
+    /// a gradient or without history take no part.
+    fileprivate static func backward(_ results: [(tensor: Tensor, gradient: Tensor?)]) throws {
+        let parts = results.filter { $0.gradient != nil && $0.tensor.requiresGradient }
+        guard parts.count > 1 else {
+            try parts.first?.tensor.backward(parts.first?.gradient)
+            return
+        }
+        // The gradient of this sum is each tensor's own, to the bit.
+        var sum: Tensor?
+        for (tensor, gradient) in parts {
+            guard let gradient else { continue }
+            let part = try (tensor * (gradient.dtype == tensor.dtype ? gradient : gradient.to(tensor.dtype)))
+                .sum().to(.float32)
+            sum = try sum.map { try $0 + part } ?? part
+        }
+        try sum?.backward()
     }
 
     /// Sends a gradient of this tensor's shape back through what made it.
