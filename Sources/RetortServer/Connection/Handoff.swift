@@ -11,6 +11,15 @@ final class Handoff<Value: Sendable>: Sendable {
         var isTakerCancelled = false
     }
 
+    /// Who or what is there for the other side.
+    private enum Found {
+        case taker(CheckedContinuation<Value?, any Error>)
+        case offer(Value, giver: CheckedContinuation<Void, any Error>)
+        case end(Result<Value?, any Error>)
+        /// Nobody yet.
+        case nobody
+    }
+
     private let state = Mutex(State())
 
     /// Gives a value, and waits until it is taken.
@@ -18,16 +27,22 @@ final class Handoff<Value: Sendable>: Sendable {
     func give(_ value: Value) async throws {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { giver in
-                let (taker, isCancelled) = state.withLock { state in
-                    if state.isGiverCancelled || state.isTakerCancelled { return (nil as CheckedContinuation?, true) }
-                    defer { state.taker = nil }
-                    if state.taker == nil { state.offer = (value, giver) }
-                    return (state.taker, false)
+                let found: Found = state.withLock { state in
+                    if state.isGiverCancelled || state.isTakerCancelled { return .end(.success(nil)) }
+                    guard let taker = state.taker else {
+                        state.offer = (value, giver)
+                        return .nobody
+                    }
+                    state.taker = nil
+                    return .taker(taker)
                 }
-                if isCancelled { return giver.resume(throwing: CancellationError()) }
-                guard let taker else { return }
-                taker.resume(returning: value)
-                giver.resume()
+                switch found {
+                case .taker(let taker):
+                    taker.resume(returning: value)
+                    giver.resume()
+                case .end: giver.resume(throwing: CancellationError())
+                case .offer, .nobody: break
+                }
             }
         } onCancel: {
             refuse(.giver)
@@ -40,25 +55,22 @@ final class Handoff<Value: Sendable>: Sendable {
     func take() async throws -> Value? {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { taker in
-                enum Found {
-                    case offer(Value, CheckedContinuation<Void, any Error>), end(Result<Value?, any Error>), none
-                }
                 let found: Found = state.withLock { state in
                     if state.isTakerCancelled { return .end(.failure(CancellationError())) }
                     if let offer = state.offer {
                         state.offer = nil
-                        return .offer(offer.value, offer.giver)
+                        return .offer(offer.value, giver: offer.giver)
                     }
                     if let end = state.end { return .end(end) }
                     state.taker = taker
-                    return .none
+                    return .nobody
                 }
                 switch found {
                 case .offer(let value, let giver):
                     taker.resume(returning: value)
                     giver.resume()
                 case .end(let end): taker.resume(with: end)
-                case .none: break
+                case .taker, .nobody: break
                 }
             }
         } onCancel: {
