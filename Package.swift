@@ -120,9 +120,9 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", "RetortRetrieval", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, metrics,
-            mustache, nio,
-            log,
+            "RetortRecipes", "RetortRetrieval", "RetortRemote", hummingbird, hummingbirdCore, httpTypes, http,
+            lifecycle,
+            metrics, mustache, nio, log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]
@@ -130,7 +130,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
     "RetortServer": [
-        "RetortRetrieval", "RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", http,
+        "RetortRetrieval", "RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", "RetortTesting",
+        http,
     ],
     "RetortMCP": ["RetortProcesses", http, nio],
     "RetortDomains": ["RetortProcesses", "ScriptedRetriever"],
@@ -167,7 +168,8 @@ let programs: [Target] = [
         dependencies: [
             "RetortDomains",
             "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-            "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortHub",
+            "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortRemote",
+            "RetortHub",
             lifecycle, log,
             "RetortTraining", "RetortMCP", "RetortProcesses", "RetortTelemetry", tracing,
             metrics, arguments,

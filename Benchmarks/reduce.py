@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long processes take to sum their gradients, on one machine and over networks of given bandwidths (network namespaces, as root; `tc`).
+"""How long processes take to sum their gradients, and to gather weights of which each has updated its part, on one machine and over networks of given bandwidths (network namespaces, as root; `tc`).
 
     Benchmarks/reduce.py [--build release]
 
@@ -66,7 +66,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--build", default="release")
     binary = ROOT / ".build" / options.parse_args().build / "reduce-bench"
-    print("| network | processes | MiB of gradients | seconds | Gbit/s sent by each |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| network | processes | MiB | seconds to sum | Gbit/s sent by each | seconds to gather |\n| --- | ---: | ---: | ---: | ---: | ---: |")
     cases = [("one machine", None, 2, [1, 16, 256]), ("one machine", None, 4, [1, 16, 256])]
     if os.geteuid() == 0 and shutil.which("tc"):
         cases += [("10 Gbit/s", "10gbit", 2, [1, 16, 256]), ("1 Gbit/s", "1gbit", 2, [1, 16, 256]), ("1 Gbit/s", "1gbit", 4, [16, 64])]
@@ -76,7 +76,7 @@ def main():
             for found in measure(binary, size, sizes, hosts):
                 # A ring sends each byte 2 (n - 1) / n times.
                 sent = found["mebibytes"] * 2**20 * 8 * 2 * (size - 1) / size / found["seconds"] / 1e9
-                print(f"| {name} | {size} | {found['mebibytes']} | {found['seconds']:.4f} | {sent:.2f} |", flush=True)
+                print(f"| {name} | {size} | {found['mebibytes']} | {found['seconds']:.4f} | {sent:.2f} | {found['gatherSeconds']:.4f} |", flush=True)
         finally:
             if hosts:
                 hosts.close()

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Trains with one process and with several, and compares losses and weights; kills one of them, and goes on with other numbers of
-processes. Needs `make build` (RETORT names another binary), and tries `mpirun` where there is one.
+processes. Where all weights are trained, it also looks at the memory of the optimizer's states, which are divided, and tells one process
+to end between two checkpoints. Needs `make build` (RETORT names another binary), and tries `mpirun` where there is one.
 
     Tools/check_data_parallel.py [--processes 2 3] [--only full]
 
 Adapters with dropout and full weights of the 1M Seedling, in float32, with rows that are shared out and rows that are cut. Ends with code 1
-where a loss differs by more than 1e-5 or a weight by more than 1e-4, or a process does not notice within ten seconds that another was killed.
+where a loss differs by more than 1e-5 or a weight by more than 1e-4, a process does not notice within ten seconds that another was killed, or
+a process that was told to end loses an update that was finished.
 """
 import argparse
 import json
@@ -28,7 +30,7 @@ seed: 7
 domain: {{world: {{seed: 1, people: 100, passages: 1, train: {{factual: 0, math: 60}}}}}}
 students: [{{name: small, base: seedlings/1m}}]
 training:
-  cot: {{epochs: 3, learningRate: 1e-3, precision: float32, rowTokens: 512, accumulation: {accumulation}, checkpointMinutes: 0,
+  cot: {{epochs: 3, learningRate: 1e-3, precision: float32, rowTokens: 512, accumulation: {accumulation}, checkpointMinutes: {minutes},
         validation: {{share: 0.15, every: 5, patience: none}}{lora}}}
 evaluation: {{systems: [cot], tasks: 1}}
 """
@@ -142,6 +144,43 @@ def kill(recipe, folder, size, victim, after):
         faults.append(f"rank {victim} of {size} killed: {codes} after {seconds:.1f} s, {told}")
 
 
+def states(record, weights, size):
+    """Whether each process holds an equal part of the optimizer's states."""
+    count = sum(len(values) for values in weights.values())
+    own = record.get("optimizerBytes")
+    print(f"  {size} processes: {own} bytes of optimizer's states in each, {8 * count} in all", flush=True)
+    if own != -(-count // size) * 8:
+        faults.append(f"{size} processes: {own} bytes of optimizer's states in each")
+
+
+def finished(folder):
+    """How many updates of the training were finished, by the run's journal."""
+    try:
+        lines = [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    except (OSError, ValueError):
+        return 0
+    return max((line.get("done", 0) for line in lines if line["stage"].startswith("train/")), default=0)
+
+
+def interrupt(recipe, folder, size, victims, after):
+    """Tells processes to end, long before a checkpoint is due. All have to end, and every finished update has to be in the checkpoint."""
+    team = Team(recipe, folder, size)
+    while finished(folder) < after and all(process.poll() is None for process in team.processes):
+        time.sleep(0.01)
+    for victim in victims:
+        team.processes[victim].send_signal(signal.SIGTERM)
+    done, start = finished(folder), time.time()
+    codes = team.wait(60)
+    seconds = time.time() - start
+    kept = updates(folder)
+    print(f"  ranks {victims} of {size} told to end: all ended after {seconds:.1f} s with {codes}; {kept} updates kept", flush=True)
+    print(f"    {team.text(0).strip().splitlines()[-1]}")
+    if kept < max(done, 1) or seconds > 20 or any(code == 0 for code in codes):
+        faults.append(f"ranks {victims} of {size} told to end: {codes}, {kept} of {done} updates kept; {team.text(0)[-400:]}")
+        return False
+    return True
+
+
 def by_mpirun(recipe, folder):
     command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", "2", BINARY, "train", recipe, "--folder", folder]
     done = subprocess.run(command, cwd=ROOT, env=variables(), capture_output=True, text=True)
@@ -164,7 +203,7 @@ def main():
                 continue
             print(kind, flush=True)
             recipe = scratch / f"recipe{number}.yaml"
-            recipe.write_text(RECIPE.format(accumulation=accumulation, lora=lora))
+            recipe.write_text(RECIPE.format(accumulation=accumulation, lora=lora, minutes=0))
             if not taught.exists():
                 subprocess.run([BINARY, "rollout", recipe, "--folder", taught], cwd=ROOT, check=True, capture_output=True, env=variables())
 
@@ -182,6 +221,8 @@ def main():
                     faults.append(f"{size} processes ended with {codes}: {team.text(0)[-600:]}")
                     continue
                 compare(folder, one, f"{size} processes")
+                if not lora:
+                    states(results(folder)[3], results(folder)[2], size)
             if shutil.which("mpirun"):
                 folder = new("mpirun")
                 if by_mpirun(recipe, folder):
@@ -196,6 +237,17 @@ def main():
                         faults.append(f"resumed by {again}: {codes}")
                         continue
                     compare(resumed, one, f"resumed by {again}")
+            for size, victims in ((2, [0]), (3, [2]), (2, [0, 1])) if not lora else ():
+                seldom = scratch / f"recipe{number}-seldom.yaml"
+                seldom.write_text(RECIPE.format(accumulation=accumulation, lora=lora, minutes=60))
+                folder = new(f"told{'and'.join(map(str, victims))}of{size}")
+                if interrupt(seldom, folder, size, victims, 3):
+                    for again in (1, 3):
+                        resumed = pathlib.Path(shutil.copytree(folder, scratch / f"{folder.name}-by{again}"))
+                        if any(Team(seldom, resumed, again).wait()):
+                            faults.append(f"resumed by {again} after ranks {victims} were told to end")
+                            continue
+                        compare(resumed, one, f"resumed by {again}")
     for fault in faults:
         print(f"FAULT: {fault}")
     sys.exit(bool(faults))

@@ -16,10 +16,10 @@ RETORT = os.environ.get("RETORT", str(ROOT / ".build/release/retort"))
 class Server:
     """A server that ends with its `with` block; its log is kept until then."""
 
-    def __init__(self, *arguments, command="serve", environment=None, patience=120):
+    def __init__(self, *arguments, command="serve", environment=None, patience=120, port=0):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [RETORT, command, *map(str, arguments), "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log,
+            [RETORT, command, *map(str, arguments), "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log,
             text=True, env={**os.environ, **(environment or {})})
         line, end = "", time.time() + patience
         while not (found := re.search(r"(http://\S+)/(?:v1|virtual|retrieve)", line)):

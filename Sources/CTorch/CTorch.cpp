@@ -213,6 +213,9 @@ ct_tensor *ct_transpose(const ct_tensor *x, int64_t a, int64_t b) {
 ct_tensor *ct_contiguous(const ct_tensor *x) {
     return make([&] { return x->value.contiguous(); });
 }
+ct_tensor *ct_flat_view(const ct_tensor *x, int64_t start, int64_t length) {
+    return make([&] { return x->value.detach().view({-1}).narrow(0, start, length); });
+}
 ct_tensor *ct_narrow(const ct_tensor *x, int64_t axis, int64_t start, int64_t length) {
     return make([&] { return at::narrow(x->value, axis, start, length); });
 }

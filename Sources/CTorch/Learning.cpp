@@ -48,7 +48,7 @@ int ct_backward(const ct_tensor *loss) {
 int ct_backward_from(const ct_tensor *x, const ct_tensor *gradient) {
     return perform([&] { torch::autograd::backward({x->value}, {gradient->value}); });
 }
-void ct_set_interruption(ct_interruption interruption) { training::set_interruption(interruption); }
+ct_interruption ct_set_interruption(ct_interruption interruption) { return training::set_interruption(interruption); }
 void ct_skip_dropped_rows(int64_t rows) { training::skip_dropped_rows(rows); }
 void ct_choose_training_products(int products) { training::choose_products(products); }
 void ct_use_portable_training(bool portable) { training::set_portable(portable); }

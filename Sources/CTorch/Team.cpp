@@ -132,6 +132,17 @@ int ct_team_broadcast(ct_team *team, ct_tensor *x, int root) {
         if (team->value->getRank() != root && !host.is_alias_of(x->value)) x->value.copy_(host);
     });
 }
+int ct_team_gather(ct_team *team, ct_tensor *x) {
+    return perform([&] {
+        at::NoGradGuard frozen;
+        auto whole = x->value.detach();
+        const int64_t part = whole.numel() / team->value->getSize();
+        auto own = whole.narrow(0, part * team->value->getRank(), part).clone();
+        c10d::AllgatherOptions options;
+        options.timeout = team->limit;
+        finish(team, team->value->_allgather_base(whole, own, options));
+    });
+}
 int ct_team_sum(ct_team *team, double *values, int count) {
     return perform([&] {
         auto flat = at::empty({count}, at::kDouble);

@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <utility>
+
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using namespace training;
@@ -206,7 +208,7 @@ at::Tensor training::drop(const at::Tensor &x, double probability, uint64_t seed
     return y;
 }
 
-void training::set_interruption(Interruption value) { interruption = value; }
+training::Interruption training::set_interruption(Interruption value) { return std::exchange(interruption, value); }
 
 std::optional<training::Normed> training::rms_norm(const at::Tensor &x, const std::optional<at::Tensor> &added,
                                                    const at::Tensor &weight, double epsilon) {

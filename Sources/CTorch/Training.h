@@ -52,7 +52,8 @@ void choose_products(int products);
 
 // Called from time to time during `backward`, which ends with an error once this returns true.
 using Interruption = bool (*)();
-void set_interruption(Interruption interruption);
+// Returns the one before.
+Interruption set_interruption(Interruption interruption);
 
 // See ct_skip_dropped_rows.
 void skip_dropped_rows(int64_t rows);

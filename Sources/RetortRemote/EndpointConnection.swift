@@ -185,7 +185,7 @@ struct EndpointConnection: Sendable {
         seconds.isNaN || seconds < 0 ? nil : min(seconds, longestPause)
     }
 
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         if let error = error as? HTTPClientError { return error.shortDescription }
         return "\(error)"
     }

@@ -8,6 +8,20 @@ import Synchronization
 /// An endpoint that failed several times on end is left alone for a while, twice as long each time (a circuit breaker);
 /// then one request tries it. One that asked for a pause gets it. Requests that find no endpoint wait in line.
 final class EndpointPool: Sendable {
+    /// What requests do while every endpoint is left alone.
+    enum Outage: Sendable {
+        /// They wait: a long run goes on when an endpoint is back.
+        case waits
+        /// They are refused at once, with `AllRest`: a client of a server decides itself what it does.
+        case refuses
+    }
+
+    /// Every endpoint that the request may go to is left alone for now.
+    struct AllRest: Error {
+        /// Seconds until the first of them is tried again.
+        let seconds: Double
+    }
+
     /// The right to send one request to an endpoint; given back with `release`.
     struct Lease: Sendable {
         let index: Int
@@ -19,6 +33,8 @@ final class EndpointPool: Sendable {
         case success
         /// The endpoint's fault.
         case failure
+        /// It cannot be reached at all: it is left alone at once.
+        case down
         /// It asked for a pause, in seconds.
         case pause(Double)
         /// Nothing that tells about the endpoint: the request was refused or cancelled.
@@ -32,6 +48,18 @@ final class EndpointPool: Sendable {
         var openings = 0
     }
 
+    /// An endpoint as it is now.
+    struct Standing: Sendable {
+        let endpoint: Endpoint
+        let statistics: Statistics
+        /// Requests under way.
+        let inFlight: Int
+        /// Whether it gets requests, and the last one that told was answered.
+        let isHealthy: Bool
+        /// Why it last failed; empty if it never did.
+        let lastFailure: String
+    }
+
     fileprivate struct Member {
         let endpoint: Endpoint
         var inFlight = 0
@@ -43,11 +71,13 @@ final class EndpointPool: Sendable {
         /// Goes off when it is open again.
         var alarm: Alarm?
         var statistics = Statistics()
+        var lastFailure = ""
     }
 
     private struct Waiter {
         let id: UInt64
         let home: PrefixHome?
+        let avoided: Set<Int>
         let continuation: CheckedContinuation<Lease, any Error>
     }
 
@@ -62,16 +92,35 @@ final class EndpointPool: Sendable {
     private let state: Mutex<State>
     private let retries: RemoteOptions.Retries
     private let queue: Int
+    private let outage: Outage
     /// The longest that an endpoint is left alone before it is tried again, in seconds.
     private static let longestRest = 60.0
 
-    init(_ endpoints: [Endpoint], retries: RemoteOptions.Retries, queue: Int) {
+    /// - Parameter outage: what requests do while every endpoint is left alone; those that are refused then wait no longer than `patience`
+    ///   in any case.
+    init(_ endpoints: [Endpoint], retries: RemoteOptions.Retries, queue: Int, outage: Outage = .waits) {
         state = Mutex(State(members: endpoints.map { Member(endpoint: $0) }))
         self.retries = retries
         self.queue = queue
+        self.outage = outage
     }
 
     var statistics: [Statistics] { state.withLock { $0.members.map(\.statistics) } }
+
+    /// The endpoints as they are now.
+    var standings: [Standing] {
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            state.members.map { member in
+                Standing(
+                    endpoint: member.endpoint, statistics: member.statistics, inFlight: member.inFlight,
+                    isHealthy: member.openings == 0 && !member.rests(now), lastFailure: member.lastFailure)
+            }
+        }
+    }
+
+    /// How many requests wait for an endpoint.
+    var waiting: Int { state.withLock { $0.waiting.count } }
 
     // MARK: Leases
 
@@ -79,12 +128,16 @@ final class EndpointPool: Sendable {
     /// - Parameters:
     ///   - start: when the request was first made.
     ///   - home: what it begins with; nil where that does not matter.
-    /// - Throws: `RemoteError.unavailable` when for `patience` no request at all has succeeded, `overloaded`,
+    ///   - avoided: endpoints that it may not go to, by index.
+    /// - Throws: `RemoteError.unavailable` when for `patience` no request at all has succeeded, `overloaded`, `AllRest`,
     ///   `CancellationError`.
-    func lease(since start: ContinuousClock.Instant, home: PrefixHome? = nil) async throws -> Lease {
-        let first: Result<Lease, RemoteError>? = state.withLock { state in
+    func lease(
+        since start: ContinuousClock.Instant, home: PrefixHome? = nil, avoiding avoided: Set<Int> = []
+    ) async throws -> Lease {
+        let first: Result<Lease, any Error>? = state.withLock { state in
             if let error = overdue(state, start) { return .failure(error) }
-            return state.waiting.isEmpty ? Self.take(&state, home).map { .success($0) } : nil
+            if let error = hopeless(state, avoided) { return .failure(error) }
+            return state.waiting.isEmpty ? Self.take(&state, home, avoided).map { .success($0) } : nil
         }
         if let first { return try first.get() }
         try Task.checkCancellation()
@@ -96,7 +149,7 @@ final class EndpointPool: Sendable {
         defer { alarm.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                enqueue(Waiter(id: id, home: home, continuation: continuation), since: start)
+                enqueue(Waiter(id: id, home: home, avoided: avoided, continuation: continuation), since: start)
             }
         } onCancel: {
             dismiss(id, CancellationError())
@@ -105,7 +158,17 @@ final class EndpointPool: Sendable {
 
     /// When a request's patience ends.
     private func deadline(_ state: State, _ start: ContinuousClock.Instant) -> ContinuousClock.Instant {
-        max(start, state.lastSuccess ?? start) + .seconds(retries.patience)
+        let from = outage == .waits ? max(start, state.lastSuccess ?? start) : start
+        return from + .seconds(retries.patience)
+    }
+
+    /// The refusal of a request that may only go to endpoints that are left alone; nil if there are others, or it may wait.
+    private func hopeless(_ state: State, _ avoided: Set<Int>) -> AllRest? {
+        guard outage == .refuses else { return nil }
+        let now = ContinuousClock.now
+        let left = state.members.indices.filter { !avoided.contains($0) }
+        guard left.allSatisfy({ state.members[$0].rests(now) }) else { return nil }
+        return AllRest(seconds: left.map { state.members[$0].restLeft }.min() ?? 0)
     }
 
     private func overdue(_ state: State, _ start: ContinuousClock.Instant) -> RemoteError? {
@@ -129,7 +192,10 @@ final class EndpointPool: Sendable {
         enum Answer { case take(Lease), refuse(any Error), wait }
         let answer: Answer = state.withLock { state in
             if Task.isCancelled { return .refuse(CancellationError()) }
-            if state.waiting.isEmpty, let lease = Self.take(&state, waiter.home) { return .take(lease) }
+            if let error = hopeless(state, waiter.avoided) { return .refuse(error) }
+            if state.waiting.isEmpty, let lease = Self.take(&state, waiter.home, waiter.avoided) {
+                return .take(lease)
+            }
             guard state.waiting.count < queue else {
                 return .refuse(RemoteError.overloaded(waiting: state.waiting.count))
             }
@@ -155,7 +221,10 @@ final class EndpointPool: Sendable {
     /// Gives a lease back and tells what came of it.
     func release(_ lease: Lease, _ outcome: Outcome, reason: String = "") {
         state.withLock { state in
-            if !reason.isEmpty { state.lastReason = reason }
+            if !reason.isEmpty {
+                state.lastReason = reason
+                state.members[lease.index].lastFailure = reason
+            }
             if case .success = outcome { state.lastSuccess = .now }
             let rest = state.members[lease.index].end(outcome, retries: retries, longestRest: Self.longestRest)
             guard let rest else { return }
@@ -175,22 +244,33 @@ final class EndpointPool: Sendable {
     }
 
     private func serveWaiting() {
-        let served: [(Waiter, Lease)] = state.withLock { state in
-            var served: [(Waiter, Lease)] = []
-            while let first = state.waiting.first, let lease = Self.take(&state, first.home) {
-                served.append((state.waiting.removeFirst(), lease))
+        let served: [(Waiter, Result<Lease, any Error>)] = state.withLock { state in
+            var served: [(Waiter, Result<Lease, any Error>)] = []
+            var place = 0
+            while place < state.waiting.count {
+                let waiter = state.waiting[place]
+                if let error = hopeless(state, waiter.avoided) {
+                    served.append((state.waiting.remove(at: place), .failure(error)))
+                } else if let lease = Self.take(&state, waiter.home, waiter.avoided) {
+                    served.append((state.waiting.remove(at: place), .success(lease)))
+                } else if waiter.avoided.isEmpty, outage == .waits {
+                    break
+                } else {
+                    // It may be that only what it avoids is free.
+                    place += 1
+                }
             }
             return served
         }
-        for (waiter, lease) in served { waiter.continuation.resume(returning: lease) }
+        for (waiter, lease) in served { waiter.continuation.resume(with: lease) }
     }
 
     /// The free endpoint that suits the request's beginning best and is not much busier than others; where none is, or the beginning does not
     /// matter, the one with the least work for its weight.
-    private static func take(_ state: inout State, _ home: PrefixHome?) -> Lease? {
+    private static func take(_ state: inout State, _ home: PrefixHome?, _ avoided: Set<Int>) -> Lease? {
         let now = ContinuousClock.now
         let members = state.members
-        let open = members.indices.filter { members[$0].isFree(now) }
+        let open = members.indices.filter { members[$0].isFree(now) && !avoided.contains($0) }
         let least = open.min { left, right in
             let (a, b) = (members[left], members[right])
             return (a.load, a.share, left) < (b.load, b.share, right)
@@ -255,12 +335,13 @@ extension EndpointPool.Member {
         case .pause(let seconds):
             statistics.failures += 1
             return rest(seconds)
-        case .failure:
+        case .failure, .down:
             statistics.failures += 1
             failuresOnEnd += 1
             // What was under way when it was closed says nothing new.
             if let closedUntil, closedUntil > .now { return nil }
-            guard failuresOnEnd >= retries.failuresToOpen || openings > 0 else { return nil }
+            let isDown = if case .down = outcome { true } else { false }
+            guard isDown || failuresOnEnd >= retries.failuresToOpen || openings > 0 else { return nil }
             openings += 1
             statistics.openings += 1
             return rest(min(longestRest, max(retries.base, 0.01) * Double(1 << min(openings, 16))))

@@ -202,33 +202,43 @@ public final class RemoteModel: LanguageModel {
 
     /// The models that an endpoint offers, by `/models`.
     public static func models(at endpoint: Endpoint, seconds: Double = 10) async throws -> [String] {
-        struct List: Decodable {
-            struct Model: Decodable { var id: String }
-            var data: [Model]
-        }
         try endpoint.checkKey()
         // A redirect would take the key to another host.
         let clients = try WebClients(.init(redirectConfiguration: .disallow))
         do {
-            var call = HTTPClientRequest(url: endpoint.address(of: "models"))
-            call.headers = EndpointConnection.headers(endpoint)
-            let response = try await clients.client(for: endpoint.url)
-                .execute(call, timeout: .milliseconds(Int64(seconds * 1000)))
-            let body = try await response.body.collect(upTo: 4 << 20)
+            let models = try await models(at: endpoint, through: clients, seconds: seconds)
             await clients.shutdown()
-            guard response.status == .ok else {
-                throw RemoteError.rejected(
-                    endpoint: endpoint.name, status: Int(response.status.code), message: "its models cannot be listed")
-            }
-            guard let list = try? JSONCoding.decoder.decode(List.self, from: Data(body.readableBytesView)) else {
-                throw RemoteError.malformed(endpoint: endpoint.name, reason: "its list of models cannot be read")
-            }
-            return list.data.map(\.id)
-        } catch let error as RemoteError {
-            throw error
+            return models
         } catch {
             await clients.shutdown()
-            throw RemoteError.connection(endpoint: endpoint.name, reason: "\(error)")
+            throw error
         }
+    }
+
+    /// The same through clients that are there, which must follow no redirects.
+    static func models(at endpoint: Endpoint, through clients: WebClients, seconds: Double) async throws -> [String] {
+        struct List: Decodable {
+            struct Model: Decodable { var id: String }
+            var data: [Model]
+        }
+        var call = HTTPClientRequest(url: endpoint.address(of: "models"))
+        call.headers = EndpointConnection.headers(endpoint)
+        let (status, body): (Int, ByteBuffer)
+        do {
+            let response = try await clients.client(for: endpoint.url)
+                .execute(call, timeout: .milliseconds(Int64(seconds * 1000)))
+            status = Int(response.status.code)
+            body = try await response.body.collect(upTo: 4 << 20)
+        } catch {
+            throw RemoteError.connection(endpoint: endpoint.name, reason: EndpointConnection.reason(error))
+        }
+        guard status == 200 else {
+            throw RemoteError.rejected(
+                endpoint: endpoint.name, status: status, message: "its models cannot be listed")
+        }
+        guard let list = try? JSONCoding.decoder.decode(List.self, from: Data(body.readableBytesView)) else {
+            throw RemoteError.malformed(endpoint: endpoint.name, reason: "its list of models cannot be read")
+        }
+        return list.data.map(\.id)
     }
 }

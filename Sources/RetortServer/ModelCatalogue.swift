@@ -1,5 +1,6 @@
 import RetortAgents
 import RetortCore
+import RetortRemote
 
 /// The models and agents that a server offers, by the name that requests use.
 public struct ModelCatalogue: Sendable {
@@ -9,6 +10,8 @@ public struct ModelCatalogue: Sendable {
         case model(any LanguageModel, adapter: String?)
         /// A whole agent behind one chat call.
         case agent(ServedAgent)
+        /// Other servers of a model, to which requests are passed on.
+        case replicas(Replicas)
     }
 
     private var entries: [String: Entry] = [:]
@@ -29,6 +32,15 @@ public struct ModelCatalogue: Sendable {
     /// - Throws: `CatalogueError.taken` when the name is in use.
     public mutating func add(_ name: String, _ agent: ServedAgent) throws { try add(name, .agent(agent)) }
 
+    /// Adds other servers of a model, under the name that they have in common.
+    /// - Throws: `CatalogueError.taken` when the name is in use.
+    public mutating func add(_ replicas: Replicas) throws { try add(replicas.name, .replicas(replicas)) }
+
+    /// All models that other servers answer for, in the order they were added.
+    var replicas: [Replicas] {
+        names.compactMap { if case .replicas(let replicas) = entries[$0] { replicas } else { nil } }
+    }
+
     private mutating func add(_ name: String, _ entry: Entry) throws {
         guard entries[name] == nil else { throw CatalogueError.taken(name) }
         entries[name] = entry
@@ -48,6 +60,8 @@ public struct ModelCatalogue: Sendable {
         case .model(let model, let adapter):
             kind = ["kind": adapter == nil ? "model" : "adapter", "weights": .string(model.identity)]
         case .agent(let agent): kind = ["kind": "agent", "weights": .string(agent.identity)]
+        case .replicas(let replicas):
+            kind = ["kind": "replicas", "replicas": .integer(replicas.standings.count)]
         }
         return [
             "id": .string(name), "object": "model", "created": .integer(seconds), "owned_by": "retort", "retort": kind,

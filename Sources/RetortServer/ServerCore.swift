@@ -16,7 +16,7 @@ final class ServerCore: Sendable {
     let generations: Admission
     let agents: Admission
     let started = Date()
-    private let register = WorkRegister()
+    let register = WorkRegister()
     private let draining = Atomic(false)
 
     init(
@@ -41,9 +41,9 @@ final class ServerCore: Sendable {
         draining.store(true, ordering: .relaxed)
         generations.close()
         agents.close()
-        Task { [options, register, logger, generations, agents] in
+        Task { [options, register, logger] in
             try await Task.sleep(for: .seconds(options.drainSeconds))
-            let running = generations.load.running + agents.load.running
+            let running = register.count
             guard running > 0 else { return }
             logger.warning("requests are cut short because the server has to stop", metadata: ["running": "\(running)"])
             register.close()

@@ -36,6 +36,13 @@ extension Tensor {
     /// The same values without the record of operations.
     public func detached() throws -> Tensor { try Self.wrap(ct_detach(handle)) }
 
+    /// Some elements in one row, in this tensor's own memory: what is written there is written here.
+    /// - Parameter elements: counted as they lie in memory, row by row.
+    /// - Throws: `TensorError` where they do not lie one behind the other.
+    public func flatView(_ elements: Range<Int>) throws -> Tensor {
+        try Self.wrap(ct_flat_view(handle, Int64(elements.lowerBound), Int64(elements.count)))
+    }
+
     /// Overwrites this tensor's values; the shapes must match, dtypes are converted.
     public func assign(_ source: Tensor) throws { try Self.checked(ct_copy_into(handle, source.handle)) }
 

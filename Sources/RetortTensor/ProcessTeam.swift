@@ -129,6 +129,14 @@ public final class ProcessTeam: Sendable {
         return rank == root ? data : try bytes.bytes()
     }
 
+    /// Fills a flat tensor of a part for each process, all of one length and in the order of ranks: overwrites each part by what its
+    /// process has there.
+    public func gather(_ tensor: Tensor) throws {
+        precondition(tensor.count % size == 0, "parts of one length")
+        guard tensor.count > 0 else { return }
+        try call { ct_team_gather($0, tensor.handle) }
+    }
+
     /// Replaces numbers by their sums over all processes, which are the same to the last bit everywhere.
     public func sum(_ values: inout [Double]) throws {
         guard !values.isEmpty else { return }

@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import RetortCore
+import Synchronization
 
 /// An OpenAI-compatible endpoint on the loopback interface that answers from a closure or a model, takes its time, and
 /// misbehaves on purpose: what a client is tried against. All its state lives on one event loop.
@@ -55,6 +56,7 @@ public final class FaultyEndpoint: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let channel: any Channel
     private let queue: NIOLoopBound<RequestQueue>
+    private let isOpen = Atomic(true)
 
     /// Starts to listen.
     /// - Parameter answer: gives a request's answer; what it throws is answered with 500.
@@ -104,8 +106,9 @@ public final class FaultyEndpoint: Sendable {
         try await group.next().submit { queue.value.misbehave(faults, rate) }.get()
     }
 
-    /// Stops, and closes every connection.
+    /// Stops, and closes every connection. Once it has stopped, nothing happens.
     public func close() async throws {
+        guard isOpen.exchange(false, ordering: .relaxed) else { return }
         try await channel.close()
         try await group.shutdownGracefully()
     }

@@ -26,7 +26,7 @@ struct Reply {
             return slow.send(answer, to: request, fault: nil, pause: pause)
         }
         let text = String(decoding: request.body, as: UTF8.self)
-        let streams = text.contains(#""stream":true"#)
+        let streams = [#""stream":true"#, #""stream": true"#].contains(where: text.contains)
         let isChat = request.path.hasSuffix("/chat/completions")
         var answer = answer
         switch fault {

@@ -59,20 +59,46 @@ public final class Trainer {
     /// - Parameters:
     ///   - checkpoints: the folder that resuming needs; nil trains in one go.
     ///   - team: the processes that each update is divided among, of which this one is rank 0.
-    public init(
+    public convenience init(
         _ network: DecoderNetwork, configuration: TrainingConfiguration, checkpoints: URL? = nil,
         team: TrainingTeam? = .current
+    ) throws {
+        // Those of full weights are divided among the processes.
+        let holds = (team?.size ?? 1) == 1 || configuration.method != .full
+        try self.init(
+            network, configuration: configuration, checkpoints: checkpoints, team: team, holdsMoments: holds)
+    }
+
+    /// - Parameter holdsMoments: whether this process has the moments of all weights that learn.
+    init(
+        _ network: DecoderNetwork, configuration: TrainingConfiguration, checkpoints: URL?, team: TrainingTeam?,
+        holdsMoments: Bool
     ) throws {
         network.precision = configuration.precision == .bfloat16 ? .bfloat16 : nil
         self.network = network
         self.configuration = configuration
-        parameters = try TrainableParameters(network, configuration)
+        let parameters = try TrainableParameters(network, configuration, holdsMoments: holdsMoments)
+        dividesMoments = !holdsMoments && parameters.isFloat32
+        if !holdsMoments, !dividesMoments { try parameters.holdAll() }
+        self.parameters = parameters
         self.checkpoints = checkpoints.map(TrainingCheckpoint.init)
         self.team = team
     }
 
     /// How many processes train.
     public var processes: Int { team?.size ?? 1 }
+
+    /// Whether each process holds the optimizer's moments of a part of the weights only (ZeRO's first stage; arXiv 1910.02054): several
+    /// train all weights.
+    public let dividesMoments: Bool
+
+    /// The memory that the optimizer's moments take in this process while it trains, in bytes.
+    public var optimizerBytes: Int {
+        let counts = parameters.counts
+        guard dividesMoments, let team else { return parameters.heldBytes }
+        let shares = OptimizerShares(counts, among: team.size)
+        return shares.range(of: team.rank).count * 2 * MemoryLayout<Float>.size
+    }
 
     /// Trains at another peak rate than the configuration's: what a range test found.
     public func use(learningRate: Double) { configuration.learningRate = learningRate }
@@ -129,7 +155,7 @@ public final class Trainer {
             training = try team.map {
                 try TeamTraining(
                     leading: $0, network, parameters, configuration, cuts: cutsRows, heldOut: watch?.samples,
-                    isResumed: !state.losses.isEmpty)
+                    isResumed: !state.losses.isEmpty, saved: dividesMoments ? try savedMoments() : nil)
             }
             while true {
                 if try look(watch, &state, of: updates) { try looked(state.curve) }
@@ -139,15 +165,47 @@ public final class Trainer {
             try training?.end()
             training = nil
         } catch {
-            training?.breakOff()
-            training = nil
-            let isRescued = error is CancellationError || error is TrainingTeam.Broken || error is TeamError
-            if isRescued, state.losses.count > meter.saved { try save(state) }
+            try rescue(state, saved: meter.saved, after: error)
             throw team?.verdict(on: error) ?? error
         }
         let kept = watch?.plan.keeps == .best ? state.curve.best?.update ?? state.losses.count : state.losses.count
         if kept != state.losses.count, let best = state.best { try parameters.assign(best) }
         return Outcome(losses: state.losses, planned: updates, curve: state.curve, kept: kept)
+    }
+
+    /// Ends a training early. What was finished is saved after an interruption, and after the loss of another process; but where moments
+    /// are divided, those of a lost process are lost, and the last checkpoint stands.
+    private func rescue(_ state: TrainingState, saved: Int, after error: any Error) throws {
+        let isInterruption = error is CancellationError || error is TrainingTeam.Interrupted
+        let isRescued = isInterruption || error is TrainingTeam.Broken || error is TeamError
+        let isNew = isRescued && state.losses.count > saved
+        guard dividesMoments, team != nil else {
+            training?.breakOff()
+            training = nil
+            if isNew { try save(state) }
+            return
+        }
+        defer {
+            training?.breakOff()
+            training = nil
+            UnsavedWork.end(self)
+        }
+        guard isNew, isInterruption, training?.isReady ?? false else { return }
+        do {
+            try save(state)
+        } catch {
+            throw team?.verdict(on: error) ?? error
+        }
+    }
+
+    /// The moments in the checkpoint, by the weights' places.
+    private func savedMoments() throws -> SavedMoment {
+        guard let checkpoints, let saved = try checkpoints.open() else {
+            return { _, weight in throw TeamError.outOfStep("there is no checkpoint of \(weight)") }
+        }
+        return { [parameters] moment, weight in
+            try checkpoints.moment(moment, of: parameters.named[weight].name, in: saved)
+        }
     }
 
     private static func isOver(_ plan: ValidationPlan?, _ curve: ValidationCurve) -> Bool {
@@ -187,6 +245,7 @@ public final class Trainer {
         do {
             loss = try training?.loss(of: watch.samples) ?? watch.samples.loss(network)
         } catch {
+            if error is TrainingTeam.Interrupted { throw error }
             throw Task.isCancelled ? CancellationError() : error
         }
         guard loss.isFinite else { throw TrainerError.heldOutLossNotFinite(update: update) }
@@ -213,7 +272,13 @@ public final class Trainer {
 
     private func save(_ state: TrainingState) throws {
         guard let checkpoints else { return }
-        try checkpoints.save(parameters, configuration, state)
+        if dividesMoments, let training {
+            try training.gathering {
+                try checkpoints.save(parameters, configuration, state) { try training.gather($0, $1) }
+            }
+        } else {
+            try checkpoints.save(parameters, configuration, state)
+        }
         UnsavedWork.end(self)
     }
 
@@ -242,15 +307,21 @@ public final class Trainer {
         _ parts: [RowPart], number: Int, rate: Double, scales: ByLossKind<Double>
     ) throws -> (loss: Double, norm: Double) {
         do {
-            var total = try gradients(of: parts, number: number, scales: scales)
-            try Task.checkCancellation()
-            total = try training?.sum(total) ?? total
+            let total: Double
+            if let training {
+                total = try training.sum { try gradients(of: parts, number: number, scales: scales) }
+            } else {
+                total = try gradients(of: parts, number: number, scales: scales)
+                try Task.checkCancellation()
+            }
             guard total.isFinite else { throw TrainerError.lossNotFinite(update: number) }
             let norm = try parameters.update(number, rate: rate, configuration)
+            try training?.gatherWeights()
             return (total, norm)
         } catch {
             // A part of an update is none: whoever goes on with these weights must not add to it.
             parameters.clearGradients()
+            if error is TrainingTeam.Interrupted { throw error }
             throw Task.isCancelled ? CancellationError() : error
         }
     }
@@ -277,7 +348,7 @@ public final class Trainer {
 }
 
 /// The trainers whose last updates are in memory only.
-private enum UnsavedWork {
+enum UnsavedWork {
     private static let trainers = Mutex<Set<ObjectIdentifier>>([])
 
     static var isThere: Bool { trainers.withLock { !$0.isEmpty } }

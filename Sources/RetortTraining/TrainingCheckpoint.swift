@@ -20,18 +20,21 @@ struct TrainingCheckpoint {
 
     init(folder: URL) { file = folder.appendingPathComponent("training.safetensors") }
 
-    func save(_ parameters: TrainableParameters, _ configuration: TrainingConfiguration, _ state: TrainingState) throws
-    {
+    typealias Moment = TrainableParameters.Moment
+
+    /// Writes the state.
+    /// - Parameter moments: appends one kind of moment of all weights, in their order, where they are not all in this process.
+    func save(
+        _ parameters: TrainableParameters, _ configuration: TrainingConfiguration, _ state: TrainingState,
+        moments: ((Moment, _ append: (Data) throws -> Void) throws -> Void)? = nil
+    ) throws {
         try FileManager.default.createDirectory(
             at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        var tensors = try parameters.named.flatMap { name, state in
-            [
-                (name: name, tensor: try state.parameter.detached()), (name: "\(name)/mean", tensor: state.mean),
-                (name: "\(name)/variance", tensor: state.variance),
-            ]
-        }
-        for ((name, _), best) in zip(parameters.named, state.best ?? []) {
-            tensors.append((name: "\(name)/best", tensor: best))
+        let kinds = [""] + Moment.allCases.map { "/\($0.rawValue)" } + (state.best == nil ? [] : ["/best"])
+        let places = kinds.flatMap { kind in
+            parameters.named.map {
+                SafetensorsFile.Place(name: $0.name + kind, shape: $0.weight.shape, dtype: $0.weight.dtype)
+            }
         }
         // As bit patterns, so that the record of a resumed run is the same to the last digit.
         let metadata = [
@@ -39,20 +42,45 @@ struct TrainingCheckpoint {
             "losses": state.losses.map { String($0.bitPattern) }.joined(separator: " "),
             "heldOut": state.curve.points.map { "\($0.update):\($0.loss.bitPattern)" }.joined(separator: " "),
         ]
-        try SafetensorsFile.write(tensors, metadata: metadata, to: file)
+        try SafetensorsFile.write(places, metadata: metadata, to: file) { append in
+            for (_, weight) in parameters.named { try append(weight.detached().bytes()) }
+            for kind in Moment.allCases {
+                if let moments {
+                    try moments(kind, append)
+                } else {
+                    for index in parameters.named.indices { try append(parameters.moment(kind, of: index).bytes()) }
+                }
+            }
+            for best in state.best ?? [] { try append(best.bytes()) }
+        }
     }
 
-    /// Puts the saved weights and moments back.
+    /// One moment of a weight, as it was saved.
+    func moment(_ moment: Moment, of name: String, in saved: SafetensorsFile) throws -> Tensor {
+        try saved.tensor("\(name)/\(moment.rawValue)")
+    }
+
+    /// The file as it is; nil when there is none.
+    func open() throws -> SafetensorsFile? {
+        FileManager.default.fileExists(atPath: file.path) ? try SafetensorsFile(file) : nil
+    }
+
+    /// Puts the saved weights back, and the moments as far as they are in this process.
     /// - Returns: how far the run was; at its beginning when there is no checkpoint.
     func restore(_ parameters: TrainableParameters, _ configuration: TrainingConfiguration) throws -> TrainingState {
         guard FileManager.default.fileExists(atPath: file.path) else { return TrainingState() }
         let saved = try SafetensorsFile(file)
         let expected = String(decoding: try JSONCoding.encoder.encode(configuration), as: UTF8.self)
         guard saved.metadata["configuration"] == expected else { throw TrainerError.otherRun(path: file.path) }
-        for (name, state) in parameters.named {
-            try state.parameter.assign(saved.tensor(name))
-            try state.mean.assign(saved.tensor("\(name)/mean"))
-            try state.variance.assign(saved.tensor("\(name)/variance"))
+        for (index, (name, weight)) in parameters.named.enumerated() {
+            try weight.assign(saved.tensor(name))
+            let whole = OptimizerShares.Piece(weight: index, elements: 0..<weight.count)
+            for kind in Moment.allCases {
+                let views = try parameters.views(kind, of: whole)
+                guard !views.isEmpty else { continue }
+                let moment = try moment(kind, of: name, in: saved)
+                for (offset, view) in views { try view.assign(moment.flatView(offset..<offset + view.count)) }
+            }
         }
         var state = TrainingState()
         state.losses = Self.words(saved.metadata["losses"]).compactMap { UInt64($0) }.map(Double.init(bitPattern:))

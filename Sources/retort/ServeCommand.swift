@@ -23,13 +23,16 @@ struct ServeCommand: AsyncParsableCommand {
               retort serve hotel-agent --base models/SmolLM2-135M
               retort serve seedlings/3m --adapter planner=adapters/planner --port 8080
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
+              retort serve --upstream qwen=http://a:8000,http://b:8000
+
+            With --upstream the server stands in front of other servers of a model. To use several GPUs, start one server on each             (CUDA_VISIBLE_DEVICES=0 retort serve … --port 8001) and one in front of them; on a CPU one server already uses all             processors.
 
             Keys are read from RETORT_API_KEY or a file; without a key, everybody who reaches the address may use the \
             server. After the first SIGINT or SIGTERM running requests may finish; a second signal ends them.
             """)
 
     @Argument(help: "Checkpoints, adapters, agents and runs, each as FOLDER, FILE.gguf or NAME=PLACE.")
-    var folders: [String]
+    var folders: [String] = []
     @Option(
         name: .customLong("adapter"), parsing: .singleValue,
         help: ArgumentHelp("An adapter to serve over the first folder's weights.", valueName: "name=folder"))
@@ -55,12 +58,18 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "How long requests under way may go on after a signal to stop, in seconds.") var drainSeconds = 30.0
     @Option(help: "How many tokens are remembered for prompts that begin alike.") var prefixTokens = 1 << 17
     @Option(help: "Log lines as text or json.") var logs: LogForm = .text
+    @OptionGroup var upstream: UpstreamOptions
     @OptionGroup var which: AgentOptions
 
     enum LogForm: String, ExpressibleByArgument, CaseIterable { case text, json }
 
     func validate() throws {
-        guard !folders.isEmpty else { throw ValidationError("name a folder to serve") }
+        guard !folders.isEmpty || !upstream.upstreams.isEmpty else {
+            throw ValidationError("name a folder to serve, or other servers with --upstream NAME=URL")
+        }
+        guard !folders.isEmpty || adapters.isEmpty else {
+            throw ValidationError("--adapter needs a folder: an adapter is served over its weights")
+        }
         guard (0...65535).contains(port) else { throw ValidationError("--port must be 0 to 65535") }
         guard temperature.map((0...2).contains) != false else { throw ValidationError("--temperature must be 0 to 2") }
         for (name, value) in [
@@ -109,6 +118,9 @@ struct ServeCommand: AsyncParsableCommand {
             try await served.addAgent(
                 over: name, passages: passages.map { URL(fileURLWithPath: $0) }, instructions: instructions)
         }
+        for replicas in try upstream.replicas({
+            ($0.requestSeconds, $0.waiting) = (requestSeconds, maximumWaiting)
+        }) { try served.add(replicas) }
         try served.nameTheAgent()
         return served
     }

@@ -4,6 +4,7 @@ import RetortCore
 import RetortLLM
 import RetortPython
 import RetortRecipes
+import RetortRemote
 import RetortRetrieval
 import RetortServer
 
@@ -61,6 +62,9 @@ struct ServedFolders {
         try add(name, model)
         for adapter in adapters.keys.sorted() { try add(adapter, model, adapter: adapter) }
     }
+
+    /// Adds a model that other servers answer for.
+    mutating func add(_ replicas: Replicas) throws { try catalogue.add(replicas) }
 
     /// Serves an agent that uses a model of the catalogue as `NAME:agent`, with a search if there are passages.
     mutating func addAgent(over name: String, passages: URL?, instructions: Instructions) async throws {

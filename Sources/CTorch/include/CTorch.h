@@ -92,6 +92,9 @@ ct_tensor *_Nullable ct_reshape(const ct_tensor *_Nonnull x, const int64_t *_Non
 ct_tensor *_Nullable ct_expand(const ct_tensor *_Nonnull x, const int64_t *_Nonnull shape, int rank);
 ct_tensor *_Nullable ct_transpose(const ct_tensor *_Nonnull x, int64_t a, int64_t b);
 ct_tensor *_Nullable ct_contiguous(const ct_tensor *_Nonnull x);
+// The elements of x from `start` on, in one row, in x's own memory and without the record of operations; an error where x's elements do
+// not lie one behind the other.
+ct_tensor *_Nullable ct_flat_view(const ct_tensor *_Nonnull x, int64_t start, int64_t length);
 ct_tensor *_Nullable ct_narrow(const ct_tensor *_Nonnull x, int64_t axis, int64_t start, int64_t length);
 ct_tensor *_Nullable ct_select_rows(const ct_tensor *_Nonnull x, int64_t axis, const ct_tensor *_Nonnull indices);
 ct_tensor *_Nullable ct_gather(const ct_tensor *_Nonnull x, int64_t axis, const ct_tensor *_Nonnull indices);
@@ -210,7 +213,8 @@ int ct_backward_from(const ct_tensor *_Nonnull x, const ct_tensor *_Nonnull grad
 // Called from time to time during backward passes of this thread, which end with an error once it returns true; NULL
 // calls nothing.
 typedef bool (*ct_interruption)(void);
-void ct_set_interruption(ct_interruption _Nullable interruption);
+// Returns the one before.
+ct_interruption _Nullable ct_set_interruption(ct_interruption _Nullable interruption);
 // Whether training's kernels use the path that every CPU has; for tests.
 void ct_use_portable_training(bool portable);
 // The number format of training's products of bfloat16: 0 bfloat16, 1 float32, 2 block floating point, -1 the fastest
@@ -262,6 +266,8 @@ ct_team *_Nullable ct_team_form(ct_store *_Nonnull store, int rank, int size, co
 void ct_team_leave(ct_team *_Nonnull team);
 // All make the same calls in the same order. Overwrites x by what `root` has.
 int ct_team_broadcast(ct_team *_Nonnull team, ct_tensor *_Nonnull x, int root);
+// x is flat, and has a part of equal length for each process, in the order of ranks. Overwrites each part by what its process has.
+int ct_team_gather(ct_team *_Nonnull team, ct_tensor *_Nonnull x);
 int ct_team_sum(ct_team *_Nonnull team, double *_Nonnull values, int count);
 // Sums the gradients of float32 parameters, laid out one behind the other in at most `most` elements at once (one parameter at
 // least); a missing one is zero.

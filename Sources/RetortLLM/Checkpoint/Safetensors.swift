@@ -114,13 +114,40 @@ public struct SafetensorsFile: Sendable {
     public static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to url: URL
     ) throws {
+        let places = tensors.map { Place(name: $0.name, shape: $0.tensor.shape, dtype: $0.tensor.dtype) }
+        try write(places, metadata: metadata, to: url) { append in
+            for (_, tensor) in tensors { try append(tensor.bytes()) }
+        }
+    }
+
+    /// What a file is to hold, before the data is there.
+    public struct Place: Sendable, Hashable {
+        let name: String
+        let shape: [Int]
+        let dtype: DType
+
+        /// A tensor of this name, shape and element type.
+        public init(name: String, shape: [Int], dtype: DType) {
+            (self.name, self.shape, self.dtype) = (name, shape, dtype)
+        }
+    }
+
+    /// Writes tensors whose data comes piece by piece. The file appears complete or not at all.
+    /// - Parameters:
+    ///   - places: the tensors, in the order of their data.
+    ///   - body: appends the data of all of them, one behind the other, in pieces of any length.
+    /// - Throws: what `body` throws; `CheckpointError.truncated` when it appended less or more than the tensors take.
+    public static func write(
+        _ places: [Place], metadata: [String: String] = [:], to url: URL,
+        _ body: (_ append: (Data) throws -> Void) throws -> Void
+    ) throws {
         var header: [String: JSONValue] = ["__metadata__": .object(metadata.mapValues(JSONValue.string))]
         var offset = 0
-        for (name, tensor) in tensors {
-            let size = tensor.count * tensor.dtype.bytes
-            let code = dtypes.first { $0.value == tensor.dtype }?.key ?? "F32"
-            header[name] = [
-                "dtype": .string(code), "shape": .array(tensor.shape.map(JSONValue.integer)),
+        for place in places {
+            let size = place.shape.reduce(place.dtype.bytes, *)
+            let code = dtypes.first { $0.value == place.dtype }?.key ?? "F32"
+            header[place.name] = [
+                "dtype": .string(code), "shape": .array(place.shape.map(JSONValue.integer)),
                 "data_offsets": [.integer(offset), .integer(offset + size)],
             ]
             offset += size
@@ -131,7 +158,15 @@ public struct SafetensorsFile: Sendable {
         try AtomicFile.write(to: url) { handle in
             try handle.write(contentsOf: withUnsafeBytes(of: UInt64(text.count).littleEndian) { Data($0) })
             try handle.write(contentsOf: text)
-            for (_, tensor) in tensors { try handle.write(contentsOf: tensor.bytes()) }
+            var written = 0
+            try body { data in
+                written += data.count
+                try handle.write(contentsOf: data)
+            }
+            guard written == offset else {
+                throw CheckpointError.truncated(
+                    file: url.path, "\(written) bytes were written of tensors that take \(offset)")
+            }
         }
     }
 }

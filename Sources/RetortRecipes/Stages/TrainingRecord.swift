@@ -38,6 +38,8 @@ public struct TrainingRecord: Codable, Sendable {
     public var origins: [String: Int]?
     /// How many processes trained together, where it was more than one.
     public var processes: Int?
+    /// The memory of the optimizer's states in each process, in bytes, where they were divided.
+    public var optimizerBytes: Int?
     /// Why a round trained nothing; nil where it did.
     public var standing: String?
 

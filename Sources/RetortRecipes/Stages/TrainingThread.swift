@@ -70,6 +70,7 @@ actor TrainingThread {
         var record = TrainingRecord(last, samples: set.examples.count)
         (record.plan, record.choice, record.rangeTest) = (trainer.configuration, settled.choice, found)
         record.processes = trainer.processes > 1 ? trainer.processes : nil
+        record.optimizerBytes = trainer.dividesMoments ? trainer.optimizerBytes : nil
         record.dropped = DroppedSamples(set)
         record.origins = job.origins
         record.maximumTokens = job.plan.maximumTokens

@@ -1,5 +1,6 @@
 import Hummingbird
 import RetortCore
+import RetortRemote
 
 /// An error as OpenAI's clients expect it: a status and `{"error": {"message", "type", "param", "code"}}`.
 struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -118,6 +119,7 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         switch error {
         case let error as APIError: self = error
         case let error as LanguageModelError: self = Self.prompt(error)
+        case let error as ReplicaError: self = Self.replica(error)
         case Admission.Refusal.full:
             self = .overloaded("as many requests wait as may; try again", retryAfter: 1)
         case Admission.Refusal.tooSlow:
@@ -136,6 +138,21 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         case .unusablePrompt: .invalid("\(error)", param: "messages")
         case .unknownAdapter: APIError(status: .notFound, code: "model_not_found", param: "model", message: "\(error)")
         default: .server("\(error)")
+        }
+    }
+
+    private static func replica(_ error: ReplicaError) -> APIError {
+        switch error {
+        case .unavailable(_, _, let seconds):
+            APIError(
+                status: .serviceUnavailable, type: "server_error", code: "no_replica", message: "\(error)",
+                retryAfter: max(1, Int(seconds.rounded(.up))))
+        case .failed, .broken:
+            APIError(status: .badGateway, type: "server_error", code: "replica_failed", message: "\(error)")
+        case .timeLimit:
+            APIError(status: .gatewayTimeout, type: "server_error", code: "timeout", message: "\(error)")
+        case .crowded: .overloaded("\(error)", retryAfter: 1)
+        case .noPlace: .overloaded("\(error)", retryAfter: 5)
         }
     }
 

@@ -49,7 +49,7 @@ struct EventStream<Form: Answer>: Sendable {
 }
 
 /// Watches how long a client takes to read, and closes the connection of a client that has stopped reading.
-private final class SlowReader: Sendable {
+final class SlowReader: Sendable {
     private struct State {
         var writingSince: ContinuousClock.Instant?
         var isTooSlow = false
@@ -84,8 +84,12 @@ private final class SlowReader: Sendable {
     func stop() { watch.cancel() }
 
     func write(_ event: String, to writer: inout any ResponseBodyWriter) async throws {
+        try await write(ByteBuffer(string: event), to: &writer)
+    }
+
+    func write(_ piece: ByteBuffer, to writer: inout any ResponseBodyWriter) async throws {
         state.state.withLock { $0.writingSince = .now }
         defer { state.state.withLock { $0.writingSince = nil } }
-        try await writer.write(ByteBuffer(string: event))
+        try await writer.write(piece)
     }
 }

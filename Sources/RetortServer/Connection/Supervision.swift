@@ -86,6 +86,9 @@ final class WorkRegister: Sendable {
 
     private let state = Mutex(State())
 
+    /// How much work is in progress.
+    var count: Int { state.withLock { $0.tasks.count } }
+
     /// A number for work that is about to begin.
     func begin() -> Int {
         state.withLock { state in

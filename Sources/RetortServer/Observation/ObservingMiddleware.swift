@@ -92,6 +92,7 @@ struct ObservingMiddleware: RouterMiddleware {
             metadata["promptTokens"] = "\(facts.promptTokens)"
             metadata["completionTokens"] = "\(facts.completionTokens)"
         }
+        if let replica = facts.replica { metadata["replica"] = "\(replica)" }
         if let first = facts.firstToken {
             core.metrics.time("retort_first_token_seconds", [("route", route)], first)
             metadata["firstTokenSeconds"] = "\(first / .seconds(1))"

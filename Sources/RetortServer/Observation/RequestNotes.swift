@@ -5,6 +5,8 @@ import Synchronization
 final class RequestNotes: Sendable {
     struct Facts: Sendable {
         var model: String?
+        /// The replica that the request was passed on to.
+        var replica: String?
         var promptTokens = 0
         var completionTokens = 0
         /// The time from the request's arrival to the first piece of the answer.
@@ -24,6 +26,8 @@ final class RequestNotes: Sendable {
     var elapsed: Duration { start.duration(to: .now) }
 
     func model(_ name: String) { state.withLock { $0.model = name } }
+
+    func replica(_ name: String) { state.withLock { $0.replica = name } }
 
     func fail(_ error: APIError) { state.withLock { $0.failure = error } }
 

@@ -2,6 +2,7 @@ import Foundation
 import Hummingbird
 import RetortAgents
 import RetortCore
+import RetortRemote
 
 /// `POST /v1/chat/completions`, `POST /v1/completions`, and Anthropic's `POST /v1/messages`.
 struct GenerationRoutes {
@@ -14,7 +15,9 @@ struct GenerationRoutes {
     }
 
     private func chat(_ request: Request, _ context: ServerContext) async throws -> Response {
-        let chat = try ChatRequest(body: await context.body(of: request, core.options), core.options)
+        let body = try await context.body(of: request, core.options)
+        if let passed = try await pass(.chatCompletions, body, request, context) { return passed }
+        let chat = try ChatRequest(body: body, core.options)
         let head = core.head("chatcmpl", model: chat.model)
         return try await respond(to: chat, context) {
             try await core.answer(ChatAnswer(head, chat, $1), $0, chat.settings, context)
@@ -24,7 +27,9 @@ struct GenerationRoutes {
     }
 
     private func messages(_ request: Request, _ context: ServerContext) async throws -> Response {
-        let asked = try MessagesRequest(body: await context.body(of: request, core.options))
+        let body = try await context.body(of: request, core.options)
+        if let passed = try await pass(.messages, body, request, context) { return passed }
+        let asked = try MessagesRequest(body: body)
         let isForAgent = if case .agent = try core.catalogue.entry(asked.model) { true } else { false }
         let chat = try ChatRequest(body: asked.body(isForAgent: isForAgent), core.options)
         let head = core.head("msg", model: chat.model)
@@ -33,6 +38,19 @@ struct GenerationRoutes {
         } agent: {
             try await core.answer(MessagesAnswer(AgentAnswer(head, chat), head), $0, chat.settings, context)
         }
+    }
+
+    /// Passes a request on, if its model is one that other servers answer for.
+    /// - Returns: nil for other models, and for bodies that cannot be read.
+    private func pass(
+        _ operation: PassedRequest.Operation, _ body: [UInt8], _ request: Request, _ context: ServerContext
+    ) async throws -> Response? {
+        guard !core.catalogue.replicas.isEmpty, let tree = try? JSONTree.parse(body),
+            let passed = PassedRequest(operation, tree, headers: PassedHeaders.of(request)),
+            case .replicas(let replicas) = try core.catalogue.entry(passed.model)
+        else { return nil }
+        context.notes.model(passed.model)
+        return try await core.pass(passed, to: replicas, context)
     }
 
     /// Lets a model or an agent answer a chat.
@@ -60,11 +78,14 @@ struct GenerationRoutes {
             }
             let task = served.task(question)
             return try await agent(core.work(on: task, attempts: chat.settings.choices, with: rollout, context))
+        case .replicas: throw APIError.server("the request was not passed on")
         }
     }
 
     private func complete(_ request: Request, _ context: ServerContext) async throws -> Response {
-        let completion = try CompletionRequest(body: await context.body(of: request, core.options), core.options)
+        let body = try await context.body(of: request, core.options)
+        if let passed = try await pass(.completions, body, request, context) { return passed }
+        let completion = try CompletionRequest(body: body, core.options)
         guard case .model(let model, let adapter) = try core.catalogue.entry(completion.model) else {
             throw APIError.invalid("'\(completion.model)' is an agent; ask it by /v1/chat/completions", param: "model")
         }

@@ -1,6 +1,7 @@
 import Foundation
 import Hummingbird
 import RetortCore
+import RetortRemote
 
 /// What a server reports about itself: `/v1/models`, `/health`, `/metrics`.
 struct InformationRoutes {
@@ -35,8 +36,18 @@ struct InformationRoutes {
                 "running": .integer(generations.running), "waiting": .integer(generations.waiting),
             ]
             members["agents"] = ["running": .integer(agents.running), "waiting": .integer(agents.waiting)]
+            let sets = core.catalogue.replicas
+            if !sets.isEmpty {
+                members["replicas"] = .object(
+                    Dictionary(sets.map { ($0.name, Self.health(of: $0)) }, uniquingKeysWith: { first, _ in first }))
+            }
         }
         return .json(.object(members), status: status)
+    }
+
+    private static func health(of replicas: Replicas) -> JSONValue {
+        let standings = replicas.standings
+        return ["healthy": .integer(standings.count { $0.isHealthy }), "all": .integer(standings.count)]
     }
 
     private var metrics: Response {
@@ -51,7 +62,8 @@ struct InformationRoutes {
                 "retort_uptime_seconds", "Since the server started, in seconds.",
                 Date().timeIntervalSince(core.started)),
         ]
-        let text = core.metrics.text(gauges: own + core.gauges())
+        let text = core.metrics.text(
+            gauges: own + ReplicaGauges.of(core.catalogue.replicas) + core.gauges())
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
             body: ResponseBody(byteBuffer: ByteBuffer(string: text)))

@@ -83,6 +83,9 @@ extension Trainer {
         return try ComputeMemory.kept {
             try interruptible {
                 let start = try parameters.copies()
+                // This process alone looks for the rate, and needs the moments of all weights for that.
+                if dividesMoments { try parameters.holdAll() }
+                defer { if dividesMoments { parameters.release() } }
                 do {
                     let result = try climb(plan, rows)
                     try parameters.restart(from: start)

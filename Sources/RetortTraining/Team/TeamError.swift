@@ -15,6 +15,8 @@ public enum TeamError: Error, CustomStringConvertible, Equatable {
     case lost([String])
     case silent([String], seconds: Double)
     case stopped(String)
+    /// Another process was told to end.
+    case interrupted
     case outOfStep(String)
     case noDevice(rank: Int, why: String)
 
@@ -54,6 +56,8 @@ public enum TeamError: Error, CustomStringConvertible, Equatable {
         case .silent(let who, let seconds):
             "\(Self.subject(who)) did not answer within \(Self.words(seconds)), so the training ends here, too. If its part of an update takes as long, "
                 + "raise --peer-timeout; the same command goes on from the last checkpoint"
+        case .interrupted:
+            "another process of the training was told to end, so it ends here, too; the same command goes on from the last update"
         case .stopped(let why): "rank 0 ended the training: \(why)"
         case .noDevice(let rank, let why):
             "rank 0 computes on a GPU, and rank \(rank) cannot: \(why)"

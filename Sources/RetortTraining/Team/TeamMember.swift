@@ -36,7 +36,7 @@ public actor TeamMember {
                     case .end: continue
                     case .finish: return
                     case .stop(let why): throw TeamError.stopped(why)
-                    case .update, .look: throw TeamError.outOfStep("an update came without a training")
+                    case .update, .look, .gather: throw TeamError.outOfStep("an update came without a training")
                     }
                 }
             }
@@ -52,7 +52,7 @@ public actor TeamMember {
         try ComputeMemory.kept {
             let trainer = try TeamTraining.follow(setup, team)
             while true {
-                let (order, more) = try team.receive()
+                let (order, more) = try trainer.training?.receive() ?? team.receive()
                 do {
                     switch order {
                     case .wait: continue
@@ -60,12 +60,15 @@ public actor TeamMember {
                         guard more.count == team.size else { throw TeamError.outOfStep("a part is missing") }
                         try trainer.update(update, TeamOrder.decode(more[team.rank]))
                     case .look: _ = try trainer.training?.sums()
+                    case .gather: try trainer.sendMoments()
                     case .end: return
                     case .stop(let why): throw TeamError.stopped(why)
                     case .begin, .finish: throw TeamError.outOfStep("a training has no end")
                     }
                 } catch let error as TrainerError where error.isNotFinite {
                     // It is so at all processes, and rank 0 says what follows.
+                    continue
+                } catch is TrainingTeam.Interrupted {
                     continue
                 }
             }
@@ -79,5 +82,13 @@ extension Trainer {
         var scales = ByLossKind<Double>(repeating: 0)
         for (kind, scale) in zip(LossKind.allCases, order.scales) { scales[kind] = scale }
         _ = try update(parts, number: order.number, rate: order.rate, scales: scales)
+        // Rank 0 needs what this process has for its checkpoint.
+        if dividesMoments { UnsavedWork.begin(self) }
+    }
+
+    /// Sends rank 0 the moments that this process holds, for a checkpoint.
+    func sendMoments() throws {
+        try training?.sendMoments()
+        UnsavedWork.end(self)
     }
 }

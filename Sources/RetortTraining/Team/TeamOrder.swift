@@ -13,6 +13,8 @@ enum TeamOrder: Codable {
     case update(Update)
     /// The loss of the held-out samples.
     case look
+    /// Moments that are divided, for a checkpoint.
+    case gather
     /// The training is over.
     case end
     /// All is done.
@@ -96,4 +98,6 @@ struct TrainingSetup: Codable {
     var heldOut: [[RowPart]]
     /// Whether the moments follow the weights, too; otherwise they are zero.
     var isResumed: Bool
+    /// Whether each process holds the moments of a part of the weights only.
+    var dividesMoments: Bool
 }

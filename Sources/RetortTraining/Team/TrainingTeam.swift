@@ -100,9 +100,16 @@ public final class TrainingTeam: Sendable {
         }
     }
 
+    /// Processes have agreed to end because one of them was told to; all are at the same place.
+    struct Interrupted: Error {}
+
+    /// Whether rank 0 can still send the others something else.
+    var isReady: Bool { !isBusy.withLock { $0 } && failure.withLock { $0 == nil } }
+
     /// What a failed call is to people: asks around for a moment who has gone. To be called when what must not be lost is safe.
     /// - Returns: other errors as they are.
     func verdict(on error: any Error) -> any Error {
+        if error is Interrupted { return Task.isCancelled ? CancellationError() : TeamError.interrupted }
         guard let broken = error as? Broken else { return error }
         let verdict = meeting.verdict(on: broken.words, by: rank, among: members.indices.map { name($0) })
         failure.withLock { $0 = verdict }
@@ -177,6 +184,9 @@ public final class TrainingTeam: Sendable {
             return result
         } catch let error as TrainerError where error.isNotFinite {
             // What all have summed is so for all of them.
+            isBusy.withLock { $0 = false }
+            throw error
+        } catch let error as Interrupted {
             isBusy.withLock { $0 = false }
             throw error
         }

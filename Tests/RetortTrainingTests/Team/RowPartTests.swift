@@ -52,7 +52,7 @@ struct RowPartTests {
         }
         let scales = parts.map(\.row).counts.scales
         let loss = try trainer.gradients(of: parts, number: 3, scales: scales)
-        return (loss, try trainer.parameters.named.map { try $0.state.parameter.gradient()?.floats() ?? [] })
+        return (loss, try trainer.parameters.named.map { try $0.weight.gradient()?.floats() ?? [] })
     }
 
     @Test("parts of rows add up to the rows, and drop what these do", arguments: [0, 0.3], [2, 3, 7])

@@ -50,16 +50,21 @@ private actor Deserter {
     func serve(_ team: TrainingTeam, until last: Int) throws {
         guard case .begin(let setup) = try team.receive().order else { throw Stop() }
         let trainer = try TeamTraining.follow(setup, team)
-        while true {
+        work: while true {
             let (order, more) = try team.receive()
-            guard case .update(let update) = order, update.number <= last else { break }
-            try trainer.update(update, TeamOrder.decode(more[team.rank]))
+            switch order {
+            case .update(let update) where update.number <= last:
+                try trainer.update(update, TeamOrder.decode(more[team.rank]))
+            case .gather: try trainer.sendMoments()
+            default: break work
+            }
         }
         team.leave()
     }
 }
 
-@Suite("Training on several processes")
+// One after the other: rank 0 trains on a thread of the pool, which has few, and the others need some to begin.
+@Suite("Training on several processes", .serialized)
 struct TeamTrainingTests {
     static let methods: [TrainingConfiguration.Method] = [
         .full, .lora(LoRAConfiguration(rank: 4, alpha: 8, dropout: 0.2)),
@@ -133,10 +138,14 @@ struct TeamTrainingTests {
         last.expectClose(to: undisturbed)
     }
 
-    @Test("a process that ends is noticed and named, no finished update is lost, and one process goes on")
-    func leaving() async throws {
-        var plan = Self.plan(Self.methods[0], accumulation: 2)
-        plan.checkpointMinutes = 1000
+    /// Adapters' moments are whole in each process. Those of full weights are divided, and a lost process takes its own along: what counts
+    /// is the last checkpoint, here of every update.
+    @Test(
+        "a process that ends is noticed and named, no saved update is lost, and one process goes on",
+        arguments: [(methods[0], 0.0), (methods[1], 1000.0)])
+    func leaving(method: TrainingConfiguration.Method, minutes: Double) async throws {
+        var plan = Self.plan(method, accumulation: 2)
+        plan.checkpointMinutes = minutes
         let settled = plan
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
@@ -158,6 +167,96 @@ struct TeamTrainingTests {
         let resumed = try Self.train(plan, nil, folder: folder) { first = first ?? $0.update }
         #expect(first == 5)
         resumed.expectClose(to: undisturbed)
+    }
+
+    @Test(
+        "whichever process is told to end, all of them end with every finished update in the checkpoint",
+        arguments: [0, 1, 2])
+    func interruption(rank: Int) async throws {
+        var plan = Self.plan(.full, accumulation: 2, validates: true)
+        plan.checkpointMinutes = 1000
+        let settled = plan
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let undisturbed = try Self.train(plan, nil)
+        let team = try await LocalTeam.meet(3)
+        let serving = team.dropFirst().map { each in Task { try await each.member.serve(each.team) } }
+        let leading = Task {
+            try await team[0].team.leading {
+                try Self.train(settled, .current, folder: folder) { progress in
+                    guard progress.update == 3 else { return }
+                    if rank == 0 { withUnsafeCurrentTask { $0?.cancel() } } else { serving[rank - 1].cancel() }
+                }
+            }
+        }
+        await #expect {
+            try await leading.value
+        } throws: { error in
+            rank == 0 ? error is CancellationError : error as? TeamError == .interrupted
+        }
+        for task in serving { await #expect(throws: (any Error).self) { try await task.value } }
+        var first: Int?
+        let resumed = try Self.train(plan, nil, folder: folder) { first = first ?? $0.update }
+        #expect(first == 4)
+        resumed.expectClose(to: undisturbed)
+    }
+
+    @Test("each process holds the moments of an equal part of the weights, and says how much that is")
+    func memory() async throws {
+        let plan = Self.plan(.full, accumulation: 2)
+        let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 2))
+        let count = network.parameters.reduce(0) { $0 + $1.tensor.count }
+        let alone = try Trainer(network, configuration: plan, team: nil)
+        #expect(!alone.dividesMoments && alone.optimizerBytes == count * 8)
+        try await LocalTeam.leading(3) { team in
+            let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 2))
+            let trainer = try Trainer(network, configuration: plan, team: team)
+            let rows = EpochRows(echoes(8), epochs: 1, rowTokens: 32, seed: 1)
+            #expect(trainer.dividesMoments && trainer.optimizerBytes == (count + 2) / 3 * 8)
+            #expect(trainer.note(on: rows)?.contains("optimizer's states") == true)
+            var held: Int?
+            try trainer.run(rows) { _ in held = trainer.parameters.heldBytes }
+            #expect(held == trainer.optimizerBytes)
+            let adapters = try Trainer(
+                DecoderNetwork(shape, weights: RandomWeights(seed: 2)),
+                configuration: Self.plan(Self.methods[1], accumulation: 1),
+                team: team)
+            #expect(!adapters.dividesMoments)
+        }
+    }
+
+    @Test("dividing the moments adds no rounding of its own")
+    func divided() async throws {
+        let both = try await LocalTeam.leading(3) { team in
+            try [true, false].map { holds in
+                let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 2))
+                let trainer = try Trainer(
+                    network, configuration: Self.plan(.full, accumulation: 3), checkpoints: nil, team: team,
+                    holdsMoments: holds)
+                #expect(trainer.dividesMoments != holds)
+                try trainer.run(EpochRows(echoes(26), epochs: 2, rowTokens: 32, seed: 1))
+                return try network.parameters.map { try $0.tensor.floats() }
+            }
+        }
+        for (whole, divided) in zip(both[0], both[1]) {
+            for (a, b) in zip(whole, divided) { #expect(abs(a - b) < 1e-6) }
+        }
+    }
+
+    @Test("a range test, which rank 0 does alone, leaves the weights and the training after it as they were")
+    func rangeTest() async throws {
+        let plan = Self.plan(.full, accumulation: 2)
+        let one = try Self.train(plan, nil)
+        let several = try await LocalTeam.leading(2) { team in
+            let rows = EpochRows(echoes(26), epochs: plan.epochs, rowTokens: plan.rowTokens, seed: plan.seed)
+            let network = try DecoderNetwork(shape, weights: RandomWeights(seed: 2))
+            let trainer = try Trainer(network, configuration: plan, team: team)
+            _ = try trainer.rangeTest(.init(updates: 4, from: 1e-5, to: 1e-3), rows: Array(rows.rows.prefix(4)))
+            #expect(trainer.parameters.heldBytes == 0)
+            return try trainer.run(rows)
+        }
+        #expect(several.count == one.outcome.losses.count)
+        for (a, b) in zip(several, one.outcome.losses) { #expect(abs(a - b) < 1e-5) }
     }
 
     @Test("a process that no longer answers is noticed in time, and named")
