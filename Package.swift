@@ -121,8 +121,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
             "RetortRecipes", "RetortRetrieval", "RetortRemote", hummingbird, hummingbirdCore, httpTypes, http,
-            lifecycle,
-            metrics, mustache, nio, log,
+            lifecycle, metrics, mustache, nio, log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]
@@ -169,10 +168,8 @@ let programs: [Target] = [
             "RetortDomains",
             "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
             "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortRemote",
-            "RetortHub",
-            lifecycle, log,
-            "RetortTraining", "RetortMCP", "RetortProcesses", "RetortTelemetry", tracing,
-            metrics, arguments,
+            "RetortHub", "RetortTraining", "RetortMCP", "RetortProcesses", "RetortTelemetry", tracing, metrics,
+            lifecycle, log, arguments,
         ], linkerSettings: allocator),
     .executableTarget(
         name: "sandbox-bench", dependencies: ["RetortPython", "RetortAgents", "RetortCore"],
