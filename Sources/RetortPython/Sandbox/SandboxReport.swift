@@ -76,11 +76,7 @@ struct ProcessFacts {
     static func descendants(of root: pid_t) -> Set<pid_t> {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         let parents = names.compactMap { pid_t($0) }.reduce(into: [pid_t: pid_t]()) { parents, pid in
-            let facts = ProcessFacts(pid)
-            guard let parent = facts.status("PPid").flatMap({ pid_t($0) }), facts.status("State")?.first != "Z" else {
-                return
-            }
-            parents[pid] = parent
+            if let parent = livingParent(of: pid) { parents[pid] = parent }
         }
         var found: Set<pid_t> = parents[root] == nil ? [] : [root]
         while true {
@@ -88,6 +84,17 @@ struct ProcessFacts {
             if more.isEmpty { return found }
             found.formUnion(more)
         }
+    }
+
+    /// A process's parent, from `/proc/PID/stat`; nil for one that has ended, also if its parent does not know it yet.
+    private static func livingParent(of pid: pid_t) -> pid_t? {
+        // The name, in parentheses, may itself have blanks and parentheses. State and parent follow it.
+        guard let text = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/stat")),
+            let end = text.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 2)
+        guard fields.count > 1, fields[0].first != UInt8(ascii: "Z") else { return nil }
+        return pid_t(String(decoding: fields[1], as: UTF8.self))
     }
 
     /// Whether the process is in a namespace of its own; nil when that cannot be read.
