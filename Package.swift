@@ -119,7 +119,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", "RetortRetrieval", "RetortRemote", hummingbird, hummingbirdCore, httpTypes, http, lifecycle, mustache, nio,
+            "RetortRecipes", "RetortRetrieval", "RetortRemote", hummingbird, hummingbirdCore, httpTypes, http,
+            lifecycle, mustache, nio,
             log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
@@ -128,7 +129,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
 /// What tests need beyond the module they test.
 let testDependencies: [String: [Target.Dependency]] = [
     "RetortServer": [
-        "RetortRetrieval", "RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", "RetortTesting", http,
+        "RetortRetrieval", "RetortMCP", "RetortLLM", "RetortTensor", "RetortPython", "RetortRemote", "RetortTesting",
+        http,
     ],
     "RetortMCP": ["RetortProcesses", http, nio],
     "RetortDomains": ["RetortProcesses", "ScriptedRetriever"],
@@ -165,7 +167,8 @@ let programs: [Target] = [
         dependencies: [
             "RetortDomains",
             "RetortRecipes", "RetortCore", "RetortStore", "RetortWorld", "RetortEvaluation", "RetortLLM",
-            "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortRemote", "RetortHub",
+            "RetortTensor", "RetortPython", "RetortServer", "RetortAgents", "RetortRetrieval", "RetortRemote",
+            "RetortHub",
             lifecycle, log,
             "RetortTraining", "RetortMCP", "RetortProcesses", "RetortTelemetry", tracing,
             arguments,
