@@ -25,7 +25,9 @@ struct ServeCommand: AsyncParsableCommand {
               retort serve big=checkpoints/qwen --agent big --passages passages.sqlite
               retort serve --upstream qwen=http://a:8000,http://b:8000
 
-            With --upstream the server stands in front of other servers of a model. To use several GPUs, start one server on each             (CUDA_VISIBLE_DEVICES=0 retort serve … --port 8001) and one in front of them; on a CPU one server already uses all             processors.
+            With --upstream the server stands in front of other servers of a model. To use several GPUs, start one server on each \
+            (CUDA_VISIBLE_DEVICES=0 retort serve … --port 8001) and one in front of them; on a CPU one server already uses all \
+            processors.
 
             Keys are read from RETORT_API_KEY or a file; without a key, everybody who reaches the address may use the \
             server. After the first SIGINT or SIGTERM running requests may finish; a second signal ends them.
