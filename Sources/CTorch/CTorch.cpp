@@ -127,15 +127,28 @@ BINARY(ct_less_equal, at::le)
 #define UNARY(name, call) \
     ct_tensor *name(const ct_tensor *x) { return make([&] { return call(x->value); }); }
 UNARY(ct_negate, at::neg)
-UNARY(ct_exp, at::exp)
-UNARY(ct_log, at::log)
 UNARY(ct_rsqrt, at::rsqrt)
-UNARY(ct_cos, at::cos)
-UNARY(ct_sin, at::sin)
-UNARY(ct_tanh, at::tanh)
 UNARY(ct_sigmoid, at::sigmoid)
 UNARY(ct_sum_all, at::sum)
 UNARY(ct_detach, at::detach)
+
+// MKL's vector functions find out the processor at their first call. When two threads make it at the same time, one of them
+// may compute with the less accurate variant, off by 5e-5; so one thread makes it alone.
+static void prepare_vector_functions() {
+    static const at::Tensor first = at::tanh(at::zeros({1}));
+}
+#define VECTOR(name, call) \
+    ct_tensor *name(const ct_tensor *x) { \
+        return make([&] { \
+            prepare_vector_functions(); \
+            return call(x->value); \
+        }); \
+    }
+VECTOR(ct_exp, at::exp)
+VECTOR(ct_log, at::log)
+VECTOR(ct_cos, at::cos)
+VECTOR(ct_sin, at::sin)
+VECTOR(ct_tanh, at::tanh)
 
 ct_tensor *ct_gated(const ct_tensor *x, const ct_tensor *other, bool gelu) {
     return make([&] {
