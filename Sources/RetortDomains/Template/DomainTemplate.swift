@@ -69,7 +69,8 @@ public struct DomainTemplate: Sendable {
         students:
           - {name: 3m, base: \(base)}
         training:
-          cot: &plan {epochs: 5, learningRate: 1.5e-3, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024}
+          # With a gentler rate so small a model may memorise numbers and never begin to copy them.
+          cot: &plan {epochs: 7, learningRate: 3e-3, beta2: 0.95, schedule: cosine, warmup: 0.15, rowTokens: 2048, maxTokens: 1024}
           agent: *plan
         evaluation: {systems: [cot, agent], tasks: 240, maxSteps: 4, maxTokens: 200}
 
