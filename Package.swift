@@ -67,6 +67,8 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache", condition: full)
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let asyncAlgorithms = Target.Dependency.product(
+    name: "AsyncAlgorithms", package: "swift-async-algorithms", condition: full)
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: full)
 let yaml = Target.Dependency.product(name: "Yams", package: "Yams", condition: full)
 let arguments = Target.Dependency.product(
@@ -120,8 +122,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", "RetortRetrieval", "RetortRemote", hummingbird, hummingbirdCore, httpTypes, http,
-            lifecycle, metrics, mustache, nio, log,
+            "RetortRecipes", "RetortRetrieval", "RetortRemote", asyncAlgorithms, hummingbird, hummingbirdCore,
+            httpTypes, http, lifecycle, metrics, mustache, nio, log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]
@@ -245,6 +247,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.0.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.3.0"),

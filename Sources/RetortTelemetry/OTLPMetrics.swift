@@ -30,7 +30,7 @@ public final class OTLPMetrics: MetricsFactory, Sendable {
     private let sender: OTLPSender
     private let state: Mutex<State>
     private let start: UInt64
-    private let work = Mutex<Task<Void, Never>?>(nil)
+    private let loop: ExportLoop
 
     /// The most series that are kept; what is recorded in others is dropped, and said at the end.
     private static let bound = 10_000
@@ -48,27 +48,14 @@ public final class OTLPMetrics: MetricsFactory, Sendable {
         sender = try OTLPSender(settings, version: version)
         start = Self.now
         state = Mutex(State(reported: start))
-        work.withLock { work in
-            work = Task { [weak self] in
-                let pause = Duration.seconds(settings.delaySeconds)
-                while (try? await Task.sleep(for: pause)) != nil {
-                    guard let self else { return }
-                    await self.send()
-                }
-            }
-        }
+        loop = ExportLoop(every: settings.delaySeconds)
+        loop.begin { [weak self] in await self?.send() }
     }
 
     /// Sends a last report, and ends.
     /// - Parameter seconds: the longest that this takes; no longer than one request may.
     public func shutdown(within seconds: Double = .infinity) async {
-        let task = work.withLock { $0 }
-        task?.cancel()
-        await task?.value
-        let last = Task { await send() }
-        let limit = Alarm(seconds: min(seconds, settings.seconds)) { last.cancel() }
-        await last.value
-        limit.cancel()
+        await loop.end(within: min(seconds, settings.seconds))
         let refused = state.withLock { $0.refused }
         if refused > 0 { report("\(refused) metrics beyond \(Self.bound) were not recorded") }
         await sender.shutdown()

@@ -9,6 +9,7 @@ public final class SpanExporter: Sendable {
         var waiting: [FinishedSpan] = []
         var dropped = 0
         var isClosed = false
+        var hasFailed = false
     }
 
     private let settings: TelemetrySettings
@@ -16,10 +17,7 @@ public final class SpanExporter: Sendable {
     private let report: @Sendable (String) -> Void
     private let sender: OTLPSender
     private let state = Mutex(State())
-    private let wakes: AsyncStream<Void>
-    private let wake: AsyncStream<Void>.Continuation
-    private let alarm: Alarm
-    private let work = Mutex<Task<Void, Never>?>(nil)
+    private let loop: ExportLoop
 
     /// The most spans that wait; more are dropped.
     private static let bound = 8192
@@ -37,22 +35,8 @@ public final class SpanExporter: Sendable {
         self.version = version
         self.report = report
         sender = try OTLPSender(settings, version: version)
-        let (wakes, wake) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-        (self.wakes, self.wake) = (wakes, wake)
-        let delay = settings.delaySeconds
-        alarm = Alarm(first: delay) {
-            wake.yield()
-            return delay
-        }
-        work.withLock { work in
-            work = Task { [weak self] in
-                var hasFailed = false
-                for await _ in wakes {
-                    guard let self else { return }
-                    await self.send(&hasFailed)
-                }
-            }
-        }
+        loop = ExportLoop(every: settings.delaySeconds)
+        loop.begin { [weak self] in await self?.send() }
     }
 
     /// Takes a span, to be sent with others.
@@ -69,19 +53,13 @@ public final class SpanExporter: Sendable {
     }
 
     /// Sends what waits without waiting for more.
-    func hurry() { wake.yield() }
+    func hurry() { loop.hurry() }
 
     /// Sends what waits, and ends.
     /// - Parameter seconds: the longest that this takes; no longer than one request may.
     public func shutdown(within seconds: Double = .infinity) async {
-        alarm.cancel()
         state.withLock { $0.isClosed = true }
-        wake.yield()
-        wake.finish()
-        let task = work.withLock { $0 }
-        let limit = Alarm(seconds: min(seconds, settings.seconds)) { task?.cancel() }
-        await task?.value
-        limit.cancel()
+        await loop.end(within: min(seconds, settings.seconds))
         let lost = state.withLock { $0.dropped + $0.waiting.count }
         if lost > 0 {
             let spans = lost == 1 ? "1 span was" : "\(lost) spans were"
@@ -91,7 +69,7 @@ public final class SpanExporter: Sendable {
     }
 
     /// Sends all that waits, a batch at a time.
-    private func send(_ hasFailed: inout Bool) async {
+    private func send() async {
         while !Task.isCancelled {
             let spans = state.withLock { state in
                 defer { state.waiting.removeFirst(min(Self.batch, state.waiting.count)) }
@@ -100,11 +78,14 @@ public final class SpanExporter: Sendable {
             guard !spans.isEmpty else { return }
             let body = OTLPDocument.traces(spans, resource: settings.resource, version: version).jsonText
             let failure = await sender.post(body)
-            if let failure {
-                state.withLock { $0.dropped += spans.count }
-                if !hasFailed { report("spans could not be sent to \(settings.endpoint.host() ?? ""): \(failure)") }
+            let isNews = state.withLock { state in
+                if failure != nil { state.dropped += spans.count }
+                defer { state.hasFailed = failure != nil }
+                return !state.hasFailed
             }
-            hasFailed = failure != nil
+            if let failure, isNews {
+                report("spans could not be sent to \(settings.endpoint.host() ?? "the collector"): \(failure)")
+            }
         }
     }
 }

@@ -97,6 +97,10 @@ public struct TelemetrySettings: Sendable, Hashable {
         case "delta": temporality = .delta
         case let other?: throw .unknown(variable: name, value: other, known: ["cumulative", "delta"])
         }
+        let buckets = environment.own("DEFAULT_HISTOGRAM_AGGREGATION")
+        if let value = environment[buckets], value.lowercased() != "explicit_bucket_histogram" {
+            throw .unknown(variable: buckets, value: value, known: ["explicit_bucket_histogram"])
+        }
     }
 
     private mutating func readSampler(_ environment: Environment) throws(TelemetryError) {

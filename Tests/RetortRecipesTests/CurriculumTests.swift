@@ -74,12 +74,7 @@ struct CurriculumTests {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
         let base = folder.appendingPathComponent("base")
-        try Checkpoint.write(
-            DecoderNetwork(
-                .qwen2(
-                    vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 2048), weights: RandomWeights(seed: 3)),
-            dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: base)
+        try AgentBench.writeBase(to: base, seed: 3, positions: 2048)
         let recipe = try Recipe(yaml: recipe(base: base.path, method: method), file: "r.yaml")
         let run = folder.appendingPathComponent("run")
         guard case .toolUse(let summary) = try await RecipeRun(recipe, folder: run).run() else {

@@ -37,12 +37,7 @@ struct RoundTests {
     /// A small base that knows nothing.
     private func base() throws -> URL {
         let base = folder.appendingPathComponent("base")
-        try Checkpoint.write(
-            DecoderNetwork(
-                .qwen2(
-                    vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 2048), weights: RandomWeights(seed: 3)),
-            dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: base)
+        try AgentBench.writeBase(to: base, seed: 3, positions: 2048)
         return base
     }
 

@@ -21,12 +21,7 @@ struct StageDependencyTests {
 
     /// A base in two shards, questions, and recorded trajectories.
     private func prepare() throws {
-        try Checkpoint.write(
-            DecoderNetwork(
-                .qwen2(
-                    vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 2048), weights: RandomWeights(seed: 3)),
-            dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: base)
+        try AgentBench.writeBase(to: base, seed: 3, positions: 2048)
         try Data(#"[{"question": "What is 2 + 3 ?", "answer": "5"}]"#.utf8).write(to: tests)
         let lines = (1...4).map { number in
             """

@@ -240,12 +240,7 @@ struct FoundPlanTests {
     private var base: URL { folder.appendingPathComponent("base") }
 
     private func prepare() throws {
-        try Checkpoint.write(
-            DecoderNetwork(
-                .qwen2(
-                    vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 2048), weights: RandomWeights(seed: 3)),
-            dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: base)
+        try AgentBench.writeBase(to: base, seed: 3, positions: 2048)
     }
 
     private func world(_ training: String, more: String = "") throws -> Recipe {

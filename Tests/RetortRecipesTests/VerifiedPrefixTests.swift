@@ -84,15 +84,8 @@ struct VerifiedPrefixTests {
     @Test("samples take the prefix again, unlearned and for nothing, and only what follows is learned from")
     func continuing() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         let base = folder.appendingPathComponent("base")
-        try Checkpoint.write(
-            DecoderNetwork(
-                .qwen2(
-                    vocabularySize: 3072, hiddenSize: 16, intermediateSize: 24, layerCount: 1, headCount: 2,
-                    keyValueHeadCount: 1, maximumPositions: 2048), weights: RandomWeights(seed: 3)),
-            dtype: .float32, tokenizerFrom: root.appendingPathComponent("seedlings/tokenizer"), to: base)
+        try AgentBench.writeBase(to: base, seed: 3, positions: 2048)
         let recipe = try recipe("[{repair: {}}, {policy: {from: repair, samples: 2}}]", base: base.path)
         let place = folder.appendingPathComponent("run")
         let run = try await RecipeRun(recipe, folder: place)

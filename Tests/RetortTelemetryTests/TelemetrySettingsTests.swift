@@ -77,6 +77,11 @@ struct TelemetrySettingsTests {
             try settings(["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "lowmemory"])
         }
         #expect(error?.description.contains("cumulative, delta") == true)
+        #expect(throws: TelemetryError.self) {
+            try settings([
+                "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram"
+            ])
+        }
     }
 
     @Test("a share of traces needs a number from 0 to 1", arguments: ["2", "-0.1", "half"])

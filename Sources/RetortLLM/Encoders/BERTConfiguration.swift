@@ -54,10 +54,7 @@ public struct BERTConfiguration: Sendable, Hashable {
     /// - Throws: `CheckpointError` that names the first setting that is unknown or unsupported.
     init(_ fields: ConfigurationFields) throws {
         path = fields.path
-        try fields.refuseQuantised()
-        try fields.refuse(
-            allBut: Self.read.union(ConfigurationFields.harmlessInEncoders).union(Self.own),
-            and: ConfigurationFields.fixedInEncoders.merging(Self.fixed) { _, own in own })
+        try fields.refuseInEncoder(allBut: Self.read, harmless: Self.own, fixed: Self.fixed)
         if let kind = fields["position_embedding_type"]?.string, kind != "absolute" {
             throw fields.unsupported("'position_embedding_type' with the value '\(kind)'")
         }

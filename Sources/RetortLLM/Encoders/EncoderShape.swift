@@ -120,11 +120,23 @@ extension EncoderShape {
 // MARK: - Settings that all encoders share
 
 extension ConfigurationFields {
-    /// Settings that describe the file's origin, the training, or the generation of text.
-    static let harmlessInEncoders = harmless.union(generation).subtracting(["is_decoder"])
+    /// Refuses what an encoder of a kind cannot have: weights in few bits, and settings that are unknown or have another
+    /// value than the one that changes nothing.
+    /// - Parameters:
+    ///   - read: the settings that are read.
+    ///   - harmless: those that change nothing in this kind.
+    ///   - fixed: those that change nothing in this kind when they have one of these values.
+    func refuseInEncoder(
+        allBut read: Set<String>, harmless: Set<String>, fixed: [String: [JSONValue]]
+    ) throws {
+        try refuseQuantised()
+        // What describes the file's origin, the training, or the generation of text is harmless in all of them.
+        let known = Self.harmless.union(Self.generation).subtracting(["is_decoder"])
+        try refuse(
+            allBut: read.union(known).union(harmless), and: Self.fixedInEncoders.merging(fixed) { _, own in own })
+    }
 
-    /// Settings that change nothing in an encoder when they have one of these values.
-    static let fixedInEncoders: [String: [JSONValue]] = [
+    private static let fixedInEncoders: [String: [JSONValue]] = [
         "is_decoder": [false], "add_cross_attention": [false], "is_encoder_decoder": [false], "pruned_heads": [[:]],
         "use_bidirectional_attention": [true], "per_layer_config": [[:]],
     ]

@@ -73,10 +73,7 @@ public struct ModernBERTConfiguration: Sendable, Hashable {
     /// - Throws: `CheckpointError` that names the first setting that is unknown or unsupported.
     init(_ fields: ConfigurationFields) throws {
         path = fields.path
-        try fields.refuseQuantised()
-        try fields.refuse(
-            allBut: Self.read.union(ConfigurationFields.harmlessInEncoders).union(Self.own),
-            and: ConfigurationFields.fixedInEncoders.merging(Self.fixed) { _, own in own })
+        try fields.refuseInEncoder(allBut: Self.read, harmless: Self.own, fixed: Self.fixed)
         vocabularySize = try fields.integer("vocab_size", default: 50_368)
         hiddenSize = try fields.integer("hidden_size", default: 768)
         intermediateSize = try fields.integer("intermediate_size", default: 1152)

@@ -35,14 +35,10 @@ struct PreferencePair: Sendable, Hashable {
 enum PreferencePairs {
     /// A repair preferred to the step that it replaced.
     static func repairs(_ entries: [StoredTrajectory]) -> [PreferencePair] {
-        entries.compactMap { entry in
-            let (trajectory, place) = (entry.trajectory, entry.trajectory.provenance.attempt)
-            guard entry.verdict?.isCorrect == true, trajectory.steps.indices.contains(place),
-                let worse = trajectory.steps[place].candidates.first(where: { !$0.chosen })
-            else { return nil }
-            let better = trajectory.steps[place]
-            return PreferencePair(
-                RepairStage.loop, trajectory, at: place, better: better, worse: Step(worse, speaker: better.speaker))
+        entries.compactMap { VerifiedPrefix($0) }.map { repair in
+            PreferencePair(
+                RepairStage.loop, repair.trajectory, at: repair.place, better: repair.correction,
+                worse: Step(repair.mistake, speaker: repair.correction.speaker))
         }
     }
 

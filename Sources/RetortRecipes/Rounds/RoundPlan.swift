@@ -167,9 +167,13 @@ extension RoundPlan {
             (plan.samples, plan.most, plan.temperature) = (samples, samples, temperature)
             return plan
         }
-        return (policy.map { [("policy", plan($0.samples, $0.temperature))] } ?? [])
+        let whole = continuation == nil ? policy : nil
+        return (whole.map { [("policy", plan($0.samples, $0.temperature))] } ?? [])
             + (distance.map { [("distance", plan($0.samples, $0.temperature))] } ?? [])
     }
+
+    /// The policy whose samples go on from verified repairs; nil where they begin with the task.
+    var continuation: Policy? { policy.flatMap { $0.from == .repair ? $0 : nil } }
 
     /// Whether it continues from the previous round instead of the base.
     var goesOn: Bool { preference != nil || policy != nil || distance != nil }

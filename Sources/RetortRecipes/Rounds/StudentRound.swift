@@ -86,13 +86,8 @@ struct StudentRound: Sendable {
         if let repair = plan.repair {
             stages += [ActStage(round: self), RepairStage(round: self, plan: repair)] as [any Stage]
         }
-        for draws in plan.draws {
-            if draws.loop == "policy", let policy = plan.policy, policy.from == .repair {
-                stages.append(ContinuationStage(round: self, plan: policy))
-            } else {
-                stages.append(RejectionStage(round: self, plan: draws.plan, loop: draws.loop))
-            }
-        }
+        for draws in plan.draws { stages.append(RejectionStage(round: self, plan: draws.plan, loop: draws.loop)) }
+        if let policy = plan.continuation { stages.append(ContinuationStage(round: self, plan: policy)) }
         if plan.preference?.forks == true { stages.append(ForkStage(round: self)) }
         return stages
     }
@@ -102,6 +97,7 @@ struct StudentRound: Sendable {
         (plan.rejection == nil ? [] : [name(RejectionStage.loop)])
             + (plan.repair == nil ? [] : [name(RepairStage.loop)])
             + plan.draws.map { name($0.loop) }
+            + (plan.continuation == nil ? [] : [name(ContinuationStage.loop)])
             + (plan.preference?.forks == true ? [name(ForkStage.loop)] : [])
     }
 }

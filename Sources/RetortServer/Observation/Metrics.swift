@@ -76,7 +76,9 @@ final class Metrics: Sendable {
         }
         var last = ""
         for gauge in gauges {
-            if gauge.name != last { head(gauge.name, "gauge", gauge.help) }
+            // Prometheus' own convention: what only grows is called a total.
+            let type = gauge.name.hasSuffix("_total") ? "counter" : "gauge"
+            if gauge.name != last { head(gauge.name, type, gauge.help) }
             last = gauge.name
             let labels = gauge.labels.isEmpty ? "" : "{\(Self.text(gauge.labels.map { ($0.name, $0.value) }))}"
             lines.append("\(gauge.name)\(labels) \(gauge.value)")

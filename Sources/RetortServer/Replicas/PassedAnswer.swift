@@ -1,3 +1,4 @@
+import AsyncAlgorithms
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -20,26 +21,28 @@ extension ServerCore {
     /// piece is there.
     func pass(_ request: PassedRequest, to replicas: Replicas, _ context: ServerContext) async throws -> Response {
         guard !isDraining else { throw Admission.Refusal.closed }
-        let parts = Handoff<Replicas.Part>()
+        // One part at a time: no more is read of the answer than the client takes.
+        let parts = AsyncThrowingChannel<Replicas.Part, any Error>()
         let number = register.begin()
         let task = Task { [register] in
             defer { register.end(number) }
             do {
-                try await context.whilePresent { try await replicas.pass(request) { try await parts.give($0) } }
-                parts.end()
+                try await context.whilePresent { try await replicas.pass(request, to: parts.give) }
+                parts.finish()
             } catch {
-                parts.end(throwing: error)
+                parts.fail(error)
             }
         }
         register.set(number, task)
         do {
-            guard case .head(let head) = try await parts.take() else {
+            var iterator = parts.makeAsyncIterator()
+            guard case .head(let head) = try await iterator.next() else {
                 throw APIError.server("a replica ended without an answer")
             }
             context.notes.replica(head.replica)
             context.notes.began()
             return PassedAnswer(
-                head: head, parts: parts, operation: request.operation, context: context,
+                head: head, parts: parts, work: task, operation: request.operation, context: context,
                 seconds: options.clientSeconds
             ).response
         } catch {
@@ -52,7 +55,9 @@ extension ServerCore {
 /// A replica's answer, as the client gets it.
 private struct PassedAnswer: Sendable {
     let head: Replicas.Head
-    let parts: Handoff<Replicas.Part>
+    let parts: AsyncThrowingChannel<Replicas.Part, any Error>
+    /// Passes the answer on; it is of no use once nobody takes it.
+    let work: Task<Void, Never>
     let operation: PassedRequest.Operation
     let context: ServerContext
     /// The longest a client may take to read a piece, in seconds.
@@ -71,7 +76,7 @@ private struct PassedAnswer: Sendable {
                 let reader = SlowReader(context.channel, seconds: seconds)
                 defer {
                     reader.stop()
-                    parts.leave()
+                    work.cancel()
                 }
                 try await send(to: &writer, reader)
                 try await writer.finish(nil)
@@ -80,7 +85,7 @@ private struct PassedAnswer: Sendable {
 
     private func send(to writer: inout any ResponseBodyWriter, _ reader: SlowReader) async throws {
         do {
-            while let part = try await parts.take() {
+            for try await part in parts {
                 if case .bytes(let bytes) = part { try await reader.write(bytes, to: &writer) }
             }
         } catch {
@@ -95,5 +100,14 @@ private struct PassedAnswer: Sendable {
     private func event(_ error: APIError) -> String {
         operation == .messages
             ? MessagesAnswer<ChatAnswer>.event(error) : ChatAnswer.event(error)
+    }
+}
+
+extension AsyncThrowingChannel<Replicas.Part, any Error> {
+    /// Gives a part, and waits until it is taken.
+    /// - Throws: `CancellationError`.
+    fileprivate func give(_ part: Replicas.Part) async throws {
+        await send(part)
+        try Task.checkCancellation()
     }
 }
