@@ -12,11 +12,12 @@ final class EndpointPool: Sendable {
     enum Outage: Sendable {
         /// They wait: a long run goes on when an endpoint is back.
         case waits
-        /// They are refused at once, with `AllRest`: a client of a server decides itself what it does.
+        /// They try endpoints that are left alone for their failures, one request each, first the one that has rested longest; where all asked
+        /// for a pause they are refused at once, with `AllRest`. A client of a server decides itself what it does.
         case refuses
     }
 
-    /// Every endpoint that the request may go to is left alone for now.
+    /// Every endpoint that the request may go to is left alone for now, and none may be tried.
     struct AllRest: Error {
         /// Seconds until the first of them is tried again.
         let seconds: Double
@@ -26,6 +27,8 @@ final class EndpointPool: Sendable {
     struct Lease: Sendable {
         let index: Int
         let endpoint: Endpoint
+        /// Whether the endpoint is left alone for now, and tried because all others are, too.
+        var isTrial = false
     }
 
     /// What came of a lease.
@@ -68,6 +71,10 @@ final class EndpointPool: Sendable {
         var failuresOnEnd = 0
         var openings = 0
         var closedUntil: ContinuousClock.Instant?
+        /// When it last failed; nil while it is not left alone, or asked for it.
+        var failedAt: ContinuousClock.Instant?
+        /// Whether a request tries it while it is left alone.
+        var isTried = false
         /// Goes off when it is open again.
         var alarm: Alarm?
         var statistics = Statistics()
@@ -119,6 +126,9 @@ final class EndpointPool: Sendable {
         }
     }
 
+    /// Until the first endpoint that is left alone gets requests again, in seconds.
+    var shortestRest: Double { state.withLock { $0.members.map(\.restLeft).min() ?? 0 } }
+
     /// How many requests wait for an endpoint.
     var waiting: Int { state.withLock { $0.waiting.count } }
 
@@ -137,7 +147,7 @@ final class EndpointPool: Sendable {
         let first: Result<Lease, any Error>? = state.withLock { state in
             if let error = overdue(state, start) { return .failure(error) }
             if let error = hopeless(state, avoided) { return .failure(error) }
-            return state.waiting.isEmpty ? Self.take(&state, home, avoided).map { .success($0) } : nil
+            return state.waiting.isEmpty ? take(&state, home, avoided).map { .success($0) } : nil
         }
         if let first { return try first.get() }
         try Task.checkCancellation()
@@ -162,12 +172,12 @@ final class EndpointPool: Sendable {
         return from + .seconds(retries.patience)
     }
 
-    /// The refusal of a request that may only go to endpoints that are left alone; nil if there are others, or it may wait.
+    /// The refusal of a request that may only go to endpoints that are left alone; nil if there are others, or one of them may be tried.
     private func hopeless(_ state: State, _ avoided: Set<Int>) -> AllRest? {
         guard outage == .refuses else { return nil }
         let now = ContinuousClock.now
         let left = state.members.indices.filter { !avoided.contains($0) }
-        guard left.allSatisfy({ state.members[$0].rests(now) }) else { return nil }
+        guard left.allSatisfy({ state.members[$0].rests(now) && state.members[$0].failedAt == nil }) else { return nil }
         return AllRest(seconds: left.map { state.members[$0].restLeft }.min() ?? 0)
     }
 
@@ -193,7 +203,7 @@ final class EndpointPool: Sendable {
         let answer: Answer = state.withLock { state in
             if Task.isCancelled { return .refuse(CancellationError()) }
             if let error = hopeless(state, waiter.avoided) { return .refuse(error) }
-            if state.waiting.isEmpty, let lease = Self.take(&state, waiter.home, waiter.avoided) {
+            if state.waiting.isEmpty, let lease = take(&state, waiter.home, waiter.avoided) {
                 return .take(lease)
             }
             guard state.waiting.count < queue else {
@@ -226,12 +236,19 @@ final class EndpointPool: Sendable {
                 state.members[lease.index].lastFailure = reason
             }
             if case .success = outcome { state.lastSuccess = .now }
+            if lease.isTrial { state.members[lease.index].isTried = false }
             let rest = state.members[lease.index].end(outcome, retries: retries, longestRest: Self.longestRest)
             guard let rest else { return }
             state.members[lease.index].alarm = Alarm(
                 first: rest, again: { [weak self] in self?.wake(lease.index) })
         }
         serveWaiting()
+    }
+
+    /// An endpoint has begun to answer: it is left alone no longer if it was for its failures.
+    func answers(_ lease: Lease) {
+        let isBack = state.withLock { $0.members[lease.index].answers() }
+        if isBack { serveWaiting() }
     }
 
     /// Serves those who waited for an endpoint's rest to end.
@@ -251,7 +268,7 @@ final class EndpointPool: Sendable {
                 let waiter = state.waiting[place]
                 if let error = hopeless(state, waiter.avoided) {
                     served.append((state.waiting.remove(at: place), .failure(error)))
-                } else if let lease = Self.take(&state, waiter.home, waiter.avoided) {
+                } else if let lease = take(&state, waiter.home, waiter.avoided) {
                     served.append((state.waiting.remove(at: place), .success(lease)))
                 } else if waiter.avoided.isEmpty, outage == .waits {
                     break
@@ -266,8 +283,8 @@ final class EndpointPool: Sendable {
     }
 
     /// The free endpoint that suits the request's beginning best and is not much busier than others; where none is, or the beginning does not
-    /// matter, the one with the least work for its weight.
-    private static func take(_ state: inout State, _ home: PrefixHome?, _ avoided: Set<Int>) -> Lease? {
+    /// matter, the one with the least work for its weight. While all are left alone, the one to try.
+    private func take(_ state: inout State, _ home: PrefixHome?, _ avoided: Set<Int>) -> Lease? {
         let now = ContinuousClock.now
         let members = state.members
         let open = members.indices.filter { members[$0].isFree(now) && !avoided.contains($0) }
@@ -275,11 +292,26 @@ final class EndpointPool: Sendable {
             let (a, b) = (members[left], members[right])
             return (a.load, a.share, left) < (b.load, b.share, right)
         }
-        guard let best = home.flatMap({ suitable(members, open, $0, now) }) ?? least else { return nil }
+        let known = home.flatMap({ Self.suitable(members, open, $0, now) }) ?? least
+        guard let best = known ?? trial(members, avoided) else { return nil }
         state.members[best].inFlight += 1
         state.members[best].share += 1 / state.members[best].endpoint.weight
         state.members[best].statistics.requests += 1
-        return Lease(index: best, endpoint: state.members[best].endpoint)
+        if known == nil { state.members[best].isTried = true }
+        return Lease(index: best, endpoint: state.members[best].endpoint, isTrial: known == nil)
+    }
+
+    /// The endpoint to try while all that a request may go to are left alone: of those that nobody tries already, the one whose failure is the
+    /// longest ago.
+    private func trial(_ members: [Member], _ avoided: Set<Int>) -> Int? {
+        guard outage == .refuses else { return nil }
+        let now = ContinuousClock.now
+        let left = members.indices.filter { !avoided.contains($0) }
+        guard left.allSatisfy({ members[$0].rests(now) }) else { return nil }
+        let failures = left.compactMap { index in
+            members[index].isTried ? nil : members[index].failedAt.map { (index, $0) }
+        }
+        return failures.min { $0.1 < $1.1 }?.0
     }
 }
 
@@ -321,6 +353,14 @@ extension EndpointPool.Member {
         closedUntil.map { max(0, ContinuousClock.now.duration(to: $0) / .seconds(1)) } ?? 0
     }
 
+    /// - Returns: whether it takes requests again that it did not take before.
+    fileprivate mutating func answers() -> Bool {
+        guard openings > 0 else { return false }
+        openings = 0
+        if failedAt != nil { (closedUntil, failedAt) = (nil, nil) }
+        return true
+    }
+
     /// - Returns: for how many seconds it is left alone from now on; nil when nothing changes.
     fileprivate mutating func end(
         _ outcome: EndpointPool.Outcome, retries: RemoteOptions.Retries, longestRest: Double
@@ -334,16 +374,21 @@ extension EndpointPool.Member {
         case .neutral: return nil
         case .pause(let seconds):
             statistics.failures += 1
+            failedAt = nil
             return rest(seconds)
         case .failure, .down:
             statistics.failures += 1
             failuresOnEnd += 1
             // What was under way when it was closed says nothing new.
-            if let closedUntil, closedUntil > .now { return nil }
+            if rests(.now) {
+                if failedAt != nil { failedAt = .now }
+                return nil
+            }
             let isDown = if case .down = outcome { true } else { false }
             guard isDown || failuresOnEnd >= retries.failuresToOpen || openings > 0 else { return nil }
             openings += 1
             statistics.openings += 1
+            failedAt = .now
             return rest(min(longestRest, max(retries.base, 0.01) * Double(1 << min(openings, 16))))
         }
     }

@@ -41,6 +41,41 @@ struct PrefixHomeTests {
         #expect(try await place(pool, own) != 1)
     }
 
+    @Test("while all endpoints are left alone one request each tries them, first the one that failed first")
+    func trials() async throws {
+        let endpoints = try (1...3).map { try Endpoint("http://127.0.0.1:\($0)", model: "m") }
+        let pool = EndpointPool(
+            endpoints, retries: .init(base: 300, patience: 60, failuresToOpen: 1), queue: 64, outage: .refuses)
+        var failed: [Int] = []
+        for _ in 0..<3 {
+            let lease = try await pool.lease(since: .now)
+            #expect(!lease.isTrial)
+            pool.release(lease, .down)
+            failed.append(lease.index)
+        }
+        // A request that fails tries the next one.
+        let first = try await pool.lease(since: .now)
+        pool.release(first, .down)
+        let second = try await pool.lease(since: .now, avoiding: [first.index])
+        #expect([first.index, second.index] == Array(failed.prefix(2)) && first.isTrial && second.isTrial)
+        // One failed later than the other, one is being tried; beyond three requests, the next one waits.
+        let third = try await pool.lease(since: .now)
+        let fourth = try await pool.lease(since: .now)
+        #expect([third.index, fourth.index] == [failed[2], failed[0]])
+        let waiting = Task { try await pool.lease(since: .now) }
+        while pool.waiting == 0 { await Task.yield() }
+        // One that answers is open to all, before its answer has ended.
+        pool.answers(third)
+        #expect(try await waiting.value.index == third.index)
+        let fifth = try await pool.lease(since: .now)
+        #expect(fifth.index == third.index && !fifth.isTrial)
+        #expect(pool.standings.map(\.isHealthy) == (0..<3).map { $0 == third.index })
+        // A pause that an endpoint asked for is kept.
+        let asked = EndpointPool([endpoints[0]], retries: .init(patience: 60), queue: 64, outage: .refuses)
+        asked.release(try await asked.lease(since: .now), .pause(300))
+        await #expect(throws: EndpointPool.AllRest.self) { try await asked.lease(since: .now) }
+    }
+
     @Test("one busy chat does not fill its endpoint while others have nothing to do")
     func bounded() async throws {
         let pool = try pool([1, 1])

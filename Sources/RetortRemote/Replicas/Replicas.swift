@@ -9,7 +9,8 @@ import Synchronization
 ///
 /// A conversation stays with the replica that has read its beginning, unless that one has more than a quarter above its share of the work.
 /// One that cannot be reached, or fails three times on end, is left alone for a second, then twice as long each time, up to a minute; a
-/// single request tries it again. A request that fails before anything of its answer was passed on goes to another replica.
+/// single request tries it again, sooner if all the others are left alone, too. A request that fails before anything of its answer was
+/// passed on goes to another replica.
 ///
 /// ```swift
 /// let replicas = try Replicas("qwen", [Endpoint("http://a:8000", model: ""), Endpoint("http://b:8000", model: "")])
@@ -141,6 +142,7 @@ public final class Replicas: Sendable {
     public func pass(_ request: PassedRequest, to take: @escaping @Sendable (Part) async throws -> Void) async throws {
         var failures: [ReplicaCall.Failure] = []
         var tried: Set<Int> = []
+        var onlyTrials = true
         while tried.count < endpoints.count {
             let lease: EndpointPool.Lease
             do {
@@ -150,6 +152,7 @@ public final class Replicas: Sendable {
                 throw told(error)
             }
             tried.insert(lease.index)
+            onlyTrials = onlyTrials && lease.isTrial
             guard let failure = try await attempt(lease, request, take) else { return }
             failures.append(failure)
         }
@@ -158,7 +161,10 @@ public final class Replicas: Sendable {
             try await take(.head(answer.head))
             return try await take(.bytes(answer.body))
         }
-        throw ReplicaError.failed(model: name, reasons: failures.map(\.reason))
+        let reasons = failures.map(\.reason)
+        throw onlyTrials
+            ? ReplicaError.unavailable(model: name, reasons: reasons, seconds: pool.shortestRest)
+            : ReplicaError.failed(model: name, reasons: reasons)
     }
 
     /// One attempt at one replica.
@@ -173,7 +179,11 @@ public final class Replicas: Sendable {
         do {
             let configured = lease.endpoint.model
             let known: String? = configured.isEmpty ? names.withLock { $0[lease.index] } : configured
-            let result = try await call.pass(request, as: name, known: known, take) { found in
+            let passing: @Sendable (Part) async throws -> Void = { part in
+                if case .head(let head) = part, head.status < 300 { self.pool.answers(lease) }
+                try await take(part)
+            }
+            let result = try await call.pass(request, as: name, known: known, passing) { found in
                 self.names.withLock { $0[lease.index] = found }
             }
             switch result {
