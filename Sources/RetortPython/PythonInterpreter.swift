@@ -27,7 +27,7 @@ public actor PythonInterpreter {
     private let pauses = ProgramPauses()
     private let modules: SessionModules
     private var descriptions: [PythonModule.Description]?
-    private var grading: PythonSession?
+    private(set) var grading: PythonSession?
     private let group: ControlGroup?
     /// The limit of all sessions together, or why there is none.
     private let groupLine: CheckResult
@@ -206,15 +206,7 @@ public actor PythonInterpreter {
     /// - Returns: what `grade` returned.
     /// - Throws: `PythonError.hookFailed`; there is no grade then.
     public func grade(task: JSONValue, answer: JSONValue, state: JSONValue) async throws -> JSONValue {
-        let session = try await gradingSession()
-        let copy: PythonProcess
-        do {
-            copy = try await session.fork(session.root)
-        } catch is PythonError {
-            // The session was damaged; the next grading gets a new one.
-            grading = nil
-            throw PythonError.protocolBroken("the session that grades has ended")
-        }
+        let (session, copy) = try await gradingCopy()
         defer { session.end(copy) }
         for (module, description) in zip(modules.modules, try await describeModules()).reversed()
         where description.hooks.contains("grade") {
@@ -222,6 +214,24 @@ public actor PythonInterpreter {
                 "grade", [task, answer, state], in: copy, isolated: modules.isolated, seconds: limits.toolSeconds)
         }
         throw PythonError.protocolBroken("no module grades")
+    }
+
+    /// A process to grade in, and the session that it is a copy of. Where that has ended, as on a machine without memory left, a new one is
+    /// tried once: the answer is not at fault.
+    private func gradingCopy() async throws -> (PythonSession, PythonProcess) {
+        let session = try await gradingSession()
+        do {
+            return (session, try await session.fork(session.root))
+        } catch is PythonError {
+            if grading === session { grading = nil }
+        }
+        let another = try await gradingSession()
+        do {
+            return (another, try await another.fork(another.root))
+        } catch let error as PythonError {
+            if grading === another { grading = nil }
+            throw PythonError.protocolBroken("the session that grades has ended: \(error)")
+        }
     }
 
     private func gradingSession() async throws -> PythonSession {

@@ -2,10 +2,10 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortEvaluation
-import RetortPython
 import Testing
 
 @testable import RetortDomains
+@testable import RetortPython
 
 /// A small domain in a folder of its own.
 struct DomainFolder {
@@ -163,6 +163,9 @@ struct DomainTests {
         #expect(
             try await grader.grade(trajectory("ok", ["B1": "in"])) == Verdict(isCorrect: false, reason: "as it stands"))
         await #expect(throws: PythonError.self) { _ = try await grader.grade(trajectory("crash", ["B1": "in"])) }
+        // A session that has ended is no fault of the answer.
+        try #require(await domain.interpreter?.grading).close()
+        #expect(try await grader.grade(trajectory("ok", ["B1": "out for 2"])).isCorrect)
         await domain.close()
     }
 
