@@ -20,13 +20,13 @@ struct NewCommand: ParsableCommand {
 
     @Argument(help: "The folder to write; it must not be there yet.") var name: String
     @Option(
-        help: "The folder of the model that becomes the student; the Seedling of three million parameters unless given."
+        help: "The folder of the model that becomes the student; the Seedling of eight million parameters unless given."
     )
     var base: String?
 
     func run() throws {
         let folder = URL(fileURLWithPath: name)
-        guard let place = base.map({ URL(fileURLWithPath: $0) }) ?? NearbyFile.find("seedlings/3m").found else {
+        guard let place = base.map({ URL(fileURLWithPath: $0) }) ?? NearbyFile.find("seedlings/8m").found else {
             throw ValidationError("the Seedlings are not here; name the folder of another model with --base")
         }
         let base = place.standardizedFileURL.path

@@ -67,10 +67,9 @@ public struct DomainTemplate: Sendable {
         domain: .
         teacher: {trajectories: trajectories.jsonl, format: trajectories}
         students:
-          - {name: 3m, base: \(base)}
+          - {name: 8m, base: \(base)}
         training:
-          # With a gentler rate so small a model may memorise numbers and never begin to copy them.
-          cot: &plan {epochs: 7, learningRate: 3e-3, beta2: 0.95, schedule: cosine, warmup: 0.15, rowTokens: 2048, maxTokens: 1024}
+          cot: &plan {epochs: 4, learningRate: 1.5e-3, beta2: 0.95, schedule: cosine, warmup: 0.1, rowTokens: 2048, maxTokens: 1024}
           agent: *plan
         evaluation: {systems: [cot, agent], tasks: 240, maxSteps: 4, maxTokens: 200}
 
@@ -104,7 +103,7 @@ public struct DomainTemplate: Sendable {
             retort run \(name)/recipe.yaml    # teach, train, measure, report
             retort ask runs/\(name) "Please book room 321 for Rosa."
 
-        `recipe.yaml` trains a Seedling of three million parameters in minutes, `recipe-smollm2.yaml` a pretrained SmolLM2-135M.
+        `recipe.yaml` trains a Seedling of eight million parameters in minutes, `recipe-smollm2.yaml` a pretrained SmolLM2-135M.
 
         `tools.py` holds the functions that agents call. Their state lives in the agent's session and forks with it: what a
         candidate or a branch does happens to nobody else. `setup(task)` makes a task's state, `state()` tells what is left,
