@@ -28,6 +28,10 @@ public actor PythonInterpreter {
     private let modules: SessionModules
     private var descriptions: [PythonModule.Description]?
     private(set) var grading: PythonSession?
+    /// How many answers that session has graded.
+    private var gradings = 0
+    /// So many answers are graded in copies of one session. Its limit of processor time counts the forks of all of them.
+    static let mostGradings = 100
     private let group: ControlGroup?
     /// The limit of all sessions together, or why there is none.
     private let groupLine: CheckResult
@@ -235,10 +239,13 @@ public actor PythonInterpreter {
     }
 
     private func gradingSession() async throws -> PythonSession {
-        if let grading { return grading }
+        if let grading, gradings < Self.mostGradings {
+            gradings += 1
+            return grading
+        }
         let session = try await ready.take(offering: [])
         _ = try await modules.load(into: session.root)
-        grading = grading ?? session
+        (grading, gradings) = (session, 1)
         return session
     }
 

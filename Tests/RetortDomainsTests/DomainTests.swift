@@ -166,6 +166,12 @@ struct DomainTests {
         // A session that has ended is no fault of the answer.
         try #require(await domain.interpreter?.grading).close()
         #expect(try await grader.grade(trajectory("ok", ["B1": "out for 2"])).isCorrect)
+        // Nor does one grade without end: its limit of processor time counts all of them.
+        let session = try #require(await domain.interpreter?.grading)
+        for _ in 0..<PythonInterpreter.mostGradings {
+            #expect(try await grader.grade(trajectory("ok", ["B1": "out for 2"])).isCorrect)
+        }
+        #expect(await domain.interpreter?.grading !== session)
         await domain.close()
     }
 
