@@ -78,12 +78,11 @@ struct HotelWish {
             provenance: Provenance(policy: "agent", model: "written by hand"))
         switch kind {
         case .price, .nights:
-            let price = prices[0]
-            let seen = "{'room': \(room), 'price': \(price), 'guest': None}"
-            trajectory.append(
-                step("I look up room \(room).", "print(find_room(\(room)))", .success, text: seen))
-            let program = kind == .price ? "final_answer(\(price))" : "final_answer(\(price) * \(nights))"
-            trajectory.append(step("A night costs \(price).", program, .final(answer)))
+            let seen = "{'room': \(room), 'price': \(prices[0]), 'guest': None}"
+            let look = "room = find_room(\(room))\nprint(room)"
+            trajectory.append(step("I look up room \(room).", look, .success, text: seen))
+            let program = kind == .price ? "final_answer(room['price'])" : "final_answer(room['price'] * \(nights))"
+            trajectory.append(step("A night costs \(prices[0]).", program, .final(answer)))
         case .total:
             let program = "final_answer(\(rooms.map { "find_room(\($0))['price']" }.joined(separator: " + ")))"
             trajectory.append(step("I add the prices of rooms \(both).", program, .final(answer)))
