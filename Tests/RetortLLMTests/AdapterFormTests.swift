@@ -293,6 +293,7 @@ struct AdapterFormTests {
         arguments: [
             (["alora_invocation_tokens": [1, 2]], "'alora_invocation_tokens'"),
             (["init_lora_weights": "pissa_niter_4"], "init_lora_weights 'pissa_niter_4'"),
+            (["lora_dropout": -0.1], "lora_dropout is -0.1"), (["lora_dropout": 1.5], "lora_dropout is 1.5"),
             (["init_lora_weights": "corda"], "init_lora_weights 'corda'"),
             (["init_lora_weights": "loftq"], "init_lora_weights 'loftq'"),
             (["init_lora_weights": "lora_ga"], "init_lora_weights 'lora_ga'"),

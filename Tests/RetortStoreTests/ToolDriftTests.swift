@@ -81,6 +81,7 @@ struct ToolDriftTests {
         "a mapping that has no meaning is refused",
         arguments: [
             ["find": "search.query"], ["find.q": "other.query"], ["a.x": "z", "a.y": "z"], ["find": ""],
+            ["find.q": "search."], ["find.q": ".query"],
         ])
     func refused(names: [String: String]) {
         #expect(throws: ToolMappingError.self) { try ToolMapping(names) }

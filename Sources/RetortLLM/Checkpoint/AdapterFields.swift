@@ -46,6 +46,7 @@ extension AdapterConfiguration {
         bias = fields["bias"]?.string ?? "none"
         guard ["none", "all", "lora_only"].contains(bias) else { throw fields.unsupported("the bias '\(bias)'") }
         guard rank > 0 else { throw fields.malformed("r is \(rank)") }
+        guard (0...1).contains(dropout) else { throw fields.malformed("lora_dropout is \(dropout)") }
         usesRankStabilisation = try fields.flag("use_rslora")
         usesDirections = try fields.flag("use_dora")
         start = try Self.start(fields)

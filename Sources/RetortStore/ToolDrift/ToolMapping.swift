@@ -17,8 +17,8 @@ public struct ToolMapping: Sendable, Hashable {
                 continue
             }
             let (tool, argument) = (String(old[..<dot]), String(old[old.index(after: dot)...]))
-            let target = new.split(separator: ".").map(String.init)
-            guard !tool.isEmpty, !argument.isEmpty, let last = target.last else {
+            let target = new.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+            guard !tool.isEmpty, !argument.isEmpty, !target.contains(""), let last = target.last else {
                 throw ToolMappingError.empty(old: old, new: new)
             }
             arguments[tool, default: [:]][argument] = last
