@@ -27,7 +27,8 @@ public actor PythonInterpreter {
     private let pauses = ProgramPauses()
     private let modules: SessionModules
     private var descriptions: [PythonModule.Description]?
-    private(set) var grading: PythonSession?
+    /// The session whose copies grade; all that wait for it share one start.
+    private(set) var grading: Task<PythonSession, any Error>?
     /// How many answers that session has graded.
     private var gradings = 0
     /// So many answers are graded in copies of one session. Its limit of processor time counts the forks of all of them.
@@ -220,33 +221,39 @@ public actor PythonInterpreter {
         throw PythonError.protocolBroken("no module grades")
     }
 
-    /// A process to grade in, and the session that it is a copy of. Where that has ended, as on a machine without memory left, a new one is
-    /// tried once: the answer is not at fault.
+    /// A process to grade in, and the session that it is a copy of. Where that can no longer fork, as on a machine without memory left, a new
+    /// one is tried once: the answer is not at fault.
     private func gradingCopy() async throws -> (PythonSession, PythonProcess) {
-        let session = try await gradingSession()
         do {
-            return (session, try await session.fork(session.root))
+            return try await forkGrading()
         } catch is PythonError {
-            if grading === session { grading = nil }
-        }
-        let another = try await gradingSession()
-        do {
-            return (another, try await another.fork(another.root))
-        } catch let error as PythonError {
-            if grading === another { grading = nil }
-            throw PythonError.protocolBroken("the session that grades has ended: \(error)")
+            return try await forkGrading()
         }
     }
 
-    private func gradingSession() async throws -> PythonSession {
+    private func forkGrading() async throws -> (PythonSession, PythonProcess) {
+        let start = gradingStart()
+        do {
+            let session = try await start.value
+            return (session, try await session.fork(session.root))
+        } catch {
+            if error is PythonError, grading == start { grading = nil }
+            throw error
+        }
+    }
+
+    private func gradingStart() -> Task<PythonSession, any Error> {
         if let grading, gradings < Self.mostGradings {
             gradings += 1
             return grading
         }
-        let session = try await ready.take(offering: [])
-        _ = try await modules.load(into: session.root)
-        (grading, gradings) = (session, 1)
-        return session
+        let start = Task { [ready, modules] in
+            let session = try await ready.take(offering: [])
+            _ = try await modules.load(into: session.root)
+            return session
+        }
+        (grading, gradings) = (start, 1)
+        return start
     }
 
     /// How many processes the interpreter and its sessions have, seen from outside.
@@ -262,7 +269,9 @@ public actor PythonInterpreter {
     /// Ends the interpreter and all its sessions.
     public func close() async {
         await ready.close()
-        grading?.close()
+        // A session ends with the last that holds it; a start under way does not hold this up.
+        grading?.cancel()
+        grading = nil
         zygote.kill()
         await group?.remove()
     }

@@ -71,8 +71,8 @@ final class EndpointPool: Sendable {
         var failuresOnEnd = 0
         var openings = 0
         var closedUntil: ContinuousClock.Instant?
-        /// When it last failed; nil while it is not left alone, or asked for it.
-        var failedAt: ContinuousClock.Instant?
+        /// When it last failed, and whether it could not be reached at all; nil while it is not left alone, or asked for it.
+        var failed: (at: ContinuousClock.Instant, isDown: Bool)?
         /// Whether a request tries it while it is left alone.
         var isTried = false
         /// Goes off when it is open again.
@@ -177,7 +177,7 @@ final class EndpointPool: Sendable {
         guard outage == .refuses else { return nil }
         let now = ContinuousClock.now
         let left = state.members.indices.filter { !avoided.contains($0) }
-        guard left.allSatisfy({ state.members[$0].rests(now) && state.members[$0].failedAt == nil }) else { return nil }
+        guard left.allSatisfy({ state.members[$0].rests(now) && state.members[$0].failed == nil }) else { return nil }
         return AllRest(seconds: left.map { state.members[$0].restLeft }.min() ?? 0)
     }
 
@@ -245,7 +245,8 @@ final class EndpointPool: Sendable {
         serveWaiting()
     }
 
-    /// An endpoint has begun to answer: it is left alone no longer if it was for its failures.
+    /// An endpoint has begun to answer: it is left alone no longer if it was for its failures. One that could not be reached gets as many requests
+    /// as before; one whose answers broke off gets a single one until that has succeeded.
     func answers(_ lease: Lease) {
         let isBack = state.withLock { $0.members[lease.index].answers() }
         if isBack { serveWaiting() }
@@ -309,7 +310,7 @@ final class EndpointPool: Sendable {
         let left = members.indices.filter { !avoided.contains($0) }
         guard left.allSatisfy({ members[$0].rests(now) }) else { return nil }
         let failures = left.compactMap { index in
-            members[index].isTried ? nil : members[index].failedAt.map { (index, $0) }
+            members[index].isTried ? nil : members[index].failed.map { (index, $0.at) }
         }
         return failures.min { $0.1 < $1.1 }?.0
     }
@@ -355,9 +356,9 @@ extension EndpointPool.Member {
 
     /// - Returns: whether it takes requests again that it did not take before.
     fileprivate mutating func answers() -> Bool {
-        guard openings > 0 else { return false }
-        openings = 0
-        if failedAt != nil { (closedUntil, failedAt) = (nil, nil) }
+        guard let failed else { return false }
+        (closedUntil, self.failed) = (nil, nil)
+        if failed.isDown { openings = 0 }
         return true
     }
 
@@ -374,21 +375,21 @@ extension EndpointPool.Member {
         case .neutral: return nil
         case .pause(let seconds):
             statistics.failures += 1
-            failedAt = nil
+            failed = nil
             return rest(seconds)
         case .failure, .down:
             statistics.failures += 1
             failuresOnEnd += 1
-            // What was under way when it was closed says nothing new.
+            let isDown = if case .down = outcome { true } else { false }
+            // What was under way when it was closed says nothing new; a trial is not made again before that of others.
             if rests(.now) {
-                if failedAt != nil { failedAt = .now }
+                failed = failed.map { (.now, $0.isDown || isDown) }
                 return nil
             }
-            let isDown = if case .down = outcome { true } else { false }
             guard isDown || failuresOnEnd >= retries.failuresToOpen || openings > 0 else { return nil }
             openings += 1
             statistics.openings += 1
-            failedAt = .now
+            failed = (.now, isDown)
             return rest(min(longestRest, max(retries.base, 0.01) * Double(1 << min(openings, 16))))
         }
     }

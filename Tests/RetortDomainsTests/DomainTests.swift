@@ -164,14 +164,16 @@ struct DomainTests {
             try await grader.grade(trajectory("ok", ["B1": "in"])) == Verdict(isCorrect: false, reason: "as it stands"))
         await #expect(throws: PythonError.self) { _ = try await grader.grade(trajectory("crash", ["B1": "in"])) }
         // A session that has ended is no fault of the answer.
-        try #require(await domain.interpreter?.grading).close()
+        let ended = try #require(await domain.interpreter?.grading)
+        try await ended.value.close()
         #expect(try await grader.grade(trajectory("ok", ["B1": "out for 2"])).isCorrect)
         // Nor does one grade without end: its limit of processor time counts all of them.
         let session = try #require(await domain.interpreter?.grading)
+        #expect(session != ended)
         for _ in 0..<PythonInterpreter.mostGradings {
             #expect(try await grader.grade(trajectory("ok", ["B1": "out for 2"])).isCorrect)
         }
-        #expect(await domain.interpreter?.grading !== session)
+        #expect(await domain.interpreter?.grading != session)
         await domain.close()
     }
 

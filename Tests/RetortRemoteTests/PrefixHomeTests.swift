@@ -70,6 +70,16 @@ struct PrefixHomeTests {
         let fifth = try await pool.lease(since: .now)
         #expect(fifth.index == third.index && !fifth.isTrial)
         #expect(pool.standings.map(\.isHealthy) == (0..<3).map { $0 == third.index })
+        // One whose answers broke off has begun such an answer before: it gets one request until that has succeeded.
+        let broken = EndpointPool(
+            [endpoints[0]], retries: .init(base: 300, patience: 60, failuresToOpen: 1), queue: 64, outage: .refuses)
+        broken.release(try await broken.lease(since: .now), .failure)
+        let attempt = try await broken.lease(since: .now)
+        broken.answers(attempt)
+        let next = Task { try await broken.lease(since: .now) }
+        while broken.waiting == 0 { await Task.yield() }
+        broken.release(attempt, .success)
+        #expect(try await !next.value.isTrial)
         // A pause that an endpoint asked for is kept.
         let asked = EndpointPool([endpoints[0]], retries: .init(patience: 60), queue: 64, outage: .refuses)
         asked.release(try await asked.lease(since: .now), .pause(300))
