@@ -275,26 +275,38 @@ struct ReplicaTests {
         }
     }
 
-    @Test("a silent server is replaced, and an answer that takes too long ends")
+    @Test("a silent server is replaced")
     func silence() async throws {
-        let answer: @Sendable (Int, ReceivedRequest) async throws -> CannedAnswer = { number, _ in
-            CannedAnswer(["from \(number)"], parts: 1, fault: number == 0 ? .stall : nil)
-        }
-        try await with(
-            2,
-            options: {
-                $0.connectSeconds = 1
-                $0.silenceSeconds = 1
-                $0.restSeconds = 600
-            }, answer: answer
-        ) { server, endpoints in
-            for number in 0..<6 {
-                let body = Self.chat("question \(number)", ["stream": true])
-                let reply = try await server.post("/v1/chat/completions", body)
-                #expect(reply.text.contains("from 1"), "\(reply.text)")
+        // On a busy machine the other server may be silent for as long as a short limit; a longer one then shows it.
+        for seconds in [1.0, 10, 100] {
+            let replies = Mutex<[String]>([])
+            try await with(
+                2,
+                options: {
+                    $0.connectSeconds = seconds
+                    $0.silenceSeconds = seconds
+                    $0.failuresToRest = 1
+                    $0.restSeconds = 600
+                },
+                answer: { number, _ in CannedAnswer(["from \(number)"], parts: 1, fault: number == 0 ? .stall : nil) }
+            ) { server, endpoints in
+                for number in 0..<6 {
+                    let body = Self.chat("question \(number)", ["stream": true])
+                    let reply = try await server.post("/v1/chat/completions", body)
+                    replies.withLock { $0.append(reply.text) }
+                }
+                #expect(try await endpoints[0].tally().requests >= 1)
             }
+            if replies.withLock({ $0.allSatisfy { $0.contains("from 1") } }) { return }
         }
-        try await with(1, options: { $0.requestSeconds = 0.2 }, answer: answer) { server, _ in
+        Issue.record("a silent server was not replaced within 100 seconds")
+    }
+
+    @Test("an answer that takes too long ends")
+    func timeLimit() async throws {
+        try await with(
+            1, options: { $0.requestSeconds = 0.2 }, answer: { _, _ in CannedAnswer(["late"], parts: 1, fault: .stall) }
+        ) { server, _ in
             let reply = try await server.post("/v1/chat/completions", Self.chat("q"))
             #expect(reply.status == 504 && reply.message.contains("longer than 0.2 s"), "\(reply.text)")
         }
