@@ -9,7 +9,7 @@ struct NewCommand: ParsableCommand {
         commandName: "new", abstract: "Write a small domain that works at once, to be changed into your own.",
         discussion: """
             A hotel's front desk: three tools in Python, a page of house rules to search, tasks with their tests, a teacher's \
-            trajectories, a recipe on a model of three million parameters that is trained in minutes, and one on SmolLM2-135M.
+            trajectories, a recipe on a model of eight million parameters that is trained in minutes, and one on SmolLM2-135M.
 
               retort new hotel
               retort check hotel
@@ -20,17 +20,15 @@ struct NewCommand: ParsableCommand {
 
     @Argument(help: "The folder to write; it must not be there yet.") var name: String
     @Option(
-        help: "The folder of the model that becomes the student; the Seedling of eight million parameters unless given."
-    )
+        help: """
+            The pretrained model that becomes the student: a folder, a GGUF file, or a name of 'retort models'; the Seedling of \
+            eight million parameters unless given.
+            """)
     var base: String?
 
     func run() throws {
         let folder = URL(fileURLWithPath: name)
-        guard let place = base.map({ URL(fileURLWithPath: $0) }) ?? NearbyFile.find("seedlings/8m").found else {
-            throw ValidationError("the Seedlings are not here; name the folder of another model with --base")
-        }
-        let base = place.standardizedFileURL.path
-        try DomainTemplate(name: folder.lastPathComponent, base: base).write(to: folder)
+        try DomainTemplate(name: folder.lastPathComponent, student: student()).write(to: folder)
         print(
             """
             \(name)/ holds a domain that works. Next:
@@ -38,5 +36,16 @@ struct NewCommand: ParsableCommand {
               retort check \(name)
               retort run \(name)/recipe.yaml
             """)
+    }
+
+    private func student() throws -> DomainTemplate.Student {
+        if let base {
+            let isHere = FileManager.default.fileExists(atPath: base)
+            return .pretrained(base: isHere ? URL(fileURLWithPath: base).standardizedFileURL.path : base)
+        }
+        guard let seedling = NearbyFile.find("seedlings/8m").found else {
+            throw ValidationError("the Seedlings are not here; name another model with --base")
+        }
+        return .seedling(folder: seedling.standardizedFileURL.path)
     }
 }

@@ -26,6 +26,34 @@ struct ExampleTests {
         #expect(check.findings.count > 2)
     }
 
+    @Test(
+        "a new domain is ready to be run, with the student that was named",
+        arguments: [
+            ("hotel", .seedling(folder: "/models/seedlings/8m"), ["8m", "smollm2-135m"]),
+            ("no", .pretrained(base: "Qwen/Qwen2.5-Coder-0.5B-Instruct@main"), ["qwen2.5-coder-0.5b-instruct"]),
+            ("Anna's: #1", .pretrained(base: "/my models/{1}, it's/Small Model.GGUF"), ["smallmodel"]),
+        ] as [(String, DomainTemplate.Student, [String])])
+    func new(name: String, student: DomainTemplate.Student, students: [String]) async throws {
+        let parent = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: parent) }
+        let folder = parent.appendingPathComponent("new")
+        try DomainTemplate(name: name, student: student).write(to: folder)
+        let domain = try await FolderDomain(
+            DomainPlan(folder), keepingIndexIn: parent.appendingPathComponent("index"), requiring: .restricted)
+        let check = try await DomainCheck(domain)
+        await domain.close()
+        #expect(check.findings.filter { !$0.holds }.isEmpty)
+        #expect(domain.plan.name == name)
+        let files = ["recipe.yaml", "recipe-smollm2.yaml"].map(folder.appendingPathComponent)
+        let recipes = try files.filter { FileManager.default.fileExists(atPath: $0.path) }.map {
+            try Recipe(yaml: String(contentsOf: $0, encoding: .utf8), file: $0.path)
+        }
+        #expect(recipes.flatMap(\.students).map(\.name) == students)
+        #expect(recipes[0].name == name)
+        if case .pretrained(let base) = student { #expect(recipes[0].students[0].base == base) }
+        #expect(throws: DomainError.self) { try DomainTemplate(name: name, student: student).write(to: folder) }
+    }
+
     @Test("its recipe runs from the teacher's trajectories to the report", arguments: names)
     func run(name: String) async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-\(UUID().uuidString)")

@@ -6,15 +6,23 @@ import RetortCore
 /// It is a hotel's front desk. The rooms, and what becomes of a guest's wish, follow a rule, so that tasks, reference
 /// answers and the teacher's trajectories agree with each other.
 public struct DomainTemplate: Sendable {
+    /// The model that its recipe trains.
+    public enum Student: Sendable, Hashable {
+        /// A Seedling in a folder, which learns with all of its weights; a second recipe trains SmolLM2-135M.
+        case seedling(folder: String)
+        /// A pretrained model, which learns by LoRA: a folder, a GGUF file, or a name that recipes know.
+        case pretrained(base: String)
+    }
+
     private let name: String
-    private let base: String
+    private let student: Student
 
     /// - Parameters:
     ///   - name: the domain's name.
-    ///   - base: the folder of the model that its recipe trains.
-    public init(name: String, base: String) {
+    ///   - student: the model that its recipe trains.
+    public init(name: String, student: Student) {
         self.name = name
-        self.base = base
+        self.student = student
     }
 
     /// Writes the folder.
@@ -24,14 +32,14 @@ public struct DomainTemplate: Sendable {
         let wishes = HotelWish.all
         let train = wishes.filter { !$0.isTest }
         let test = wishes.filter(\.isTest)
-        let files = [
-            ("domain.yaml", domain), ("recipe.yaml", recipe), ("recipe-smollm2.yaml", pretrainedRecipe),
-            ("tools.py", Self.tools), ("README.md", readme),
-            ("documents/rules.md", Self.rules),
-            ("tasks/train.jsonl", try Self.lines(train.map(\.record))),
-            ("tasks/test.jsonl", try Self.lines(test.map(\.record))),
-            ("trajectories.jsonl", try Self.lines(train.map(\.trajectory))),
-        ]
+        let files =
+            try recipes + [
+                ("domain.yaml", domain), ("tools.py", Self.tools), ("README.md", readme),
+                ("documents/rules.md", Self.rules),
+                ("tasks/train.jsonl", Self.lines(train.map(\.record))),
+                ("tasks/test.jsonl", Self.lines(test.map(\.record))),
+                ("trajectories.jsonl", Self.lines(train.map(\.trajectory))),
+            ]
         for (path, text) in files {
             let file = folder.appendingPathComponent(path)
             try FileManager.default.createDirectory(
@@ -47,7 +55,7 @@ public struct DomainTemplate: Sendable {
     private var domain: String {
         """
         # What is learned: tasks, tools, documents, and how a run is graded. Every key is in docs/domains.md.
-        name: \(name)
+        name: \(Self.scalar(name))
         instructions: You are at the front desk of a small hotel. Do what the guest asks, with the functions that are there.
         tasks:
           train: tasks/train.jsonl
@@ -60,14 +68,26 @@ public struct DomainTemplate: Sendable {
         """
     }
 
-    private var recipe: String {
+    /// Files and their texts.
+    private var recipes: [(String, String)] {
+        switch student {
+        case .seedling(let folder):
+            [
+                ("recipe.yaml", Self.seedlingRecipe(name, folder)),
+                ("recipe-smollm2.yaml", Self.pretrainedRecipe("\(name)-smollm2", "smollm2-135m")),
+            ]
+        case .pretrained(let base): [("recipe.yaml", Self.pretrainedRecipe(name, base))]
+        }
+    }
+
+    private static func seedlingRecipe(_ name: String, _ folder: String) -> String {
         """
         # The teacher's trajectories become an agent; the same work told in prose becomes what it is measured against.
-        name: \(name)
+        name: \(scalar(name))
         domain: .
         teacher: {trajectories: trajectories.jsonl, format: trajectories}
         students:
-          - {name: 8m, base: \(base)}
+          - {name: \(scalar(studentName(folder))), base: \(scalar(folder))}
         training:
           cot: &plan {epochs: 4, learningRate: 1.5e-3, beta2: 0.95, schedule: cosine, warmup: 0.1, rowTokens: 2048, maxTokens: 1024}
           agent: *plan
@@ -76,21 +96,37 @@ public struct DomainTemplate: Sendable {
         """
     }
 
-    private var pretrainedRecipe: String {
+    private static func pretrainedRecipe(_ name: String, _ base: String) -> String {
         """
-        # The same with a pretrained student, which keeps what it knows of language: 'retort fetch smollm2-135m' brings it. About half an hour
-        # on two cores.
-        name: \(name)-smollm2
+        # The teacher's trajectories become an agent; the same work told in prose becomes what it is measured against. The pretrained student
+        # keeps what it knows of language and learns by LoRA, with rank and rate by its size. SmolLM2-135M takes about half an hour on two
+        # cores; 'retort models' lists what else is there.
+        name: \(scalar(name))
         domain: .
         teacher: {trajectories: trajectories.jsonl, format: trajectories}
         students:
-          - {name: smollm2-135m, base: smollm2-135m}
+          - {name: \(scalar(studentName(base))), base: \(scalar(base))}
         training:
           cot: &plan {epochs: 1, schedule: cosine, warmup: 0.05, rowTokens: 2048, maxTokens: 1024, lora: {}}
           agent: *plan
         evaluation: {systems: [cot, agent], tasks: 120, maxSteps: 4, maxTokens: 200}
 
         """
+    }
+
+    /// The last part of a base's name or path, in small letters, with what a folder's name may hold.
+    private static func studentName(_ base: String) -> String {
+        let last = base.split(separator: "/").last.map { $0.split(separator: "@")[0].lowercased() } ?? ""
+        let stem = last.hasSuffix(".gguf") ? String(last.dropLast(5)) : last
+        let name = stem.filter { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }.drop { $0 == "." }
+        return name.isEmpty ? "student" : String(name)
+    }
+
+    /// A text as YAML's scalar, in quotes where it might be read as something else.
+    private static func scalar(_ text: String) -> String {
+        let isPlain = text.wholeMatch(of: /[A-Za-z\/][A-Za-z0-9_.\/-]{2,}/) != nil
+        let isWord = ["true", "false", "null", "yes", "off"].contains(text.lowercased())
+        return isPlain && !isWord ? text : "'" + text.replacing("'", with: "''") + "'"
     }
 
     private var readme: String {
@@ -103,13 +139,21 @@ public struct DomainTemplate: Sendable {
             retort run \(name)/recipe.yaml    # teach, train, measure, report
             retort ask runs/\(name) "Please book room 321 for Rosa."
 
-        `recipe.yaml` trains a Seedling of eight million parameters in minutes, `recipe-smollm2.yaml` a pretrained SmolLM2-135M.
+        \(students)
 
         `tools.py` holds the functions that agents call. Their state lives in the agent's session and forks with it: what a
         candidate or a branch does happens to nobody else. `setup(task)` makes a task's state, `state()` tells what is left,
         `grade(task, answer, state)` judges.
 
         """
+    }
+
+    private var students: String {
+        switch student {
+        case .seedling:
+            "`recipe.yaml` trains a Seedling of eight million parameters in minutes, `recipe-smollm2.yaml` a pretrained SmolLM2-135M."
+        case .pretrained(let base): "`recipe.yaml` trains \(base) by LoRA."
+        }
     }
 
     private static let tools = """
