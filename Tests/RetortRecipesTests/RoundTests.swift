@@ -141,8 +141,8 @@ struct RoundTests {
 
     @Test(
         "pairs are learned from the round before on, once with each loss, and a second run keeps everything",
-        arguments: ["dpo", "kto"])
-    func preferring(loss: String) async throws {
+        arguments: [("dpo", 8, 0.6931), ("kto", 16, 0.5), ("dpo, imitation: 0.5", 12, 0.6931)])
+    func preferring(loss: String, samples: Int, start: Double) async throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let base = try base()
         let recipe = try recipe(
@@ -173,11 +173,14 @@ struct RoundTests {
         }
         try await TrainingThread().prefer(job(), preference, pairs)
         let record = try #require(TrainingRecord.of(stage: last.name, in: place))
-        #expect(record.samples == (loss == "dpo" ? 8 : 16) && record.origins == ["pairs of repair": 4])
+        #expect(record.samples == samples && record.origins == ["pairs of repair": 4])
         #expect(record.plan?.learningRate == 1e-2 && record.updates == 1)
         let losses = try JSONCoding.decoder.decode([Double].self, from: Data(contentsOf: files.loss))
         // Nothing is preferred before the first update: ln 2 for a pair, a half for a text.
-        #expect(abs(losses[0] - (loss == "dpo" ? 0.6931 : 0.5)) < 2e-3, "\(losses)")
+        let imitated =
+            preference.imitation > 0
+            ? try preference.imitation * -mean(pairs.map(\.chosen), first.trained.folder, context.view(.agent)) : 0
+        #expect(abs(losses[0] - start - imitated) < 2e-3, "\(losses), of which imitation is \(imitated)")
         let digests = context.digests
         #expect(try digests.model(first.trained.folder) != digests.model(last.trained.folder))
         // References are read again: another student's would be other numbers.

@@ -110,6 +110,7 @@ struct PreferenceSamples {
                 examples += [(chosen, Preference.Side.chosen), (rejected, .rejected)].map { sample, side in
                     Self.judged(sample, side, plan, unit: "pair \(index)")
                 }
+                examples += Self.imitated(chosen, plan, unit: "pair \(index)")
             }
         case .kto:
             var known: Set<[Int32]> = []
@@ -118,6 +119,7 @@ struct PreferenceSamples {
             for (index, (sample, side)) in sides.enumerated() {
                 let unit = "text \(index)"
                 examples.append(Self.judged(sample, side, plan, unit: unit))
+                if side == .good { examples += Self.imitated(sample, plan, unit: unit) }
                 guard sides.count > 1 else { continue }
                 // How far the student has moved shows on a text that does not belong to the prompt (section 4.1 of the
                 // paper).
@@ -146,6 +148,18 @@ struct PreferenceSamples {
         sample.loss = .preference(Preference(side, reference: 0, beta: plan.beta))
         sample.unit = unit
         return sample
+    }
+
+    /// A better step as a sample to imitate; none where the comparison is all.
+    private static func imitated(
+        _ sample: TrainingExample, _ plan: RoundPlan.Preference, unit: String
+    ) -> [TrainingExample] {
+        guard plan.imitation > 0 else { return [] }
+        return [
+            TrainingExample(
+                id: sample.id, tokens: sample.tokens, weights: sample.weights.map { $0 * Float(plan.imitation) },
+                unit: unit)
+        ]
     }
 
     /// One sample's prompt with another one's text.
