@@ -12,6 +12,11 @@ struct RecipeOptions: ParsableArguments {
     @Option(help: "Where the run is kept; runs/ and the recipe's name unless given.")
     var folder: String?
 
+    @Option(
+        name: .customLong("student"),
+        help: "Only this student of the recipe; can be given several times. What the others have learned stays.")
+    var students: [String] = []
+
     @OptionGroup var sandbox: SandboxOptions
     @OptionGroup var teacher: TeacherOptions
     @OptionGroup var shared: StoreOptions
@@ -38,6 +43,7 @@ struct RecipeOptions: ParsableArguments {
     private func place() throws -> (Recipe, URL) {
         var recipe = try Recipe(URL(fileURLWithPath: recipe))
         try teacher.apply(to: &recipe)
+        if !students.isEmpty { recipe = try recipe.keeping(students: students) }
         return (recipe, URL(fileURLWithPath: folder ?? "runs/\(recipe.name)"))
     }
 

@@ -114,6 +114,27 @@ struct AgentFolderTests {
         #expect(try AgentPlaces(bench.run).found.map(\.title) == ["s/cot+rag", "s/agent"])
     }
 
+    @Test("a run for some of the students leaves what the others have learned, and names that nobody has are refused")
+    func someStudents() async throws {
+        let bench = try AgentBench()
+        defer { bench.remove() }
+        try bench.writeDomain()
+        var recipe = try bench.deskRecipe()
+        recipe.training = recipe.training.filter { $0.key == .cot }
+        recipe.evaluation.systems = [.cot]
+        recipe.students.append(Recipe.Student(name: "t", base: bench.base.path))
+        try await RecipeRun(recipe.keeping(students: ["s"]), folder: bench.run).run(until: .train)
+        #expect(try AgentPlaces(bench.run).found.map(\.title) == ["s/cot"])
+        try await RecipeRun(recipe.keeping(students: ["t"]), folder: bench.run).run(until: .train)
+        #expect(try AgentPlaces(bench.run).found.map(\.title) == ["s/cot", "t/cot"])
+        #expect(try await RecipeRun(recipe, folder: bench.run).plan(until: .train).isDone)
+        #expect(throws: RunError.self) { try recipe.keeping(students: ["s", "u"]) }
+        // A student that the recipe no longer has is another matter.
+        recipe.students.removeFirst()
+        try await RecipeRun(recipe, folder: bench.run).run(until: .train)
+        #expect(try AgentPlaces(bench.run).found.map(\.title) == ["t/cot"])
+    }
+
     @Test("a team answers elsewhere as in its run, over the base that its adapters go on from")
     func team() async throws {
         let bench = try AgentBench()

@@ -23,6 +23,8 @@ public struct Recipe: Codable, Sendable, Hashable {
     public var filter: FilterPlan?
     /// The base models that become students.
     public var students: [Student]
+    /// Names of students that the recipe has and this run leaves alone; nil where it is about all of them.
+    public var leftOut: [String]?
     /// How each kind of student is trained; a trained system is evaluated only when its kind is listed here.
     public var training: [Style: TrainingPlan]
     /// Which tasks trainings hold out by default; nil for none.
@@ -235,6 +237,18 @@ extension Recipe {
             let ordered = faults.list.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
             throw RecipeError(file: file, faults: ordered)
         }
+    }
+
+    /// The same for some of its students. What a run made of the others stays.
+    /// - Throws: `RunError.noStudent` for a name that no student has.
+    public func keeping(students names: [String]) throws -> Recipe {
+        if let unknown = names.first(where: { name in !students.contains { $0.name == name } }) {
+            throw RunError.noStudent(unknown, known: students.map(\.name))
+        }
+        var kept = self
+        kept.students = students.filter { names.contains($0.name) }
+        kept.leftOut = students.map(\.name).filter { !names.contains($0) }
+        return kept
     }
 
     /// - Parameter folder: the recipe's folder.

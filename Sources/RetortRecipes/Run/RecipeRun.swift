@@ -124,7 +124,7 @@ public struct RecipeRun: Sendable {
         try RecipeCheck(context).run(until: goal)
         let folder = context.folder
         if let documents = context.source.documents { try folder.link(documents) }
-        if goal >= .train { try folder.removeAgents(besides: stages.agents) }
+        if goal >= .train { try folder.removeAgents(besides: stages.agents, of: context.recipe.leftOut ?? []) }
         try await scheduler.run(stages.upTo(goal)) { plan in
             if !plan.isDone { try folder.removeFigures() }
         }

@@ -22,6 +22,8 @@ public enum RunError: Error, CustomStringConvertible {
     case imported(set: String)
     /// A set contains the runs of another agent, or of other queries.
     case otherRuns(set: String, changed: [String])
+    /// A name that none of the recipe's students has, and the names that they have.
+    case noStudent(String, known: [String])
     /// The recipe has no teacher whose cost could be estimated.
     case noTeacher
 
@@ -59,6 +61,8 @@ public enum RunError: Error, CustomStringConvertible {
         case .otherRuns(let set, let changed):
             "the set '\(set)' holds runs that were made otherwise (changed: \(changed.joined(separator: ", "))); "
                 + "name another folder with --out"
+        case .noStudent(let name, let known):
+            "the recipe has no student '\(name)'; it has \(known.joined(separator: ", "))"
         case .noTeacher:
             "the recipe has no teacher that costs anything; name one with 'teacher' or --teacher URL"
         }

@@ -107,13 +107,14 @@ public final class RunFolder: Sendable {
     }
 
     /// Removes agents that the recipe no longer makes, so that nobody opens them by mistake.
-    func removeAgents(besides stages: [AgentStage]) throws {
+    /// - Parameter others: students whose agents stay.
+    func removeAgents(besides stages: [AgentStage], of others: [String]) throws {
         let top = url.appendingPathComponent(AgentPlaces.folder)
         let kept = Set(stages.map(\.name))
         let names = { (folder: URL) in
             ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).filter { !$0.hasPrefix(".") }
         }
-        for student in names(top) {
+        for student in names(top) where !others.contains(student) {
             let own = top.appendingPathComponent(student)
             for system in names(own) where !kept.contains("\(AgentPlaces.folder)/\(student)/\(system)") {
                 try remove(own.appendingPathComponent(system))
