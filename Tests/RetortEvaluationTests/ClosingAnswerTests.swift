@@ -32,7 +32,7 @@ struct ClosingAnswerTests {
             Case("So the price is €18.", "18"), Case("The bill came to Rs. 350.", "350"), Case("USD 18", "18"),
             Case("18 dollars", "18"), Case("He lost money: his profit is -$7.", "-7"), Case("$-7", "-7"),
             Case("A shirt is $5 and $x$ shirts are $35, so $x = 7$.", "7"),
-            Case("The cost is $12$ dollars, which is $3 more than $9.", "9"),
+            Case("The cost is $12$ dollars, which is $3 more than $9.", "12"),
             Case("That is 50¢", "0.5\\text{ dollars}"),
             Case("The loan is $80k.", "80000"), Case("It sold for $2.5 million.", "2500000"),
             Case("Mr. Tan's net proceeds is $400 000 - $282 000 = $118 000.", "118000"),

@@ -136,7 +136,9 @@ struct AnswerPhrase {
             var end = index
             while end < text.count, text[end].isLetter { end += 1 }
             if verbs.contains(String(text[index..<end])) {
-                // Not `is not`, `isn't`.
+                // Neither `cannot be` nor `is not`, `isn't`.
+                let lead = String(text[start..<index]).lowercased()
+                if lead.hasSuffix("not ") || lead.hasSuffix("n't ") || lead.hasSuffix("never ") { return nil }
                 let next = text[end...].drop { $0 == " " }
                 if next.starts(with: "not ") || next.first == "'" { return nil }
                 return Found(end: end, isFinal: isFinal, isHeading: false)
@@ -170,7 +172,7 @@ struct AnswerPhrase {
         let marks = [
             "wait,", "wait.", "wait:", "wait -", "wait—", "correction", "oops", "i made a mistake", "i made an error",
             "that is wrong", "that's wrong", "that is incorrect", "that's incorrect", "that was wrong", "actually, ",
-            "no, that",
+            "actually it", "scratch that", "no, that",
         ]
         guard let range = marks.compactMap({ small.ranges(of: $0).last }).max(by: { $0.lowerBound < $1.lowerBound })
         else { return nil }

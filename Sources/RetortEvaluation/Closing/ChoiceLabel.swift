@@ -32,6 +32,8 @@ struct ChoiceLabel: Hashable {
         } else if !isMarked || rest.first?.isLetter == true {
             return nil
         }
+        // `(A) or (B)` decides for neither.
+        guard !NamedChoice.areSeveral("\(letter)\(rest.drop { $0 == "}" })") else { return nil }
         while let mark = rest.first {
             if mark == "\\", let spacing = rest.dropFirst().first, " ,;:!".contains(spacing) {
                 rest = rest.dropFirst(2)

@@ -2,10 +2,11 @@
 /// emphasis.
 enum CleanText {
     static func of(_ text: String) -> String {
+        let all = Array(text.unicodeScalars)
         var scalars: [Unicode.Scalar] = []
-        scalars.reserveCapacity(text.unicodeScalars.count)
+        scalars.reserveCapacity(all.count)
         var previous: Unicode.Scalar?
-        for scalar in text.unicodeScalars {
+        for (index, scalar) in all.enumerated() {
             defer { previous = scalar }
             switch scalar {
             case "\n" where previous == "\r": continue
@@ -14,7 +15,11 @@ enum CleanText {
             case "\u{200B}"..."\u{200F}", "\u{202A}"..."\u{202D}", "\u{2060}", "\u{2066}"..."\u{2069}", "\u{FEFF}",
                 "\u{AD}":
                 continue
-            case "\u{2212}", "\u{FF0D}", "\u{FE63}": scalars.append("-")
+            case "\u{2010}"..."\u{2012}", "\u{2212}", "\u{FF0D}", "\u{FE63}", "\u{2796}": scalars.append("-")
+            case "\u{2013}" where isSign(previous, index + 1 < all.count ? all[index + 1] : nil): scalars.append("-")
+            // Forms of full width.
+            case "\u{FF01}"..."\u{FF5E}": scalars.append(Unicode.Scalar(scalar.value - 0xFEE0) ?? scalar)
+            case "\u{2044}", "\u{2215}": scalars.append("/")
             case "\u{2019}": scalars.append("'")
             // A Python or JSON text turned the command's \b into a backspace.
             case "\u{8}": scalars.append(contentsOf: ["\\", "b"])
@@ -23,15 +28,27 @@ enum CleanText {
         }
         var clean = String(String.UnicodeScalarView(scalars))
         if clean.unicodeScalars.contains(where: { superscripts[$0] != nil }) { clean = withPowers(clean) }
-        if clean.utf8.contains(UInt8(ascii: "<")) { clean = withoutCalculations(clean) }
+        if clean.utf8.contains(UInt8(ascii: "<")) {
+            clean = withoutCalculations(clean)
+            if clean.contains("</") {
+                clean = clean.replacing(/<\/?(?:b|i|u|em|strong|span|code|p)(?:\s[^<>]*)?>/.ignoresCase(), with: "")
+            }
+        }
         if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
             clean = withoutEmphasis(clean)
         }
         return clean
     }
 
+    /// Whether a dash between these is the sign of a number.
+    private static func isSign(_ before: Unicode.Scalar?, _ after: Unicode.Scalar?) -> Bool {
+        guard let after, ("0"..."9").contains(after) || "$€£.".unicodeScalars.contains(after) else { return false }
+        return before.map { $0.properties.isWhitespace || "({[=$:,".unicodeScalars.contains($0) } ?? true
+    }
+
     private static let superscripts: [Unicode.Scalar: Character] = [
         "⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9", "⁻": "-",
+        "ⁿ": "n",
         "⁺": "+",
     ]
 

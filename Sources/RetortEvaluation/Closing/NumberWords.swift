@@ -44,7 +44,8 @@ enum NumberWords {
                 group = 1
                 continue
             }
-            if part == "hundred", group > 0, group < 10 {
+            // `twelve hundred`
+            if part == "hundred", group > 0, group < 100 {
                 group *= 100
                 last = 100
             } else if let scale = scales[part], scale > 100, group > 0, total == 0 || total.isMultiple(of: scale * 1000)
@@ -68,7 +69,13 @@ enum NumberWords {
     /// The factor of each scale word.
     static let scales: [String: Int] = [
         "hundred": 100, "thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000,
-        "trillion": 1_000_000_000_000,
+        "trillion": 1_000_000_000_000, "lakh": 100_000, "crore": 10_000_000,
+    ]
+
+    /// Parts in the plural that are no coins and no points in time.
+    static let shares: [String: Int] = [
+        "halves": 2, "thirds": 3, "fifths": 5, "sixths": 6, "sevenths": 7, "eighths": 8, "ninths": 9, "tenths": 10,
+        "hundredths": 100,
     ]
 
     private static let denominators: [String: Int] = [

@@ -136,7 +136,7 @@ struct ProseLexer {
     private mutating func takeGroups() -> String {
         var groups = ""
         scan: while true {
-            for mark in [",\\!", "{,}", "\\,", ",", "'"] {
+            for mark in [",\\!", "{,}", "\\,", ",", "'", "_", "~"] {
                 let length = mark.count
                 guard index + length <= characters.count, String(characters[index..<(index + length)]) == mark,
                     digits(from: index + length) == 3
@@ -199,7 +199,7 @@ struct ProseLexer {
             index += 1
             return
         }
-        if "½¼¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞".contains(first) { return add(.command, length: 1) }
+        if "½¼¾⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑".contains(first) { return add(.command, length: 1) }
         add(.mark, length: 1)
     }
 

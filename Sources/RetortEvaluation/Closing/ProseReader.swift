@@ -46,12 +46,19 @@ struct ProseReader {
         return nil
     }
 
-    /// Values without a final year that is only a date: `15 wolves in 2021`.
-    private func withoutDate(_ runs: [ProseRun]) -> [ProseRun] {
+    /// Values without a date at the end: `15 wolves in 2021`, `7 cats on June 10`.
+    private func withoutDate(_ values: [ProseRun]) -> [ProseRun] {
+        var runs = values
+        while runs.count > 1, let last = runs.last, isDay(last) { runs.removeLast() }
         guard runs.count > 1, let last = runs.last, isYear(last), runs.dropLast().allSatisfy({ !isYear($0) }),
             !concludes(from: runs[runs.count - 2].range.upperBound, to: last.range.lowerBound)
         else { return runs }
         return runs.dropLast()
+    }
+
+    private func isDay(_ run: ProseRun) -> Bool {
+        let beside = [run.range.lowerBound - 1, run.range.upperBound].compactMap { runs.piece($0)?.word }
+        return beside.contains { $0 != "may" && ProseWords.months.contains($0) }
     }
 
     private func isYear(_ run: ProseRun) -> Bool {
@@ -106,7 +113,7 @@ struct ProseReader {
             case .word where ProseWords.fillers.contains(piece.text.lowercased()): break
             case .currency: break
             case .mark
-            where [":", "=", "≈", "~", "<", ",", "\"", "'", "—", "–", "*", "_", "→", "⇒", ">"].contains(piece.text):
+            where [":", "=", "≈", "~", ",", "\"", "'", "—", "–", "*", "_", "→", "⇒", "=>", "->"].contains(piece.text):
                 break
             default: return nil
             }

@@ -133,7 +133,21 @@ struct ProseRuns {
             run.isWeak = true
         }
         if let before = piece(start - 1), before.isMark("=") || before.isMark("≈") { run.isResult = true }
+        if let operation = ProseOperation(before: start, in: self) { run = operation.applied(to: run) }
+        // `≥ 5` is not 5.
+        if let bound = bound(start, end: run.range.upperBound) { run.text = "\(bound) \(run.text)" }
         return run
+    }
+
+    /// The sign of an inequality straight before a value. At the start of a line `>` quotes.
+    private func bound(_ start: Int, end: Int) -> String? {
+        guard let sign = piece(start - 1), sign.kind == .mark,
+            ["<", ">", "<=", ">=", "!=", "≤", "≥", "≠"].contains(sign.text)
+        else { return nil }
+        // `<203>`
+        if piece(end)?.isMark("<") == true || piece(end)?.isMark(">") == true { return nil }
+        let isQuote = sign.text == ">" && start > 1 && piece(start - 2)?.kind == .end
+        return isQuote ? nil : sign.text
     }
 
     /// Whether the number here is a name: `step 3`, `#12`, `COVID-19`, `x2`.

@@ -46,6 +46,7 @@ struct ProseRunReader {
         run.isFormula = isFormula
         run.isResult = run.text.contains("=")
         if let unit = unit() { run.text += " \(unit)" }
+        if let direction = direction() { run.text += " \\text{ \(direction)}" }
         if run.text.hasSuffix(":00"), let word = current?.word, ["p", "a", "pm", "am", "o'clock"].contains(word) {
             run.alternatives.append(String(run.text.dropLast(3)))
         }
@@ -68,6 +69,16 @@ struct ProseRunReader {
         // `12 m long`, but `5 in 3 days`
         if word.count == 1 || word == "in", let next = peek(), next.kind == .word { return nil }
         return unit.name
+    }
+
+    /// A word behind a number that changes what it says: `5 units left`, `5% increase`.
+    private func direction() -> String? {
+        guard members.isEmpty, operands == 1, text.last?.isNumber == true || text.last == "%" else { return nil }
+        for offset in 0..<3 {
+            guard let word = peek(offset)?.word else { return nil }
+            if Opposites.isOne(word) { return peek(offset + 1)?.word == "than" ? nil : word }
+        }
+        return nil
     }
 
     // MARK: Operands
@@ -134,7 +145,12 @@ struct ProseRunReader {
             return number(piece)
         case .formula:
             index += 1
-            return Self.formula(piece.text)
+            let text = Self.formula(piece.text)
+            if let scale = current?.word.flatMap({ NumberWords.scales[$0] }), Rational(decimal: text) != nil {
+                index += 1
+                return Self.scaled(text, scale)
+            }
+            return text
         case .command:
             isFormula = false
             index += 1
@@ -172,11 +188,16 @@ struct ProseRunReader {
         }
         if let scale = current?.word.flatMap({ NumberWords.scales[$0] }) {
             index += 1
-            return "(\(text)*\(scale))"
+            return Self.scaled(text, scale)
         }
         if let next = current, !next.isSpaced, let factor = suffix(next, of: index - 1) {
             index += 1
-            return "(\(text)*\(factor))"
+            return Self.scaled(text, factor)
+        }
+        // `2 thirds`
+        if let share = current?.word, let bottom = NumberWords.shares[share], text.allSatisfy(\.isNumber) {
+            index += 1
+            return "(\(text)/\(bottom))"
         }
         if current?.word == "and", peek()?.word == "a" || peek()?.word == "one", let share = peek(2)?.word {
             let fractions = ["half": "1/2", "quarter": "1/4", "third": "1/3"]
@@ -194,6 +215,13 @@ struct ProseRunReader {
             return "(\(text)+\(top)/\(bottom))"
         }
         return text
+    }
+
+    private static func scaled(_ text: String, _ factor: Int) -> String {
+        guard let value = Rational(decimal: text), case let whole = value * Rational(factor), whole.isInteger else {
+            return "(\(text)*\(factor))"
+        }
+        return whole.written
     }
 
     /// `80k` is 80,000, and `$3M` three million.
@@ -275,6 +303,10 @@ struct ProseRunReader {
                 append("!", spaced: false)
             } else if piece.isMark("²") || piece.isMark("³"), !piece.isSpaced {
                 append(piece.text, spaced: false)
+            } else if isNumber,
+                let power = piece.word.flatMap({ ["squared": "^2", "cubed": "^3", "factorial": "!"][$0] })
+            {
+                append(power, spaced: false)
             } else if isNumber, let word = piece.word, ["percent", "pct", "percentage"].contains(word) {
                 append("%", spaced: false)
             } else if text.hasSuffix("°"), let word = piece.word, ["c", "f", "celsius", "fahrenheit"].contains(word) {
@@ -372,6 +404,9 @@ struct ProseRunReader {
             case "x" where isNumber && (isAmount(index + 1) || next.isMark("(")): return ("*", 1)
             case "times" where isAmount(index + 1), "multiplied" where next.word == "by" && isAmount(index + 2):
                 return ("*", word == "times" ? 1 : 2)
+            case "to" where isPower(index + 1): return ("^", 4)
+            case "raised" where next.word == "to" && isPower(index + 2): return ("^", 5)
+            case "over" where isNumber && next.kind == .number && runs.piece(index + 2)?.kind != .word: return ("/", 1)
             case "plus" where isAmount(index + 1): return ("+", 1)
             case "minus" where isAmount(index + 1): return ("-", 1)
             case "divided" where next.word == "by" && isAmount(index + 2): return ("/", 2)
@@ -397,6 +432,13 @@ struct ProseRunReader {
             return (":", 1)
         default: return nil
         }
+    }
+
+    /// `the power of 8`
+    private func isPower(_ place: Int) -> Bool {
+        runs.piece(place)?.word == "the" && runs.piece(place + 1)?.word == "power"
+            && runs.piece(place + 2)?.word == "of"
+            && isAmount(place + 3)
     }
 
     /// Another member of a list: separated only by a comma, `and` or `or`.

@@ -10,8 +10,17 @@ extension ProseReader {
         while values.count > 1, let last = values.last, !last.isResult, isScope(last, behind: values[values.count - 2])
         {
             values.removeLast()
+            // `It is 12, which is 3 more than 9.`
+            if let other = values.last, values.count > 1, isComparison(behind: other) { values.removeLast() }
         }
         return values
+    }
+
+    /// Whether a value says how much another one is above or below something.
+    private func isComparison(behind run: ProseRun) -> Bool {
+        let start = run.range.lowerBound - 1
+        let lead = (start - 3...start).compactMap { runs.piece($0)?.word }
+        return lead.contains("which") && (0..<3).contains { runs.piece(run.range.upperBound + $0)?.word == "than" }
     }
 
     private func isScope(_ run: ProseRun, behind other: ProseRun) -> Bool {
@@ -20,7 +29,18 @@ extension ProseReader {
         let gap = other.range.upperBound..<run.range.lowerBound
         let words = gap.map { runs.piece($0)?.word ?? runs.piece($0)?.text ?? "" }
         if zip(words, words.dropFirst()).contains(where: { $0 == "of" && $1 == "which" }) { return true }
+        // `25, up from 20`
+        let tail = words.suffix(2).joined(separator: " ")
+        if ["up from", "down from", "compared to", "compared with"].contains(tail) { return true }
         guard !concludes(from: gap.lowerBound, to: gap.upperBound), !other.text.contains("%") else { return false }
+        // `25 more than 100`
+        if words.contains("than"), words.suffix(2).contains("than"),
+            words.contains(where: { ["more", "less", "fewer", "greater", "older", "younger"].contains($0) })
+        {
+            return true
+        }
+        // `rose to 25 from 20`
+        if words == ["from"], runs.piece(other.range.lowerBound - 1)?.word == "to" { return true }
         let spoken = words.filter { word in !word.isEmpty && !"$€£¥".contains(word) }
         if isPurpose(spoken, of: run, behind: other) { return true }
         let unit = runs.piece(run.range.upperBound)?.word.flatMap { MathNames.units[$0] }
@@ -37,7 +57,11 @@ extension ProseReader {
             return spoken.count > 1 && spoken[spoken.count - 2] == "of" && spoken.count <= 4
         }
         guard !isDefinite(other) else { return false }
-        if ["in", "within", "after", "during", "over"].contains(preposition) { return isTime && hasNoun(other) }
+        // `will be 14 in 5 years`
+        let isState = runs.piece(other.range.lowerBound - 1)?.word == "be"
+        if ["in", "within", "after", "during", "over"].contains(preposition) {
+            return isTime && (hasNoun(other) || isState)
+        }
         guard preposition == "for" else { return false }
         return isTime ? hasNoun(other) : runs.piece(run.range.upperBound)?.kind == .word && isPrice(other)
     }
@@ -97,11 +121,30 @@ extension ProseReader {
 extension ProseRuns {
     /// Whether a sentence denies a value: `not 6`, `isn't 6`, `instead of the 10`, `rather than 10`.
     func isDenied(_ run: ProseRun) -> Bool {
+        if isRejected(behind: run.range.upperBound) { return true }
         var index = run.range.lowerBound - 1
-        while let before = piece(index), before.kind == .currency || ["the", "a"].contains(before.word) { index -= 1 }
+        let between: Set<String> = [
+            "the", "a", "be", "is", "it", "equal", "to", "was", "that", "think", "believe", "answer",
+        ]
+        while let before = piece(index), before.kind == .currency || before.word.map(between.contains) == true {
+            index -= 1
+        }
         guard let word = piece(index)?.word else { return false }
-        if word == "not" || word.hasSuffix("n't") { return true }
+        if ["not", "cannot", "never", "except", "excluding"].contains(word) || word.hasSuffix("n't") { return true }
         let before = piece(index - 1)?.word
+        if word == "but", ["all", "anything", "everything"].contains(before) { return true }
         return word == "of" && before == "instead" || word == "than" && before == "rather"
+    }
+
+    /// `4 is not the answer`, `4 is wrong`
+    private func isRejected(behind index: Int) -> Bool {
+        guard let verb = piece(index)?.word, ["is", "was", "isn't", "wasn't"].contains(verb),
+            let next = piece(index + 1)?.word
+        else {
+            return false
+        }
+        if ["wrong", "incorrect", "false", "impossible"].contains(next) { return true }
+        let denied = next == "not" ? piece(index + 2)?.word : verb.hasSuffix("n't") ? next : nil
+        return denied.map { ["the", "correct", "right", "it", "possible"].contains($0) } ?? false
     }
 }

@@ -55,7 +55,11 @@ enum ProseWords {
 
     /// Words that begin like functions.
     private static let lookAlikes: Set<String> = [
-        "cost", "tank", "logs", "sins", "tans", "cots", "spin", "pies", "pint", "pips",
+        "cost", "tank", "logs", "sins", "tans", "cots", "spin", "pies", "pint", "pips", "since", "sing", "sink",
+        "single", "cosmic", "secret",
+        "secure", "sector", "logic", "login", "tango", "piece", "pink", "pick", "pile", "pipe", "pine", "pill", "pilot",
+        "pizza", "piano", "pigs",
+        "pins", "picks", "piles", "pipes", "pitch", "cotton",
     ]
 
     private static func afterGroup(_ text: Substring) -> Substring {

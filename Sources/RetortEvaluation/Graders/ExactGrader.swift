@@ -15,59 +15,96 @@ public struct ExactGrader: Grader {
         }
         guard !task.answers.isEmpty else { return Verdict(isCorrect: false, reason: "no reference answer") }
         let given = Self.spelling(answer)
+        let currencies = Self.currencies(answer)
         for reference in task.answers where Self.spelling(reference) == given {
+            let others = Self.currencies(reference)
+            guard currencies.isEmpty || others.isEmpty || currencies == others else { continue }
             return Verdict(isCorrect: true, reason: Self.number(answer) == nil ? "exact match" : "equal numbers")
         }
         return Verdict(isCorrect: false, reason: "no match")
     }
 
-    /// One spelling for all answers that match each other: a number's value, otherwise the words and the numbers in
-    /// them.
-    static func spelling(_ text: String) -> String {
-        if let value = number(text) { return value.written }
-        let words = normalised(text)
-        let numerals = numerals(text)
-        return numerals.isEmpty ? words : "\(words) (\(numerals.joined(separator: " ")))"
-    }
+    /// One spelling for all answers that match each other: a number's value, otherwise the words with the numbers in them.
+    static func spelling(_ text: String) -> String { number(text)?.written ?? words(text) }
 
     private static func number(_ text: String) -> Rational? {
-        guard text.utf8.count < 60, text.contains(where: \.isNumber),
+        guard text.utf8.count < 60, text.contains(where: \.isNumber), !isCode(text),
             case .number(let value, _)? = try? MathParser.parse(text)
         else { return nil }
         return value
     }
 
-    /// The numbers in a text with the marks that belong to them: signs, points, and marks between digits. Commas
-    /// between thousands are removed, and so are marks at the end of a number.
-    private static func numerals(_ text: String) -> [String] {
-        var numerals: [String] = []
+    /// `007`, which is no other way to write 7.
+    private static func isCode(_ text: String) -> Bool {
+        text.trimmingCharacters(in: .whitespaces).wholeMatch(of: /0[0-9]+/) != nil
+    }
+
+    /// The signs of currencies in a text.
+    private static func currencies(_ text: String) -> Set<Character> { Set(text.filter(\.isCurrencySymbol)) }
+
+    /// Normalised words in which numbers keep the marks that belong to them: signs, points, and marks between digits.
+    static func words(_ text: String) -> String { normalised(marked(text)) }
+
+    /// Lower-case words, articles too, that punctuation separates; numbers keep their marks, and `C#`, `C++` and `5%` theirs.
+    static func separateWords(_ text: String) -> [String] {
+        // `U.S. Army`
+        let joined = text.replacing(/\b([A-Za-z])\.(?=[A-Za-z\s]|$)/) { $0.1 }
+        let plain = marked(joined).precomposedStringWithCompatibilityMapping.lowercased()
+        func isPart(_ character: Character) -> Bool {
+            character.isLetter || character.isNumber || "#+%‰'’-_".contains(character)
+                || marks.values.contains(character)
+        }
+        return plain.split { !isPart($0) }.map { $0.filter { !"'’-_".contains($0) } }.filter { !$0.isEmpty }
+    }
+
+    static let articles: Set<String> = ["a", "an", "the"]
+
+    /// A text in which those marks are signs that are not punctuation. Commas between thousands are removed, and marks at the end of a number
+    /// stay as they are.
+    private static func marked(_ text: String) -> String {
+        var result = ""
         var current = ""
         var isSigned = false
         var before: Character = " "
         var isFree = true
         func joins(_ character: Character) -> Bool { ".,:/-".contains(character) }
         func finish() {
-            while let last = current.last, joins(last) { current.removeLast() }
-            if !current.isEmpty { numerals.append((isSigned ? "-" : "") + withoutThousands(current)) }
+            guard !current.isEmpty else { return }
+            var end = ""
+            while let last = current.last, joins(last) { end.insert(current.removeLast(), at: end.startIndex) }
+            let numeral = (isSigned ? "-" : "") + withoutThousands(current)
+            result += String(numeral.map { marks[$0] ?? $0 }) + end
             current = ""
         }
-        for character in text.precomposedStringWithCompatibilityMapping {
-            let plain: Character = "‐‑–−".contains(character) ? "-" : character
-            if plain.isASCIIDigit {
+        let characters = Array(text.precomposedStringWithCompatibilityMapping)
+        for (index, character) in characters.enumerated() {
+            let plain: Character = "‐‑‒–−".contains(character) ? "-" : character
+            let opensDecimal =
+                plain == "." && current.isEmpty && !before.isLetter && !before.isNumber && before != "."
+                && index + 1 < characters.count && characters[index + 1].isASCIIDigit
+            if plain.isASCIIDigit || opensDecimal {
                 if current.isEmpty { isSigned = before == "-" && isFree }
-                current.append(plain)
+                current += opensDecimal ? "0." : String(plain)
             } else if !current.isEmpty, joins(plain) {
                 current.append(plain)
             } else {
                 finish()
+                result.append(plain)
             }
+            // The sign of `-$5` belongs to its number.
+            if plain.isCurrencySymbol, before == "-" { continue }
             // A dash after a letter joins words.
             if plain == "-" { isFree = !(before.isLetter || before.isNumber) }
             before = plain
         }
         finish()
-        return numerals
+        return result
     }
+
+    /// Signs of the private use area stand for the marks.
+    private static let marks: [Character: Character] = [
+        ".": "\u{E000}", ",": "\u{E001}", ":": "\u{E002}", "/": "\u{E003}", "-": "\u{E004}",
+    ]
 
     private static func withoutThousands(_ numeral: String) -> String {
         let groups = numeral.split(separator: ",", omittingEmptySubsequences: false)
@@ -94,15 +131,16 @@ public struct ExactGrader: Grader {
             }
         }
         let words = String(String.UnicodeScalarView(kept)).split(whereSeparator: \.isWhitespace)
-        let named = words.filter { !["a", "an", "the"].contains($0) }
+        let named = words.filter { !articles.contains(String($0)) }
         return (named.isEmpty ? words : named).joined(separator: " ")
     }
 
-    /// The word-overlap F1 of an answer with its best reference, in 0…1 (SQuAD's second metric); 0 without references.
+    /// The word-overlap F1 of an answer with its best reference, in 0…1 (SQuAD's second metric, in which numbers keep their marks); 0 without
+    /// references.
     public static func f1(_ answer: String, _ references: [String]) -> Double {
         references.map { reference in
-            let predicted = normalised(answer).split(separator: " ")
-            let expected = normalised(reference).split(separator: " ")
+            let predicted = words(answer).split(separator: " ")
+            let expected = words(reference).split(separator: " ")
             var left = Dictionary(expected.map { ($0, 1) }, uniquingKeysWith: +)
             let common = predicted.count { word in
                 guard let count = left[word], count > 0 else { return false }

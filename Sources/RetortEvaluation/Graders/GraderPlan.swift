@@ -89,7 +89,7 @@ public struct GraderPlan: Codable, Sendable, Hashable {
         case .math: MathGrader(judge: symbolic)
         case .choice: ChoiceGrader()
         case .json: StructureGrader(tolerance: tolerance ?? 0)
-        case .rows: RowsGrader(isOrdered: ordered ?? false, tolerance: tolerance ?? 1e-6)
+        case .rows: RowsGrader(isOrdered: ordered ?? false, tolerance: tolerance)
         case .contains: ContainsGrader()
         case .regex: PatternGrader()
         case .python, .state, .judge: nil

@@ -34,6 +34,7 @@ public struct MathGrader: Grader {
             return Verdict(
                 isCorrect: false, reason: "a mark in it turns its characters round, so that it reads otherwise")
         }
+        let reference = CleanText.of(reference)
         let extract = AnswerText.extract(answer)
         var found = await compare(extract.text, reference)
         if !found.isCorrect, let verdict = sameWords(extract.statement, reference) { found = verdict }
@@ -61,6 +62,7 @@ public struct MathGrader: Grader {
             return Verdict(isCorrect: true, reason: "the same text")
         }
         if let verdict = WordAnswer.compare(answer, reference) { return verdict }
+        if Self.isDate(answer) || Self.isDate(reference) { return Verdict(isCorrect: false, reason: "another date") }
         let references = Self.readings(reference)
         let answers = Self.readings(answer)
         guard !references.nodes.isEmpty, !answers.nodes.isEmpty else {
@@ -81,10 +83,19 @@ public struct MathGrader: Grader {
         return Verdict(isCorrect: false, reason: reason ?? "another value")
     }
 
+    /// `2024-01-15` and `4/2/2024`, which are neither differences nor quotients; so is the telephone number `555-1234`.
+    static func isDate(_ text: String) -> Bool {
+        text.wholeMatch(of: /\s*(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}\/[0-9]{1,2}\/[0-9]{4}|[0-9]{3}-[0-9]{4})\s*/)
+            != nil
+    }
+
     /// The possible readings of a text: `1,234` is a number, or else a list of two.
     static func readings(_ text: String) -> (nodes: [MathNode], fault: String?) {
         var nodes: [MathNode] = []
         var fault: String?
+        // Python's spelling of a NumPy number.
+        let text =
+            text.contains("np.") ? text.replacing(/np\.(?:float|u?int)(?:8|16|32|64)\(([^()]*)\)/) { $0.1 } : text
         for groups in [true, false] {
             if !groups, text.firstMatch(of: /[0-9],[0-9]{3}/) == nil { break }
             do {
@@ -153,24 +164,17 @@ enum WordAnswer {
     static func compare(_ answer: String, _ reference: String) -> Verdict? {
         if let letter = choice(reference) {
             let words = AnswerText.words(answer).split(separator: " ")
-            let isSame =
-                words.count == 1
-                ? words[0] == letter : (ChoiceLabel(answer)?.letter ?? named(answer))?.lowercased() == letter
+            let named = NamedChoice.isNamed(in: answer) ? NamedChoice.letter(in: answer) : ChoiceLabel(answer)?.letter
+            let isSame = words.count == 1 ? words[0] == letter : named?.lowercased() == letter
             if isSame { return Verdict(isCorrect: true, reason: "the same choice") }
             return nil
         }
         guard isWords(reference) else { return nil }
         let (given, words) = (AnswerText.words(answer), AnswerText.words(reference))
         // `The slope is undefined.`
-        let isSame = given == words || given.hasSuffix(" is \(words)") || given.hasSuffix(" are \(words)")
+        let isStated = given.hasSuffix(" is \(words)") || given.hasSuffix(" are \(words)")
+        let isSame = given == words || isStated && !given.hasPrefix("it is not") && !given.contains(" not true")
         return isSame && !words.isEmpty ? Verdict(isCorrect: true, reason: "the same words") : nil
-    }
-
-    /// The letter that a sentence names last: `option C`, `(C)`.
-    private static func named(_ text: String) -> String? {
-        guard ProseWords.arePresent(in: text) else { return nil }
-        return text.matches(of: /(?:[Oo]ption|[Cc]hoice|[Aa]nswer(?: is)?:?)\s+\(?([A-Z])\b|\(([A-Z])\)/).last
-            .flatMap { ($0.1 ?? $0.2).map(String.init) }
     }
 
     /// `(C)` or `\text{(C)}`; a bare letter may be a variable.
@@ -183,7 +187,8 @@ enum WordAnswer {
     /// Words of at least three letters in all, perhaps in `\text{}`, without any mathematics.
     private static func isWords(_ text: String) -> Bool {
         let plain = text.replacing(/\\(?:text|mbox|textbf|textit|textrm|mathrm|textnormal)/, with: "")
-        return plain.contains(where: \.isLetter) && AnswerText.words(plain).count > 2
+        let runs = plain.split { !$0.isLetter }
+        return runs.contains { $0.count > 1 } && AnswerText.words(plain).count > 2
             && plain.allSatisfy { $0.isLetter || $0.isWhitespace || "{}.,'()".contains($0) }
     }
 }

@@ -21,12 +21,15 @@ public struct StructureGrader: Grader {
 /// may be a plain list, and a single value a plain value; rows that are objects are the lists of their values, by key.
 public struct RowsGrader: Grader {
     private let isOrdered: Bool
-    private let tolerance: Double
+    private let tolerance: Double?
+    /// For numbers with a fraction.
+    private static let usualTolerance = 1e-6
 
     /// - Parameters:
     ///   - isOrdered: whether the order of the rows counts; that of the columns always does.
-    ///   - tolerance: the largest error of a number, as a fraction of the reference, or of 1 where that is larger.
-    public init(isOrdered: Bool, tolerance: Double) {
+    ///   - tolerance: the largest error of a number, as a fraction of the reference, or of 1 where that is larger; nil allows whole
+    ///     numbers none and others 1e-6.
+    public init(isOrdered: Bool, tolerance: Double?) {
         self.isOrdered = isOrdered
         self.tolerance = tolerance
     }
@@ -62,7 +65,7 @@ public struct RowsGrader: Grader {
     private func same(_ a: [[JSONValue]], _ b: [[JSONValue]]) -> Bool {
         guard a.count == b.count else { return false }
         func equal(_ x: [JSONValue], _ y: [JSONValue]) -> Bool {
-            x.count == y.count && zip(x, y).allSatisfy { $0.equals($1, tolerance: tolerance) }
+            x.count == y.count && zip(x, y).allSatisfy(same)
         }
         if isOrdered { return zip(a, b).allSatisfy(equal) }
         // Rows are sorted by what the tolerance cannot change; the rest are matched one by one.
@@ -79,6 +82,11 @@ public struct RowsGrader: Grader {
             left.remove(at: place)
         }
         return true
+    }
+
+    private func same(_ a: JSONValue, _ b: JSONValue) -> Bool {
+        if tolerance == nil, case (.integer, .integer) = (a, b) { return a == b }
+        return a.equals(b, tolerance: tolerance ?? Self.usualTolerance)
     }
 
     /// The most rows that are matched one by one, which takes quadratic time.
@@ -113,6 +121,8 @@ extension JSONValue {
         default:
             if self == other { return true }
             guard let x = number, let y = other.number else { return false }
+            // As doubles, large whole numbers that differ may be the same.
+            if case (.integer, .integer) = (self, other), tolerance == 0 { return false }
             return x == y || abs(x - y) <= tolerance * Swift.max(abs(y), 1)
         }
     }

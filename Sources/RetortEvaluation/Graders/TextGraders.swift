@@ -34,7 +34,7 @@ public struct NumberGrader: Grader {
     ///   larger.
     public init(tolerance: Double) { self.tolerance = tolerance }
 
-    /// Compares with each reference; a relative error of 1e-9 is always allowed.
+    /// Compares with each reference; a relative error of 1e-9 is always allowed, except between whole numbers.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
         guard let given = Self.value(answer ?? "") else {
@@ -43,7 +43,8 @@ public struct NumberGrader: Grader {
         for reference in task.answers {
             guard let wanted = Self.value(reference) else { continue }
             // An answer that was rounded to a float's digits is the same number.
-            let allowed = max(tolerance * max(abs(wanted), 1), abs(wanted) * 1e-9)
+            let areWhole = wanted.rounded() == wanted && given.rounded() == given
+            let allowed = max(tolerance * max(abs(wanted), 1), areWhole ? 0 : abs(wanted) * 1e-9)
             if abs(given - wanted) <= allowed { return Verdict(isCorrect: true, reason: "equal numbers") }
         }
         return Verdict(isCorrect: false, reason: "another number")
@@ -52,7 +53,8 @@ public struct NumberGrader: Grader {
     static func value(_ text: String) -> Double? {
         let plain = text.trimmingCharacters(in: .whitespacesAndNewlines)
         if let value = Double(plain), value.isFinite { return value }
-        guard let node = MathGrader.readings(AnswerText.extract(plain).text).nodes.first,
+        let text = AnswerText.extract(plain).text
+        guard !MathGrader.isDate(text), let node = MathGrader.readings(text).nodes.first,
             let value = try? NumericValue.of(MathComparison.simplified(node)), value.isFinite, value.imaginary == 0
         else { return nil }
         return value.real
@@ -75,13 +77,33 @@ public struct ChoiceGrader: Grader {
     }
 
     private static func letter(_ text: String) -> String? {
-        let plain = AnswerText.extract(text).text.trimmingCharacters(in: .whitespacesAndNewlines)
-        for candidate in [plain, text.trimmingCharacters(in: .whitespacesAndNewlines)] {
-            if let label = ChoiceLabel(candidate) { return label.letter }
-            let bare = candidate.filter { !"()[].*\"'".contains($0) }
-            if bare.count == 1, bare.first?.isASCII == true, bare.first?.isLetter == true { return bare.uppercased() }
+        let extract = AnswerText.extract(text)
+        if extract.isMarked {
+            let places = [extract.statement] + extract.alternatives + [extract.text]
+            return places.lazy.compactMap(chosen).first
         }
-        return nil
+        // Each line may name a choice; the last one decides, or the first where it stands alone.
+        let lines = text.split(whereSeparator: \.isNewline).map(String.init)
+        guard let last = lines.last else { return nil }
+        return chosen(last) ?? (lines.dropFirst().contains { chosen($0) != nil } ? nil : lines.first.flatMap(chosen))
+    }
+
+    /// The letter of a line that is a choice, begins with one, or decides for one.
+    private static func chosen(_ text: String) -> String? {
+        let plain = text.filter { !"`*_\"".contains($0) }.trimmingCharacters(in: .whitespacesAndNewlines)
+        let bare = plain.filter { !"()[].'".contains($0) }
+        if bare.count == 1, bare.first?.isASCII == true, bare.first?.isLetter == true { return bare.uppercased() }
+        guard !NamedChoice.areSeveral(plain), plain.matches(of: /(?:^|\s)\(?[A-Z][).]\s/).count < 2 else {
+            return NamedChoice.letter(in: plain)
+        }
+        if let label = ChoiceLabel(plain), label.rest?.firstMatch(of: /\([A-Z]\)/) == nil {
+            return label.letter.uppercased()
+        }
+        if let letter = NamedChoice.letter(in: plain) { return letter }
+        let leading = /^(?:(?i:option|choice|letter|answer)\s*:?\s*\(?([A-Za-z])\)?|([A-Z]))\s*(?:$|[.:–—]|-\s|,\s)/
+        let deciding = /\b(?i:pick|choose|chose|select|take|with|is)\s+\(?([A-Z])\)?\.?$/
+        if let match = plain.firstMatch(of: leading) { return (match.1 ?? match.2)?.uppercased() }
+        return plain.firstMatch(of: deciding).map { String($0.1) }
     }
 }
 
@@ -90,13 +112,18 @@ public struct ContainsGrader: Grader {
     /// A grader without settings.
     public init() {}
 
-    /// Compares words without case, punctuation and articles, as exact match does.
+    /// Compares words without case, punctuation and articles, and numbers with their marks, as exact match does.
     public func grade(_ answer: String?, for task: AgentTask) async -> Verdict {
         if let verdict = task.verdictWithout(answer) { return verdict }
-        let words = " \(ExactGrader.normalised(answer ?? "")) "
+        let words = ExactGrader.separateWords(answer ?? "")
         let isRight = task.answers.contains { reference in
-            let wanted = ExactGrader.normalised(reference)
-            return !wanted.isEmpty && words.contains(" \(wanted) ")
+            let wanted = ExactGrader.separateWords(reference)
+            // A reference such as `A` is not an article.
+            let isArticle = wanted.allSatisfy(ExactGrader.articles.contains)
+            func kept(_ words: [String]) -> String {
+                " \(words.filter { isArticle || !ExactGrader.articles.contains($0) }.joined(separator: " ")) "
+            }
+            return !wanted.isEmpty && kept(words).contains(kept(wanted))
         }
         return Verdict(isCorrect: isRight, reason: isRight ? "holds the reference" : "does not hold the reference")
     }

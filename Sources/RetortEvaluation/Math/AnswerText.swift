@@ -12,6 +12,8 @@ enum AnswerText {
         var alternatives: [String] = []
         /// The whole statement in that place, for answers that are words.
         var statement: String
+        /// Whether its writer marked it: in a box, behind `####`, in tags or behind a phrase.
+        var isMarked: Bool { place.map { !["the last formula", "the last number"].contains($0) } ?? false }
 
         init(_ text: String, _ place: String?, alternatives: [String] = [], statement: String? = nil) {
             (self.text, self.place, self.alternatives) = (text, place, alternatives)
@@ -37,10 +39,19 @@ enum AnswerText {
             return statement(hash.content, "####")
         }
         if let box {
-            return finalPhrase(behind: body[box.end...]) ?? statement(box.content, "\\boxed{}")
+            let content = scale(behind: body[box.end...]).map { "\(box.content) \($0)" } ?? box.content
+            return finalPhrase(behind: body[box.end...]) ?? statement(content, "\\boxed{}")
         }
         if let tagged { return statement(tagged, "<answer>") }
         return phrased(text) ?? closing(text)
+    }
+
+    /// The word of `\boxed{7} million`.
+    private static func scale(behind rest: Substring) -> String? {
+        var rest = rest.drop { $0 == " " || $0 == "$" || $0 == "\\" || $0 == ")" }
+        if rest.hasPrefix("text{") { rest = rest.dropFirst(5).drop { $0 == " " } }
+        let word = rest.prefix { $0.isLetter }
+        return NumberWords.scales[String(word)] != nil ? String(word) : nil
     }
 
     /// Whether a text is a plain number or a fraction, with its signs and marks.
@@ -67,7 +78,8 @@ enum AnswerText {
         }
         let clause = firstSentence(phrase.rest)
         guard !clause.isEmpty else { return nil }
-        if let answer = choice(clause, place) ?? formula(clause, place) { return answer }
+        if let answer = choice(clause, place) ?? formula(clause, place) ?? unfinished(clause, place) { return answer }
+        if clause.lowercased() == "one" { return Extract("1", place, statement: clause) }
         let rest = ProseReader(String(phrase.rest))
         if let run = rest.leading() { return Extract(run, place, statement: clause) }
         // `Answer:` may introduce a whole solution, `the answer is` only its own sentence.
@@ -94,7 +106,9 @@ enum AnswerText {
     /// The answer in a box, after `####` or in tags: the whole content, or a sentence's value.
     private static func statement(_ text: String, _ place: String) -> Extract {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        if let answer = choice(trimmed, place) ?? formula(trimmed, place) { return answer }
+        if let answer = choice(trimmed, place) ?? formula(trimmed, place) ?? unfinished(trimmed, place) {
+            return answer
+        }
         let reader = ProseReader(trimmed)
         guard let run = reader.leading() ?? reader.closing() else { return Extract(trimmed, place) }
         return Extract(run, place, statement: trimmed)
@@ -108,6 +122,10 @@ enum AnswerText {
         }
         if let label = ChoiceLabel(String(plain)) {
             guard let rest = label.rest else { return Extract(label.letter, place, alternatives: [text]) }
+            // What follows is about another choice.
+            if rest.firstMatch(of: /\([A-Z]\)/) != nil {
+                return Extract(NamedChoice.letter(in: text) ?? text, place, statement: text)
+            }
             let inner = formula(rest, place) ?? ProseReader(rest).leading().map { Extract($0, place, statement: rest) }
             let found = inner ?? Extract(rest, place)
             return Extract(
@@ -123,10 +141,19 @@ enum AnswerText {
         return Extract(run.text, place, alternatives: run.alternatives + [String(letter)], statement: text)
     }
 
+    /// The whole of a list that goes on, `1, 2, …, 10`, whose members alone are not the answer.
+    private static func unfinished(_ text: String, _ place: String?) -> Extract? {
+        guard text.firstMatch(of: /,\s*(?:\.\.\.|…|\\[lc]?dots)/) != nil, !ProseWords.arePresent(in: text) else {
+            return nil
+        }
+        return Extract(text, place)
+    }
+
     /// The whole of a text that is not a sentence and can be read as mathematics.
     private static func formula(_ text: String, _ place: String?) -> Extract? {
-        guard !ProseWords.arePresent(in: text) else { return nil }
+        guard !ProseWords.arePresent(in: text), !isLargeAmount(text) else { return nil }
         if isNumber(text) { return Extract(text, place) }
+        if let value = explained(text) { return Extract(value, place, statement: text) }
         if let run = compound(text) { return Extract(run, place, statement: text) }
         let readings = MathGrader.readings(text)
         // What is too large for the parser is not a sentence either.
@@ -134,6 +161,25 @@ enum AnswerText {
         // `\text{5 apples}`
         if case .text(let words)? = readings.nodes.first, words.contains(where: \.isNumber) { return nil }
         return Extract(text, place, alternatives: withoutUnit(text).map { [$0] } ?? [])
+    }
+
+    /// `$5k`, which is no product.
+    private static func isLargeAmount(_ text: String) -> Bool {
+        text.firstMatch(of: /^\s*-?\s*[$€£]\s?[0-9.,]+\s?(?:k|K|M|m|mn|B|bn)\s*\.?\s*$/) != nil
+    }
+
+    /// The number of `24 (12 + 12)`, whose brackets say where it comes from.
+    private static func explained(_ text: String) -> String? {
+        var plain = text.filter { $0 != "$" }
+        for (sign, mark) in [("\\times", "*"), ("\\cdot", "*"), (" x ", " * "), ("\\ ", " ")] {
+            plain = plain.replacing(sign, with: mark)
+        }
+        guard let match = plain.wholeMatch(of: /\s*(-?[0-9][0-9.,]*)\s+\(([^A-Za-z]*)\)\s*\.?\s*/),
+            match.2.contains(where: { "+*/×·÷-−".contains($0) }),
+            let value = try? NumericValue.of(MathParser.parse(String(match.1))),
+            let source = try? NumericValue.of(MathParser.parse(String(match.2))), value == source
+        else { return nil }
+        return String(match.1)
     }
 
     /// The number of `18 pcs`, which could be a product of variables if it had no blank; `5 xy` is one.
@@ -145,11 +191,21 @@ enum AnswerText {
         else { return nil }
         let word = rest.drop { $0 == " " }.prefix { $0.isLetter }
         guard word.count > 1, MathNames.units[String(word)] == nil, MathNames.functions[String(word)] == nil,
-            MathNames.constants[String(word)] == nil,
-            !MathNames.builders.contains(String(word)), !word.allSatisfy({ "xyzabknrtuvw".contains($0) })
+            MathNames.constants[String(word)] == nil, NumberWords.scales[String(word)] == nil,
+            !MathNames.builders.contains(String(word)),
+            word.count > 3 && word.contains(where: { "aeiouy".contains($0) }) || Self.counted.contains(String(word))
         else { return nil }
         return String(number)
     }
+
+    /// Short words that count something, where other letters would be variables.
+    private static let counted: Set<String> = [
+        "pcs", "pc", "pts", "pt", "ppl", "cal", "kcal", "people", "men", "boy", "girl", "cat", "cats", "dog", "dogs",
+        "egg", "eggs", "pen", "pens",
+        "bag", "bags", "box", "cup", "cups", "car", "cars", "bus", "toy", "toys", "hat", "hats", "kid", "kids", "fish",
+        "ml", "sqft", "sq", "kwh",
+        "bps", "fps", "hrs", "yds", "tbsp", "tsp", "psi", "cu", "dpi", "mpg", "kg", "lb",
+    ]
 
     /// `2 hours 30 minutes`, which is a single value.
     private static func compound(_ text: String) -> ProseRun? {
@@ -161,9 +217,22 @@ enum AnswerText {
     /// The value that ends a text without any marks, or the whole of a text that is not a sentence.
     private static func closing(_ text: String) -> Extract {
         let isSentence = ProseWords.arePresent(in: text) || hasLines(text)
-        if !isSentence || isChoice(text), let answer = choice(text, nil) ?? formula(text, nil) { return answer }
-        guard let run = ProseReader(text).closing() else { return Extract(text, nil) }
+        if !isSentence || isChoice(text), let answer = choice(text, nil) ?? formula(text, nil) ?? unfinished(text, nil)
+        {
+            return answer
+        }
+        guard !isGivenUp(text), let run = ProseReader(text).closing() else { return Extract(text, nil) }
         return Extract(run, nil, statement: text)
+    }
+
+    /// Whether a text says that there is no answer: `I was unable to finish within 10 steps.`
+    private static func isGivenUp(_ text: String) -> Bool {
+        let small = text.suffix(400).lowercased()
+        return [
+            "unable to", "i don't know", "i do not know", "timeout", "timed out", "i cannot answer",
+            "could not be determined",
+            "impossible to determine", "cannot be determined", "steps reached", "traceback (most recent",
+        ].contains { small.contains($0) }
     }
 
     /// `Option (B)` alone.

@@ -63,7 +63,12 @@ extension MathParser {
                 throw MathSyntaxError("\\\(name) is not closed")
             }
             return .function(name == "lfloor" ? "floor" : "ceil", [value])
-        case "overline", "underline", "vec", "hat", "bar", "widehat", "overrightarrow", "mathcal": return try group()
+        case "bar", "overline":
+            let value = try group()
+            // A conjugate or a mean; over several letters, as in `\overline{AB}`, it is a segment.
+            guard case .symbol(let letter) = value, letter.first?.isLowercase == true else { return value }
+            return .symbol("\(letter)\u{304}")
+        case "underline", "vec", "hat", "widehat", "overrightarrow", "mathcal": return try group()
         default:
             guard MathNames.greek.contains(name) || name.count == 1 || name == "ell" else {
                 throw MathSyntaxError("\\\(name) is not known")
@@ -167,7 +172,20 @@ extension MathParser {
         guard let width = rows.first?.count, rows.allSatisfy({ $0.count == width }) else {
             throw MathSyntaxError("the matrix has rows of different lengths")
         }
-        return .matrix(rows)
+        // Bars make it a determinant.
+        return name == "vmatrix" ? try Self.determinant(rows) : .matrix(rows)
+    }
+
+    /// By expansion along the first row.
+    private static func determinant(_ rows: [[MathNode]]) throws -> MathNode {
+        guard let first = rows.first, first.count == rows.count, rows.count <= 4 else { throw MathFault.tooLarge }
+        guard rows.count > 1 else { return first[0] }
+        let terms = try first.indices.map { column -> MathNode in
+            let minor = rows.dropFirst().map { row in row.indices.filter { $0 != column }.map { row[$0] } }
+            let term = MathNode.product([first[column], try determinant(minor)])
+            return column.isMultiple(of: 2) ? term : .negated(term)
+        }
+        return .sum(terms)
     }
 
     mutating func row() throws -> [MathNode] {

@@ -52,11 +52,21 @@ extension MathComparison {
         case (.none, .braces), (.braces, .none), (.braces, .braces):
             return unordered(distinct(stripped(a, ifNot: b)), distinct(stripped(b, ifNot: a)))
         case (.none, .pair), (.none, .none):
-            return unordered(stripped(a, ifNot: b), stripped(b, ifNot: a))
+            let (x, y) = (stripped(a, ifNot: b), stripped(b, ifNot: a))
+            // `x = 5, y = 3` says which is which.
+            return areNamedApart(x == a ? (y == b ? [] : b) : a) ? ordered(x, y) : unordered(x, y)
         case (.braces, .pair(openIsRound: false, closeIsRound: false)):
             return unordered(a, b)
         case (.braces, .pair), (.pair, .braces): return .different("a set and an ordered answer")
         }
+    }
+
+    /// Whether equations give values to different names.
+    private func areNamedApart(_ parts: [MathNode]) -> Bool {
+        let names = parts.map { part -> MathNode? in
+            if case .relation(let sides, _) = part { sides.first } else { nil }
+        }
+        return names.count > 1 && Set(names).count == names.count && !names.contains(nil)
     }
 
     /// Removes duplicates, because a set contains each element once.

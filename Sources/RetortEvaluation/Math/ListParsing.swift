@@ -63,8 +63,10 @@ extension MathParser {
         var parts = [try sum()]
         while take(":") { parts.append(try sum()) }
         guard parts.count > 1 else { return parts[0] }
-        // `8:34 p.m.`
-        if case .quantity(let value, _)? = parts.last { parts[parts.count - 1] = value }
+        // `8:34 p.m.`, but not `8:34 hours`
+        if case .quantity(let value, let unit)? = parts.last, Opposites.half(ofDay: unit) == nil {
+            parts[parts.count - 1] = value
+        }
         return .ratio(parts)
     }
 }

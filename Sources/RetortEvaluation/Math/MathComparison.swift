@@ -110,6 +110,8 @@ struct MathComparison {
         case (_, .numeral(let y, let base)): return base == 10 ? numeral(y, base, a) : .different("another base")
         case (.infinity, _), (_, .infinity): return .different("not the same infinity")
         case (.percent(let x), .percent(let y)): return values(x, y)
+        case (.quantity(.percent(let x), let u), .quantity(.percent(let y), let v)) where Opposites.areOpposed(u, v):
+            return x == y ? .different("the opposite") : .different("another value")
         case (.percent(let x), _):
             return first(of: [x, .quotient(x, .integer(100))]) { $0.values($1, b) }
         case (_, .percent(let y)):
@@ -143,9 +145,14 @@ struct MathComparison {
     }
 
     mutating func quantities(_ x: MathNode, _ u: String, _ y: MathNode, _ v: String) -> MathOutcome {
-        guard u != v, let first = MathNames.units[u], let second = MathNames.units[v] else { return values(x, y) }
-        guard first.kind == second.kind else { return .different("another unit") }
-        func based(_ value: MathNode, _ unit: MathNames.Unit) -> MathNode {
+        guard u != v else { return values(x, y) }
+        guard !Opposites.areOpposed(u, v) else { return .different("the opposite") }
+        guard let first = UnitSize(u), let second = UnitSize(v) else {
+            let areDegrees = u.hasPrefix("°") && v.hasPrefix("°")
+            return areDegrees ? .different("another unit") : values(x, y)
+        }
+        guard first.dimensions == second.dimensions else { return .different("another unit") }
+        func based(_ value: MathNode, _ unit: UnitSize) -> MathNode {
             .product([value, .number(unit.factor, places: nil)])
         }
         return expressions(based(x, first), based(y, second))

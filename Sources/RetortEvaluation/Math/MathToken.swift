@@ -108,7 +108,7 @@ struct MathLexer {
 
     /// The length of the separator of thousands here; nil when there is none.
     private func groupMark() -> Int? {
-        for mark in [",\\!", "{,}", "\\,", "\\!"] where rest.hasPrefix(mark) {
+        for mark in [",\\!", "{,}", "\\,", "\\!", "_", "~"] where rest.hasPrefix(mark) {
             let after = rest.dropFirst(mark.count)
             return mark.count + after.prefix { $0 == " " }.count
         }
@@ -134,6 +134,10 @@ struct MathLexer {
         let word = String(run)
         if isCurrency(word) { return }
         if isSpaced, ["and", "or"].contains(word) { return add(.text(word)) }
+        // `5:30 PM`
+        if case .number? = tokens.last?.kind, ["am", "pm"].contains(word.lowercased()) {
+            return add(.text(word.lowercased()))
+        }
         // `3 x 10^8`
         if word == "x" || word == "X", case .number? = tokens.last?.kind,
             rest.drop(while: \.isWhitespace).first?.isASCIIDigit == true
@@ -185,6 +189,14 @@ struct MathLexer {
         let name = String(rest.prefix { $0.isLetter && $0.isASCII })
         rest = rest.dropFirst(max(name.count, 1))
         if Self.ignored.contains(name) { return }
+        if ["color", "textcolor", "tag"].contains(name) {
+            _ = try takeGroupText()
+            return
+        }
+        if name == "not", rest.drop(while: \.isWhitespace).first == "=" {
+            rest = rest.drop(while: \.isWhitespace).dropFirst()
+            return add(.mark("!="))
+        }
         if Self.spacing.contains(name) {
             isSpaced = true
         } else if Self.texts.contains(name) {
@@ -216,6 +228,7 @@ struct MathLexer {
     // MARK: Marks
 
     private mutating func takeMark(_ first: Character) throws {
+        if rest.hasPrefix("...") || first == "…" { throw MathSyntaxError("a list is not written out") }
         if rest.hasPrefix("**") {
             rest = rest.dropFirst(2)
             return add(.mark("^"))
@@ -228,10 +241,12 @@ struct MathLexer {
         rest.removeFirst()
         switch first {
         case "$", "€", "£", "¥", "₹", "₩", "₽", "₱", "\u{200B}": return
+        case "∅": add(.command("emptyset"))
         case "¢": add(.text("cents"))
         case "℃": add(.text("°C"))
         case "℉": add(.text("°F"))
-        case "−", "–", "‐": add(.mark("-"))
+        case "−", "–", "‐", "\u{2011}", "\u{2012}": add(.mark("-"))
+        case "\u{2044}", "\u{2215}": add(.mark("/"))
         case "×", "·", "⋅", "∙": add(.mark("*"))
         case "÷": add(.mark("/"))
         case "≤": add(.mark("<="))
@@ -261,20 +276,21 @@ struct MathLexer {
     /// Fractions that are a single character, written as `\frac` takes their digits.
     private static let fractions: [Character: String] = [
         "½": "12", "⅓": "13", "⅔": "23", "¼": "14", "¾": "34", "⅕": "15", "⅖": "25", "⅗": "35", "⅘": "45", "⅙": "16",
-        "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78",
+        "⅚": "56", "⅛": "18", "⅜": "38", "⅝": "58", "⅞": "78", "⅐": "17", "⅑": "19",
     ]
 
     private static let ignored: Set<String> = [
         "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "textstyle",
         "limits", "rm", "bf", "it", "middle", "boxed", "mathbf", "boldsymbol", "mathit", "mathsf", "bm", "phantom",
     ]
-    private static let spacing: Set<String> = ["quad", "qquad", "space", "thinspace", "hspace", "newline", "dots"]
+    private static let spacing: Set<String> = ["quad", "qquad", "space", "thinspace", "hspace", "newline"]
     private static let texts: Set<String> = [
         "text", "mbox", "textbf", "textit", "textrm", "textnormal", "mathrm", "texttt", "operatorname", "hbox",
         "mathtt", "textsf", "emph",
     ]
     private static let synonyms = [
-        "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom",
+        "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom", "nicefrac": "frac",
+        "sfrac": "frac",
     ]
     private static let markNames = [
         "cdot": "*", "times": "*", "ast": "*", "div": "/", "pm": "±", "mp": "±", "le": "<=", "leq": "<=",

@@ -48,6 +48,8 @@ extension MathComparison {
         if isArithmetic(node) { return last }
         // `2V = 2 * 11 = 22` gives 22.
         if parts.count > 2, !hasVariable(last), !hasVariable(parts[parts.count - 2]) { return last }
+        // `5 = x`
+        if parts.count == 2, isVariable(last), !hasVariable(parts[0]) { return parts[0] }
         switch parts[0] {
         case .symbol(let name) where !["pi", "e", "i"].contains(name): return last
         case let side where isNamed(side): return hasVariable(last) ? nil : last

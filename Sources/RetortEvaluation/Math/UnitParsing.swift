@@ -41,7 +41,7 @@ extension MathParser {
         let isNamed = isUnit()
         while let token = current {
             if case .text(let text) = token.kind, !Self.separators.contains(Self.plainWords(text)),
-                Self.namesUnit(text)
+                Self.namesUnit(text), Self.takesUnit(value, text)
             {
                 words.append(text)
             } else if words.isEmpty, isNamed, case .name(let name) = token.kind {
@@ -66,13 +66,45 @@ extension MathParser {
         return words.isEmpty ? value : Self.quantity(value, words)
     }
 
+    /// Whether words may be the unit of a value: behind a number any, behind letters only a known one.
+    private static func takesUnit(_ value: MathNode, _ words: String) -> Bool {
+        let isMeasured = value.contains { part in
+            switch part {
+            case .number, .numeral, .infinity, .symbol("pi"): true
+            default: false
+            }
+        }
+        guard !isMeasured else { return true }
+        let names = words.lowercased().split { !$0.isLetter }.map(String.init)
+        return names.allSatisfy {
+            MathNames.units[$0] != nil || ["square", "cubic", "units", "unit", "per"].contains($0)
+        }
+    }
+
     static let separators: Set<String> = ["and", "or"]
 
     static func plainWords(_ text: String) -> String {
         text.trimmingCharacters(in: .whitespaces.union(.punctuationCharacters)).lowercased()
     }
 
+    /// `5 squared`, `3 halves`, `5 k`
+    private static func changed(_ value: MathNode, _ word: String) -> MathNode? {
+        switch word {
+        case "squared": .power(value, .integer(2))
+        case "cubed": .power(value, .integer(3))
+        case "k": .product([value, .integer(1000)])
+        default: NumberWords.shares[word].map { .quotient(value, .integer($0)) }
+        }
+    }
+
     static func quantity(_ value: MathNode, _ words: [String]) -> MathNode {
+        let parts = words.joined(separator: " ").split(separator: " ")
+        if let scale = parts.first.flatMap({ NumberWords.scales[$0.lowercased()] }) {
+            let scaled = MathNode.product([value, .integer(scale)])
+            let rest = parts.dropFirst().drop { $0 == "of" }.map(String.init)
+            return rest.isEmpty ? scaled : quantity(scaled, rest)
+        }
+        if parts.count == 1, let changed = changed(value, parts[0].lowercased()) { return changed }
         let text = words.joined(separator: " ").replacing(" ^", with: "^")
         let written = text.trimmingCharacters(in: CharacterSet(charactersIn: " ./'"))
         let name = written.lowercased()
