@@ -117,6 +117,7 @@ struct AnswerKindTests {
         arguments: [
             Pair(".5 miles", "5 miles", false), Pair("-$6 million", "$6 million", false), Pair("€6", "$6", false),
             Pair("6", "$6", true), Pair("007", "7", false), Pair("7.0", "7", true), Pair("Co-op", "coop", true),
+            Pair("C#", "C", false), Pair("O-", "O", false), Pair("10³", "103", false), Pair("1;5", "15", false),
         ])
     fileprivate func exact(pair: Pair) async {
         let verdict = await grade(pair, by: ExactGrader())

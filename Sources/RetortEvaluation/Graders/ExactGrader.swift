@@ -67,7 +67,7 @@ public struct ExactGrader: Grader {
         var isSigned = false
         var before: Character = " "
         var isFree = true
-        func joins(_ character: Character) -> Bool { ".,:/-".contains(character) }
+        func joins(_ character: Character) -> Bool { ".,:;/-'".contains(character) }
         func finish() {
             guard !current.isEmpty else { return }
             var end = ""
@@ -76,7 +76,8 @@ public struct ExactGrader: Grader {
             result += String(numeral.map { marks[$0] ?? $0 }) + end
             current = ""
         }
-        let characters = Array(text.precomposedStringWithCompatibilityMapping)
+        let powers = String(text.flatMap { $0.isSuperscript ? [powerMark, $0] : [$0] })
+        let characters = Array(powers.precomposedStringWithCompatibilityMapping)
         for (index, character) in characters.enumerated() {
             let plain: Character = "‐‑‒–−".contains(character) ? "-" : character
             let opensDecimal =
@@ -89,7 +90,11 @@ public struct ExactGrader: Grader {
                 current.append(plain)
             } else {
                 finish()
-                result.append(plain)
+                let next = index + 1 < characters.count ? characters[index + 1] : " "
+                let isTone =
+                    before.isLetter && !next.isLetter && !next.isNumber
+                    && (plain == "#" || plain == "-" && isSingle(result))
+                result.append(isTone ? marks[plain] ?? plain : plain)
             }
             // The sign of `-$5` belongs to its number.
             if plain.isCurrencySymbol, before == "-" { continue }
@@ -101,9 +106,17 @@ public struct ExactGrader: Grader {
         return result
     }
 
+    /// Whether a text ends with a word of one letter, as before the dash of `O-` and `A-`.
+    private static func isSingle(_ text: String) -> Bool {
+        text.dropLast().last.map { !$0.isLetter && !$0.isNumber } ?? true
+    }
+
+    private static let powerMark: Character = "\u{E006}"
+
     /// Signs of the private use area stand for the marks.
     private static let marks: [Character: Character] = [
         ".": "\u{E000}", ",": "\u{E001}", ":": "\u{E002}", "/": "\u{E003}", "-": "\u{E004}",
+        "#": "\u{E005}", ";": "\u{E007}", "'": "\u{E008}",
     ]
 
     private static func withoutThousands(_ numeral: String) -> String {
@@ -151,4 +164,9 @@ public struct ExactGrader: Grader {
             return 2 * Double(common) / Double(predicted.count + expected.count)
         }.max() ?? 0
     }
+}
+
+extension Character {
+    /// A raised digit.
+    fileprivate var isSuperscript: Bool { "⁰¹²³⁴⁵⁶⁷⁸⁹".contains(self) }
 }
