@@ -15,6 +15,8 @@ struct StepCard: Sendable {
         let words: VisibleText?
         /// What kind of text the words are.
         let kind: String
+        /// Whether they are text in which no action was found.
+        var isRaw = false
         let more: VisibleText?
     }
 
@@ -142,7 +144,7 @@ struct StepCard: Sendable {
         case .unparsable(let text, let reason):
             return Deed(
                 program: nil, call: nil, words: VisibleText(text, place: place),
-                kind: "no action: \(VisibleText.line(reason))", more: nil)
+                kind: "no action: \(VisibleText.line(reason))", isRaw: true, more: nil)
         }
     }
 
