@@ -150,9 +150,11 @@ struct TokenChooserTests {
     @Test("requests with one grammar share its automaton, and so the masks")
     func sharing() throws {
         let trie = TokenTrie(try Self.tokenizer.get(), endTokens: [])
-        let first = trie.automaton(for: .json(.anyObject))
-        #expect(first != nil && first === trie.automaton(for: .json(.anyObject)))
-        #expect(trie.automaton(for: .oneOf([])) == nil)
+        let first = try trie.automaton(for: .json(.anyObject))
+        #expect(try first === trie.automaton(for: .json(.anyObject)))
+        #expect(throws: GrammarError.unsatisfiable) { try trie.automaton(for: .oneOf([])) }
+        let spelled = try trie.automaton(for: .text("\u{e9}"))
+        #expect(try spelled !== trie.automaton(for: .text("e\u{301}")))
         #expect(TokenConstraint(.oneOf([]), trie).isExhausted)
     }
 }

@@ -96,7 +96,7 @@ public enum LanguageModelError: Error, CustomStringConvertible {
         case .sampleMissing(let sample): "the model ended without finishing sample \(sample)"
         case .promptTooLong(let tokens, let limit):
             "the prompt is \(tokens) tokens long, and the model's context holds \(limit); "
-                + "shorten the observations or raise the context"
+                + "shorten the prompt (an agent's observations), or raise the context"
         case .unknownAdapter(let name, let known):
             "the model has no adapter '\(name)'; it has "
                 + (known.isEmpty ? "none" : known.sorted().joined(separator: ", "))

@@ -66,6 +66,9 @@ package final class GrammarAutomaton: Sendable {
 
     /// How many states are kept now.
     package var stateCount: Int { core.withLock { $0.stateCount } }
+
+    /// How many parses are kept now, which is what takes memory.
+    package var parseCount: Int { core.withLock { $0.parseCount } }
 }
 
 /// All parses in which a text can be read so far.
@@ -76,11 +79,11 @@ package final class GrammarState: Sendable, Hashable {
         let below: GrammarState
     }
 
-    let parses: [Parse]
+    let parses: Set<Parse>
     /// Whether the text may be over.
     let ends: Bool
 
-    fileprivate init(_ parses: [Parse], ends: Bool) {
+    fileprivate init(_ parses: Set<Parse>, ends: Bool) {
         self.parses = parses
         self.ends = ends
     }
@@ -150,8 +153,12 @@ private struct Core {
     private var nears: [GrammarState: GrammarState] = [:]
     private var masks: [MaskKey: TextMask] = [:]
 
-    /// Bounds on what is kept: a state takes some hundred bytes, a row 2 KiB, a mask an eighth of the vocabulary's size.
+    /// How many parses all that is kept has.
+    private(set) var parseCount = 0
+
+    /// Bounds on what is kept: a parse takes some 300 bytes, a row 2 KiB, a mask an eighth of the vocabulary's size.
     private static let mostStates = 100_000
+    private static let mostParses = 200_000
     private static let mostRows = 4096
     private static let mostMasks = 256
 
@@ -170,8 +177,9 @@ private struct Core {
         let content = Content(
             parses: Set(below.map { GrammarState.Parse(frame: $0.key, below: $0.value) }), ends: ends)
         if let known = states[content] { return known }
-        if states.count >= Self.mostStates { forget() }
-        let state = GrammarState(Array(content.parses), ends: ends)
+        if states.count >= Self.mostStates || parseCount >= Self.mostParses { forget() }
+        parseCount += content.parses.count
+        let state = GrammarState(content.parses, ends: ends)
         states[content] = state
         return state
     }
@@ -179,6 +187,7 @@ private struct Core {
     private mutating func forget() {
         states = [Content(parses: [], ends: true): end]
         read = [:]
+        parseCount = 0
         forgetRows()
         nears = [:]
         masks = [:]
@@ -190,7 +199,7 @@ private struct Core {
     }
 
     private mutating func union(_ left: GrammarState, _ right: GrammarState) -> GrammarState {
-        left == right ? left : state(left.parses + right.parses, ends: left.ends || right.ends)
+        left == right ? left : state(Array(left.parses) + right.parses, ends: left.ends || right.ends)
     }
 
     /// A state with some parts to come before it.
@@ -205,7 +214,7 @@ private struct Core {
         if let known = read[key] { return known }
         var found = Readers(ends: state.ends)
         var seen: Set<GrammarState.Parse> = []
-        var work = state.parses
+        var work = Array(state.parses)
         func visit(_ state: GrammarState, _ work: inout [GrammarState.Parse]) {
             found.ends = found.ends || state.ends
             work += state.parses
@@ -221,6 +230,7 @@ private struct Core {
                 for sequence in sequences { visit(push(sequence, on: parse.below), &work) }
             }
         }
+        parseCount += found.parses.count
         read[key] = found
         return found
     }

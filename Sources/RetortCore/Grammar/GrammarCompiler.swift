@@ -25,7 +25,7 @@ struct GrammarCompiler {
     private var work = 0
     /// Of patterns that were met, by what they are and how long their texts may be.
     private var patterns: [PatternKey: WritablePattern] = [:]
-    private let deadline = ContinuousClock.now + .seconds(5)
+    private var budget = WorkBudget.document
 
     private struct PatternKey: Hashable {
         let patterns: [TextPattern]
@@ -160,9 +160,15 @@ struct GrammarCompiler {
         }
         do {
             let key = PatternKey(patterns: range.patterns, limit: most)
-            guard .now < deadline else { throw GrammarError.tooLarge("its patterns take too long to be prepared") }
-            let pattern = try patterns[key] ?? WritablePattern(range.patterns, upTo: most)
-            patterns[key] = pattern
+            let pattern: WritablePattern
+            if let known = patterns[key] {
+                pattern = known
+            } else {
+                guard !budget.isSpent else { throw GrammarError.tooLarge("its patterns take too long to be prepared") }
+                pattern = try WritablePattern(range.patterns, upTo: most)
+                budget.spend(pattern.cost)
+                patterns[key] = pattern
+            }
             let rule = JSONStringRule(minimum: range.minimumLength, maximum: most, pattern: pattern)
             return pattern.left(0, 0, rule) == nil ? Self.kinds.nothing : try number(.string(rule))
         } catch let failure as RegularExpression.Failure {

@@ -9,6 +9,11 @@ enum GrammarFrame: Hashable, Sendable {
     case blanks(left: Int)
     /// What follows `{` or a member.
     case members(Int, left: MemberSet, count: Int, depth: Int)
+    /// The name of one of the members that are left.
+    case names(Int, left: MemberSet, count: Int, depth: Int)
+    /// What follows some bytes of a member's name, then its value and the other members. It is one part, so that all names are
+    /// read over one state: objects have hundreds of members that may be left out.
+    case name(Int, place: Int, read: Int, left: MemberSet, count: Int, depth: Int)
     /// What follows `[` or an element.
     case elements(Int, count: Int, depth: Int)
     /// What follows the opening quotation mark.
@@ -52,7 +57,7 @@ struct GrammarRules: Sendable {
             if hasVisible, isClosing { return .is([[]]) }
             return left == 0 ? .is([[]]) : hasVisible ? .readsOrEnds : .reads
         case .blanks(let left): return left > 0 && !isClosing ? .readsOrEnds : .is([[]])
-        case .string: return .reads
+        case .string, .name: return .reads
         case .number(let node, let state):
             guard case .number(let rule) = nodes[node] else { return .is([]) }
             return rule.isComplete(state) ? .readsOrEnds : .reads
@@ -60,6 +65,8 @@ struct GrammarRules: Sendable {
             return .is(sequences(of: node, depth, isTight: isClosing || depth >= Self.deepest))
         case .members(let node, let left, let count, let depth):
             return .is(members(node, left, count, depth, isTight: isClosing || depth >= Self.deepest))
+        case .names(let node, let left, let count, let depth):
+            return .is(names(node, left, count, depth, isTight: isClosing || depth >= Self.deepest))
         case .elements(let node, let count, let depth):
             return .is(elements(node, count, depth, isTight: isClosing || depth >= Self.deepest))
         }
@@ -93,25 +100,55 @@ struct GrammarRules: Sendable {
         _ node: Int, _ left: MemberSet, _ count: Int, _ depth: Int, isTight: Bool
     ) -> [[GrammarFrame]] {
         guard case .object(let rule) = nodes[node] else { return [] }
-        let comma: [GrammarFrame] = count > 0 ? [.gap, .text(","), .gap] : [.gap]
-        func member(_ key: [GrammarFrame], _ value: Int, left: MemberSet) -> [GrammarFrame] {
-            comma + key + [
-                .gap, .text(":"), .gap, .node(value, depth: depth),
-                // How many there are matters to free names only.
-                .members(node, left: left, count: rule.others == nil ? 1 : count + 1, depth: depth),
-            ]
+        let isNeeded = !rule.required.isDisjoint(with: left)
+        var choices: [[GrammarFrame]] = isNeeded ? [] : [[.gap, .text("}")]]
+        let mayGoOn =
+            rule.members.indices.contains { left.contains($0) && heights[rule.members[$0].value] != nil }
+            || takesFreeName(rule, count)
+        if isTight ? isNeeded : mayGoOn {
+            let comma: [GrammarFrame] = count > 0 ? [.gap, .text(","), .gap] : [.gap]
+            choices.append(comma + [.names(node, left: left, count: count, depth: depth)])
         }
-        var choices: [[GrammarFrame]] = []
-        for (place, named) in rule.members.enumerated() where left.contains(place) && heights[named.value] != nil {
-            guard !isTight || rule.required.contains(place) else { continue }
-            choices.append(member([.literal(named.key, read: 0)], named.value, left: left.without(place)))
-        }
-        // A free name could be that of a member with a schema of its own.
-        if let others = rule.others, rule.members.isEmpty, count < Self.mostElements, !isTight, heights[others] != nil {
-            choices.append(member([.text("\""), .string(GrammarCompiler.kinds.name, .init())], others, left: left))
-        }
-        if rule.required.isDisjoint(with: left) { choices.append([.gap, .text("}")]) }
         return choices
+    }
+
+    private func names(
+        _ node: Int, _ left: MemberSet, _ count: Int, _ depth: Int, isTight: Bool
+    ) -> [[GrammarFrame]] {
+        guard case .object(let rule) = nodes[node] else { return [] }
+        var places = rule.members.indices.filter { left.contains($0) && heights[rule.members[$0].value] != nil }
+        if isTight {
+            let needed = places.filter(rule.required.contains)
+            // Behind a comma some member must come, needed or not.
+            places = needed.isEmpty && count > 0 ? places : needed
+        }
+        var choices: [[GrammarFrame]] = places.map {
+            [.name(node, place: $0, read: 0, left: left, count: count, depth: depth)]
+        }
+        if let others = rule.others, takesFreeName(rule, count), !isTight || count > 0 {
+            choices.append(
+                [.text("\""), .string(GrammarCompiler.kinds.name, .init())]
+                    + value(others, of: node, left: left, count, depth))
+        }
+        return choices
+    }
+
+    /// Whether a member of a free name may come: it could be that of a member with a schema of its own, where there is one.
+    private func takesFreeName(_ rule: JSONObjectRule, _ count: Int) -> Bool {
+        guard let others = rule.others, rule.members.isEmpty else { return false }
+        return count < Self.mostElements && heights[others] != nil
+    }
+
+    /// What follows a member's name.
+    private func value(
+        _ value: Int, of node: Int, left: MemberSet, _ count: Int, _ depth: Int
+    ) -> [GrammarFrame] {
+        guard case .object(let rule) = nodes[node] else { return [] }
+        return [
+            .gap, .text(":"), .gap, .node(value, depth: depth),
+            // How many there are matters to free names only.
+            .members(node, left: left, count: rule.others == nil ? 1 : count + 1, depth: depth),
+        ]
     }
 
     private func elements(_ node: Int, _ count: Int, _ depth: Int, isTight: Bool) -> [[GrammarFrame]] {
@@ -160,7 +197,14 @@ struct GrammarRules: Sendable {
         case .number(let node, let state):
             guard case .number(let rule) = nodes[node] else { return nil }
             return rule.reading(byte, in: state).map { [.number(node, $0)] }
-        case .node, .members, .elements: return nil
+        case .name(let node, let place, let read, let left, let count, let depth):
+            guard case .object(let rule) = nodes[node], rule.members[place].key[read] == byte else { return nil }
+            let member = rule.members[place]
+            guard read + 1 == member.key.count else {
+                return [.name(node, place: place, read: read + 1, left: left, count: count, depth: depth)]
+            }
+            return value(member.value, of: node, left: left.without(place), count, depth)
+        case .node, .members, .names, .elements: return nil
         }
     }
 
@@ -179,7 +223,7 @@ struct GrammarRules: Sendable {
             }
             guard count > max(rule.minimum, 1), rule.maximum - count > horizon else { return frame }
             return .elements(node, count: max(rule.prefix.count, rule.minimum, 1), depth: depth)
-        case .node, .literal, .blanks, .members, .number: return frame
+        case .node, .literal, .blanks, .members, .names, .name, .number: return frame
         }
     }
 }

@@ -44,4 +44,14 @@ extension OutputGrammar {
     /// Makes sure that something can be written that the grammar allows, and that it can be followed.
     /// - Throws: `GrammarError`.
     public func check() throws(GrammarError) { _ = try GrammarCompiler.rules(for: self) }
+
+    /// Makes sure besides that a stranger's grammar can be followed in good time.
+    /// - Throws: `GrammarError`.
+    package func checkForStrangers() throws(GrammarError) {
+        let (rules, start) = try GrammarCompiler.rules(for: self)
+        var breadth = GrammarBreadth(rules.nodes)
+        guard breadth.breadth(of: start) <= GrammarBreadth.most else {
+            throw .tooLarge("more than \(GrammarBreadth.most) of its choices may be read in the same text")
+        }
+    }
 }

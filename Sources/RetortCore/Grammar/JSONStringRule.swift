@@ -166,6 +166,8 @@ final class WritablePattern: Sendable, Hashable {
     let automaton: PatternAutomaton
     /// By number of characters to come, which states accept so many.
     private let completions: [[Bool]]
+    /// How much was looked at to make it.
+    let cost: Int
     /// The most characters that any state needs to come to an end.
     let farthest: Int
 
@@ -178,10 +180,15 @@ final class WritablePattern: Sendable, Hashable {
     init(_ patterns: [TextPattern], upTo limit: Int) throws(RegularExpression.Failure) {
         sources = patterns
         var automaton = PatternAutomaton(of: Self.writable)
-        for pattern in patterns { automaton = try PatternAutomaton(automaton, and: pattern.automaton) }
+        var cost = 0
+        for pattern in patterns {
+            automaton = try PatternAutomaton(automaton, and: pattern.automaton)
+            cost += automaton.cost
+        }
         self.automaton = automaton
         let completions = try automaton.completions(upTo: limit)
         self.completions = completions
+        self.cost = cost + completions.count * automaton.isAccepting.count
         farthest =
             automaton.isAccepting.indices.map { state in
                 completions.firstIndex { $0[state] } ?? limit

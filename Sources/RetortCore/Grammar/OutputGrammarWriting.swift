@@ -40,7 +40,7 @@ extension OutputGrammar {
     }
 
     private static func once(_ texts: [String]) -> [String] {
-        var seen: Set<String> = []
-        return texts.filter { seen.insert($0).inserted }
+        var seen: Set<[UInt8]> = []
+        return texts.filter { seen.insert(Array($0.utf8)).inserted }
     }
 }

@@ -5,6 +5,8 @@ final class PatternAutomaton: Sendable {
     let isAccepting: [Bool]
     /// By state and class; -1 is nowhere.
     private let next: [Int32]
+    /// How much was looked at to make it.
+    let cost: Int
 
     static let mostStates = 4096
     /// The most that is looked at to make one.
@@ -15,7 +17,7 @@ final class PatternAutomaton: Sendable {
     /// Whether no text is accepted; there are no states then.
     var isEmpty: Bool { isAccepting.isEmpty }
 
-    private init(bounds: [UInt32], isAccepting: [Bool], next: [Int32]) {
+    private init(bounds: [UInt32], isAccepting: [Bool], next: [Int32], cost: Int) {
         var isLive = isAccepting
         let (states, width) = (isAccepting.count, bounds.count)
         var before = [[Int]](repeating: [], count: states)
@@ -35,6 +37,7 @@ final class PatternAutomaton: Sendable {
         // State 0 begins; without it there is nothing.
         self.isAccepting = isLive.first == true ? isAccepting : []
         self.next = next.map { $0 >= 0 && isLive[Int($0)] ? $0 : -1 }
+        self.cost = cost
     }
 
     /// The state behind a scalar; nil when no text goes on so.
@@ -124,7 +127,7 @@ final class PatternAutomaton: Sendable {
                 throw RegularExpression.Failure(reason: "it has more than \(Self.mostStates) states")
             }
         }
-        self.init(bounds: bounds, isAccepting: accepting, next: next)
+        self.init(bounds: bounds, isAccepting: accepting, next: next, cost: work)
     }
 
     /// Accepts what both accept.
@@ -132,7 +135,7 @@ final class PatternAutomaton: Sendable {
         _ left: PatternAutomaton, and right: PatternAutomaton
     ) throws(RegularExpression.Failure) {
         guard !left.isEmpty, !right.isEmpty else {
-            self.init(bounds: [0], isAccepting: [], next: [])
+            self.init(bounds: [0], isAccepting: [], next: [], cost: 0)
             return
         }
         let bounds = Set(left.bounds + right.bounds).sorted()
@@ -162,7 +165,7 @@ final class PatternAutomaton: Sendable {
                 throw RegularExpression.Failure(reason: "patterns together have more than \(Self.mostStates) states")
             }
         }
-        self.init(bounds: bounds, isAccepting: accepting, next: next)
+        self.init(bounds: bounds, isAccepting: accepting, next: next, cost: next.count)
     }
 
     /// Accepts texts of scalars of a set.
@@ -171,6 +174,7 @@ final class PatternAutomaton: Sendable {
         self.bounds = bounds
         isAccepting = [true]
         next = bounds.map { set.contains($0) ? 0 : -1 }
+        cost = bounds.count
     }
 
     private static func bounds(of sets: [ScalarSet]) -> [UInt32] {

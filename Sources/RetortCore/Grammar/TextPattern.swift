@@ -17,6 +17,9 @@ public struct TextPattern: Sendable, Hashable, Comparable {
         automaton = try Self.automaton(of: pattern, at: "\(path)/pattern")
     }
 
+    /// What formats a text may have.
+    static var formatNames: Set<String> { notes.union(formats.keys) }
+
     /// A format; nil for one that says nothing of the text.
     /// - Throws: `JSONSchemaError.unsupported` for one that is not known here.
     init?(format: String, at path: String) throws {
@@ -45,14 +48,15 @@ public struct TextPattern: Sendable, Hashable, Comparable {
         }
     }
 
-    /// Whether both are the same text: how it was read does not matter.
+    /// Whether both are the same text, byte by byte: how it was read does not matter.
     public static func == (left: Self, right: Self) -> Bool {
-        left.keyword == right.keyword && left.value == right.value
+        left.keyword == right.keyword && left.value.isSpelled(as: right.value)
     }
 
     /// By their texts.
     public static func < (left: Self, right: Self) -> Bool {
-        (left.keyword.rawValue, left.value) < (right.keyword.rawValue, right.value)
+        guard left.keyword == right.keyword else { return left.keyword.rawValue < right.keyword.rawValue }
+        return left.value.utf8.lexicographicallyPrecedes(right.value.utf8)
     }
 
     /// By the pattern's text.

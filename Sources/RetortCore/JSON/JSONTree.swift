@@ -19,10 +19,17 @@ package enum JSONTree: Sendable {
         package var description: String { "\(reason) at byte \(offset)" }
     }
 
+    /// What becomes of an escape that is half of a surrogate pair, which no text in UTF-8 can hold.
+    package enum HalfPairs: Sendable {
+        /// It is U+FFFD.
+        case replaced
+        case refused
+    }
+
     /// Parses a document; nesting deeper than 200 is refused. Python's `NaN` and `Infinity` are read too, and a byte-order
     /// mark is passed over.
-    package static func parse(_ bytes: [UInt8]) throws(SyntaxError) -> JSONTree {
-        var parser = JSONParser(bytes: bytes)
+    package static func parse(_ bytes: [UInt8], halfPairs: HalfPairs = .replaced) throws(SyntaxError) -> JSONTree {
+        var parser = JSONParser(bytes: bytes, halfPairs: halfPairs)
         return try parser.document()
     }
 
@@ -46,11 +53,12 @@ package enum JSONTree: Sendable {
 
 private struct JSONParser {
     private let bytes: [UInt8]
+    private let halfPairs: JSONTree.HalfPairs
     private var position = 0
 
     private static let deepest = 200
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: [UInt8], halfPairs: JSONTree.HalfPairs) { (self.bytes, self.halfPairs) = (bytes, halfPairs) }
 
     private typealias SyntaxError = JSONTree.SyntaxError
 
@@ -186,20 +194,28 @@ private struct JSONParser {
         }
     }
 
-    /// The character of `\uXXXX`, or of a surrogate pair of them; half a pair is U+FFFD.
+    /// The character of `\uXXXX`, or of a surrogate pair of them.
     private mutating func scalar() throws(JSONTree.SyntaxError) -> Unicode.Scalar {
         let first = try codeUnit()
         guard (0xD800...0xDBFF).contains(first), position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
             bytes[position + 1] == UInt8(ascii: "u")
-        else { return Unicode.Scalar(first) ?? "\u{FFFD}" }
+        else {
+            if let scalar = Unicode.Scalar(first) { return scalar }
+            return try halfPair()
+        }
         let back = position
         position += 2
         let second = try codeUnit()
         guard (0xDC00...0xDFFF).contains(second) else {
             position = back
-            return "\u{FFFD}"
+            return try halfPair()
         }
         return Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)) ?? "\u{FFFD}"
+    }
+
+    private func halfPair() throws(JSONTree.SyntaxError) -> Unicode.Scalar {
+        guard halfPairs == .replaced else { throw error("an escape is half of a surrogate pair") }
+        return "\u{FFFD}"
     }
 
     private mutating func codeUnit() throws(JSONTree.SyntaxError) -> UInt32 {

@@ -29,10 +29,18 @@ public indirect enum JSONSchema: Sendable, Hashable {
 
     /// Bounds of a number.
     public struct NumberRange: Sendable, Hashable {
+        var low: NumberBound?
+        var high: NumberBound?
         /// The smallest number; nil is no limit.
-        public var minimum: Double?
+        public var minimum: Double? {
+            get { low?.value }
+            set { low = newValue.map { NumberBound($0) } }
+        }
         /// The largest number; nil is no limit.
-        public var maximum: Double?
+        public var maximum: Double? {
+            get { high?.value }
+            set { high = newValue.map { NumberBound($0) } }
+        }
         /// Whether the minimum itself is left out.
         public var excludesMinimum = false
         /// Whether the maximum itself is left out.
@@ -42,8 +50,8 @@ public indirect enum JSONSchema: Sendable, Hashable {
         public init(
             minimum: Double? = nil, maximum: Double? = nil, excludesMinimum: Bool = false, excludesMaximum: Bool = false
         ) {
-            self.minimum = minimum
-            self.maximum = maximum
+            low = minimum.map { NumberBound($0) }
+            high = maximum.map { NumberBound($0) }
             self.excludesMinimum = excludesMinimum && minimum != nil
             self.excludesMaximum = excludesMaximum && maximum != nil
         }
@@ -172,6 +180,8 @@ extension JSONSchema {
 public enum JSONSchemaError: Error, CustomStringConvertible, Equatable {
     case malformed(String, String)
     case unsupported(String, keyword: String)
+    /// One name in two spellings that Swift takes for one, composed and decomposed.
+    case spelledTwice(String, String)
     /// Choices of a `oneOf` of which two may hold at once.
     case overlapping(String, Int, Int)
 
@@ -181,6 +191,8 @@ public enum JSONSchemaError: Error, CustomStringConvertible, Equatable {
         case .malformed(let path, let reason): "the JSON schema at \(path): \(reason)"
         case .unsupported(let path, let keyword):
             "the JSON schema at \(path): '\(keyword)' is not supported; state the constraint in another way, or leave it out"
+        case .spelledTwice(let path, let name):
+            "the JSON schema at \(path): it names '\(name)' in two spellings of Unicode, composed and decomposed; use one"
         case .overlapping(let path, let first, let second):
             "the JSON schema at \(path): a value may be valid against choices \(first) and \(second) at once; use 'anyOf', or "
                 + "tell them apart by a constant that both require"

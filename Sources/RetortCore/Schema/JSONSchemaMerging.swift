@@ -2,23 +2,30 @@
 struct JSONSchemaMerger {
     /// By name; nil is not known yet.
     var definitions: [String: JSONSchema?]
-    private var work = 0
+    /// What may still be looked at for the document.
+    private(set) var budget: WorkBudget
     private var depth = 0
+    /// Definitions that some value is valid against.
+    private var satisfiable: Set<String> = []
+    /// How many definitions that was last found out for.
+    private var judged = 0
 
-    /// The most schemas that are looked at for one document.
-    private static let mostWork = 200_000
+    /// Two schemas that are put together, in units of the budget.
+    private static let meetingCost = 32
     private static let mostChoices = 1024
     private static let deepest = 200
 
-    init(definitions: [String: JSONSchema?]) { self.definitions = definitions }
+    init(definitions: [String: JSONSchema?], budget: WorkBudget) {
+        (self.definitions, self.budget) = (definitions, budget)
+    }
 
     /// The schema of values that are valid against both.
     /// - Throws: `JSONSchemaError` when it would be too large, or needs a definition that is still being read.
     mutating func meet(_ left: JSONSchema, _ right: JSONSchema, at path: String) throws -> JSONSchema {
-        work += 1
+        budget.spend(Self.meetingCost)
         depth += 1
         defer { depth -= 1 }
-        guard work <= Self.mostWork, depth <= Self.deepest else {
+        guard !budget.isSpent, depth <= Self.deepest else {
             throw JSONSchemaError.malformed(path, "what must hold at once is too large to be put together")
         }
         switch (left, right) {
@@ -80,8 +87,8 @@ struct JSONSchemaMerger {
             return .integer(
                 minimum: low.map { max($0, otherLow ?? $0) } ?? otherLow,
                 maximum: high.map { min($0, otherHigh ?? $0) } ?? otherHigh)
-        case (.integer, .number(let range)): return try leaves(left, Self.whole(range, at: path), at: path)
-        case (.number(let range), .integer): return try leaves(Self.whole(range, at: path), right, at: path)
+        case (.integer, .number(let range)): return try leaves(left, range.whole(at: path), at: path)
+        case (.number(let range), .integer): return try leaves(range.whole(at: path), right, at: path)
         case (.number(let first), .number(let second)): return .number(first.meeting(second))
         case (.string(let first), .string(let second)):
             return .string(
@@ -106,6 +113,8 @@ struct JSONSchemaMerger {
     private mutating func meet(
         _ first: JSONSchema.ObjectSchema, _ second: JSONSchema.ObjectSchema, at path: String
     ) throws -> JSONSchema.ObjectSchema {
+        let names = Array(first.properties.keys) + first.required + second.properties.keys + second.required
+        if let name = names.spelledTwice { throw JSONSchemaError.spelledTwice(path, name) }
         var properties: [String: JSONSchema] = [:]
         for name in Set(first.properties.keys).union(second.properties.keys).sorted() {
             properties[name] = try meet(first.schema(of: name), second.schema(of: name), at: path)
@@ -116,78 +125,40 @@ struct JSONSchemaMerger {
             properties: properties, required: first.required.union(second.required), others: others)
     }
 
-    private static func whole(_ range: JSONSchema.NumberRange, at path: String) throws -> JSONSchema {
-        func integer(_ value: Double) throws -> Int {
-            guard let integer = Int(exactly: value) else {
-                throw JSONSchemaError.malformed(path, "a bound does not fit 64 bits")
-            }
-            return integer
-        }
-        let low = try range.minimum.map { bound in
-            try integer(range.excludesMinimum ? bound.rounded(.down) + 1 : bound.rounded(.up))
-        }
-        let high = try range.maximum.map { bound in
-            try integer(range.excludesMaximum ? bound.rounded(.up) - 1 : bound.rounded(.down))
-        }
-        return .integer(minimum: low, maximum: high)
-    }
-
     // MARK: Satisfiable
 
     /// Whether some value is valid; true where that is not found out.
-    func isSatisfiable(_ schema: JSONSchema) -> Bool {
-        var known: Set<String> = []
-        while true {
-            let more = definitions.filter { name, definition in
-                !known.contains(name) && (definition.map { isSatisfiable($0, known) } ?? true)
+    mutating func isSatisfiable(_ schema: JSONSchema) -> Bool {
+        while judged < definitions.count {
+            var hasChanged = false
+            for (name, definition) in definitions where !satisfiable.contains(name) {
+                guard definition.map({ isPossible($0) }) ?? true else { continue }
+                satisfiable.insert(name)
+                hasChanged = true
             }
-            if more.isEmpty { return isSatisfiable(schema, known) }
-            known.formUnion(more.keys)
+            if !hasChanged { judged = definitions.count }
         }
+        return isPossible(schema)
     }
 
-    private func isSatisfiable(_ schema: JSONSchema, _ known: Set<String>) -> Bool {
+    private mutating func isPossible(_ schema: JSONSchema) -> Bool {
+        budget.spend(1)
+        guard !budget.isSpent else { return true }
         switch schema {
         case .any, .null, .boolean, .implied, .scoped: return true
         case .integer(let low, let high): return low ?? .min <= high ?? .max
         case .number(let range): return !range.isEmpty
-        case .string(let range): return range.isSatisfiable
+        case .string(let range): return range.isSatisfiable(&budget)
         case .constants(let values): return !values.isEmpty
         case .array(let array):
             guard array.minimum <= array.maximum ?? .max else { return false }
-            if array.minimum > array.prefix.count, !isSatisfiable(array.items, known) { return false }
-            return array.prefix.prefix(array.minimum).allSatisfy { isSatisfiable($0, known) }
+            if array.minimum > array.prefix.count, !isPossible(array.items) { return false }
+            return array.prefix.prefix(array.minimum).allSatisfy { isPossible($0) }
         case .object(let object):
-            return object.required.allSatisfy { isSatisfiable(object.schema(of: $0), known) }
-        case .anyOf(let choices): return choices.contains { isSatisfiable($0, known) }
-        case .reference(let name): return known.contains(name)
+            return object.required.allSatisfy { isPossible(object.schema(of: $0)) }
+        case .anyOf(let choices): return choices.contains { isPossible($0) }
+        case .reference(let name): return satisfiable.contains(name)
         }
-    }
-}
-
-extension JSONSchema.NumberRange {
-    var isEmpty: Bool {
-        guard let minimum, let maximum else { return false }
-        return minimum > maximum || (minimum == maximum && (excludesMinimum || excludesMaximum))
-    }
-
-    func contains(_ number: Double) -> Bool {
-        if let minimum, excludesMinimum ? number <= minimum : number < minimum { return false }
-        if let maximum, excludesMaximum ? number >= maximum : number > maximum { return false }
-        return true
-    }
-
-    fileprivate func meeting(_ other: Self) -> Self {
-        var range = self
-        if let low = other.minimum, low >= minimum ?? low {
-            range.excludesMinimum = other.excludesMinimum || (low == minimum && excludesMinimum)
-            range.minimum = low
-        }
-        if let high = other.maximum, high <= maximum ?? high {
-            range.excludesMaximum = other.excludesMaximum || (high == maximum && excludesMaximum)
-            range.maximum = high
-        }
-        return range
     }
 }
 
@@ -195,14 +166,21 @@ extension JSONSchema.TextRange {
     /// How many scalars more than its least a text may need for its patterns.
     private static let slack = 1024
 
-    fileprivate var isSatisfiable: Bool {
+    fileprivate func isSatisfiable(_ budget: inout WorkBudget) -> Bool {
         guard minimumLength <= maximumLength ?? .max else { return false }
         guard let first = patterns.first?.automaton else { return true }
         do {
-            let all = try patterns.dropFirst().reduce(first) { try PatternAutomaton($0, and: $1.automaton) }
+            var all = first
+            for pattern in patterns.dropFirst() {
+                all = try PatternAutomaton(all, and: pattern.automaton)
+                budget.spend(all.cost)
+            }
             guard !all.isEmpty else { return false }
-            let limit = min(maximumLength ?? .max, minimumLength + all.isAccepting.count + Self.slack)
-            return try all.completions(upTo: limit)[minimumLength...].contains { $0[0] }
+            let (longest, isTooLong) = minimumLength.addingReportingOverflow(all.isAccepting.count + Self.slack)
+            let limit = min(maximumLength ?? .max, isTooLong ? .max : longest)
+            let completions = try all.completions(upTo: limit)
+            budget.spend(completions.count * all.isAccepting.count)
+            return completions[minimumLength...].contains { $0[0] }
         } catch {
             return true
         }

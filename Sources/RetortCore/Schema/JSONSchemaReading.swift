@@ -5,16 +5,17 @@ final class JSONSchemaReader {
     private let root: JSONValue
     /// By name; nil is being read.
     private var definitions: [String: JSONSchema?] = [:]
-    private var names: [String: String] = [:]
+    /// Those names, by the bytes of the references.
+    private var names: [[UInt8]: String] = [:]
     /// Choices that must exclude each other, to be looked at when all definitions are known.
     private var exclusive: [(path: String, choices: [JSONSchema])] = []
     private var count = 0
-    /// Schemas come from strangers: no more time is spent on one.
-    private let deadline = ContinuousClock.now + .seconds(5)
+    private var budget = WorkBudget.document
 
     private static let mostSchemas = 20_000
     private static let deepest = 200
     private static let mostChoices = 64
+    private static let mostCount = Double(sign: .plus, exponent: 63, significand: 1)
 
     /// Notes that do not change which values are valid.
     private static let annotations: Set<String> = [
@@ -37,20 +38,26 @@ final class JSONSchemaReader {
 
     func schema() throws -> JSONSchema {
         let schema = try read(root, at: "#", depth: 0)
-        var merger = JSONSchemaMerger(definitions: definitions)
+        try checkExclusive()
+        let reachable = Self.reachable(from: schema, definitions.compactMapValues { $0 })
+        return reachable.isEmpty ? schema : .scoped(schema, definitions: reachable)
+    }
+
+    /// Refuses choices of which two may hold at once.
+    private func checkExclusive() throws {
+        var merger = JSONSchemaMerger(definitions: definitions, budget: budget)
         for (path, choices) in exclusive {
             for second in choices.indices {
                 for first in 0..<second {
-                    guard .now < deadline else {
+                    let both = try merger.meet(choices[first], choices[second], at: path)
+                    let isPossible = merger.isSatisfiable(both)
+                    guard !merger.budget.isSpent else {
                         throw JSONSchemaError.malformed(path, "its choices take too long to be compared")
                     }
-                    let both = try merger.meet(choices[first], choices[second], at: path)
-                    if merger.isSatisfiable(both) { throw JSONSchemaError.overlapping(path, first, second) }
+                    if isPossible { throw JSONSchemaError.overlapping(path, first, second) }
                 }
             }
         }
-        let reachable = Self.reachable(from: schema, definitions.compactMapValues { $0 })
-        return reachable.isEmpty ? schema : .scoped(schema, definitions: reachable)
     }
 
     private static func reachable(
@@ -72,7 +79,7 @@ final class JSONSchemaReader {
 
     private func read(_ json: JSONValue, at path: String, depth: Int) throws -> JSONSchema {
         count += 1
-        guard count <= Self.mostSchemas, depth <= Self.deepest, .now < deadline else {
+        guard count <= Self.mostSchemas, depth <= Self.deepest, !budget.isSpent else {
             throw JSONSchemaError.malformed(path, "the schema is too large, or nested too deeply")
         }
         if case .bool(let allowed) = json { return allowed ? .any : .never }
@@ -85,13 +92,7 @@ final class JSONSchemaReader {
         {
             throw JSONSchemaError.unsupported(path, keyword: stray)
         }
-        var merger = JSONSchemaMerger(definitions: definitions)
-        var schema = try typed(fields, at: path, depth)
-        for part in try combined(fields, at: path, depth) {
-            merger.definitions.merge(definitions) { _, own in own }
-            schema = try merger.meet(schema, part, at: path)
-        }
-        definitions.merge(merger.definitions) { own, _ in own }
+        let schema = try together(typed(fields, at: path, depth), combined(fields, at: path, depth), at: path)
         switch fields["nullable"] {
         case nil, .bool(false): return schema
         case .bool(true): return schema == .any || schema == .null ? schema : .anyOf(schema.choices + [.null])
@@ -99,8 +100,18 @@ final class JSONSchemaReader {
         }
     }
 
+    /// A schema that holds with all of some others.
+    private func together(_ first: JSONSchema, _ others: [JSONSchema], at path: String) throws -> JSONSchema {
+        guard !others.isEmpty else { return first }
+        var merger = JSONSchemaMerger(definitions: definitions, budget: budget)
+        let schema = try others.reduce(first) { try merger.meet($0, $1, at: path) }
+        (definitions, budget) = (merger.definitions, merger.budget)
+        return schema
+    }
+
     /// What the keywords say that speak of a type.
     private func typed(_ fields: [String: JSONValue], at path: String, _ depth: Int) throws -> JSONSchema {
+        try checkFormat(fields, at: path)
         switch fields["type"] {
         case .string(let type): return try self.type(type, fields, at: path, depth)
         case .array(let types):
@@ -166,12 +177,12 @@ final class JSONSchemaReader {
         guard pointer == "#" || pointer.hasPrefix("#/") else {
             throw JSONSchemaError.unsupported(path, keyword: "$ref: \(text)")
         }
-        if let known = names[pointer] { return .reference(known) }
+        if let known = names[Array(pointer.utf8)] { return .reference(known) }
         var target = root
         var steps: [String] = []
         for part in pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
             let step = String(part).replacing("~1", with: "/").replacing("~0", with: "~")
-            guard let next = target[step] ?? Int(step).flatMap({ target.array?[at: $0] }) else {
+            guard let next = target.object?.spelled(step) ?? Int(step).flatMap({ target.array?[at: $0] }) else {
                 throw JSONSchemaError.malformed("\(path)/$ref", "there is nothing at '\(text)'")
             }
             target = next
@@ -181,11 +192,39 @@ final class JSONSchemaReader {
         if steps.count == 2, ["$defs", "definitions"].contains(steps[0]), definitions[steps[1]] == nil {
             name = steps[1]
         }
-        names[pointer] = name
+        names[Array(pointer.utf8)] = name
         definitions[name] = .some(nil)
         let schema = try read(target, at: pointer, depth: depth + 1)
         definitions[name] = schema
         return .reference(name)
+    }
+
+    // MARK: Formats
+
+    private static let numberFormats: [String: Set<String>] = [
+        "integer": ["int32", "int64"], "number": ["float", "double", "int32", "int64"],
+    ]
+
+    /// The names of the types that a schema allows; none where it names none.
+    private static func types(_ fields: [String: JSONValue]) -> [String] {
+        guard let type = fields["type"] else { return [] }
+        return (type.array ?? [type]).compactMap(\.string)
+    }
+
+    /// Refuses a format that none of the schema's types has: it would be passed over.
+    private func checkFormat(_ fields: [String: JSONValue], at path: String) throws {
+        guard let format = fields["format"] else { return }
+        guard let name = format.string else { throw JSONSchemaError.malformed("\(path)/format", "it is no text") }
+        let types = Self.types(fields)
+        let isKnown = types.contains { type in
+            type == "string"
+                ? TextPattern.formatNames.contains(name) : Self.numberFormats[type]?.contains(name) ?? false
+        }
+        guard isKnown || types.isEmpty else { throw JSONSchemaError.unsupported(path, keyword: "format: \(name)") }
+    }
+
+    private static func isFormat(_ name: String, ofNumbersIn fields: [String: JSONValue]) -> Bool {
+        types(fields).contains { numberFormats[$0]?.contains(name) ?? false }
     }
 
     // MARK: Types
@@ -198,7 +237,10 @@ final class JSONSchemaReader {
         case "boolean": return .boolean
         case "string": return .string(try text(fields, at: path))
         case "integer": return try whole(fields, at: path)
-        case "number": return .number(try number(fields, at: path))
+        case "number":
+            // A format of whole numbers makes a number one (OpenAPI 3.1, section 4.4.1).
+            let isWhole = ["int32", "int64"].contains(fields["format"]?.string)
+            return isWhole ? try whole(fields, at: path) : .number(try number(fields, at: path))
         case "array": return .array(try array(fields, at: path, depth))
         case "object": return .object(try object(fields, at: path, depth))
         default: throw JSONSchemaError.malformed("\(path)/type", "there is no type '\(type)'")
@@ -212,69 +254,46 @@ final class JSONSchemaReader {
             return text
         }
         let pattern = try word("pattern").map { try TextPattern(pattern: $0, at: path) }
-        let format = try word("format").flatMap { try TextPattern(format: $0, at: path) }
+        budget.spend(pattern?.automaton.cost ?? 0)
+        let format = try word("format").flatMap { name in
+            // Beside a number's type a number's format says nothing of texts.
+            Self.isFormat(name, ofNumbersIn: fields) ? nil : try TextPattern(format: name, at: path)
+        }
         return JSONSchema.TextRange(
             minimumLength: try count("minLength", fields, at: path) ?? 0,
             maximumLength: try count("maxLength", fields, at: path), patterns: [pattern, format].compactMap { $0 })
     }
 
     private func number(_ fields: [String: JSONValue], at path: String) throws -> JSONSchema.NumberRange {
-        func bound(_ key: String) throws -> Double? {
+        func bound(_ key: String) throws -> NumberBound? {
             switch fields[key] {
             case nil: return nil
             case .bool:
                 throw JSONSchemaError.malformed("\(path)/\(key)", "it is not a number, which it is since draft 6")
             case .some(let value):
-                guard let number = value.numeric, number.isFinite else {
+                guard let number = NumberBound(value), number.value.isFinite else {
                     throw JSONSchemaError.malformed("\(path)/\(key)", "it is not a number")
                 }
                 return number
             }
         }
-        var range = JSONSchema.NumberRange(minimum: try bound("minimum"), maximum: try bound("maximum"))
-        if let low = try bound("exclusiveMinimum"), low >= range.minimum ?? low {
-            (range.minimum, range.excludesMinimum) = (low, true)
+        var range = JSONSchema.NumberRange()
+        (range.low, range.high) = (try bound("minimum"), try bound("maximum"))
+        if let low = try bound("exclusiveMinimum"), low >= range.low ?? low {
+            (range.low, range.excludesMinimum) = (low, true)
         }
-        if let high = try bound("exclusiveMaximum"), high <= range.maximum ?? high {
-            (range.maximum, range.excludesMaximum) = (high, true)
+        if let high = try bound("exclusiveMaximum"), high <= range.high ?? high {
+            (range.high, range.excludesMaximum) = (high, true)
         }
-        // OpenAPI's formats of numbers; others are for integers only.
-        switch fields["format"]?.string {
-        case nil, "float", "double", "int32", "int64": return range
-        case let name?:
-            guard fields["type"] != .string("number") else {
-                throw JSONSchemaError.unsupported(path, keyword: "format: \(name)")
-            }
-            return range
-        }
+        return range
     }
 
     private func whole(_ fields: [String: JSONValue], at path: String) throws -> JSONSchema {
-        let range = try number(fields, at: path)
-        func integer(_ value: Double, _ key: String) throws -> Int {
-            guard let integer = Int(exactly: value) else {
-                throw JSONSchemaError.malformed("\(path)/\(key)", "it does not fit 64 bits")
-            }
-            return integer
+        var range = try number(fields, at: path)
+        if fields["format"]?.string == "int32" {
+            range = range.meeting(.init(minimum: Double(Int32.min), maximum: Double(Int32.max)))
         }
-        var low = try range.minimum.map { try integer($0.rounded(.up), "minimum") }
-        var high = try range.maximum.map { try integer($0.rounded(.down), "maximum") }
-        // Bounds as they are written, where a floating-point number would round them.
-        if case .integer(let exact) = fields["minimum"], !range.excludesMinimum { low = exact }
-        if case .integer(let exact) = fields["maximum"], !range.excludesMaximum { high = exact }
-        if range.excludesMinimum, let bound = range.minimum, bound.rounded(.up) == bound { low = low.map { $0 &+ 1 } }
-        if range.excludesMaximum, let bound = range.maximum, bound.rounded(.down) == bound {
-            high = high.map { $0 &- 1 }
-        }
-        switch fields["format"]?.string {
-        case nil, "int64": break
-        case "int32": (low, high) = (max(low ?? .min, Int(Int32.min)), min(high ?? .max, Int(Int32.max)))
-        case let name?:
-            guard fields["type"] != .string("integer") else {
-                throw JSONSchemaError.unsupported(path, keyword: "format: \(name)")
-            }
-        }
-        return .integer(minimum: low, maximum: high)
+        return try range.whole(at: path)
     }
 
     private func array(_ fields: [String: JSONValue], at path: String, _ depth: Int) throws -> JSONSchema.ArraySchema {
@@ -298,6 +317,9 @@ final class JSONSchemaReader {
         guard let names = (fields["required"] ?? []).array, names.allSatisfy({ $0.string != nil }) else {
             throw JSONSchemaError.malformed("\(path)/required", "it is no list of names")
         }
+        if let name = (properties.keys + names.compactMap(\.string)).spelledTwice {
+            throw JSONSchemaError.spelledTwice(path, name)
+        }
         var schemas: [String: JSONSchema] = [:]
         for (name, value) in properties.sorted(by: { $0.key < $1.key }) {
             schemas[name] = try read(value, at: "\(path)/properties/\(name)", depth: depth + 1)
@@ -314,10 +336,11 @@ final class JSONSchemaReader {
     private func count(_ key: String, _ fields: [String: JSONValue], at path: String) throws -> Int? {
         guard let value = fields[key] else { return nil }
         // `2.0` is a count, too.
-        guard let number = value.numeric, let count = Int(exactly: number), count >= 0 else {
-            throw JSONSchemaError.malformed("\(path)/\(key)", "it is not a count")
+        guard let number = value.numeric, number >= 0, number == number.rounded(), number <= Self.mostCount else {
+            throw JSONSchemaError.malformed("\(path)/\(key)", "it is no whole number from 0 to 2⁶³")
         }
-        return count
+        // Nothing is longer than this, and sums of counts must not overflow.
+        return Int(min(number, Double(Int32.max)))
     }
 }
 

@@ -39,14 +39,14 @@ private struct JSONSchemaCheck {
                 fault(array.schema(at: $0), $1, "\(path)[\($0)]", depth: depth + 1)
             }.first
         case (.integer(let low, let high), _):
-            guard let number = value.numeric, number == number.rounded() else {
+            guard let number = NumberBound(value), number.value == number.value.rounded() else {
                 return "\(place) must be a whole number"
             }
-            // Whole numbers are compared as such: 2⁵³ + 1 is no floating-point number.
-            if case .integer(let exact) = value, exact >= low ?? exact, exact <= high ?? exact { return nil }
-            return fault(.init(minimum: low.map(Double.init), maximum: high.map(Double.init)), number, place)
+            var range = JSONSchema.NumberRange()
+            (range.low, range.high) = (low.map { NumberBound($0) }, high.map { NumberBound($0) })
+            return fault(range, number, place)
         case (.number(let range), _):
-            guard let number = value.numeric else { return "\(place) must be a number" }
+            guard let number = NumberBound(value) else { return "\(place) must be a number" }
             return fault(range, number, place)
         case (.object(let object), .object(let members)) where value.kind == .object:
             return fault(object, members, path, depth: depth)
@@ -54,13 +54,13 @@ private struct JSONSchemaCheck {
         }
     }
 
-    private func fault(_ range: JSONSchema.NumberRange, _ number: Double, _ place: String) -> String? {
+    private func fault(_ range: JSONSchema.NumberRange, _ number: NumberBound, _ place: String) -> String? {
         if range.contains(number) { return nil }
-        if let low = range.minimum, number <= low, number < range.maximum ?? .infinity {
-            return "\(place) must be \(range.excludesMinimum ? "above" : "at least") \(JSONValue.number(low).text)"
+        if let low = range.low, number <= low, range.high.map({ number < $0 }) ?? true {
+            return "\(place) must be \(range.excludesMinimum ? "above" : "at least") \(low.text)"
         }
-        let high = range.maximum ?? number
-        return "\(place) must be \(range.excludesMaximum ? "below" : "at most") \(JSONValue.number(high).text)"
+        let high = range.high ?? number
+        return "\(place) must be \(range.excludesMaximum ? "below" : "at most") \(high.text)"
     }
 
     private func fault(_ range: JSONSchema.TextRange, _ text: String, _ place: String) -> String? {
@@ -75,10 +75,14 @@ private struct JSONSchemaCheck {
     private func fault(
         _ object: JSONSchema.ObjectSchema, _ members: [String: JSONValue], _ path: String, depth: Int
     ) -> String? {
-        if let missing = object.required.filter({ members[$0] == nil }).min() { return "'\(missing)' is missing" }
+        if let missing = object.required.filter({ members.spelled($0) == nil }).min() {
+            return "'\(missing)' is missing"
+        }
         for (name, value) in members.sorted(by: { $0.key < $1.key }) {
             let inner = path.isEmpty ? name : "\(path).\(name)"
-            guard let expected = object.properties[name] ?? object.others else { return "there is no '\(inner)'" }
+            guard let expected = object.properties.spelled(name) ?? object.others else {
+                return "there is no '\(inner)'"
+            }
             if let fault = fault(expected, value, inner, depth: depth + 1) { return fault }
         }
         return nil
@@ -121,14 +125,14 @@ extension JSONValue {
             return left.count == right.count && zip(left, right).allSatisfy { $0.isSame(as: $1) }
         case (.object(let left), .object(let right)) where numeric == nil && other.numeric == nil:
             return left.count == right.count
-                && left.allSatisfy { name, value in right[name].map { value.isSame(as: $0) } ?? false }
+                && left.allSatisfy { name, value in right.spelled(name).map { value.isSame(as: $0) } ?? false }
         case (.integer(let left), .integer(let right)): return left == right
         default:
             if let left = numeric, let right = other.numeric, self != other {
                 // Two numbers beyond 64 bits are compared digit by digit, which `==` has done.
                 return kindIsWide && other.kindIsWide ? false : left == right
             }
-            return self == other
+            return isSpelled(as: other)
         }
     }
 

@@ -61,8 +61,8 @@ extension JSONSchema {
 extension JSONSchema.NumberRange {
     fileprivate var keywords: [String: JSONValue?] {
         [
-            excludesMinimum ? "exclusiveMinimum" : "minimum": minimum.map(JSONValue.number),
-            excludesMaximum ? "exclusiveMaximum" : "maximum": maximum.map(JSONValue.number),
+            excludesMinimum ? "exclusiveMinimum" : "minimum": low?.json,
+            excludesMaximum ? "exclusiveMaximum" : "maximum": high?.json,
         ]
     }
 }

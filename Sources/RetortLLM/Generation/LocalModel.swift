@@ -183,7 +183,10 @@ public actor LocalModel: LanguageModel {
                 }
                 pending.adapter = number
             }
-            try pending.request.grammar?.check()
+            if let grammar = pending.request.grammar {
+                // It is made here, and kept, so that the thread that decodes need not.
+                _ = try await vocabulary(of: pending).automaton(for: grammar)
+            }
             if pending.request.promptReport != nil, options.isDense { throw LocalModelError.noPromptReport }
             pending.prompt = try prompt(of: pending.request, in: pending.voice)
             guard pending.prompt.count < contextLength else {

@@ -16,7 +16,7 @@ struct TokenConstraint: Sendable {
 
     init(_ grammar: OutputGrammar, _ vocabulary: TokenTrie) {
         self.vocabulary = vocabulary
-        matcher = vocabulary.automaton(for: grammar).map { GrammarMatcher($0) }
+        matcher = (try? vocabulary.automaton(for: grammar)).map { GrammarMatcher($0) }
         excessBlanks = vocabulary.leadingBlanks
     }
 
@@ -95,8 +95,9 @@ final class TokenTrie: Sendable {
     /// The bytes of a token; nil for a token that writes no text.
     func bytes(of token: Int) -> [UInt8]? { texts.indices.contains(token) ? texts[token] : nil }
 
-    /// The automaton of a grammar, shared by all requests with that grammar; nil when the grammar allows no text.
-    func automaton(for grammar: OutputGrammar) -> GrammarAutomaton? {
+    /// The automaton of a grammar, shared by all requests with that grammar.
+    /// - Throws: `GrammarError` when the grammar allows no text, or is too large.
+    func automaton(for grammar: OutputGrammar) throws(GrammarError) -> GrammarAutomaton {
         let known = automata.withLock { automata -> GrammarAutomaton? in
             guard let place = automata.kept.firstIndex(where: { $0.grammar == grammar }) else { return nil }
             let entry = automata.kept.remove(at: place)
@@ -104,7 +105,7 @@ final class TokenTrie: Sendable {
             return entry.automaton
         }
         if let known { return known }
-        guard let made = try? GrammarAutomaton(grammar) else { return nil }
+        let made = try GrammarAutomaton(grammar)
         automata.withLock { automata in
             automata.kept.append((grammar, made))
             if automata.kept.count > Self.mostAutomata { automata.kept.removeFirst() }
