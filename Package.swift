@@ -63,6 +63,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird", condition: full)
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types", condition: full)
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let http1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio", condition: full)
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache", condition: full)
 let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
@@ -123,7 +124,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
             "RetortRecipes", "RetortRetrieval", "RetortRemote", asyncAlgorithms, hummingbird, hummingbirdCore,
-            httpTypes, http, lifecycle, metrics, mustache, nio, log,
+            httpTypes, http, http1, lifecycle, metrics, mustache, nio, log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]

@@ -70,7 +70,7 @@ public struct RetortServer: Service {
     }
 
     private var router: Router<ServerContext> {
-        let router = Router(context: ServerContext.self)
+        let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
         // A client's trace goes on here, where traces are kept.
         router.add(middleware: TracingMiddleware())
         router.add(middleware: ObservingMiddleware(core: core))

@@ -99,6 +99,21 @@ struct AgentTests {
         }
     }
 
+    @Test("an agent ends by itself: Anthropic's stop texts are refused, a limit of tokens is passed over")
+    func messages() async throws {
+        try await serve([Self.turn("final_answer(42)")]) { server in
+            var body: [String: JSONValue] = [
+                "model": "agent", "max_tokens": 5, "messages": [["role": "user", "content": "6 * 7?"]],
+                "stop_sequences": [],
+            ]
+            let reply = try await server.post("/v1/messages", .object(body))
+            #expect(reply.json["content"]?.array?.last?["text"] == "42", "\(reply.text)")
+            body["stop_sequences"] = ["4"]
+            let refused = try await server.post("/v1/messages", .object(body))
+            #expect(refused.status == 400 && refused.message.contains("'stop_sequences'"), "\(refused.text)")
+        }
+    }
+
     @Test("votes are counted, choices are attempts")
     func votes() async throws {
         try await serve([Self.turn("final_answer(42)")]) { server in

@@ -7,6 +7,12 @@ import Testing
 struct BadRequestTests {
     private static let message: JSONValue = ["role": "user", "content": "hi"]
 
+    private static let call: JSONValue = [
+        "role": "assistant", "content": "I look.",
+        "tool_calls": [["id": "1", "type": "function", "function": ["name": "f", "arguments": "{}"]]],
+    ]
+    private static let thought: JSONValue = ["role": "assistant", "content": "So", "reasoning_content": "Hm."]
+
     /// Members that replace or join those of a good chat, what is at fault, and part of what is said.
     private static let faults: [(members: [String: JSONValue], param: String, said: String)] = [
         (["model": .null], "model", "is missing"),
@@ -20,6 +26,28 @@ struct BadRequestTests {
         (
             ["messages": [["role": "user", "content": [["type": "image_url", "image_url": "x"]]]]],
             "messages[0].content[0].type", "reads text"
+        ),
+        (["messages": [message, call]], "messages[1].tool_calls", "send their results"),
+        (["messages": [message, thought]], "messages[1].reasoning_content", "would be lost"),
+        (
+            ["messages": [["role": "assistant", "content": "x", "function_call": ["name": "f"]], message]],
+            "messages[0].function_call", "use 'tool_calls'"
+        ),
+        (
+            ["messages": [["role": "assistant", "content": "x", "audio": ["id": "a"]], message]], "messages[0].audio",
+            "reads text"
+        ),
+        (
+            ["messages": [["role": "assistant", "content": "x", "refusal": "y"], message]], "messages[0].refusal",
+            "has both"
+        ),
+        (
+            ["messages": [["role": "user", "content": [["type": "text", "text": "x", "weight": 1]]]]],
+            "messages[0].content[0].weight", "no known parameter"
+        ),
+        (
+            ["stream": true, "stream_options": ["continuous_usage_stats": true]],
+            "stream_options.continuous_usage_stats", "last chunk"
         ),
         (["n": 0], "n", "from 1 to 64"),
         (["n": 1.5], "n", "whole number"),
@@ -182,7 +210,7 @@ struct BadRequestTests {
         try await TestServer.run(try TestServer.seedlingCatalogue(), options: { $0.maximumBodyBytes = 2000 }) {
             server in
             let path = "/v1/chat/completions"
-            for body in ["", "{", "[]", "{\"model\": \"1m\"} x", "{\"model\": \"\u{0}\"}"] {
+            for body in ["", "{", "[]", "{\"model\": \"1m\"} x", "{\"model\": \"\u{0}\"}", #"{"x":"\ud83d"}"#] {
                 let reply = try await server.send(server.request("POST", path, body))
                 #expect(reply.status == 400, "\(body)")
                 #expect(reply.message.contains("JSON") || reply.message.contains("missing"), "\(reply.text)")
@@ -221,6 +249,10 @@ struct BadRequestTests {
                 #expect(reply.status == 400, "\(prompt)")
                 #expect(reply.message.contains(said), "\(prompt): \(reply.message)")
             }
+            let long: JSONValue = ["model": "1m", "prompt": .string(String(repeating: "word ", count: 3000))]
+            let tooLong = try await server.post("/v1/completions", long)
+            #expect(tooLong.json["error"]?["param"] == "prompt")
+            #expect(tooLong.json["error"]?["code"] == "context_length_exceeded")
             let echo = try await server.post("/v1/completions", ["model": "1m", "prompt": "a", "echo": true])
             #expect(echo.status == 400)
         }

@@ -133,6 +133,31 @@ struct MessagesTests {
         }
     }
 
+    @Test(
+        "errors name the parameters that Anthropic's clients send",
+        arguments: [
+            (#""stop_sequences":3"#, "'stop_sequences'"),
+            (#""messages":[{"role":"user","content":[]}]"#, "'messages[0].content'"),
+            (#""messages":[{"role":"user","content":"x"},{"role":"user","content":[]}]"#, "'messages[1].content'"),
+            (#""messages":[{"role":"user","content":[{"type":"text","text":"x","weight":1}]}]"#, "content[0].weight"),
+            (
+                #""tools":[{"name":"f","input_schema":{"type":"object","not":{}}}],"tool_choice":{"type":"any"}"#,
+                "'tools[0].input_schema'"
+            ),
+            (
+                #""messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"t","#
+                    + #""name":"f","input":{}}]}]"#, "send their results"
+            ),
+        ])
+    func names(members: String, said: String) async throws {
+        try await TestServer.run(TestServer.seedlingCatalogue()) { server in
+            // Of two members with one name the last counts.
+            let reply = try await server.send(server.request("POST", "/v1/messages", "{\(short),\(members)}"))
+            #expect(reply.status == 400)
+            #expect(reply.message.contains(said), "\(reply.text)")
+        }
+    }
+
     @Test("the key may come as Anthropic's clients send it")
     func key() async throws {
         try await TestServer.run(TestServer.seedlingCatalogue(), options: { $0.keys = APIKeys(["k"]) }) { server in

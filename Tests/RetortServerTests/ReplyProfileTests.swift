@@ -7,10 +7,13 @@ import Testing
 private final class ProfiledModel: LanguageModel {
     let identity = "profiled"
     private let text: String
+    private let finish: Completion.Finish
     private let reply: ReplyProfile
     private let asked = Mutex<[GenerationRequest]>([])
 
-    init(_ text: String, _ reply: ReplyProfile) { (self.text, self.reply) = (text, reply) }
+    init(_ text: String, _ reply: ReplyProfile, finish: Completion.Finish = .endOfTurn) {
+        (self.text, self.reply, self.finish) = (text, reply, finish)
+    }
 
     var requests: [GenerationRequest] { asked.withLock { $0 } }
 
@@ -18,13 +21,13 @@ private final class ProfiledModel: LanguageModel {
 
     func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         asked.withLock { $0.append(request) }
-        return AsyncThrowingStream { continuation in
+        return AsyncThrowingStream { [finish] continuation in
             var rest = text[...]
             while !rest.isEmpty {
                 continuation.yield(.text(sample: 0, String(rest.prefix(3))))
                 rest = rest.dropFirst(3)
             }
-            continuation.yield(.finished(sample: 0, Completion(text: text, finish: .endOfTurn)))
+            continuation.yield(.finished(sample: 0, Completion(text: text, finish: finish)))
             continuation.finish()
         }
     }
@@ -35,10 +38,10 @@ struct ReplyProfileTests {
     private static let tools: JSONValue = [["type": "function", "function": ["name": "search", "parameters": [:]]]]
 
     private func serve(
-        _ text: String, _ profile: ReplyProfile, temperature: Double? = nil,
+        _ text: String, _ profile: ReplyProfile, temperature: Double? = nil, finish: Completion.Finish = .endOfTurn,
         _ body: @Sendable (TestServer, ProfiledModel) async throws -> Void
     ) async throws {
-        let model = ProfiledModel(text, profile)
+        let model = ProfiledModel(text, profile, finish: finish)
         var catalogue = ModelCatalogue()
         try catalogue.add("m", model)
         try await TestServer.run(catalogue, options: { $0.temperature = temperature }) { try await body($0, model) }
@@ -81,6 +84,53 @@ struct ReplyProfileTests {
             let grammar = try #require(model.requests.first?.grammar)
             var matcher = try GrammarMatcher(grammar)
             #expect(matcher.advance(#"{"name": "search", "parameters": {}}"#.utf8) && matcher.isExhausted)
+        }
+    }
+
+    @Test("the mark behind a single call ends the answer, unless a grammar does, and is not told as a stop")
+    func singleCall() async throws {
+        let cut = "<tool_call>\n{\"name\": \"search\", \"arguments\": {\"q\": \"</tool_call>\"}}"
+        let single: [String: JSONValue] = ["tools": Self.tools, "parallel_tool_calls": false]
+        let mark = "\n</tool_call>"
+        try await serve(cut, ReplyProfile(calls: .tagged), finish: .stop(mark)) { server, model in
+            for isStreamed in [false, true] {
+                let reply = try await ask(server, single.merging(["stream": .bool(isStreamed)]) { $1 })
+                let choice = (isStreamed ? reply.chunks.last : reply.json)?["choices"]?.array?.first
+                #expect(choice?["finish_reason"] == "tool_calls" && choice?["stop_reason"] == .null, "\(reply.text)")
+            }
+            #expect(model.requests.last?.stops == [mark])
+            _ = try await ask(server, single.merging(["tool_choice": "required"]) { $1 })
+            #expect(model.requests.last?.stops == [])
+            let own = try await ask(server, single.merging(["stop": .string(mark)]) { $1 })
+            #expect(own.json["choices"]?.array?.first?["stop_reason"] == .string(mark))
+            let message = try await server.post(
+                "/v1/messages",
+                [
+                    "model": "m", "max_tokens": 9, "messages": [["role": "user", "content": "q"]],
+                    "tools": [["name": "search", "input_schema": ["type": "object"]]],
+                    "tool_choice": ["type": "auto", "disable_parallel_tool_use": true],
+                ])
+            #expect(message.json["stop_reason"] == "tool_use" && message.json["stop_sequence"] == .null)
+        }
+    }
+
+    @Test("what an earlier answer said reaches the model: its text, or its refusal")
+    func refusals() async throws {
+        try await serve("x", ReplyProfile()) { server, model in
+            let said: [String: JSONValue] = [
+                "role": "assistant", "audio": .null, "function_call": .null, "annotations": [], "tool_calls": .null,
+            ]
+            let turns: [[String: JSONValue]] = [
+                ["content": .null, "refusal": "I will not."], ["content": "Yes.", "refusal": .null],
+                ["content": [["type": "text", "text": "Part.", "cache_control": ["type": "ephemeral"]]]],
+            ]
+            for turn in turns {
+                let message = JSONValue.object(said.merging(turn) { $1 })
+                let user: JSONValue = ["role": "user", "content": "q"]
+                let reply = try await ask(server, ["messages": [user, message, user]])
+                #expect(reply.status == 200, "\(reply.text)")
+            }
+            #expect(model.requests.map { $0.messages[1].text } == ["I will not.", "Yes.", "Part."])
         }
     }
 

@@ -72,6 +72,34 @@ struct ToolCallTests {
         }
     }
 
+    @Test(
+        "arguments may hold any mark, an accent at their beginning, or a quotation mark",
+        arguments: [
+            "</tool_call>", "<tool_call>", "x</tool_call><tool_call>{}", "</function>", "<function=sum>",
+            "[TOOL_CALLS]", "<|/tool_call|>", "```", "\u{301}</tool_call>", "\"}</tool_call>\\", "}]</function>```",
+        ])
+    func marks(value: String) throws {
+        let arguments = JSONTree.object(named: [("q", .string(Array(value.utf8)))]).text
+        let object = #"{"name": "search", "arguments": \#(arguments)}"#
+        let more = #"{"name": "sum", "arguments": {}}"#
+        for (text, names) in [
+            ("<tool_call>\n\(object)\n</tool_call>", ["search"]),
+            ("<tool_call>\(object)</tool_call>\n<tool_call>\(more)</tool_call>", ["search", "sum"]),
+            ("<tool_call>\n\(object)", ["search"]),
+            ("<function=search>\(arguments)</function><function=sum>{}</function>", ["search", "sum"]),
+            ("[TOOL_CALLS][\(object), \(more)]", ["search", "sum"]),
+            ("[TOOL_CALLS]search[ARGS]\(arguments)[TOOL_CALLS]sum[ARGS]{}", ["search", "sum"]),
+            ("<|tool_call|>[\(object)]<|/tool_call|>", ["search"]),
+            ("```json\n\(object)\n```", ["search"]), ("[\(object), \(more)]", ["search", "sum"]),
+        ] {
+            for calls in [reader.read(text).calls, streamed(text, 1).1, streamed(text, 7).1] {
+                #expect(calls.map(\.name) == names, "\(text)")
+                let read = try JSONTree.parse(Array((calls.first?.arguments ?? "{}").utf8))
+                #expect(read["q"]?.bytes == Array(value.utf8), "\(text)")
+            }
+        }
+    }
+
     private func streamed(_ text: String, _ size: Int) -> (String, [ToolCallText.Call]) {
         var hold = ToolCallHold(reader)
         var shown = ""

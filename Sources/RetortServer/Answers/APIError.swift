@@ -52,6 +52,9 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
         status: .unauthorized, code: "invalid_api_key",
         message: "the request shows no valid key; send one as 'Authorization: Bearer KEY'")
 
+    static let notHTTP = APIError(
+        status: .badRequest, code: "invalid_http", message: "the request cannot be parsed as HTTP/1.1")
+
     static let notJSON = APIError(
         status: .unsupportedMediaType, code: "unsupported_media_type",
         message: "the body must be JSON; send it with 'Content-Type: application/json'")

@@ -18,6 +18,8 @@ struct ChatAnswer: Answer {
     /// The text that the reply continues, including a thought that the prompt opens.
     private let beginning: String
     private let isSingle: Bool
+    /// The stop texts that the client named; others are the server's own and are not told.
+    private let stops: [String]
     private var choices: [Choice]
 
     init(_ head: AnswerHead, _ request: ChatRequest, _ profile: ReplyProfile) {
@@ -27,6 +29,7 @@ struct ChatAnswer: Answer {
         reader = request.tools == nil ? nil : ToolCallReader(names: request.toolNames, form: profile.calls)
         beginning = (profile.opensThought ? ThoughtSplitter.opening : "") + request.prefill
         isSingle = !request.callsInParallel
+        stops = request.settings.stops
         let choice = Choice(thoughts: ThoughtSplitter(prefill: beginning), hold: reader.map { ToolCallHold($0) })
         choices = Array(repeating: choice, count: request.settings.choices)
     }
@@ -90,7 +93,7 @@ struct ChatAnswer: Answer {
         var choice: [String: JSONValue] = [
             "index": .integer(index), "message": .object(message),
             "finish_reason": calls.isEmpty ? completion.finish.reason : "tool_calls",
-            "stop_reason": completion.finish.stopText,
+            "stop_reason": stopText(completion),
             "logprobs": reportsLogprobs ? GeneratedToken.chatLogprobs(completion.report) : .null,
         ]
         if settings.returnsTokens { choice["token_ids"] = GeneratedToken.ids(completion.report) }
@@ -118,10 +121,18 @@ struct ChatAnswer: Answer {
             "finish_reason": hasCalls ? "tool_calls" : completion?.finish.reason ?? .null,
             "logprobs": reportsLogprobs ? GeneratedToken.chatLogprobs(tokens) : .null,
         ]
-        if let completion { choice["stop_reason"] = completion.finish.stopText }
+        if let completion { choice["stop_reason"] = stopText(completion) }
         if settings.returnsTokens { choice["token_ids"] = GeneratedToken.ids(tokens) }
         let prompt = settings.returnsTokens && completion != nil ? promptTokens(completion) : nil
         return chunk([.object(choice)], prompt)
+    }
+
+    private func stopText(_ completion: Completion) -> JSONValue {
+        guard case .stop(let text) = completion.finish, stops.contains(where: { $0.utf8.elementsEqual(text.utf8) })
+        else {
+            return .null
+        }
+        return .string(text)
     }
 
     private func chunk(_ choices: [JSONValue], _ prompt: JSONValue? = nil) -> JSONValue {

@@ -23,6 +23,7 @@ struct ToolCallReader: Sendable {
     private static let arguments = "[ARGS]"
     private static let python = "<|python_tag|>"
     private static let function = "<function="
+    private static let functionEnd = "</function>"
     private static let piped = "<|tool_call|>"
     private static let pipedEnd = "<|/tool_call|>"
     private static let fence = ToolCallText.fence
@@ -94,7 +95,7 @@ struct ToolCallReader: Sendable {
         if text.hasPrefix(Self.python) { return objects(text.dropFirst(Self.python.count)) }
         if text.hasPrefix(Self.piped) {
             let inner = text.dropFirst(Self.piped.count)
-            return objects(inner.firstRange(of: Self.pipedEnd).map { inner[..<$0.lowerBound] } ?? inner)
+            return objects(inner.firstMark(Self.pipedEnd).map { inner[..<$0.lowerBound] } ?? inner)
         }
         if text.hasPrefix(Self.fence) { return fenced(text) }
         return objects(text)?.offered(names)
@@ -102,8 +103,9 @@ struct ToolCallReader: Sendable {
 
     private func hermes(_ text: Substring) -> [ToolCallText.Call]? {
         var calls: [ToolCallText.Call] = []
-        for block in text.split(separator: ToolCallText.opening) where !block.allSatisfy(\.isWhitespace) {
-            let inner = block.firstRange(of: ToolCallText.closing).map { block[..<$0.lowerBound] } ?? block
+        for block in text.blocks(ToolCallText.opening, closed: ToolCallText.closing)
+        where !block.allSatisfy(\.isWhitespace) {
+            let inner = block.firstMark(ToolCallText.closing).map { block[..<$0.lowerBound] } ?? block
             guard let tree = try? JSONTree.parse(Array(inner.utf8)), let call = ToolCallText.Call(tree) else {
                 return nil
             }
@@ -114,7 +116,7 @@ struct ToolCallReader: Sendable {
 
     private func mistral(_ text: Substring) -> [ToolCallText.Call]? {
         var calls: [ToolCallText.Call] = []
-        for block in text.split(separator: Self.mistral) where !block.allSatisfy(\.isWhitespace) {
+        for block in text.blocks(Self.mistral) where !block.allSatisfy(\.isWhitespace) {
             if let list = objects(block) {
                 calls += list
                 continue
@@ -131,10 +133,10 @@ struct ToolCallReader: Sendable {
 
     private func functions(_ text: Substring) -> [ToolCallText.Call]? {
         var calls: [ToolCallText.Call] = []
-        for block in text.split(separator: Self.function) {
+        for block in text.blocks(Self.function, closed: Self.functionEnd) {
             guard let end = block.firstIndex(of: ">") else { return nil }
             let rest = block[block.index(after: end)...]
-            let inner = rest.firstRange(of: "</function>").map { rest[..<$0.lowerBound] } ?? rest
+            let inner = rest.firstMark(Self.functionEnd).map { rest[..<$0.lowerBound] } ?? rest
             guard let call = ToolCallText.Call(name: block[..<end], arguments: inner) else { return nil }
             calls.append(call)
         }
@@ -143,7 +145,7 @@ struct ToolCallReader: Sendable {
 
     private func fenced(_ text: Substring) -> [ToolCallText.Call]? {
         let inner = text.dropFirst(Self.fence.count).drop { $0.isLetter || $0 == "_" }
-        guard let end = inner.firstRange(of: Self.fence) else { return objects(inner)?.offered(names) }
+        guard let end = inner.firstMark(Self.fence) else { return objects(inner)?.offered(names) }
         let rest = inner[end.upperBound...]
         // Text after the call would be lost.
         guard rest.allSatisfy(\.isWhitespace) else { return nil }
@@ -169,30 +171,69 @@ struct ToolCallReader: Sendable {
 
     /// Where the object or list at the beginning of the text ends.
     private static func end(of text: Substring) -> String.Index? {
-        var depth = 0
-        var (isText, isEscaped) = (false, false)
-        for index in text.indices {
-            let character = text[index]
-            if isText {
-                if isEscaped {
-                    isEscaped = false
-                } else if character == "\\" {
-                    isEscaped = true
-                } else if character == "\"" {
-                    isText = false
-                }
-                continue
-            }
-            switch character {
-            case "\"": isText = true
-            case "{", "[": depth += 1
-            case "}", "]":
-                depth -= 1
-                if depth == 0 { return text.index(after: index) }
-            default: if depth == 0 { return nil }
-            }
+        var place = JSONPlace()
+        for index in text.unicodeScalars.indices {
+            place.pass(text.unicodeScalars[index])
+            if place.depth == 0 { return place.isClosed ? text.unicodeScalars.index(after: index) : nil }
         }
         return nil
+    }
+}
+
+/// Where in JSON a reader stands: marks inside of its texts are none. Told by scalars, since an accent behind a quotation mark
+/// makes one character with it.
+private struct JSONPlace {
+    private(set) var depth = 0
+    private(set) var isText = false
+    /// Whether the last scalar closed an object or list.
+    private(set) var isClosed = false
+    private var isEscaped = false
+
+    mutating func pass(_ scalar: Unicode.Scalar) {
+        isClosed = false
+        guard !isText else {
+            (isText, isEscaped) = (isEscaped || scalar != "\"", !isEscaped && scalar == "\\")
+            return
+        }
+        switch scalar {
+        case "{", "[": depth += 1
+        case "}", "]":
+            isClosed = depth > 0
+            depth = max(depth - 1, 0)
+        // Outside of objects and lists a quotation mark is one of prose.
+        case "\"": isText = depth > 0
+        default: break
+        }
+    }
+}
+
+extension Substring {
+    /// The first place of a mark that is not inside a text of JSON: arguments may hold any mark.
+    fileprivate func firstMark(_ mark: String) -> Range<Index>? {
+        let (scalars, wanted) = (unicodeScalars, mark.unicodeScalars)
+        var place = JSONPlace()
+        for index in scalars.indices {
+            if !place.isText, scalars[index...].starts(with: wanted) {
+                return index..<scalars.index(index, offsetBy: wanted.count)
+            }
+            place.pass(scalars[index])
+        }
+        return nil
+    }
+
+    /// What stands between marks; empty blocks are left out.
+    /// - Parameter closing: the mark behind a block's JSON, from which on JSON may begin anew.
+    fileprivate func blocks(_ mark: String, closed closing: String? = nil) -> [Substring] {
+        var blocks: [Substring] = []
+        var rest = self
+        while true {
+            let end = closing.flatMap { rest.firstMark($0)?.upperBound }
+            let before = end.flatMap { rest[..<$0].firstMark(mark) }
+            guard let place = before ?? rest[(end ?? rest.startIndex)...].firstMark(mark) else { break }
+            blocks.append(rest[..<place.lowerBound])
+            rest = rest[place.upperBound...]
+        }
+        return (blocks + [rest]).filter { !$0.isEmpty }
     }
 }
 

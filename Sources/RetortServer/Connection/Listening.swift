@@ -36,7 +36,8 @@ struct Listening: Sendable {
             router: router,
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ClientPresence()], idleTimeout: .nanoseconds(Int64(idleSeconds * 1e9)))),
+                    additionalChannelHandlers: [ClientPresence(), WireRulesEntry()],
+                    idleTimeout: .nanoseconds(Int64(idleSeconds * 1e9)))),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port), serverName: name,
                 availableConnectionsDelegate: MaximumAvailableConnections(mostConnections)),

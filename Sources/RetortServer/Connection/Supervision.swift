@@ -1,5 +1,6 @@
 import Hummingbird
 import NIOCore
+import NIOHTTP1
 import RetortCore
 import Synchronization
 
@@ -71,6 +72,8 @@ extension ServerContext {
             throw APIError.tooLarge(limit: limit)
         } catch let error as HTTPError where error.status == .contentTooLarge {
             throw APIError.tooLarge(limit: limit)
+        } catch let error as HTTPParserError {
+            throw APIError.invalid("the body is not as its head says: \(error)", code: "invalid_body")
         }
     }
 }

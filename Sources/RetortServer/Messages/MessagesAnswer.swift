@@ -46,7 +46,7 @@ struct MessagesAnswer<Chat: Answer>: Answer {
             let text = call["function"]?["arguments"]?.string ?? "{}"
             content.append(Self.use(call, input: (try? ExactJSON.value(of: text)) ?? [:]))
         }
-        return self.message(content, reason: Self.reason(choice), stop: choice?["stop_reason"] ?? .null, usage: usage)
+        return self.message(content, reason: Self.reason(choice), stop: Self.stop(choice), usage: usage)
     }
 
     private func message(_ content: [JSONValue], reason: JSONValue, stop: JSONValue, usage: Usage) -> JSONValue {
@@ -79,6 +79,11 @@ struct MessagesAnswer<Chat: Answer>: Answer {
                 "end_turn"
             }
         }
+    }
+
+    /// Anthropic's `stop_sequence`, which stands beside that reason only.
+    private static func stop(_ choice: JSONValue?) -> JSONValue {
+        reason(choice) == "stop_sequence" ? choice?["stop_reason"] ?? .null : .null
     }
 
     private static func json(_ usage: Usage) -> JSONValue {
@@ -114,7 +119,7 @@ struct MessagesAnswer<Chat: Answer>: Answer {
         events += end()
         events.append([
             "type": "message_delta",
-            "delta": ["stop_reason": Self.reason(choice), "stop_sequence": choice["stop_reason"] ?? .null],
+            "delta": ["stop_reason": Self.reason(choice), "stop_sequence": Self.stop(choice)],
             "usage": Self.json(usage),
         ])
         events.append(["type": "message_stop"])
@@ -166,6 +171,14 @@ extension APIError {
             default: "api_error"
             }
         return ["type": "error", "error": ["type": type, "message": .string(message)]]
+    }
+
+    /// The same about the parameters that Anthropic's clients sent, not those of the chat that was made of them.
+    var inMessagesTerms: APIError {
+        var error = self
+        error.message = message.replacing("'stop'", with: "'stop_sequences'")
+            .replacing(".function.parameters", with: ".input_schema")
+        return error
     }
 
     /// The answer to a client of Anthropic's.

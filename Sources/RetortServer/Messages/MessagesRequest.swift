@@ -6,8 +6,8 @@ struct MessagesRequest {
     /// The request in OpenAI's form, members in the order in which they were sent.
     private let chat: [(String, JSONTree)]
 
-    /// Limits that a chat request has and an agent sets itself.
-    private static let limits: Set = ["max_tokens", "stop"]
+    /// What Anthropic's form demands and an agent sets itself.
+    private static let limits: Set = ["max_tokens"]
 
     init(body: [UInt8]) throws(APIError) {
         var fields = try RequestFields(body: body)
@@ -20,7 +20,8 @@ struct MessagesRequest {
             ("temperature", "temperature"), ("top_p", "top_p"), ("top_k", "top_k"), ("stream", "stream"),
             ("stop_sequences", "stop"),
         ] {
-            if let tree = fields.tree(name) { chat.append((other, tree)) }
+            // An empty list of stop texts asks for nothing, which an agent need not refuse.
+            if let tree = fields.tree(name), other != "stop" || !tree.isEmpty { chat.append((other, tree)) }
         }
         var messages: [JSONTree] = []
         if let system = fields.tree("system") {
@@ -96,11 +97,13 @@ struct MessagesRequest {
         guard case .array(let blocks) = tree else { return text(try RequestFields.string(tree, at: place)) }
         var words: [String] = []
         for (index, block) in blocks.enumerated() {
-            guard block["type"]?.string == "text", let bytes = block["text"] else {
-                throw .unsupported(
-                    "\(place)[\(index)].type", "the model reads text, not '\(block["type"]?.string ?? "")'")
+            var fields = try RequestFields(block, at: "\(place)[\(index)]")
+            let type = try fields.string("type") ?? ""
+            guard type == "text" else {
+                throw .unsupported("\(place)[\(index)].type", "the model reads text, not '\(type)'")
             }
-            words.append(try RequestFields.string(bytes, at: "\(place)[\(index)].text"))
+            words.append(try fields.requiredString("text"))
+            try fields.refuseOthers(harmless: ["cache_control", "citations"])
         }
         return text(words.joined(separator: "\n\n"))
     }
@@ -125,6 +128,9 @@ enum MessagesBlocks {
         }
         try fields.refuseOthers(harmless: [])
         guard case .array(let blocks) = content else { return [message(role, content)] }
+        guard role == "assistant" || !blocks.isEmpty else {
+            throw .invalid("'\(place).content' must have at least one block", param: "\(place).content")
+        }
         return role == "user"
             ? try user(blocks, at: "\(place).content") : [try assistant(blocks, at: "\(place).content")]
     }

@@ -9,8 +9,17 @@ struct ObservingMiddleware: RouterMiddleware {
 
     let core: ServerCore
 
-    private static let generating: Set<String> = ["/v1/chat/completions", "/v1/completions", messages]
+    private static let completions = "/v1/completions"
     private static let messages = "/v1/messages"
+
+    /// The methods of a path, for `Allow`; nil where there is nothing.
+    private static func methods(of path: String) -> String? {
+        switch path {
+        case "/v1/chat/completions", completions, messages: "POST"
+        case "/health", "/metrics", "/v1/models": "GET, HEAD"
+        default: path.hasPrefix("/v1/models/") ? "GET, HEAD" : nil
+        }
+    }
 
     func handle(
         _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
@@ -44,13 +53,14 @@ struct ObservingMiddleware: RouterMiddleware {
     private static let clientGone = 499
 
     private func answer(_ error: any Error, _ request: Request, _ context: ServerContext) async -> Response {
-        let told: APIError
+        var told: APIError
+        let path = request.uri.path
+        let methods = Self.methods(of: path)
         if let error = error as? HTTPError {
-            let isKnown = Self.generating.contains(request.uri.path)
             told =
-                error.status == .notFound && isKnown
+                error.status == .notFound && methods != nil
                 ? APIError(
-                    status: .methodNotAllowed, code: "method_not_allowed", message: "\(request.uri.path) takes POST")
+                    status: .methodNotAllowed, code: "method_not_allowed", message: "\(path) takes \(methods ?? "")")
                 : APIError(
                     status: error.status, code: "not_found",
                     message: error.body ?? "there is nothing at \(request.method) \(request.uri.path)")
@@ -59,18 +69,21 @@ struct ObservingMiddleware: RouterMiddleware {
         } else {
             told = APIError(error)
         }
+        // Errors of a model speak of a chat.
+        if path == Self.completions, told.param == "messages" { told.param = "prompt" }
         if told.status == .internalServerError {
             context.logger.error("request failed", metadata: ["error": "\(error)", "request": "\(context.notes.id)"])
         }
         context.notes.fail(told)
-        var response = request.uri.path == Self.messages ? told.messagesResponse : told.response
+        let isAnthropic = path == Self.messages || path.hasPrefix(Self.messages + "/")
+        var response = isAnthropic ? told.messagesResponse : told.response
         // The rest of an unread body is read for a while, so that the client gets to see the answer.
         if [.contentTooLarge, .requestTimeout, .unsupportedMediaType, .unauthorized].contains(told.status) {
             response.headers[.connection] = "close"
             let channel = context.channel
             channel.eventLoop.scheduleTask(in: .seconds(5)) { channel.close(mode: .all, promise: nil) }
         }
-        if told.status == .methodNotAllowed { response.headers[.allow] = "POST" }
+        if told.status == .methodNotAllowed { response.headers[.allow] = methods }
         return response
     }
 

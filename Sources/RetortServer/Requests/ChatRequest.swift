@@ -69,7 +69,11 @@ struct ChatRequest {
         request.sampling = settings.sampling(profile.sampling)
         let form = profile.calls ?? .tagged
         if let requiredCalls { request.grammar = ToolCallText.grammar(requiredCalls, as: form) }
-        if tools != nil, !callsInParallel, form == .tagged { request.stops.append(ToolCallText.closing) }
+        // A grammar ends behind its one call. Without one the answer ends with the mark on a line of its own, which no JSON
+        // text of the arguments can hold.
+        if tools != nil, requiredCalls == nil, !callsInParallel, form == .tagged {
+            request.stops.append("\n" + ToolCallText.closing)
+        }
         return (request, profile)
     }
 
@@ -109,7 +113,15 @@ struct ChatRequest {
                 "'\(place).role' must be system, developer, user, assistant or tool, not '\(name)'",
                 param: "\(place).role")
         }
-        let text = try content(fields.tree("content"), at: "\(place).content")
+        var text = try content(fields.tree("content"), at: "\(place).content")
+        if let refusal = try fields.string("refusal"), !refusal.isEmpty {
+            guard (text ?? "").isEmpty else {
+                throw .invalid("'\(place)' has both 'content' and 'refusal'", param: "\(place).refusal")
+            }
+            text = refusal
+        }
+        try fields.refuse("function_call", "use 'tool_calls'")
+        try fields.refuse("audio", "the model reads text")
         var details = Message.Details()
         if let calls = try fields.array("tool_calls"), !calls.isEmpty {
             guard role == .assistant else {
@@ -124,7 +136,8 @@ struct ChatRequest {
         details.name = try fields.string("name")
         let thought = try fields.string("reasoning_content")
         details.reasoning = try fields.string("reasoning") ?? thought
-        try fields.refuseOthers(harmless: ["refusal", "annotations", "audio", "function_call"])
+        // Notes on where a text was found.
+        try fields.refuseOthers(harmless: ["annotations"])
         var message = Message(role, text ?? "")
         message.details = details == Message.Details() ? nil : details
         return message
@@ -166,6 +179,7 @@ struct ChatRequest {
                 throw .unsupported("\(place)[\(index)].type", "the model reads text, not '\(type)'")
             }
             text += try fields.requiredString(type)
+            try fields.refuseOthers(harmless: ["cache_control", "annotations"])
         }
         return text
     }
@@ -192,7 +206,22 @@ struct ChatRequest {
         }
         // A last assistant message is continued unless the client asks for a new turn.
         guard endsWithAssistant, continues ?? (opens != true), let last = messages.last else { return (messages, "") }
+        try refuseOpenEnd(last, at: "messages[\(messages.count - 1)]")
         return (Array(messages.dropLast()), last.text)
+    }
+
+    /// Refuses to go on from a message that is more than its text.
+    private static func refuseOpenEnd(_ message: Message, at place: String) throws(APIError) {
+        guard message.details?.calls == nil else {
+            throw .invalid(
+                "the last message calls tools: send their results behind it, since a call cannot be gone on with",
+                param: "\(place).tool_calls")
+        }
+        guard (message.details?.reasoning ?? "").isEmpty else {
+            throw .invalid(
+                "the last message is gone on with, and its reasoning would be lost: leave it out, or write it into 'content'",
+                param: "\(place).reasoning_content")
+        }
     }
 
     private static func refuseUnsupported(_ fields: inout RequestFields) throws(APIError) {

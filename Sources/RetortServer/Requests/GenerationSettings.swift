@@ -89,7 +89,11 @@ struct GenerationSettings {
         }
         var options = try RequestFields(tree, at: "stream_options")
         let includes = try options.flag("include_usage") ?? false
-        try options.refuseOthers(harmless: ["include_obfuscation", "continuous_usage_stats"])
+        try options.refuse("continuous_usage_stats", "usage comes with the last chunk") { tree in
+            if case .bool(false) = tree { true } else { false }
+        }
+        // Padding against listeners, which changes no answer.
+        try options.refuseOthers(harmless: ["include_obfuscation"])
         return includes
     }
 

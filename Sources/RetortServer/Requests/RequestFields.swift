@@ -23,7 +23,7 @@ struct RequestFields {
     /// Parses a body.
     init(body: [UInt8]) throws(APIError) {
         do {
-            try self.init(JSONTree.parse(body))
+            try self.init(JSONTree.parse(body, halfPairs: .refused))
         } catch let error as APIError {
             throw error
         } catch {

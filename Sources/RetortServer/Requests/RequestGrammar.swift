@@ -13,7 +13,7 @@ enum RequestGrammar {
         }
         let grammar = format ?? other
         do {
-            try grammar?.check()
+            try grammar?.checkForStrangers()
         } catch {
             let place = format == nil ? "structured_outputs" : "response_format"
             throw .invalid("'\(place)': \(error)", param: place, code: "unusable_grammar")

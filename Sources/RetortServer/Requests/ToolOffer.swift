@@ -58,7 +58,7 @@ struct ToolOffer {
                 "tool_choice",
                 "use \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": …}}")
         }
-        guard let function = functions.first(where: { $0.name == name }) else {
+        guard let function = functions.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
             throw .invalid("'tool_choice' names '\(name)', which is none of 'tools'", param: "tool_choice")
         }
         return function
@@ -71,7 +71,7 @@ struct ToolOffer {
         for function in functions {
             let schema = try schema(function)
             do {
-                try OutputGrammar.json(schema).check()
+                try OutputGrammar.json(schema).checkForStrangers()
             } catch {
                 throw .invalid("'\(function.place)': \(error)", param: function.place, code: "unusable_grammar")
             }

@@ -17,7 +17,7 @@ struct GenerationRoutes {
     private func chat(_ request: Request, _ context: ServerContext) async throws -> Response {
         let body = try await context.body(of: request, core.options)
         if let passed = try await pass(.chatCompletions, body, request, context) { return passed }
-        let chat = try ChatRequest(body: body, core.options)
+        let chat = try await read(body)
         let head = core.head("chatcmpl", model: chat.model)
         return try await respond(to: chat, context) {
             try await core.answer(ChatAnswer(head, chat, $1), $0, chat.settings, context)
@@ -31,13 +31,21 @@ struct GenerationRoutes {
         if let passed = try await pass(.messages, body, request, context) { return passed }
         let asked = try MessagesRequest(body: body)
         let isForAgent = if case .agent = try core.catalogue.entry(asked.model) { true } else { false }
-        let chat = try ChatRequest(body: asked.body(isForAgent: isForAgent), core.options)
-        let head = core.head("msg", model: chat.model)
-        return try await respond(to: chat, context) {
-            try await core.answer(MessagesAnswer(ChatAnswer(head, chat, $1), head), $0, chat.settings, context)
-        } agent: {
-            try await core.answer(MessagesAnswer(AgentAnswer(head, chat), head), $0, chat.settings, context)
+        do {
+            let chat = try await read(asked.body(isForAgent: isForAgent))
+            let head = core.head("msg", model: chat.model)
+            return try await respond(to: chat, context) {
+                try await core.answer(MessagesAnswer(ChatAnswer(head, chat, $1), head), $0, chat.settings, context)
+            } agent: {
+                try await core.answer(MessagesAnswer(AgentAnswer(head, chat), head), $0, chat.settings, context)
+            }
+        } catch let error as APIError {
+            throw error.inMessagesTerms
         }
+    }
+
+    private func read(_ body: [UInt8]) async throws -> ChatRequest {
+        try await RequestReading.of(body) { [options = core.options] body in try ChatRequest(body: body, options) }
     }
 
     /// Passes a request on, if its model is one that other servers answer for.
@@ -85,7 +93,9 @@ struct GenerationRoutes {
     private func complete(_ request: Request, _ context: ServerContext) async throws -> Response {
         let body = try await context.body(of: request, core.options)
         if let passed = try await pass(.completions, body, request, context) { return passed }
-        let completion = try CompletionRequest(body: body, core.options)
+        let completion = try await RequestReading.of(body) { [options = core.options] body in
+            try CompletionRequest(body: body, options)
+        }
         guard case .model(let model, let adapter) = try core.catalogue.entry(completion.model) else {
             throw APIError.invalid("'\(completion.model)' is an agent; ask it by /v1/chat/completions", param: "model")
         }

@@ -53,7 +53,9 @@ public struct MCPHTTPServer: Service {
         quiet.logLevel = max(logger.logLevel, .warning)
         let application = Application(
             router: router,
-            server: .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [ClientPresence()])),
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [ClientPresence(), WireRulesEntry()])),
             configuration: ApplicationConfiguration(
                 address: .hostname(options.host, port: options.port), serverName: "retort",
                 availableConnectionsDelegate: MaximumAvailableConnections(options.maximumConnections)),
