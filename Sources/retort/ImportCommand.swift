@@ -14,9 +14,10 @@ struct ImportCommand: AsyncParsableCommand {
               retort import tora-70b-gsm8k-test.jsonl --replay --json
               retort import logs/run.jsonl --questions train.json --family math --out log.jsonl
 
-            The format is recognised from the first records; --format sets it otherwise. Every record becomes a \
+            The format is that of most of the first records; --format sets it otherwise. Every record becomes a \
             trajectory, or is left out with its line and the reason; corrected faults, and names that were not read, \
-            are counted. Without --out and --store it only reports what it would do.
+            are counted. Without --out and --store it only reports what it would do. A file without a record that \
+            becomes a trajectory is an error.
 
             A run learns from a set that was imported under the name of its teacher's set (teach/agent, teach/cot, …) \
             instead of asking the teacher.
@@ -28,8 +29,8 @@ struct ImportCommand: AsyncParsableCommand {
     var format: TrajectoryFormat = .auto
     @Option(help: "The questions that were worked on, to give records back their ids, references and levels.")
     var questions: String?
-    @Option(help: "How answers are graded: factual or math.") var family: AgentTask.Family = .factual
-    @Option(help: "What the tasks' split is called.") var split: String = "train"
+    @Option(help: "How answers are graded: factual (the default) or math.") var family: AgentTask.Family?
+    @Option(help: "What the tasks' split is called (train).") var split: String?
     @Flag(help: "ToRA: run every program in the interpreter, compare the outputs, and grade the answers.")
     var replay = false
     @Option(help: "Write the trajectories here, one JSON object a line.") var out: String?
@@ -51,16 +52,32 @@ struct ImportCommand: AsyncParsableCommand {
         let url = URL(fileURLWithPath: (source[0] as NSString).expandingTildeInPath)
         if replay { return try await runAgain(url) }
         let known = try questions.map {
-            try QuestionFile(URL(fileURLWithPath: $0), family: family, split: split).tasks
+            try QuestionFile(URL(fileURLWithPath: $0), family: family ?? .factual, split: split ?? "train").tasks
         }
-        let options = RecordedTrajectories.Options(family: family, split: split, tasks: known ?? [])
+        let options = RecordedTrajectories.Options(
+            family: family ?? .factual, split: split ?? "train", tasks: known ?? [])
         let (trajectories, account) = try RecordedTrajectories.stored(url, format: format, options: options)
-        try await keep(trajectories)
+        try checkFamily(account.format)
+        if !trajectories.isEmpty { try await keep(trajectories) }
         try show(account)
+        if trajectories.isEmpty { throw ImportError.nothing(file: url.path) }
+    }
+
+    /// Refuses a family that a format decides itself.
+    private func checkFamily(_ format: TrajectoryFormat?) throws {
+        let own: AgentTask.Family? = format == .tora ? .math : format == .toolbench ? .factual : nil
+        if let own, let family, family != own {
+            throw ValidationError(
+                "--family \(family.rawValue) does not fit: \(format?.rawValue ?? "")'s tasks are \(own.rawValue)")
+        }
     }
 
     private func runAgain(_ file: URL) async throws {
         guard format == .auto || format == .tora else { throw ValidationError("--replay is for ToRA's files") }
+        try checkFamily(.tora)
+        guard questions == nil, split == nil else {
+            throw ValidationError("--replay takes questions and split from the file; leave --questions and --split out")
+        }
         let replay = try await TrajectoryReplay(toRA: file, runsPrograms: true)
         try await keep(replay.trajectories.map { StoredTrajectory(trajectory: $0, verdict: nil) })
         try show(replay.summary)
@@ -68,11 +85,28 @@ struct ImportCommand: AsyncParsableCommand {
 
     private func keep(_ trajectories: [StoredTrajectory]) async throws {
         if let out { try JSONLines.write(trajectories.map(\.trajectory), to: URL(fileURLWithPath: out)) }
-        if let store { try await TrajectoryStore(URL(fileURLWithPath: store)).importing(trajectories, in: set) }
+        guard let store else { return }
+        let done = try await TrajectoryStore(URL(fileURLWithPath: store)).importing(trajectories, in: set)
+        guard done.known + done.renamed > 0 else { return }
+        var words = "note: \(set): \(done.added) added"
+        if done.known > 0 { words += ", \(done.known) were there already" }
+        if done.renamed > 0 { words += ", \(done.renamed) under another id, because theirs is another trajectory's" }
+        FileHandle.standardError.write(Data("\(words)\n".utf8))
     }
 
     private func show(_ account: some Encodable & CustomStringConvertible) throws {
         print(json ? String(decoding: try ExactJSON.encode(account), as: UTF8.self) : account.description)
+    }
+}
+
+/// Files from which nothing can be imported.
+enum ImportError: Error, CustomStringConvertible {
+    case nothing(file: String)
+
+    var description: String {
+        switch self {
+        case .nothing(let file): "no record of \(file) became a trajectory; the summary says why"
+        }
     }
 }
 

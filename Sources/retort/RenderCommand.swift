@@ -48,6 +48,7 @@ struct RenderCommand: ParsableCommand {
             guard line.contains(where: { !" \t\r".utf8.contains($0) }) else { return }
             var result = Line()
             do {
+                if let fault = ExactJSON.encodingFault(line) { throw ValidationError(fault) }
                 result.text = try template.text(json: line)
                 result.ids = tokens(of: line, template, tokenizer)
             } catch {

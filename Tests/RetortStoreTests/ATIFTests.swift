@@ -99,4 +99,68 @@ struct ATIFTests {
         #expect(trajectories.isEmpty)
         #expect(account.rejections.first?.reason.contains(reason) == true)
     }
+
+    private func steps(_ steps: String, version: String = "ATIF-v1.4") throws -> (Trajectory?, ImportAccount) {
+        let (trajectories, account) = try read(
+            #"{"schema_version":"\#(version)","session_id":"s","agent":{"name":"x"},"steps":[{"source":"user","message":"Q"},\#(steps)]}"#
+        )
+        return (trajectories.first, account)
+    }
+
+    private static let call = #"{"tool_call_id":"a","function_name":"w","arguments":"{\"c\":1}"}"#
+
+    @Test("arguments that are a text are read, and a call without a result is told")
+    func argumentTexts() throws {
+        let (trajectory, account) = try steps(
+            #"{"source":"agent","message":"","tool_calls":[\#(Self.call)]},{"source":"agent","message":"fin"}"#)
+        #expect(trajectory?.steps.first?.action == .toolCall(name: "w", arguments: ["c": 1]))
+        #expect(trajectory?.steps.first?.observation.outcome.isFailure == true)
+        #expect(account.repairs["calls without a result"] == [1])
+    }
+
+    @Test("what the last user says, and names that no step has, are told")
+    func told() throws {
+        let (trajectory, account) = try steps(
+            #"{"source":"agent","message":"fin","bogus":1},{"source":"user","message":"thanks"}"#)
+        #expect(trajectory?.answer == "fin")
+        #expect(
+            account.unread.keys.sorted() == ["'bogus' of a step", "what the user said after the model's last turn"])
+    }
+
+    @Test("an agent that says nothing gives no answer")
+    func silentAgent() throws {
+        let (trajectory, _) = try steps(#"{"source":"agent"}"#)
+        #expect(trajectory?.answer == nil)
+        #expect(trajectory?.ending == .gaveUp("the document ends without an answer"))
+    }
+
+    @Test(
+        "what a trajectory cannot hold leaves the document out",
+        arguments: [
+            (#"{"source":"environment","message":"m"},{"source":"agent","message":"a"}"#, "'environment'"),
+            (#"{"source":"agent","message":"","tool_calls":[{"tool_call_id":"a","arguments":{}}]}"#, "no name"),
+            (
+                #"{"source":"agent","message":"","tool_calls":[CALL],"observation":{"results":[{"source_call_id":"z","content":"r"}]}}"#,
+                "belongs to no call"
+            ),
+            (
+                #"{"source":"agent","message":"","tool_calls":[CALL],"observation":{"results":[{"source_call_id":"a","content":[{"type":"image","source":{}}]}]}}"#,
+                "'image'"
+            ),
+            (
+                #"{"source":"agent","message":"","tool_calls":[CALL],"observation":{"results":[{"source_call_id":"a","subagent_trajectory_ref":[{"session_id":"z"}]}]}}"#,
+                "subagent"
+            ),
+        ])
+    func losses(text: String, reason: String) throws {
+        let (trajectory, account) = try steps(text.replacing("CALL", with: Self.call))
+        #expect(trajectory == nil)
+        #expect(account.rejections.first?.reason.contains(reason) == true, "\(account.rejections)")
+    }
+
+    @Test("a later version is refused by its number")
+    func version() throws {
+        let (_, account) = try steps(#"{"source":"agent","message":"a"}"#, version: "ATIF-v2.0")
+        #expect(account.rejections.first?.reason.contains("'ATIF-v2.0'") == true)
+    }
 }

@@ -26,8 +26,15 @@ public enum ExactJSON {
         do {
             return try value(JSONTree.parse(Array(bytes)), marks)
         } catch let error as JSONTree.SyntaxError {
-            throw ExactJSONError.malformed(error.description)
+            throw ExactJSONError.malformed(encodingFault(bytes) ?? error.description)
         }
+    }
+
+    /// Why bytes are no UTF-8; nil where they are. A NUL is in no JSON, and in most texts of UTF-16.
+    package static func encodingFault(_ bytes: some Sequence<UInt8>) -> String? {
+        let all = Array(bytes)
+        guard all.contains(0) || String(validating: all, as: UTF8.self) == nil else { return nil }
+        return "it is not UTF-8; save it in that encoding"
     }
 
     /// The value of a text.
@@ -90,7 +97,7 @@ public enum ExactJSON {
 
     private static func string(_ bytes: [UInt8]) throws -> String {
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ExactJSONError.malformed("a string is not UTF-8")
+            throw ExactJSONError.malformed("a string is not UTF-8; save it in that encoding")
         }
         return text
     }

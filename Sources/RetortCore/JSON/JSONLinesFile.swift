@@ -77,7 +77,8 @@ public struct JSONLinesFile: Sendable {
                 }
                 throw JSONLinesError.malformed(
                     file: file.path, line: number,
-                    reason: isTorn ? "the file ends in the middle of this record" : Self.reason(error))
+                    reason: ExactJSON.encodingFault(line)
+                        ?? (isTorn ? "the file ends in the middle of this record" : Self.reason(error)))
             }
             try body(record, end)
             account.records += 1

@@ -9,59 +9,64 @@ import RetortCore
 /// its answer. Steps copied from another trajectory for context are left out, as the format demands.
 public struct ATIFImporter: Sendable {
     private let family: AgentTask.Family
+    private let split: String
 
-    /// - Parameter family: how answers are graded, for trajectories of others.
-    public init(family: AgentTask.Family = .factual) { self.family = family }
-
-    /// A document that cannot be read.
-    private enum Rejection: String, Error {
-        case notADocument = "the document has no ATIF schema_version"
-        case noSteps = "the document has no steps"
-        case noQuestion = "no step is the user's"
-        case multimodal = "a message has content other than text"
-        case subagents = "the trajectory has subagents of its own"
-        case spoilt = "the facts in extra.retort do not fit the steps"
+    /// - Parameters:
+    ///   - family: how answers are graded, for trajectories of others.
+    ///   - split: the name of the tasks' split, for trajectories of others.
+    public init(family: AgentTask.Family = .factual, split: String = "") {
+        self.family = family
+        self.split = split
     }
 
+    private static let spoilt = RecordRejection("the facts in extra.retort do not fit the steps")
     private static let copied = "steps copied from another trajectory were left out"
-    private static let silent = "an agent's words without a call stood in the middle; they became thoughts"
+    private static let agentKeys = RecordKeys(
+        "the agent", read: ["name", "model_name", "tool_definitions"], harmless: ["version", "extra"])
 
     /// The trajectories in file order, and what happened to each document.
-    /// - Throws: `JSONLinesError` for a file that cannot be read at all.
+    /// - Throws: `JSONLinesError`, `JSONFileError` for a file that cannot be read at all.
     public func read(_ file: URL) throws -> (trajectories: [Trajectory], account: ImportAccount) {
         var trajectories: [Trajectory] = []
         var account = ImportAccount()
-        func take(_ value: Result<JSONValue, JSONLinesError>, _ number: Int) {
+        let source = file.deletingPathExtension().lastPathComponent
+        func take(_ value: Result<JSONValue, some Error>, _ number: Int) {
             account.records += 1
             do {
-                let (trajectory, repairs) = try trajectory(value.get())
+                let (trajectory, notes) = try trajectory(value.get(), named: "\(source)-\(number)")
                 trajectories.append(trajectory)
                 account.imported += 1
-                for repair in repairs { account.repair(number, repair) }
+                account.add(number, notes)
             } catch let error as JSONLinesError {
                 account.reject(number, error.reason)
-            } catch let error as Rejection {
-                account.reject(number, error.rawValue)
+            } catch let error as RecordRejection {
+                account.reject(number, error.reason)
             } catch {
-                account.reject(number, Rejection.spoilt.rawValue)
+                account.reject(number, Self.spoilt.reason)
             }
         }
         if file.pathExtension == "jsonl" {
-            try JSONLinesFile(file).forEachValue(take)
+            try JSONLinesFile(file).forEachValue { take($0, $1) }
         } else {
-            let value = try JSONFile.value(file)
-            for (index, document) in (value.array ?? [value]).enumerated() { take(.success(document), index + 1) }
+            try RecordFile(file).forEach { take($0, $1) }
         }
         return (trajectories, account)
     }
 
-    private func trajectory(_ document: JSONValue) throws -> (Trajectory, repairs: Set<String>) {
-        guard document["schema_version"]?.string?.hasPrefix("ATIF-v1.") == true else { throw Rejection.notADocument }
-        guard let steps = document["steps"]?.array, !steps.isEmpty else { throw Rejection.noSteps }
-        if let facts = document["extra"]?[ATIF.ours] {
-            return (try own(document, steps, ExactJSON.decode(ATIF.Facts.self, from: facts)), [])
+    private func trajectory(_ document: JSONValue, named name: String) throws -> (Trajectory, RecordNotes) {
+        guard let version = document["schema_version"]?.string else {
+            throw RecordRejection("the document has no ATIF schema_version")
         }
-        return try foreign(document, steps)
+        guard version.hasPrefix("ATIF-v1.") else {
+            throw RecordRejection("the document's schema_version is '\(version.shown(upTo: 40))'; ATIF-v1 is read")
+        }
+        guard let steps = document["steps"]?.array, !steps.isEmpty else {
+            throw RecordRejection("the document has no steps")
+        }
+        if let facts = document["extra"]?[ATIF.ours] {
+            return (try own(document, steps, ExactJSON.decode(ATIF.Facts.self, from: facts)), RecordNotes())
+        }
+        return try foreign(document, steps, name)
     }
 
     // MARK: Retort's own
@@ -70,7 +75,7 @@ public struct ATIFImporter: Sendable {
         var trajectory = Trajectory(
             task: facts.task, provenance: facts.provenance, id: document["trajectory_id"]?.string)
         for step in steps where step["source"] == "agent" {
-            guard let extra = step["extra"]?[ATIF.ours] else { throw Rejection.spoilt }
+            guard let extra = step["extra"]?[ATIF.ours] else { throw Self.spoilt }
             trajectory.append(try own(step, ExactJSON.decode(ATIF.StepFacts.self, from: extra)))
         }
         if let ending = facts.ending { trajectory.end(ending) }
@@ -80,9 +85,9 @@ public struct ATIFImporter: Sendable {
 
     private func own(_ step: JSONValue, _ facts: ATIF.StepFacts) throws -> Step {
         let call = step["tool_calls"]?.array?.first
-        guard let action = facts.action ?? call.map(Self.action) else { throw Rejection.spoilt }
+        guard let action = facts.action ?? call.map(Self.action) else { throw Self.spoilt }
         var observation = facts.observation
-        observation.text = Self.observed(step, call: nil)
+        observation.text = Self.observed(step)
         let thought = call == nil ? step["reasoning_content"]?.string ?? "" : step["message"]?.string ?? ""
         var own = Step(
             speaker: facts.speaker, thought: thought, action: action, observation: observation,
@@ -94,52 +99,38 @@ public struct ATIFImporter: Sendable {
 
     // MARK: Others'
 
-    private func foreign(_ document: JSONValue, _ steps: [JSONValue]) throws -> (Trajectory, repairs: Set<String>) {
-        if document["subagent_trajectories"]?.array?.isEmpty == false { throw Rejection.subagents }
-        var repairs: Set<String> = []
-        let own = steps.filter { $0["is_copied_context"] != true }
-        if own.count < steps.count { repairs.insert(Self.copied) }
-        guard let start = own.firstIndex(where: { $0["source"] == "user" }) else { throw Rejection.noQuestion }
-        var trajectory = Trajectory(task: try task(document, own, question: start), provenance: provenance(document))
-        var remarks: [String] = []
-        var thoughts: [String] = []
-        for (index, step) in own.enumerated() where index != start {
-            let message = try Self.message(step)
-            switch step["source"] {
-            case "user": remarks.append(message)
-            case "agent":
-                thoughts += [step["reasoning_content"]?.string ?? "", message].filter { !$0.isEmpty }
-                let calls = step["tool_calls"]?.array ?? []
-                let isLast = !own[(index + 1)...].contains { $0["source"] == "agent" }
-                if calls.isEmpty, !isLast {
-                    repairs.insert(Self.silent)
-                    continue
-                }
-                if calls.isEmpty { thoughts = Array(thoughts.dropLast(message.isEmpty ? 0 : 1)) }
-                let made = calls.isEmpty ? [Self.answer(step, message)] : calls.map { Self.step(step, $0) }
-                for (position, var next) in made.enumerated() {
-                    if position == 0 {
-                        next.thought = thoughts.joined(separator: "\n")
-                        next.usage = Self.usage(step, seconds: 0)
-                        next.transcript = Self.tokens(step)
-                        next.remarks = remarks.isEmpty ? nil : remarks
-                    }
-                    trajectory.append(next)
-                    if case .answer(let value) = next.action { trajectory.end(.answered(value)) }
-                }
-                (remarks, thoughts) = ([], [])
-            default: break
-            }
+    private func foreign(
+        _ document: JSONValue, _ steps: [JSONValue], _ name: String
+    ) throws(RecordRejection) -> (Trajectory, RecordNotes) {
+        if document["subagent_trajectories"]?.isVoid == false {
+            throw RecordRejection("the trajectory has subagents of its own")
         }
-        trajectory.end(.gaveUp("the document ends without an answer"))
-        return (trajectory, repairs)
+        let own = steps.filter { $0["is_copied_context"] != true }
+        guard let question = own.firstIndex(where: { $0["source"] == "user" }) else {
+            throw RecordRejection("no step is the user's")
+        }
+        let told = try ATIFSteps(own, question: question)
+        var notes = told.notes
+        if own.count < steps.count { notes.repairs.insert(Self.copied) }
+        Self.agentKeys.check(document["agent"] ?? .null, &notes)
+        let task = try task(document, own, question: question, name)
+        guard !told.steps.isEmpty else { throw RecordRejection("the model takes no turn") }
+        var trajectory = Trajectory(task: task, provenance: provenance(document))
+        for step in told.steps { trajectory.append(step) }
+        trajectory.end(told.ending ?? .gaveUp("the document ends without an answer"))
+        return (trajectory, notes)
     }
 
-    private func task(_ document: JSONValue, _ steps: [JSONValue], question: Int) throws -> AgentTask {
+    private func task(
+        _ document: JSONValue, _ steps: [JSONValue], question: Int, _ name: String
+    ) throws(RecordRejection) -> AgentTask {
+        let asked = try ATIFSteps.message(steps[question])
+        guard !asked.isEmpty else { throw RecordRejection("the user says nothing") }
         var task = AgentTask(
-            id: document["trajectory_id"]?.string ?? document["session_id"]?.string ?? "atif",
-            question: try Self.message(steps[question]), answers: [], family: family)
-        let system = try steps.filter { $0["source"] == "system" }.map(Self.message)
+            id: document["trajectory_id"]?.words ?? document["session_id"]?.words ?? name, question: asked,
+            answers: [], family: family, split: split)
+        let system = try steps.filter { $0["source"] == "system" }
+            .map { step throws(RecordRejection) in try ATIFSteps.message(step) }
         if !system.isEmpty { task.metadata["system"] = .string(system.joined(separator: "\n\n")) }
         task.metadata["tools"] = document["agent"]?["tool_definitions"]
         return task
@@ -149,22 +140,6 @@ public struct ATIFImporter: Sendable {
         let agent = document["agent"]
         return Provenance(
             policy: agent?["name"]?.string ?? "agent", model: agent?["model_name"]?.string ?? "unknown")
-    }
-
-    private static func answer(_ step: JSONValue, _ message: String) -> Step {
-        Step(
-            thought: "", action: .answer(.string(message)),
-            observation: Observation(text: observed(step, call: nil), outcome: .final(.string(message))))
-    }
-
-    private static func step(_ step: JSONValue, _ call: JSONValue) -> Step {
-        let action = action(call)
-        let text = observed(step, call: call["tool_call_id"]?.string)
-        var observation = Observation(text: text, outcome: .success)
-        if case .toolCall(let name, let arguments) = action {
-            observation.toolCalls = [ToolCall(name: name, arguments: arguments.object ?? [:], result: .string(text))]
-        }
-        return Step(thought: "", action: action, observation: observation)
     }
 
     // MARK: Fields
@@ -178,24 +153,14 @@ public struct ATIFImporter: Sendable {
         return .toolCall(name: name, arguments: arguments)
     }
 
-    private static func message(_ step: JSONValue) throws -> String {
-        guard let message = step["message"] else { return "" }
-        if let text = message.string { return text }
-        return try (message.array ?? []).map { part in
-            guard part["type"] == "text", let text = part["text"]?.string else { throw Rejection.multimodal }
-            return text
-        }.joined()
-    }
-
-    /// The result of a call; all results when no call is named.
-    private static func observed(_ step: JSONValue, call: String?) -> String {
+    /// The results of a step's call.
+    private static func observed(_ step: JSONValue) -> String {
         (step["observation"]?["results"]?.array ?? [])
-            .filter { call == nil || $0["source_call_id"]?.string == nil || $0["source_call_id"]?.string == call }
             .compactMap { $0["content"]?.string ?? $0["content"]?.array?.compactMap { $0["text"]?.string }.joined() }
             .joined(separator: "\n")
     }
 
-    private static func usage(_ step: JSONValue, seconds: Double) -> Usage {
+    static func usage(_ step: JSONValue, seconds: Double) -> Usage {
         func count(_ name: String) -> Int {
             if case .integer(let count) = step["metrics"]?[name] { count } else { 0 }
         }
@@ -203,7 +168,7 @@ public struct ATIFImporter: Sendable {
             promptTokens: count("prompt_tokens"), completionTokens: count("completion_tokens"), seconds: seconds)
     }
 
-    private static func tokens(_ step: JSONValue) -> Transcript? {
+    static func tokens(_ step: JSONValue) -> Transcript? {
         func ids(_ name: String) -> [Int32]? {
             step["metrics"]?[name].flatMap { try? ExactJSON.decode([Int32].self, from: $0) }
         }

@@ -21,19 +21,41 @@ public enum FireActImporter {
             throw FireActError.notAList(file: file.path)
         }
         return records.enumerated().map { index, record in
-            trajectory(record, id: "\(source)-\(index)")
+            trajectory(record, AgentTask.fireAct("\(source)-\(index)", record.instruction))
         }
     }
 
-    private static func trajectory(_ record: Record, id: String) -> Trajectory {
+    /// The trajectories of a list, or of a file with one record per line, and what happened to each record.
+    /// - Throws: `JSONLinesError`, `JSONFileError` for a file that cannot be read at all.
+    static func records(
+        of file: URL, family: AgentTask.Family, split: String
+    ) throws -> (trajectories: [Trajectory], account: ImportAccount) {
+        let source = file.deletingPathExtension().lastPathComponent
+        var trajectories: [Trajectory] = []
+        var account = ImportAccount()
+        try RecordFile(file).forEach { value, number in
+            account.records += 1
+            do {
+                let record = try ExactJSON.decode(Record.self, from: value.get())
+                var task = AgentTask.fireAct("\(source)-\(number - 1)", record.instruction)
+                (task.family, task.split) = (family, split)
+                trajectories.append(trajectory(record, task))
+                account.imported += 1
+            } catch let error as RecordRejection {
+                account.reject(number, error.reason)
+            } catch {
+                account.reject(number, JSONLinesFile.reason(error))
+            }
+        }
+        return (trajectories, account)
+    }
+
+    private static func trajectory(_ record: Record, _ given: AgentTask) -> Trajectory {
         let turns = turns(of: record.output)
         let isRewarded = turns.last?.observation.contains("reward = True") == true
-        var answers: [String] = []
-        if isRewarded, case .answer(.string(let answer)) = turns.last?.action { answers = [answer] }
-        var trajectory = Trajectory(
-            task: AgentTask(
-                id: id, question: record.instruction, answers: answers, family: .factual, split: "train"),
-            provenance: Provenance(policy: "teacher", model: "gpt-4"))
+        var task = given
+        if isRewarded, case .answer(.string(let answer)) = turns.last?.action { task.answers = [answer] }
+        var trajectory = Trajectory(task: task, provenance: Provenance(policy: "teacher", model: "gpt-4"))
         for turn in turns {
             let outcome: Observation.Outcome =
                 switch turn.action {
@@ -92,6 +114,12 @@ public enum FireActImporter {
             }
         }
         return .unparsable(text: text, reason: "it is neither search[…] nor finish[…]")
+    }
+}
+
+extension AgentTask {
+    fileprivate static func fireAct(_ id: String, _ question: String) -> AgentTask {
+        AgentTask(id: id, question: question, answers: [], family: .factual, split: "train")
     }
 }
 

@@ -1,24 +1,37 @@
 import Foundation
 import RetortCore
 
-/// Recognises a file's format by its first records.
+/// Recognises a file's format by most of its first records.
 enum FormatRecognition {
     /// How many records are examined.
     private static let looks = 20
 
+    /// The format of most records; the readers leave out the others and name them.
+    /// - Parameter isOneOfMany: whether the file is one of a folder's, of which some say nothing about the format.
     /// - Throws: `RecordedTrajectoriesError` where no format fits, or several do.
-    static func format(of file: RecordFile) throws -> TrajectoryFormat {
+    static func format(of file: RecordFile, isOneOfMany: Bool = false) throws -> TrajectoryFormat {
         let records = try file.beginning(looks)
-        guard !records.isEmpty else { throw RecordedTrajectoriesError.empty(file: file.url.path) }
+        let path = file.url.path
+        guard !records.isEmpty else { throw RecordedTrajectoriesError.empty(file: path) }
         if file.form == .whole, isMemory(records) { return .smolagents }
-        let candidates = TrajectoryFormat.named.filter { format in
-            let told = records.map { fit($0, format) }
-            return told.contains(.yes) && !told.contains(.no)
-        }
+        let fits = Dictionary(
+            uniqueKeysWithValues: TrajectoryFormat.named.map { format in (format, records.map { fit($0, format) }) })
+        func count(_ format: TrajectoryFormat, _ kind: Fit) -> Int { fits[format]?.count { $0 == kind } ?? 0 }
+        let some = TrajectoryFormat.named.filter { count($0, .yes) > 0 }
+        let most = some.filter { count($0, .yes) > count($0, .no) }
+        let best = most.map { count($0, .yes) }.max()
+        let candidates = most.isEmpty && some.count > 1 ? some : most.filter { count($0, .yes) == best }
         switch candidates.count {
         case 1: return candidates[0]
-        case 0: throw RecordedTrajectoriesError.unrecognised(file: file.url.path, names: names(records[0]))
-        default: throw RecordedTrajectoriesError.ambiguous(file: file.url.path, candidates: candidates)
+        case 0:
+            if isOneOfMany, records.contains(where: { $0.object != nil }),
+                TrajectoryFormat.named.contains(where: { count($0, .no) == 0 })
+            {
+                throw RecordedTrajectoriesError.empty(file: path)
+            }
+            let strange = records.indices.first { index in fits.values.allSatisfy { $0[index] != .yes } }
+            throw RecordedTrajectoriesError.unrecognised(file: path, names: names(records[strange ?? 0]))
+        default: throw RecordedTrajectoriesError.ambiguous(file: path, candidates: candidates)
         }
     }
 
@@ -35,6 +48,8 @@ enum FormatRecognition {
     private static func fit(_ record: JSONValue, _ format: TrajectoryFormat) -> Fit {
         func has(_ names: String...) -> Bool { names.allSatisfy { record[$0] != nil } }
         func when(_ condition: Bool) -> Fit { condition ? .yes : .no }
+        // A record that is no object says nothing about the format. In logs, a record can have become a single text.
+        guard record.object != nil else { return .maybe }
         switch format {
         case .auto: return .no
         case .trajectories: return when(has("task", "provenance", "steps"))
@@ -48,8 +63,6 @@ enum FormatRecognition {
                 has("answer_generation") || (has("instruction") && isStage && (has("chains") || has("conversations"))))
         case .atif: return when(record["schema_version"]?.string?.hasPrefix("ATIF-") ?? false)
         case .distillationLog:
-            // A record that became a single text is recognised by its neighbours.
-            if record.string != nil { return .maybe }
             return when(has("question") && (has("log_data") || has("generated_answer") || has("response", "model_id")))
         case .messages:
             return when(record["messages"]?.array?.contains { $0["role"] != nil } ?? false && !has("state", "steps"))

@@ -20,12 +20,24 @@ public struct ImportAccount: Codable, Sendable, Hashable {
     public var unread: [String: [Int]] = [:]
     /// The format that the file was read as; nil where there was no choice.
     public var format: TrajectoryFormat?
+    /// How many trajectories are of the given questions; nil where none were given.
+    public var matched: Int?
 
     /// An account of no records.
     public init() {}
 
     /// An account in which every record became a trajectory.
     public init(all count: Int) { (records, imported) = (count, count) }
+
+    /// Adds the account of another file.
+    /// - Parameter place: the file, where there are several.
+    mutating func merge(_ other: ImportAccount, _ place: String) {
+        records += other.records
+        imported += other.imported
+        rejections += other.rejections.map { Rejection(record: $0.record, reason: place + $0.reason) }
+        for (fault, records) in other.repairs { repairs[place + fault, default: []] += records }
+        for (what, records) in other.unread { unread[place + what, default: []] += records }
+    }
 
     mutating func reject(_ record: Int, _ reason: String) {
         rejections.append(Rejection(record: record, reason: reason))
@@ -48,6 +60,7 @@ extension ImportAccount: CustomStringConvertible {
         var lines = [
             "\(imported) trajectories of \(records) records" + (format.map { ", read as \($0.rawValue)" } ?? "")
         ]
+        if let matched { lines.append("  \(matched) of \(imported) trajectories are of the given questions") }
         for (fault, places) in repairs.sorted(by: { $0.key < $1.key }) {
             lines.append("  put right, \(places.count) times: \(fault) (\(Self.places(places)))")
         }

@@ -76,8 +76,10 @@ struct RecordFile {
                 do {
                     record = .success(try ExactJSON.value(of: line))
                 } catch {
+                    let fault = ExactJSON.encodingFault(line)
                     record = .failure(
-                        RecordRejection(isEnded ? "\(error)" : "the file ends in the middle of this record"))
+                        RecordRejection(
+                            fault ?? (isEnded ? "\(error)" : "the file ends in the middle of this record")))
                 }
                 try body(record, number)
             }

@@ -25,6 +25,18 @@ public enum RecordedTrajectories {
             self.tasks = tasks
             known = Dictionary(tasks.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
         }
+
+        /// The trajectory with the known task of its question, where there is one.
+        func adopted(_ trajectory: Trajectory) -> Trajectory {
+            let own = trajectory.task
+            guard var task = known[own.question], task.id != own.id else { return trajectory }
+            var trajectory = trajectory
+            task.metadata.merge(own.metadata) { known, _ in known }
+            if !own.tools.isEmpty { task.tools = own.tools }
+            trajectory.task = task
+            trajectory.number(trajectory.provenance.attempt)
+            return trajectory
+        }
     }
 
     /// The trajectories of a file, or of a folder of logs, and what happened to each record.
@@ -51,18 +63,27 @@ public enum RecordedTrajectories {
     public static func forEach(
         _ url: URL, format: TrajectoryFormat, options: Options = Options(), _ body: (StoredTrajectory) throws -> Void
     ) throws -> ImportAccount {
-        let files = try files(url, format)
+        let files = try files(in: url)
         let format = try format == .auto ? recognised(url, files) : format
-        var attempts = Attempts()
+        var names = TrajectoryNames()
+        var matched = 0
         var account = ImportAccount()
-        func give(_ stored: StoredTrajectory) throws { try body(attempts.numbered(stored)) }
+        func give(_ stored: StoredTrajectory, _ record: Int) throws {
+            var stored = stored
+            stored.trajectory = names.named(options.adopted(stored.trajectory), record: record)
+            if options.known[stored.trajectory.task.question] != nil { matched += 1 }
+            try body(stored)
+        }
         switch format {
         case .auto: break
+        case .toolbench where files != [url]:
+            let read = try ToolBenchImporter(split: options.split).read(url)
+            account = read.account
+            for (index, trajectory) in read.trajectories.enumerated() {
+                try give(StoredTrajectory(trajectory: trajectory, verdict: nil), index + 1)
+            }
         case .tora, .fireact, .toolbench, .atif, .distillationLog:
-            let (stored, told) = try published(url, format, options)
-            account = told
-            if files == [url] { try PublishedKeys.check(url, format, &account) }
-            for trajectory in stored { try body(trajectory) }
+            try published(files, format, options, &account, give)
         case .claudeCode: try logs(files, ClaudeCodeLog.self, options, &account, give)
         case .codex: try logs(files, CodexLog.self, options, &account, give)
         case .trajectories: try records(files, OwnRecords(), options, &account, give)
@@ -72,25 +93,48 @@ public enum RecordedTrajectories {
         case .smolagents: try records(files, SmolagentsMemory(), options, &account, give)
         }
         account.format = format
+        for note in names.notes { account.repair(note.record, note.fault) }
+        if !options.known.isEmpty { account.matched = matched }
+        if url != files[0], ![.claudeCode, .codex, .toolbench].contains(format) {
+            try noteOthers(in: url, files, &account)
+        }
         return account
     }
 
     // MARK: Files
 
     /// A file, or the logs in a folder in the order of their paths.
-    private static func files(_ url: URL, _ format: TrajectoryFormat) throws -> [URL] {
+    package static func files(in url: URL) throws -> [URL] {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
             throw JSONFileError.missing(file: url.path)
         }
-        guard isFolder.boolValue else { return [url] }
+        guard isFolder.boolValue else {
+            let place = url.resolvingSymlinksInPath().path
+            let kind = try? FileManager.default.attributesOfItem(atPath: place)[.type] as? FileAttributeType
+            guard kind == .typeRegular else {
+                throw JSONFileError.malformed(
+                    file: url.path, reason: "it is a pipe or a device, and a file is read more than once; save it first"
+                )
+            }
+            return [url]
+        }
         let paths = FileManager.default.enumerator(atPath: url.path)?.compactMap { $0 as? String } ?? []
         // Agents keep indexes and settings in other files beside their logs.
-        let lines = paths.filter { $0.hasSuffix(".jsonl") }
+        let lines = paths.filter { $0.hasSuffix(".jsonl") || $0.hasSuffix(".ndjson") }
         let files = (lines.isEmpty ? paths.filter { $0.hasSuffix(".json") } : lines).sorted()
             .map(url.appendingPathComponent)
         guard !files.isEmpty else { throw RecordedTrajectoriesError.empty(file: url.path) }
         return files
+    }
+
+    /// Notes the JSON files of a folder that were not read because there are files of lines.
+    private static func noteOthers(in url: URL, _ files: [URL], _ account: inout ImportAccount) throws {
+        guard files[0].pathExtension != "json" else { return }
+        let paths = FileManager.default.enumerator(atPath: url.path)?.compactMap { $0 as? String } ?? []
+        for path in paths.sorted() where path.hasSuffix(".json") {
+            account.leaveUnread(1, "\(path), for the folder has files of one record per line")
+        }
     }
 
     private static func recognised(_ url: URL, _ files: [URL]) throws -> TrajectoryFormat {
@@ -98,7 +142,7 @@ public enum RecordedTrajectories {
         for file in files {
             let format: TrajectoryFormat
             do {
-                format = try FormatRecognition.format(of: RecordFile(file))
+                format = try FormatRecognition.format(of: RecordFile(file), isOneOfMany: files.count > 1)
             } catch RecordedTrajectoriesError.empty where files.count > 1 {
                 continue
             }
@@ -111,25 +155,37 @@ public enum RecordedTrajectories {
         }
     }
 
+    // MARK: Published sets
+
     private static func published(
-        _ url: URL, _ format: TrajectoryFormat, _ options: Options
+        _ files: [URL], _ format: TrajectoryFormat, _ options: Options, _ account: inout ImportAccount,
+        _ give: (StoredTrajectory, Int) throws -> Void
+    ) throws {
+        for file in files {
+            var (stored, told) = try published(file, format, options)
+            try PublishedKeys.check(file, format, &told)
+            account.merge(told, files.count > 1 ? "\(file.lastPathComponent): " : "")
+            for (index, trajectory) in stored.enumerated() { try give(trajectory, index + 1) }
+        }
+    }
+
+    private static func published(
+        _ file: URL, _ format: TrajectoryFormat, _ options: Options
     ) throws -> ([StoredTrajectory], ImportAccount) {
         func bare(_ read: (trajectories: [Trajectory], account: ImportAccount)) -> ([StoredTrajectory], ImportAccount) {
             (read.trajectories.map { StoredTrajectory(trajectory: $0, verdict: nil) }, read.account)
         }
-        let source = url.deletingPathExtension().lastPathComponent
+        let (family, split) = (options.family, options.split)
         switch format {
-        case .toolbench: return bare(try ToolBenchImporter(split: options.split).read(url))
-        case .atif: return bare(try ATIFImporter(family: options.family).read(url))
+        case .toolbench: return bare(try ToolBenchImporter(split: split).read(file))
+        case .atif: return bare(try ATIFImporter(family: family, split: split).read(file))
         case .distillationLog:
-            return try DistillationLogImporter(family: options.family, questions: options.tasks).read(url)
-        case .fireact:
-            let trajectories = try FireActImporter.read(url)
-            return bare((trajectories, ImportAccount(all: trajectories.count)))
+            return try DistillationLogImporter(family: family, split: split, questions: options.tasks).read(file)
+        case .fireact: return bare(try FireActImporter.records(of: file, family: family, split: split))
         default:
-            let importer = options.split == "test" ? ToRAImporter() : ToRAImporter(source: source, split: options.split)
-            let trajectories = try importer.trajectories(from: url)
-            return bare((trajectories, ImportAccount(all: trajectories.count)))
+            let source = file.deletingPathExtension().lastPathComponent
+            let importer = split == "test" ? ToRAImporter() : ToRAImporter(source: source, split: split)
+            return bare(try importer.read(file))
         }
     }
 
@@ -137,7 +193,7 @@ public enum RecordedTrajectories {
 
     private static func records(
         _ files: [URL], _ reader: some RecordReader, _ options: Options, _ account: inout ImportAccount,
-        _ give: (StoredTrajectory) throws -> Void
+        _ give: (StoredTrajectory, Int) throws -> Void
     ) throws {
         var reader = reader
         for url in files {
@@ -154,7 +210,7 @@ public enum RecordedTrajectories {
                 }
                 for one in read {
                     account.add(number, one.notes, place)
-                    try give(StoredTrajectory(trajectory: one.trajectory, verdict: nil))
+                    try give(StoredTrajectory(trajectory: one.trajectory, verdict: nil), number)
                     account.imported += 1
                 }
             }
@@ -172,7 +228,7 @@ public enum RecordedTrajectories {
 
     private static func logs<Log: SessionLog>(
         _ files: [URL], _ type: Log.Type, _ options: Options, _ account: inout ImportAccount,
-        _ give: (StoredTrajectory) throws -> Void
+        _ give: (StoredTrajectory, Int) throws -> Void
     ) throws {
         for url in files {
             let place = files.count > 1 ? "\(url.lastPathComponent): " : ""
@@ -189,31 +245,13 @@ public enum RecordedTrajectories {
                 case .failure(let rejection): account.reject(run.line, place + rejection.reason)
                 case .success(let read):
                     account.add(run.line, read.notes, place)
-                    try give(StoredTrajectory(trajectory: read.trajectory, verdict: nil))
+                    try give(StoredTrajectory(trajectory: read.trajectory, verdict: nil), run.line)
                     account.imported += 1
                 }
             }
             for (what, lines) in log.notes.unread { for line in lines { account.leaveUnread(line, place + what) } }
             for (what, lines) in log.notes.repairs { for line in lines { account.repair(line, place + what) } }
         }
-    }
-}
-
-/// Numbers trajectories of the same task, so that each has an id of its own.
-private struct Attempts {
-    private var counts: [String: Int] = [:]
-
-    mutating func numbered(_ stored: StoredTrajectory) -> StoredTrajectory {
-        var stored = stored
-        let made = stored.trajectory.provenance
-        // Retort's own trajectories keep their names.
-        guard made.version == nil else { return stored }
-        let name = "\(stored.trajectory.task.id)/\(made.policy)"
-        let attempt = counts[name, default: 0]
-        counts[name] = attempt + 1
-        stored.trajectory.provenance.attempt = attempt
-        stored.trajectory.id = "\(name)/\(attempt)"
-        return stored
     }
 }
 
@@ -254,7 +292,7 @@ private struct OwnRecords: RecordReader {
 public enum RecordedTrajectoriesError: Error, CustomStringConvertible, Equatable {
     /// It contains no record.
     case empty(file: String)
-    /// Its first record does not have the names of any format.
+    /// No format fits its records; the names are those of the first record that no format fits.
     case unrecognised(file: String, names: [String])
     /// Several formats fit.
     case ambiguous(file: String, candidates: [TrajectoryFormat])
@@ -264,7 +302,7 @@ public enum RecordedTrajectoriesError: Error, CustomStringConvertible, Equatable
         switch self {
         case .empty(let file): "\(file) holds no record; give another file"
         case .unrecognised(let file, let names):
-            "\(file) is in no known format: its first record has "
+            "\(file) is in no known format: a record has "
                 + (names.isEmpty ? "no names" : names.prefix(12).map { "'\($0)'" }.joined(separator: ", "))
                 + "; the formats are " + TrajectoryFormat.named.map(\.rawValue).joined(separator: ", ")
         case .ambiguous(let file, let candidates):

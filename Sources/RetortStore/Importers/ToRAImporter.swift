@@ -42,18 +42,39 @@ public struct ToRAImporter: Sendable {
     /// - Throws: `JSONLinesError`, which names the line.
     public func records(in file: URL) throws -> [ToRARecord] {
         var records: [ToRARecord] = []
-        try JSONLinesFile(file).forEach(Line.self) { line, number in
-            let task = AgentTask(
-                id: "\(source)-\(line.idx)", question: line.question, answers: [line.gt.text], family: .math,
-                split: split, metadata: line.gt_cot.map { ["rationale": .string($0)] } ?? [:])
-            for (attempt, text) in (line.code.isEmpty ? [""] : line.code).enumerated() {
-                let predictions = line.pred ?? []
-                records.append(
-                    ToRARecord(
-                        line: number, task: task, attempt: attempt, text: text,
-                        prediction: attempt < predictions.count ? predictions[attempt] : nil))
+        try JSONLinesFile(file).forEach(Line.self) { line, number in records += samples(of: line, number) }
+        return records
+    }
+
+    /// The trajectories of the file's records, and what happened to each record.
+    /// - Throws: `JSONLinesError`, `JSONFileError` for a file that cannot be read at all.
+    func read(_ file: URL) throws -> (trajectories: [Trajectory], account: ImportAccount) {
+        var trajectories: [Trajectory] = []
+        var account = ImportAccount()
+        try RecordFile(file).forEach { value, number in
+            account.records += 1
+            do {
+                let line = try ExactJSON.decode(Line.self, from: value.get())
+                trajectories += samples(of: line, number).map(\.trajectory)
+            } catch let error as RecordRejection {
+                account.reject(number, error.reason)
+            } catch {
+                account.reject(number, JSONLinesFile.reason(error))
             }
         }
-        return records
+        account.imported = trajectories.count
+        return (trajectories, account)
+    }
+
+    private func samples(of line: Line, _ number: Int) -> [ToRARecord] {
+        let task = AgentTask(
+            id: "\(source)-\(line.idx)", question: line.question, answers: [line.gt.text], family: .math,
+            split: split, metadata: line.gt_cot.map { ["rationale": .string($0)] } ?? [:])
+        let predictions = line.pred ?? []
+        return (line.code.isEmpty ? [""] : line.code).enumerated().map { attempt, text in
+            ToRARecord(
+                line: number, task: task, attempt: attempt, text: text,
+                prediction: attempt < predictions.count ? predictions[attempt] : nil)
+        }
     }
 }

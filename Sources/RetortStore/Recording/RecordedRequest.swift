@@ -37,7 +37,7 @@ public struct RecordedRequest: Sendable {
         self.messages = messages
         digests = try messages.map(Self.digest)
         model = value["model"]?.words ?? "unknown"
-        tools = RecordedTools.documents(value["tools"] ?? value["functions"], &notes)
+        tools = RecordedTools.documents(of: value, &notes)
         self.notes = notes
     }
 

@@ -45,6 +45,17 @@ public struct ToolMapping: Sendable, Hashable {
         public var collisions: [String] = []
     }
 
+    /// The old names that occur neither in a call, nor in a program, nor among the described tools.
+    public static func absent(_ names: [String: String], in trajectories: [Trajectory]) -> [String] {
+        names.keys.filter { name in
+            let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+            return !trajectories.contains { trajectory in
+                trajectory.task.tools.contains { $0.name == parts[0] }
+                    || trajectory.steps.contains { $0.names(parts[0], argument: parts.count > 1 ? parts[1] : nil) }
+            }
+        }.sorted()
+    }
+
     /// The trajectories with the new names, and the ids of those where a name was left unchanged.
     ///
     /// Names are changed in calls, in the recorded calls of programs, in candidates, and in programs where a tool's
@@ -149,6 +160,17 @@ public struct ToolMapping: Sendable, Hashable {
     }
 }
 
+extension Step {
+    /// Whether the step calls a tool, with an argument where one is given; of a program it is enough to contain the name.
+    fileprivate func names(_ tool: String, argument: String?) -> Bool {
+        if case .code(let program) = action, program.contains(argument ?? tool) { return true }
+        if case .toolCall(tool, let arguments) = action, argument.map({ arguments[$0] != nil }) ?? true { return true }
+        return observation.toolCalls.contains { call in
+            call.name == tool && (argument.map { call.arguments[$0] != nil } ?? true)
+        }
+    }
+}
+
 /// Names that cannot be mapped.
 public enum ToolMappingError: Error, Equatable, CustomStringConvertible {
     /// One of the names is empty.
@@ -159,6 +181,8 @@ public enum ToolMappingError: Error, Equatable, CustomStringConvertible {
     case otherTool(old: String, new: String)
     /// Two arguments of a tool are mapped to the same name.
     case doubled(tool: String, argument: String)
+    /// Old names that no trajectory has.
+    case absent(names: [String])
 
     /// A message for users: what is wrong, and what to do.
     public var description: String {
@@ -169,6 +193,9 @@ public enum ToolMappingError: Error, Equatable, CustomStringConvertible {
             "'\(old): \(new)' would move an argument to another tool; map the tool too, or name one of its own arguments"
         case .doubled(let tool, let argument):
             "two arguments of '\(tool)' are mapped to '\(argument)'; keep one of them"
+        case .absent(let names):
+            "no recorded trajectory has the names \(names.map { "'\($0)'" }.joined(separator: ", ")) of 'map'; write them as "
+                + "the trajectories do, or leave them out"
         }
     }
 }

@@ -3,7 +3,7 @@ import RetortCore
 /// Messages in Anthropic's form: the API's requests and answers, and Claude Code's logs.
 public enum AnthropicMessages {
     private static let keys = RecordKeys(
-        "a message", read: ["role", "content", "model", "usage", "id"],
+        "a message", read: ["role", "content", "model", "usage", "id"] + LearnedTurns.keys,
         harmless: [
             "type", "stop_reason", "stop_sequence", "container", "context_management", "diagnostics", "stop_details",
         ])
@@ -18,7 +18,37 @@ public enum AnthropicMessages {
     ]
     static let encrypted = "thinking that is encrypted"
 
-    /// The content of a message, in order.
+    /// Whether a block's type is one that only Anthropic's messages have.
+    static func isOwn(_ type: String) -> Bool {
+        ["tool_use", "thinking", "redacted_thinking"].contains(type) || type.hasSuffix("_tool_use")
+            || type.hasSuffix("tool_result")
+    }
+
+    /// The content of a message, in order, with a turn of its own for what the model said after a result of the
+    /// provider's own tools.
+    static func turns(
+        of message: JSONValue, _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> [Dialogue.Entry] {
+        guard message["role"] == "assistant", let blocks = message["content"]?.array else {
+            return try entries(of: message, &notes)
+        }
+        keys.check(message, &notes)
+        var turns: [[JSONValue]] = [[]]
+        for (index, block) in blocks.enumerated() {
+            let follows = index > 0 && isResult(blocks[index - 1]) && !isResult(block)
+            if follows { turns.append([]) }
+            turns[turns.count - 1].append(block)
+        }
+        var entries: [Dialogue.Entry] = []
+        for turn in turns { entries += try assistant(.array(turn), &notes) }
+        return entries
+    }
+
+    private static func isResult(_ block: JSONValue) -> Bool {
+        block["type"]?.string?.hasSuffix("_tool_result") ?? false
+    }
+
+    /// The content of a message, in order, as one turn.
     /// - Parameter message: `{role, content}`, the content a text or a list of blocks.
     static func entries(
         of message: JSONValue, _ notes: inout RecordNotes

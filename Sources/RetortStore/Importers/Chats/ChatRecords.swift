@@ -26,19 +26,35 @@ struct ChatRecords: RecordReader {
             throw RecordRejection("the record is a preference ('\(left)' and '\(right)'); give one side as 'messages'")
         }
         var notes = RecordNotes()
+        try OpenAIMessages.refuseMedia(in: record, owner: "the record")
         var dialogue = Dialogue()
-        if let system = members["system"]?.words { dialogue.entries.append(.system(system)) }
+        dialogue.entries += try Self.instructions(members["system"], &notes)
         dialogue.entries += try entries(members, &notes)
         try LearnedTurns.follow(members, &dialogue)
         var task = context.task(id: members["id"]?.identifier)
         task.model = members["model"]?.words ?? task.model
-        task.tools = RecordedTools.documents(members["tools"] ?? members["functions"], &notes)
+        task.tools = RecordedTools.documents(of: record, &notes)
         let others = members.filter { !Self.read.contains($0.key) && $0.value != .null }
         if !others.isEmpty { task.metadata["record"] = .object(others) }
         let (trajectory, told) = try task.trajectory(dialogue)
         notes.repairs.formUnion(told.repairs)
         notes.unread.formUnion(told.unread)
         return [ReadTrajectory(trajectory, notes)]
+    }
+
+    /// A record's own instructions: a text, or blocks as in Anthropic's requests.
+    private static func instructions(
+        _ system: JSONValue?, _ notes: inout RecordNotes
+    ) throws(RecordRejection) -> [Dialogue.Entry] {
+        switch system {
+        case nil, .null, .string(""): return []
+        case .string(let text): return [.system(text)]
+        case .array(let blocks):
+            return try blocks.map { block throws(RecordRejection) in
+                .system(try OpenAIMessages.text(.array([block]), of: "'system'", &notes))
+            }
+        default: throw RecordRejection("'system' is neither a text nor a list of text blocks")
+        }
     }
 
     private func entries(
@@ -71,8 +87,10 @@ struct ChatRecords: RecordReader {
         for (index, message) in messages.enumerated() {
             if index > 0, OpenAIMessages.isRetelling(message, of: messages[index - 1]) { continue }
             let types = (message["content"]?.array ?? []).compactMap { $0["type"]?.string }
-            if types.contains(where: ["tool_use", "tool_result", "thinking", "redacted_thinking"].contains) {
-                entries += try AnthropicMessages.entries(of: message, &notes)
+            if types.contains(where: AnthropicMessages.isOwn) {
+                try OpenAIMessages.refuseMedia(in: message, owner: "a message")
+                let isLearned = try LearnedTurns.mark(of: message)
+                entries += try AnthropicMessages.turns(of: message, &notes).map { $0.marked(isLearned) }
             } else {
                 entries += try OpenAIMessages.entries([message], &notes).joined()
             }

@@ -54,9 +54,12 @@ enum LearnedTurns {
 
 extension Dialogue.Entry {
     /// Shows the model's turn without learning from it.
-    fileprivate mutating func leaveOut() {
-        guard case .reply(var reply) = self else { return }
-        reply.isLearned = false
-        self = .reply(reply)
+    fileprivate mutating func leaveOut() { self = marked(false) }
+
+    /// The same turn of the model with a mark of its own; other entries as they are.
+    func marked(_ isLearned: Bool?) -> Dialogue.Entry {
+        guard case .reply(var reply) = self else { return self }
+        reply.isLearned = isLearned
+        return .reply(reply)
     }
 }

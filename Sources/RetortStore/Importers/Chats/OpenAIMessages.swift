@@ -41,19 +41,29 @@ public enum OpenAIMessages {
     ) throws(RecordRejection) -> [Dialogue.Entry] {
         guard message.object != nil else { throw RecordRejection("a message is no object") }
         let role = role(of: message)
+        try refuseMedia(in: message, owner: "a message")
         keys.check(without(message, ["name"], when: ["tool", "function"].contains(role)), &notes)
         let content = try text(message["content"], of: "a message", &notes)
         switch role {
         case "system", "developer": return [.system(content)]
         case "user", "human": return [.user(content)]
         case "assistant", "model", "gpt", "bot": return [.reply(try reply(message, content, &notes))]
-        case "tool-call", "function-call": return [.reply(try calls(told: content))]
+        case "tool-call", "function-call":
+            return [.reply(try calls(told: content)).marked(try LearnedTurns.mark(of: message))]
         case "tool", "function", "tool-response", "function-response", "observation", "ipython", "environment":
             return ReplyText.results(content).map {
                 .result(Dialogue.Result(call: message["tool_call_id"]?.words, name: message["name"]?.words, text: $0))
             }
         default: throw RecordRejection("a message has the role '\(role.shown(upTo: 40))', which no chat has")
         }
+    }
+
+    /// Members with pictures, sounds and films beside a text.
+    private static let media = ["images", "image", "videos", "video", "audios", "audio"]
+
+    /// - Throws: `RecordRejection` for a record or a message with content beside its text.
+    static func refuseMedia(in value: JSONValue, owner: String) throws(RecordRejection) {
+        for name in media where value[name]?.isVoid == false { throw .multimodal(name, in: owner) }
     }
 
     private static func role(of message: JSONValue) -> String {
@@ -112,9 +122,25 @@ public enum OpenAIMessages {
         if let thought { reply.thought = [thought, reply.thought].filter { !$0.isEmpty }.joined(separator: "\n") }
         reply.refusal = message["refusal"]?.words
         reply.isLearned = try LearnedTurns.mark(of: message)
-        for call in message["tool_calls"]?.array ?? [] { reply.calls.append(try self.call(call, &notes)) }
-        if let call = message["function_call"], call.object != nil { reply.calls.append(try self.call(call, &notes)) }
+        for name in ["tool_calls", "function_call"] {
+            for call in try listed(message[name], name) { reply.calls.append(try self.call(call, &notes)) }
+        }
         return reply
+    }
+
+    /// The calls of a message: a list or a single one, as JSON or as its text.
+    private static func listed(_ calls: JSONValue?, _ name: String) throws(RecordRejection) -> [JSONValue] {
+        switch calls {
+        case nil, .null: return []
+        case .array(let calls): return calls
+        case .object(let members): return members.isEmpty ? [] : [.object(members)]
+        case .string(let text):
+            guard text.contains(where: { !$0.isWhitespace }) else { return [] }
+            let value = (try? ExactJSON.value(of: text)) ?? PythonText.value(of: text)
+            if let value, value.string == nil { return try listed(value, name) }
+            throw RecordRejection("'\(name)' is a text other than JSON")
+        case .bool, .integer, .number: throw RecordRejection("'\(name)' is neither a call nor a list of calls")
+        }
     }
 
     static func call(_ call: JSONValue, _ notes: inout RecordNotes) throws(RecordRejection) -> Dialogue.Call {

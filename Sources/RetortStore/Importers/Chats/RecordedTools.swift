@@ -8,6 +8,13 @@ enum RecordedTools {
         "a tool", read: ["type", "name", "description", "parameters", "input_schema", "inputSchema"],
         harmless: ["strict", "cache_control", "title"])
 
+    /// The tools of a record or a request: its `tools`, or its `functions` where it has no tools.
+    static func documents(of record: JSONValue, _ notes: inout RecordNotes) -> [ToolDocument] {
+        let given = ["tools", "functions"].filter { record[$0]?.isVoid == false }
+        if given.count > 1 { notes.unread.insert("'functions' beside 'tools'") }
+        return documents(given.first.flatMap { record[$0] }, &notes)
+    }
+
     static func documents(_ value: JSONValue?, _ notes: inout RecordNotes) -> [ToolDocument] {
         switch value {
         case nil, .null: return []

@@ -9,6 +9,7 @@ enum ShareGPTTurns {
         var entries: [Dialogue.Entry] = []
         for turn in turns {
             keys.check(turn, &notes)
+            try OpenAIMessages.refuseMedia(in: turn, owner: "a turn")
             guard let value = turn["value"] else { throw RecordRejection("a turn has no 'value'") }
             let text = try OpenAIMessages.text(value, of: "a turn", &notes)
             let from = (turn["from"]?.string ?? "").lowercased().replacing("-", with: "_")

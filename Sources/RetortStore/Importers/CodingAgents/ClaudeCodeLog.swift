@@ -212,11 +212,12 @@ struct ClaudeCodeLog: SessionLog {
     private func entries(_ node: Node, _ notes: inout RecordNotes) throws(RecordRejection) -> [Dialogue.Entry] {
         var members = node.message.object ?? [:]
         if !node.blocks.isEmpty { members["content"] = .array(node.blocks) }
-        let entries = try AnthropicMessages.entries(of: .object(members), &notes)
-        return entries.map { entry in
+        let entries = try AnthropicMessages.turns(of: .object(members), &notes)
+        return entries.enumerated().map { index, entry in
             switch entry {
             case .reply(var reply):
-                reply.usage = AnthropicMessages.usage(node.usage)
+                // The cost of a message is that of all turns in it.
+                if index == 0 { reply.usage = AnthropicMessages.usage(node.usage) }
                 return .reply(reply)
             case .user(let text) where node.isMeta: return .context(text)
             case .user(let text) where !node.isSummary: return AgentContext.entry(text)

@@ -46,6 +46,8 @@ struct CodexLog: SessionLog {
     private var open: Dialogue.Reply?
     private var read = RecordNotes()
     private var rejection: RecordRejection?
+    /// Where in the dialogue the rejected content stands.
+    private var rejectedPlace = 0
     private var finished: [SessionRun] = []
     private var startLine = 1
     private var isNew = false
@@ -79,7 +81,12 @@ struct CodexLog: SessionLog {
             default: try take(item: line, number)
             }
         } catch {
-            rejection = rejection ?? RecordRejection("line \(number): \(error.reason)")
+            if rejection == nil {
+                rejection = RecordRejection("line \(number): \(error.reason)")
+                rejectedPlace = entries.count
+            }
+            // The user's turns are counted when they are taken back.
+            if (line["payload"] ?? line)["role"] == "user" { entries.append(.user("")) }
         }
     }
 
@@ -143,14 +150,16 @@ struct CodexLog: SessionLog {
             return
         }
         close()
+        var said: [Dialogue.Entry] = []
         for part in message["content"]?.array ?? [message["content"] ?? ""] {
             let text = try OpenAIMessages.text(.array([part]), of: "a message", &read)
             switch message["role"] {
-            case "user": entries.append(AgentContext.entry(text))
-            case "system", "developer": entries.append(.system(text))
+            case "user": said.append(AgentContext.entry(text))
+            case "system", "developer": said.append(.system(text))
             case let role: throw RecordRejection("a message has the role '\((role?.text ?? "").shown(upTo: 40))'")
             }
         }
+        entries += said
     }
 
     private mutating func think(_ item: JSONValue) {
@@ -234,6 +243,7 @@ struct CodexLog: SessionLog {
         finish()
         let users = entries.indices.filter { if case .user = entries[$0] { true } else { false } }
         if let first = users.suffix(max(turns, 1)).first { entries.removeSubrange(first...) }
+        if entries.count <= rejectedPlace { rejection = nil }
         isNew = false
     }
 

@@ -38,13 +38,15 @@ struct DialogueSteps {
     /// What smolagents says after a plan.
     private static let afterPlan = "Now proceed and carry out this plan."
     static let repeated = "a call has several results; they were joined"
+    static let lastWords = "what the user said after the model's last turn"
 
     /// - Throws: `RecordRejection` for a dialogue without a question, or with a result that belongs to no call.
     init(_ dialogue: Dialogue) throws(RecordRejection) {
         for entry in dialogue.entries { try take(entry) }
         settle()
         if question.isEmpty { throw RecordRejection("the user says nothing") }
-        if !pending.isEmpty { notes.repairs.insert(Self.unanswered) }
+        leavePending()
+        if !remarks.isEmpty { notes.unread.insert(Self.lastWords) }
         ending = Self.ending(steps.last)
     }
 
@@ -54,7 +56,7 @@ struct DialogueSteps {
             guard hasBegun else { return system.append(text) }
             if case .system = entry { notes.repairs.insert(Self.inBetween) }
             remarks.append(text)
-        case .user(let text): hear(text)
+        case .user(let text): try hear(text)
         case .reply(let reply): speak(reply)
         case .result(let result): try observe(result)
         }
@@ -64,9 +66,14 @@ struct DialogueSteps {
 
     // MARK: The user
 
-    private mutating func hear(_ text: String) {
+    private mutating func hear(_ text: String) throws(RecordRejection) {
         if AgentObservation.isOne(text), held != nil || !pending.isEmpty { return report(text) }
-        if held != nil, text.hasPrefix(Self.afterPlan) {
+        if !pending.isEmpty, let (results, rest) = ReplyText.responses(text) {
+            for result in results { try observe(Dialogue.Result(call: nil, text: result)) }
+            if !rest.isEmpty { remarks.append(rest) }
+            return
+        }
+        if let held, held.reply.isLearned != false, text.hasPrefix(Self.afterPlan) {
             notes.repairs.insert(Self.planned)
             return goOn()
         }
@@ -110,7 +117,8 @@ struct DialogueSteps {
     // MARK: The model
 
     private mutating func speak(_ reply: Dialogue.Reply) {
-        goOn()
+        // What is not to be learned must not become part of a thought that is.
+        held?.reply.isLearned == false && reply.isLearned != false ? settle() : goOn()
         if question.isEmpty, reply.calls.isEmpty {
             opening = [opening, reply.text].compactMap { $0 }.joined(separator: "\n\n")
             notes.repairs.insert(Self.opened)
@@ -121,8 +129,7 @@ struct DialogueSteps {
             (remarks, thoughts) = ([], [])
             return
         }
-        if !pending.isEmpty { notes.repairs.insert(Self.unanswered) }
-        pending = []
+        leavePending()
         if reply.calls.count > 1 { notes.repairs.insert(Self.parallel) }
         let words = thoughts + [reply.thought, reply.text].filter { !$0.isEmpty }
         for (position, call) in reply.calls.enumerated() {
@@ -141,6 +148,12 @@ struct DialogueSteps {
         (remarks, thoughts, spent) = ([], [], Usage())
     }
 
+    /// Notes calls whose results will not come any more.
+    private mutating func leavePending() {
+        if !pending.isEmpty { notes.repairs.insert(Self.unanswered) }
+        pending = []
+    }
+
     /// Makes the held turn part of the next step's thought.
     private mutating func goOn() {
         guard let held else { return }
@@ -150,7 +163,8 @@ struct DialogueSteps {
         self.held = nil
     }
 
-    private static func step(_ call: Dialogue.Call) -> Step {
+    /// A call as a step whose result is not known yet.
+    static func step(_ call: Dialogue.Call) -> Step {
         let unseen = Observation(
             text: "", outcome: .executionError(type: "NotRecorded", message: "the record holds no result"))
         if let text = call.spoiltArguments {
@@ -228,7 +242,7 @@ struct DialogueSteps {
         step.usage = spent + held.reply.usage
         step.isLearned = held.reply.isLearned
         spent = Usage()
-        pending = []
+        leavePending()
         steps.append(step)
     }
 
@@ -270,7 +284,8 @@ struct DialogueSteps {
             thought: reply.thought, action: .answer(value), observation: Observation(text: "", outcome: .final(value)))
     }
 
-    private static func ending(_ last: Step?) -> Ending? {
+    /// How a run ended, by its last step; nil where that does not tell.
+    static func ending(_ last: Step?) -> Ending? {
         switch (last?.action, last?.observation.outcome) {
         case (.answer(let value), _), (.code, .final(let value)): .answered(value)
         case (.giveUp(let reason), _): .gaveUp(reason)
@@ -283,7 +298,7 @@ struct DialogueSteps {
 
 extension Step {
     /// Stores a call's result.
-    fileprivate mutating func fill(text: String, isError: Bool) {
+    mutating func fill(text: String, isError: Bool) {
         observation.text = text
         if case .unparsable(_, let reason) = action {
             observation.outcome = .parseError(reason)

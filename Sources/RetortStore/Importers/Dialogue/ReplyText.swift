@@ -1,7 +1,7 @@
 import RetortCore
 
-/// Finds a model's thoughts and calls in its text: `<think>`, Hermes' `<tool_call>`, and the calls that smolagents
-/// repeats as `Calling tools:`.
+/// Finds a model's thoughts and calls in its text: `<think>`, Hermes' `<tool_call>`, Mistral's `[TOOL_CALLS]`, Llama's
+/// `<|python_tag|>`, and the calls that smolagents repeats as `Calling tools:`.
 enum ReplyText {
     /// The reply in a text.
     /// - Throws: `RecordRejection` for marks of calls without a call in them.
@@ -10,17 +10,20 @@ enum ReplyText {
         let (thought, rest) = thinking(text)
         reply.thought = thought
         let (said, retold) = withoutRetelling(rest)
-        let (words, marked) = try withoutMarks(said)
+        let (words, marked) = try withoutSpecials(withoutMarks(said))
         reply.text = words
         reply.calls = marked + retold
         return reply
     }
 
-    /// The text in `<think>` at the beginning, and the rest.
+    /// The text in `<think>` at the beginning, and the rest. Where the prompt contained the opening mark, only the
+    /// closing one is in the text.
     static func thinking(_ text: String) -> (thought: String, rest: String) {
         let start = text.drop { $0.isWhitespace }
-        guard start.hasPrefix("<think>"), let end = start.firstRange(of: "</think>") else { return ("", text) }
-        let thought = start[..<end.lowerBound].dropFirst("<think>".count).trimmingBlanks
+        let isOpened = start.hasPrefix("<think>")
+        guard let end = start.firstRange(of: "</think>"), isOpened || !start[..<end.lowerBound].contains("<think>")
+        else { return ("", text) }
+        let thought = start[..<end.lowerBound].dropFirst(isOpened ? "<think>".count : 0).trimmingBlanks
         return (thought, String(start[end.upperBound...].drop { $0.isWhitespace }))
     }
 
@@ -87,6 +90,29 @@ enum ReplyText {
         return ((words + rest).trimmingBlanks, calls)
     }
 
+    // MARK: Mistral and Llama
+
+    /// Tokens before calls as they are in texts that were not split by the server.
+    private static let specials = ["[TOOL_CALLS]", "<|python_tag|>"]
+
+    private static func withoutSpecials(
+        _ marked: (text: String, calls: [Dialogue.Call])
+    ) throws(RecordRejection) -> (String, [Dialogue.Call]) {
+        guard let mark = specials.first(where: marked.text.contains), let place = marked.text.firstRange(of: mark)
+        else { return marked }
+        var body = marked.text[place.upperBound...].trimmingBlanks
+        for end in ["</s>", "<|eom_id|>", "<|eot_id|>"] where body.hasSuffix(end) {
+            body = body.dropLast(end.count).trimmingBlanks
+        }
+        let value = try? ExactJSON.value(of: body)
+        let calls = (value?.array ?? [value ?? .null]).map(call)
+        guard !calls.isEmpty, calls.allSatisfy({ $0 != nil }) else {
+            throw RecordRejection(
+                "the content of \(mark) is not an object with a name and arguments, or a list of them")
+        }
+        return (marked.text[..<place.lowerBound].trimmingBlanks, marked.calls + calls.compactMap(\.self))
+    }
+
     /// Reads a call written as JSON or in Python's notation: `{"name", "arguments"}`.
     static func call(_ text: String) -> Dialogue.Call? {
         guard let value = (try? ExactJSON.value(of: text)) ?? PythonText.value(of: text) else { return nil }
@@ -99,6 +125,15 @@ enum ReplyText {
         case .string(let text): return Dialogue.Call(id: value["id"]?.string, name: name, text: text)
         case let arguments: return Dialogue.Call(id: value["id"]?.string, name: name, arguments: arguments ?? [:])
         }
+    }
+
+    /// The results in a text in the user's place that begins with `<tool_response>`, as Qwen's chat template writes
+    /// them, and the user's words after them; nil for any other text.
+    static func responses(_ text: String) -> (results: [String], rest: String)? {
+        let closing = "</tool_response>"
+        guard text.drop(while: \.isWhitespace).hasPrefix("<tool_response>"), let end = text.ranges(of: closing).last
+        else { return nil }
+        return (results(String(text[..<end.upperBound])), text[end.upperBound...].trimmingBlanks)
     }
 
     /// The results in a text: each `<tool_response>` of Hermes, or the whole text.

@@ -13,16 +13,21 @@ import RetortCore
 public struct DistillationLogImporter: Sendable {
     private let source: String?
     private let family: AgentTask.Family
+    private let split: String
     private let known: [String: AgentTask]
 
     /// - Parameters:
     ///   - source: begins the ids of tasks that no question file names; nil takes the file's name.
     ///   - family: how answers are graded, for questions of no file.
+    ///   - split: the name of the tasks' split, for questions of no file.
     ///   - questions: the tasks that were worked on; records get their ids, references, levels and types back from
     ///     them.
-    public init(source: String? = nil, family: AgentTask.Family = .factual, questions: [AgentTask] = []) {
+    public init(
+        source: String? = nil, family: AgentTask.Family = .factual, split: String = "", questions: [AgentTask] = []
+    ) {
         self.source = source
         self.family = family
+        self.split = split
         known = Dictionary(questions.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -38,8 +43,9 @@ public struct DistillationLogImporter: Sendable {
             do {
                 var record = try LogRecord(value.get())
                 let attempt = attempts[record.question, default: 0]
-                let stored = try record.trajectory(
+                var stored = try record.trajectory(
                     source: source, family: family, known: known[record.question], attempt: attempt)
+                if known[record.question] == nil { stored.trajectory.task.split = split }
                 attempts[record.question] = attempt + 1
                 trajectories.append(stored)
                 account.imported += 1

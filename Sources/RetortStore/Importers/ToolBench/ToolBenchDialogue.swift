@@ -135,7 +135,8 @@ struct ToolBenchDialogue {
 
     private static func observation(_ content: String) -> Utterance {
         guard let value = try? ExactJSON.value(of: content), let response = value["response"] else {
-            let rest = content.firstRange(of: "\"response\":").map { content[$0.upperBound...] } ?? ""
+            // Text that is no JSON is what the API said.
+            let rest = content.firstRange(of: "\"response\":").map { content[$0.upperBound...] } ?? content[...]
             return Utterance(speaker: .observation, text: String(rest))
         }
         let error = value["error"]?.string.flatMap { $0.isEmpty ? nil : $0 }
