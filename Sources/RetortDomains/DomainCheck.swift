@@ -49,9 +49,16 @@ public struct DomainCheck: Sendable {
         do {
             let found = try await retriever.call(["query": .string(task.question)]).text
             let title = found.split(separator: "\n").first.map(String.init) ?? found
-            note("documents", true, "\(retriever.specification.name)(\"\(task.question.prefix(60))\") finds \(title)")
+            let count = domain.opened?.count.map { "\($0) passages; " } ?? ""
+            note(
+                "documents", true,
+                "\(count)\(retriever.specification.name)(\"\(task.question.prefix(60))\") finds \(title)")
         } catch {
             note("documents", false, "\(error)")
+        }
+        if let skipped = domain.opened?.skipped, !skipped.isEmpty {
+            let names = skipped.prefix(5).joined(separator: ", ") + (skipped.count > 5 ? ", …" : "")
+            note("not read", true, "\(skipped.count) files beside the documents: \(names)")
         }
     }
 

@@ -22,6 +22,8 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
     case cannotGrade(grader: String, needs: String)
     /// Two tools of the same name, or one named like the function that ends a task.
     case repeatedTool(String, places: [String])
+    /// A tool that programs cannot call by its name.
+    case badToolName(String, place: String, reason: String)
     /// A document that cannot be used.
     case badDocument(file: String, reason: String)
     /// A form of agent that the domain does not support.
@@ -61,6 +63,8 @@ public enum DomainError: Error, CustomStringConvertible, Equatable {
                     + "with 'functions'"
                 : "two tools are named '\(name)' (\(places.joined(separator: " and "))); rename one of them, or leave it out "
                     + "with 'functions'"
+        case .badToolName(let name, let place, let reason):
+            "a tool of \(place) is named '\(name)', which is \(reason); rename it, or leave it out with 'functions'"
         case .badDocument(let file, let reason): "\(file): \(reason)"
         case .noForm(let form, let domain, let reason): "'\(form)' has no meaning in the domain '\(domain)': \(reason)"
         case .exists(let path): "\(path) is there already; name a folder that is not"

@@ -390,6 +390,8 @@ extension DomainPlan.Documents {
         }
         if tool.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*/) == nil {
             reader.refuse("tool", "'tool' must be a Python name, not '\(tool)'")
+        } else if let reason = PythonNames.fault(tool, isOwn: true) {
+            reader.refuse("tool", "'\(tool)' is \(reason); choose another name")
         }
     }
 }

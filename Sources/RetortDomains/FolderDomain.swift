@@ -111,6 +111,9 @@ public struct FolderDomain: Domain {
         var places: [String: String] = [:]
         for (place, tool) in placedTools {
             guard tool.name != "final_answer" else { throw DomainError.repeatedTool(tool.name, places: [place]) }
+            if let reason = PythonNames.fault(tool.name, isOwn: !plan.servers.contains { $0.title == place }) {
+                throw DomainError.badToolName(tool.name, place: place, reason: reason)
+            }
             if let other = places.updateValue(place, forKey: tool.name) {
                 throw DomainError.repeatedTool(tool.name, places: [other, place])
             }

@@ -11,7 +11,8 @@ extension DomainPlan {
     /// - Throws: `DomainError` that names the file and the record; `JSONFileError`, `JSONLinesError`.
     func tasks(_ plan: TaskFile, split: String, taken: inout [String: String]) throws -> [AgentTask] {
         let file = url(plan.file)
-        guard FileManager.default.fileExists(atPath: file.path) else {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), !isFolder.boolValue else {
             throw DomainError.noFile(what: "tasks '\(split)'", path: file.path)
         }
         var tasks: [AgentTask] = []
@@ -29,12 +30,14 @@ extension DomainPlan {
                 throw DomainError.noQuestion(
                     file: file.path, record: number, field: fields.question.joined(separator: "' and '"))
             }
-            let id = members[fields.id]?.text ?? "\(prefix)-\(number)"
+            let own = members[fields.id] ?? .null
+            let id = own == .null ? "\(prefix)-\(number)" : own.text
             if let other = taken.updateValue(file.lastPathComponent, forKey: id) {
                 throw DomainError.repeatedID(file: file.path, record: number, id: id, other: other)
             }
             var metadata = members
-            for key in fields.question + [fields.id] { metadata[key] = nil }
+            // These are the task's own; members of other names stay, because functions are given the whole record.
+            for key in ["id", "question"] { metadata[key] = nil }
             let answer = members[fields.answer] ?? .null
             let references = Self.references(answer, grader)
             // An answer that adds nothing to the accepted answers is not kept twice.

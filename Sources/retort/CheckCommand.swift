@@ -27,10 +27,20 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         var faulty: [String] = []
+        var checked = 0
         for place in domains {
             let url = URL(fileURLWithPath: place)
             // With `examples/*`, files that are not domains are skipped; a single folder must be one.
-            if domains.count > 1, !Self.isDomain(url) { continue }
+            if domains.count > 1, !Self.isDomain(url) {
+                guard FileManager.default.fileExists(atPath: place) else {
+                    try show([CheckResult(name: "domain", holds: false, detail: "there is no \(place)")], of: place)
+                    faulty.append(place)
+                    continue
+                }
+                FileHandle.standardError.write(Data("\(place): skipped, for it has no domain.yaml\n".utf8))
+                continue
+            }
+            checked += 1
             if !json { print("\(place):") }
             do {
                 let check = try await Self.check(url, requiring: sandbox)
@@ -43,6 +53,7 @@ struct CheckCommand: AsyncParsableCommand {
             }
         }
         guard faulty.isEmpty else { throw CheckError.faulty(faulty) }
+        guard checked > 0 else { throw ValidationError("none of these is a folder with a domain.yaml") }
     }
 
     private static func isDomain(_ url: URL) -> Bool {

@@ -199,13 +199,18 @@ struct DomainTests {
                 "desk.py:3: f(): it is defined twice"
             ),
             ("def f(:\n", "SyntaxError"), ("raise SystemExit(3)\n", "SystemExit"),
+            ("def print(x: int):\n    \"\"\"F.\"\"\"\n", "which it would hide"),
+            (
+                "import functools\n@functools.cache\ndef f(x: list[int]):\n    \"\"\"F.\"\"\"\n",
+                "a function with a cache cannot take"
+            ),
         ])
     func faults(source: String, words: String) async throws {
         var files = DomainFolder.shop()
         files["desk.py"] = source + "\ndef grade(task, answer, state): return True\n"
         let folder = try DomainFolder(files)
         defer { folder.remove() }
-        let error = await #expect(throws: PythonError.self) { _ = try await folder.open() }
+        let error = await #expect(throws: (any Error).self) { _ = try await folder.open() }
         #expect("\(try #require(error))".contains(words))
         #expect("\(try #require(error))".contains("desk.py"))
     }
@@ -259,6 +264,127 @@ struct DomainTests {
         let tasks = try plan.tasks(#require(plan.train), split: "train", taken: &taken)
         #expect(tasks.map { DomainPlan.record($0, answer: "answer")["answer"] } == ["Paris", [1, "x"]])
         #expect(tasks.map(\.answers) == [[#""Paris""#], [#"[1,"x"]"#]])
+    }
+
+    @Test("functions are given the whole record, with the members that make the question")
+    func wholeRecord() throws {
+        let folder = try DomainFolder([
+            "domain.yaml": "tasks: {train: t.jsonl}\nfields: {id: number, question: [context, ask]}\n",
+            "t.jsonl": #"{"number": null, "context": "In Rome.", "ask": "Where?", "answer": "Rome"}"#,
+        ])
+        defer { folder.remove() }
+        let plan = try DomainPlan(folder.url)
+        var taken: [String: String] = [:]
+        let file = try #require(plan.train)
+        let task = try #require(plan.tasks(file, split: "train", taken: &taken).first)
+        let record = DomainPlan.record(task, answer: "answer")
+        #expect(record["context"] == "In Rome." && record["ask"] == "Where?")
+        #expect(record["question"] == "In Rome. Where?")
+        #expect(task.id == "t-1")
+    }
+
+    @Test("tasks in another encoding, and a folder in a file's place, are told as what they are")
+    func encodings() throws {
+        let folder = try DomainFolder([
+            "domain.yaml": "tasks: {train: t.jsonl, test: {in: more}}\n", "more/t.jsonl": "{}",
+        ])
+        defer { folder.remove() }
+        let file = folder.url.appendingPathComponent("t.jsonl")
+        let plan = try DomainPlan(folder.url)
+        func read(_ tasks: DomainPlan.TaskFile?) throws {
+            var taken: [String: String] = [:]
+            _ = try plan.tasks(#require(tasks), split: "train", taken: &taken)
+        }
+        for encoding in [String.Encoding.isoLatin1, .utf16] {
+            try #require("{\"question\": \"caf\u{E9}?\"}\n".data(using: encoding)).write(to: file)
+            let error = #expect(throws: (any Error).self) { try read(plan.train) }
+            #expect("\(error as Any)".contains("not UTF-8"), "\(encoding): \(error as Any)")
+        }
+        #expect(throws: DomainError.self) { try read(plan.tests.first?.tasks) }
+    }
+
+    @Test(
+        "a key without a value is refused by name",
+        arguments: ["instructions: null", "name: ~", "tasks: {train: }", "documents: {path: a, tool: null}"])
+    func emptyKeys(line: String) throws {
+        let folder = try DomainFolder(["domain.yaml": line + "\n"])
+        defer { folder.remove() }
+        let error = #expect(throws: RecipeError.self) { _ = try DomainPlan(folder.url) }
+        #expect(error?.description.contains("has no value") == true, "\(error as Any)")
+    }
+
+    @Test("a word of Python's own is no name for the documents' search", arguments: ["class", "print"])
+    func reservedNames(name: String) throws {
+        let folder = try DomainFolder(["domain.yaml": "documents: {path: docs, tool: \(name)}\n"])
+        defer { folder.remove() }
+        let error = #expect(throws: RecipeError.self) { _ = try DomainPlan(folder.url) }
+        #expect(error?.description.contains("'\(name)' is a") == true)
+    }
+
+    @Test("types of a union, parameters by position and kept results work as they are declared")
+    func declaredForms() async throws {
+        var files = DomainFolder.shop()
+        files["desk.py"] =
+            "\u{FEFF}" + #"""
+                import dataclasses, enum, functools
+                class Color(enum.Enum):
+                    RED = "red"
+                @dataclasses.dataclass
+                class Train:
+                    number: int
+                @dataclasses.dataclass
+                class Bus:
+                    line: str
+                    stop: str = ""
+                def ride(by: Train | Bus, color: Color | str, /, price: int | float = 1) -> str:
+                    """Rides.
+
+                    Parameters
+                    ----------
+                    by : Train or Bus
+                        what takes you
+                    color : str
+                        its color
+                    """
+                    return f"{by} {color} {price}"
+                @functools.cache
+                def twice(x: int) -> int:
+                    """Doubles."""
+                    return 2 * x
+                def grade(task, answer, state):
+                    return True
+                """#
+        let folder = try DomainFolder(files)
+        defer { folder.remove() }
+        let domain = try await folder.open()
+        #expect(domain.tools.map(\.name) == ["ride", "twice", "rules"])
+        #expect(domain.tools[0].summary == "Rides.")
+        #expect(domain.tools[0].parameters.map(\.summary) == ["what takes you", "its color", ""])
+        let session = try await domain.session(for: domain.tests[0], form: .json, tools: []) {
+            throw PythonError.closed
+        }
+        func call(_ name: String, _ arguments: JSONValue) async throws -> String {
+            try await session.perform(.toolCall(name: name, arguments: arguments)).text
+        }
+        #expect(try await call("ride", ["by": ["line": "5"], "color": "blue"]) == "Bus(line='5', stop='') blue 1")
+        #expect(
+            try await call("ride", ["by": ["number": 7], "color": "red", "price": 2]) == "Train(number=7) Color.RED 2")
+        #expect(try await call("twice", ["x": 4]) == "8")
+        await session.close()
+        await domain.close()
+    }
+
+    @Test("a module without a tool and a hook is refused, and one that imports its neighbour is told how")
+    func modules() async throws {
+        for (source, words) in [("X = 1\n", "no tool and no hook"), ("import helper\n", "name it under 'files'")] {
+            var files = DomainFolder.shop()
+            files["desk.py"] = source
+            files["helper.py"] = "Y = 1\n"
+            let folder = try DomainFolder(files)
+            defer { folder.remove() }
+            let error = await #expect(throws: PythonError.self) { _ = try await folder.open() }
+            #expect("\(try #require(error))".contains(words))
+        }
     }
 
     @Test("a question that is trained on and tested is refused")

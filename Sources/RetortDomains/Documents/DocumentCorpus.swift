@@ -6,6 +6,8 @@ import RetortCore
 struct DocumentCorpus {
     private let place: URL
     private let files: [URL]
+    /// The files of the folder that are not read, by their paths in it: of other kinds, and links to folders.
+    let skipped: [String]
 
     /// The largest document, in bytes. A corpus of passages may have any size.
     private static let mostBytes = 64 << 20
@@ -17,9 +19,12 @@ struct DocumentCorpus {
         guard FileManager.default.fileExists(atPath: place.path) else {
             throw DomainError.noFile(what: "documents", path: place.path)
         }
-        files = try Self.files(place).filter {
-            Self.endings.contains($0.pathExtension.lowercased()) || Self.isLines($0)
-        }
+        let all = try Self.files(place)
+        let read = all.filter { Self.endings.contains($0.pathExtension.lowercased()) || Self.isLines($0) }
+        files = read
+        let others = Set(all).subtracting(read).map { $0.path } + Self.linkedFolders(place)
+        skipped = others.map { String($0.dropFirst(place.standardizedFileURL.path.count)).trimmingPrefix("/") }
+            .map(String.init).sorted()
         guard !files.isEmpty else {
             throw DomainError.badDocument(
                 file: place.path,
@@ -44,12 +49,24 @@ struct DocumentCorpus {
             at: place, includingPropertiesForKeys: [.isRegularFileKey], options: [.skipsHiddenFiles])
         var files: [URL] = []
         while let file = found?.nextObject() as? URL {
-            guard try file.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true,
+            // A link to a file is read as the file.
+            let target = file.resolvingSymlinksInPath()
+            guard try target.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true,
                 !file.path.contains("/__pycache__/")
             else { continue }
             files.append(file.standardizedFileURL)
         }
         return files.sorted { $0.path < $1.path }
+    }
+
+    /// Links to folders within a folder, which are not followed.
+    private static func linkedFolders(_ place: URL) -> [String] {
+        let found = FileManager.default.enumerator(
+            at: place, includingPropertiesForKeys: [.isSymbolicLinkKey], options: [.skipsHiddenFiles])
+        return (found?.compactMap { $0 as? URL } ?? []).filter { file in
+            let isLink = (try? file.resourceValues(forKeys: [.isSymbolicLinkKey]))?.isSymbolicLink == true
+            return isLink && file.resolvingSymlinksInPath().isFolder
+        }.map(\.standardizedFileURL.path)
     }
 
     /// The passages as JSON Lines of `{"id", "contents"}`: the corpus itself if it is such a file, otherwise a file
@@ -70,6 +87,10 @@ struct DocumentCorpus {
         var written: [URL: [Record]] = [:]
         for file in files where !Self.isLines(file) { written[file] = try await passages(of: file) }
         try write(written, to: made)
+        let size = try FileManager.default.attributesOfItem(atPath: made.path)[.size] as? Int ?? 0
+        guard size > 0 else {
+            throw DomainError.badDocument(file: place.path, reason: "no document in it holds a text")
+        }
         try AtomicFile.write(JSONCoding.encoder.encode(sources), to: mark)
         return made
     }
@@ -144,7 +165,7 @@ struct DocumentCorpus {
         guard let text = String(data: try Data(contentsOf: file), encoding: .utf8) else {
             throw DomainError.badDocument(file: file.path, reason: "it is not UTF-8; save it in that encoding")
         }
-        return text.replacing("\r\n", with: "\n").replacing("\u{FEFF}", with: "")
+        return text.replacing("\r\n", with: "\n").replacing("\u{FEFF}", with: "").replacing("\0", with: " ")
     }
 
     // MARK: JSON Lines

@@ -9,7 +9,7 @@ struct HTMLText {
     private var text = ""
     private var headingLevel: Int?
 
-    private static let hidden: Set<String> = ["script", "style", "template", "noscript", "nav", "svg", "head"]
+    private static let hidden: Set<String> = ["script", "style", "template", "noscript", "nav", "svg", "head", "title"]
     private static let blocks: Set<String> = [
         "p", "div", "section", "article", "li", "ul", "ol", "tr", "table", "br", "pre", "blockquote", "dd", "dt", "hr",
         "main", "header", "footer", "figcaption", "td", "th",
@@ -24,14 +24,17 @@ struct HTMLText {
                 rest = rest.range(of: "-->").map { rest[$0.upperBound...] } ?? ""
                 continue
             }
-            guard let end = rest.firstIndex(of: ">") else { break }
+            guard Self.beginsTag(rest), let end = rest.firstIndex(of: ">") else {
+                append("<")
+                rest = rest.dropFirst()
+                continue
+            }
             let tag = rest[rest.index(after: start)..<end]
             rest = rest[rest.index(after: end)...]
             let isClosing = tag.hasPrefix("/")
             let name = tag.drop { $0 == "/" }.prefix { $0.isLetter || $0.isNumber }.lowercased()
             if Self.hidden.contains(name), !isClosing, !tag.hasSuffix("/") {
-                let close = rest.range(of: "</\(name)", options: .caseInsensitive)
-                rest = close.map { rest[$0.lowerBound...] } ?? ""
+                rest = Self.afterHidden(name, rest)
             } else if name.count == 2, name.first == "h", let level = name.last?.wholeNumberValue,
                 (1...6).contains(level)
             {
@@ -40,8 +43,37 @@ struct HTMLText {
                 text += ["p", "div", "section", "article", "table", "ul", "ol"].contains(name) ? "\n\n" : "\n"
             }
         }
-        append(rest.firstIndex(of: "<") == nil ? rest : "")
+        append(rest)
         finish()
+    }
+
+    /// Whether a `<` begins a tag, a comment or a declaration. In a text such as `a < 3` it is a character.
+    private static func beginsTag(_ text: Substring) -> Bool {
+        let next = text.dropFirst().first
+        if next == "/" { return text.dropFirst(2).first?.isLetter == true }
+        return next.map { $0.isLetter || $0 == "!" || $0 == "?" } ?? false
+    }
+
+    /// What follows the content of a hidden element. Without a closing tag only programs and styles end with the page;
+    /// a head ends where the body begins, and another element hides nothing.
+    private static func afterHidden(_ name: String, _ rest: Substring) -> Substring {
+        if let close = tag("</\(name)", in: rest) { return rest[close...] }
+        switch name {
+        case "script", "style": return ""
+        case "head": return tag("<body", in: rest).map { rest[$0...] } ?? rest
+        default: return rest
+        }
+    }
+
+    /// Where a tag begins that has the whole name, and not one that only begins with it.
+    private static func tag(_ opening: String, in text: Substring) -> Substring.Index? {
+        var rest = text
+        while let found = rest.range(of: opening, options: .caseInsensitive) {
+            let next = rest[found.upperBound...].first
+            if next.map({ !($0.isLetter || $0.isNumber || $0 == "-") }) ?? true { return found.lowerBound }
+            rest = rest[found.upperBound...]
+        }
+        return nil
     }
 
     private mutating func append(_ raw: Substring) {
@@ -72,19 +104,10 @@ struct HTMLText {
             DocumentSection(heading: path.isEmpty ? nil : path.map(\.words).joined(separator: " › "), text: words))
     }
 
-    private static let names = [
-        "amp": "&", "lt": "<", "gt": ">", "quot": "\"", "apos": "'", "nbsp": " ", "mdash": "—", "ndash": "–",
-        "hellip": "…", "copy": "©", "euro": "€", "rsquo": "’", "lsquo": "‘", "ldquo": "“", "rdquo": "”", "deg": "°",
-    ]
-
     /// Entities as characters; an unknown one stays as it is.
     private static func decoded(_ text: String) -> String {
-        text.replacing(/&(#x[0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z]{2,8});/) { match in
-            let name = match.output.1
-            guard name.hasPrefix("#") else { return names[String(name)] ?? String(match.output.0) }
-            let digits = name.dropFirst()
-            let code = digits.first == "x" ? UInt32(digits.dropFirst(), radix: 16) : UInt32(digits)
-            return code.flatMap(Unicode.Scalar.init).map { String(Character($0)) } ?? String(match.output.0)
+        text.replacing(/&(#[xX][0-9A-Fa-f]{1,6}|#[0-9]{1,7}|[A-Za-z][A-Za-z0-9]{1,9});/) { match in
+            HTMLEntities.text(String(match.output.1)) ?? String(match.output.0)
         }
     }
 }

@@ -21,6 +21,10 @@ public struct OpenedDocuments: Sendable {
     public let ranker: (folder: String, files: [String])?
     /// Whether all titles of the corpus stand in quotation marks.
     public let quotesTitles: Bool
+    /// The files in the folder of documents that were not read; empty for other places.
+    let skipped: [String]
+    /// How many passages are searched; nil where a server holds them.
+    let count: Int?
     /// What results depend on besides the corpus.
     let identities: [(name: String, value: String)]
 
@@ -38,16 +42,19 @@ public struct OpenedDocuments: Sendable {
         if let service = documents.service {
             (corpus, index, vectors, encoder) = (nil, nil, [], nil)
             quotesTitles = false
+            (skipped, count) = ([], nil)
             search = try service.search()
             // What a server holds cannot be determined from here.
             identities.append(("documents.service", service.addresses.joined(separator: " ")))
         } else {
             let place = plan.url(documents.path)
             let isIndex = place.pathExtension == "sqlite"
-            let (corpus, index) =
-                isIndex ? (place, place) : try await Self.indexed(place, named: plan.name, keepingIn: folder, progress)
-            (self.corpus, self.index) = (corpus, index)
+            let (corpus, index, skipped) =
+                isIndex
+                ? (place, place, []) : try await Self.indexed(place, named: plan.name, keepingIn: folder, progress)
+            (self.corpus, self.index, self.skipped) = (corpus, index, skipped)
             let words = try PassageIndex(index)
+            count = words.count
             quotesTitles = words.quotesTitles
             if how != DomainPlan.DocumentSearch() { identities.append(("documents.search", how.kind.rawValue)) }
             if let name = how.encoder {
@@ -83,13 +90,14 @@ public struct OpenedDocuments: Sendable {
     private static func indexed(
         _ place: URL, named name: String, keepingIn folder: URL,
         _ progress: @escaping @Sendable (DenseIndex.Progress) -> Void
-    ) async throws -> (corpus: URL, index: URL) {
+    ) async throws -> (corpus: URL, index: URL, skipped: [String]) {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let corpus = try await DocumentCorpus(place).passages(keptIn: folder, name: name)
+        let documents = try DocumentCorpus(place)
+        let corpus = try await documents.passages(keptIn: folder, name: name)
         let index = folder.appendingPathComponent("\(corpus.deletingPathExtension().lastPathComponent).sqlite")
         progress(.begun(index: index))
         try PassageIndex.buildIfNeeded(from: [corpus], to: index) { progress(.words($0)) }
-        return (corpus, index)
+        return (corpus, index, documents.skipped)
     }
 
     /// Search by meaning; missing vectors are computed.

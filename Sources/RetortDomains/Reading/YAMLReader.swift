@@ -70,7 +70,7 @@ package final class YAMLReader {
     /// The text at a key that may also hold something else; nil when it is not a text, or missing.
     package func textIfAny(_ key: String) -> String? {
         keys?.note(key, .text)
-        guard let found = value(key), found.scalar != nil, found.int == nil else { return nil }
+        guard let found = value(key), found.scalar != nil, found.int == nil, !Self.isNull(found) else { return nil }
         return found.string
     }
 
@@ -133,7 +133,7 @@ package final class YAMLReader {
     package func strings(_ key: String) -> [String]? {
         keys?.note(key, .texts)
         guard let found = value(key) else { return nil }
-        guard let list = found.sequence, list.allSatisfy({ $0.string != nil }) else {
+        guard let list = found.sequence, list.allSatisfy({ $0.string != nil && !Self.isNull($0) }) else {
             fault("'\(key)' must be a list of texts", at: found)
             return nil
         }
@@ -232,11 +232,21 @@ package final class YAMLReader {
     }
 
     private func scalar<Value>(_ node: Node, _ key: String, _ what: String, _ read: (Node) -> Value?) -> Value? {
+        guard !Self.isNull(node) else {
+            fault("'\(key)' has no value; give it one, or leave the key out", at: node)
+            return nil
+        }
         guard node.scalar != nil, let value = read(node) else {
             fault("'\(key)' must be \(what)", at: node)
             return nil
         }
         return value
+    }
+
+    /// Whether a node is YAML's null: nothing, `~` or `null` without quotation marks.
+    private static func isNull(_ node: Node) -> Bool {
+        guard let scalar = node.scalar, scalar.style == .plain || scalar.style == .any else { return false }
+        return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
     }
 
     /// The known word that a misspelt one most likely stands for; nil when none is close.

@@ -43,7 +43,8 @@ public struct PythonModule: Sendable, Hashable {
                 if case .integer(let line) = value["line"] { line } else { nil }
             }
             if let error = reply["error"] {
-                let message = "the module cannot be imported: \(PythonModule.words(error))"
+                let message =
+                    "the module cannot be imported: \(PythonModule.words(error))" + Self.advice(error, file: file)
                 throw PythonError.badModule(
                     file: file, faults: [ModuleFault(function: nil, line: line(error), message: message)])
             }
@@ -59,6 +60,19 @@ public struct PythonModule: Sendable, Hashable {
                 else { return nil }
                 return Companion(file: URL(fileURLWithPath: file), place: place)
             }
+        }
+
+        /// What to do where a module imports one that stands beside it and that the session is not shown.
+        private static func advice(_ error: JSONValue, file: String) -> String {
+            guard error["type"] == "ModuleNotFoundError",
+                let name = error["message"]?.string?.firstMatch(of: /No module named '(\w+)/)?.output.1
+            else { return "" }
+            let folder = URL(fileURLWithPath: file).deletingLastPathComponent()
+            for other in ["\(name).py", "\(name)"]
+            where FileManager.default.fileExists(atPath: folder.appendingPathComponent(other).path) {
+                return "; \(other) stands beside it: name it under 'files' of the tool, so that sessions can read it"
+            }
+            return ""
         }
     }
 

@@ -41,12 +41,20 @@ def load(path, root):
     return module
 
 
+CACHED = type(functools.lru_cache(lambda: None))
+
+
+def is_function(value):
+    """Whether a value is a function, or one whose results `functools.cache` or `lru_cache` keeps."""
+    return inspect.isfunction(value) or isinstance(value, CACHED)
+
+
 def public(module):
     """The functions that are tools by default: those defined in the module itself, except hooks and private ones."""
     return {
         name: value
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in HOOKS
+        if is_function(value) and value.__module__ == module.__name__ and not name.startswith("_") and name not in HOOKS
     }
 
 
@@ -64,14 +72,18 @@ def describe(module, chosen):
         try:
             tools.append(specification(name, function))
         except Inexpressible as error:
-            faults.append({"function": name, "line": function.__code__.co_firstlineno, "message": str(error)})
-    hooks = [name for name in HOOKS if inspect.isfunction(getattr(module, name, None))]
+            faults.append({"function": name, "line": inspect.unwrap(function).__code__.co_firstlineno, "message": str(error)})
+    hooks = [name for name in HOOKS if is_function(getattr(module, name, None))]
+    if not tools and not hooks and not faults:
+        message = "the module has no tool and no hook; a tool is a public function with a docstring and annotations"
+        faults.append({"function": None, "line": None, "message": message})
     return {"tools": tools, "hooks": hooks, "faults": faults}
 
 
 def repeated(path):
     """Functions that are defined twice. The second definition replaces the first without a trace in the module."""
-    with open(path, encoding="utf-8") as file:
+    # Bytes, because a coding line or a byte-order mark tells their encoding.
+    with open(path, "rb") as file:
         tree = ast.parse(file.read())
     faults, seen = [], {}
     for node in tree.body:
@@ -100,6 +112,8 @@ def specification(name, function):
         if parameter.name not in hints:
             raise Inexpressible(f"the parameter '{parameter.name}' has no annotation, such as {parameter.name}: str")
         schema = schema_of(hints[parameter.name], f"the parameter '{parameter.name}'")
+        if isinstance(function, CACHED) and not is_hashable(hints[parameter.name]):
+            raise Inexpressible(f"a function with a cache cannot take the list or dictionary '{parameter.name}'; remove the cache")
         required = parameter.default is parameter.empty
         if not required and parameter.default is not None:
             default = plain(parameter.default, f"the default of '{parameter.name}'")
@@ -115,6 +129,20 @@ def specification(name, function):
         )
     returns = type_of(schema_of(hints["return"], "the result")) if "return" in hints else "any"
     return {"name": name, "summary": summary, "parameters": parameters, "returns": returns}
+
+
+def is_hashable(kind, depth=0):
+    """Whether all values of a type can be the argument of a function with a cache."""
+    if depth > DEPTH:
+        return False
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return is_hashable(arguments[0], depth + 1)
+    if origin in (typing.Union, types.UnionType) or origin in (tuple, frozenset):
+        return all(is_hashable(one, depth + 1) for one in arguments if one is not Ellipsis)
+    if (origin or kind) in SEQUENCES or (origin or kind) in MAPPINGS:
+        return (origin or kind) is frozenset
+    return not inspect.isclass(kind) or (getattr(kind, "__hash__", None) is not None and not typing.is_typeddict(kind))
 
 
 def annotations(function):
@@ -224,16 +252,42 @@ def plain(value, where):
     return value
 
 
+def underlined(lines, index):
+    """Whether a line is the heading of one of NumPy's sections: dashes are below it."""
+    below = lines[index + 1].strip() if index + 1 < len(lines) else ""
+    return bool(lines[index].strip()) and len(below) > 2 and set(below) <= {"-", "="}
+
+
+def numpy_remarks(lines, names):
+    """The texts on parameters in NumPy's form: `x : int`, and the text indented below it."""
+    remarks, section, current = {}, None, []
+    for index, line in enumerate(lines):
+        text = line.strip()
+        if underlined(lines, index):
+            section, current = text, []
+        elif section in ("Parameters", "Other Parameters") and text and set(text) != {"-"}:
+            if line[0].isspace():
+                for name in current:
+                    remarks[name] = f"{remarks.get(name, '')} {text}".strip()
+            else:
+                heads = [one.strip().lstrip("*") for one in text.partition(":")[0].split(",")]
+                current = [name for name in heads if name in names]
+    return remarks
+
+
 def documentation(function):
-    """A docstring's first paragraph, and its text on each parameter (Google's `Args:` or Sphinx's `:param x:`)."""
+    """A docstring's first paragraph, and its text on each parameter (Google's `Args:`, NumPy's underlined `Parameters` or
+    Sphinx's `:param x:`)."""
     lines = inspect.cleandoc(function.__doc__ or "").splitlines()
     summary = []
-    for line in lines:
+    for index, line in enumerate(lines):
         if not line.strip() or line.strip().startswith(":") or line.strip() in ("Args:", "Arguments:", "Parameters:", "Returns:", "Raises:"):
+            break
+        if underlined(lines, index):
             break
         summary.append(line.strip())
     names = set(inspect.signature(function).parameters)
-    remarks, section, current = {}, False, None
+    remarks, section, current = numpy_remarks(lines, names), False, None
     for line in lines:
         text = line.strip()
         if text in ("Args:", "Arguments:", "Parameters:"):
@@ -274,10 +328,9 @@ def coerced(value, kind, depth=0):
         return coerced(value, arguments[0], depth)
     if origin in (typing.Union, types.UnionType):
         for one in arguments:
-            result = coerced(value, one, depth + 1)
-            if result is not value:
-                return result
-        return value
+            if one not in PLAIN and fits(value, one):
+                return coerced(value, one, depth + 1)
+        return float(value) if type(value) is int and float in arguments and int not in arguments else value
     if isinstance(value, list) and arguments and (origin in SEQUENCES or origin is tuple):
         if origin is tuple and Ellipsis not in arguments:
             return tuple(coerced(one, kind, depth + 1) for one, kind in zip(value, arguments)) if len(value) == len(arguments) else value
@@ -297,6 +350,55 @@ def coerced(value, kind, depth=0):
     return value
 
 
+def fits(value, kind, depth=0):
+    """Whether a JSON value is one of a type, to choose among the types of a union."""
+    if depth > DEPTH:
+        return False
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is None or kind is type(None):
+        return value is None
+    if origin is typing.Annotated or origin in (typing.Required, typing.NotRequired):
+        return fits(value, arguments[0], depth + 1)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, one, depth + 1) for one in arguments)
+    if origin is typing.Literal:
+        return any(value == one and type(value) is type(one) for one in arguments)
+    if kind in PLAIN:
+        return type(value) is kind or (kind is float and type(value) is int)
+    base = origin or kind
+    if base is tuple and arguments and Ellipsis not in arguments:
+        return isinstance(value, list) and len(value) == len(arguments) and all(map(lambda one, kind: fits(one, kind, depth + 1), value, arguments))
+    if base is tuple or base in SEQUENCES:
+        return isinstance(value, list) and all(fits(one, arguments[0], depth + 1) for one in value if arguments)
+    if base in MAPPINGS:
+        return isinstance(value, dict) and all(fits(one, arguments[1], depth + 1) for one in value.values() if arguments)
+    return fits_class(value, kind, depth) if inspect.isclass(kind) else True
+
+
+def fits_class(value, kind, depth):
+    if issubclass(kind, enum.Enum):
+        return any(value == member.value and type(value) is type(member.value) for member in kind)
+    if not dataclasses.is_dataclass(kind) and not typing.is_typeddict(kind):
+        return True
+    if not isinstance(value, dict):
+        return False
+    schema, hints = schema_of_class(kind, kind.__name__, depth), typing.get_type_hints(kind, include_extras=True)
+    known = schema["properties"]
+    return set(schema["required"]) <= set(value) <= set(known) and all(fits(one, hints[name], depth + 1) for name, one in value.items())
+
+
+def positioned(signature, args, kwargs):
+    """Arguments by name for parameters that take none by name, `f(a, /)`, as arguments by position."""
+    only = [one for one in signature.parameters.values() if one.kind is one.POSITIONAL_ONLY][len(args) :]
+    while only and only[-1].name not in kwargs:
+        only.pop()
+    for one in only:
+        if one.name not in kwargs and one.default is one.empty:
+            break
+        args += (kwargs.pop(one.name, one.default),)
+    return args, kwargs
+
+
 def recorded(function, note):
     """A tool as programs call it: it takes plain values for enumerations and dataclasses, and notes each call.
 
@@ -307,6 +409,7 @@ def recorded(function, note):
 
     @functools.wraps(function)
     def call(*args, **kwargs):
+        args, kwargs = positioned(signature, args, kwargs)
         bound = signature.bind(*args, **kwargs)
         given = dict(bound.arguments)
         for name, value in given.items():
