@@ -51,6 +51,7 @@ extension PassageIndex {
     private static func build(
         _ corpus: PassageCorpus, to file: URL, hash: String, _ progress: (Progress) -> Void
     ) throws -> Int {
+        guard isFree(file) else { throw RetrievalError.occupied(file: file.path) }
         do {
             let draft = try IndexDraft(of: file, source: hash)
             // Another process may have built it while this one waited.
@@ -73,6 +74,18 @@ extension PassageIndex {
         } catch let error as POSIXError {
             throw RetrievalError.notWritten(file: file.path, reason: error.localizedDescription)
         }
+    }
+
+    /// Whether no database of something else is at a place, such as a store of trajectories. Damaged indices of any
+    /// version are replaced.
+    private static func isFree(_ file: URL) -> Bool {
+        guard FileManager.default.fileExists(atPath: file.path) else { return true }
+        var configuration = Configuration()
+        configuration.readonly = true
+        let tables = try? DatabaseQueue(path: file.path, configuration: configuration).read {
+            try String.fetchSet($0, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
+        return tables?.isEmpty ?? true || tables?.isSuperset(of: ["source", "passage", "words"]) == true
     }
 
     private static func knownSource(of file: URL) -> IndexSchema.Source? {

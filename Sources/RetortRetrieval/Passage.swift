@@ -9,10 +9,12 @@ struct Passage: Decodable, Sendable {
     /// Whether the title is in quotation marks, as in Search-R1's corpus.
     let isQuoted: Bool
 
-    private enum Key: String, CodingKey { case id, contents }
+    private enum Key: String, CodingKey { case id, title, contents }
 
     init(id: String, contents: String) {
         self.id = id
+        // SQLite's text ends at a NUL.
+        let contents = contents.utf8.contains(0) ? contents.replacing("\0", with: " ") : contents
         let lines = contents.split(maxSplits: 1, omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         isQuoted = lines[0].count > 1 && lines[0].hasPrefix("\"") && lines[0].hasSuffix("\"")
         title = lines[0].trimmingCharacters(in: CharacterSet(charactersIn: "\" \t"))
@@ -25,7 +27,17 @@ struct Passage: Decodable, Sendable {
         let number = try? container.decode(Int.self, forKey: .id)
         self.init(
             id: try number.map(String.init) ?? container.decode(String.self, forKey: .id),
-            contents: try container.decode(String.self, forKey: .contents))
+            contents: Self.contents(
+                try container.decode(String.self, forKey: .contents),
+                title: try? container.decode(String.self, forKey: .title)))
+    }
+
+    /// The contents with a title that stands apart on their first line, unless it is there already.
+    private static func contents(_ contents: String, title: String?) -> String {
+        guard let title, !title.isEmpty else { return contents }
+        let first = contents.prefix { !$0.isNewline }.trimmingCharacters(in: CharacterSet(charactersIn: "\" \t"))
+        return first == title.trimmingCharacters(in: CharacterSet(charactersIn: "\" \t"))
+            ? contents : "\(title)\n\(contents)"
     }
 }
 

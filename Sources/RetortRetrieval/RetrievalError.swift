@@ -4,6 +4,8 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
     case missing(file: String)
     /// The file is not an index, or one of an older version.
     case notAnIndex(file: String, reason: String)
+    /// The place of a new index is taken by another file.
+    case occupied(file: String)
     /// Two passages of a corpus have the same id.
     case repeatedID(file: String, line: Int, id: String)
     /// The index could not be written.
@@ -32,6 +34,8 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .missing(let file): "\(file) cannot be read; check the path, or build the index first"
         case .notAnIndex(let file, let reason): "\(file) is not a passage index: \(reason); remove it and build it anew"
+        case .occupied(let file):
+            "\(file) is there already, and is no passage index; name another place, or move the file away"
         case .repeatedID(let file, let line, let id):
             "\(file), line \(line): the id '\(id)' stands there before; give each passage an id of its own"
         case .noFaiss(let file, let reason):

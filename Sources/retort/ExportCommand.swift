@@ -37,6 +37,7 @@ struct ExportCommand: AsyncParsableCommand {
         if adapter { return try exportAdapter(checkpoint) }
         let network = try checkpoint.network()
         let target = URL(fileURLWithPath: out)
+        try refuseOccupied(target, source: checkpoint.folder)
         var golden = target.appendingPathComponent("golden.json")
         if target.pathExtension == "gguf" {
             let name = target.deletingPathExtension().lastPathComponent
@@ -56,8 +57,30 @@ struct ExportCommand: AsyncParsableCommand {
         print("\(target.path)\n\(golden.path)")
     }
 
+    /// Refuses a target that is the source, or a folder with other files than those of an earlier export.
+    private func refuseOccupied(_ target: URL, source: URL) throws {
+        let (path, files) = (target.standardizedFileURL.resolvingSymlinksInPath().path, FileManager.default)
+        guard path != source.standardizedFileURL.resolvingSymlinksInPath().path else {
+            throw ValidationError("--out names the model itself, which would be overwritten; name another place")
+        }
+        var isFolder: ObjCBool = false
+        guard files.fileExists(atPath: path, isDirectory: &isFolder) else { return }
+        if target.pathExtension == "gguf" {
+            if isFolder.boolValue { throw ValidationError("\(out) is a folder; name a file") }
+            return
+        }
+        guard isFolder.boolValue else {
+            throw ValidationError("\(out) is a file; name a folder, or end the name in .gguf")
+        }
+        let names = try files.contentsOfDirectory(atPath: path)
+        guard names.isEmpty || names.contains("golden.json") else {
+            throw ValidationError("\(out) holds other files, which could be overwritten; name a new folder")
+        }
+    }
+
     private func exportAdapter(_ checkpoint: Checkpoint) throws {
         let target = URL(fileURLWithPath: out)
+        try refuseOccupied(target, source: checkpoint.folder)
         try GGUFAdapterExport.write(
             checkpoint, name: target.deletingPathExtension().lastPathComponent, precision: precision, to: target)
         print("\(target.path)\nits base is \(checkpoint.folder.path)")

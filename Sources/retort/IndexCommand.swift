@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import RetortCore
 import RetortDomains
 import RetortLLM
 import RetortRecipes
@@ -44,10 +45,24 @@ struct IndexCommand: AsyncParsableCommand {
         }
     }
 
+    private static func holdsPassage(_ file: URL) throws -> Bool {
+        struct Found: Error {}
+        guard FileManager.default.isReadableFile(atPath: file.path) else { return true }
+        do {
+            try JSONLinesFile(file).forEach(JSONValue.self) { _, _ in throw Found() }
+            return false
+        } catch is Found {
+            return true
+        }
+    }
+
     func run() async throws {
         let progress = embeddingProgress()
         let file = URL(fileURLWithPath: index)
         let files = corpus.map { URL(fileURLWithPath: $0) }
+        guard try files.contains(where: Self.holdsPassage) else {
+            throw ValidationError("\(corpus.joined(separator: ", ")): there is no passage to index")
+        }
         let count = try PassageIndex.buildIfNeeded(from: files, to: file) { progress(.words($0)) }
         print("\(index): \(count) passages")
         guard let encoder else { return }

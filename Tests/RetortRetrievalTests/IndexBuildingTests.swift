@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import RetortCore
 import Testing
 
@@ -88,5 +89,33 @@ final class IndexBuildingTests {
         let nowhere = folder.appendingPathComponent("no/such/file")
         let error = #expect(throws: RetrievalError.self) { try PassageIndex.build(from: self.corpus, to: nowhere) }
         #expect(error?.description.contains("could not be written") == true)
+    }
+
+    @Test("another database in the index's place is kept, and the index refused")
+    func occupied() throws {
+        let other = folder.appendingPathComponent("other.sqlite")
+        try DatabaseQueue(path: other.path).write { try $0.execute(sql: "CREATE TABLE trajectory (id TEXT)") }
+        #expect(throws: RetrievalError.occupied(file: other.path)) {
+            try PassageIndex.buildIfNeeded(from: self.corpus, to: other)
+        }
+        #expect(try DatabaseQueue(path: other.path).read { try $0.tableExists("trajectory") })
+    }
+
+    @Test("a title that stands apart is the passage's title, once")
+    func titlesApart() async throws {
+        try write(
+            #"{"id": "a", "contents": "A town."}"# + "\n" + #"{"id": "b", "title": "Vane", "contents": "A painter."}"#
+                + "\n" + #"{"id": "c", "title": "Orme", "contents": "\"Orme\"\nA river."}"# + "\n")
+        #expect(try PassageIndex.build(from: corpus, to: file) == 3)
+        let found = try await PassageIndex(file).search("vane orme")
+        #expect(Set(found.map(\.title)) == ["Vane", "Orme"])
+        #expect(Set(found.map(\.text)) == ["A painter.", "A river."])
+    }
+
+    @Test("a NUL in a passage does not end its text")
+    func nul() async throws {
+        try write(#"{"id": "a", "contents": "Tirn\nA town.\u0000An afterword."}"# + "\n")
+        #expect(try PassageIndex.build(from: corpus, to: file) == 1)
+        #expect(try await PassageIndex(file).search("afterword").map(\.id) == ["a"])
     }
 }
