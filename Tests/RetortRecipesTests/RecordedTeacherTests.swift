@@ -98,4 +98,51 @@ struct RecordedTeacherTests {
         let error = try await #require(throws: (any Error).self) { try await taught(", reasoning: nothing.jsonl") }
         #expect("\(error)".contains("nothing.jsonl"))
     }
+
+    @Test("a trajectory is of the task with its question, whatever its id is")
+    func questionsFirst() {
+        func task(_ id: String, _ question: String) -> AgentTask {
+            AgentTask(id: id, question: question, answers: [], family: .factual)
+        }
+        func work(_ id: String, _ question: String) -> Trajectory {
+            Trajectory(task: task(id, question), provenance: Provenance(policy: "p", model: "m"))
+        }
+        let known = KnownTasks([task("train-1", "Capital of France?"), task("train-2", "Capital of Japan?")])
+        #expect(known.task(of: work("train-1", "Capital of  Japan?"))?.id == "train-2")
+        #expect(known.task(of: work("train-1", "Capital of Spain?")) == nil)
+        #expect(known.task(of: work("train-1", "Question: Capital of France?\nBe brief."))?.id == "train-1")
+        #expect(known.task(of: work("train-2", "Question: Capital of France?")) == nil)
+    }
+
+    @Test("a folder of logs teaches as a file does")
+    func folderOfLogs() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        let logs = folder.appendingPathComponent("logs")
+        try FileManager.default.createDirectory(at: logs, withIntermediateDirectories: true)
+        try write([answered("From a log.", policy: "cot")], to: "logs/cot.jsonl")
+        #expect(try await taught(", reasoning: logs")["cot"]?.steps.map(\.thought) == ["From a log."])
+    }
+
+    @Test("a name of 'map' that no trajectory has is an error")
+    func strangeNames() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        await #expect(throws: ToolMappingError.absent(names: ["find"])) { try await taught(", map: {find: look_up}") }
+    }
+
+    @Test("an imported set without references is graded by the domain's tasks of the same question")
+    func importedReferences() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        let file = folder.appendingPathComponent("run/trajectories.sqlite")
+        try FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        var given = answered("I know.", policy: "teacher")
+        given.task = AgentTask(id: "chat-1", question: task.question, answers: [], family: .factual)
+        try await TrajectoryStore(file).importing(
+            [StoredTrajectory(trajectory: given, verdict: nil)], in: "teach/agent")
+        // `taught` expects every trajectory to be right.
+        #expect(try await taught("")["agent"]?.task.answers == [])
+    }
 }

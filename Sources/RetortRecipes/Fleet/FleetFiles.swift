@@ -250,7 +250,9 @@ extension RunContext {
         }
         places += recipe.students.map { URL(fileURLWithPath: $0.base) }
         if let recorded = recipe.recorded {
-            places += [recorded.file, recorded.reasoning].compactMap { $0.map(URL.init(fileURLWithPath:)) }
+            for place in [recorded.file, recorded.reasoning].compactMap({ $0.map(URL.init(fileURLWithPath:)) }) {
+                places += place.isFolder ? try RecordedTrajectories.files(in: place) : [place]
+            }
         }
         if let plan = recipe.benchmarks {
             let folder = URL(fileURLWithPath: plan.folder)

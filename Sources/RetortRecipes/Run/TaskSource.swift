@@ -80,14 +80,11 @@ struct TaskSource: Sendable {
         self.tests = Array(rest.prefix(count)) + tests
     }
 
-    /// Trajectories of the domain's tasks, matched by id or else by question, with the domain's own task in them.
+    /// Trajectories of the domain's tasks, with the domain's own task in them.
     private static func matched(_ trajectories: [Trajectory], to tasks: [AgentTask]) -> [Trajectory] {
-        let byID = Dictionary(tasks.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        let byQuestion = Dictionary(tasks.map { ($0.question, $0) }, uniquingKeysWith: { first, _ in first })
+        let known = KnownTasks(tasks)
         let matched = trajectories.compactMap { trajectory in
-            (byID[trajectory.task.id] ?? byQuestion[trajectory.task.question]).map { task in
-                trajectory.with { $0 = task }
-            }
+            known.task(of: trajectory).map { task in trajectory.with { $0 = task } }
         }
         if matched.count < trajectories.count {
             ProgressLine("teach").note(
@@ -123,6 +120,8 @@ extension RecordedTeacher {
         let progress = ProgressLine("teacher")
         var trajectories = try read(file)
         if !map.isEmpty {
+            let absent = ToolMapping.absent(map, in: trajectories)
+            if !absent.isEmpty { throw ToolMappingError.absent(names: absent) }
             let (renamed, left) = try ToolMapping(map).applied(to: trajectories)
             trajectories = renamed
             let untouched = left.programs + left.collisions

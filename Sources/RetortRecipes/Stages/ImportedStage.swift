@@ -17,26 +17,45 @@ struct ImportedStage: Stage {
         ]
     }
 
+    /// A trajectory without a reference answer as work on the domain's task of the same question, where there is one.
+    private func referenced(_ trajectory: Trajectory, _ known: KnownTasks) -> Trajectory {
+        guard trajectory.task.answers.isEmpty, let task = known.task(of: trajectory) else { return trajectory }
+        return trajectory.with { $0 = task }
+    }
+
     func output() async throws -> String? { try await context.content(of: name) }
 
     /// Grades that came with trajectories without a reference answer cannot be made again, so they stay.
     func clear() async throws {
+        let known = KnownTasks(context.source.train + context.source.validation)
         for try await entry in context.store.trajectories(in: name)
-        where entry.verdict != nil && !entry.trajectory.task.answers.isEmpty {
+        where entry.verdict != nil && !referenced(entry.trajectory, known).task.answers.isEmpty {
             try await context.store.save(entry.trajectory, in: name)
         }
     }
 
     func run() async throws -> StageOutcome {
         let grader = try await context.workshop.grader()
-        var count = 0
+        let known = KnownTasks(context.source.train + context.source.validation)
+        var (count, adopted) = (0, 0)
         for try await entry in context.store.trajectories(in: name) {
             count += 1
             guard entry.verdict == nil else { continue }
             try Task.checkCancellation()
-            try await context.store.save([grader.graded(entry.trajectory)], in: name)
+            // Only the grade is of the domain's task: the trajectory stays as it was imported.
+            let work = referenced(entry.trajectory, known)
+            var graded = try await grader.graded(work)
+            if work.task != entry.trajectory.task {
+                adopted += 1
+                graded.trajectory = graded.trajectory.with { $0 = entry.trajectory.task }
+            }
+            try await context.store.save([graded], in: name)
         }
         ProgressLine(name).note("\(count) trajectories were imported; no teacher is asked")
+        if adopted > 0 {
+            ProgressLine(name).note(
+                "\(adopted) without a reference answer were graded by the domain's tasks of the same question")
+        }
         // A trajectory that failed elsewhere cannot be tried again here; the filter drops it.
         return .complete
     }

@@ -4,6 +4,7 @@ import RetortCore
 import RetortDomains
 import RetortEvaluation
 import RetortLLM
+import RetortStore
 
 /// What several kinds of stages depend on.
 extension RunContext {
@@ -15,7 +16,7 @@ extension RunContext {
     func trainingTasks(_ part: DomainPart = .train) throws -> [StageInput] {
         var inputs = try content(part)
         guard let plan = recipe.recorded else { return inputs }
-        inputs += [try file("recorded trajectories", plan.file), .text("teacher.format", plan.format.rawValue)]
+        inputs += [try recording("recorded trajectories", plan.file), .text("teacher.format", plan.format.rawValue)]
         if !plan.map.isEmpty { inputs.append(try .setting("teacher.map", plan.map)) }
         if let train = plan.train { inputs.append(try .setting("teacher.train", train)) }
         return inputs
@@ -73,6 +74,16 @@ extension RunContext {
     /// A base's or a teacher's weights, tokenizer and template.
     func weights(_ name: String, _ folder: String) throws -> StageInput {
         StageInput(name: name, value: "sha256:\(try digests.model(URL(fileURLWithPath: folder)))")
+    }
+
+    /// Recorded trajectories: a file, or the logs in a folder, by name and content.
+    func recording(_ name: String, _ path: String) throws -> StageInput {
+        let url = URL(fileURLWithPath: path)
+        guard url.isFolder else { return try file(name, path) }
+        let parts = try RecordedTrajectories.files(in: url).flatMap { file in
+            [String(file.path.dropFirst(url.path.count)), try digests.file(file)]
+        }
+        return StageInput(name: name, value: "sha256:\(ContentDigest.of(parts))")
     }
 
     func file(_ name: String, _ path: String) throws -> StageInput {

@@ -44,7 +44,7 @@ struct TeachStage: Stage {
         guard let plan = recipe.teacher else {
             // Recorded turns are used as they are.
             if !style.isAgent, let file = recipe.recorded?.reasoning {
-                inputs.append(try context.file("recorded chains of thought", file))
+                inputs.append(try context.recording("recorded chains of thought", file))
             }
             guard recorded == nil, let teacher = source.domain.teacher else { return inputs }
             inputs += teacher.content.map { .text($0.name, $0.value) }
