@@ -13,9 +13,10 @@ struct InspectCommand: AsyncParsableCommand {
               retort inspect runs/quickstart --set evaluate/3m/agent --json | head -1
               retort inspect runs/quickstart --set teach/agent --trajectory factual-train-0/agent/0
               retort inspect runs/quickstart --set evaluate/3m/agent --show 3 --failed
+              retort inspect teacher.sqlite
             """)
 
-    @Argument(help: "The run's folder.") var run: String
+    @Argument(help: "The run's folder, or a trajectory store.") var run: String
     @Option(help: "List the trajectories of a set.") var set: String?
     @Option(help: "Show one trajectory of the set in full, by its id.") var trajectory: String?
     @Option(help: "Show so many trajectories of the set in full.") var show: Int?
@@ -38,10 +39,15 @@ struct InspectCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let folder = URL(fileURLWithPath: run)
-        let manifest = try Manifest(folder: folder)
-        let store = try TrajectoryStore(folder.appendingPathComponent("trajectories.sqlite"), .existing)
-        guard let set else { return try await overview(manifest, store) }
+        let place = URL(fileURLWithPath: run)
+        let isRun = place.isFolder || !FileManager.default.fileExists(atPath: run)
+        let manifest = isRun ? try Manifest(folder: place) : nil
+        let file = isRun ? place.appendingPathComponent("trajectories.sqlite") : place
+        let store = try TrajectoryStore(file, .existing)
+        guard let set else {
+            guard let manifest else { return try await sets(store) }
+            return try await overview(manifest, store)
+        }
         let sets = try await store.sets().map(\.name)
         guard sets.contains(set) else {
             throw ValidationError("\(run) has no set '\(set)'; its sets are \(sets.joined(separator: ", "))")
@@ -90,7 +96,18 @@ struct InspectCommand: AsyncParsableCommand {
                 if let line { print("              \(line)") }
             }
         }
-        print("\nSets")
+        print("")
+        try await sets(store)
+    }
+
+    private func sets(_ store: TrajectoryStore) async throws {
+        if json {
+            for (name, count) in try await store.sets() {
+                print((["set": .string(name), "count": .integer(count)] as JSONValue).jsonText)
+            }
+            return
+        }
+        print("Sets")
         for (name, count) in try await store.sets() { print("  \(count)  \(name)") }
     }
 

@@ -2,6 +2,8 @@ import ArgumentParser
 import Foundation
 import RetortCore
 import RetortDomains
+import RetortHub
+import RetortLLM
 
 /// `retort new`
 struct NewCommand: ParsableCommand {
@@ -41,6 +43,13 @@ struct NewCommand: ParsableCommand {
     private func student() throws -> DomainTemplate.Student {
         if let base {
             let isHere = FileManager.default.fileExists(atPath: base)
+            let place = URL(fileURLWithPath: base)
+            if isHere, !CheckpointSource.isGGUF(place), !CheckpointSource.holdsModel(place) {
+                throw ValidationError(
+                    "\(base) holds no model; name a model's folder, a GGUF file, or a name of 'retort models'")
+            }
+            // An error for a text that is neither a place nor a model's name.
+            if !isHere { _ = try ModelLocator().find(base) }
             return .pretrained(base: isHere ? URL(fileURLWithPath: base).standardizedFileURL.path : base)
         }
         guard let seedling = NearbyFile.find("seedlings/8m").found else {

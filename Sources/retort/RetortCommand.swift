@@ -89,7 +89,8 @@ struct RetortCommand: AsyncParsableCommand {
             await telemetry.end(within: 2)
             InterruptHandler.interrupted()
         } catch {
-            let (message, code) = (fullMessage(for: error), exitCode(for: error))
+            let message = FileFault.words(error).map { "Error: \($0)" } ?? fullMessage(for: error)
+            let code = exitCode(for: error)
             if !message.isEmpty {
                 let channel = code.isSuccess ? FileHandle.standardOutput : FileHandle.standardError
                 channel.write(Data("\(message)\n".utf8))

@@ -6,9 +6,11 @@ import RetortStore
 /// The source of a command's trajectories.
 struct TrajectorySource: ParsableArguments {
     @Argument(
-        help: "A .jsonl file of trajectories, a run's folder, or ToolBench's data (a .json file, or a folder of them).")
+        help:
+            "A .jsonl file of trajectories, a run's folder, a trajectory store, or ToolBench's data (a .json file, or a folder of them)."
+    )
     var source: String
-    @Option(help: "The set, when the source is a run's folder.") var set: String?
+    @Option(help: "The set, when the source is a run's folder or a store.") var set: String?
     @Flag(help: "Only trajectories that were graded as correct.") var correct = false
 
     /// Reads the trajectories. Records of ToolBench's data that are left out are reported on standard error.
@@ -20,7 +22,8 @@ struct TrajectorySource: ParsableArguments {
         if isThere, isFolder.boolValue, set != nil || FileManager.default.fileExists(atPath: store.path) {
             return try await read(store)
         }
-        guard !correct else { throw ValidationError("--correct needs a run's folder: a file has no grades") }
+        if isThere, !isFolder.boolValue, url.pathExtension == "sqlite" { return try await read(url) }
+        guard !correct else { throw ValidationError("--correct needs a run's folder or a store: a file has no grades") }
         guard isThere, isFolder.boolValue || url.pathExtension == "json" else {
             return try JSONLinesFile(url).read(Trajectory.self).records
         }
@@ -34,7 +37,8 @@ struct TrajectorySource: ParsableArguments {
 
     private func read(_ file: URL) async throws -> [Trajectory] {
         guard let set else {
-            throw ValidationError("--set is needed with a run's folder; 'retort inspect \(source)' lists the sets")
+            throw ValidationError(
+                "--set is needed with a run's folder or a store; 'retort inspect \(source)' lists the sets")
         }
         let store = try TrajectoryStore(file, .existing)
         let entries = try await store.entries(in: set)
