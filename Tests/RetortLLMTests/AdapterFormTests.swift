@@ -178,6 +178,66 @@ struct AdapterFormTests {
         #expect(try network.head.floats() == scene.network.head.floats())
     }
 
+    @Test(
+        "PiSSA and OLoRA on the head: PEFT stores it without the components", arguments: ["pissa", "olora"],
+        [true, false])
+    func principalHead(start: String, ties: Bool) throws {
+        let scene = try Scene(ties: ties)
+        let weight = scene.network.head
+        let parts = try start == "pissa" ? weight.largestComponents(2) : weight.orthogonalComponents(2)
+        let removed = try parts.up.matmul(parts.down)
+        let rest = try weight - (start == "pissa" ? removed : removed * 3)
+        let tensors = [
+            "lm_head.lora_A.weight": try Tensor.normal([2, 32], deviation: 0.3, seed: 52),
+            "lm_head.lora_B.weight": try Tensor.normal([3072, 2], deviation: 0.3, seed: 53),
+        ]
+        let settings: [String: JSONValue] = ["init_lora_weights": .string(start), "target_modules": ["lm_head"]]
+        let expected = try rest + product(tensors, "lm_head", 3)
+        // With the head and, as `save_embedding_layers=False` leaves it, without.
+        for more in [["lm_head.base_layer.weight": rest], [:]] {
+            try scene.write(settings, tensors.merging(more) { $1 })
+            let network = try Checkpoint(folder: scene.adapter).network()
+            #expect(isClose(try network.head.floats(), try expected.floats(), 1e-4))
+            // A tied embedding is the same weight, from which the components were removed.
+            #expect(
+                isClose(try network.embedTokens.floats(), try (ties ? rest : scene.network.embedTokens).floats(), 1e-4))
+        }
+    }
+
+    @Test("a rank above a projection's shorter side has as many components as that side")
+    func wideRank() throws {
+        let scene = try Scene()
+        let weight = try scene.weight(Self.query)
+        let parts = try weight.largestComponents(32)
+        let tensors = [
+            "\(Self.query).lora_A.weight": parts.down, "\(Self.query).lora_B.weight": try parts.up * (40 / 6),
+        ]
+        let settings: [String: JSONValue] = [
+            "init_lora_weights": "pissa", "r": 40, "target_modules": [.string(Self.query)],
+        ]
+        try scene.write(settings, tensors)
+        #expect(isClose(try scene.loaded()["\(Self.query).weight"], try weight.floats(), 1e-4))
+    }
+
+    @Test("after the vocabulary was resized, whole modules are stored three times; copies that differ are refused")
+    func resized() throws {
+        let scene = try Scene(ties: false)
+        var tensors = try scene.usual()
+        for (module, seed) in [("model.embed_tokens", UInt64(40)), ("lm_head", 41)] {
+            let whole = try Tensor.normal([3080, 32], deviation: 0.2, seed: seed)
+            tensors["\(module).weight"] = whole
+            tensors["\(module).modules_to_save.weight"] = whole
+            tensors["\(module).original_module.weight"] = try Tensor.zeros([3080, 32])
+        }
+        try scene.write(["modules_to_save": ["embed_tokens", "lm_head"]], tensors)
+        let network = try Checkpoint(folder: scene.adapter).network()
+        #expect(network.configuration.vocabularySize == 3080)
+        #expect(try network.head.floats() == #require(tensors["lm_head.weight"]).floats())
+        tensors["lm_head.modules_to_save.weight"] = try Tensor.zeros([3080, 32])
+        try scene.write(["modules_to_save": ["embed_tokens", "lm_head"]], tensors)
+        #expect(try scene.refusal().contains("are not the same"))
+    }
+
     @Test("LoRA on embedding and head, each with its own delta")
     func vocabulary() throws {
         let scene = try Scene()
@@ -229,12 +289,14 @@ struct AdapterFormTests {
         "target_modules may be a pattern, a word or names with layers",
         arguments: [
             ["target_modules": #".*layers\.(0\.self_attn\.q|1\.mlp\.down)_proj"#],
+            ["target_modules": #".*layers\.(?P<place>0\.self_attn\.q|1\.mlp\.down)_proj"#],
             [
                 "target_modules": ["q_proj", "down_proj"],
                 "exclude_modules": #"model\.layers\.(1\.self_attn|0\.mlp)\..*"#,
             ],
             [
-                "rank_pattern": [:], "lora_alpha": 6.0, "revision": .null, "peft_version": "0.21.2",
+                "rank_pattern": [:], "merge_weights": false, "megatron_config": [:], "lora_alpha": 6.0,
+                "revision": .null, "peft_version": "0.21.2",
                 "inference_mode": true,
             ],
         ] as [[String: JSONValue]])

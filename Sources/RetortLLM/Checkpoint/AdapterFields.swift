@@ -22,7 +22,8 @@ extension AdapterConfiguration {
     /// Settings of other computations, with the values that turn them off.
     private static let fixed: [String: [JSONValue]] = [
         "alora_invocation_tokens": [], "layer_replication": [[]], "target_parameters": [[]], "use_qalora": [false],
-        "use_bdlora": [false], "arrow_config": [], "monteclora_config": [], "kasa_config": [], "megatron_config": [],
+        "use_bdlora": [false], "arrow_config": [], "monteclora_config": [], "kasa_config": [],
+        "megatron_config": [.object([:])], "merge_weights": [false],
     ]
 
     /// Reads a file.
@@ -207,7 +208,11 @@ extension AdapterConfiguration {
 struct ModulePattern {
     private let expression: NSRegularExpression
 
-    init(_ pattern: String) throws { expression = try NSRegularExpression(pattern: "\\A(?:\(pattern))\\z") }
+    /// - Parameter pattern: in Python's syntax, which begins a named group with `(?P<`.
+    init(_ pattern: String) throws {
+        let named = pattern.replacing("(?P<", with: "(?<")
+        expression = try NSRegularExpression(pattern: "\\A(?:\(named))\\z")
+    }
 
     func matches(_ name: String) -> Bool {
         expression.firstMatch(in: name, range: NSRange(name.startIndex..., in: name)) != nil

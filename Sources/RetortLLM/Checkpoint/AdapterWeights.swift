@@ -15,7 +15,11 @@ struct AdapterWeights {
     private let tracker = Tracker()
 
     /// Records which of the file's tensors were used.
-    private final class Tracker { var used: Set<String> = [] }
+    private final class Tracker {
+        var used: Set<String> = []
+        /// Whether the base's head is its embedding.
+        var isTied = false
+    }
 
     init(_ folder: URL, _ configuration: AdapterConfiguration) throws {
         self.configuration = configuration
@@ -83,7 +87,9 @@ struct AdapterWeights {
             throw CheckpointError.malformed(
                 file: file.path, "it has no lora_B.bias for '\(module)', which lora_bias calls for")
         }
-        let (rank, scale) = try configuration.size(of: module)
+        var (rank, scale) = try configuration.size(of: module)
+        // A decomposition has at most as many components as the shorter side.
+        if configuration.start != .unchanged { rank = min(rank, outputs, inputs) }
         var magnitude: Tensor?
         if configuration.usesDirections {
             let stored = key("\(module).lora_magnitude_vector") ?? key("\(module).lora_magnitude_vector.weight")
@@ -144,6 +150,7 @@ struct AdapterWeights {
     /// The base's shape as the adapter needs it: with more tokens, or with a head that is no longer tied.
     func adapted(_ base: DecoderConfiguration) throws -> DecoderConfiguration {
         var shape = base
+        tracker.isTied = base.tiesWordEmbeddings
         let names = [Self.embedding, Self.head].map { "\($0).weight" }
         let stored = names.map { wholeKey($0).flatMap { file.entries[$0]?.shape.first } }
         if let rows = stored.compactMap(\.self).max(), rows != shape.vocabularySize {
@@ -191,10 +198,12 @@ struct AdapterWeights {
         let (outputs, inputs) = isEmbedding ? (shape[1], shape[0]) : (shape[0], shape[1])
         let adapter = try lowRank(module, outputs: outputs, inputs: inputs)
         let rows = try rows(module, width: shape[1])
-        guard adapter != nil || rows != nil else { return stored }
-        var weight = try stored ?? base().to(.float32)
+        let rest = try isEmbedding && stored == nil ? sharedRest(shape, of: base) : nil
+        guard adapter != nil || rows != nil else { return stored ?? rest }
+        var weight = try stored ?? rest ?? base().to(.float32)
         if let adapter {
-            if let taken = try taken(from: weight, adapter, isEmbedding: isEmbedding) {
+            // PEFT stores a head as it is after the components were removed.
+            if stored == nil, let taken = try taken(from: weight, adapter, isEmbedding: isEmbedding) {
                 weight = try weight - taken.up.matmul(taken.down)
             }
             let product = try adapter.up.matmul(adapter.down) * adapter.scale
@@ -213,6 +222,17 @@ struct AdapterWeights {
             weight = try weight.replacing(rows.places, by: rows.values)
         }
         return weight
+    }
+
+    /// A tied embedding as PiSSA or OLoRA on the head leaves it: PEFT removes the components from the weight that both
+    /// share. Nil when nothing was removed.
+    private func sharedRest(_ shape: [Int], of base: () throws -> Tensor) throws -> Tensor? {
+        guard tracker.isTied, configuration.start != .unchanged,
+            let adapter = try lowRank(Self.head, outputs: shape[0], inputs: shape[1])
+        else { return nil }
+        if let stored = try whole("\(Self.head).weight", shape) { return stored }
+        let weight = try base().to(.float32)
+        return try taken(from: weight, adapter, isEmbedding: false).map { try weight - $0.up.matmul($0.down) }
     }
 
     /// A projection's bias, including what the adapter adds to it.
@@ -274,7 +294,8 @@ struct AdapterWeights {
             throw CheckpointError.malformed(
                 file: file.path, "it holds nothing for '\(name)', which modules_to_save names")
         }
-        guard let stray = file.entries.keys.filter({ !tracker.used.contains($0) }).min() else { return }
+        let strays = try file.entries.keys.filter { try !tracker.used.contains($0) && !isCopy($0) }
+        guard let stray = strays.min() else { return }
         let name = stray.hasPrefix(Self.prefix) ? String(stray.dropFirst(Self.prefix.count)) : stray
         switch true {
         case name.hasSuffix("lora_B.bias"):
@@ -288,6 +309,25 @@ struct AdapterWeights {
             throw CheckpointError.unsupported(
                 file: file.path, "'\(stray)', which neither modules_to_save nor 'bias' names,")
         }
+    }
+
+    /// Whether a tensor is a wrapped module's copy of one that was used. PEFT writes an embedding or a head of
+    /// `modules_to_save` three times when the vocabulary was resized: by its own name, as the copy that was trained,
+    /// and as the original.
+    private func isCopy(_ key: String) throws -> Bool {
+        for wrapper in [".modules_to_save.", ".original_module."] {
+            guard let place = key.range(of: wrapper) else { continue }
+            let plain = key.replacingCharacters(in: place, with: ".")
+            guard tracker.used.contains(plain), isWhole(String(plain.dropFirst(Self.prefix.count))) else {
+                return false
+            }
+            guard wrapper == ".modules_to_save." else { return true }
+            guard try file.tensor(key).bytes() == file.tensor(plain).bytes() else {
+                throw CheckpointError.malformed(file: file.path, "'\(key)' and '\(plain)' are not the same")
+            }
+            return true
+        }
+        return false
     }
 
     /// Loading an adapter in part would silently give another model; PEFT skips tensors that `target_modules` leaves
