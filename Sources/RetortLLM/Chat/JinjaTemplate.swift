@@ -86,10 +86,10 @@ public struct JinjaTemplate: ChatTemplate {
         if let template = forTools.first, let tools = tree["tools"], !tools.isNull {
             return try template.text(json: json)
         }
-        let more = members.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) }
+        let more = members.filter { $0.name != Array("messages".utf8) }.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) }
         let isPrompt = tree["add_generation_prompt"]?.bool ?? false
         return try Self.text(
-            nodes, variables, date, JinjaValue(messages), isPrompt: isPrompt,
+            nodes, variables, date, JinjaValue(messages).asMessages, isPrompt: isPrompt,
             Dictionary(more, uniquingKeysWith: { _, last in last })
         ).string
     }
@@ -133,6 +133,7 @@ public struct JinjaTemplate: ChatTemplate {
     private static func members(_ details: Message.Details) -> [(key: String, value: JinjaValue)] {
         let texts = [
             ("tool_call_id", details.callID), ("name", details.name), ("reasoning_content", details.reasoning),
+            ("thinking", details.reasoning),
         ]
         let calls = details.calls.flatMap { try? JSONTree.parse(Array($0.utf8)) }
         return (calls.map { [(key: "tool_calls", value: JinjaValue($0))] } ?? [])

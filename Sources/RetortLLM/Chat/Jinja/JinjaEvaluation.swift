@@ -7,6 +7,7 @@ extension JinjaInterpreter {
         switch expression.kind {
         case .literal(let literal): return Self.value(of: literal)
         case .list(let elements): return try contained(.list(try evaluate(elements)))
+        case .tuple(let elements): return try contained(.tuple(try evaluate(elements)))
         case .dictionary(let members): return try dictionary(members)
         case .variable(let name): return value(of: name)
         case .attribute(let base, let name): return try attribute(name, of: try evaluate(base))
@@ -48,8 +49,16 @@ extension JinjaInterpreter {
 
     private mutating func evaluate(_ arguments: JinjaArguments) throws(JinjaError) -> JinjaFunction.Arguments {
         var named: [(name: String, value: JinjaValue)] = []
-        let positional = try evaluate(arguments.positional)
+        var positional = try evaluate(arguments.positional)
         for (name, value) in arguments.named { named.append((name, try evaluate(value))) }
+        if let spread = arguments.spread { positional += try elements(of: try evaluate(spread)) }
+        if let spread = arguments.namedSpread {
+            let value = try evaluate(spread)
+            guard case .dictionary(let members) = value else {
+                throw failure("'**' takes a mapping, not \(value.type)")
+            }
+            named += members.map { (name: $0.key, value: $0.value) }
+        }
         return (positional, named)
     }
 
@@ -82,9 +91,10 @@ extension JinjaInterpreter {
         size += 1
         guard depth < 64, size < 200_000 else { throw .exhausted("a value nested \(depth) deep with \(size) parts") }
         switch value {
-        case .list(let elements): for element in elements { try measure(element, depth: depth + 1, &size) }
+        case .list(let elements), .tuple(let elements, _):
+            for element in elements { try measure(element, depth: depth + 1, &size) }
         case .dictionary(let members): for member in members { try measure(member.value, depth: depth + 1, &size) }
-        case .namespace, .function:
+        case .namespace, .round, .function:
             guard depth == 0 else { throw failure("\(value.type) inside another value") }
         case .text(let text): size += text.count / 64
         default: break
@@ -97,7 +107,14 @@ extension JinjaInterpreter {
         switch value {
         case .undefined(let base): throw failure("'\(base)' is undefined, so it has no '\(name)'")
         case .namespace(let namespace): return namespace.members[name] ?? .undefined(name)
-        case .dictionary: return value[name] ?? JinjaLibrary.method(name, of: value) ?? .undefined(name)
+        case .round(let round): return round[name] ?? .undefined(name)
+        case .dictionary:
+            // As in Python, a method comes before a member of its name.
+            if JinjaLibrary.changing.contains(name) { return .undefined(name) }
+            return JinjaLibrary.method(name, of: value) ?? value[name] ?? .undefined(name)
+        case .tuple(let elements, let names):
+            if let place = names.firstIndex(of: name) { return elements[place] }
+            return JinjaLibrary.method(name, of: value) ?? .undefined(name)
         default: return JinjaLibrary.method(name, of: value) ?? .undefined(name)
         }
     }
@@ -105,15 +122,19 @@ extension JinjaInterpreter {
     func item(_ index: JinjaValue, of value: JinjaValue) throws(JinjaError) -> JinjaValue {
         switch (value, index) {
         case (.undefined(let base), _): throw failure("'\(base)' is undefined, so it has no elements")
-        case (.list(let elements), _):
-            guard let whole = index.whole else { throw failure("a list's index is a number, not \(index.type)") }
+        case (.list(let elements), _), (.tuple(let elements, _), _):
+            guard let whole = index.whole else { return try attribute(index.written.string, of: value) }
             let position = whole < 0 ? whole + elements.count : whole
             return elements.indices.contains(position) ? elements[position] : .undefined("\(whole)")
         case (.text(let text), _):
             guard let whole = index.whole else { return try attribute(index.written.string, of: value) }
             let position = whole < 0 ? whole + text.count : whole
             return 0..<text.count ~= position ? .text(text[position..<position + 1]) : .undefined("\(whole)")
-        case (.dictionary, .text(let key)): return value[key.string] ?? .undefined(key.string)
+        case (.dictionary, .text(let key)):
+            // As in Python, a member comes before a method of its name.
+            if let member = value[key.string] { return member }
+            return try attribute(key.string, of: value)
+        case (.round, .text(let key)): return try attribute(key.string, of: value)
         case (.namespace(let namespace), .text(let key)):
             return namespace.members[key.string] ?? .undefined(key.string)
         case (.dictionary, _): return value[index.written.string] ?? .undefined(index.written.string)
@@ -148,6 +169,9 @@ extension JinjaInterpreter {
         case .list(let elements):
             try self.step(at: line, cost: elements.count / 8)
             return .list(indices(elements.count).map { elements[$0] })
+        case .tuple(let elements, _):
+            try self.step(at: line, cost: elements.count / 8)
+            return .tuple(indices(elements.count).map { elements[$0] })
         case .text(let text):
             try self.step(at: line, cost: text.count / 64)
             let chosen = indices(text.count)
@@ -163,6 +187,10 @@ extension JinjaInterpreter {
     ) throws(JinjaError) -> JinjaValue {
         let function = try evaluate(callee)
         let given = try evaluate(arguments)
+        if case .round(let round) = function {
+            guard let again = round.again else { throw failure("this loop is not recursive, so it cannot be called") }
+            return try again.call(given, &self)
+        }
         guard case .function(let function) = function else {
             let name =
                 switch callee.kind {
@@ -202,9 +230,10 @@ extension JinjaInterpreter {
         case "not in": return .bool(!(try contains(b, a)))
         case "~": return .text(try joined(a.written, b.written))
         case "+": return try sum(a, b)
-        case "*":
-            if case .text(let text) = a, let times = b.whole { return .text(try repeated(text, times)) }
-            return try arithmetic(sign, a, b)
+        case "*": return try product(a, b)
+        case "%":
+            guard case .text(let text) = a else { return try arithmetic(sign, a, b) }
+            return .text(try JinjaFormat(line: line).percent(text, b))
         default: return try arithmetic(sign, a, b)
         }
     }
@@ -221,12 +250,28 @@ extension JinjaInterpreter {
         return text.repeated(max(0, times))
     }
 
-    private mutating func sum(_ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> JinjaValue {
+    /// A product of numbers, or a string or list that is repeated.
+    private mutating func product(_ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> JinjaValue {
+        let (repeated, times) = a.whole == nil ? (a, b.whole) : (b, a.whole)
+        guard let times else { return try arithmetic("*", a, b) }
+        if case .text(let text) = repeated { return .text(try self.repeated(text, times)) }
+        guard let elements = repeated.elements else { return try arithmetic("*", a, b) }
+        let (size, overflows) = elements.count.multipliedReportingOverflow(by: max(0, times))
+        guard !overflows, size < 100_000 else { throw .exhausted("a list repeated \(times) times") }
+        let all = Array(repeatElement(elements, count: max(0, times)).joined())
+        if case .tuple = repeated { return try contained(.tuple(all)) }
+        return try contained(.list(all))
+    }
+
+    mutating func sum(_ a: JinjaValue, _ b: JinjaValue) throws(JinjaError) -> JinjaValue {
         switch (a, b) {
         case (.text(let x), .text(let y)): return .text(try joined(x, y))
         case (.list(let x), .list(let y)):
             try step(at: line, cost: (x.count + y.count) / 8)
             return try contained(.list(x + y))
+        case (.tuple(let x, _), .tuple(let y, _)):
+            try step(at: line, cost: (x.count + y.count) / 8)
+            return try contained(.tuple(x + y))
         default: return try arithmetic("+", a, b)
         }
     }
@@ -240,6 +285,12 @@ extension JinjaInterpreter {
             (isLess, isMore) = (x < y, x > y)
         } else if case .text(let x) = a, case .text(let y) = b {
             (isLess, isMore) = (x < y, y < x)
+        } else if a.type == b.type, let x = a.elements, let y = b.elements {
+            // By the first element that differs.
+            if let place = zip(x, y).enumerated().first(where: { !$0.element.0.equals($0.element.1) })?.offset {
+                return try compares(sign, x[place], y[place])
+            }
+            (isLess, isMore) = (x.count < y.count, y.count < x.count)
         } else {
             throw failure("\(a.type) and \(b.type) cannot be compared by '\(sign)'")
         }
@@ -256,7 +307,7 @@ extension JinjaInterpreter {
         case .text(let text):
             guard case .text(let part) = element else { throw failure("only a string can be in a string") }
             return text.contains(part)
-        case .list(let elements): return elements.contains { $0.equals(element) }
+        case .list(let elements), .tuple(let elements, _): return elements.contains { $0.equals(element) }
         case .dictionary: return container[element.written.string] != nil
         case .undefined: return false
         default: throw failure("\(container.type) holds nothing")

@@ -1,5 +1,5 @@
 /// Parses the expressions of a tag by precedence, lowest first: conditional, or, and, not, comparisons and tests, `+
-/// -`, `~`, `* / // %`, unary, `**`, and finally what follows a value.
+/// -`, `~`, `* / // %`, `**`, unary, and finally what follows a value.
 struct JinjaExpressionParser {
     private let tokens: [JinjaToken]
     private let firstLine: Int
@@ -44,18 +44,76 @@ struct JinjaExpressionParser {
         if position < tokens.count { throw .syntax(line: line, "the tag should end here") }
     }
 
-    /// The only expression of the tag; several separated by commas form a list.
+    var isAtEnd: Bool { position >= tokens.count }
+
+    /// The only expression of the tag; several separated by commas form a tuple.
     mutating func whole() throws(JinjaError) -> JinjaExpression {
         let start = line
         var expressions = [try expression()]
-        while take(sign: ",") { expressions.append(try expression()) }
+        var isTuple = false
+        while take(sign: ",") {
+            isTuple = true
+            if isAtEnd { break }
+            expressions.append(try expression())
+        }
         try end()
-        return expressions.count == 1 ? expressions[0] : JinjaExpression(kind: .list(expressions), line: start)
+        return isTuple ? JinjaExpression(kind: .tuple(expressions), line: start) : expressions[0]
     }
 
+    /// What a loop iterates over: an expression, or a tuple without brackets. A following `if` belongs to the loop.
+    mutating func sequence() throws(JinjaError) -> JinjaExpression {
+        let start = line
+        var expressions = [try withoutCondition()]
+        var isTuple = false
+        while take(sign: ",") {
+            isTuple = true
+            if isAtEnd || next == .name("recursive") || next == .name("if") { break }
+            expressions.append(try withoutCondition())
+        }
+        return isTuple ? JinjaExpression(kind: .tuple(expressions), line: start) : expressions[0]
+    }
+
+    /// One target, or several that are separated by commas.
     mutating func target() throws(JinjaError) -> JinjaTarget {
+        var targets = [try singleTarget()]
+        var isTuple = false
+        while take(sign: ",") {
+            isTuple = true
+            if isAtEnd || isAt(sign: "=") || isAt(sign: ")") || next == .name("in") { break }
+            targets.append(try singleTarget())
+        }
+        return isTuple ? .tuple(targets) : targets[0]
+    }
+
+    private mutating func singleTarget() throws(JinjaError) -> JinjaTarget {
+        if take(sign: "(") {
+            depth += 1
+            defer { depth -= 1 }
+            guard depth < Self.deepest else { throw .unsupported(line: line, "nesting this deep") }
+            let inner = try target()
+            try expect(")")
+            return inner
+        }
         let name = try name("a variable")
-        return JinjaTarget(name: name, attribute: take(sign: ".") ? try self.name("an attribute") : nil)
+        return take(sign: ".") ? .attribute(of: name, try self.name("an attribute")) : .variable(name)
+    }
+
+    /// The filters that follow, applied to an expression.
+    /// - Parameter isInline: whether the first one has no `|` before it.
+    mutating func filters(
+        of base: JinjaExpression, isInline: Bool = false
+    ) throws(JinjaError) -> JinjaExpression {
+        var value = base
+        if isInline { value = try filter(value) }
+        while take(sign: "|") { value = try filter(value) }
+        return value
+    }
+
+    private mutating func filter(_ value: JinjaExpression) throws(JinjaError) -> JinjaExpression {
+        let start = line
+        let name = try name("a filter")
+        let arguments = take(sign: "(") ? try arguments() : JinjaArguments()
+        return JinjaExpression(kind: .filter(value, name, arguments), line: start)
     }
 
     mutating func expression() throws(JinjaError) -> JinjaExpression {
@@ -131,11 +189,18 @@ struct JinjaExpressionParser {
     }
 
     private mutating func product() throws(JinjaError) -> JinjaExpression {
-        var left = try unary(filtered: true)
+        var left = try power()
         while let sign = ["*", "/", "//", "%"].first(where: { isAt(sign: $0) }) {
             position += 1
-            left = binary(sign, left, try unary(filtered: true))
+            left = binary(sign, left, try power())
         }
+        return left
+    }
+
+    /// Unlike Python's, from left to right, and weaker than a sign.
+    private mutating func power() throws(JinjaError) -> JinjaExpression {
+        var left = try unary(filtered: true)
+        while take(sign: "**") { left = binary("**", left, try unary(filtered: true)) }
         return left
     }
 
@@ -154,7 +219,6 @@ struct JinjaExpressionParser {
             value = try unary(filtered: false)
         } else {
             value = try postfix(try primary())
-            if take(sign: "**") { value = binary("**", value, try unary(filtered: false)) }
         }
         return filtered ? try filtersAndTests(value) : value
     }
@@ -191,15 +255,15 @@ struct JinjaExpressionParser {
         }
     }
 
-    /// One value in parentheses, or a tuple, which is treated as a list.
+    /// One value in parentheses, or a tuple.
     private mutating func parenthesis(_ start: Int) throws(JinjaError) -> JinjaExpression {
-        if take(sign: ")") { return JinjaExpression(kind: .list([]), line: start) }
+        if take(sign: ")") { return JinjaExpression(kind: .tuple([]), line: start) }
         let first = try expression()
         guard take(sign: ",") else {
             try expect(")")
             return first
         }
-        return JinjaExpression(kind: .list([first] + (try elements(until: ")"))), line: start)
+        return JinjaExpression(kind: .tuple([first] + (try elements(until: ")"))), line: start)
     }
 
     private mutating func elements(until end: String) throws(JinjaError) -> [JinjaExpression] {
@@ -227,6 +291,12 @@ struct JinjaExpressionParser {
         while true {
             let start = line
             if take(sign: ".") {
+                if case .integer(let place)? = next {
+                    position += 1
+                    let index = JinjaExpression(kind: .literal(.integer(place)), line: start)
+                    value = JinjaExpression(kind: .item(value, index), line: start)
+                    continue
+                }
                 value = JinjaExpression(kind: .attribute(value, try name("an attribute")), line: start)
             } else if take(sign: "[") {
                 value = try subscripted(value, start)
@@ -252,7 +322,15 @@ struct JinjaExpressionParser {
     private mutating func arguments() throws(JinjaError) -> JinjaArguments {
         var arguments = JinjaArguments()
         while !take(sign: ")") {
-            if case .name(let name)? = next, position + 1 < tokens.count, tokens[position + 1].kind == .sign("=") {
+            if take(sign: "**") {
+                guard arguments.namedSpread == nil else { throw .syntax(line: line, "a second '**'") }
+                arguments.namedSpread = try expression()
+            } else if take(sign: "*") {
+                guard arguments.spread == nil else { throw .syntax(line: line, "a second '*'") }
+                arguments.spread = try expression()
+            } else if case .name(let name)? = next, position + 1 < tokens.count,
+                tokens[position + 1].kind == .sign("=")
+            {
                 position += 2
                 arguments.named.append((name, try expression()))
             } else {
@@ -268,9 +346,7 @@ struct JinjaExpressionParser {
         while true {
             let start = line
             if take(sign: "|") {
-                let filter = try name("a filter")
-                let arguments = take(sign: "(") ? try arguments() : JinjaArguments()
-                value = try postfix(JinjaExpression(kind: .filter(value, filter, arguments), line: start))
+                value = try postfix(try filter(value))
             } else if take(name: "is") {
                 value = try test(value, start)
             } else {

@@ -70,12 +70,16 @@ struct JinjaInterpreter {
             for branch in branches where try evaluate(branch.condition).isTrue { return try run(branch.body) }
             return try run(otherwise)
         case .loop(let loop): try run(loop)
-        case .set(let targets, let expression, let line):
+        case .set(let target, let expression, let line):
             try step(at: line)
-            try assign(try evaluate(expression), to: targets)
+            try assign(try evaluate(expression), to: target)
         case .capture(let target, let body, let line):
             try step(at: line)
-            try assign(.text(try captured(body)), to: [target])
+            let text = try captured { interpreter throws(JinjaError) in _ = try interpreter.scoped([], body) }
+            try assign(.text(text), to: target)
+        case .scope(let assignments, let body, let line):
+            try step(at: line)
+            return try scoped(assignments, body)
         case .macro(let macro): set(macro.name, function(macro))
         case .breakLoop: return .breaks
         case .continueLoop: return .continues
@@ -83,36 +87,54 @@ struct JinjaInterpreter {
         return .on
     }
 
+    /// Runs a body with variables of its own. Their values are those of the surrounding variables.
+    private mutating func scoped(
+        _ assignments: [(target: JinjaTarget, value: JinjaExpression)], _ body: [JinjaNode]
+    ) throws(JinjaError) -> Flow {
+        let values = try evaluate(assignments.map(\.value))
+        scopes.append([:])
+        defer { scopes.removeLast() }
+        for (assignment, value) in zip(assignments, values) { try assign(value, to: assignment.target) }
+        return try run(body)
+    }
+
     /// The output of a body, kept apart from the template's.
-    private mutating func captured(_ body: [JinjaNode]) throws(JinjaError) -> MarkedText {
+    private mutating func captured(
+        _ body: (inout JinjaInterpreter) throws(JinjaError) -> Void
+    ) throws(JinjaError) -> MarkedText {
         let outer = output
         output = MarkedText()
-        _ = try run(body)
+        try body(&self)
         let inner = output
         output = outer
         return inner
     }
 
-    private mutating func assign(_ value: JinjaValue, to targets: [JinjaTarget]) throws(JinjaError) {
-        guard targets.count > 1 else { return try assign(value, to: targets[0]) }
-        guard case .list(let values) = value, values.count == targets.count else {
-            throw failure("\(targets.count) variables cannot be set from \(value.type)")
-        }
-        for (target, value) in zip(targets, values) { try assign(value, to: target) }
-    }
-
     private mutating func assign(_ value: JinjaValue, to target: JinjaTarget) throws(JinjaError) {
-        guard let attribute = target.attribute else { return set(target.name, value) }
-        guard case .namespace(let namespace) = self.value(of: target.name) else {
-            throw failure("'\(target.name)' is no namespace, so '\(target.name).\(attribute)' cannot be set")
+        switch target {
+        case .variable(let name): set(name, value)
+        case .tuple(let targets):
+            let values = try elements(of: value)
+            guard values.count == targets.count else {
+                throw failure("\(targets.count) variables cannot be set from \(values.count) values")
+            }
+            for (target, value) in zip(targets, values) { try assign(value, to: target) }
+        case .attribute(let name, let attribute):
+            guard case .namespace(let namespace) = self.value(of: name) else {
+                throw failure("'\(name)' is no namespace, so '\(name).\(attribute)' cannot be set")
+            }
+            _ = try contained(.list([value]))
+            namespace.members[attribute] = value
         }
-        _ = try contained(.list([value]))
-        namespace.members[attribute] = value
     }
 
     private mutating func run(_ loop: JinjaLoop) throws(JinjaError) {
         try step(at: loop.line)
-        let all = try elements(of: try evaluate(loop.sequence))
+        try run(loop, over: try elements(of: try evaluate(loop.sequence)), depth: 0)
+    }
+
+    private mutating func run(_ loop: JinjaLoop, over all: [JinjaValue], depth: Int) throws(JinjaError) {
+        let again = loop.isRecursive ? repetition(of: loop, depth: depth + 1) : nil
         scopes.append([:])
         defer { scopes.removeLast() }
         var chosen: [JinjaValue] = []
@@ -121,34 +143,47 @@ struct JinjaInterpreter {
                 chosen = all
                 break
             }
-            try bind(element, to: loop.targets)
+            try assign(element, to: loop.target)
             if try evaluate(condition).isTrue { chosen.append(element) }
         }
         guard !chosen.isEmpty else {
             _ = try run(loop.otherwise)
             return
         }
+        let memory = JinjaRound.Memory()
         for index in chosen.indices {
             try step(at: loop.line)
             // Variables set in one round are gone in the next.
-            scopes[scopes.count - 1] = ["loop": JinjaLibrary.loop(chosen, at: index)]
-            try bind(chosen[index], to: loop.targets)
+            let round = JinjaRound(chosen, at: index, depth: depth, again: again, memory: memory)
+            scopes[scopes.count - 1] = ["loop": .round(round)]
+            try assign(chosen[index], to: loop.target)
             if try run(loop.body) == .breaks { break }
         }
     }
 
-    private mutating func bind(_ element: JinjaValue, to targets: [String]) throws(JinjaError) {
-        guard targets.count > 1 else { return set(targets[0], element) }
-        guard case .list(let values) = element, values.count == targets.count else {
-            throw failure("a loop over \(targets.count) variables needs lists of that length, not \(element.type)")
+    /// `loop(elements)` in a recursive loop: its output for other elements.
+    private func repetition(of loop: JinjaLoop, depth: Int) -> JinjaFunction {
+        let outer = scopes.dropFirst()
+        return JinjaFunction { arguments, interpreter throws(JinjaError) in
+            let given = try interpreter.positional(arguments, of: "loop")
+            guard given.count == 1 else { throw interpreter.failure("loop() takes one list") }
+            let elements = try interpreter.elements(of: given[0])
+            let text = try interpreter.nested { interpreter throws(JinjaError) in
+                let inner = interpreter.scopes
+                interpreter.scopes = [inner[0]] + outer
+                defer { interpreter.scopes = inner }
+                return try interpreter.captured { interpreter throws(JinjaError) in
+                    try interpreter.run(loop, over: elements, depth: depth)
+                }
+            }
+            return .text(text)
         }
-        for (target, value) in zip(targets, values) { set(target, value) }
     }
 
     /// The elements that a loop iterates over.
     func elements(of value: JinjaValue) throws(JinjaError) -> [JinjaValue] {
         switch value {
-        case .list(let elements): return elements
+        case .list(let elements), .tuple(let elements, _): return elements
         case .dictionary(let members): return members.map { .text($0.key) }
         case .text(let text):
             guard text.count <= 1 << 16 else { throw .exhausted("a loop over \(text.count) characters") }
@@ -158,36 +193,69 @@ struct JinjaInterpreter {
         }
     }
 
+    /// Arguments that have no names.
+    func positional(_ arguments: JinjaFunction.Arguments, of name: String) throws(JinjaError) -> [JinjaValue] {
+        if let (stranger, _) = arguments.named.first { throw failure("\(name)() has no argument '\(stranger)'") }
+        return arguments.positional
+    }
+
+    /// A macro as a function. It sees the variables around its definition.
     private func function(_ macro: JinjaMacro) -> JinjaValue {
-        .function(
+        let outer = Array(scopes.dropFirst())
+        return .function(
             JinjaFunction { arguments, interpreter throws(JinjaError) in
                 try interpreter.nested { interpreter throws(JinjaError) in
-                    try interpreter.call(macro, arguments)
+                    try interpreter.call(macro, arguments, outer)
                 }
             })
     }
 
     private mutating func call(
-        _ macro: JinjaMacro, _ arguments: JinjaFunction.Arguments
+        _ macro: JinjaMacro, _ arguments: JinjaFunction.Arguments, _ surroundings: [[String: JinjaValue]]
     ) throws(JinjaError) -> JinjaValue {
         try step(at: macro.line)
-        var scope: [String: JinjaValue] = [:]
+        // A macro does not see its caller's variables.
+        let outer = scopes
+        scopes = [outer[0]] + surroundings
+        if !surroundings.isEmpty { scopes[scopes.count - 1][macro.name] = function(macro) }
+        scopes.append([:])
+        defer { scopes = outer }
+        try bind(arguments, to: macro)
+        return .text(try captured { interpreter throws(JinjaError) in _ = try interpreter.run(macro.body) })
+    }
+
+    /// Sets a macro's parameters. A default may name earlier parameters; what has no parameter is refused, unless the
+    /// macro reads `varargs`, `kwargs` or `caller`.
+    private mutating func bind(_ arguments: JinjaFunction.Arguments, to macro: JinjaMacro) throws(JinjaError) {
+        var named = arguments.named
         for (position, parameter) in macro.parameters.enumerated() {
+            let place = named.firstIndex { $0.name == parameter.name }
             if position < arguments.positional.count {
-                scope[parameter.name] = arguments.positional[position]
-            } else if let given = arguments.named.first(where: { $0.name == parameter.name }) {
-                scope[parameter.name] = given.value
+                guard place == nil else { throw failure("\(macro.name)() has '\(parameter.name)' twice") }
+                set(parameter.name, arguments.positional[position])
+            } else if let place {
+                set(parameter.name, named.remove(at: place).value)
             } else if let value = parameter.value {
-                scope[parameter.name] = try evaluate(value)
+                set(parameter.name, try evaluate(value))
             } else {
-                scope[parameter.name] = .undefined(parameter.name)
+                set(parameter.name, .undefined(parameter.name))
             }
         }
-        // A macro sees its parameters and the template's top-level variables, but not its caller's variables.
-        let outer = scopes
-        scopes = [outer[0], scope]
-        defer { scopes = outer }
-        return .text(try captured(macro.body))
+        if macro.extras.contains("caller"), !macro.parameters.contains(where: { $0.name == "caller" }) {
+            let place = named.firstIndex { $0.name == "caller" }
+            set("caller", place.map { named.remove(at: $0).value } ?? .undefined("caller"))
+        }
+        let rest = Array(arguments.positional.dropFirst(macro.parameters.count))
+        if macro.extras.contains("varargs") {
+            set("varargs", .tuple(rest))
+        } else if !rest.isEmpty {
+            throw failure("\(macro.name)() takes \(macro.parameters.count) arguments, not more")
+        }
+        if macro.extras.contains("kwargs") {
+            set("kwargs", .dictionary(named.map { (key: $0.name, value: $0.value) }))
+        } else if let (stranger, _) = named.first {
+            throw failure("\(macro.name)() has no parameter '\(stranger)'")
+        }
     }
 
     /// Runs work one nesting level deeper, if that is allowed.

@@ -39,7 +39,7 @@ struct JinjaJSON {
     }
 
     private static func twoTexts(_ value: JinjaValue) -> (String, String)? {
-        guard case .list(let pair) = value, pair.count == 2, case .text(let first) = pair[0],
+        guard let pair = value.elements, pair.count == 2, case .text(let first) = pair[0],
             case .text(let second) = pair[1]
         else { return nil }
         return (first.string, second.string)
@@ -70,7 +70,7 @@ struct JinjaJSON {
             if number.isNaN { return MarkedText("NaN") }
             return MarkedText(number.isInfinite ? number < 0 ? "-Infinity" : "Infinity" : JinjaValue.python(number))
         case .text(let text): return quoted(text)
-        case .list(let elements):
+        case .list(let elements), .tuple(let elements, _):
             var parts: [MarkedText] = []
             for element in elements { parts.append(try self.text(of: element, level: level + 1)) }
             return enclosed(parts, "[", "]", level)
@@ -82,7 +82,7 @@ struct JinjaJSON {
                     quoted(MarkedText(key)) + MarkedText(behindKeys) + (try self.text(of: value, level: level + 1)))
             }
             return enclosed(parts, "{", "}", level)
-        case .undefined, .namespace, .function:
+        case .undefined, .namespace, .round, .function:
             throw .evaluation(line: line, "\(value.type) cannot be written as JSON")
         }
     }

@@ -8,6 +8,13 @@ struct JinjaLexer {
         case output([JinjaToken], line: Int)
         /// `{% … %}`
         case statement([JinjaToken], line: Int)
+
+        var tokens: [JinjaToken] {
+            switch self {
+            case .text: []
+            case .output(let tokens, _), .statement(let tokens, _): tokens
+            }
+        }
     }
 
     private let scalars: [Unicode.Scalar]
@@ -23,7 +30,7 @@ struct JinjaLexer {
     private static let longestTag = 1000
 
     static func pieces(of template: String) throws(JinjaError) -> [Piece] {
-        var text = Substring(template.replacing("\r\n", with: "\n"))
+        var text = Substring(template.replacing("\r\n", with: "\n").replacing("\r", with: "\n"))
         if text.hasSuffix("\n") { text.removeLast() }
         var lexer = JinjaLexer(scalars: Array(text.unicodeScalars))
         try lexer.run()
@@ -82,14 +89,15 @@ struct JinjaLexer {
         position += 2
         if position < scalars.count, scalars[position] == "-" || scalars[position] == "+" { position += 1 }
         if kind == "#" {
+            let content = position
             while position + 1 < scalars.count, !(scalars[position] == "#" && scalars[position + 1] == "}") {
                 if scalars[position] == "\n" { line += 1 }
                 position += 1
             }
             guard position + 1 < scalars.count else { throw .syntax(line: opened, "a comment does not end") }
-            let isTrimming = scalars[position - 1] == "-"
+            let sign = position > content ? scalars[position - 1] : " "
             position += 2
-            finish(isTrimming ? "-" : nil, trimsNewline: true)
+            finish(sign == "-" || sign == "+" ? sign : nil, trimsNewline: true)
             return
         }
         let closing: Unicode.Scalar = kind == "{" ? "}" : "%"
@@ -148,7 +156,9 @@ struct JinjaLexer {
                     tokens.map(\.kind) == [.name("endraw")]
                 {
                     (pieces, trimsNext, line) = saved
-                    append(Array(scalars[start..<end]), before: nil, control: nil)
+                    // The newline behind the tag stays, and only a hyphen removes it.
+                    if trimsNext == .newline { (trimsNext, startsLine) = (.none, false) }
+                    append(Array(scalars[start..<end]), before: "%", control: scalars[end + 2])
                     (position, trimsNext, startsLine) = (words.position, words.trimsNext, words.startsLine)
                     return
                 }
@@ -192,8 +202,12 @@ struct JinjaLexer {
 
     private mutating func number() throws(JinjaError) -> JinjaToken.Kind {
         func isDigit(_ index: Int) -> Bool { index < scalars.count && ("0"..."9").contains(scalars[index]) }
+        // Behind a dot, as in `list.0.1`, there is no fraction.
+        let isPlace = position > 0 && scalars[position - 1] == "."
+        if let value = based() { return .integer(value) }
         var digits = take { ("0"..."9").contains($0) || $0 == "_" }.replacing("_", with: "")
         var isWhole = true
+        if isPlace, let place = Int(digits) { return .integer(place) }
         if position < scalars.count, scalars[position] == ".", isDigit(position + 1) {
             isWhole = false
             position += 1
@@ -214,6 +228,19 @@ struct JinjaLexer {
         return .float(value)
     }
 
+    /// A number such as `0x1F`; nil when there is none here.
+    private mutating func based() -> Int? {
+        guard scalars[position] == "0", position + 2 < scalars.count,
+            let base = ["x": 16, "X": 16, "o": 8, "O": 8, "b": 2, "B": 2][String(scalars[position + 1])]
+        else { return nil }
+        let digits = scalars[(position + 2)...].prefix { $0 == "_" || $0.properties.isASCIIHexDigit }
+        guard let value = Int(String(String.UnicodeScalarView(digits)).replacing("_", with: ""), radix: base) else {
+            return nil
+        }
+        position += 2 + digits.count
+        return value
+    }
+
     private mutating func string(_ quote: Unicode.Scalar) throws(JinjaError) -> String {
         let opened = line
         var text = String.UnicodeScalarView()
@@ -227,25 +254,45 @@ struct JinjaLexer {
                 text.append(scalar)
                 continue
             }
-            let escaped = scalars[position]
-            position += 1
-            switch escaped {
-            case "n": text.append("\n")
-            case "t": text.append("\t")
-            case "r": text.append("\r")
-            case "u":
-                let digits = String(String.UnicodeScalarView(scalars[position..<min(position + 4, scalars.count)]))
-                guard digits.count == 4, let scalar = UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init) else {
-                    throw .syntax(line: line, "'\\u\(digits)' is no character")
-                }
-                text.append(scalar)
-                position += 4
-            case "\\", "'", "\"": text.append(escaped)
-            case "\n": line += 1
-            default: text.append(contentsOf: ["\\", escaped])
-            }
+            text.append(contentsOf: try escaped())
         }
         throw .syntax(line: opened, "a string does not end")
+    }
+
+    private static let escapes: [Unicode.Scalar: Unicode.Scalar] = [
+        "n": "\n", "t": "\t", "r": "\r", "a": "\u{7}", "b": "\u{8}", "f": "\u{C}", "v": "\u{B}", "\\": "\\", "'": "'",
+        "\"": "\"",
+    ]
+
+    /// What Python reads behind a backslash.
+    private mutating func escaped() throws(JinjaError) -> [Unicode.Scalar] {
+        let mark = scalars[position]
+        position += 1
+        if let scalar = Self.escapes[mark] { return [scalar] }
+        switch mark {
+        case "\n":
+            line += 1
+            return []
+        case "x": return [try character(digits: 2, after: mark)]
+        case "u": return [try character(digits: 4, after: mark)]
+        case "U": return [try character(digits: 8, after: mark)]
+        case "0"..."7":
+            let digits = scalars[(position - 1)...].prefix(3).prefix { ("0"..."7").contains($0) }
+            position += digits.count - 1
+            return [Unicode.Scalar(UInt32(String(String.UnicodeScalarView(digits)), radix: 8) ?? 0) ?? "\0"]
+        case "N": throw .unsupported(line: line, "a character by its name, '\\N{…}',")
+        default: return ["\\", mark]
+        }
+    }
+
+    private mutating func character(digits count: Int, after mark: Unicode.Scalar) throws(JinjaError) -> Unicode.Scalar
+    {
+        let digits = String(String.UnicodeScalarView(scalars[position..<min(position + count, scalars.count)]))
+        guard digits.count == count, digits.allSatisfy(\.isHexDigit),
+            let scalar = UInt32(digits, radix: 16).flatMap(Unicode.Scalar.init)
+        else { throw .syntax(line: line, "'\\\(mark)\(digits)' is no character") }
+        position += count
+        return scalar
     }
 }
 

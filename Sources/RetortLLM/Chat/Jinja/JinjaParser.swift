@@ -62,10 +62,13 @@ struct JinjaParser {
         switch name {
         case "if": return [try branches(parser, line)]
         case "for": return [try loop(parser, line)]
-        case "set": return [try assignment(parser, line)]
+        case "set": return try assignment(parser, line)
+        case "with": return [try scope(parser, line)]
+        case "filter": return try filtered(parser, line)
+        case "call": return [try call(parser, line)]
         case "macro": return [try macro(parser, line)]
         // This tag marks what an assistant writes, which is known here from the messages.
-        case "generation": return try body(until: ["endgeneration"], of: name, line).0
+        case "generation": return [.scope([], try body(until: ["endgeneration"], of: name, line).0, line: line)]
         case "break":
             try parser.end()
             return [.breakLoop]
@@ -93,45 +96,105 @@ struct JinjaParser {
 
     private mutating func loop(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> JinjaNode {
         var parser = parser
-        var targets = [try parser.name("a loop's variable")]
-        while parser.take(sign: ",") { targets.append(try parser.name("a loop's variable")) }
+        let target = try parser.target()
         guard parser.take(name: "in") else { throw .syntax(line: line, "'in' is missing") }
-        let sequence = try parser.withoutCondition()
+        let sequence = try parser.sequence()
         let condition = parser.take(name: "if") ? try parser.expression() : nil
-        if parser.take(name: "recursive") { throw .unsupported(line: line, "a recursive loop") }
+        let isRecursive = parser.take(name: "recursive")
         try parser.end()
         let (nodes, end) = try body(until: ["else", "endfor"], of: "for", line)
         let otherwise = end.name == "else" ? try body(until: ["endfor"], of: "else", end.line).0 : []
         return .loop(
             JinjaLoop(
-                targets: targets, sequence: sequence, condition: condition, body: nodes, otherwise: otherwise,
-                line: line
+                target: target, sequence: sequence, condition: condition, body: nodes, otherwise: otherwise,
+                isRecursive: isRecursive, line: line
             ))
     }
 
-    private mutating func assignment(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> JinjaNode {
+    private mutating func assignment(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> [JinjaNode] {
         var parser = parser
-        var targets = [try parser.target()]
-        while parser.take(sign: ",") { targets.append(try parser.target()) }
-        if parser.take(sign: "=") { return .set(targets, try parser.whole(), line: line) }
+        let target = try parser.target()
+        if parser.take(sign: "=") { return [.set(target, try parser.whole(), line: line)] }
+        let filters = parser.isAt(sign: "|") ? try parser.filters(of: Self.text(line)) : nil
         try parser.end()
-        return .capture(targets[0], try body(until: ["endset"], of: "set", line).0, line: line)
+        let body = try body(until: ["endset"], of: "set", line).0
+        guard let filters else { return [.capture(target, body, line: line)] }
+        return [.capture(.variable(Self.held), body, line: line), .set(target, filters, line: line)]
+    }
+
+    /// A name that no template can write, for the text of a block.
+    private static let held = "(text)"
+
+    private static func text(_ line: Int) -> JinjaExpression { JinjaExpression(kind: .variable(held), line: line) }
+
+    /// `{% with name = value, … %}`
+    private mutating func scope(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> JinjaNode {
+        var parser = parser
+        var assignments: [(target: JinjaTarget, value: JinjaExpression)] = []
+        while !parser.isAtEnd {
+            if !assignments.isEmpty, !parser.take(sign: ",") { throw .syntax(line: line, "',' is missing") }
+            let target = JinjaTarget.variable(try parser.name("a variable"))
+            guard parser.take(sign: "=") else { throw .syntax(line: line, "'=' is missing") }
+            assignments.append((target, try parser.expression()))
+        }
+        return .scope(assignments, try body(until: ["endwith"], of: "with", line).0, line: line)
+    }
+
+    /// `{% filter name %}`: the text of a block through filters.
+    private mutating func filtered(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> [JinjaNode] {
+        var parser = parser
+        let filters = try parser.filters(of: Self.text(line), isInline: true)
+        try parser.end()
+        let body = try body(until: ["endfilter"], of: "filter", line).0
+        return [.capture(.variable(Self.held), body, line: line), .output(filters, line: line)]
+    }
+
+    /// `{% call(x) name(…) %}`: calls a macro that calls the block as `caller(x)`.
+    private mutating func call(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> JinjaNode {
+        var parser = parser
+        let parameters = parser.take(sign: "(") ? try self.parameters(&parser, line) : []
+        let called = try parser.whole()
+        guard case .call(let callee, var arguments) = called.kind else {
+            throw .syntax(line: line, "'call' needs a call")
+        }
+        let name = "(caller)"
+        let caller = try macro(name, parameters, until: "endcall", line)
+        arguments.named.append(("caller", JinjaExpression(kind: .variable(name), line: line)))
+        let call = JinjaExpression(kind: .call(callee, arguments), line: line)
+        return .scope([], [.macro(caller), .output(call, line: line)], line: line)
     }
 
     private mutating func macro(_ parser: JinjaExpressionParser, _ line: Int) throws(JinjaError) -> JinjaNode {
         var parser = parser
         let name = try parser.name("a macro's name")
         guard parser.take(sign: "(") else { throw .syntax(line: line, "'(' is missing") }
+        let parameters = try parameters(&parser, line)
+        try parser.end()
+        return .macro(try macro(name, parameters, until: "endmacro", line))
+    }
+
+    /// A macro with the body that follows.
+    private mutating func macro(
+        _ name: String, _ parameters: [(name: String, value: JinjaExpression?)], until end: String, _ line: Int
+    ) throws(JinjaError) -> JinjaMacro {
+        let start = position
+        let body = try body(until: [end], of: String(end.dropFirst(3)), line).0
+        let extras = ["varargs", "kwargs", "caller"].filter { name in
+            pieces[start..<position].contains { $0.tokens.contains { $0.kind == .name(name) } }
+        }
+        return JinjaMacro(name: name, parameters: parameters, body: body, extras: Set(extras), line: line)
+    }
+
+    /// Parameters behind `(`.
+    private func parameters(
+        _ parser: inout JinjaExpressionParser, _ line: Int
+    ) throws(JinjaError) -> [(name: String, value: JinjaExpression?)] {
         var parameters: [(name: String, value: JinjaExpression?)] = []
         while !parser.take(sign: ")") {
             let parameter = try parser.name("a parameter")
             parameters.append((parameter, parser.take(sign: "=") ? try parser.expression() : nil))
             if !parser.take(sign: ","), !parser.isAt(sign: ")") { throw .syntax(line: line, "')' is missing") }
         }
-        try parser.end()
-        return .macro(
-            JinjaMacro(
-                name: name, parameters: parameters, body: try body(until: ["endmacro"], of: "macro", line).0, line: line
-            ))
+        return parameters
     }
 }

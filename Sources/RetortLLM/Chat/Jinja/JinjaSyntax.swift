@@ -4,32 +4,39 @@ indirect enum JinjaNode: Sendable {
     case output(JinjaExpression, line: Int)
     case branches([(condition: JinjaExpression, body: [JinjaNode])], otherwise: [JinjaNode])
     case loop(JinjaLoop)
-    case set([JinjaTarget], JinjaExpression, line: Int)
+    case set(JinjaTarget, JinjaExpression, line: Int)
     case capture(JinjaTarget, [JinjaNode], line: Int)
+    /// A body with variables of its own.
+    case scope([(target: JinjaTarget, value: JinjaExpression)], [JinjaNode], line: Int)
     case macro(JinjaMacro)
     case breakLoop
     case continueLoop
 }
 
 struct JinjaLoop: Sendable {
-    let targets: [String]
+    let target: JinjaTarget
     let sequence: JinjaExpression
     let condition: JinjaExpression?
     let body: [JinjaNode]
     let otherwise: [JinjaNode]
+    let isRecursive: Bool
     let line: Int
 }
 
-/// What `{% set %}` assigns to: a variable, or a namespace's attribute.
-struct JinjaTarget: Sendable {
-    let name: String
-    let attribute: String?
+/// What `{% set %}` and `{% for %}` assign to.
+indirect enum JinjaTarget: Sendable {
+    case variable(String)
+    /// A namespace's attribute.
+    case attribute(of: String, String)
+    case tuple([JinjaTarget])
 }
 
 struct JinjaMacro: Sendable {
     let name: String
     let parameters: [(name: String, value: JinjaExpression?)]
     let body: [JinjaNode]
+    /// Which of `varargs`, `kwargs` and `caller` the body mentions.
+    let extras: Set<String>
     let line: Int
 }
 
@@ -38,6 +45,7 @@ struct JinjaExpression: Sendable {
     indirect enum Kind: Sendable {
         case literal(JinjaLiteral)
         case list([JinjaExpression])
+        case tuple([JinjaExpression])
         case dictionary([(key: JinjaExpression, value: JinjaExpression)])
         case variable(String)
         case attribute(JinjaExpression, String)
@@ -67,4 +75,7 @@ enum JinjaLiteral: Sendable {
 struct JinjaArguments: Sendable {
     var positional: [JinjaExpression] = []
     var named: [(name: String, value: JinjaExpression)] = []
+    /// `*list` and `**mapping`
+    var spread: JinjaExpression?
+    var namedSpread: JinjaExpression?
 }

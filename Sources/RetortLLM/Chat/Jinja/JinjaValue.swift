@@ -12,8 +12,11 @@ indirect enum JinjaValue {
     case float(Double)
     case text(MarkedText)
     case list([JinjaValue])
+    /// A list that cannot be changed; some have names for their elements.
+    case tuple([JinjaValue], names: [String] = [])
     case dictionary([(key: String, value: JinjaValue)])
     case namespace(JinjaNamespace)
+    case round(JinjaRound)
     case function(JinjaFunction)
 
     static func text(_ string: String) -> JinjaValue { .text(MarkedText(string)) }
@@ -27,8 +30,10 @@ indirect enum JinjaValue {
         case .integer, .large, .float: "a number"
         case .text: "a string"
         case .list: "a list"
+        case .tuple: "a tuple"
         case .dictionary: "a mapping"
         case .namespace: "a namespace"
+        case .round: "a loop"
         case .function: "a function"
         }
     }
@@ -41,11 +46,22 @@ indirect enum JinjaValue {
         case .float(let value): value != 0
         case .large: true
         case .text(let text): !text.isEmpty
-        case .list(let elements): !elements.isEmpty
+        case .list(let elements), .tuple(let elements, _): !elements.isEmpty
         case .dictionary(let members): !members.isEmpty
-        case .namespace, .function: true
+        case .namespace, .round, .function: true
         }
     }
+
+    /// The elements of a list or a tuple.
+    var elements: [JinjaValue]? {
+        switch self {
+        case .list(let elements), .tuple(let elements, _): elements
+        default: nil
+        }
+    }
+
+    /// The same in lower case if it is a string.
+    var ignoringCase: JinjaValue { if case .text(let text) = self { .text(text.lowercased) } else { self } }
 
     var isUndefined: Bool { if case .undefined = self { true } else { false } }
 
@@ -99,7 +115,7 @@ indirect enum JinjaValue {
     }
 
     /// Python's `repr`.
-    private var represented: MarkedText {
+    var represented: MarkedText {
         switch self {
         case .undefined: MarkedText("Undefined")
         case .none: MarkedText("None")
@@ -110,12 +126,16 @@ indirect enum JinjaValue {
         case .text(let text): Self.quoted(text)
         case .list(let elements):
             MarkedText("[") + Self.joined(elements.map(\.represented), MarkedText(", ")) + MarkedText("]")
+        case .tuple(let elements, _):
+            MarkedText("(") + Self.joined(elements.map(\.represented), MarkedText(", "))
+                + MarkedText(elements.count == 1 ? ",)" : ")")
         case .dictionary(let members):
             MarkedText("{")
                 + Self.joined(
                     members.map { Self.quoted(MarkedText($0.key)) + MarkedText(": ") + $0.value.represented },
                     MarkedText(", ")) + MarkedText("}")
         case .namespace: MarkedText("<Namespace>")
+        case .round: MarkedText("<LoopContext>")
         case .function: MarkedText("<function>")
         }
     }
@@ -155,6 +175,8 @@ indirect enum JinjaValue {
     static func python(_ value: Double) -> String {
         if value.isNaN { return "nan" }
         if value.isInfinite { return value < 0 ? "-inf" : "inf" }
+        // Swift turns to powers of ten above 2^53, Python at 10^16.
+        if value.magnitude < 1e16, value.magnitude >= 0x1p53 { return "\(Int(value)).0" }
         return "\(value)"
     }
 
@@ -199,7 +221,8 @@ indirect enum JinjaValue {
         switch (self, other) {
         case (.undefined, .undefined), (.none, .none): return true
         case (.text(let a), .text(let b)): return a == b
-        case (.list(let a), .list(let b)): return a.count == b.count && zip(a, b).allSatisfy { $0.equals($1) }
+        case (.list(let a), .list(let b)), (.tuple(let a, _), .tuple(let b, _)):
+            return a.count == b.count && zip(a, b).allSatisfy { $0.equals($1) }
         case (.dictionary(let a), .dictionary(let b)):
             return a.count == b.count && a.allSatisfy { member in other[member.key].map(member.value.equals) ?? false }
         case (.namespace(let a), .namespace(let b)): return a === b
@@ -248,5 +271,31 @@ extension JinjaValue {
             }
             self = .dictionary(all)
         }
+    }
+}
+
+extension JinjaValue {
+    /// Messages as transformers passes them to a template: without members that are null, and with the text of a
+    /// thought under each of the names that templates read, whichever name it came by.
+    var asMessages: JinjaValue {
+        guard case .list(let messages) = self else { return self }
+        return .list(messages.map(\.asMessage))
+    }
+
+    private var asMessage: JinjaValue {
+        guard case .dictionary(let all) = self else { return self }
+        var members = all.filter { if case JinjaValue.none = $0.value { false } else { true } }
+        let names = ["reasoning_content", "thinking", "reasoning"]
+        let given = names.compactMap { name in members.first { $0.key == name }?.value }
+        guard let reasoning = given.first else { return .dictionary(members) }
+        let thinking = members.first { $0.key == "thinking" }?.value ?? reasoning
+        members.removeAll { $0.key == "thinking" }
+        members.insert((key: "thinking", value: thinking), at: 0)
+        if let place = members.firstIndex(where: { $0.key == "reasoning_content" }) {
+            members[place].value = reasoning
+        } else {
+            members.append((key: "reasoning_content", value: reasoning))
+        }
+        return .dictionary(members)
     }
 }
