@@ -86,7 +86,9 @@ public struct JinjaTemplate: ChatTemplate {
         if let template = forTools.first, let tools = tree["tools"], !tools.isNull {
             return try template.text(json: json)
         }
-        let more = members.filter { $0.name != Array("messages".utf8) }.map { (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value)) }
+        let more = members.filter { $0.name != Array("messages".utf8) }.map {
+            (String(decoding: $0.name, as: UTF8.self), JinjaValue($0.value))
+        }
         let isPrompt = tree["add_generation_prompt"]?.bool ?? false
         return try Self.text(
             nodes, variables, date, JinjaValue(messages).asMessages, isPrompt: isPrompt,
@@ -203,9 +205,13 @@ public struct JinjaTemplate: ChatTemplate {
         let spans = Self.spans(of: messages)
         try check(text, spans)
         var chat = RenderedChat()
-        for piece in try pieces(of: text, messages, spans) { append(piece, of: text, spans, to: &chat, tokenizer) }
+        var start = Tokenizer.Start.text
+        for piece in try pieces(of: text, messages, spans) {
+            append(piece, of: text, spans, to: &chat, after: &start, tokenizer)
+        }
         if case .generation(let prefill) = ending {
-            chat.append(tokenizer.encode(prefill, specials: .asText, continuing: true), .assistant, trainable: false)
+            let tokens = tokenizer.encode(prefill, specials: .asText, after: start == .text ? .middle : start)
+            chat.append(tokens, .assistant, trainable: false)
         }
         return chat
     }
@@ -271,10 +277,13 @@ public struct JinjaTemplate: ChatTemplate {
     }
 
     private func append(
-        _ piece: Piece, of text: MarkedText, _ spans: [Source], to chat: inout RenderedChat, _ tokenizer: Tokenizer
+        _ piece: Piece, of text: MarkedText, _ spans: [Source], to chat: inout RenderedChat,
+        after start: inout Tokenizer.Start, _ tokenizer: Tokenizer
     ) {
         var isInTurn = piece.learns != nil
-        for run in tokenizer.runs(of: text[piece.range], continuing: !chat.tokens.isEmpty) {
+        let runs = tokenizer.runs(of: text[piece.range], after: start)
+        start = runs.last?.end ?? start
+        for run in runs {
             if isInTurn {
                 chat.append(run.tokens, .assistant, trainable: piece.learns ?? false)
                 if run.tokens == [endOfTurn] { isInTurn = false }

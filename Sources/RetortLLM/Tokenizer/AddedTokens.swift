@@ -45,6 +45,11 @@ struct AddedTokens: Sendable {
                 position += 1
                 continue
             }
+            // A token that must stand alone and does not is passed over as a whole, with the tokens inside it.
+            if token.singleWord, Self.touchesWord(position..<position + token.content.count, in: text) {
+                position += token.content.count
+                continue
+            }
             var range = position..<position + token.content.count
             if token.stripsLeft {
                 range = blanks(before: range.lowerBound, in: text, after: matches.last)..<range.upperBound
@@ -65,9 +70,7 @@ struct AddedTokens: Sendable {
     ) -> AddedToken? {
         for length in lengths[Int(text[position])] where position + length <= text.count {
             let range = position..<position + length
-            guard let token = tokens[Array(text[range])], accepts(token, range) else { continue }
-            if token.singleWord, Self.touchesWord(range, in: text) { continue }
-            return token
+            if let token = tokens[Array(text[range])], accepts(token, range) { return token }
         }
         return nil
     }
@@ -82,6 +85,12 @@ struct AddedTokens: Sendable {
             start = first
         }
         return start
+    }
+
+    /// The number of bytes at the beginning of a text that belong to the token before it.
+    static func blanks(of text: String, after start: Tokenizer.Start) -> Int {
+        guard start == .token(takesBlanks: true) else { return 0 }
+        return text.unicodeScalars.prefix { $0.properties.isWhitespace }.reduce(0) { $0 + UTF8.width($1) }
     }
 
     /// The length in bytes of the blank character at a position; nil when there is none.

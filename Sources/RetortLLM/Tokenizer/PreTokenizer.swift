@@ -88,18 +88,18 @@ struct PreTokenizer: Sendable {
     }
 
     /// Calls `body` with each word, in order.
-    /// - Parameter isStart: whether the text is the beginning of the whole text.
-    func forEachWord(of text: String, isStart: Bool, _ body: (String) -> Void) {
-        apply(0, to: text, isStart: isStart, body)
+    /// - Parameter start: what precedes the text.
+    func forEachWord(of text: String, after start: Tokenizer.Start, _ body: (String) -> Void) {
+        apply(0, to: text, after: start, body)
     }
 
-    private func apply(_ step: Int, to text: String, isStart: Bool, _ body: (String) -> Void) {
+    private func apply(_ step: Int, to text: String, after start: Tokenizer.Start, _ body: (String) -> Void) {
         guard !text.isEmpty else { return }
         guard step < steps.count else { return body(text) }
-        var isFirst = isStart
-        steps[step].forEachPart(of: text, isStart: isStart) { part in
-            apply(step + 1, to: part, isStart: isFirst, body)
-            isFirst = false
+        var start = start
+        steps[step].forEachPart(of: text, after: start) { part in
+            apply(step + 1, to: part, after: start, body)
+            start = .token(takesBlanks: false)
         }
     }
 
@@ -119,7 +119,7 @@ struct PreTokenizer: Sendable {
 }
 
 extension PreTokenizer.Step {
-    fileprivate func forEachPart(of text: String, isStart: Bool, _ body: (String) -> Void) {
+    fileprivate func forEachPart(of text: String, after start: Tokenizer.Start, _ body: (String) -> Void) {
         switch self {
         case .split(let splitter, .isolated, false): splitter.forEachWord(of: text, body)
         case .split(let splitter, let behaviour, let inverted):
@@ -127,7 +127,7 @@ extension PreTokenizer.Step {
         case .byteLevel(let prefixSpace, let splitter):
             let spaced = prefixSpace && text.utf8.first != UInt8(ascii: " ") ? " " + text : text
             if let splitter { splitter.forEachWord(of: spaced, body) } else { body(spaced) }
-        case .metaspace(let metaspace): metaspace.forEachPart(of: text, isStart: isStart, body)
+        case .metaspace(let metaspace): metaspace.forEachPart(of: text, after: start, body)
         case .isolated(let characters, let behaviour):
             behaviour.join(
                 text.unicodeScalars.map { (String($0), isMatch: characters.contains($0)) }.joiningGaps(), body)
@@ -236,11 +236,12 @@ private struct Metaspace: Sendable {
         splits = tree["split"]?.bool ?? true
     }
 
-    func forEachPart(of text: String, isStart: Bool, _ body: (String) -> Void) {
+    func forEachPart(of text: String, after start: Tokenizer.Start, _ body: (String) -> Void) {
         let mark = Array(replacement.utf8)
         var bytes: [UInt8] = []
         for byte in text.utf8 { if byte == 0x20 { bytes += mark } else { bytes.append(byte) } }
-        if prefix == .always || (prefix == .first && isStart), !bytes.starts(with: mark) { bytes = mark + bytes }
+        let begins = prefix == .always ? start != .middle : prefix == .first && start == .text
+        if begins, !bytes.starts(with: mark) { bytes = mark + bytes }
         guard splits, let markScalar = replacement.unicodeScalars.first else {
             return body(String(decoding: bytes, as: UTF8.self))
         }

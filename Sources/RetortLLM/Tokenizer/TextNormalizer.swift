@@ -17,7 +17,8 @@ indirect enum TextNormalizer: Sendable {
 
     enum Pattern: Sendable {
         case text([UInt8])
-        case expression(NSRegularExpression)
+        /// An expression with its text in the file.
+        case expression(NSRegularExpression, String)
     }
 
     /// - Throws: `TokenizerError.unsupported` that names the unknown part.
@@ -55,7 +56,7 @@ indirect enum TextNormalizer: Sendable {
         case .unicode(.NFKC): text.precomposedStringWithCompatibilityMapping
         case .unicode(.NFKD): text.decomposedStringWithCompatibilityMapping
         case .lowercase: text.lowercased()
-        case .stripAccents: text.keepingScalars { $0.properties.generalCategory != .nonspacingMark }
+        case .stripAccents: text.keepingScalars { !$0.isMark }
         case .strip(let left, let right): text.strippingBlanks(left: left, right: right)
         case .prepend(let prefix): continuing || text.isEmpty ? text : prefix + text
         case .replace(let pattern, let content): pattern.replace(in: text, with: content)
@@ -71,10 +72,7 @@ extension TextNormalizer.Pattern {
         if let text = tree?["String"]?.bytes {
             self = .text(text)
         } else if let pattern = tree?["Regex"]?.string {
-            guard let expression = try? NSRegularExpression(pattern: pattern) else {
-                throw TokenizerError.badPattern(file: file, pattern: pattern)
-            }
-            self = .expression(expression)
+            self = .expression(try OnigurumaPattern.expression(pattern, file: file), pattern)
         } else {
             throw TokenizerError.unsupported(file: file, "a pattern that is neither String nor Regex")
         }
@@ -85,7 +83,7 @@ extension TextNormalizer.Pattern {
         case .text(let part):
             // Compares bytes, because String's own search compares characters including their accents.
             return String(decoding: Array(text.utf8).replacing(part, with: Array(content.utf8)), as: UTF8.self)
-        case .expression(let expression):
+        case .expression(let expression, _):
             return expression.stringByReplacingMatches(
                 in: text, range: NSRange(location: 0, length: (text as NSString).length),
                 withTemplate: NSRegularExpression.escapedTemplate(for: content))
@@ -146,6 +144,16 @@ struct BertNormalizer: Sendable {
         case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x20000...0x2A6DF, 0x2A700...0x2B73F, 0x2B740...0x2B81F,
             0x2B920...0x2CEAF, 0xF900...0xFAFF, 0x2F800...0x2FA1F:
             true
+        default: false
+        }
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether it is a mark of any kind, `\p{M}`.
+    fileprivate var isMark: Bool {
+        switch properties.generalCategory {
+        case .nonspacingMark, .spacingMark, .enclosingMark: true
         default: false
         }
     }

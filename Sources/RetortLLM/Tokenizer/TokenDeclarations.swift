@@ -57,6 +57,10 @@ struct TokenDeclarations {
             return Self.token(content, fields.merging(["special": true]) { _, special in special }, id: nil)
         }.filter { !known.contains($0.content) }
         tokens += extra.filter { !known.contains($0.content) }
+        // Some models name further tokens, as 'image_token', for their templates.
+        for (name, value) in settings["extra_special_tokens"]?.object ?? [:] {
+            named[name] = value.string ?? value["content"]?.string
+        }
     }
 
     /// The order in which transformers processes the roles.

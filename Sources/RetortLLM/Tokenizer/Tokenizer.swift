@@ -56,11 +56,13 @@ public final class Tokenizer: Sendable {
         added = Dictionary(definition.addedTokens.map { ($0.id, $0) }, uniquingKeysWith: { _, last in last })
         let normalizer = try definition.part("normalizer").map { try TextNormalizer($0, file: file) }
         self.normalizer = normalizer
-        let normalized = definition.addedTokens.filter { $0.normalized && normalizer != nil }.map { token in
+        // Without a normalizer, special tokens are matched in the original text, where each character's source is known.
+        let isRaw = { (token: AddedToken) in !token.normalized || (normalizer == nil && token.special) }
+        let normalized = definition.addedTokens.filter { !isRaw($0) }.map { token in
             let text = String(decoding: token.content, as: UTF8.self)
             return token.with(content: Array((normalizer?(text, continuing: false) ?? text).utf8))
         }
-        rawAdded = AddedTokens(definition.addedTokens.filter { !$0.normalized || normalizer == nil })
+        rawAdded = AddedTokens(definition.addedTokens.filter(isRaw))
         normalizedAdded = AddedTokens(normalized)
         texts = Dictionary(ids.map { ($1, $0) }, uniquingKeysWith: { $0.lexicographicallyPrecedes($1) ? $0 : $1 })
             .merging(normalized.map { ($0.id, $0.content) }) { $1 }
@@ -98,11 +100,11 @@ public final class Tokenizer: Sendable {
     public func isSpecial(_ id: Int32) -> Bool { added[id]?.special ?? false }
 
     /// What precedes a text that is encoded.
-    private enum Start {
+    enum Start: Equatable {
         /// Nothing: this is the beginning.
         case text
-        /// An added token.
-        case token
+        /// An added token, which may include the blanks that follow it.
+        case token(takesBlanks: Bool)
         /// Earlier parts of the same text.
         case middle
     }
@@ -111,12 +113,16 @@ public final class Tokenizer: Sendable {
     /// - Parameter continuing: whether the text continues earlier text, so that formats that put a blank before the
     ///   beginning of a text do not do so.
     public func encode(_ text: String, specials: SpecialTokens, continuing: Bool = false) -> [Int32] {
+        encode(text, specials: specials, after: continuing ? .middle : .text)
+    }
+
+    func encode(_ text: String, specials: SpecialTokens, after start: Start) -> [Int32] {
         // Added tokens that are not special always count; special ones only if requested.
         let accepts = { (token: AddedToken, _: Range<Int>) in !token.special || specials == .recognised }
-        let bytes = Array(text.utf8)
+        let bytes = Array(text.utf8.dropFirst(AddedTokens.blanks(of: text, after: start)))
         var tokens: [Int32] = []
         forEachGap(in: bytes, between: rawAdded, where: accepts, into: &tokens) { gap, tokens in
-            let start = gap.lowerBound > 0 ? Start.token : continuing ? .middle : .text
+            let start = gap.lowerBound > 0 ? Start.token(takesBlanks: false) : start
             encode(gap: bytes[gap], after: start, where: accepts, into: &tokens)
         }
         return tokens
@@ -127,10 +133,13 @@ public final class Tokenizer: Sendable {
         /// The place of its characters in the text.
         let range: Range<Int>
         let tokens: [Int32]
+        /// What a text behind it follows.
+        let end: Start
     }
 
     /// The tokens of marked text; special tokens are recognised only where all their characters are the template's.
-    func runs(of text: MarkedText, continuing: Bool) -> [Run] {
+    /// - Parameter start: what precedes the text.
+    func runs(of text: MarkedText, after start: Start) -> [Run] {
         var bytes: [UInt8] = []
         var characters: [Int] = []
         for (index, scalar) in text.scalars.enumerated() {
@@ -143,21 +152,22 @@ public final class Tokenizer: Sendable {
             !token.special || range.allSatisfy { text.sources[characters[$0]] == MarkedText.template }
         }
         var runs: [Run] = []
-        var position = 0
+        let blanks = AddedTokens.blanks(of: text.string, after: start)
+        var position = blanks
         func plain(upTo end: Int) {
             guard end > position else { return }
             var tokens: [Int32] = []
-            let start = position > 0 ? Start.token : continuing ? .middle : .text
+            let start = position > blanks ? Start.token(takesBlanks: false) : start
             // In normalised text the source of a character is unknown, so special tokens are not matched there.
             encode(gap: bytes[position..<end], after: start, where: { token, _ in !token.special }, into: &tokens)
-            runs.append(Run(range: characters[position]..<characters[end - 1] + 1, tokens: tokens))
+            runs.append(Run(range: characters[position]..<characters[end - 1] + 1, tokens: tokens, end: .middle))
         }
         for match in rawAdded.matches(in: bytes, where: accepts) {
             plain(upTo: match.range.lowerBound)
             runs.append(
                 Run(
                     range: characters[match.range.lowerBound]..<characters[match.range.upperBound - 1] + 1,
-                    tokens: [match.token.id]))
+                    tokens: [match.token.id], end: .token(takesBlanks: match.token.stripsRight)))
             position = match.range.upperBound
         }
         plain(upTo: bytes.count)
@@ -171,12 +181,12 @@ public final class Tokenizer: Sendable {
     ) {
         let plain = String(decoding: gap, as: UTF8.self)
         let normal = normalizer?(plain, continuing: start == .middle) ?? plain
-        guard !normalizedAdded.isEmpty else { return words(of: normal, isStart: start == .text, into: &tokens) }
+        guard !normalizedAdded.isEmpty else { return words(of: normal, after: start, into: &tokens) }
         let bytes = Array(normal.utf8)
         forEachGap(in: bytes, between: normalizedAdded, where: accepts, into: &tokens) { part, tokens in
             words(
-                of: String(decoding: bytes[part], as: UTF8.self), isStart: start == .text && part.lowerBound == 0,
-                into: &tokens)
+                of: String(decoding: bytes[part], as: UTF8.self),
+                after: part.lowerBound == 0 ? start : .token(takesBlanks: false), into: &tokens)
         }
     }
 
@@ -194,8 +204,8 @@ public final class Tokenizer: Sendable {
         if position < text.count { body(position..<text.count, &tokens) }
     }
 
-    private func words(of text: String, isStart: Bool, into tokens: inout [Int32]) {
-        preTokenizer.forEachWord(of: text, isStart: isStart) { word in
+    private func words(of text: String, after start: Start, into tokens: inout [Int32]) {
+        preTokenizer.forEachWord(of: text, after: start) { word in
             switch model {
             case .bytePairs(let model):
                 tokens += model.tokens(of: preTokenizer.isByteLevel ? ByteLevel.encode(word.utf8) : Array(word.utf8))

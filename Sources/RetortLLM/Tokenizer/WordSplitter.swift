@@ -25,10 +25,7 @@ struct WordSplitter: Sendable {
         } else if let digits = (1...9).first(where: { Self.grouped(digits: $0).contains(pattern) }) {
             kind = .grouped(digits: digits)
         } else {
-            guard let expression = try? NSRegularExpression(pattern: pattern) else {
-                throw TokenizerError.badPattern(file: file, pattern: pattern)
-            }
-            kind = .expression(expression)
+            kind = .expression(try OnigurumaPattern.expression(pattern, file: file))
         }
     }
 
@@ -37,7 +34,7 @@ struct WordSplitter: Sendable {
     init(_ pattern: TextNormalizer.Pattern, file: String) throws {
         switch pattern {
         case .text(let text): self.init(kind: .text(text))
-        case .expression(let expression): try self.init(expression.pattern, file: file)
+        case .expression(_, let pattern): try self.init(pattern, file: file)
         }
     }
 
