@@ -29,6 +29,7 @@ struct LogitsCommand: AsyncParsableCommand {
         let checkpoint = try Checkpoint(folder: try await NamedModel.place(folder))
         let network = try checkpoint.network(dtype: dtype)
         let prompt = try Self.prompt(ids, vocabulary: network.configuration.vocabularySize)
+        try Self.check(length: prompt.count + tokens, network.configuration)
         let scores = try network.scores(of: prompt, at: prompt.indices)
         var result = Result(logits: try prompt.indices.map { try scores.narrowed(0, $0..<$0 + 1).floats() })
         guard result.logits.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
@@ -47,6 +48,14 @@ struct LogitsCommand: AsyncParsableCommand {
             (result.loss, result.gradients) = (step.loss, step.gradients)
         }
         print(String(decoding: try JSONEncoder().encode(result), as: UTF8.self))
+    }
+
+    /// Beyond its original length, longrope turns all positions by other factors, which is not computed.
+    private static func check(length: Int, _ shape: DecoderConfiguration) throws {
+        guard case .longrope = shape.rotary.scaling, length > shape.maximumPositions else { return }
+        throw ValidationError(
+            "\(length) tokens are beyond the original length of the model's longrope, \(shape.maximumPositions); give fewer"
+        )
     }
 
     private static func prompt(_ text: String, vocabulary: Int) throws -> [Int32] {
