@@ -177,10 +177,10 @@ struct RoundTests {
         #expect(record.plan?.learningRate == 1e-2 && record.updates == 1)
         let losses = try JSONCoding.decoder.decode([Double].self, from: Data(contentsOf: files.loss))
         // Nothing is preferred before the first update: ln 2 for a pair, a half for a text.
-        let imitated =
-            preference.imitation > 0
-            ? try preference.imitation * -mean(pairs.map(\.chosen), first.trained.folder, context.view(.agent)) : 0
-        #expect(abs(losses[0] - start - imitated) < 2e-3, "\(losses), of which imitation is \(imitated)")
+        let imitated = try preference.imitation.map {
+            try $0 * -mean(pairs.map(\.chosen), first.trained.folder, context.view(.agent))
+        }
+        #expect(abs(losses[0] - start - (imitated ?? 0)) < 2e-3, "\(losses), of which imitation is \(imitated ?? 0)")
         let digests = context.digests
         #expect(try digests.model(first.trained.folder) != digests.model(last.trained.folder))
         // References are read again: another student's would be other numbers.

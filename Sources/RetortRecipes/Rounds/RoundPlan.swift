@@ -101,9 +101,9 @@ public struct RoundPlan: Codable, Sendable, Hashable {
         public var loss = Loss.dpo
         /// How strongly the student is held to its earlier self.
         public var beta = 0.1
-        /// How much the better step's cross-entropy, in nats a token, counts beside the comparison (RPO, arXiv 2404.19733, eq. 3); 0 is the
+        /// How much the better step's cross-entropy, in nats a token, counts beside the comparison (RPO, arXiv 2404.19733, eq. 3); nil is the
         /// comparison alone, which may make both steps less probable.
-        public var imitation = 0.0
+        public var imitation: Double?
         /// The most pairs of a task.
         public var each = 4
         /// Whether the student also votes on its steps in the training tasks, so that winners are compared with losers.
@@ -285,7 +285,7 @@ extension RoundPlan.Preference {
     fileprivate init(_ reader: YAMLReader) {
         loss = reader.choice("loss", default: loss)
         beta = reader.number("beta", default: beta, in: 1e-4...100)
-        imitation = reader.number("imitation", default: imitation, in: 0...100)
+        imitation = reader.has("imitation") ? reader.number("imitation", default: 0, in: 0...100) : nil
         each = reader.integer("each", default: each, in: 1...1000)
         forks = reader.flag("forks", default: forks)
         teacher = reader.flag("teacher", default: teacher)
