@@ -154,7 +154,7 @@ struct PreferenceSamples {
     private static func imitated(
         _ sample: TrainingExample, _ plan: RoundPlan.Preference, unit: String
     ) -> [TrainingExample] {
-        guard let share = plan.imitation, share > 0 else { return [] }
+        guard let share = plan.imitation else { return [] }
         return [
             TrainingExample(
                 id: sample.id, tokens: sample.tokens, weights: sample.weights.map { $0 * Float(share) },

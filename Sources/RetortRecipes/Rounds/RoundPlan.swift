@@ -285,7 +285,8 @@ extension RoundPlan.Preference {
     fileprivate init(_ reader: YAMLReader) {
         loss = reader.choice("loss", default: loss)
         beta = reader.number("beta", default: beta, in: 1e-4...100)
-        imitation = reader.has("imitation") ? reader.number("imitation", default: 0, in: 0...100) : nil
+        let share = reader.number("imitation", default: 0, in: 0...100)
+        imitation = share > 0 ? share : nil
         each = reader.integer("each", default: each, in: 1...1000)
         forks = reader.flag("forks", default: forks)
         teacher = reader.flag("teacher", default: teacher)
