@@ -6,7 +6,9 @@ import RetortCore
 package enum PythonExecutable {
     /// - Throws: `PythonError.notFound`.
     package static func find() throws -> URL {
-        if let path = ProcessInfo.processInfo.environment["RETORT_PYTHON"] { return URL(fileURLWithPath: path) }
+        if let path = ProcessInfo.processInfo.environment["RETORT_PYTHON"], !path.isEmpty {
+            return URL(fileURLWithPath: path)
+        }
         let (found, looked) = NearbyFile.find(".retort/python/bin/python")
         if let found, FileManager.default.isExecutableFile(atPath: found.path) { return found }
         throw PythonError.notFound(looked: Array(looked.prefix(2)))
