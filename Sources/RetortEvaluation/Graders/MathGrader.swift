@@ -85,8 +85,15 @@ public struct MathGrader: Grader {
 
     /// `2024-01-15` and `4/2/2024`, which are neither differences nor quotients; so is the telephone number `555-1234`.
     static func isDate(_ text: String) -> Bool {
-        text.wholeMatch(of: /\s*(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}\/[0-9]{1,2}\/[0-9]{4}|[0-9]{3}-[0-9]{4})\s*/)
-            != nil
+        guard text.utf8.count < 16 else { return false }
+        let plain = text.filter { !$0.isWhitespace }
+        func lengths(_ separator: Character) -> [Int]? {
+            let parts = plain.split(separator: separator, omittingEmptySubsequences: false)
+            return parts.allSatisfy { $0.allSatisfy(\.isASCIIDigit) } ? parts.map(\.count) : nil
+        }
+        if let dashed = lengths("-"), dashed == [4, 2, 2] || dashed == [3, 4] { return true }
+        guard let slashed = lengths("/"), slashed.count == 3 else { return false }
+        return (1...2).contains(slashed[0]) && (1...2).contains(slashed[1]) && slashed[2] == 4
     }
 
     /// The possible readings of a text: `1,234` is a number, or else a list of two.

@@ -143,7 +143,9 @@ enum AnswerText {
 
     /// The whole of a list that goes on, `1, 2, …, 10`, whose members alone are not the answer.
     private static func unfinished(_ text: String, _ place: String?) -> Extract? {
-        guard text.firstMatch(of: /,\s*(?:\.\.\.|…|\\[lc]?dots)/) != nil, !ProseWords.arePresent(in: text) else {
+        guard text.contains("...") || text.contains("…") || text.contains("dots"),
+            text.firstMatch(of: /,\s*(?:\.\.\.|…|\\[lc]?dots)/) != nil, !ProseWords.arePresent(in: text)
+        else {
             return nil
         }
         return Extract(text, place)
@@ -165,11 +167,16 @@ enum AnswerText {
 
     /// `$5k`, which is no product.
     private static func isLargeAmount(_ text: String) -> Bool {
-        text.firstMatch(of: /^\s*-?\s*[$€£]\s?[0-9.,]+\s?(?:k|K|M|m|mn|B|bn)\s*\.?\s*$/) != nil
+        guard text.utf8.count < 40, text.contains(where: { "$€£".contains($0) }) else { return false }
+        return text.firstMatch(of: /^\s*-?\s*[$€£]\s?[0-9.,]+\s?(?:k|K|M|m|mn|B|bn)\s*\.?\s*$/) != nil
     }
 
     /// The number of `24 (12 + 12)`, whose brackets say where it comes from.
     private static func explained(_ text: String) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "(")), text.first(where: { !" $-".contains($0) })?.isASCIIDigit == true
+        else {
+            return nil
+        }
         var plain = text.filter { $0 != "$" }
         for (sign, mark) in [("\\times", "*"), ("\\cdot", "*"), (" x ", " * "), ("\\ ", " ")] {
             plain = plain.replacing(sign, with: mark)
@@ -193,18 +200,21 @@ enum AnswerText {
         guard word.count > 1, MathNames.units[String(word)] == nil, MathNames.functions[String(word)] == nil,
             MathNames.constants[String(word)] == nil, NumberWords.scales[String(word)] == nil,
             !MathNames.builders.contains(String(word)),
-            word.count > 3 && word.contains(where: { "aeiouy".contains($0) }) || Self.counted.contains(String(word))
+            isNoun(word)
         else { return nil }
         return String(number)
     }
 
-    /// Short words that count something, where other letters would be variables.
-    private static let counted: Set<String> = [
-        "pcs", "pc", "pts", "pt", "ppl", "cal", "kcal", "people", "men", "boy", "girl", "cat", "cats", "dog", "dogs",
-        "egg", "eggs", "pen", "pens",
-        "bag", "bags", "box", "cup", "cups", "car", "cars", "bus", "toy", "toys", "hat", "hats", "kid", "kids", "fish",
-        "ml", "sqft", "sq", "kwh",
-        "bps", "fps", "hrs", "yds", "tbsp", "tsp", "psi", "cu", "dpi", "mpg", "kg", "lb",
+    /// Whether letters behind a number name what it counts instead of being variables: a vowel makes a word, except among so few letters that
+    /// are used for variables.
+    private static func isNoun(_ word: Substring) -> Bool {
+        let isSpoken = word.contains { "aeiouy".contains($0) }
+        return isSpoken && (word.count > 3 || !word.allSatisfy { "abcdkmnpqrstuvwxyz".contains($0) })
+            || abbreviations.contains(String(word))
+    }
+
+    private static let abbreviations: Set<String> = [
+        "pcs", "pc", "pts", "pt", "ppl", "cal", "sqft", "sq", "cu", "bps", "fps", "yds", "tbsp", "tsp", "psi", "mpg",
     ]
 
     /// `2 hours 30 minutes`, which is a single value.
@@ -229,9 +239,9 @@ enum AnswerText {
     private static func isGivenUp(_ text: String) -> Bool {
         let small = text.suffix(400).lowercased()
         return [
-            "unable to", "i don't know", "i do not know", "timeout", "timed out", "i cannot answer",
-            "could not be determined",
-            "impossible to determine", "cannot be determined", "steps reached", "traceback (most recent",
+            "i was unable to", "i am unable to", "i'm unable to", "i don't know", "i do not know", "i cannot answer",
+            "could not be determined", "impossible to determine", "cannot be determined", "timeout after",
+            "timed out after", "steps reached", "traceback (most recent",
         ].contains { small.contains($0) }
     }
 

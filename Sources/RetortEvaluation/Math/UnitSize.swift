@@ -26,7 +26,8 @@ struct UnitSize: Hashable {
                 for _ in 1..<(word.lowercased() == "squared" ? 2 : 3) { add(last, sign) }
             default:
                 let parts = word.split(separator: "^", maxSplits: 1)
-                var spelling = String(parts[0])
+                guard let first = parts.first else { return nil }
+                var spelling = String(first)
                 var exponent = parts.count > 1 ? Int(parts[1]) : 1
                 if let digit = spelling.last, parts.count == 1, "23²³".contains(digit) {
                     spelling.removeLast()
