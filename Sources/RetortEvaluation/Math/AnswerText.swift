@@ -210,11 +210,12 @@ enum AnswerText {
     private static func isNoun(_ word: Substring) -> Bool {
         let isSpoken = word.contains { "aeiouy".contains($0) }
         return isSpoken && (word.count > 3 || !word.allSatisfy { "abcdkmnpqrstuvwxyz".contains($0) })
-            || abbreviations.contains(String(word))
+            || measures.contains(String(word))
     }
 
-    private static let abbreviations: Set<String> = [
-        "pcs", "pc", "pts", "pt", "ppl", "cal", "sqft", "sq", "cu", "bps", "fps", "yds", "tbsp", "tsp", "psi", "mpg",
+    private static let measures: Set<String> = [
+        "cup", "pcs", "pc", "pts", "pt", "ppl", "cal", "sqft", "sq", "cu", "bps", "fps", "yds", "tbsp", "tsp", "psi",
+        "mpg",
     ]
 
     /// `2 hours 30 minutes`, which is a single value.
