@@ -1,7 +1,7 @@
 import Tracing
 
 /// Which span something happens in: W3C's trace context (https://www.w3.org/TR/trace-context/, level 1).
-public struct TraceContext: Sendable, Hashable {
+package struct TraceContext: Sendable, Hashable {
     /// 16 bytes, not all zero.
     let trace: (high: UInt64, low: UInt64)
     /// 8 bytes, not all zero.
@@ -47,12 +47,12 @@ public struct TraceContext: Sendable, Hashable {
     }
 
     /// Whether both name the same span, sampled alike.
-    public static func == (one: TraceContext, other: TraceContext) -> Bool {
+    package static func == (one: TraceContext, other: TraceContext) -> Bool {
         one.trace == other.trace && one.span == other.span && one.isSampled == other.isSampled
     }
 
     /// Combines the ids.
-    public func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         hasher.combine(trace.low)
         hasher.combine(span)
     }

@@ -6,14 +6,14 @@ import CTorch
 ///
 /// A recording contains addresses: a replay reads and writes the very tensors of the recording, which must live as
 /// long and may only be changed in place.
-public final class DeviceGraph {
+package final class DeviceGraph {
     private let handle: OpaquePointer
 
     /// Records what `body` computes; nothing of it runs before `replay()`. The pass must have run before, since its
     /// first run loads libraries and allocates workspaces.
     /// - Throws: the error of `body`, and libtorch's message for a pass that cannot be recorded, such as one that
     ///   copies from the CPU or waits for a result.
-    public init(recording body: () throws -> Void) throws {
+    package init(recording body: () throws -> Void) throws {
         let graph = try Tensor.checked(ct_graph_begin())
         do {
             try body()
@@ -28,10 +28,10 @@ public final class DeviceGraph {
     deinit { ct_graph_free(handle) }
 
     /// Runs the recording after everything that was submitted to the device before.
-    public func replay() throws { try Tensor.checked(ct_graph_replay(handle)) }
+    package func replay() throws { try Tensor.checked(ct_graph_replay(handle)) }
 
     /// Why graphs are not available, found out by recording and replaying a small one; nil if they are.
-    public static let refusal: String? = {
+    package static let refusal: String? = {
         let message = String(cString: ct_graph_refusal())
         guard message.isEmpty else { return message }
         do {

@@ -5,7 +5,7 @@ import CTorch
 ///
 /// The gradients are then incomplete, and must be cleared. `body` cannot suspend, since the task is determined on
 /// this thread, on which libtorch computes gradients on the CPU.
-public func interruptible<Result>(_ body: () throws -> Result) throws -> Result {
+package func interruptible<Result>(_ body: () throws -> Result) throws -> Result {
     let previous = ct_set_interruption { Task.isCancelled }
     defer { _ = ct_set_interruption(previous) }
     do {
@@ -17,7 +17,7 @@ public func interruptible<Result>(_ body: () throws -> Result) throws -> Result 
 }
 
 /// Runs `body`, which is not interrupted even within `interruptible`. It cannot suspend.
-public func uninterrupted<Result>(_ body: () throws -> Result) rethrows -> Result {
+package func uninterrupted<Result>(_ body: () throws -> Result) rethrows -> Result {
     let previous = ct_set_interruption(nil)
     defer { _ = ct_set_interruption(previous) }
     return try body()

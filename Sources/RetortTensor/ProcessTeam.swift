@@ -3,10 +3,10 @@ import Foundation
 import Synchronization
 
 /// A place where processes that are to compute together find each other: c10d's TCPStore, as torchrun serves it, too.
-public final class MeetingPlace: Sendable {
+package final class MeetingPlace: Sendable {
     private let handle: Mutex<OpenHandle>
     /// The port under which it is served.
-    public let port: Int
+    package let port: Int
 
     /// An `OpaquePointer` that is only touched under the lock.
     private struct OpenHandle: @unchecked Sendable { let pointer: OpaquePointer }
@@ -15,7 +15,7 @@ public final class MeetingPlace: Sendable {
     ///   - serves: whether this process serves it; a port of 0 is then any free one.
     ///   - seconds: how long connecting may take, and each question later.
     /// - Throws: `TensorError` with libtorch's words.
-    public init(host: String, port: Int, serves: Bool, seconds: Double) throws {
+    package init(host: String, port: Int, serves: Bool, seconds: Double) throws {
         let pointer = try Tensor.checked(ct_store_open(host, Int32(port), serves, seconds))
         self.port = Int(ct_store_port(pointer))
         handle = Mutex(OpenHandle(pointer: pointer))
@@ -24,24 +24,24 @@ public final class MeetingPlace: Sendable {
     deinit { handle.withLock { ct_store_close($0.pointer) } }
 
     /// How long questions may take from now on.
-    public func limit(seconds: Double) { handle.withLock { ct_store_limit($0.pointer, seconds) } }
+    package func limit(seconds: Double) { handle.withLock { ct_store_limit($0.pointer, seconds) } }
 
     /// Puts text under a key.
-    public func set(_ key: String, _ text: String) throws {
+    package func set(_ key: String, _ text: String) throws {
         let bytes = Array(text.utf8)
         try handle.withLock { try Tensor.checked(ct_store_set($0.pointer, key, bytes, bytes.count)) }
     }
 
     /// Adds to the number under a key.
     /// - Returns: the number then.
-    public func add(_ key: String, _ amount: Int) throws -> Int {
+    package func add(_ key: String, _ amount: Int) throws -> Int {
         let sum = handle.withLock { ct_store_add($0.pointer, key, Int64(amount)) }
         guard sum >= 0 else { throw TensorError.libtorch(String(cString: ct_error())) }
         return Int(sum)
     }
 
     /// The text under a key, at most 64 KiB of it; nil where there is none yet.
-    public func text(_ key: String) throws -> String? {
+    package func text(_ key: String) throws -> String? {
         try handle.withLock { handle in
             let has = ct_store_has(handle.pointer, key)
             guard has >= 0 else { throw TensorError.libtorch(String(cString: ct_error())) }
@@ -70,11 +70,11 @@ public final class MeetingPlace: Sendable {
 ///
 /// A process that ends is noticed by the others in the call that they are in, or the next one. After any error the team can do nothing
 /// more.
-public final class ProcessTeam: Sendable {
+package final class ProcessTeam: Sendable {
     /// This process's number among all, from 0.
-    public let rank: Int
+    package let rank: Int
     /// The number of processes.
-    public let size: Int
+    package let size: Int
     private let handle: Mutex<Handle>
 
     /// A pointer that is only touched under the lock; nil once the team was left.
@@ -89,7 +89,7 @@ public final class ProcessTeam: Sendable {
     ///   - interface: a network interface to take instead.
     ///   - joining: how long connecting may take.
     ///   - seconds: how long each call may take later.
-    public init(
+    package init(
         _ place: MeetingPlace, rank: Int, size: Int, address: String, interface: String? = nil, joining: Double,
         seconds: Double
     ) throws {
@@ -104,7 +104,7 @@ public final class ProcessTeam: Sendable {
     deinit { leave() }
 
     /// Closes the connections, which the others notice; after a call that was interrupted they are closed with the process.
-    public func leave() {
+    package func leave() {
         handle.withLock { handle in
             if let pointer = handle.pointer { ct_team_leave(pointer) }
             handle.pointer = nil
@@ -112,12 +112,12 @@ public final class ProcessTeam: Sendable {
     }
 
     /// Overwrites a tensor by what it is in one of the processes.
-    public func broadcast(_ tensor: Tensor, from root: Int = 0) throws {
+    package func broadcast(_ tensor: Tensor, from root: Int = 0) throws {
         try call { ct_team_broadcast($0, tensor.handle, Int32(root)) }
     }
 
     /// Bytes of one of the processes; what the others give is not looked at.
-    public func broadcast(_ data: Data, from root: Int = 0) throws -> Data {
+    package func broadcast(_ data: Data, from root: Int = 0) throws -> Data {
         let length = try Tensor(integers: [data.count])
         try broadcast(length, from: root)
         let count = try length.integers()[0]
@@ -131,14 +131,14 @@ public final class ProcessTeam: Sendable {
 
     /// Fills a flat tensor of a part for each process, all of one length and in the order of ranks: overwrites each part by what its
     /// process has there.
-    public func gather(_ tensor: Tensor) throws {
+    package func gather(_ tensor: Tensor) throws {
         precondition(tensor.count % size == 0, "parts of one length")
         guard tensor.count > 0 else { return }
         try call { ct_team_gather($0, tensor.handle) }
     }
 
     /// Replaces numbers by their sums over all processes, which are the same to the last bit everywhere.
-    public func sum(_ values: inout [Double]) throws {
+    package func sum(_ values: inout [Double]) throws {
         guard !values.isEmpty else { return }
         try values.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
@@ -150,7 +150,7 @@ public final class ProcessTeam: Sendable {
     }
 
     /// Replaces the gradients of float32 parameters by their sums over all processes; one that a process lacks counts as zero.
-    public func sumGradients(of parameters: [Tensor]) throws {
+    package func sumGradients(of parameters: [Tensor]) throws {
         guard !parameters.isEmpty else { return }
         try parameters.map(\.handle).withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
@@ -171,7 +171,7 @@ public final class ProcessTeam: Sendable {
 
 /// Runs `body`, in which dropout counts rows as if so many stood before them: a part of a batch then drops what it does in the
 /// whole one. The count belongs to the thread, so `body` cannot suspend.
-public func skippingDroppedRows<Result>(_ rows: Int, _ body: () throws -> Result) rethrows -> Result {
+package func skippingDroppedRows<Result>(_ rows: Int, _ body: () throws -> Result) rethrows -> Result {
     ct_skip_dropped_rows(Int64(rows))
     defer { ct_skip_dropped_rows(0) }
     return try body()

@@ -7,18 +7,18 @@ import Foundation
 /// * The rank is about the square root of the number of samples, at most an eighth of the width.
 /// * Few samples are seen several times, many once; never more than four times: up to there passes over the same data are worth
 ///   nearly as much as new data (arXiv 2305.16264).
-public struct SizeDial: Codable, Sendable, Hashable {
+package struct SizeDial: Codable, Sendable, Hashable {
     /// The rank of adapters; alpha is twice as much.
-    public let rank: Int
+    package let rank: Int
     /// The learning rate's peak.
-    public let rate: Double
+    package let rate: Double
     /// How often each sample is seen.
-    public let epochs: Int
+    package let epochs: Int
 
     /// - Parameters:
     ///   - width: the model's hidden size.
     ///   - samples: how many samples are trained on.
-    public init(width: Int, samples: Int, method: TrainingConfiguration.Method) {
+    package init(width: Int, samples: Int, method: TrainingConfiguration.Method) {
         let (width, samples) = (Double(max(width, 1)), Double(max(samples, 1)))
         // A power of two near the root.
         let wished = pow(2, log2(samples.squareRoot()).rounded())
@@ -34,7 +34,7 @@ public struct SizeDial: Codable, Sendable, Hashable {
     }
 
     /// To two digits, as people write rates.
-    public static func rounded(_ rate: Double) -> Double {
+    package static func rounded(_ rate: Double) -> Double {
         guard rate > 0, rate.isFinite else { return rate }
         return Double(String(format: "%.1e", rate)) ?? rate
     }

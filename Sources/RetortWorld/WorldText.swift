@@ -5,7 +5,7 @@ import RetortCore
 /// It is about worlds of its own, a new one every few hundred documents, so its names are practically unlimited and
 /// never those of a world that questions are asked about. It contains no agent trajectory: no dialogue of thoughts,
 /// programs and observations, and no tool.
-public struct WorldText: IteratorProtocol, Sequence, Sendable {
+package struct WorldText: IteratorProtocol, Sequence, Sendable {
     private let seed: UInt64
     private var count = 0
     private var generator: SeededGenerator
@@ -15,7 +15,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
     private static let documentsPerWorld = 200
 
     /// The text of a seed, from its beginning.
-    public init(seed: UInt64) {
+    package init(seed: UInt64) {
         self.seed = seed
         generator = SeededGenerator(seed: seed, "text")
         let first = World(seed: seed ^ StableHash.of("text world 0"), people: 60)
@@ -25,7 +25,7 @@ public struct WorldText: IteratorProtocol, Sequence, Sendable {
     }
 
     /// The next document, about a few articles, drills, a word problem or comparisons; never nil.
-    public mutating func next() -> String? {
+    package mutating func next() -> String? {
         if count > 0, count % Self.documentsPerWorld == 0 {
             let number = count / Self.documentsPerWorld
             world = World(seed: seed ^ StableHash.of("text world \(number)"), people: 60)

@@ -5,17 +5,17 @@ import RetortCore
 /// The search has this order: steps at the end that all failed; the step that departed from a run that solved the same
 /// task; the step after which an answer that had been seen was ignored; a search that never showed the answer. The
 /// words say which of these was found.
-public struct FirstFault: Sendable, Hashable {
+package struct FirstFault: Sendable, Hashable {
     /// The step's index, from 0; nil where no step can be named.
-    public let step: Int?
+    package let step: Int?
     /// The finding, in a sentence.
-    public let words: String
+    package let words: String
 
     /// Nil for a run that was graded right, and where nothing can be said.
     /// - Parameters:
     ///   - verdict: its grade; nil for a run that was not graded.
     ///   - solved: runs of the same task that were graded right.
-    public init?(_ trajectory: Trajectory, verdict: Verdict?, solved: [Trajectory] = []) {
+    package init?(_ trajectory: Trajectory, verdict: Verdict?, solved: [Trajectory] = []) {
         guard verdict?.isCorrect != true else { return nil }
         if case .failed(let reason)? = trajectory.ending {
             let last = trajectory.steps.indices.last

@@ -2,20 +2,20 @@ import Foundation
 import RetortCore
 
 /// An answer and its reference, as one line of a file of pairs.
-public struct AnswerPair: Codable, Sendable, Hashable {
+package struct AnswerPair: Codable, Sendable, Hashable {
     /// The answer; nil where none was given.
-    public var prediction: String?
+    package var prediction: String?
     /// The accepted reference answers. In the file `reference` is one value or a list.
-    public var references: [String]
+    package var references: [String]
     /// Decides how the answer is graded; `math` where the file does not say.
-    public var kind: AgentTask.Family
+    package var kind: AgentTask.Family
     /// The question; only a judge reads it.
-    public var question: String?
+    package var question: String?
     /// A judge's verdict that the file contains.
-    public var judge: Verdict?
+    package var judge: Verdict?
 
     /// A pair with its parts.
-    public init(
+    package init(
         prediction: String?, references: [String], kind: AgentTask.Family, question: String? = nil,
         judge: Verdict? = nil
     ) {
@@ -27,7 +27,7 @@ public struct AnswerPair: Codable, Sendable, Hashable {
 
     /// Reads a pair. Numbers and other JSON values are taken as their text.
     /// - Throws: `DecodingError`, also for a `judge` that is not a verdict.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         let value = try fields.decodeIfPresent(JSONValue.self, forKey: .prediction) ?? .null
         prediction = value == .null ? nil : value.text
@@ -59,7 +59,7 @@ public struct AnswerPair: Codable, Sendable, Hashable {
     }
 
     /// Writes the pair; a single reference is written without a list.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: Key.self)
         try fields.encode(prediction, forKey: .prediction)
         if references.count == 1 {
@@ -73,5 +73,5 @@ public struct AnswerPair: Codable, Sendable, Hashable {
     }
 
     /// The pair as a task, for a grader.
-    public var task: AgentTask { AgentTask(id: "pair", question: question ?? "", answers: references, family: kind) }
+    package var task: AgentTask { AgentTask(id: "pair", question: question ?? "", answers: references, family: kind) }
 }

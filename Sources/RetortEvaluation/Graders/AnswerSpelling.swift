@@ -4,9 +4,9 @@ import RetortCore
 /// `\boxed{\frac{1}{2}}` are one candidate, as are `The Glass Orchard.` and `glass orchard`.
 ///
 /// Equal spellings are equal answers. Different spellings may also be equal, where only algebra could tell.
-public enum AnswerSpelling {
+package enum AnswerSpelling {
     /// - Returns: nil for an answer without a value or words, and for a list or an object.
-    public static func of(_ answer: JSONValue, _ family: AgentTask.Family) -> String? {
+    package static func of(_ answer: JSONValue, _ family: AgentTask.Family) -> String? {
         switch answer {
         case .array, .null, .bool: return nil
         // Integers beyond 64 bits are objects in this JSON.

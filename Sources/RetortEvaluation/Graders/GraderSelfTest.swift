@@ -3,49 +3,49 @@ import RetortCore
 
 /// Checks that a grader can be trusted with a set of tasks: it accepts their own answers in every form, and rejects
 /// them once they are altered.
-public struct GraderSelfTest: Codable, Sendable, Hashable {
+package struct GraderSelfTest: Codable, Sendable, Hashable {
     /// An answer that was graded wrongly.
-    public struct Failure: Codable, Sendable, Hashable {
+    package struct Failure: Codable, Sendable, Hashable {
         /// The task's id.
-        public let id: String
+        package let id: String
         /// The task's first reference answer.
-        public let reference: String
+        package let reference: String
         /// The answer that was graded.
-        public let answer: String
+        package let answer: String
         /// How the answer was made: `boxed`, `plain`, `sympy`, or what was altered.
-        public let kind: String
+        package let kind: String
         /// The grader's reason.
-        public let reason: String
+        package let reason: String
     }
 
     /// The number of tasks with a reference answer.
-    public private(set) var n = 0
+    package private(set) var n = 0
     /// Tasks whose own answers were accepted in every form.
-    public private(set) var accepted = 0
+    package private(set) var accepted = 0
     /// How many answers were graded in all forms together.
-    public private(set) var forms = 0
+    package private(set) var forms = 0
     /// How many of `forms` were accepted.
-    public private(set) var acceptedForms = 0
+    package private(set) var acceptedForms = 0
     /// Mathematical references that were parsed, and not only compared as texts.
-    public private(set) var understood = 0
+    package private(set) var understood = 0
     /// How many altered answers were graded.
-    public private(set) var altered = 0
+    package private(set) var altered = 0
     /// How many altered answers were rejected.
-    public private(set) var rejected = 0
+    package private(set) var rejected = 0
     /// Own answers that were refused.
-    public private(set) var refused: [Failure] = []
+    package private(set) var refused: [Failure] = []
     /// Altered answers that were accepted.
-    public private(set) var exceptions: [Failure] = []
+    package private(set) var exceptions: [Failure] = []
 
     /// Whether every own answer is accepted and 99.9 % of the altered ones are rejected.
-    public var passes: Bool { accepted == n && Double(rejected) >= 0.999 * Double(altered) }
+    package var passes: Bool { accepted == n && Double(rejected) >= 0.999 * Double(altered) }
 
     /// Grades every task's own answer and its alterations; only mathematical answers are altered.
     /// - Parameters:
     ///   - tasks: tasks with reference answers; others are skipped.
     ///   - judge: also writes expressions as SymPy does; nil skips that form.
     /// - Throws: `CancellationError`, and what SymPy's sandbox throws.
-    public init(_ tasks: [AgentTask], grader: some Grader, judge: SymbolicJudge? = nil) async throws {
+    package init(_ tasks: [AgentTask], grader: some Grader, judge: SymbolicJudge? = nil) async throws {
         for task in tasks {
             try Task.checkCancellation()
             guard let reference = task.answers.first else { continue }

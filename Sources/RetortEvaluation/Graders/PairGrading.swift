@@ -2,7 +2,7 @@ import RetortCore
 
 /// Grades pairs of answer and reference, and also asks the second deciders where they are given: Math-Verify about
 /// mathematical answers, a judge about factual ones.
-public struct PairGrading: Sendable {
+package struct PairGrading: Sendable {
     private let grader: any Grader
     private let court: GradingCourt?
     private let judge: ModelJudge?
@@ -10,7 +10,7 @@ public struct PairGrading: Sendable {
     /// - Parameters:
     ///   - second: also decides mathematical answers; nil asks nobody.
     ///   - judge: also decides factual answers; nil takes the verdicts that the pairs contain.
-    public init(_ grader: any Grader, second: SymbolicJudge? = nil, judge: ModelJudge? = nil) {
+    package init(_ grader: any Grader, second: SymbolicJudge? = nil, judge: ModelJudge? = nil) {
         self.grader = grader
         court = second.map { GradingCourt(grader, second: $0) }
         self.judge = judge
@@ -19,7 +19,7 @@ public struct PairGrading: Sendable {
     /// Grades all pairs, several at a time; the results are in the pairs' order.
     /// - Throws: what Math-Verify's sandbox throws, and errors of the judge that halt a run; any other failure of the
     ///   judge is the pair's `judgeFault`.
-    public func grade(_ pairs: [AnswerPair]) async throws -> [GradedPair] {
+    package func grade(_ pairs: [AnswerPair]) async throws -> [GradedPair] {
         try await concurrentMap(pairs, width: judge == nil ? 4 : 32) { try await grade($0) }
     }
 

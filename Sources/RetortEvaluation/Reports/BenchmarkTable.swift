@@ -1,5 +1,5 @@
 /// The audits of benchmarks as a Markdown table that also reads well in a terminal.
-public enum BenchmarkTable {
+package enum BenchmarkTable {
     /// All columns of numbers count questions.
     private static let heads = [
         "benchmark", "questions", "file", "repeated", "without answer", "own answers accepted", "others' accepted",
@@ -7,7 +7,7 @@ public enum BenchmarkTable {
     ]
 
     /// A row for each benchmark; the last two columns are left out where nothing was compared with training.
-    public static func render(_ audits: [BenchmarkAudit]) -> String {
+    package static func render(_ audits: [BenchmarkAudit]) -> String {
         let (heads, rows) = rows(audits)
         let lines = [heads] + rows
         let widths = heads.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -27,7 +27,7 @@ public enum BenchmarkTable {
     }
 
     /// The same as a section of a report, with the remarks below; empty without audits.
-    public static func section(_ audits: [BenchmarkAudit]) -> ReportTable {
+    package static func section(_ audits: [BenchmarkAudit]) -> ReportTable {
         let (heads, rows) = rows(audits)
         return ReportTable(
             "The benchmarks themselves", columns: heads.map(\.capitalisedFirst), rows: rows,
@@ -41,7 +41,7 @@ public enum BenchmarkTable {
     }
 
     /// What a reader must know before trusting a figure, one line each; empty where all is well.
-    public static func remarks(_ audits: [BenchmarkAudit]) -> [String] {
+    package static func remarks(_ audits: [BenchmarkAudit]) -> [String] {
         audits.flatMap { audit in
             var remarks: [String] = []
             if audit.isComplete == false { remarks.append("has another number of questions than it should") }

@@ -1,9 +1,9 @@
 import Foundation
 
 /// The figures as comma-separated values (RFC 4180), one line for each cell.
-public enum CSVTable {
+package enum CSVTable {
     /// A line of column names, then the cells; a figure that is unknown is an empty field.
-    public static func render(_ summary: EvaluationSummary) -> String {
+    package static func render(_ summary: EvaluationSummary) -> String {
         let head = [
             "student", "system", "parameters", "benchmark", "family", "n", "correct_percent", "low", "high", "f1",
             "code_error_percent", "parse_error_percent", "tool_calls", "steps", "prompt_tokens", "completion_tokens",

@@ -2,9 +2,9 @@ import Foundation
 import RetortCore
 
 /// The tables of an evaluation as Markdown: a row for each student, then a row for each student and system.
-public enum MarkdownTable {
+package enum MarkdownTable {
     /// The averages where there are several systems, the details by kind of task, and what failed.
-    public static func render(_ summary: EvaluationSummary) -> String {
+    package static func render(_ summary: EvaluationSummary) -> String {
         let averages = StudentTable.markdown(summary)
         let failed = PartialStage.table(summary.partial ?? []).markdown
         return (averages.isEmpty ? "" : averages + "\n") + details(summary) + (failed.isEmpty ? "" : "\n" + failed)

@@ -2,7 +2,7 @@ import Foundation
 
 extension StaticScores {
     /// The scores as Markdown, in percent with 95 % intervals, and the decisions by the reference's decision.
-    public var table: String {
+    package var table: String {
         let metrics: [(String, Estimate?)] = [
             ("Plan ACC", planACC), ("Act. EM", actEM), ("Hallu.", hallucination), ("Arg. F1", argF1),
             ("Arg. F1, easy", easyF1), ("Arg. F1, hard", hardF1), ("R-L", rougeL),

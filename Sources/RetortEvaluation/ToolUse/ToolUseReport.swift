@@ -1,20 +1,20 @@
 import Foundation
 
 /// The figures of agents that call APIs as one self-contained page: bars, the curve of data, and the table.
-public struct ToolUseReport: Sendable {
+package struct ToolUseReport: Sendable {
     private let title: String
     private let summary: ToolUseSummary
     private let tables: [ReportTable]
 
     /// - Parameter tables: further tables, below the figures.
-    public init(title: String, summary: ToolUseSummary, tables: [ReportTable] = []) {
+    package init(title: String, summary: ToolUseSummary, tables: [ReportTable] = []) {
         self.title = title
         self.summary = summary
         self.tables = tables
     }
 
     /// The page.
-    public func render() -> String {
+    package func render() -> String {
         """
         <!doctype html>
         <html lang="en"><head><meta charset="utf-8">

@@ -1,7 +1,7 @@
 import Foundation
 
 /// The table of agents that call APIs, as Markdown: a row for each system and search.
-public enum ToolUseTable {
+package enum ToolUseTable {
     private static let heads = [
         "system", "search", "outputs", "seen APIs", "unseen APIs", "unseen, solvable", "unseen, not solvable",
         "invented names",
@@ -10,7 +10,7 @@ public enum ToolUseTable {
 
     /// The main table, the data curve where there is one, and what other graders said, what failed and how weights were
     /// held.
-    public static func render(_ summary: ToolUseSummary) -> String {
+    package static func render(_ summary: ToolUseSummary) -> String {
         var lines = [
             "| \(heads.joined(separator: " | ")) |",
             "| --- | --- | --- |" + String(repeating: " ---: |", count: heads.count - 3),

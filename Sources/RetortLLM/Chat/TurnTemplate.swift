@@ -5,7 +5,7 @@ import RetortCore
 /// Every span between the markers is encoded separately, so marks fall exactly on tokens, and a prompt is a prefix of
 /// the same chat with its answer. Text that looks like a special token stays text. What a published template adds of
 /// its own (Llama 3.1's date, tool instructions) is not added: the messages contain everything that is said.
-public struct TurnTemplate: ChatTemplate {
+package struct TurnTemplate: ChatTemplate {
     /// The fixed texts of a format.
     struct Format: Sendable {
         let name: String
@@ -43,14 +43,14 @@ public struct TurnTemplate: ChatTemplate {
     }
 
     /// The format's name, such as `ChatML`.
-    public let name: String
+    package let name: String
     /// The token that ends a turn.
-    public let endOfTurn: Int32
+    package let endOfTurn: Int32
     private let format: Format
 
     /// Chooses the format whose markers the tokenizer has.
     /// - Throws: `TokenizerError.noChatFormat` when it has those of no known format.
-    public init(_ tokenizer: Tokenizer) throws {
+    package init(_ tokenizer: Tokenizer) throws {
         guard
             let format = Format.all.first(where: { $0.tokens.allSatisfy { tokenizer.id(of: $0) != nil } }),
             let end = tokenizer.id(of: format.end)
@@ -61,7 +61,7 @@ public struct TurnTemplate: ChatTemplate {
     }
 
     /// The tokens of a chat, each with its role and whether it is learned.
-    public func render(
+    package func render(
         _ messages: [Message], then ending: ChatEnding, with tokenizer: Tokenizer
     ) throws -> RenderedChat {
         var chat = RenderedChat()

@@ -17,7 +17,7 @@ extension SafetensorsFile: StoredTensors {
 
 /// The weights of a folder or a GGUF file. A folder has a single `model.safetensors` or shards with an index; if both
 /// exist the single file is used, as in transformers.
-public struct CheckpointWeights: WeightSource {
+package struct CheckpointWeights: WeightSource {
     private static let head = "lm_head.weight"
     private static let embedding = "model.embed_tokens.weight"
 
@@ -31,7 +31,7 @@ public struct CheckpointWeights: WeightSource {
     /// Maps the files into memory.
     /// - Parameter ties: whether head and embedding are the same when only one is stored.
     /// - Throws: `CheckpointError` that names the file.
-    public init(_ source: CheckpointSource, dtype: DType, device: Device, ties: Bool = false) throws {
+    package init(_ source: CheckpointSource, dtype: DType, device: Device, ties: Bool = false) throws {
         self.dtype = dtype
         self.device = device
         self.ties = ties
@@ -65,7 +65,7 @@ public struct CheckpointWeights: WeightSource {
 
     /// The tensor in this source's dtype and on its device.
     /// - Throws: `CheckpointError` for a missing tensor or another shape.
-    public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+    package func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
         try own(name, shape).to(dtype, device: device)
     }
 

@@ -4,29 +4,29 @@ import RetortTensor
 
 /// A file of named tensors in the safetensors format: an 8-byte little-endian header length, a JSON header with each
 /// tensor's dtype, shape and byte range, then the data. The file is mapped into memory instead of being read.
-public struct SafetensorsFile: Sendable {
+package struct SafetensorsFile: Sendable {
     /// A tensor's place in the file.
-    public struct Entry: Sendable, Hashable {
+    package struct Entry: Sendable, Hashable {
         /// The element type.
-        public let dtype: DType
+        package let dtype: DType
         /// The extents, outermost first.
-        public let shape: [Int]
+        package let shape: [Int]
         let range: Range<Int>
     }
 
     /// The file's path, for messages.
-    public let path: String
+    package let path: String
     /// The tensors by name.
-    public let entries: [String: Entry]
+    package let entries: [String: Entry]
     /// Free-form text of the header.
-    public let metadata: [String: String]
+    package let metadata: [String: String]
     private let data: Data
 
     /// The largest header accepted, as in the reference implementation.
     private static let headerLimit = 100_000_000
 
     /// Opens a file and checks that every tensor lies inside it and has as many bytes as its shape needs.
-    public init(_ url: URL) throws {
+    package init(_ url: URL) throws {
         path = url.path
         guard let data = try? Data(contentsOf: url, options: .alwaysMapped) else {
             throw CheckpointError.missing(file: url.path)
@@ -100,7 +100,7 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// Reads one tensor, in its stored dtype.
-    public func tensor(_ name: String) throws -> Tensor {
+    package func tensor(_ name: String) throws -> Tensor {
         guard let entry = entries[name] else { throw CheckpointError.noTensor(file: path, name: name) }
         return try Tensor(bytes: data[entry.range], shape: entry.shape, dtype: entry.dtype)
     }
@@ -111,7 +111,7 @@ public struct SafetensorsFile: Sendable {
     ]
 
     /// Writes tensors in the given order. The file appears complete or not at all.
-    public static func write(
+    package static func write(
         _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String] = [:], to url: URL
     ) throws {
         let places = tensors.map { Place(name: $0.name, shape: $0.tensor.shape, dtype: $0.tensor.dtype) }
@@ -121,13 +121,13 @@ public struct SafetensorsFile: Sendable {
     }
 
     /// What a file is to hold, before the data is there.
-    public struct Place: Sendable, Hashable {
+    package struct Place: Sendable, Hashable {
         let name: String
         let shape: [Int]
         let dtype: DType
 
         /// A tensor of this name, shape and element type.
-        public init(name: String, shape: [Int], dtype: DType) {
+        package init(name: String, shape: [Int], dtype: DType) {
             (self.name, self.shape, self.dtype) = (name, shape, dtype)
         }
     }
@@ -137,7 +137,7 @@ public struct SafetensorsFile: Sendable {
     ///   - places: the tensors, in the order of their data.
     ///   - body: appends the data of all of them, one behind the other, in pieces of any length.
     /// - Throws: what `body` throws; `CheckpointError.truncated` when it appended less or more than the tensors take.
-    public static func write(
+    package static func write(
         _ places: [Place], metadata: [String: String] = [:], to url: URL,
         _ body: (_ append: (Data) throws -> Void) throws -> Void
     ) throws {

@@ -4,7 +4,7 @@ import RetortTensor
 
 /// Writes a LoRA adapter as a separate GGUF file for llama.cpp's `--lora`, which can load several over one base, such
 /// as α-UMi's roles (the format is that of llama.cpp's `convert_lora_to_gguf.py`).
-public enum GGUFAdapterExport {
+package enum GGUFAdapterExport {
     /// Writes the file, or nothing if llama.cpp cannot compute what the adapter does.
     /// - Parameters:
     ///   - checkpoint: an opened adapter folder. llama.cpp needs the same base, exported or as published.
@@ -12,7 +12,7 @@ public enum GGUFAdapterExport {
     ///   - precision: the precision of the factors.
     /// - Throws: `CheckpointError` that names what llama.cpp does not support: DoRA, and adapters of anything but
     ///   projections.
-    public static func write(
+    package static func write(
         _ checkpoint: Checkpoint, name: String, precision: GGUFExport.Precision, to file: URL
     ) throws {
         guard let folder = checkpoint.adapterFolder else {

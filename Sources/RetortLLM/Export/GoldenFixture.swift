@@ -5,32 +5,32 @@ import RetortTensor
 /// The answers that an exported model must give: the tokens of some texts; for a prompt's tokens the likeliest next
 /// tokens with their scores; and the greedy continuation. Retort computes them in float32, and
 /// `Tools/verify_export.py` asks the exported model for the same.
-public struct GoldenFixture: Codable, Sendable {
+package struct GoldenFixture: Codable, Sendable {
     /// A text in which special tokens are recognised, and its tokens.
-    public struct Text: Codable, Sendable {
+    package struct Text: Codable, Sendable {
         /// The text.
-        public var text: String
+        package var text: String
         /// The tokens of the text.
-        public var tokens: [Int32]
+        package var tokens: [Int32]
     }
 
     /// Texts that are easily tokenised wrongly, each after a special token, as in a chat.
-    public var texts: [Text]
+    package var texts: [Text]
     /// The user's message in the prompt.
-    public var question: String
+    package var question: String
     /// The prompt as text, for people.
-    public var prompt: String
+    package var prompt: String
     /// The prompt's tokens.
-    public var tokens: [Int32]
+    package var tokens: [Int32]
     /// The five likeliest tokens after the prompt, best first.
-    public var likeliest: [Int32]
+    package var likeliest: [Int32]
     /// The scores (logits) of those tokens.
-    public var scores: [Float]
+    package var scores: [Float]
     /// The tokens that follow greedily.
-    public var continuation: [Int32]
+    package var continuation: [Int32]
 
     /// - Parameter length: the number of tokens of the continuation.
-    public init(_ checkpoint: Checkpoint, _ network: DecoderNetwork, length: Int = 16) throws {
+    package init(_ checkpoint: Checkpoint, _ network: DecoderNetwork, length: Int = 16) throws {
         question = "How many people live in Österland (北京)? Answer: 2 * 10241"
         tokens = try checkpoint.template.render(
             [Message(.user, question)], then: .generation(), with: checkpoint.tokenizer

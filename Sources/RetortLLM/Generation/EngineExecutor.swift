@@ -4,7 +4,7 @@ import Foundation
 ///
 /// libtorch keeps a pool of workers for each thread that calls it, and a long product must not block one of Swift's
 /// few cooperative threads. The model therefore stays on its own thread for life.
-public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
+package final class EngineExecutor: SerialExecutor, @unchecked Sendable {
     // Guarded by `condition`.
     private var jobs: [UnownedJob] = []
     private var isFinished = false
@@ -12,7 +12,7 @@ public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
 
     /// Starts the thread.
     /// - Parameter name: the thread's name, for debuggers and profilers.
-    public init(name: String) {
+    package init(name: String) {
         let thread = Thread { [self] in run() }
         thread.name = name
         // Autograd and the tokenizer recurse more deeply than the default for secondary threads allows.
@@ -21,7 +21,7 @@ public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
     }
 
     /// Queues a job; jobs run in order.
-    public func enqueue(_ job: consuming ExecutorJob) {
+    package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         condition.withLock {
             jobs.append(job)
@@ -30,10 +30,10 @@ public final class EngineExecutor: SerialExecutor, @unchecked Sendable {
     }
 
     /// This executor, in the form in which an actor returns it.
-    public func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+    package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
     /// Ends the thread once the queued work is done.
-    public func finish() {
+    package func finish() {
         condition.withLock {
             isFinished = true
             condition.signal()

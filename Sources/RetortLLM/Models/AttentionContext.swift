@@ -132,9 +132,9 @@ public struct RowSegment: Codable, Sendable, Hashable {
 
 /// Several samples in one row without padding, as trees of their shared parts: each token attends to its own segment
 /// up to itself, and to all of the segments that this one continues.
-public struct PackedAttention: AttentionContext {
+package struct PackedAttention: AttentionContext {
     /// The segments in the order of the row.
-    public let segments: [RowSegment]
+    package let segments: [RowSegment]
     /// Called with each layer's keys and values, for a cache.
     let keep: ((_ layer: Int, _ key: Tensor, _ value: Tensor) throws -> Void)?
     /// For each segment that begins a sample, what was read of the sample earlier.
@@ -146,7 +146,7 @@ public struct PackedAttention: AttentionContext {
     private let sequences = SequenceStore()
 
     /// How attention over a row is computed; the ways differ only in rounding.
-    public enum Method: Sendable {
+    package enum Method: Sendable {
         /// With the fused kernel where it is usable (`FusedAttention`), otherwise segment by segment.
         case fastest
         /// In the layout of the fused kernel, but with plain products.
@@ -167,7 +167,7 @@ public struct PackedAttention: AttentionContext {
 
     /// A row of independent samples.
     /// - Parameter segments: the number of tokens of each sample.
-    public init(segments: [Int]) { self.init(segments: segments, keep: nil) }
+    package init(segments: [Int]) { self.init(segments: segments, keep: nil) }
 
     init(segments: [Int], pasts: [Past?] = [], method: Method = .fastest, keep: ((Int, Tensor, Tensor) throws -> Void)?)
     {
@@ -175,7 +175,7 @@ public struct PackedAttention: AttentionContext {
     }
 
     /// A row of segment trees; each segment must come after the one that it continues.
-    public init(tree segments: [RowSegment], method: Method = .fastest) {
+    package init(tree segments: [RowSegment], method: Method = .fastest) {
         self.init(tree: segments, pasts: [], method: method, keep: nil)
     }
 
@@ -202,7 +202,7 @@ public struct PackedAttention: AttentionContext {
     }
 
     /// Every token's position in its sample, counted from 0.
-    public var positions: [Int] {
+    package var positions: [Int] {
         segments.indices.flatMap { index in
             let past = past(index)
             return past..<past + segments[index].length
@@ -218,7 +218,7 @@ public struct PackedAttention: AttentionContext {
     }
 
     /// Processes each segment from the state after the segment that it continues.
-    public func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor {
+    package func carry(layer: Int, _ inputs: [Tensor], through step: CarryingStep) throws -> Tensor {
         var states: [[Tensor]] = []
         return try carry(
             inputs, through: step, lengths: segments.map(\.length), before: { segments[$0].parent.map { states[$0] } },
@@ -226,7 +226,7 @@ public struct PackedAttention: AttentionContext {
     }
 
     /// Attention within segments and to those that they continue; shapes are those of `AttentionContext`.
-    public func attend(
+    package func attend(
         layer: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {
         try keep?(layer, key, value)
@@ -234,7 +234,7 @@ public struct PackedAttention: AttentionContext {
     }
 
     /// The same over keys and values that layer `source` has already handed to the cache.
-    public func attend(
+    package func attend(
         reading source: Int, query: Tensor, key: Tensor, value: Tensor, form: AttentionForm
     ) throws -> Tensor {
         if let kernel = kernel(query, key, form) {

@@ -5,9 +5,9 @@ import Synchronization
 ///
 /// Its first use with a shape is a trial: for a small prefix tree, outputs and gradients are compared with plain
 /// products. A kernel that this GPU or build lacks, or that masks differently, is not used, and the reason is kept.
-public enum FusedAttention {
+package enum FusedAttention {
     /// Why the fused kernel is not used; `PackedAttention` then goes segment by segment.
-    public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+    package enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
         /// The model is on the CPU.
         case device
         /// The kernel does not take this element type.
@@ -22,7 +22,7 @@ public enum FusedAttention {
         case inexact(of: String, by: Float)
 
         /// The reason in words.
-        public var description: String {
+        package var description: String {
             switch self {
             case .device: "the fused kernel is for CUDA, and the model is on the CPU"
             case .dtype(let dtype): "the fused kernel takes bfloat16 and float16, not \(dtype.rawValue)"
@@ -55,7 +55,7 @@ public enum FusedAttention {
 
     /// Why the fused kernel cannot be used for a network's layers, as far as that is known without a trial; nil if it
     /// may be.
-    public static func refusal(_ configuration: DecoderConfiguration, dtype: DType, device: Device) -> Refusal? {
+    package static func refusal(_ configuration: DecoderConfiguration, dtype: DType, device: Device) -> Refusal? {
         let shapes = (0..<configuration.layerCount).map { layer in
             let heads = configuration.heads(ofLayer: layer)
             return Shape(

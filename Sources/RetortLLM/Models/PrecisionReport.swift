@@ -3,26 +3,26 @@ import RetortTensor
 
 /// The memory that a checkpoint's weights would take on the CPU in each precision, and the kernels that would
 /// multiply them; no weights are loaded.
-public struct PrecisionReport: Sendable, Codable {
+package struct PrecisionReport: Sendable, Codable {
     /// One precision.
-    public struct Line: Sendable, Codable {
+    package struct Line: Sendable, Codable {
         /// The precision.
-        public var weights: WeightPrecision
+        package var weights: WeightPrecision
         /// The size of all weights, in bytes.
-        public var bytes: Int
+        package var bytes: Int
         /// The size of one token's keys and values in the cache, in bytes.
-        public var cacheBytes: Int
+        package var cacheBytes: Int
         /// The kernels that would multiply the weights.
-        public var kernels: String
+        package var kernels: String
         /// Whether this precision is the default on this machine.
-        public var isUsual: Bool
+        package var isUsual: Bool
     }
 
     /// One line for each precision.
-    public var lines: [Line]
+    package var lines: [Line]
 
     /// - Throws: when no network can have the checkpoint's shape.
-    public init(_ checkpoint: Checkpoint) throws { try self.init(checkpoint.configuration) }
+    package init(_ checkpoint: Checkpoint) throws { try self.init(checkpoint.configuration) }
 
     init(_ configuration: DecoderConfiguration) throws {
         let network = try DecoderNetwork(configuration, weights: Shapes())

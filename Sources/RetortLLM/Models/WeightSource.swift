@@ -22,14 +22,14 @@ extension WeightSource {
 
 /// Newly initialised weights: scales 1, biases 0, matrices normally distributed with the given standard deviation.
 /// Each tensor depends only on the seed and its own name.
-public struct RandomWeights: WeightSource {
+package struct RandomWeights: WeightSource {
     let seed: UInt64
     let deviation: Double
     let dtype: DType
     let device: Device
 
     /// - Parameter deviation: the standard deviation of matrices; 0.02 as in GPT-2.
-    public init(seed: UInt64, deviation: Double = 0.02, dtype: DType = .float32, device: Device = .cpu) {
+    package init(seed: UInt64, deviation: Double = 0.02, dtype: DType = .float32, device: Device = .cpu) {
         self.seed = seed
         self.deviation = deviation
         self.dtype = dtype
@@ -37,7 +37,7 @@ public struct RandomWeights: WeightSource {
     }
 
     /// A tensor drawn anew at each call, always the same for the same name and shape.
-    public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+    package func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
         if name.hasSuffix("norm.weight") || name.hasSuffix("layer_scalar") {
             return try Tensor.full(shape, 1, dtype: dtype, device: device)
         }

@@ -100,9 +100,9 @@ extension FileDigests {
 }
 
 /// A place for files that can be made again.
-public enum UserCache {
+package enum UserCache {
     /// `retort` in the user's folder for caches (`XDG_CACHE_HOME`, `~/.cache`); nil when it cannot be written.
-    public static let folder: URL? = {
+    package static let folder: URL? = {
         let caches = FileManager.default.urls(for: .cachesDirectory, in: .userDomainMask).first
         guard let folder = caches?.appendingPathComponent("retort") else { return nil }
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -111,7 +111,7 @@ public enum UserCache {
 
     /// The folder for the indices of a domain's documents.
     /// - Parameter path: the path of the domain or the documents.
-    public static func domain(_ path: String) -> URL {
+    package static func domain(_ path: String) -> URL {
         (folder ?? FileManager.default.temporaryDirectory)
             .appendingPathComponent("domains/\(String(StableHash.of(path), radix: 16))")
     }

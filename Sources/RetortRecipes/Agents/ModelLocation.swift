@@ -5,7 +5,7 @@ import RetortRemote
 import RetortTensor
 
 /// Where a model is: in this process, or behind an OpenAI-compatible endpoint.
-public enum ModelLocation: Sendable {
+package enum ModelLocation: Sendable {
     /// A checkpoint's folder, with adapters by the names that requests use.
     case folder(URL, adapters: [String: URL] = [:], options: LocalModel.Options = .init(prefixTokens: 1 << 15))
     /// An endpoint. Adapters are models of the endpoint, by the names that requests use.
@@ -17,7 +17,7 @@ public enum ModelLocation: Sendable {
     ///   - seconds: the longest time for one attempt at an endpoint.
     ///   - schema: a JSON schema that an endpoint must hold its replies to; a checkpoint takes grammars instead.
     /// - Throws: the errors of a checkpoint that cannot be read; `RemoteError` for an endpoint that cannot be used.
-    public func open(
+    package func open(
         concurrency: Int, seconds: Double = RemoteOptions.TimeLimits().total, schema: JSONValue? = nil
     ) async throws -> any LanguageModel {
         switch self {

@@ -12,62 +12,62 @@ import RetortStore
 /// | `global` | the global stage's, without reuse | the backbone |
 /// | `local` | the others, without reuse | planner, caller, summarizer |
 /// | `share-N` | N percent, each within the next | all roles |
-public struct RoleSplit: Sendable {
+package struct RoleSplit: Sendable {
     /// What was written.
-    public struct Account: Codable, Sendable, Hashable {
+    package struct Account: Codable, Sendable, Hashable {
         /// One part of the data.
-        public struct Part: Codable, Sendable, Hashable {
+        package struct Part: Codable, Sendable, Hashable {
             /// The name of its folder.
-            public let name: String
+            package let name: String
             /// The number of different instructions.
-            public let instructions: Int
+            package let instructions: Int
             /// The number of trajectories.
-            public let trajectories: Int
+            package let trajectories: Int
             /// The samples by role.
-            public var samples: [String: Samples] = [:]
+            package var samples: [String: Samples] = [:]
         }
 
         /// The samples of a role in a part.
-        public struct Samples: Codable, Sendable, Hashable {
+        package struct Samples: Codable, Sendable, Hashable {
             /// The number of samples in the role's file.
-            public var written = 0
+            package var written = 0
             /// The number of samples left out as too long; `overlong.jsonl` names them.
-            public var overlong = 0
+            package var overlong = 0
             /// The tokens of the written samples; nil when samples were not measured.
-            public var tokens: Int?
+            package var tokens: Int?
         }
 
         /// The seed of the split.
-        public let seed: UInt64
+        package let seed: UInt64
         /// The longest sample that is kept, in tokens; nil when samples were not measured.
-        public let maximumTokens: Int?
+        package let maximumTokens: Int?
         /// The files that were written, in order.
-        public internal(set) var parts: [Part] = []
+        package internal(set) var parts: [Part] = []
     }
 
     /// A sample that was left out for its length.
-    public struct Overlong: Codable, Sendable, Hashable {
+    package struct Overlong: Codable, Sendable, Hashable {
         /// The part's name.
-        public let part: String
+        package let part: String
         /// The role.
-        public let role: AgentRole
+        package let role: AgentRole
         /// The trajectory's id.
-        public let id: String
+        package let id: String
         /// The index among the role's samples of the trajectory, from 0.
-        public let sample: Int
+        package let sample: Int
         /// The sample's length in tokens.
-        public let tokens: Int
+        package let tokens: Int
     }
 
     /// How samples are measured, and the longest one to keep, in tokens.
-    public struct Limit: Sendable {
+    package struct Limit: Sendable {
         let tokens: Int
         let measure: @Sendable ([Message]) throws -> Int
 
         /// - Parameters:
         ///   - tokens: the longest sample to keep.
         ///   - measure: the number of tokens of a chat.
-        public init(tokens: Int, measure: @escaping @Sendable ([Message]) throws -> Int) {
+        package init(tokens: Int, measure: @escaping @Sendable ([Message]) throws -> Int) {
             self.tokens = tokens
             self.measure = measure
         }
@@ -84,7 +84,7 @@ public struct RoleSplit: Sendable {
     ///   - shares: the shares of a data-scaling curve, in 0…1.
     ///   - instructions: how much the roles' prompts say.
     ///   - limit: nil neither measures samples nor leaves any out.
-    public init(
+    package init(
         seed: UInt64 = 0, globalShare: Double = 0.5, shares: [Double] = [], instructions: Instructions = .full,
         limit: Limit? = nil
     ) {
@@ -111,7 +111,7 @@ public struct RoleSplit: Sendable {
 
     /// Writes the parts into a folder: in each part `trajectories.jsonl` and a file for each role, and beside the parts
     /// `split.json` and, where samples are measured, `overlong.jsonl`. Files of the same names are replaced.
-    public func write(_ trajectories: [Trajectory], to folder: URL) throws -> Account {
+    package func write(_ trajectories: [Trajectory], to folder: URL) throws -> Account {
         var account = Account(seed: seed, maximumTokens: limit?.tokens)
         var overlong: [Overlong] = []
         for part in parts(trajectories) {
@@ -167,7 +167,7 @@ public struct RoleSplit: Sendable {
 
 extension RoleSplit.Account: CustomStringConvertible {
     /// A table of the parts.
-    public var description: String {
+    package var description: String {
         let roles = AgentRole.allCases.map(\.rawValue)
         var lines = [
             "| part | instructions | trajectories | \(roles.joined(separator: " | ")) | too long |",

@@ -4,30 +4,30 @@ import RetortCore
 import RetortStore
 
 /// The state of a fleet's run, with its cost.
-public struct FleetReport: Codable, Sendable, Hashable {
+package struct FleetReport: Codable, Sendable, Hashable {
     /// What was spent on a teacher or a judge, and what is left of its budget.
-    public struct Account: Codable, Sendable, Hashable {
+    package struct Account: Codable, Sendable, Hashable {
         /// `teacher` or `judge`.
-        public var name: String
+        package var name: String
         /// The tokens read and written so far.
-        public var promptTokens, completionTokens: Int
+        package var promptTokens, completionTokens: Int
         /// The cost in the currency of the recipe's prices; nil where no price is known.
-        public var cost: Double?
+        package var cost: Double?
         /// What is left of the recipe's budget of money; nil where there is none.
-        public var moneyLeft: Double?
+        package var moneyLeft: Double?
         /// What is left of the recipe's budget of tokens; nil where there is none.
-        public var tokensLeft: Int?
+        package var tokensLeft: Int?
     }
 
     /// The state of stages and workers.
-    public var status: FleetStatus
+    package var status: FleetStatus
     /// The spending by account, sorted by name.
-    public var accounts: [Account]
+    package var accounts: [Account]
 
     /// Reads the report from a store.
     /// - Parameter name: the run's name; nil is the only one that is not done, or the only one at all.
     /// - Throws: `FleetError`.
-    public init(_ store: FleetStore, run name: String? = nil) async throws {
+    package init(_ store: FleetStore, run name: String? = nil) async throws {
         let known = try await store.runs()
         // A single run need not be named, even when it is done.
         let chosen = if let name { name } else { try await store.run()?.name ?? (known.count == 1 ? known[0] : "") }
@@ -52,7 +52,7 @@ public struct FleetReport: Codable, Sendable, Hashable {
     }
 
     /// The report as lines of text.
-    public var text: String {
+    package var text: String {
         let state =
             status.isDone
             ? "done"
@@ -92,19 +92,19 @@ public struct FleetReport: Codable, Sendable, Hashable {
     }
 
     /// A metric for Prometheus.
-    public struct Figure: Sendable, Hashable {
+    package struct Figure: Sendable, Hashable {
         /// The metric's name, beginning with `retort_fleet_`.
-        public var name: String
+        package var name: String
         /// Its description.
-        public var help: String
+        package var help: String
         /// Its labels; `run` is always one of them.
-        public var labels: [String: String]
+        package var labels: [String: String]
         /// Its value.
-        public var value: Double
+        package var value: Double
     }
 
     /// The report as metrics for Prometheus; those of the same name follow one another.
-    public var figures: [Figure] {
+    package var figures: [Figure] {
         var figures: [Figure] = []
         func add(_ name: String, _ help: String, _ values: [([String: String], Double)]) {
             figures += values.map { labels, value in

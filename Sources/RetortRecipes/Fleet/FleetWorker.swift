@@ -10,24 +10,24 @@ import RetortStore
 /// let store = try await FleetStore("postgresql://retort@db/fleet")
 /// try await FleetWorker(store, folder: folder).run()
 /// ```
-public struct FleetWorker: Sendable {
+package struct FleetWorker: Sendable {
     /// What differs on this machine.
-    public struct Options: Sendable {
+    package struct Options: Sendable {
         /// The run's name; nil is the only one that is not done.
-        public var run: String?
+        package var run: String?
         /// Endpoints instead of those of the recipe's teacher.
-        public var endpoints: [String] = []
+        package var endpoints: [String] = []
         /// The environment variable that holds their key.
-        public var key: String?
+        package var key: String?
         /// How many tasks are done at the same time; nil is the recipe's number.
-        public var concurrency: Int?
+        package var concurrency: Int?
         /// How long it waits without anything to do before it ends, in seconds.
-        public var idle = 3600.0
+        package var idle = 3600.0
         /// The weakest acceptable sandbox for programs.
-        public var sandbox = SandboxLevel.restricted
+        package var sandbox = SandboxLevel.restricted
 
         /// Everything as in the run.
-        public init() {}
+        package init() {}
     }
 
     private let store: FleetStore
@@ -43,7 +43,7 @@ public struct FleetWorker: Sendable {
     ///   - folder: this worker's own folder, for what it makes of documents and for received files.
     ///   - recipe: the recipe on this machine. Its files are read at the paths it names, and must be those that the
     ///     planner has.
-    public init(_ store: FleetStore, folder: URL, recipe: Recipe? = nil, options: Options = Options()) {
+    package init(_ store: FleetStore, folder: URL, recipe: Recipe? = nil, options: Options = Options()) {
         (self.store, self.folder, own, self.options) = (store, folder, recipe, options)
     }
 
@@ -51,7 +51,7 @@ public struct FleetWorker: Sendable {
     /// - Returns: what it did.
     /// - Throws: `FleetError` where its work would differ from the planned work, or there was nothing to do for too
     ///   long; errors that halt a run.
-    public func run() async throws -> FleetSign {
+    package func run() async throws -> FleetSign {
         let name = FleetParticipant.ownName()
         var total = FleetSign()
         while true {

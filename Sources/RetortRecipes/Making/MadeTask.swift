@@ -2,9 +2,9 @@ import Foundation
 import RetortCore
 
 /// A question that a teacher made, and its outcome.
-public struct MadeTask: Codable, Sendable {
+package struct MadeTask: Codable, Sendable {
     /// The outcome of a question.
-    public enum Outcome: String, Codable, Sendable, CaseIterable {
+    package enum Outcome: String, Codable, Sendable, CaseIterable {
         /// It became a task.
         case kept
         /// The model or the environment broke while the question was made.

@@ -9,38 +9,38 @@ import RetortEvaluation
 /// that answer as its reference.
 ///
 /// A log records every try on a line of its own, so that stopped work can continue without paying for anything twice.
-public struct TaskMaker: Sendable {
+package struct TaskMaker: Sendable {
     /// How many tasks are made, and what they must satisfy.
-    public struct Plan: Codable, Sendable, Hashable {
+    package struct Plan: Codable, Sendable, Hashable {
         /// How many tasks to make.
-        public var tasks = 50
+        package var tasks = 50
         /// The most questions to try.
-        public var tries = 200
+        package var tries = 200
         /// How often each question is solved again.
-        public var solutions = 4
+        package var solutions = 4
         /// How many of these solutions must agree with the asker's answer.
-        public var agreeing = 3
+        package var agreeing = 3
         /// The temperature of questions and solutions.
-        public var temperature = 0.8
+        package var temperature = 0.8
         /// Whether the answer must have been looked up or computed.
-        public var evidence = true
+        package var evidence = true
         /// The seed of everything that is sampled.
-        public var seed: UInt64 = 7
+        package var seed: UInt64 = 7
 
         /// Fifty tasks, each solved four times, three of which agree.
-        public init() {}
+        package init() {}
     }
 
     /// The result of making tasks.
-    public struct Tally: Sendable, Hashable {
+    package struct Tally: Sendable, Hashable {
         /// The number of tasks in the file.
-        public var tasks = 0
+        package var tasks = 0
         /// The number of questions tried, by outcome.
-        public var outcomes: [MadeTask.Outcome: Int] = [:]
+        package var outcomes: [MadeTask.Outcome: Int] = [:]
         /// The cost of all tries.
-        public var usage = Usage()
+        package var usage = Usage()
         /// Why it ended before there were enough tasks; nil when there are enough.
-        public var ending: String?
+        package var ending: String?
     }
 
     private let agent: Agent
@@ -50,7 +50,7 @@ public struct TaskMaker: Sendable {
 
     /// - Parameter agent: the teacher's agent in the domain, within its model's budget.
     /// - Throws: `TaskMakerError`.
-    public init(_ agent: Agent, _ plan: Plan) throws {
+    package init(_ agent: Agent, _ plan: Plan) throws {
         let domain = agent.bench.domain
         if let folder = domain as? FolderDomain, [.python, .state, .judge].contains(folder.plan.grader.kind) {
             throw TaskMakerError.noAnswers(domain: domain.name, grader: folder.plan.grader.kind.rawValue)
@@ -68,7 +68,7 @@ public struct TaskMaker: Sendable {
     ///   - trajectories: the file for the tasks' solutions, as a teacher's; nil keeps them only in the log.
     ///   - concurrency: how many questions are tried at the same time.
     /// - Throws: `TaskMakerError`, `RunError`, and errors that halt an agent's work, except for a spent budget.
-    public func make(into file: URL, trajectories: URL?, concurrency: Int) async throws -> Tally {
+    package func make(into file: URL, trajectories: URL?, concurrency: Int) async throws -> Tally {
         let progress = ProgressLine("make-tasks")
         let log = try MakingLog(file.appendingPathExtension("log"), header: header)
         var known = QuestionPool(agent.bench.domain)

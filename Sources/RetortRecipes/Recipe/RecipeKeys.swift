@@ -3,12 +3,12 @@ import RetortCore
 import RetortDomains
 
 /// Every key that a recipe may have, as its reader knows it.
-public struct RecipeKeys {
+package struct RecipeKeys {
     let keys: YAMLKeys
 
     /// Reads recipes that together have something at every key, and notes which keys are read.
     /// - Throws: `RecipeError` if one of them is not YAML.
-    public init() throws {
+    package init() throws {
         let keys = YAMLKeys()
         for (number, text) in Self.specimens.enumerated() {
             let root = try YAMLFile.root(text, file: "specimen \(number)")
@@ -20,7 +20,7 @@ public struct RecipeKeys {
     }
 
     /// A JSON schema (draft 2020-12) for editors: `# yaml-language-server: $schema=recipe.schema.json`.
-    public var schema: String {
+    package var schema: String {
         let found = keys.schema.object ?? [:]
         let whole = found.merging([
             "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A recipe of Retort",
@@ -30,7 +30,7 @@ public struct RecipeKeys {
 
     /// One line for each key under a path such as `training.agent`: what belongs there, and its default.
     /// - Returns: nil where nothing has that path.
-    public func lines(under path: String) -> [String]? {
+    package func lines(under path: String) -> [String]? {
         guard let found = keys.under(path.split(separator: ".")) else { return nil }
         return found.lines(path)
     }

@@ -3,7 +3,7 @@ import RetortHub
 import Synchronization
 
 /// The progress of a fetch on standard error: in megabytes, with rate and time left, one line per file.
-public final class FetchLine: Sendable {
+package final class FetchLine: Sendable {
     private struct State {
         var path: String?
         var line: ProgressLine?
@@ -15,10 +15,10 @@ public final class FetchLine: Sendable {
     private let state = Mutex(State())
 
     /// - Parameter name: what is fetched, for the lines' beginnings.
-    public init(_ name: String) { self.name = name }
+    package init(_ name: String) { self.name = name }
 
     /// Shows an event of a fetch, except for files below one megabyte or of unknown size.
-    public func show(_ progress: FetchProgress) {
+    package func show(_ progress: FetchProgress) {
         switch progress {
         case .waiting(let name): ProgressLine(name).note("waits for another process that fetches it")
         case .package(let requirement): ProgressLine(name).note("fetching the Python package \(requirement)")

@@ -7,14 +7,14 @@ import RetortRetrieval
 
 /// Encoders and cross-encoders in this process, found like base models: by a folder, or by a name that is fetched if
 /// needed.
-public struct LocalRetrievalModels: RetrievalModels {
+package struct LocalRetrievalModels: RetrievalModels {
     private let weights: WeightPrecision?
 
     /// - Parameter weights: float32 or bfloat16; nil takes what is fastest on this machine.
-    public init(weights: WeightPrecision? = nil) { self.weights = weights }
+    package init(weights: WeightPrecision? = nil) { self.weights = weights }
 
     /// Opens an encoder, and fetches it if it is not on this machine.
-    public func encoder(
+    package func encoder(
         _ place: String, prompts: (query: String?, passage: String?)
     ) async throws -> OpenedModel<any PassageEncoder> {
         let folder = try await locate(place)
@@ -30,7 +30,7 @@ public struct LocalRetrievalModels: RetrievalModels {
     }
 
     /// Opens a cross-encoder, and fetches it if it is not on this machine.
-    public func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker> {
+    package func ranker(_ place: String) async throws -> OpenedModel<any PassageRanker> {
         let folder = try await locate(place)
         let scorer = try PairScorer(folder: folder, weights: weights)
         let (files, content) = try Self.content(of: folder)
@@ -104,7 +104,7 @@ private struct LocalRanker: PassageRanker {
 }
 
 /// Reports the progress of embedding passages on standard error.
-public func embeddingProgress() -> @Sendable (DenseIndex.Progress) -> Void {
+package func embeddingProgress() -> @Sendable (DenseIndex.Progress) -> Void {
     let lines = EmbeddingLines()
     return { lines.show($0) }
 }

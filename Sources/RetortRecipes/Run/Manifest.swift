@@ -2,17 +2,17 @@ import Foundation
 import RetortCore
 
 /// What a run did: its recipe, and each of its stages with what it was made from.
-public struct Manifest: Codable, Sendable, Hashable {
+package struct Manifest: Codable, Sendable, Hashable {
     /// The recipe as it was read.
-    public var recipe: Recipe
+    package var recipe: Recipe
     /// The version of Retort.
-    public var version: String
+    package var version: String
     /// The stages by name.
-    public var stages: [String: StageRecord]
+    package var stages: [String: StageRecord]
 
     /// Reads `manifest.json` of a run folder.
     /// - Throws: `RunError.noRun` where there is none, `RunError.damaged` for one that cannot be read.
-    public init(folder: URL) throws {
+    package init(folder: URL) throws {
         let file = folder.appendingPathComponent("manifest.json")
         guard let data = try? Data(contentsOf: file) else { throw RunError.noRun(folder.path) }
         do {

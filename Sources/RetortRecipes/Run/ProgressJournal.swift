@@ -71,67 +71,67 @@ final class ProgressJournal: Sendable {
 }
 
 /// The progress of a run's stages, read from its journal.
-public struct RunProgress: Sendable, Hashable {
+package struct RunProgress: Sendable, Hashable {
     /// A line of the journal.
-    public struct Line: Codable, Sendable, Hashable {
+    package struct Line: Codable, Sendable, Hashable {
         /// When it was written, in seconds since 1970.
-        public var time: Double
+        package var time: Double
         /// The stage's name; empty for the run itself.
-        public var stage: String
+        package var stage: String
         /// How many items are done; nil for a note.
-        public var done: Int?
+        package var done: Int?
         /// How many items there are in all; nil for a note.
-        public var total: Int?
+        package var total: Int?
         /// What the terminal shows beside the numbers.
-        public var detail: String?
+        package var detail: String?
         /// Figures by name, such as `loss`, `tokensPerSecond` and `correct`.
-        public var figures: [String: Double]?
+        package var figures: [String: Double]?
         /// A note in words; nil for a line of progress.
-        public var note: String?
+        package var note: String?
     }
 
     /// A stage's last line with numbers, and the first one of the same stretch of work.
-    public struct Stage: Sendable, Hashable {
+    package struct Stage: Sendable, Hashable {
         /// The first line.
-        public var first: Line
+        package var first: Line
         /// The last line.
-        public var last: Line
+        package var last: Line
         /// The losses by update, where the stage trains.
-        public var losses: [Point] = []
+        package var losses: [Point] = []
 
         /// Items done per second, in this stretch of work; nil when it cannot be told.
-        public var rate: Double? {
+        package var rate: Double? {
             guard let from = first.done, let to = last.done, to > from else { return nil }
             let seconds = last.time - first.time
             return seconds > 0 ? Double(to - from) / seconds : nil
         }
 
         /// The expected time left, in seconds; nil when it cannot be told.
-        public var secondsLeft: Double? {
+        package var secondsLeft: Double? {
             guard let rate, let done = last.done, let total = last.total, total > done else { return nil }
             return Double(total - done) / rate
         }
     }
 
     /// A loss at an update.
-    public struct Point: Sendable, Hashable {
+    package struct Point: Sendable, Hashable {
         /// How many updates were done.
-        public var update: Int
+        package var update: Int
         /// The loss.
-        public var loss: Double
+        package var loss: Double
     }
 
     /// The stages by name.
-    public private(set) var stages: [String: Stage] = [:]
+    package private(set) var stages: [String: Stage] = [:]
     /// The last twelve notes.
-    public private(set) var notes: [Line] = []
+    package private(set) var notes: [Line] = []
 
     private static let mostNotes = 12
     /// How much of a journal's end is read, in bytes.
     private static let read = 4 << 20
 
     /// Reads the end of a run's journal; empty where there is none.
-    public init(folder: URL) {
+    package init(folder: URL) {
         guard let handle = try? FileHandle(forReadingFrom: folder.appendingPathComponent(ProgressJournal.file)) else {
             return
         }

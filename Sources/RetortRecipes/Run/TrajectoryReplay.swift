@@ -5,20 +5,20 @@ import RetortPython
 import RetortStore
 
 /// Recorded trajectories, graded and executed again in the interpreter.
-public struct TrajectoryReplay: Sendable {
+package struct TrajectoryReplay: Sendable {
     /// The result of a replay.
-    public struct Summary: Codable, Sendable, CustomStringConvertible {
+    package struct Summary: Codable, Sendable, CustomStringConvertible {
         /// The number of trajectories.
-        public var n: Int
+        package var n: Int
         /// How many trajectories ran all their programs without an error; nil when nothing was executed.
-        public var executed: Int?
+        package var executed: Int?
         /// How many trajectories printed the recorded outputs; nil when nothing was executed.
-        public var sameOutput: Int?
+        package var sameOutput: Int?
         /// The percentage of recorded answers that are right.
-        public var accuracy: Double
+        package var accuracy: Double
 
         /// The result in one or two lines.
-        public var description: String {
+        package var description: String {
             var text = "\(n) trajectories, \(String(format: "%.1f", accuracy)) % of the answers are right"
             if let executed, let sameOutput {
                 text += "\n\(executed) ran again without an error, \(sameOutput) with the recorded output"
@@ -28,15 +28,15 @@ public struct TrajectoryReplay: Sendable {
     }
 
     /// The trajectories as read, in file order; their observations are not replaced.
-    public let trajectories: [Trajectory]
+    package let trajectories: [Trajectory]
     /// The result.
-    public let summary: Summary
+    package let summary: Summary
     private static let concurrency = 4
 
     /// Reads a ToRA file and grades its trajectories.
     /// - Parameter runsPrograms: whether the programs are executed again.
     /// - Throws: `JSONLinesError`, and what the interpreter throws.
-    public init(toRA file: URL, runsPrograms: Bool) async throws {
+    package init(toRA file: URL, runsPrograms: Bool) async throws {
         trajectories = try ToRAImporter().trajectories(from: file)
         let grader = FamilyGrader()
         var correct = 0

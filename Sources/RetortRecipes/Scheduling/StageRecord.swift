@@ -1,9 +1,9 @@
 import Foundation
 
 /// A stage in a run's manifest: what its result was made from, and its state.
-public struct StageRecord: Codable, Sendable, Hashable {
+package struct StageRecord: Codable, Sendable, Hashable {
     /// The state of a stage.
-    public enum State: String, Codable, Sendable {
+    package enum State: String, Codable, Sendable {
         /// Begun, but not finished.
         case running
         /// Everything was made.
@@ -13,21 +13,21 @@ public struct StageRecord: Codable, Sendable, Hashable {
     }
 
     /// Inputs with their content, by name; `stage NAME` for the outputs of other stages.
-    public var inputs: [String: String]
+    package var inputs: [String: String]
     /// The state.
-    public var state: State
+    package var state: State
     /// Identifies the result: its inputs, and its content; nil while it is not finished.
-    public var output: String?
+    package var output: String?
     /// Identifies the content alone, so that a result that was removed or changed is detected.
     var content: String?
     /// How many items it made or had to make; nil when nothing failed.
-    public var total: Int?
+    package var total: Int?
     /// How many of them failed, by cause; nil when nothing failed.
-    public var failures: [String: Int]?
+    package var failures: [String: Int]?
     /// The time spent on it in all runs, in seconds.
-    public var seconds: Double
+    package var seconds: Double
     /// When it last began or ended.
-    public var finished: Date
+    package var finished: Date
 
     init(_ inputs: [String: String]) {
         self.inputs = inputs
@@ -38,7 +38,7 @@ public struct StageRecord: Codable, Sendable, Hashable {
 
     /// Reads a record; records of old manifests, which identified stages by one hash, have no inputs, so their stages
     /// are made again.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         inputs = try fields.decodeIfPresent([String: String].self, forKey: .inputs) ?? [:]
         state = try fields.decodeIfPresent(State.self, forKey: .state) ?? .complete
@@ -51,7 +51,7 @@ public struct StageRecord: Codable, Sendable, Hashable {
     }
 
     /// How many items failed.
-    public var failed: Int { (failures ?? [:]).values.reduce(0, +) }
+    package var failed: Int { (failures ?? [:]).values.reduce(0, +) }
 
     /// Records how the stage ended.
     mutating func end(_ outcome: StageOutcome, content: String?, seconds: Double) {

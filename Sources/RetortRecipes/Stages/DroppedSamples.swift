@@ -1,11 +1,11 @@
 import RetortTraining
 
 /// Samples that a training left out, because they are longer than its plan's `maxTokens`.
-public struct DroppedSamples: Codable, Sendable, Hashable {
+package struct DroppedSamples: Codable, Sendable, Hashable {
     /// How many were left out, and how many there were in all.
-    public let count, all: Int
+    package let count, all: Int
     /// The longest of all, and the limit that would leave out at most a twentieth; in tokens.
-    public let longest, ampleLimit: Int
+    package let longest, ampleLimit: Int
 
     /// Nil where none was left out.
     init?(_ set: TrainingSet) {

@@ -8,7 +8,7 @@ import RetortWorld
 
 /// Makes a Seedling: a small base model that can read, copy and continue the world's text, and has never seen an
 /// agent's trajectory.
-public struct Pretraining: Codable, Sendable, Hashable {
+package struct Pretraining: Codable, Sendable, Hashable {
     var name: String
     var seed: UInt64
     var tokenizer: String
@@ -30,7 +30,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
     }
 
     /// The data that was read.
-    public struct DataRecord: Codable, Sendable, Hashable {
+    package struct DataRecord: Codable, Sendable, Hashable {
         /// The hash of all tokens, in order.
         var hash: String
         var documents: Int
@@ -39,7 +39,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
 
     /// Reads a pretraining recipe.
     /// - Throws: `RecipeError` with every fault and its line.
-    public init(_ file: URL) throws {
+    package init(_ file: URL) throws {
         let root = try YAMLFile.root(YAMLFile.text(file), file: file.path)
         let faults = YAMLReader.Faults()
         let reader = YAMLReader(root, faults: faults)
@@ -74,7 +74,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
     /// Trains and writes the folder. An interrupted run with the same text, tokenizer and shape continues at its last
     /// checkpoint; after a change it starts again, and a finished one is kept.
     /// - Throws: `RunError`, and errors of training.
-    public func run(into folder: URL) async throws {
+    package func run(into folder: URL) async throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let file = folder.appendingPathComponent("training.json")
         let kept = (try? Data(contentsOf: file)).flatMap {
@@ -97,7 +97,7 @@ public struct Pretraining: Codable, Sendable, Hashable {
     }
 
     /// The hash and counts of the data, computed by reading it once more.
-    public func describeData() throws -> DataRecord {
+    package func describeData() throws -> DataRecord {
         let examples = try examples(Tokenizer(URL(fileURLWithPath: tokenizer)))
         var source = StreamRows(examples, rows: rows, rowTokens: configuration.rowTokens)
         var hash: UInt64 = 0

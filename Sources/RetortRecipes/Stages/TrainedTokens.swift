@@ -3,21 +3,21 @@ import RetortCore
 import RetortLLM
 
 /// A trajectory as the tokens that a student was trained on, if its run kept them (`retort train --samples`).
-public struct TrainedTokens: Sendable, Hashable {
+package struct TrainedTokens: Sendable, Hashable {
     /// A token of a sample.
-    public struct Token: Sendable, Hashable {
+    package struct Token: Sendable, Hashable {
         /// Its number in the vocabulary.
-        public let id: Int32
+        package let id: Int32
         /// Its text; its number when there is no tokenizer.
-        public let text: String
+        package let text: String
         /// Whether it is learned, and not only shown.
-        public let isLearned: Bool
+        package let isLearned: Bool
     }
 
     /// `STUDENT-KIND`, as in file names.
-    public let training: String
+    package let training: String
     /// The sample's tokens in order.
-    public let tokens: [Token]
+    package let tokens: [Token]
 
     private struct Line: Decodable {
         let id: String
@@ -31,11 +31,11 @@ public struct TrainedTokens: Sendable, Hashable {
     private static let block = 4 << 20
 
     /// Whether a run kept the samples of any training.
-    public static func areKept(in run: URL) -> Bool { !files(run).isEmpty }
+    package static func areKept(in run: URL) -> Bool { !files(run).isEmpty }
 
     /// The samples that were made from a trajectory, of all trainings.
     /// - Throws: errors of reading the files.
-    public static func of(_ trajectory: String, in run: URL) throws -> [TrainedTokens] {
+    package static func of(_ trajectory: String, in run: URL) throws -> [TrainedTokens] {
         try files(run).flatMap { file -> [TrainedTokens] in
             let training = String(file.deletingPathExtension().lastPathComponent.dropFirst(prefix.count))
             let lines = try lines(of: trajectory, in: file)

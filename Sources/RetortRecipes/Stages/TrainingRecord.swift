@@ -4,44 +4,44 @@ import RetortEvaluation
 import RetortTraining
 
 /// What a training cost in the process that finished it, its plan, and how it ended.
-public struct TrainingRecord: Codable, Sendable {
+package struct TrainingRecord: Codable, Sendable {
     /// The number of samples.
-    public let samples: Int
+    package let samples: Int
     /// Tokens of samples, counting shared ones in each; tokens that went through the network, counting shared ones
     /// once; and targets.
-    public let tokens, computedTokens, targets: Int
+    package let tokens, computedTokens, targets: Int
     /// The time of training, in seconds.
-    public let seconds: Double
+    package let seconds: Double
     /// Tokens of samples per second.
-    public let tokensPerSecond: Double
+    package let tokensPerSecond: Double
     /// The peak memory of the process, in bytes; nil where it is unknown.
-    public let peakMemory: Int?
+    package let peakMemory: Int?
     /// The settings it was trained with; nil in records of earlier versions, as is everything below.
-    public var plan: TrainingConfiguration?
+    package var plan: TrainingConfiguration?
     /// What was chosen in the plan, and why; nil where the recipe gave everything.
-    public var choice: String?
+    package var choice: String?
     /// The result of a range test; nil without one.
-    public var rangeTest: String?
+    package var rangeTest: String?
     /// The numbers of planned and of completed updates.
-    public var planned, updates: Int?
+    package var planned, updates: Int?
     /// The update whose weights were kept.
-    public var kept: Int?
+    package var kept: Int?
     /// The samples that were too long, with the limits; nil where none was.
-    public var dropped: DroppedSamples?
+    package var dropped: DroppedSamples?
     /// The longest sample allowed, in tokens.
-    public var maximumTokens: Int?
+    package var maximumTokens: Int?
     /// The number of held-out samples, and of their tasks; nil without validation.
-    public var heldOutSamples, heldOutTasks: Int?
+    package var heldOutSamples, heldOutTasks: Int?
     /// The losses of the held-out samples.
-    public var validation: ValidationCurve?
+    package var validation: ValidationCurve?
     /// The number of trajectories of each origin; nil where all are the teacher's.
-    public var origins: [String: Int]?
+    package var origins: [String: Int]?
     /// How many processes trained together, where it was more than one.
-    public var processes: Int?
+    package var processes: Int?
     /// The memory of the optimizer's states in each process, in bytes, where they were divided.
-    public var optimizerBytes: Int?
+    package var optimizerBytes: Int?
     /// Why a round trained nothing; nil where it did.
-    public var standing: String?
+    package var standing: String?
 
     init(_ progress: Trainer.Progress?, samples: Int) {
         self.samples = samples
@@ -61,7 +61,7 @@ public struct TrainingRecord: Codable, Sendable {
     }
 
     /// The record of a stage of a run, `train/STUDENT/KIND`; nil where there is none.
-    public static func of(stage: String, in run: URL) -> TrainingRecord? {
+    package static func of(stage: String, in run: URL) -> TrainingRecord? {
         guard let file = TrainingFiles(run, stage: stage)?.record, let data = try? Data(contentsOf: file) else {
             return nil
         }
@@ -69,7 +69,7 @@ public struct TrainingRecord: Codable, Sendable {
     }
 
     /// The losses of such a stage, one per update; empty where there are none.
-    public static func losses(stage: String, in run: URL) -> [Double] {
+    package static func losses(stage: String, in run: URL) -> [Double] {
         guard let file = TrainingFiles(run, stage: stage)?.loss, let data = try? Data(contentsOf: file) else {
             return []
         }
@@ -79,7 +79,7 @@ public struct TrainingRecord: Codable, Sendable {
 
 extension TrainingRecord {
     /// Which update was kept, and why the training ended; nil in records of earlier versions.
-    public var ending: String? {
+    package var ending: String? {
         if let standing { return standing }
         guard let updates, let planned, let kept else { return nil }
         let whole = updates == planned ? "all \(planned) updates" : "\(updates) of \(planned) updates"

@@ -3,12 +3,12 @@ import RetortEvaluation
 import RetortStore
 
 /// Judges the stored runs of ToolAlpaca's tasks.
-public struct ToolAlpacaEvaluation: Sendable {
+package struct ToolAlpacaEvaluation: Sendable {
     private let judge: ToolAlpacaJudge
     private let concurrency: Int
 
     /// - Parameter concurrency: how many runs are judged at the same time.
-    public init(judge: ToolAlpacaJudge, concurrency: Int = 8) {
+    package init(judge: ToolAlpacaJudge, concurrency: Int = 8) {
         self.judge = judge
         self.concurrency = concurrency
     }
@@ -16,7 +16,7 @@ public struct ToolAlpacaEvaluation: Sendable {
     /// Judges every run of the tasks in the set, against the calls that the tasks now expect.
     /// - Returns: the figures, and each run's judgement in the order of the runs' ids.
     /// - Throws: what the judge's model throws; verdicts given until then are lost unless they are on a cassette.
-    public func run(
+    package func run(
         _ tasks: [AgentTask], store: TrajectoryStore, set: String
     ) async throws -> (report: ToolAlpacaReport, judged: [ToolAlpacaReport.Judged]) {
         let known = Dictionary(tasks.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })

@@ -5,23 +5,23 @@ import RetortStore
 
 /// Runs queries of ToolBench or ToolAlpaca against virtual APIs, into a store; queries that already have a run are
 /// skipped.
-public struct VirtualAPIRun: Sendable {
+package struct VirtualAPIRun: Sendable {
     /// How the runs ended.
-    public struct Summary: Codable, Sendable, Hashable {
+    package struct Summary: Codable, Sendable, Hashable {
         /// The number of queries with a run.
-        public var queries = 0
+        package var queries = 0
         /// How many ended with an answer, given freely or when asked for.
-        public var answered = 0
+        package var answered = 0
         /// How many ended by giving up.
-        public var gaveUp = 0
+        package var gaveUp = 0
         /// How many broke, or did not end.
-        public var failed = 0
+        package var failed = 0
         /// The steps of all runs.
-        public var steps = 0
+        package var steps = 0
         /// The calls of all runs.
-        public var calls = 0
+        package var calls = 0
         /// The calls that failed, by the kind of error.
-        public var failedCalls: [String: Int] = [:]
+        package var failedCalls: [String: Int] = [:]
     }
 
     private let policy: any Policy
@@ -34,7 +34,7 @@ public struct VirtualAPIRun: Sendable {
     /// - Parameters:
     ///   - maximumSteps: the most steps of a run.
     ///   - concurrency: how many queries are run at the same time.
-    public init(
+    package init(
         policy: any Policy, search: any Search = GreedySearch(), apis: any VirtualAPIs, maximumSteps: Int = 12,
         concurrency: Int = 8, seed: UInt64 = 0
     ) {
@@ -53,7 +53,7 @@ public struct VirtualAPIRun: Sendable {
     ///   - retriesFailed: whether queries whose model or environment broke are run again.
     /// - Throws: `RunError.otherRuns` for a set that another agent made, or that was made differently; what the
     ///   rollouts and the store throw.
-    public func run(
+    package func run(
         _ tasks: [AgentTask], store: TrajectoryStore, set: String, agent: [String: String] = [:], folder: URL? = nil,
         retriesFailed: Bool = false
     ) async throws -> Summary {

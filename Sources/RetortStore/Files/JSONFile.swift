@@ -2,10 +2,10 @@ import Foundation
 import RetortCore
 
 /// Reads a file that is one JSON value.
-public enum JSONFile {
+package enum JSONFile {
     /// The value; integers and floating-point numbers keep their types.
     /// - Throws: `JSONFileError`, which names the file.
-    public static func value(_ file: URL) throws -> JSONValue {
+    package static func value(_ file: URL) throws -> JSONValue {
         guard let data = try? Data(contentsOf: file) else { throw JSONFileError.missing(file: file.path) }
         do {
             return try ExactJSON.value(of: data)

@@ -4,18 +4,18 @@ import RetortCore
 
 /// ToolAlpaca's evaluation set (arXiv 2306.05301): APIs with their OpenAPI texts, instructions, and the calls that
 /// solve them.
-public struct ToolAlpacaFile: Sendable {
+package struct ToolAlpacaFile: Sendable {
     /// One task for each instruction; the expected calls are in `metadata["golden"]` as `[{Action, Action_Input}]`.
-    public private(set) var tasks: [AgentTask] = []
+    package private(set) var tasks: [AgentTask] = []
     /// What is known of each function, for a model that imitates it.
-    public private(set) var documents: [VirtualAPIName: JSONValue] = [:]
+    package private(set) var documents: [VirtualAPIName: JSONValue] = [:]
     /// What happened to each API of the file.
-    public private(set) var account = ImportAccount()
+    package private(set) var account = ImportAccount()
 
     private static let methods: Set = ["get", "post", "put", "patch", "delete"]
 
     /// - Throws: `JSONFileError` for a file that cannot be read at all.
-    public init(_ file: URL, split: String = "test") throws {
+    package init(_ file: URL, split: String = "test") throws {
         for (index, record) in (try JSONFile.value(file).array ?? []).enumerated() {
             account.records += 1
             guard let name = record["Name"]?.string, let text = record["Documentation"]?.string,

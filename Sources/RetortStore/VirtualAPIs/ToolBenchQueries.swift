@@ -4,16 +4,16 @@ import RetortCore
 
 /// ToolBench's and StableToolBench's queries, `[{query_id, query, api_list}]`, as tasks with descriptions of their
 /// APIs.
-public struct ToolBenchQueries: Sendable {
+package struct ToolBenchQueries: Sendable {
     /// The tasks, in file order, each with its tools and the functions that they stand for.
-    public private(set) var tasks: [AgentTask] = []
+    package private(set) var tasks: [AgentTask] = []
     /// What is known of each function, for a model that imitates it.
-    public private(set) var documents: [VirtualAPIName: JSONValue] = [:]
+    package private(set) var documents: [VirtualAPIName: JSONValue] = [:]
     /// Records that are not queries, by number from 1.
-    public private(set) var account = ImportAccount()
+    package private(set) var account = ImportAccount()
 
     /// - Throws: `JSONFileError` for a file that cannot be read at all.
-    public init(_ file: URL, split: String = "test") throws {
+    package init(_ file: URL, split: String = "test") throws {
         let group = file.deletingPathExtension().lastPathComponent
         for (index, record) in (try JSONFile.value(file).array ?? []).enumerated() {
             account.records += 1

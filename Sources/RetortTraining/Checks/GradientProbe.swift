@@ -4,12 +4,12 @@ import RetortLLM
 import RetortTensor
 
 /// The loss and gradients of one training step with a given adapter, for comparison with other implementations.
-public struct GradientProbe {
+package struct GradientProbe {
     private let network: DecoderNetwork
     private let adapters: [(name: String, adapter: LowRankAdapter)]
 
     /// Puts a PEFT adapter beside the projections, without dropout, and freezes the rest.
-    public init(_ network: DecoderNetwork, adapter folder: URL) throws {
+    package init(_ network: DecoderNetwork, adapter folder: URL) throws {
         self.network = network
         for parameter in network.parameters { try parameter.tensor.freeze() }
         adapters = try AdapterFile.attach(folder, to: network)
@@ -20,7 +20,7 @@ public struct GradientProbe {
     }
 
     /// The mean next-token loss over all ids, and the gradients by `name.lora_A` and `name.lora_B`.
-    public func step(_ ids: [Int32]) throws -> (loss: Double, gradients: [String: [Float]]) {
+    package func step(_ ids: [Int32]) throws -> (loss: Double, gradients: [String: [Float]]) {
         var row = PackedRow()
         row.append(TrainingExample(id: "probe", tokens: ids, trainable: ids.map { _ in true }))
         let loss = try RowLoss.backward(row, network, scale: 1 / Double(row.targets.count))

@@ -4,29 +4,29 @@ import RetortLLM
 
 /// Looks at what a checkpoint's tokenizer and chat template make of a trajectory, token by token, and checks what
 /// training and acting rest on.
-public struct TemplateAudit: Sendable {
+package struct TemplateAudit: Sendable {
     /// One token of the training example.
-    public struct Row: Codable, Sendable {
+    package struct Row: Codable, Sendable {
         /// Its number in the vocabulary.
-        public let id: Int32
+        package let id: Int32
         /// What it stands for.
-        public let text: String
+        package let text: String
         /// Whose message it is in.
-        public let role: Role
+        package let role: Role
         /// Whether a student learns to write it.
-        public let trainable: Bool
+        package let trainable: Bool
     }
 
     /// The chat, token by token.
-    public let rows: [Row]
+    package let rows: [Row]
     /// What was looked at, and whether it holds.
-    public let findings: [CheckResult]
+    package let findings: [CheckResult]
 
     /// Whether the checkpoint can be trained and run as it is.
-    public var isSound: Bool { findings.allSatisfy(\.holds) }
+    package var isSound: Bool { findings.allSatisfy(\.holds) }
 
     /// - Throws: what the template throws when it refuses the trajectory's chat.
-    public init(
+    package init(
         _ trajectory: Trajectory, view: any View, template: any ChatTemplate, tokenizer: Tokenizer
     ) throws {
         let messages = view.messages(for: trajectory)
@@ -106,7 +106,7 @@ public struct TemplateAudit: Sendable {
 
     /// A short trajectory with all that makes templates stumble: code, quotes, other scripts, a forged marker.
     /// - Parameter marker: the text of the end-of-turn token.
-    public static func sample(marker: String) -> Trajectory {
+    package static func sample(marker: String) -> Trajectory {
         var trajectory = Trajectory(
             task: AgentTask(
                 id: "sample", question: "How many people live in the capital of Österland?", answers: ["20482"],

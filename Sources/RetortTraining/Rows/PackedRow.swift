@@ -141,16 +141,16 @@ public struct EpochRows: RowSource {
 }
 
 /// Documents packed in the order they come, a row as soon as it is full, until `rowCount` rows are made.
-public struct StreamRows<Documents: IteratorProtocol>: RowSource where Documents.Element == TrainingExample {
+package struct StreamRows<Documents: IteratorProtocol>: RowSource where Documents.Element == TrainingExample {
     private var documents: Documents
     private let rowTokens: Int
     private var left: Int
     /// How many rows are made at most.
-    public let rowCount: Int?
+    package let rowCount: Int?
     private var held: TrainingExample?
 
     /// - Parameter rows: how many are made at most.
-    public init(_ documents: Documents, rows: Int, rowTokens: Int) {
+    package init(_ documents: Documents, rows: Int, rowTokens: Int) {
         self.documents = documents
         self.rowTokens = rowTokens
         left = rows
@@ -158,7 +158,7 @@ public struct StreamRows<Documents: IteratorProtocol>: RowSource where Documents
     }
 
     /// The next row; nil after the last.
-    public mutating func next() -> PackedRow? {
+    package mutating func next() -> PackedRow? {
         guard left > 0 else { return nil }
         left -= 1
         var row = PackedRow()

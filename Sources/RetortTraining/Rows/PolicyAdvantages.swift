@@ -1,8 +1,8 @@
 /// How much better tokens were than expected.
-public enum PolicyAdvantages {
+package enum PolicyAdvantages {
     /// Of a group of answers to one question: how far each reward is from the group's mean, in standard deviations (GRPO, arXiv 2402.03300,
     /// section 4.1.2; with the deviation of a sample, as TRL has it). Zero where all are alike.
-    public static func ofGroup(_ rewards: [Double]) -> [Double] {
+    package static func ofGroup(_ rewards: [Double]) -> [Double] {
         guard rewards.count > 1 else { return rewards.map { _ in 0 } }
         let mean = rewards.reduce(0, +) / Double(rewards.count)
         let square = rewards.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(rewards.count - 1)
@@ -10,7 +10,7 @@ public enum PolicyAdvantages {
     }
 
     /// Of tokens that a student wrote: how much more probable each is to the teacher. Their mean is the negated reverse divergence.
-    public static func ofTeacher(_ teacher: [Float], student: [Float]) -> [Float] {
+    package static func ofTeacher(_ teacher: [Float], student: [Float]) -> [Float] {
         zip(teacher, student).map { $0 - $1 }
     }
 
@@ -20,7 +20,7 @@ public enum PolicyAdvantages {
     ///   - weights: of tokens; a step is a run of those that are not 0.
     ///   - advantages: of tokens.
     /// - Returns: a factor for each token.
-    public static func stepFactors(_ advantages: [Float], weights: [Float]) -> [Float] {
+    package static func stepFactors(_ advantages: [Float], weights: [Float]) -> [Float] {
         var factors = [Float](repeating: 1, count: weights.count)
         var first: Float?
         var start = 0

@@ -2,15 +2,15 @@ import RetortLLM
 import RetortTensor
 
 /// How probable texts are to a network.
-public enum TextScores {
+package enum TextScores {
     /// A sample's log-probability as preferences need it: the weighted sum over its tokens, in nats.
-    public static func sum(_ logProbabilities: [Float], weighted example: TrainingExample) -> Double {
+    package static func sum(_ logProbabilities: [Float], weighted example: TrainingExample) -> Double {
         zip(example.weights, logProbabilities).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
 
     /// The log-probabilities of samples' weighted tokens, in nats: for each sample one number for each of its tokens, 0 where a token has
     /// no weight or nothing comes before. Nothing is dropped, and nothing learned.
-    public static func logProbabilities(
+    package static func logProbabilities(
         of examples: [TrainingExample], by network: DecoderNetwork, rowTokens: Int
     ) throws -> [[Float]] {
         try computed(examples, network, rowTokens, { [Float](repeating: 0, count: $0.tokens.count) }) {
@@ -21,7 +21,7 @@ public enum TextScores {
     /// The likeliest tokens in place of samples' weighted tokens: for each sample one list for each of its tokens, most likely first, empty
     /// where a token has no weight or nothing comes before.
     /// - Parameter best: how many.
-    public static func choices(
+    package static func choices(
         of examples: [TrainingExample], by network: DecoderNetwork, rowTokens: Int, best: Int
     ) throws -> [[[TeacherChoice]]] {
         try computed(examples, network, rowTokens, { [[TeacherChoice]](repeating: [], count: $0.tokens.count) }) {

@@ -4,20 +4,20 @@ import RetortLLM
 import RetortTensor
 
 /// A process of a team besides rank 0: waits for trainings and takes part in them, on a thread of its own.
-public actor TeamMember {
+package actor TeamMember {
     private nonisolated let executor = EngineExecutor(name: "retort.team")
 
     /// The thread on which it waits and trains.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     /// A member that has not joined a training yet.
-    public init() {}
+    package init() {}
 
     deinit { executor.finish() }
 
     /// Meets the other processes, as whichever rank.
     /// - Throws: see `TrainingTeam.init`.
-    public func join(
+    package func join(
         _ place: TeamPlace, program: String, joining: Double? = nil, seconds: Double, interface: String? = nil
     ) throws -> TrainingTeam {
         try TrainingTeam(place, program: program, joining: joining, seconds: seconds, interface: interface)
@@ -25,7 +25,7 @@ public actor TeamMember {
 
     /// Does what rank 0 wants until that is done.
     /// - Throws: `TeamError` where rank 0 has ended early or is gone; `CancellationError`.
-    public func serve(_ team: TrainingTeam) throws {
+    package func serve(_ team: TrainingTeam) throws {
         do {
             try interruptible {
                 while true {

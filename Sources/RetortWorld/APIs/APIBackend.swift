@@ -1,7 +1,7 @@
 import RetortCore
 
 /// What the APIs answer: facts of the world, or values derived from the arguments by a hash.
-public struct APIBackend: Sendable {
+package struct APIBackend: Sendable {
     let world: World
     private let entities: [String: Int]
     private let schemas: [APICapability: JSONSchema]
@@ -11,7 +11,7 @@ public struct APIBackend: Sendable {
     private static let states = ["packed", "sent", "delivered", "delayed"]
 
     /// A backend for a world's APIs. Throws only if a capability's own JSON schema is invalid.
-    public init(_ world: World) throws {
+    package init(_ world: World) throws {
         self.world = world
         entities = Dictionary(world.entities.map { ($0.name, $0.index) }, uniquingKeysWith: { first, _ in first })
         schemas = try Dictionary(

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Answers are JSON objects; a failed call's object holds only `error`. A call's result depends only on the session's
 /// own earlier calls, so a run can be repeated.
-public final class APISession: Environment {
+package final class APISession: Environment {
     private struct State {
         var calls: [String: Int] = [:]
         var cancelled: Set<Int> = []
@@ -17,7 +17,7 @@ public final class APISession: Environment {
     private let state: Mutex<State>
 
     /// - Parameter offered: the names that may be called, usually those of a task's tools.
-    public init(_ backend: APIBackend, offered: some Sequence<String>) {
+    package init(_ backend: APIBackend, offered: some Sequence<String>) {
         self.backend = backend
         self.offered = Set(offered)
         state = Mutex(State())
@@ -30,14 +30,14 @@ public final class APISession: Environment {
     }
 
     /// A session with the same calls and cancelled orders.
-    public func fork() async throws -> any Environment { APISession(self) }
+    package func fork() async throws -> any Environment { APISession(self) }
 
     /// Does nothing: a session holds no resources.
-    public func close() async {}
+    package func close() async {}
 
     /// Answers a tool call. A fault of the agent, or an API that is busy or out of service, becomes an observation with
     /// an error; nothing is thrown.
-    public func perform(_ action: Action) async throws -> Observation {
+    package func perform(_ action: Action) async throws -> Observation {
         guard case .toolCall(let name, let arguments) = action else {
             return Self.failure("InvalidAction", "only APIs can be called here", calls: [])
         }

@@ -1,7 +1,7 @@
 import RetortCore
 
 /// Messages in Anthropic's form: the API's requests and answers, and Claude Code's logs.
-public enum AnthropicMessages {
+package enum AnthropicMessages {
     private static let keys = RecordKeys(
         "a message", read: ["role", "content", "model", "usage", "id"] + LearnedTurns.keys,
         harmless: [

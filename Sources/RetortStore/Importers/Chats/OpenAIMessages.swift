@@ -1,7 +1,7 @@
 import RetortCore
 
 /// Reads chat messages in OpenAI's form, with the variations that trainers and agents use, as dialogue entries.
-public enum OpenAIMessages {
+package enum OpenAIMessages {
     private static let keys = RecordKeys(
         "a message",
         read: [

@@ -10,7 +10,7 @@ import RetortCore
 /// let questions = try QuestionFile(file, family: .math, split: "train").tasks
 /// let (trajectories, account) = try DistillationLogImporter(questions: questions).read(log)
 /// ```
-public struct DistillationLogImporter: Sendable {
+package struct DistillationLogImporter: Sendable {
     private let source: String?
     private let family: AgentTask.Family
     private let split: String
@@ -22,7 +22,7 @@ public struct DistillationLogImporter: Sendable {
     ///   - split: the name of the tasks' split, for questions of no file.
     ///   - questions: the tasks that were worked on; records get their ids, references, levels and types back from
     ///     them.
-    public init(
+    package init(
         source: String? = nil, family: AgentTask.Family = .factual, split: String = "", questions: [AgentTask] = []
     ) {
         self.source = source
@@ -33,7 +33,7 @@ public struct DistillationLogImporter: Sendable {
 
     /// The trajectories in file order, and what happened to each record.
     /// - Throws: `JSONLinesError` for a file that cannot be read at all.
-    public func read(_ file: URL) throws -> (trajectories: [StoredTrajectory], account: ImportAccount) {
+    package func read(_ file: URL) throws -> (trajectories: [StoredTrajectory], account: ImportAccount) {
         var trajectories: [StoredTrajectory] = []
         var account = ImportAccount()
         var attempts: [String: Int] = [:]

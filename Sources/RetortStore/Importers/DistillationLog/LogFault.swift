@@ -1,5 +1,5 @@
 /// Known faults of agent-distillation's logs, which are corrected on import.
-public enum LogFault: String, Codable, Sendable, CaseIterable {
+package enum LogFault: String, Codable, Sendable, CaseIterable {
     /// A value that JSON cannot represent made the writer use one string for the whole record.
     case wholeRecordAsText = "the whole record was one text"
     /// A milder form: every scalar became a text.
