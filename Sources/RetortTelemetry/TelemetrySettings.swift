@@ -68,6 +68,7 @@ public struct TelemetrySettings: Sendable, Hashable {
         }
         if !path.isEmpty { url.append(path: path) }
         self.init(endpoint: url)
+        if let name = environment.unread.first { throw .unread(variable: name) }
         if let (name, value) = environment.first("PROTOCOL"), value != "http/json" {
             throw .unknown(variable: name, value: value, known: ["http/json"])
         }
@@ -158,6 +159,35 @@ extension TelemetrySettings {
         /// The variable that is for this signal alone.
         func own(_ suffix: String) -> String { "OTEL_EXPORTER_OTLP_\(signal.rawValue.uppercased())_\(suffix)" }
 
+        /// What is set and would change where the signal goes or how, but is not followed, in order. Sizes, limits and variables of other
+        /// signals and languages change nothing that matters here.
+        var unread: [String] {
+            let exporter = "OTEL_EXPORTER_OTLP_"
+            let others = ["TRACES", "METRICS", "LOGS", "PROFILES"].filter { $0 != signal.rawValue.uppercased() }
+            return values.keys.sorted().filter { name in
+                guard let value = self[name] else { return false }
+                switch name {
+                case "OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE": return true
+                case "OTEL_PROPAGATORS":
+                    let asked = value.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+                    return signal == .traces && !Set(asked).isSubset(of: ["tracecontext", "baggage"])
+                case let name where name.hasPrefix(exporter):
+                    let key = name.dropFirst(exporter.count)
+                    if others.contains(where: { key.hasPrefix($0 + "_") }) { return false }
+                    let own = signal.rawValue.uppercased() + "_"
+                    return !Self.exporterKeys.contains(
+                        key.hasPrefix(own) ? String(key.dropFirst(own.count)) : String(key))
+                default: return false
+                }
+            }
+        }
+
+        /// What is read of an exporter's variables. `INSECURE` is for gRPC alone, as the specification has it.
+        private static let exporterKeys: Set<String> = [
+            "ENDPOINT", "PROTOCOL", "COMPRESSION", "HEADERS", "TIMEOUT", "INSECURE", "TEMPORALITY_PREFERENCE",
+            "DEFAULT_HISTOGRAM_AGGREGATION",
+        ]
+
         /// What is set for the signal, or else for everything that is exported, with the variable's name.
         func first(_ suffix: String) -> (String, String)? {
             for name in [own(suffix), "OTEL_EXPORTER_OTLP_\(suffix)"] {
@@ -174,6 +204,7 @@ public enum TelemetryError: Error, Hashable, CustomStringConvertible {
     case noNumber(variable: String, value: String)
     case noPairs(variable: String)
     case unknown(variable: String, value: String, known: [String])
+    case unread(variable: String)
 
     /// What is wrong, and what to set instead. Values that may hold keys are not shown.
     public var description: String {
@@ -182,6 +213,9 @@ public enum TelemetryError: Error, Hashable, CustomStringConvertible {
             "\(variable) is '\(value)', which is no address of a server; give one such as http://127.0.0.1:4318"
         case .noNumber(let variable, let value): "\(variable) is '\(value)', which is no number in its range"
         case .noPairs(let variable): "\(variable) is no list of key=value, separated by commas"
+        case .unread(let variable):
+            "\(variable) is set, and retort does not follow it; unset it for this command, "
+                + "or set OTEL_SDK_DISABLED=true to go on without telemetry"
         case .unknown(let variable, let value, let known):
             "\(variable) is '\(value)'; retort knows \(known.joined(separator: ", ")). "
                 + "Set one of these, or OTEL_SDK_DISABLED=true to go on without telemetry"

@@ -51,11 +51,25 @@ struct TelemetrySettingsTests {
             ["OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"], ["OTEL_EXPORTER_OTLP_HEADERS": "sesame"],
             ["OTEL_EXPORTER_OTLP_TIMEOUT": "soon"], ["OTEL_TRACES_SAMPLER": "jaeger_remote"],
             ["OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"], ["OTEL_TRACES_EXPORTER": "zipkin"],
+            ["OTEL_EXPORTER_OTLP_CERTIFICATE": "sesame.pem"], ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY": "sesame.pem"],
+            ["OTEL_PROPAGATORS": "tracecontext,b3"], ["OTEL_CONFIG_FILE": "sesame.yaml"],
         ])
     func refused(variables: [String: String]) throws {
         let error = #expect(throws: TelemetryError.self) { try settings(variables) }
         let name = try #require(variables.keys.first)
         #expect(error?.description.contains(name) == true && error?.description.contains("sesame") == false)
+    }
+
+    @Test("variables of other signals, sizes of queues and what is set to nothing switch no traces off")
+    func others() throws {
+        let read = try settings([
+            "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": "a.pem", "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY": "a.pem",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "2048", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "128",
+            "OTEL_PYTHON_LOG_LEVEL": "info",
+            "OTEL_PROPAGATORS": "tracecontext, baggage", "OTEL_EXPORTER_OTLP_INSECURE": "true",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": "",
+        ])
+        #expect(read != nil)
     }
 
     @Test("metrics have an address, an interval and a form of sums of their own")
