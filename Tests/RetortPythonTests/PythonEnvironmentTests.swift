@@ -319,6 +319,55 @@ struct PythonEnvironmentTests {
         await session.close()
     }
 
+    @Test("forged frames: notes of calls are kept up to 8 MiB, and a call longer than any real one ends the program")
+    func forgedCalls() async throws {
+        let session = try await session()
+        _ = try await session.perform(
+            .code(
+                """
+                import os, struct
+                def forge(body):
+                    for fd in range(3, 16):
+                        try: os.write(fd, struct.pack('<I', len(body)) + body)
+                        except OSError: pass
+                """))
+        // An answer of the host's between them, as refused calls get them, makes no difference.
+        let notes = try await session.perform(
+            .code(
+                """
+                for n in range(10):
+                    forge(b'{"op":"called","name":"note","arguments":{},"value":"' + b'x' * (1 << 20) + b'"}')
+                    forge(b'{"op":"call","name":"none","arguments":{}}')
+                """))
+        #expect(notes.outcome == .success)
+        #expect(notes.toolCalls.count { $0.name == "note" } == 7)
+        #expect(notes.toolCalls.count { $0.name == "none" && $0.error != nil } == 10)
+        let call = #"b'{"op":"call","name":"none","arguments":{"x":"' + b'x' * (2 << 20) + b'"}}'"#
+        let long = try await session.perform(.code("forge(\(call))\nprint('reached')"))
+        #expect(long.outcome.isFailure && long.text.contains("channel") && long.toolCalls.isEmpty)
+        #expect(try await session.perform(.code("1 + 1")).text.hasSuffix("Out: 2"))
+        await session.close()
+    }
+
+    @Test("a flood of empty frames ends its program, and another session works on meanwhile")
+    func flood() async throws {
+        let (flooding, working) = (try await session(), try await session())
+        let program = """
+            import os
+            for fd in range(3, 16):
+                try: os.write(fd, bytes(1 << 20))
+                except OSError: pass
+            """
+        async let flooded = flooding.perform(.code(program))
+        for number in 0..<3 {
+            #expect(try await working.perform(.code("print(shout('n\(number)'))")).text == "N\(number)")
+        }
+        let seen = try await flooded
+        #expect(seen.outcome.isFailure && seen.text.contains("channel"), "\(seen.text)")
+        await flooding.close()
+        await working.close()
+    }
+
     @Test(
         "threads are refused with a word on what to do",
         arguments: [

@@ -9,8 +9,8 @@ import Synchronization
 enum WorkerEvent: Sendable {
     /// A frame that the process sent, not decoded yet.
     case bytes(Data)
-    /// A frame that the process sent.
-    case frame(JSONValue)
+    /// A frame that the process sent, and its length.
+    case frame(JSONValue, bytes: Int)
     /// The process waits for permission to change a file.
     case filesHeld
 }
@@ -208,7 +208,7 @@ final class FrameChannel: Sendable {
             state.withLock { $0.unread -= 1 }
             guard case .bytes(let bytes) = event else { return event }
             // Values keep their types, and no number can crash this process.
-            if let frame = try? ExactJSON.value(of: bytes) { return .frame(frame) }
+            if let frame = try? ExactJSON.value(of: bytes) { return .frame(frame, bytes: bytes.count) }
             state.withLock { $0.hasBrokenRules = true }
             close()
             return nil
@@ -226,7 +226,7 @@ final class FrameChannel: Sendable {
         let timer = Alarm(seconds: seconds) { [weak self] in self?.close() }
         defer { timer.cancel() }
         while let event = await next() {
-            guard case .frame(let frame) = event else { continue }
+            guard case .frame(let frame, _) = event else { continue }
             timer.cancel()
             return isClosed ? nil : frame
         }

@@ -23,6 +23,8 @@ struct PythonRun {
     private let clock: ProgramClock
     private var calls: [ToolCall] = []
     private var callCount = 0
+    /// The length of all notes, kept or not.
+    private var notedBytes = 0
     private var pending: (name: String, arguments: [String: JSONValue])?
     /// The text printed so far.
     private(set) var output: String
@@ -75,7 +77,7 @@ struct PythonRun {
     private mutating func follow(holdingEffects isTentative: Bool) async throws -> Stop {
         defer { clock.stop() }
         while let event = await process.channel.next() {
-            guard case .frame(let frame) = event else {
+            guard case .frame(let frame, let bytes) = event else {
                 guard isTentative else { continue }
                 return .held(ToolCall(name: "(change of files)", arguments: [:]))
             }
@@ -84,6 +86,7 @@ struct PythonRun {
                 output += frame["text"]?.string ?? ""
                 if output.utf8.count > 8 * (limits.outputCharacters + 1024) { return .finished(brokenRules()) }
             case "call":
+                guard bytes <= Self.longestCall else { return .finished(brokenRules()) }
                 clock.stop()
                 let (name, arguments) = (frame["name"]?.string ?? "", frame["arguments"]?.object ?? [:])
                 if isTentative, callCount < tools.limit, tools.isExternal(name) {
@@ -92,7 +95,7 @@ struct PythonRun {
                 }
                 guard await reply(try await answer(name, arguments)) else { return .finished(await broken()) }
                 clock.start()
-            case "called": note(frame)
+            case "called": note(frame, bytes)
             case "done":
                 survived = true
                 return .finished(finished(frame))
@@ -102,16 +105,22 @@ struct PythonRun {
         return .finished(await broken())
     }
 
-    /// Records a call of one of the session's own functions that has taken place.
-    private mutating func note(_ frame: JSONValue) {
-        guard calls.count < Self.mostNotes else { return }
+    /// Records a call of one of the session's own functions that has taken place. What comes behind the limits is not
+    /// kept.
+    private mutating func note(_ frame: JSONValue, _ bytes: Int) {
+        notedBytes += bytes
+        guard calls.count < Self.mostNotes, notedBytes <= Self.mostNotedBytes else { return }
         calls.append(
             ToolCall(
                 name: frame["name"]?.string ?? "", arguments: frame["arguments"]?.object ?? [:],
                 result: frame["error"] == nil ? frame["value"] ?? .null : nil, error: frame["error"]?.string))
     }
 
+    // The worker has limits of its own for what it sends, but a program can write to its socket itself.
     private static let mostNotes = 1000
+    private static let mostNotedBytes = 8 << 20
+    /// The longest call, in bytes: the worker's limit for arguments, and room for the name.
+    private static let longestCall = (1 << 20) + (64 << 10)
 
     private mutating func answer(_ name: String, _ arguments: [String: JSONValue]) async throws -> ToolCall {
         callCount += 1
