@@ -42,6 +42,6 @@ struct JudgeOptions: ParsableArguments {
         var plan = TeacherPlan(endpoints: addresses.map(EndpointPlan.init(url:)))
         plan.asking.model = model
         if let key { for index in plan.endpoints.indices { plan.endpoints[index].key = key } }
-        return ModelJudge(try await plan.openModel(recordingTo: tape), votes: votes, asking: .all)
+        return ModelJudge(try await plan.openJudge(recordingTo: tape), votes: votes, asking: .all)
     }
 }

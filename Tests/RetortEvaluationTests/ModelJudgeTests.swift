@@ -56,14 +56,25 @@ struct ModelJudgeTests {
         #expect(model.requests.isEmpty)
     }
 
-    @Test("votes that cannot be read count for nothing; a tie is not correct; a failure is not remembered")
+    @Test("votes that cannot be read count for nothing; without any there is no verdict; a tie is not correct")
     func unreadable() async throws {
         let judge = ModelJudge(ScriptedModel([["yes", no, yes], ["?", "", "{}"], [], [yes, yes, yes]]))
         #expect(try await judge.judge("x", for: task).isCorrect == false)
-        #expect(try await judge.judge("b", for: task).reason.contains("no readable vote"))
-        await #expect(throws: LanguageModelError.self) { try await judge.judge("c", for: task) }
-        #expect(try await judge.judge("c", for: task).isCorrect)
-        #expect(judge.agreement.unreadable == 4 && judge.agreement.ties == 2 && judge.agreement.answers == 3)
+        await #expect(throws: JudgeError.noVote(reply: "?")) { try await judge.judge("b", for: task) }
+        await #expect(throws: LanguageModelError.self) { try await judge.judge("b", for: task) }
+        // Failures are not remembered.
+        #expect(try await judge.judge("b", for: task).isCorrect)
+        #expect(judge.agreement.unreadable == 1 && judge.agreement.ties == 1 && judge.agreement.answers == 2)
+    }
+
+    @Test("a judge's model gives replies of which one at least is a vote, and an error without any")
+    func voting() async throws {
+        let model = VotingModel(ScriptedModel([["?", no, ""], ["Hm.", "Well."]]))
+        var request = GenerationRequest(messages: [Message(.user, "Who?")])
+        request.samples = 3
+        #expect(try await model.complete(request).map(\.text) == ["?", no, ""])
+        request.samples = 2
+        await #expect(throws: JudgeError.noVote(reply: "Hm.")) { try await model.complete(request) }
     }
 
     @Test("kappa is that of the textbook, and nil where chance explains all")

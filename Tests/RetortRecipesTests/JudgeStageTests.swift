@@ -1,4 +1,5 @@
 import Foundation
+import RetortAgents
 import RetortCore
 import RetortEvaluation
 import RetortStore
@@ -131,32 +132,60 @@ struct JudgeStageTests {
     }
 
     @Test(
-        "an answer that the judge fails on has no grade at all: exact match does not stand in, and it is asked about again"
-    )
-    func outage() async throws {
+        "an answer that the judge fails on has no grade at all: exact match does not stand in, and it is asked about again",
+        arguments: [
+            (CannedAnswer(["Hm.", "", "{}"]), "the judge wrote nothing that is a vote"),
+            (CannedAnswer(["broken"], status: 500), "status 500"),
+        ])
+    func outage(_ broken: CannedAnswer, cause: String) async throws {
         let isOut = Mutex(true)
+        let asked = Requests()
         let endpoint = try await FaultyEndpoint(.init()) { request in
             let text = String(decoding: request.body, as: UTF8.self)
-            let breaks = isOut.withLock { $0 } && text.contains("J. F.")
-            return CannedAnswer(Array(repeating: breaks ? "Hm." : #"{"reason": "so", "correct": true}"#, count: 3))
+            asked.add(text)
+            guard isOut.withLock({ $0 }), text.contains("J. F.") else {
+                return CannedAnswer(Array(repeating: #"{"reason": "so", "correct": true}"#, count: 3))
+            }
+            return broken
         }
         defer { try? FileManager.default.removeItem(at: folder) }
         let plan = "endpoint: '\(endpoint.address)', model: canned, seconds: {backoff: 0.01}, attempts: 1"
         try await Self.run(recipe(plan), folder) { run in
             try await fill(run.context.store)
-            let stage = JudgeStage(context: run.context, plan: try #require(run.context.recipe.judge), set: Self.set)
-            let entry = StoredTrajectory(
-                trajectory: answered("1", "john kennedy"), verdict: Verdict(isCorrect: true, reason: "equal"))
-            #expect(run.context.grade(of: entry) == nil)
-            let mathematics = StoredTrajectory(
-                trajectory: answered("5", 7, family: .math), verdict: Verdict(isCorrect: true, reason: "equal"))
-            #expect(run.context.grade(of: mathematics)?.isCorrect == true)
-            let first = try await stage.run()
-            #expect(first.total == 3)
-            isOut.withLock { $0 = false }
-            #expect(try await stage.run().failed == 0)
+            let first = try await judged(run)
+            #expect(first.total == 3 && first.failures == [cause: 1])
+            let entries = try await run.context.store.entries(in: Self.set)
+            #expect(entries.map { $0.judge?.isCorrect } == [true, nil, true, nil, nil])
+            #expect(run.context.grade(of: entries[1]) == nil)
+            #expect(run.context.grade(of: entries[4])?.reason == entries[4].verdict?.reason)
         }
+        #expect(asked.all.count == 3)
+        isOut.withLock { $0 = false }
+        try await Self.run(recipe(plan), folder) { run in
+            let second = try await judged(run)
+            #expect(second == StageOutcome(total: 3))
+            #expect(try await run.context.store.entries(in: Self.set)[1].judge?.isCorrect == true)
+        }
+        #expect(asked.all.count == 4)
         try await endpoint.close()
+    }
+
+    @Test("what the judge took in one run counts in the next: nothing is asked beyond its budget")
+    func budget() async throws {
+        try await withJudge { endpoint, asked in
+            let plan = "endpoint: '\(endpoint.address)', model: canned, budget: {tokens: 120}"
+            func judge(_ answer: JSONValue) async throws {
+                try await Self.run(recipe(plan), folder) { run in
+                    try await run.context.store.save(answered(answer.text, answer), in: Self.set)
+                    try await judged(run)
+                }
+            }
+            // 100 tokens of the prompt and 20 of the votes.
+            try await judge("Kennedy")
+            let error = await #expect(throws: BudgetError.self) { try await judge("Mira Voss") }
+            #expect(error == .spent("120 of 120 tokens"))
+            #expect(asked.all.count == 1)
+        }
     }
 
     @Test(

@@ -15,7 +15,7 @@ public final class ModelJudge: Grader {
         public var answers = 0
         /// The number of votes that could be read.
         public var votes = 0
-        /// The number of votes that could not be read.
+        /// The number of votes on these answers that could not be read.
         public var unreadable = 0
         /// Answers without a vote against the majority.
         public var unanimous = 0
@@ -82,7 +82,7 @@ public final class ModelJudge: Grader {
     }
 
     /// Grades an answer.
-    /// - Throws: what the model throws.
+    /// - Throws: what the model throws; `JudgeError.noVote` when none of its votes could be read.
     public func judge(_ answer: String?, for task: AgentTask) async throws -> Verdict {
         let verdict = await exact.grade(answer, for: task)
         guard !verdict.isCorrect || scope == .all, let answer, !task.answers.isEmpty,
@@ -143,13 +143,13 @@ public final class ModelJudge: Grader {
                 maximumTokens: Self.maximumTokens))
         let read = completions.map { Self.read($0.text) }
         let (yes, no) = (read.count { $0?.correct == true }, read.count { $0?.correct == false })
+        guard yes + no > 0 else { throw JudgeError.noVote(reply: completions.first?.text ?? "") }
         state.withLock { state in
             state.unreadable += read.count { $0 == nil }
             state.counts.append((yes, no))
         }
         guard yes != no else {
-            let why = yes == 0 ? "no readable vote" : "the votes are tied"
-            return Verdict(isCorrect: false, reason: "the judge did not decide: \(why)")
+            return Verdict(isCorrect: false, reason: "the judge did not decide: the votes are tied")
         }
         let reason = read.compactMap { $0 }.first { $0.correct == (yes > no) }?.reason ?? ""
         return Verdict(isCorrect: yes > no, reason: "judged by \(yes) to \(no): \(reason)")

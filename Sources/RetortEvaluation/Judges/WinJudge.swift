@@ -45,12 +45,14 @@ public struct WinJudge: Sendable {
     }
 }
 
-/// Runs that cannot be judged.
+/// Runs that cannot be judged, or were not.
 public enum JudgeError: Error, CustomStringConvertible, Equatable {
     /// The two runs, by their tasks' ids, are for different requests.
     case differentTasks(String, String)
     /// The task with this id has no expected calls.
     case noReference(String)
+    /// None of a judge's replies holds a vote; `reply` is the first one.
+    case noVote(reply: String)
 
     /// A message for users: what is wrong, and what to do.
     public var description: String {
@@ -58,6 +60,9 @@ public enum JudgeError: Error, CustomStringConvertible, Equatable {
         case .differentTasks(let first, let second):
             "'\(first)' and '\(second)' are different requests; compare runs for the same one"
         case .noReference(let task): "the calls that solve '\(task)' are not known; judge tasks of ToolAlpaca's sets"
+        case .noVote(let reply):
+            "the judge wrote nothing that is a vote: \(reply.prefix(200)); take a model that writes JSON, and does not "
+                + "think at length before it"
         }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import RetortAgents
 import RetortCore
+import RetortEvaluation
 import RetortLLM
 import RetortRemote
 import RetortStore
@@ -16,9 +17,10 @@ struct EndpointTeacher: Sendable {
 
     /// - Parameters:
     ///   - spent: the spending of earlier runs in the same folder.
+    ///   - judges: whether it is a judge, whose replies without a vote are failures.
     ///   - record: records the cost of each reply.
     init(
-        _ plan: TeacherPlan, tools: [any Tool], spent: Usage,
+        _ plan: TeacherPlan, tools: [any Tool], spent: Usage, judges: Bool = false,
         record: @escaping @Sendable (Usage) throws -> Void = { _ in }
     ) async throws {
         let name = try await Self.modelName(plan)
@@ -30,8 +32,9 @@ struct EndpointTeacher: Sendable {
         let isReplayed = plan.cassette?.mode == .replay
         remote = isReplayed || plan.folder != nil ? nil : try Self.remote(plan, name)
         let local = isReplayed ? nil : try plan.localModel(name)
-        let inner = (remote.map { $0 as any LanguageModel } ?? local).map {
-            BudgetedModel($0, budget) as any LanguageModel
+        let inner = (remote.map { $0 as any LanguageModel } ?? local).map { model -> any LanguageModel in
+            let paid = BudgetedModel(model, budget)
+            return judges ? VotingModel(paid) : paid
         }
         guard let tape = plan.cassette else {
             guard let inner else { throw RemoteError.configuration("the teacher has no endpoint") }
@@ -88,12 +91,13 @@ extension TeacherPlan {
         }
     }
 
-    /// Only the model behind the endpoints, within the budget: for work other than teaching.
-    /// - Parameter tape: keeps the replies, and answers from those that it has; nil takes the plan's own tape, if any.
+    /// Only the model behind the endpoints, within the budget, for a `ModelJudge` or a `RubricJudge`.
+    /// - Parameter tape: keeps the replies that hold a vote, and answers from those that it has; nil takes the plan's
+    ///   own tape, if any.
     /// - Throws: `RemoteError`, `BudgetError`, `CassetteError`.
-    public func openModel(recordingTo tape: String? = nil) async throws -> any LanguageModel {
+    public func openJudge(recordingTo tape: String? = nil) async throws -> any LanguageModel {
         var plan = self
         if let tape { plan.cassette = Tape(file: tape, mode: .record) }
-        return try await EndpointTeacher(plan, tools: [], spent: Usage()).model
+        return try await EndpointTeacher(plan, tools: [], spent: Usage(), judges: true).model
     }
 }

@@ -119,7 +119,8 @@ actor Workshop {
         }
         let ledger = try spending()
         let own = spent(ledger.spent(for: "judge"))
-        let judge = try await EndpointTeacher(access, tools: [], spent: own, record: recorder(ledger, "judge"))
+        let judge = try await EndpointTeacher(
+            access, tools: [], spent: own, judges: true, record: recorder(ledger, "judge"))
         try await sharing?.join(judge.budget, for: "judge", own: own)
         let model = judge.model
         let held: any LanguageModel =
