@@ -117,6 +117,64 @@ struct DomainGradingTests {
         }
     }
 
+    /// Work from elsewhere: an answer that the judge fails on at first, a right one, and a run that broke there.
+    private var given: [Trajectory] {
+        ["Bea", "Cid", "Dot"].map { name in
+            let task = AgentTask(
+                id: name, question: "Greet \(name).", answers: [], family: .init(rawValue: "judge"), split: "train")
+            var work = Trajectory(task: task, provenance: Provenance(policy: "theirs", model: "m"))
+            work.end(name == "Dot" ? .failed("their server fell over") : .answered(.string("Hello, \(name)")))
+            return work
+        }
+    }
+
+    @Test("recorded work that could not be graded makes the stage partial, and is graded by the next run")
+    func recorded() async throws {
+        let isOut = Mutex(true)
+        try await withJudge(reply: { $0.contains("Bea") && isOut.withLock { $0 } ? "Hm." : nil }) { endpoint, asked in
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let lines = try given.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) + "\n" }
+            try Data(lines.joined().utf8).write(to: folder.appendingPathComponent("given.jsonl"))
+            let recipe = try recipe(
+                Self.judged, judge: plan(endpoint),
+                recipe: "teacher: {trajectories: given.jsonl}\ntraining: {cot: {epochs: 1}}")
+            let partial = StageOutcome(total: 3, failures: ["it could not be graded": 1])
+            for (stored, outcome) in [(2, partial), (3, StageOutcome(total: 3))] {
+                let run = try await RecipeRun(recipe, folder: folder.appendingPathComponent("run"))
+                let stage = TeachStage(context: run.context, style: .cot)
+                #expect(try await stage.run() == outcome)
+                let entries = try await run.context.store.entries(in: stage.name)
+                #expect(entries.count == stored && entries.allSatisfy { $0.verdict != nil })
+                #expect(Set(entries.map(\.trajectory.ending)).isSubset(of: given.map(\.ending)))
+                isOut.withLock { $0 = false }
+                await run.close()
+            }
+            #expect(asked().count == 3)
+        }
+    }
+
+    @Test("imported work that could not be graded stays as it is, and is graded by the next run, too")
+    func imported() async throws {
+        let isOut = Mutex(true)
+        try await withJudge(reply: { $0.contains("Bea") && isOut.withLock { $0 } ? "Hm." : nil }) { endpoint, asked in
+            let run = try await RecipeRun(
+                recipe(Self.judged, judge: plan(endpoint)), folder: folder.appendingPathComponent("run"))
+            let stage = ImportedStage(context: run.context, name: "teach/cot")
+            let store = run.context.store
+            try await store.importing(
+                given.map { StoredTrajectory(trajectory: $0, verdict: nil) }, in: stage.name)
+            #expect(try await stage.run() == StageOutcome(total: 3, failures: ["it could not be graded": 1]))
+            #expect(try await store.entries(in: stage.name).map { $0.verdict?.isCorrect } == [nil, true, false])
+            #expect(try await store.entries(in: stage.name).map(\.trajectory) == given)
+            isOut.withLock { $0 = false }
+            #expect(try await stage.run() == StageOutcome(total: 3))
+            #expect(try await store.entries(in: stage.name).map { $0.verdict?.isCorrect } == [true, true, false])
+            #expect(try await store.entries(in: stage.name).map(\.trajectory) == given)
+            #expect(asked().count == 3)
+            await run.close()
+        }
+    }
+
     @Test("other graders are stored beside, reported, and asked again where they broke")
     func also() async throws {
         try await withJudge { endpoint, asked in

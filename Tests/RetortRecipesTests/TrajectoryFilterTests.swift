@@ -47,6 +47,8 @@ struct TrajectoryFilterTests {
         #expect(reasons([entry("a", good, ending: .gaveUp("x"), isCorrect: false)]) == ["no answer"])
         #expect(reasons([entry("a", good, ending: .gaveUp("x"))]).isEmpty, "right where nothing can be done")
         #expect(reasons([entry("a", good, isCorrect: false)]) == ["wrong answer"])
+        let ungraded = TrajectoryStore.Entry(trajectory: entry("a", good).trajectory, verdict: nil)
+        #expect(reasons([ungraded]) == ["not graded"])
         #expect(reasons([entry("a", good, ending: .forced("Ana Berg"))]) == ["answered only when forced to"])
         #expect(reasons([entry("a", good, ending: .forced("Ana Berg"))]) { $0.keepsForced = true }.isEmpty)
         #expect(reasons([entry("a", good, outcome: .parseError("x"))]) == ["a turn without a program"])

@@ -107,6 +107,14 @@ struct RunContext: Sendable {
         return StageOutcome(total: try await store.count(in: set), failures: Dictionary(causes, uniquingKeysWith: +))
     }
 
+    /// How many of a set's items were graded, and how many could not be.
+    /// - Parameter faults: why not, for each that could not be.
+    func outcome(of set: String, ungraded faults: [String]) async throws -> StageOutcome {
+        let causes = faults.map { (RolloutTally.cause($0), 1) }
+        return StageOutcome(
+            total: try await store.count(in: set) + faults.count, failures: Dictionary(causes, uniquingKeysWith: +))
+    }
+
     /// Identifies a set's content.
     func content(of set: String, _ part: TrajectoryStore.Part = .graded) async throws -> String {
         try await store.digest(of: set, part) ?? "empty"
@@ -125,19 +133,34 @@ extension TrajectoryGrader {
     /// A run with its verdict. If the grader breaks, the run counts as failed, with the reason: neither right nor
     /// wrong.
     func graded(_ trajectory: Trajectory) async throws -> StoredTrajectory {
+        switch try await verdict(on: trajectory) {
+        case .success(let verdict): return StoredTrajectory(trajectory: trajectory, verdict: verdict)
+        case .failure(let fault):
+            var failed = trajectory
+            failed.fail(fault.description)
+            return StoredTrajectory(
+                trajectory: failed, verdict: Verdict(isCorrect: false, reason: "the run failed"))
+        }
+    }
+
+    /// The verdict on a run, or why the grader gave none.
+    /// - Throws: errors that halt the run, `CancellationError`.
+    func verdict(on trajectory: Trajectory) async throws -> Result<Verdict, GradingFault> {
         do {
-            return StoredTrajectory(trajectory: trajectory, verdict: try await grade(trajectory))
+            return .success(try await grade(trajectory))
         } catch let error as CancellationError {
             throw error
         } catch let error as any RunHalting where error.haltsRun {
             throw error
         } catch {
-            var failed = trajectory
-            failed.fail("it could not be graded: \(error)")
-            return StoredTrajectory(
-                trajectory: failed, verdict: Verdict(isCorrect: false, reason: "the run failed"))
+            return .failure(GradingFault(description: "it could not be graded: \(error)"))
         }
     }
+}
+
+/// Why a run has no verdict.
+struct GradingFault: Error, CustomStringConvertible {
+    let description: String
 }
 
 extension Recipe {

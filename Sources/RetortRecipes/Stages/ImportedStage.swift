@@ -37,26 +37,28 @@ struct ImportedStage: Stage {
     func run() async throws -> StageOutcome {
         let grader = try await context.workshop.grader()
         let known = KnownTasks(context.source.train + context.source.validation)
-        var (count, adopted) = (0, 0)
+        var (count, adopted, faults) = (0, 0, [GradingFault]())
         for try await entry in context.store.trajectories(in: name) {
             count += 1
             guard entry.verdict == nil else { continue }
             try Task.checkCancellation()
             // Only the grade is of the domain's task: the trajectory stays as it was imported.
             let work = referenced(entry.trajectory, known)
-            var graded = try await grader.graded(work)
-            if work.task != entry.trajectory.task {
-                adopted += 1
-                graded.trajectory = graded.trajectory.with { $0 = entry.trajectory.task }
+            switch try await grader.verdict(on: work) {
+            case .failure(let fault): faults.append(fault)
+            case .success(let verdict):
+                if work.task != entry.trajectory.task { adopted += 1 }
+                try await context.store.save(entry.trajectory, verdict: verdict, in: name)
             }
-            try await context.store.save([graded], in: name)
         }
         ProgressLine(name).note("\(count) trajectories were imported; no teacher is asked")
         if adopted > 0 {
             ProgressLine(name).note(
                 "\(adopted) without a reference answer were graded by the domain's tasks of the same question")
         }
-        // A trajectory that failed elsewhere cannot be tried again here; the filter drops it.
-        return .complete
+        // A trajectory that failed elsewhere cannot be tried again here; the filter drops it. One that could not be
+        // graded has no verdict, so the next run tries to grade it again.
+        let causes = faults.map { (RolloutTally.cause($0.description), 1) }
+        return StageOutcome(total: count, failures: Dictionary(causes, uniquingKeysWith: +))
     }
 }

@@ -105,15 +105,27 @@ struct TeachStage: Stage {
     }
 
     private func writeReasoning(_ teacher: any DomainTeacher) async throws -> StageOutcome {
-        let grader = try await context.workshop.grader()
         let done = try await store.taskIDs(in: name)
+        var faults: [String] = []
         for task in tasks where !done.contains(task.id) {
             try Task.checkCancellation()
             let found = try await passages(for: task)
             guard let trajectory = teacher.reasoned(task, passages: found) else { continue }
-            try await store.save([grader.graded(trajectory)], in: name)
+            if let fault = try await saveGraded(trajectory) { faults.append(fault) }
         }
-        return .complete
+        return try await context.outcome(of: name, ungraded: faults)
+    }
+
+    /// Grades and stores a trajectory that no run makes again. One that could not be graded is not stored, so the next
+    /// run tries to grade it again.
+    /// - Returns: why it could not be graded; nil where it was.
+    private func saveGraded(_ trajectory: Trajectory) async throws -> String? {
+        switch try await context.workshop.grader().verdict(on: trajectory) {
+        case .failure(let fault): return fault.description
+        case .success(let verdict):
+            try await store.save(trajectory, verdict: verdict, in: name)
+            return nil
+        }
     }
 
     /// What the domain's search finds for a question, where the style reads passages.
@@ -125,18 +137,17 @@ struct TeachStage: Stage {
     // MARK: Recorded trajectories
 
     private func keep(_ trajectories: [Trajectory]) async throws -> StageOutcome {
-        let grader = try await context.workshop.grader()
         let done = try await store.ids(in: name)
         let progress = ProgressLine(name)
-        var kept = 0
+        var (kept, faults) = (0, [String]())
         for trajectory in trajectories where !done.contains(trajectory.id) {
             try Task.checkCancellation()
             guard let adapted = try await adapted(trajectory) else { continue }
-            try await store.save([grader.graded(adapted)], in: name)
+            if let fault = try await saveGraded(adapted) { faults.append(fault) }
             kept += 1
             progress.show(kept, of: trajectories.count)
         }
-        return .complete
+        return try await context.outcome(of: name, ungraded: faults)
     }
 
     /// A recorded trajectory in the form of the style; nil where it has no such form.

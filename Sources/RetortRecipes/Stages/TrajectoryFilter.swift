@@ -12,6 +12,7 @@ struct TrajectoryFilter: Sendable {
         case label = "not labelled as the recipe asks"
         case failed = "the run failed"
         case noAnswer = "no answer"
+        case ungraded = "not graded"
         case wrong = "wrong answer"
         case forced = "answered only when forced to"
         case parseError = "a turn without a program"
@@ -80,7 +81,8 @@ struct TrajectoryFilter: Sendable {
         // Giving up is right where a task cannot be solved.
         case .answered, .forced, .gaveUp: break
         }
-        guard entry.verdict?.isCorrect == true else { return .wrong }
+        guard let verdict = entry.verdict else { return .ungraded }
+        guard verdict.isCorrect else { return .wrong }
         if case .forced = trajectory.ending, !plan.keepsForced { return .forced }
         let hasParseError = trajectory.steps.contains {
             if case .parseError = $0.observation.outcome { true } else { false }
