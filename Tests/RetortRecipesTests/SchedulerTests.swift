@@ -217,10 +217,12 @@ struct StageInputTests {
     )
     func model() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let more = folder.appendingPathComponent("additional_chat_templates")
+        try FileManager.default.createDirectory(at: more, withIntermediateDirectories: true)
         let names = [
             "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
             "model.safetensors.index.json", "tokenizer.json", "chat_template.jinja", "merges.txt",
+            "additional_chat_templates/tool_use.jinja",
         ]
         let digests = FileDigests(folder.appendingPathComponent(".digests"))
         for name in names { try Data("{\"\(name)\": 1}".utf8).write(to: folder.appendingPathComponent(name)) }
@@ -237,10 +239,16 @@ struct StageInputTests {
             known.append(try digests.model(folder))
         }
         #expect(Set(known).count == names.count + 1)
-        for stranger in ["README.md", "manifest.json", "training.safetensors", ".hidden.json"] {
+        for stranger in [
+            "README.md", "manifest.json", "training.safetensors", ".hidden.json", "additional_chat_templates/notes.txt",
+        ] {
             try Data("x".utf8).write(to: folder.appendingPathComponent(stranger))
         }
         #expect(try digests.model(folder) == known.last)
+        // One that is there or not makes a difference, too.
+        try FileManager.default.removeItem(at: more)
+        known.append(try digests.model(folder))
+        #expect(Set(known).count == names.count + 2)
         #expect(throws: RunError.self) { try digests.model(folder.appendingPathComponent("absent")) }
     }
 

@@ -85,11 +85,7 @@ struct AgentStage: Stage {
 
     /// The files of a model or an adapter.
     private static func files(of folder: URL, as path: String) throws -> [PackedFile] {
-        var names = try FileDigests.modelFiles(folder)
-        let templates = "additional_chat_templates"
-        let more = (try? FileManager.default.contentsOfDirectory(atPath: folder.path + "/" + templates)) ?? []
-        names += more.filter { $0.hasSuffix(".jinja") }.sorted().map { "\(templates)/\($0)" }
-        return names.map {
+        try FileDigests.modelFiles(folder).map {
             PackedFile(source: folder.appendingPathComponent($0), path: "\(path)/\($0)", isOurs: true)
         }
     }

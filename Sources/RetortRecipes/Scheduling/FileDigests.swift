@@ -66,16 +66,23 @@ public final class FileDigests: Sendable {
     /// A Seedling's record of how it was made, and a training's state between two updates.
     private static let strangers: Set<String> = ["manifest.json", "training.safetensors", "training.json"]
 
-    /// The files of a model in a folder, by name.
+    /// The only folder below a model's that is read with it: further chat templates by name.
+    private static let templates = "additional_chat_templates"
+
+    /// The files of a model, by their paths in its folder.
     /// - Throws: `RunError.unreadable`.
     static func modelFiles(_ folder: URL) throws -> [String] {
+        let (names, more): ([String], [String])
         do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder.path)
-                .filter { endings.contains(URL(fileURLWithPath: $0).pathExtension) && !strangers.contains($0) }
-                .filter { !$0.hasPrefix(".") }.sorted()
+            names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            let below = folder.appendingPathComponent(templates)
+            more = names.contains(templates) ? try FileManager.default.contentsOfDirectory(atPath: below.path) : []
         } catch {
             throw RunError.unreadable(folder.path, "the folder is not there, or cannot be listed")
         }
+        let own = names.filter { endings.contains(URL(fileURLWithPath: $0).pathExtension) && !strangers.contains($0) }
+        return own.filter { !$0.hasPrefix(".") }.sorted()
+            + more.filter { $0.hasSuffix(".jinja") }.sorted().map { "\(templates)/\($0)" }
     }
 
     private static func base(of adapter: URL) -> URL? {
