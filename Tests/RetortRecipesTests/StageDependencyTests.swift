@@ -34,7 +34,7 @@ struct StageDependencyTests {
 
     private func world(
         training: String = "cot: {epochs: 1}, agent: {epochs: 1}", systems: String = "cot, agent, cot-prompt",
-        more: String = "", noise: String = ""
+        more: String = "", noise: String = "", steps: Int = 1, limits: String = ""
     ) throws -> Recipe {
         try Recipe(
             yaml: """
@@ -44,7 +44,7 @@ struct StageDependencyTests {
                 students: [{name: s, base: '\(base.path)'}]
                 training: {\(training)}
                 \(more)
-                evaluation: {systems: [\(systems)], tasks: 1, maxSteps: 1, maxTokens: 8}
+                evaluation: {systems: [\(systems)], tasks: 1, maxSteps: \(steps), maxTokens: 8\(limits)}
                 """, file: "r.yaml")
     }
 
@@ -137,6 +137,104 @@ struct StageDependencyTests {
         try await finish(nameless)
         let moved = try world(more: "teacher: {endpoint: 'http://127.0.0.1:2'}")
         #expect(try await changed(moved) == teaching.union(Self.trained))
+    }
+
+    @Test("limits of programs and steps change the work of agents, and what agents' folders say of them")
+    func limits() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        try await finish(world())
+        let agent: Set = ["teach/agent", "train/s/agent", "agent/s/agent", "agent/s/cot", "evaluate/s/agent"]
+        #expect(try await changed(world(limits: ", programSeconds: 3")) == agent)
+        #expect(try await changed(world(steps: 2)) == agent)
+        let plan = try await RecipeRun(world(steps: 2), folder: run).plan()
+        #expect(plan["teach/agent"] == .remake(["evaluation.maxSteps"]))
+    }
+
+    @Test("a place's own name for its model counts, and so does the template that prompts are written with")
+    func placesAndTemplates() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        func teacher(_ place: String, _ model: String) throws -> Recipe {
+            try world(more: "teacher: {endpoint: {url: 'http://127.0.0.1:1'\(place)}, model: \(model)}")
+        }
+        let all = Self.trained.union(["teach/cot", "teach/agent"])
+        try await finish(teacher(", model: own", "a"))
+        #expect(try await changed(teacher(", model: own", "b")).isEmpty)
+        #expect(try await changed(teacher(", model: other", "a")) == all)
+        #expect(try await changed(teacher("", "a")) == all)
+        let copy = folder.appendingPathComponent("copy")
+        try FileManager.default.copyItem(at: base, to: copy)
+        let completing = try world(
+            more: "teacher: {endpoint: 'http://127.0.0.1:1', model: a, api: completions, template: '\(copy.path)'}")
+        try await finish(completing)
+        #expect(try await changed(completing).isEmpty)
+        try flip(copy.appendingPathComponent("tokenizer.json"))
+        #expect(try await changed(completing) == all)
+        let plan = try await RecipeRun(completing, folder: run).plan()
+        #expect(plan["teach/cot"] == .remake(["teacher's template"]))
+    }
+
+    @Test("the filter changes what the roles of a curriculum learn from")
+    func roles() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        func roles(_ more: String = "") throws -> Recipe {
+            try Recipe(
+                yaml: """
+                    name: roles
+                    domain: {apis: {seed: 1, people: 60, train: 4}}
+                    students: [{name: s, base: '\(base.path)'}]
+                    curricula: [{name: single, stages: [{name: global, roles: [backbone], training: {epochs: 1}}]}]
+                    \(more)
+                    evaluation: {tasks: 1, maxSteps: 1, maxTokens: 8, searches: [greedy]}
+                    """, file: "r.yaml")
+        }
+        try await finish(roles())
+        #expect(try await changed(roles()).isEmpty)
+        let learned: Set = ["train/s/single.global", "agent/s/single", "evaluate/s/single+greedy"]
+        #expect(try await changed(roles("filter: {toolUse: true}")) == learned)
+    }
+
+    @Test("what a teacher is told counts: the words of its prompts, and what its tools say of themselves")
+    func prompts() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        try Data(#"{"question": "Where is the Blue Mill?", "answer": "Arden"}"#.utf8)
+            .write(to: folder.appendingPathComponent("train.jsonl"))
+        try Data(#"{"id": "p1", "contents": "Blue Mill\nThe Blue Mill stands in Arden."}"#.utf8)
+            .write(to: folder.appendingPathComponent("passages.jsonl"))
+        func inputs(
+            _ style: Recipe.Style, description: String = "Searches.", instructions: String = "Be brief."
+        ) async throws -> Set<StageInput> {
+            let recipe = try Recipe(
+                yaml: """
+                    name: own
+                    domain:
+                      instructions: \(instructions)
+                      tasks: {train: train.jsonl, test: {in: '\(tests.path)'}}
+                      documents: {path: passages.jsonl, tool: look_up, description: \(description), results: 1}
+                      grader: exact
+                      form: code
+                    teacher: {endpoint: 'http://127.0.0.1:1', model: a}
+                    students: [{name: s, base: '\(base.path)'}]
+                    training: {cot: {epochs: 1}, agent: {epochs: 1}}
+                    evaluation: {systems: [agent], tasks: 1}
+                    """, file: folder.appendingPathComponent("r.yaml").path)
+            let opened = try await RecipeRun(recipe, folder: folder.appendingPathComponent("run-\(UUID().uuidString)"))
+            let inputs = try await TeachStage(context: opened.context, style: style).inputs()
+            await opened.close()
+            return Set(inputs)
+        }
+        func names(_ change: Set<StageInput>, _ style: Recipe.Style) async throws -> Set<String> {
+            Set(try await inputs(style).symmetricDifference(change).map(\.name))
+        }
+        let told = "Say why."
+        #expect(try await names(inputs(.agent, instructions: told), .agent) == ["agent's prompt"])
+        #expect(try await names(inputs(.cot, instructions: told), .cot) == ["reasoning prompt"])
+        let other = "Finds passages."
+        #expect(try await names(inputs(.agent, description: other), .agent) == ["agent's prompt", "tools"])
+        #expect(try await names(inputs(.cot, description: other), .cot) == [])
     }
 
     @Test("a checkpoint that teaches counts by its content and by how its weights are held, not by its place")
