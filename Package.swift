@@ -95,7 +95,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortHub", ["RetortCore", "RetortPython", "RetortWeb", http, nio] + [sockets[1]], []),
     ("RetortTensor", ["CTorch"], []),
     ("RetortLLM", ["RetortCore", "RetortTensor", "RetortHub"], []),
-    ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor"], []),
+    ("RetortTraining", ["RetortCore", "RetortAgents", "RetortLLM", "RetortTensor", crypto], []),
     (
         "RetortEvaluation", ["RetortCore", "RetortStore", "RetortPython", bigInt, complex],
         [.copy("Resources/symbolic.py")]

@@ -112,9 +112,10 @@ public final class Trainer {
 
     /// Trains to the end of the rows, or until the held-out samples show no more to be gained.
     ///
-    /// A checkpoint of the same run is taken up where it stood. One is written every `checkpointMinutes`, and when the task is
-    /// cancelled: the update at hand is then given up within a layer's time, and none that was finished is lost. An error leaves
-    /// the last checkpoint in place. Memory is kept between the steps and given back at the end.
+    /// A checkpoint of the same run is taken up where it stood; one of another configuration, of another number of rows, or made of
+    /// other rows is refused. One is written every `checkpointMinutes`, and when the task is cancelled: the update at hand is then
+    /// given up within a layer's time, and none that was finished is lost. An error leaves the last checkpoint in place. Memory is
+    /// kept between the steps and given back at the end.
     ///
     /// With held-out samples, their loss is taken as the configuration's `validation` says, and the network ends with the weights
     /// that it asks for. These are kept in memory, once more what is trained, and in the checkpoint.
@@ -148,8 +149,9 @@ public final class Trainer {
         var source = source
         guard let rows = source.rowCount, rows > 0 else { throw Preflight.Refusal.noExamples }
         let updates = (rows + configuration.accumulation - 1) / configuration.accumulation
-        var state = try checkpoints?.restore(parameters, configuration) ?? TrainingState()
-        for _ in 0..<state.losses.count * configuration.accumulation { _ = try source.next() }
+        var state =
+            try checkpoints?.restore(parameters, configuration, rows: &source, rowCount: rows)
+            ?? TrainingState(rowCount: rows)
         var meter = Meter(saved: state.losses.count)
         do {
             training = try team.map {
@@ -222,6 +224,7 @@ public final class Trainer {
         let rate = configuration.rate(at: update, of: updates)
         let done = try step(batch, number: update, rate: rate)
         state.losses.append(done.loss)
+        for row in batch { state.rows.append(row) }
         if checkpoints != nil { UnsavedWork.begin(self) }
         meter.count(batch)
         if update < updates, meter.savedAt.duration(to: .now) >= .seconds(configuration.checkpointMinutes * 60) {
@@ -365,12 +368,13 @@ public enum TrainerError: Error, CustomStringConvertible {
     case heldOutLossNotFinite(update: Int)
     case noTarget(names: [String])
     case otherRun(path: String)
+    case otherRows(path: String)
 
     /// Whether the weights have gone astray.
     var isNotFinite: Bool {
         switch self {
         case .lossNotFinite, .gradientNotFinite, .heldOutLossNotFinite: true
-        case .noTarget, .otherRun: false
+        case .noTarget, .otherRun, .otherRows: false
         }
     }
 
@@ -387,6 +391,9 @@ public enum TrainerError: Error, CustomStringConvertible {
         case .noTarget(let names): "no projection of the model is named \(names.joined(separator: ", "))"
         case .otherRun(let path):
             "\(path) holds a checkpoint of another training run; remove it, or train into another folder"
+        case .otherRows(let path):
+            "\(path) holds a checkpoint of a training on other samples; go on with the same samples in the same order, remove it, "
+                + "or train into another folder"
         }
     }
 }

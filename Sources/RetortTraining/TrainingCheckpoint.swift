@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import RetortCore
 import RetortLLM
@@ -11,6 +12,33 @@ struct TrainingState {
     var curve = ValidationCurve()
     /// The weights of the curve's best update, where a run is to end with them.
     var best: [Tensor]?
+    /// The rows of these updates.
+    var rows: RowsDone
+
+    /// The beginning of a run.
+    /// - Parameter rowCount: how many rows it has.
+    init(rowCount: Int) { rows = RowsDone(of: rowCount) }
+}
+
+/// What the rows are known by that a run has learned from: their tokens, and the places that are learned. Numbers that
+/// a network has computed, such as a reference's probabilities, are left out.
+struct RowsDone {
+    private let count: Int
+    private var hash = SHA256()
+
+    /// - Parameter count: how many rows the run has in all.
+    init(of count: Int) { self.count = count }
+
+    mutating func append(_ row: PackedRow) {
+        let places = row.predicting + row.streams.targets.filter { $0.choice == 0 }.map(\.predicting)
+        for numbers in [row.tokens.map(Int.init), row.segments.map(\.length), places] {
+            // The length comes first, so that different lists cannot give the same bytes.
+            ([numbers.count] + numbers).withUnsafeBytes { hash.update(bufferPointer: $0) }
+        }
+    }
+
+    /// The number of all rows, and the SHA-256 of those so far.
+    var identity: String { "\(count) \(ContentHash.text(hash.finalize()))" }
 }
 
 /// The state of a run between two updates: weights, moments, losses and the best weights so far in one file, written whole or not at
@@ -40,6 +68,7 @@ struct TrainingCheckpoint {
         let metadata = [
             "configuration": String(decoding: try JSONCoding.encoder.encode(configuration), as: UTF8.self),
             "losses": state.losses.map { String($0.bitPattern) }.joined(separator: " "),
+            "rows": state.rows.identity,
             "heldOut": state.curve.points.map { "\($0.update):\($0.loss.bitPattern)" }.joined(separator: " "),
         ]
         try SafetensorsFile.write(places, metadata: metadata, to: file) { append in
@@ -66,12 +95,30 @@ struct TrainingCheckpoint {
     }
 
     /// Puts the saved weights back, and the moments as far as they are in this process.
+    /// - Parameters:
+    ///   - rows: those of the whole run; the ones that were learned are taken out.
+    ///   - rowCount: how many the whole run has.
     /// - Returns: how far the run was; at its beginning when there is no checkpoint.
-    func restore(_ parameters: TrainableParameters, _ configuration: TrainingConfiguration) throws -> TrainingState {
-        guard FileManager.default.fileExists(atPath: file.path) else { return TrainingState() }
+    /// - Throws: `TrainerError` for a checkpoint of another run or of other rows, before anything is changed.
+    func restore(
+        _ parameters: TrainableParameters, _ configuration: TrainingConfiguration, rows: inout some RowSource,
+        rowCount: Int
+    ) throws -> TrainingState {
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            return TrainingState(rowCount: rowCount)
+        }
         let saved = try SafetensorsFile(file)
         let expected = String(decoding: try JSONCoding.encoder.encode(configuration), as: UTF8.self)
         guard saved.metadata["configuration"] == expected else { throw TrainerError.otherRun(path: file.path) }
+        var state = TrainingState(rowCount: rowCount)
+        state.losses = Self.words(saved.metadata["losses"]).compactMap { UInt64($0) }.map(Double.init(bitPattern:))
+        for _ in 0..<state.losses.count * configuration.accumulation {
+            if let row = try rows.next() { state.rows.append(row) }
+        }
+        // Checkpoints of earlier versions do not say what rows they are of.
+        guard saved.metadata["rows"] ?? state.rows.identity == state.rows.identity,
+            (state.losses.count - 1) * configuration.accumulation < rowCount
+        else { throw TrainerError.otherRows(path: file.path) }
         for (index, (name, weight)) in parameters.named.enumerated() {
             try weight.assign(saved.tensor(name))
             let whole = OptimizerShares.Piece(weight: index, elements: 0..<weight.count)
@@ -82,8 +129,6 @@ struct TrainingCheckpoint {
                 for (offset, view) in views { try view.assign(moment.flatView(offset..<offset + view.count)) }
             }
         }
-        var state = TrainingState()
-        state.losses = Self.words(saved.metadata["losses"]).compactMap { UInt64($0) }.map(Double.init(bitPattern:))
         state.curve = ValidationCurve(
             Self.words(saved.metadata["heldOut"]).compactMap { word in
                 let parts = word.split(separator: ":")

@@ -68,6 +68,75 @@ struct TrainerTests {
         }
     }
 
+    @Test("a run does not go on with other rows, more or fewer, and the network stays as it was")
+    func otherRows() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try breakOff(after: 3, in: folder)
+        var other = echoes(24)
+        // More than half, so that some are among the rows done.
+        for number in 0..<13 { other[number].tokens[5] = 1 + other[number].tokens[5] % 62 }
+        var masked = echoes(24)
+        for number in masked.indices { masked[number].weights[4] = 0 }
+        var reordered = configuration
+        reordered.seed += 1
+        let sources = [
+            EpochRows(other, configuration), EpochRows(masked, configuration),
+            EpochRows(echoes(24).reversed(), configuration), rows(configuration, count: 25),
+            rows(configuration, count: 8), rows(reordered),
+        ]
+        for source in sources {
+            let untouched = try network()
+            let before = try untouched.parameters.map { try $0.tensor.floats() }
+            let error = #expect(throws: TrainerError.self) {
+                try Trainer(untouched, configuration: configuration, checkpoints: folder).run(source)
+            }
+            guard case .otherRows = error else {
+                Issue.record("another error: \(String(describing: error))")
+                continue
+            }
+            #expect(try untouched.parameters.map { try $0.tensor.floats() } == before)
+        }
+        #expect(try firstUpdate(in: folder) == 4)
+    }
+
+    @Test("a checkpoint from before rows were told is taken up, unless it has more updates than there are")
+    func untoldRows() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try breakOff(after: 3, in: folder)
+        let file = folder.appendingPathComponent("training.safetensors")
+        // The key gets another name of the same length, and is no longer found.
+        var bytes = try Data(contentsOf: file)
+        let key = try #require(bytes.range(of: Data("\"rows\"".utf8)))
+        bytes.replaceSubrange(key, with: Data("\"past\"".utf8))
+        try bytes.write(to: file)
+        #expect(throws: TrainerError.self) {
+            try Trainer(network(), configuration: configuration, checkpoints: folder)
+                .run(rows(configuration, count: 4))
+        }
+        #expect(try firstUpdate(in: folder) == 4)
+    }
+
+    /// Begins a run, and breaks it off with a checkpoint after some updates.
+    private func breakOff(after updates: Int, in folder: URL) throws {
+        struct Stop: Error {}
+        #expect(throws: Stop.self) {
+            try Trainer(network(), configuration: configuration, checkpoints: folder).run(rows(configuration)) {
+                if $0.update == updates { throw Stop() }
+            }
+        }
+    }
+
+    /// The first update of a run that goes on.
+    private func firstUpdate(in folder: URL) throws -> Int? {
+        var first: Int?
+        try Trainer(network(), configuration: configuration, checkpoints: folder).run(rows(configuration)) {
+            first = first ?? $0.update
+        }
+        return first
+    }
+
     /// Ends the task that it is called in.
     private func cancelThisTask() { withUnsafeCurrentTask { $0?.cancel() } }
 
