@@ -17,6 +17,7 @@ final class PendingRequest: Sendable {
         var constraint: TokenConstraint?
         var unfinished: Int?
         var isFailed = false
+        var countedSeconds = 0.0
     }
 
     init(
@@ -44,6 +45,15 @@ final class PendingRequest: Sendable {
     var constraint: TokenConstraint? {
         get { state.withLock { $0.constraint } }
         set { state.withLock { $0.constraint = newValue } }
+    }
+
+    /// The part of the first `seconds` of this request that was not counted for one of its samples before. Samples
+    /// run side by side, so each second counts for the first one that ends after it.
+    func uncounted(_ seconds: Double) -> Double {
+        state.withLock { state in
+            defer { state.countedSeconds = max(state.countedSeconds, seconds) }
+            return max(seconds - state.countedSeconds, 0)
+        }
     }
 
     var isCancelled: Bool { state.withLock { $0.isCancelled } }
@@ -189,11 +199,9 @@ final class RunningSample {
             emit(shown)
             if let stop { reason = .stop(stop) } else { emit(matcher.flush()) }
         }
-        let elapsed = start.duration(to: .now) / .seconds(1)
-        // Samples of one request run side by side, so their time is counted once.
         let usage = Usage(
             promptTokens: index == 0 ? pending.prompt.count : 0, completionTokens: written.count,
-            seconds: index == 0 ? elapsed : 0)
+            seconds: pending.uncounted(start.duration(to: .now) / .seconds(1)))
         let tokens =
             pending.request.report == .none && pending.request.promptReport == nil
             ? nil : TokenIDs(prompt: pending.prompt, completion: written)
