@@ -11,6 +11,25 @@ struct SampleBatchTests {
     private let questions = ["what is seven plus four?", "name a town and a river", "how many legs has a spider?"]
 
     @Test(
+        "small requests pass one that has to wait",
+        arguments: BatchByHand.Kind.allCases)
+    func passing(kind: BatchByHand.Kind) async throws {
+        for (samples, tokens) in [(4, 8)] {
+            let hand = try BatchByHand(kind, maximumSamples: 4, cacheTokens: 1024)
+            let running = try hand.ask(questions[0], tokens: 200)
+            hand.batch.round()
+            let large = try hand.ask(questions[1], samples: samples, tokens: tokens)
+            let small = try hand.ask(questions[2], tokens: 8)
+            hand.batch.round()
+            #expect(hand.batch.waitingCount == 1)
+            hand.finish()
+            #expect(try await texts(running).count == 1)
+            #expect(try await texts(large).count == samples)
+            #expect(try await texts(small).count == 1)
+        }
+    }
+
+    @Test(
         "the seconds of a request's samples are those from its beginning to its last one's end",
         arguments: BatchByHand.Kind.allCases)
     func seconds(kind: BatchByHand.Kind) async throws {
@@ -38,5 +57,60 @@ struct SampleBatchTests {
         let sum = seconds.reduce(0, +)
         #expect(sum >= begun.duration(to: last) / .seconds(1))
         #expect(sum <= asked.duration(to: ended) / .seconds(1))
+    }
+}
+
+@Suite("Waiting requests")
+struct WaitingRequestsTests {
+    private func request(_ samples: Int) throws -> PendingRequest {
+        let voice = try Checkpoint(folder: seedlings.appendingPathComponent("1m")).voice
+        return PendingRequest(
+            GenerationRequest(messages: [], samples: samples), voice, BatchByHand.Reply.makeStream().continuation)
+    }
+
+    @Test("one that has to wait is passed for a limited time")
+    func passes() throws {
+        var waiting = WaitingRequests()
+        let (large, small) = (try request(4), try request(1))
+        waiting.append(large)
+        var begun = 0
+        for _ in 0..<WaitingRequests.mostPasses {
+            waiting.append(small)
+            waiting.admit(running: 1, most: 4) { _ in
+                begun += 1
+                return true
+            }
+        }
+        #expect(begun == WaitingRequests.mostPasses)
+        #expect(waiting.count == 1)
+        waiting.append(small)
+        waiting.admit(running: 1, most: 4) { _ in
+            Issue.record("nobody passes any more")
+            return true
+        }
+        #expect(waiting.count == 2)
+        var first: PendingRequest?
+        waiting.admit(running: 0, most: 4) { request in
+            first = first ?? request
+            return true
+        }
+        #expect(first === large)
+        #expect(waiting.count == 1)
+    }
+
+    @Test("one with more samples than run at once begins alone, and a cancelled one never")
+    func alone() throws {
+        var waiting = WaitingRequests()
+        let (large, cancelled) = (try request(5), try request(1))
+        cancelled.cancel()
+        waiting.append(cancelled)
+        waiting.append(large)
+        waiting.admit(running: 1, most: 4) { _ in
+            Issue.record("there is no room")
+            return true
+        }
+        #expect(waiting.count == 1)
+        waiting.admit(running: 0, most: 4) { $0 === large }
+        #expect(waiting.isEmpty)
     }
 }

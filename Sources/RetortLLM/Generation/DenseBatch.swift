@@ -11,7 +11,7 @@ final class DenseBatch: SampleBatch {
     private let prefixes: PrefixStore?
     private let contextLength: Int
     private let options: LocalModel.Options
-    private var waiting: [PendingRequest] = []
+    private var waiting = WaitingRequests()
     private var running: [RunningSample] = []
 
     init(_ network: DecoderNetwork, options: LocalModel.Options) {
@@ -51,16 +51,13 @@ final class DenseBatch: SampleBatch {
 
     /// Reads the prompts of as many waiting requests as fit, in one packed row.
     private func admit() throws {
-        waiting.removeAll { $0.isCancelled }
         var batch: [PendingRequest] = []
-        var rows = running.count
         var tokens = 0
-        while let next = waiting.first, rows + next.request.samples <= options.maximumSamples,
-            batch.isEmpty || tokens + next.prompt.count <= options.prefillTokens
-        {
-            rows += next.request.samples
-            tokens += next.prompt.count
-            batch.append(waiting.removeFirst())
+        waiting.admit(running: running.count, most: options.maximumSamples) { request in
+            guard batch.isEmpty || tokens + request.prompt.count <= options.prefillTokens else { return false }
+            tokens += request.prompt.count
+            batch.append(request)
+            return true
         }
         guard !batch.isEmpty else { return }
         let started = batch.flatMap { pending in

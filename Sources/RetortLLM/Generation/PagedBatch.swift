@@ -64,14 +64,10 @@ final class PagedBatch: SampleBatch {
     /// The most samples that run at once, unless all belong to one request.
     private let mostSamples: Int
     private let options: LocalModel.Options
-    private var waiting: [PendingRequest] = []
+    private var waiting = WaitingRequests()
     private var reading: [Reading] = []
     private var writing: [Writing] = []
-    /// How often later requests were admitted before the first waiting one.
-    private var passes = 0
 
-    /// After this many others were admitted before it, a request is waited for.
-    private static let mostPasses = 128
     /// The most prompt tokens in a pass while answers are being generated, so that these do not stall.
     private static let pieceBesideAnswers = 256
     /// With up to this many tokens, a pass is bound by reading the weights, so drafts are nearly free.
@@ -155,28 +151,14 @@ final class PagedBatch: SampleBatch {
 
     /// Begins to read as many prompts as there is room for.
     private func admit() {
-        waiting.removeAll { $0.isCancelled }
-        guard !waiting.isEmpty else { return }
         var promised = promised
-        var samples = writing.count + reading.reduce(0) { $0 + $1.pending.request.samples }
-        var left: [PendingRequest] = []
-        for (number, request) in waiting.enumerated() {
-            guard samples < mostSamples, left.isEmpty || passes < Self.mostPasses else {
-                left += waiting[number...]
-                break
-            }
-            guard samples == 0 || samples + request.request.samples <= mostSamples, !isBeingRead(request),
-                let admitted = begin(request, promised: promised)
-            else {
-                left.append(request)
-                continue
-            }
-            passes = left.isEmpty ? 0 : passes + 1
+        let samples = writing.count + reading.reduce(0) { $0 + $1.pending.request.samples }
+        waiting.admit(running: samples, most: mostSamples) { request in
+            guard !isBeingRead(request), let admitted = begin(request, promised: promised) else { return false }
             promised += admitted.promised
-            samples += request.request.samples
             reading.append(admitted)
+            return true
         }
-        waiting = left
     }
 
     /// Takes the cached beginning of a prompt; nil when there is no room for the rest and the answers.
