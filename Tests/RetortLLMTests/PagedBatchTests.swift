@@ -81,8 +81,10 @@ struct PagedBatchTests {
             ofPage: try Checkpoint(folder: folder).configuration, WeightPrecision.usual(on: .cpu).dtype)
         let model = try LocalModel(
             folder: folder, options: .init(prefixTokens: 1 << 10, cacheBytes: 12 * page))
-        await #expect(throws: LocalModelError.self) {
-            _ = try await model.complete(request("one", tokens: 400))
+        for tokens in [400, Int.max] {
+            await #expect(throws: LocalModelError.self) {
+                _ = try await model.complete(request("one", tokens: tokens))
+            }
         }
         let requests = (0..<9).map { request("what is \($0)?", tokens: 16 + 8 * ($0 % 3)) }
         let found = try await texts(model, requests)

@@ -10,11 +10,56 @@ import Testing
 struct SampleBatchTests {
     private let questions = ["what is seven plus four?", "name a town and a river", "how many legs has a spider?"]
 
+    /// The answers to the questions, each alone.
+    private func alone(_ kind: BatchByHand.Kind, tokens: Int) async throws -> [[String]] {
+        var answers: [[String]] = []
+        for question in questions {
+            let hand = try BatchByHand(kind)
+            let reply = try hand.ask(question, tokens: tokens)
+            hand.finish()
+            answers.append(try await texts(reply))
+        }
+        return answers
+    }
+
+    @Test("a prompt that cannot be read fails alone", arguments: BatchByHand.Kind.allCases)
+    func unreadable(kind: BatchByHand.Kind) async throws {
+        let hand = try BatchByHand(kind)
+        let first = try hand.ask(questions[0], tokens: 12)
+        // The vocabulary has 3,072 tokens.
+        let broken = try hand.ask("", tokens: 12, prompt: [5, 99_999, 6])
+        let last = try hand.ask(questions[2], tokens: 12)
+        hand.finish()
+        let expected = try await alone(kind, tokens: 12)
+        #expect(try await texts(first) == expected[0])
+        #expect(try await texts(last) == expected[2])
+        await #expect(throws: TensorError.self) { _ = try await texts(broken) }
+    }
+
+    @Test("a step that one answer cannot take is taken by the others", arguments: BatchByHand.Kind.allCases)
+    func failingStep(kind: BatchByHand.Kind) async throws {
+        let hand = try BatchByHand(kind)
+        let first = try hand.ask(questions[0], tokens: 20)
+        let broken = try hand.ask(questions[1], samples: 2, tokens: 20, adapter: 7)
+        let last = try hand.ask(questions[2], tokens: 20)
+        for _ in 0..<4 { hand.batch.round() }
+        #expect(hand.batch.cacheUse.sequences == 4)
+        try hand.breakAdapter(7)
+        hand.batch.round()
+        hand.batch.round()
+        #expect(hand.batch.cacheUse.sequences == 2)
+        hand.finish()
+        let expected = try await alone(kind, tokens: 20)
+        #expect(try await texts(first) == expected[0])
+        #expect(try await texts(last) == expected[2])
+        await #expect(throws: TensorError.self) { _ = try await texts(broken) }
+    }
+
     @Test(
-        "small requests pass one that has to wait",
+        "small requests pass one that has to wait, whether for samples or for memory",
         arguments: BatchByHand.Kind.allCases)
     func passing(kind: BatchByHand.Kind) async throws {
-        for (samples, tokens) in [(4, 8)] {
+        for (samples, tokens) in [(4, 8), (2, 480)] {
             let hand = try BatchByHand(kind, maximumSamples: 4, cacheTokens: 1024)
             let running = try hand.ask(questions[0], tokens: 200)
             hand.batch.round()
@@ -22,6 +67,7 @@ struct SampleBatchTests {
             let small = try hand.ask(questions[2], tokens: 8)
             hand.batch.round()
             #expect(hand.batch.waitingCount == 1)
+            #expect(hand.batch.cacheUse.sequences == 2)
             hand.finish()
             #expect(try await texts(running).count == 1)
             #expect(try await texts(large).count == samples)

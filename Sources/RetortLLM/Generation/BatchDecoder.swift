@@ -32,6 +32,24 @@ final class BatchDecoder {
     /// The memory that the cache takes, in bytes.
     var cacheBytes: Int { cache.bytes }
 
+    /// The memory of one token in one row of the cache, in bytes.
+    var tokenBytes: Int { cache.tokenBytes }
+
+    /// The size that the cache grows to for samples of up to `length` tokens.
+    func size(rows: Int, length: Int) -> KeyValueCache.Size {
+        guard fixedSteps != nil, rows > 0 else { return KeyValueCache.Size(rows: rows, length: length) }
+        let shape = FixedSteps.Shape(rows: rows, longest: length, context: network.configuration.maximumPositions)
+        return KeyValueCache.Size(rows: shape.rows, length: shape.length)
+    }
+
+    /// Gives up what no running sample uses, if the cache would otherwise have room for more than `limit` tokens once
+    /// it has grown to `planned`.
+    /// - Parameter used: the size that running samples use.
+    func makeRoom(for planned: KeyValueCache.Size, used: KeyValueCache.Size, limit: Int) throws {
+        guard max(cache.rows, planned.rows) * max(cache.capacity, planned.length) > limit else { return }
+        try withoutGradients { try cache.resize(to: used) }
+    }
+
     /// Why steps are not recorded although they should be; nil if they are.
     var recordingFailure: String? { fixedSteps?.failure }
 
@@ -55,7 +73,9 @@ final class BatchDecoder {
             let lengths = prompts.map(\.rest.count)
             let starts = prompts.reduce(into: [firstRow]) { $0.append(($0.last ?? 0) + $1.samples) }
             let longest = prompts.map(\.tokens.count).max() ?? 0
-            try cache.reserve(rows: firstRow + rows.count, length: longest + 64)
+            // With room for the first token of each sample.
+            let needed = size(rows: firstRow + rows.count, length: longest + 1)
+            try cache.reserve(rows: needed.rows, length: needed.length)
             let pasts = prompts.map { prompt in
                 prompt.known.map { PackedAttention.Past(length: $0.length, layers: $0.entry.past) }
             }
@@ -97,28 +117,35 @@ final class BatchDecoder {
         }
     }
 
-    /// Generates one more token for every sample; row `i` of the cache belongs to `samples[i]`.
-    func step(_ samples: [RunningSample]) throws -> [TokenChooser.Choice] {
+    /// Generates one more token for every sample. A step that fails changes no sample, and can be repeated.
+    /// - Parameter row: the cache's row of the first sample, when only some take the step; nil when row `i` belongs to
+    ///   `samples[i]` and no other row is used.
+    func step(_ samples: [RunningSample], from row: Int? = nil) throws -> [TokenChooser.Choice] {
         try withoutGradients {
             let logits = try scores(
-                behind: samples.map(\.lastToken), at: samples.map(\.length), adapters: samples.map(\.pending.adapter))
+                behind: samples.map(\.lastToken), at: samples.map(\.length), adapters: samples.map(\.pending.adapter),
+                from: row)
+            let choices = try TokenChooser.choose(logits, samples.flatMap { $0.choices(1) })
             for sample in samples { sample.advance() }
-            return try TokenChooser.choose(logits, samples.flatMap { $0.choices(1) })
+            return choices
         }
     }
 
-    /// Adds a token to each row of the cache, at a position, and returns the scores after it: `[rows, vocabulary]`,
-    /// valid until the next call.
-    func scores(behind tokens: [Int], at positions: [Int], adapters: [Int?]) throws -> Tensor {
-        // The adapters of rows change from step to step, which a recording cannot do.
-        if let fixedSteps, fixedSteps.failure == nil, adapters.allSatisfy({ $0 == nil }) {
+    /// Adds a token to rows of the cache, at a position, and returns the scores after it: `[rows, vocabulary]`, valid
+    /// until the next call.
+    /// - Parameter row: the first row, when others are in use beside these; nil for all rows from 0 on.
+    func scores(behind tokens: [Int], at positions: [Int], adapters: [Int?], from row: Int? = nil) throws -> Tensor {
+        // The adapters of rows change from step to step, which a recording cannot do, and a fixed shape would write
+        // into rows beside its own.
+        if row == nil, let fixedSteps, fixedSteps.failure == nil, adapters.allSatisfy({ $0 == nil }) {
             network.routing = nil
             return try fixedSteps.scores(behind: tokens, at: positions)
         }
         let longest = (positions.max() ?? 0) + 1
-        try cache.reserve(rows: tokens.count, length: longest)
+        let firstRow = row ?? 0
+        try cache.reserve(rows: firstRow + tokens.count, length: longest)
         network.routing = try AdapterRouting(adapters, device: network.device)
-        return try pass.scores(behind: index(tokens), at: index(positions), longest: longest)
+        return try pass.scores(behind: index(tokens), at: index(positions), longest: longest, firstRow: firstRow)
     }
 
     /// Moves a sample's cache to another row.
@@ -143,11 +170,12 @@ struct StepPass {
     ///   - tokens: int64 `[rows]`.
     ///   - positions: int64 `[rows]`, the place of each token in its row.
     ///   - longest: how many keys of each row are attended to.
-    func scores(behind tokens: Tensor, at positions: Tensor, longest: Int) throws -> Tensor {
+    ///   - firstRow: the cache's row of the first token.
+    func scores(behind tokens: Tensor, at positions: Tensor, longest: Int, firstRow: Int = 0) throws -> Tensor {
         let rows = tokens.shape[0]
         let step = try DecodingStep(
-            cache: cache, positions: positions, longest: longest, windows: windows, dtype: dtype, device: network.device
-        )
+            cache: cache, positions: positions, longest: longest, firstRow: firstRow, windows: windows, dtype: dtype,
+            device: network.device)
         let hidden = try network.hidden(
             tokens.reshaped([rows, 1]), positions: positions.reshaped([rows, 1]), context: step)
         return try network.logits(hidden).reshaped([rows, -1])

@@ -4,12 +4,27 @@ import RetortTensor
 ///
 /// A finished sample's row is filled with the last row, so a decoding step works on views and copies nothing.
 final class KeyValueCache {
+    /// A number of rows, and for how many tokens each of them has room.
+    struct Size: Equatable {
+        var rows: Int
+        /// Rounded up to whole blocks of 128 tokens.
+        var length: Int
+
+        init(rows: Int, length: Int) {
+            self.rows = rows
+            self.length = (length + 127) / 128 * 128
+        }
+
+        /// For how many tokens there is room in all.
+        var tokens: Int { rows * length }
+    }
+
     /// By layer, `[rows, capacity, heads, dim]`; layers that read another's have none.
     private var keys: [Int: Tensor] = [:]
     private var values: [Int: Tensor] = [:]
     private(set) var rows = 0
     private(set) var capacity = 0
-    /// How often the cache was reallocated.
+    /// How often the cache was reallocated, or was about to be.
     private(set) var moves = 0
     /// The layers that keep keys and values, with their heads.
     private let layers: [(layer: Int, heads: HeadShape)]
@@ -23,33 +38,38 @@ final class KeyValueCache {
         self.device = device
     }
 
+    /// The memory of one token in one row, in bytes.
+    var tokenBytes: Int { 2 * layers.reduce(0) { $0 + $1.heads.count * $1.heads.dimension } * dtype.bytes }
+
     /// The memory that it takes, in bytes.
-    var bytes: Int {
-        2 * rows * capacity * layers.reduce(0) { $0 + $1.heads.count * $1.heads.dimension } * dtype.bytes
-    }
+    var bytes: Int { rows * capacity * tokenBytes }
 
     /// Makes room for `rows` samples of `length` tokens, keeping the contents.
     func reserve(rows wantedRows: Int, length: Int) throws {
         guard wantedRows > rows || length > capacity else { return }
-        let newRows = max(rows, wantedRows)
-        let newCapacity = max(capacity, (length + 127) / 128 * 128)
-        func grown(_ old: Tensor?, _ heads: HeadShape) throws -> Tensor {
-            let larger = try Tensor.zeros(
-                [newRows, newCapacity, heads.count, heads.dimension], dtype: dtype, device: device)
+        let wanted = Size(rows: wantedRows, length: length)
+        try resize(to: Size(rows: max(rows, wanted.rows), length: max(capacity, wanted.length)))
+    }
+
+    /// Takes the memory of this size, keeping the contents that fit in.
+    func resize(to size: Size) throws {
+        // If memory runs out, some layers have the new size and others the old one; all have what both have in common.
+        (rows, capacity) = (min(rows, size.rows), min(capacity, size.length))
+        moves += 1
+        func resized(_ old: Tensor?, _ heads: HeadShape) throws -> Tensor {
+            let new = try Tensor.zeros(
+                [size.rows, size.length, heads.count, heads.dimension], dtype: dtype, device: device)
             if let old, rows > 0 {
-                // A growth that ran out of memory may have left this layer larger than the others.
                 let held = try old.narrowed(0, 0..<rows).narrowed(1, 0..<capacity)
-                try larger.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(held)
+                try new.narrowed(0, 0..<rows).narrowed(1, 0..<capacity).assign(held)
             }
-            return larger
+            return new
         }
         for (layer, heads) in layers {
-            keys[layer] = try grown(keys[layer], heads)
-            values[layer] = try grown(values[layer], heads)
+            keys[layer] = try resized(keys[layer], heads)
+            values[layer] = try resized(values[layer], heads)
         }
-        rows = newRows
-        capacity = newCapacity
-        moves += 1
+        (rows, capacity) = (size.rows, size.length)
     }
 
     /// Stores a prompt's keys and values `[1, heads, length, dim]` in a row, from a position on.
@@ -109,7 +129,8 @@ final class KeyValueCache {
     func read(layer: Int, step: DecodingStep) throws -> (keys: Tensor, values: Tensor) {
         let held = try held(layer)
         func used(_ cache: Tensor) throws -> Tensor {
-            try cache.narrowed(0, 0..<step.rows).narrowed(1, 0..<step.longest).transposed(1, 2)
+            try cache.narrowed(0, step.firstRow..<step.firstRow + step.rows).narrowed(1, 0..<step.longest)
+                .transposed(1, 2)
         }
         return (try used(held.keys), try used(held.values))
     }
@@ -118,6 +139,8 @@ final class KeyValueCache {
 /// What the layers of a decoding step share: each row's position, and the keys that it attends to.
 struct DecodingStep: AttentionContext {
     let cache: KeyValueCache
+    /// The cache's row of the first sample that decodes; the others follow it.
+    let firstRow: Int
     /// The number of samples that decode.
     let rows: Int
     /// The number of keys that are attended to.
@@ -134,14 +157,17 @@ struct DecodingStep: AttentionContext {
     ///   - positions: int64 `[rows]`, the place of each row's new token.
     ///   - longest: how many keys of each row are attended to: those of the longest sample, including its new one, or
     ///     more.
+    ///   - firstRow: the cache's row of the first sample.
     init(
-        cache: KeyValueCache, positions: Tensor, longest: Int, windows: Set<Int?>, dtype: DType, device: Device
+        cache: KeyValueCache, positions: Tensor, longest: Int, firstRow: Int, windows: Set<Int?>, dtype: DType,
+        device: Device
     ) throws {
         self.cache = cache
+        self.firstRow = firstRow
         self.positions = positions
         self.longest = longest
         rows = positions.shape[0]
-        rowIndices = try Tensor.range(0..<rows, device: device)
+        rowIndices = try Tensor.range(firstRow..<firstRow + rows, device: device)
         let keys = try Tensor.range(0..<longest, device: device).reshaped([1, 1, 1, longest])
         let queries = try positions.reshaped([rows, 1, 1, 1])
         let zero = try Tensor.zeros([1], dtype: dtype, device: device)

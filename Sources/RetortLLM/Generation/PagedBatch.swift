@@ -141,7 +141,7 @@ final class PagedBatch: SampleBatch {
 
     /// The most pages of one sample, including those of its prompt.
     private func mostPages(_ request: PendingRequest) -> Int {
-        KeyValuePages.pages(for: min(request.prompt.count + request.request.maximumTokens, contextLength) + 1)
+        KeyValuePages.pages(for: request.mostTokens(contextLength: contextLength) + 1)
     }
 
     /// The pages that running requests may still need.

@@ -47,6 +47,12 @@ final class PendingRequest: Sendable {
         set { state.withLock { $0.constraint = newValue } }
     }
 
+    /// The most tokens of one sample, including those of its prompt, which has fewer than `contextLength`.
+    func mostTokens(contextLength: Int) -> Int {
+        let prompt = prompt.count
+        return prompt + max(min(request.maximumTokens, contextLength - prompt), 1)
+    }
+
     /// The part of the first `seconds` of this request that was not counted for one of its samples before. Samples
     /// run side by side, so each second counts for the first one that ends after it.
     func uncounted(_ seconds: Double) -> Double {
