@@ -81,6 +81,23 @@ struct ATIFTests {
         #expect(account.repairs.count == 1)
     }
 
+    @Test("counts of tokens beyond reason end no import", arguments: [Int.max, .min])
+    func counts(count: Int) throws {
+        let metrics = #""metrics": {"prompt_tokens": \#(count), "completion_tokens": \#(count)}"#
+        let (trajectories, _) = try read(
+            """
+            {"schema_version": "ATIF-v1.4", "session_id": "s", "agent": {"name": "a", "version": "1", "model_name": "m"},
+             "steps": [
+              {"step_id": 1, "source": "user", "message": "Where?"},
+              {"step_id": 2, "source": "agent", "message": "I look.", \(metrics),
+               "tool_calls": [{"tool_call_id": "1", "function_name": "find", "arguments": {}}],
+               "observation": {"results": [{"source_call_id": "1", "content": "f"}]}},
+              {"step_id": 3, "source": "agent", "message": "Tirn", \(metrics)}]}
+            """)
+        let usage = try #require(trajectories.first).usage
+        #expect(usage.promptTokens >= 0 && usage.promptTokens + usage.completionTokens <= 1 << 45)
+    }
+
     @Test(
         "what cannot be read is left out with the reason",
         arguments: [

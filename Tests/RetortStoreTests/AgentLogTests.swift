@@ -267,6 +267,25 @@ struct AgentLogTests {
         #expect(account.unread == ["thinking that is encrypted": [1]])
     }
 
+    @Test(
+        "counts of tokens beyond reason end no import",
+        arguments: ["9223372036854775807", "-9223372036854775808", "1e300"])
+    func counts(count: String) throws {
+        for (text, name) in [
+            (memory, "memory.json"), (session.joined(separator: "\n"), "a.jsonl"),
+            (rollout.joined(separator: "\n"), "b.jsonl"),
+        ] {
+            let large = text.replacing(/("[a-z_]*put_tokens": ?)\d+/) { "\($0.output.1)\(count)" }
+            #expect(large.contains(count))
+            let (trajectories, _) = try read(large, name)
+            #expect(!trajectories.isEmpty)
+            for usage in trajectories.map(\.usage) {
+                #expect(usage.promptTokens >= 0 && usage.completionTokens >= 0)
+                #expect(usage.promptTokens + usage.completionTokens <= 1 << 45)
+            }
+        }
+    }
+
     @Test("what the user took back and what follows a compaction are runs of their own")
     func codexBranches() throws {
         let more = [

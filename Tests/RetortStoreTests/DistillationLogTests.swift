@@ -299,5 +299,11 @@ struct DistillationLogTests {
         #expect(trajectory.ending == .answered("\\boxed{Atlanta}"))
         #expect(trajectory.steps[0].thought == "It is there.")
         #expect(trajectory.usage.completionTokens == 128)
+        for count in [Int.max, .min] {
+            guard case .object(var large) = record else { return }
+            (large["input_tokens"], large["output_tokens"]) = (.integer(count), .integer(count))
+            let usage = try one(.object(large)).trajectory.usage
+            #expect(usage.promptTokens >= 0 && usage.promptTokens + usage.completionTokens <= 1 << 45)
+        }
     }
 }

@@ -68,6 +68,42 @@ struct TrajectoryRecorderTests {
         #expect(try await stored.map(\.answer) == ["B"])
     }
 
+    @Test("counts of tokens beyond reason end no recording", arguments: [Int.max, .min])
+    func counts(count: Int) async throws {
+        let count = JSONValue.integer(count)
+        let answers: [(RecordedAPI, JSONValue)] = [
+            (
+                .chatCompletions,
+                [
+                    "choices": [["message": Self.assistant("A")]],
+                    "usage": ["prompt_tokens": count, "completion_tokens": count],
+                ]
+            ),
+            (
+                .messages,
+                [
+                    "role": "assistant", "content": "A",
+                    "usage": [
+                        "input_tokens": count, "cache_creation_input_tokens": count, "cache_read_input_tokens": count,
+                        "output_tokens": count,
+                    ],
+                ]
+            ),
+        ]
+        for (api, body) in answers {
+            var messages = [Self.user("Q of \(api)")]
+            for _ in 0..<2 {
+                let replies = try RecordedReply.replies(json: ExactJSON.text(body).utf8, api)
+                try await recorder.record(request(messages, api), .success(replies), seconds: 1)
+                messages += [Self.assistant("A"), Self.user("And?")]
+            }
+        }
+        #expect(try await stored.count == 2)
+        for usage in try await stored.map(\.usage) {
+            #expect(usage.promptTokens >= 0 && usage.promptTokens + usage.completionTokens <= 1 << 45)
+        }
+    }
+
     @Test("a recorder that starts again goes on with the run, and so after any number of kills")
     func again() async throws {
         var messages = try await say([Self.user("Q")], Self.call("c1", "find", "{}"))

@@ -186,20 +186,36 @@ public struct Candidate: Codable, Sendable, Hashable {
 }
 
 /// What was spent: tokens and wall-clock seconds.
+///
+/// Counts come from strangers' servers and files; they are kept within 0…2⁴⁴, so that sums of them are numbers.
 public struct Usage: Codable, Sendable, Hashable {
     /// Tokens of the prompts.
-    public var promptTokens: Int
+    public var promptTokens: Int { didSet { promptTokens = Self.bounded(promptTokens) } }
     /// Tokens the model wrote.
-    public var completionTokens: Int
+    public var completionTokens: Int { didSet { completionTokens = Self.bounded(completionTokens) } }
     /// Wall-clock time in the model, in seconds.
     public var seconds: Double
 
     /// Nothing, unless said.
     public init(promptTokens: Int = 0, completionTokens: Int = 0, seconds: Double = 0) {
-        self.promptTokens = promptTokens
-        self.completionTokens = completionTokens
+        self.promptTokens = Self.bounded(promptTokens)
+        self.completionTokens = Self.bounded(completionTokens)
         self.seconds = seconds
     }
+
+    /// Reads the three figures.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            promptTokens: try container.decode(Int.self, forKey: .promptTokens),
+            completionTokens: try container.decode(Int.self, forKey: .completionTokens),
+            seconds: try container.decode(Double.self, forKey: .seconds))
+    }
+
+    /// More than any run spends.
+    private static let most = 1 << 44
+
+    private static func bounded(_ count: Int) -> Int { min(max(count, 0), most) }
 
     /// The sum of two expenditures.
     public static func + (left: Usage, right: Usage) -> Usage {

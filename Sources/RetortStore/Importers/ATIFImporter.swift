@@ -161,9 +161,7 @@ public struct ATIFImporter: Sendable {
     }
 
     static func usage(_ step: JSONValue, seconds: Double) -> Usage {
-        func count(_ name: String) -> Int {
-            if case .integer(let count) = step["metrics"]?[name] { count } else { 0 }
-        }
+        func count(_ name: String) -> Int { step["metrics"]?[name]?.count ?? 0 }
         return Usage(
             promptTokens: count("prompt_tokens"), completionTokens: count("completion_tokens"), seconds: seconds)
     }

@@ -58,11 +58,12 @@ extension JSONValue {
     /// The text, unless it is empty.
     var words: String? { string.flatMap { $0.isEmpty ? nil : $0 } }
 
-    /// A count of tokens; 0 when there is none.
+    /// A count, such as of tokens, within 0…2⁴⁰; 0 when there is none.
     var count: Int {
-        switch self {
-        case .integer(let count): count
-        case .number(let count): Int(exactly: count.rounded()) ?? 0
+        let most = 1 << 40
+        return switch self {
+        case .integer(let count): min(max(count, 0), most)
+        case .number(let count): Int(exactly: count.rounded()).map { min(max($0, 0), most) } ?? 0
         default: 0
         }
     }

@@ -117,7 +117,7 @@ struct LogRecord {
         let text = (members["response"]?.string ?? "").replacing("\r\n", with: "\n")
         var (thought, action) = ActionParser.reasonedTurn(text)
         if let answer { (thought, action) = (thought.isEmpty ? text : thought, .answer(answer)) }
-        func tokens(_ name: String) -> Int { if case .integer(let count) = members[name] { count } else { 0 } }
+        func tokens(_ name: String) -> Int { members[name]?.count ?? 0 }
         trajectory.append(
             Step(
                 thought: thought, action: action,
