@@ -138,7 +138,7 @@ let testDependencies: [String: [Target.Dependency]] = [
     "RetortMCP": ["RetortProcesses", http, nio],
     "RetortDomains": ["RetortProcesses", "ScriptedRetriever"],
     "RetortRetrieval": ["ScriptedRetriever", grdb],
-    "RetortRemote": ["RetortTesting"],
+    "RetortRemote": ["RetortTesting", "RetortAgents"],
     "RetortTesting": ["RetortAgents", "RetortRemote"],
     "RetortAgents": ["RetortTesting", .product(name: "InMemoryTracing", package: "swift-distributed-tracing")],
     "RetortTelemetry": ["RetortTesting"],

@@ -71,25 +71,15 @@ public final class Budget: Sendable {
         }
     }
 
-    /// Counts what a request took. Where the server does not tell, lengths do, rather too much than too little.
-    /// - Parameter unfinished: text of samples that came and did not end.
-    func add(_ completions: [Completion], unfinished: String = "", of request: GenerationRequest) throws {
-        let told = completions.reduce(Usage()) { $0 + $1.usage }
-        var total = told
-        let written = completions.map(\.text.utf8.count).reduce(0, +)
-        if told.promptTokens == 0 { total.promptTokens = Self.tokens(request.promptBytes) }
-        if told.completionTokens == 0 { total.completionTokens = Self.tokens(written) }
-        total.completionTokens += Self.tokens(unfinished.utf8.count)
-        let guess = Usage(
-            promptTokens: total.promptTokens - told.promptTokens,
-            completionTokens: total.completionTokens - told.completionTokens)
+    /// Counts what a request took.
+    fileprivate func add(_ bill: RequestBill, of request: GenerationRequest) throws {
+        let (told, guess) = (bill.told, bill.guess(request))
+        let total = told + guess
+        guard total != Usage() else { return }
         guessed.withLock { $0 = $0 + guess }
         usage.withLock { $0 = $0 + total }
         try record(total)
     }
-
-    /// A token has three bytes or more in the texts of most tokenizers and languages.
-    private static func tokens(_ bytes: Int) -> Int { (bytes + 2) / 3 }
 
     /// Two decimals, more for small amounts.
     public static func amount(_ value: Double) -> String {
@@ -117,31 +107,10 @@ public struct BudgetedModel: LanguageModel {
     public func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
         AsyncThrowingStream { continuation in
             let work = Task {
-                var completions: [Completion] = []
-                // By sample, of those that have not ended.
-                var texts: [Int: String] = [:]
                 do {
-                    try budget.check()
-                    for try await event in inner.stream(request) {
-                        switch event {
-                        case .text(let sample, let text): texts[sample, default: ""] += text
-                        case .token: break
-                        case .finished(let sample, let completion):
-                            texts[sample] = nil
-                            completions.append(completion)
-                        }
-                        continuation.yield(event)
-                    }
-                    // A stream whose reader is cancelled just ends.
-                    try Task.checkCancellation()
-                    try budget.add(completions, of: request)
+                    _ = try await spend(on: request) { continuation.yield($0) }
                     continuation.finish()
                 } catch {
-                    // What came before others failed, or before the request was cancelled, is paid.
-                    let unfinished = texts.sorted { $0.key < $1.key }.map(\.value).joined()
-                    if !completions.isEmpty || !unfinished.isEmpty {
-                        try? budget.add(completions, unfinished: unfinished, of: request)
-                    }
                     continuation.finish(throwing: error)
                 }
             }
@@ -151,23 +120,78 @@ public struct BudgetedModel: LanguageModel {
 
     /// - Throws: `BudgetError`, and what the model throws.
     public func complete(_ request: GenerationRequest) async throws -> [Completion] {
+        let finished = try await spend(on: request) { _ in }
+        return try (0..<request.samples).map { sample in
+            guard let completion = finished[sample] else { throw LanguageModelError.sampleMissing(sample) }
+            return completion
+        }
+    }
+
+    /// Asks the model, and counts what that takes, however it ends.
+    /// - Returns: the completions, by sample.
+    private func spend(
+        on request: GenerationRequest, _ tell: (GenerationEvent) -> Void
+    ) async throws -> [Int: Completion] {
         try budget.check()
-        let completions = try await inner.complete(request)
-        try budget.add(completions, of: request)
-        return completions
+        var bill = RequestBill()
+        do {
+            for try await event in inner.stream(request) {
+                bill.add(event)
+                tell(event)
+            }
+            // A stream whose reader is cancelled just ends.
+            try Task.checkCancellation()
+        } catch {
+            // What came before others failed, or before the request was cancelled, is paid.
+            bill.breaksOff(isCancelled: Task.isCancelled)
+            try? budget.add(bill, of: request)
+            throw error
+        }
+        try budget.add(bill, of: request)
+        return bill.finished
     }
 }
 
-extension GenerationRequest {
-    /// The length of what the model reads, without the chat template's own words.
-    fileprivate var promptBytes: Int {
-        switch plain {
-        case .text(let text): return text.utf8.count
-        case .tokens(let ids): return ids.count * 3
-        case nil: break
+/// What a request took. Where the server does not tell, lengths do, rather too much than too little.
+private struct RequestBill {
+    private(set) var finished: [Int: Completion] = [:]
+    /// The bytes that came of samples that have not ended, by sample.
+    private var unfinished: [Int: Int] = [:]
+    /// Of attempts that broke off.
+    private var lost: Usage?
+    /// Whether the prompt was read, should nobody tell so.
+    private var hasRead = true
+
+    mutating func add(_ event: GenerationEvent) {
+        switch event {
+        case .text(let sample, let text): unfinished[sample, default: 0] += text.utf8.count
+        case .token: break
+        case .finished(let sample, let completion):
+            unfinished[sample] = nil
+            finished[sample] = completion
+        case .lost(let samples, let usage):
+            for sample in samples { unfinished[sample] = nil }
+            lost = (lost ?? Usage()) + usage
         }
-        let said = messages.map { $0.withCallsAsText.text.utf8.count }.reduce(0, +)
-        return said + prefill.utf8.count + (tools?.utf8.count ?? 0)
+    }
+
+    /// Notes that the request fails. What attempts that broke off have read is in what they took; a request that fails
+    /// before anything came has read nothing, and one that is cancelled may have.
+    mutating func breaksOff(isCancelled: Bool) {
+        hasRead = isCancelled || lost == nil && !(finished.isEmpty && unfinished.isEmpty)
+    }
+
+    /// What the server told.
+    var told: Usage { finished.values.reduce(Usage()) { $0 + $1.usage } }
+
+    /// What it did not tell.
+    func guess(_ request: GenerationRequest) -> Usage {
+        let silent = finished.values.filter { $0.usage.completionTokens == 0 }.map(\.text.utf8.count)
+        let written = Usage(
+            promptTokens: hasRead && told.promptTokens == 0 ? request.estimatedPromptTokens : 0,
+            completionTokens: Usage.tokens(inBytes: silent.reduce(0, +))
+                + Usage.tokens(inBytes: unfinished.values.reduce(0, +)))
+        return written + (lost ?? Usage())
     }
 }
 

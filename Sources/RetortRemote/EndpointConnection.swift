@@ -23,6 +23,8 @@ struct EndpointConnection: Sendable {
     struct Result: Sendable {
         var replies: [Int: RemoteReply]
         var failure: RemoteError?
+        /// What the samples took that the endpoint worked on and did not finish; nil where there are none.
+        var lost: Usage?
         /// How long the endpoint asked to be left alone, in seconds.
         var retryAfter: Double?
     }
@@ -46,7 +48,9 @@ struct EndpointConnection: Sendable {
                 total: limits.total, first: ("first byte", limits.firstByte > 0 ? limits.connect + limits.firstByte : 0)
             )
             result.retryAfter = try await watchdog.guarding(endpoint: endpoint.name) {
-                try await exchange(endpoint, operation: operation, body: body, watchdog: watchdog) { part in
+                try await exchange(
+                    endpoint, operation: operation, body: body, watchdog: watchdog, began: assembly.begin
+                ) { part in
                     for (choice, text) in assembly.add(part) { show(choice, text) }
                 }
             }
@@ -54,12 +58,16 @@ struct EndpointConnection: Sendable {
             result.failure = failure.error
             result.retryAfter = failure.retryAfter
         } catch let error as RemoteError {
+            // An endpoint that answers in one piece was at it in silence.
+            if case .timeLimit = error { assembly.begin() }
             result.failure = error
         } catch {
             if error is CancellationError || Task.isCancelled { throw CancellationError() }
             result.failure = .connection(endpoint: endpoint.name, reason: Self.reason(error))
         }
-        result.replies = assembly.value.replies(seconds: start.duration(to: .now) / .seconds(1))
+        let assembled = assembly.value
+        result.replies = assembled.replies(seconds: start.duration(to: .now) / .seconds(1))
+        if result.replies.count < samples { result.lost = assembled.lost(of: request) }
         return result
     }
 
@@ -70,7 +78,8 @@ struct EndpointConnection: Sendable {
     }
 
     private func exchange(
-        _ endpoint: Endpoint, operation: String, body: Data, watchdog: Watchdog, take: @Sendable (ReplyPart) -> Void
+        _ endpoint: Endpoint, operation: String, body: Data, watchdog: Watchdog, began: @Sendable () -> Void,
+        take: @Sendable (ReplyPart) -> Void
     ) async throws -> Double? {
         var call = HTTPClientRequest(url: endpoint.address(of: operation))
         call.method = .POST
@@ -80,6 +89,7 @@ struct EndpointConnection: Sendable {
         let bound = options.limits.total > 0 ? Int64(options.limits.total) + 60 : 86_400
         let response = try await clients.client(for: endpoint.url).execute(call, timeout: .seconds(bound))
         guard response.status == .ok else { throw try await Self.refusal(response, endpoint) }
+        began()
         let type = response.headers.first(name: "content-type") ?? ""
         if type.lowercased().hasPrefix("text/event-stream") {
             try await readStream(response, endpoint, watchdog, take)

@@ -83,13 +83,16 @@ public final class RemoteModel: LanguageModel {
                 do {
                     // Tokens are told before the text that they complete, and a server tells both at once.
                     let showsText = request.report == .none
-                    let replies = try await replies(to: request) { sample, text in
-                        if showsText { continuation.yield(.text(sample: sample, text)) }
-                    }
-                    for (sample, reply) in replies.enumerated() {
-                        for token in reply.completion.report { continuation.yield(.token(sample: sample, token)) }
-                        if !showsText { continuation.yield(.text(sample: sample, reply.completion.text)) }
-                        continuation.yield(.finished(sample: sample, reply.completion))
+                    _ = try await gather(request) { told in
+                        switch told {
+                        case .text(let sample, let text):
+                            if showsText { continuation.yield(.text(sample: sample, text)) }
+                        case .finished(let sample, let reply):
+                            for token in reply.completion.report { continuation.yield(.token(sample: sample, token)) }
+                            if !showsText { continuation.yield(.text(sample: sample, reply.completion.text)) }
+                            continuation.yield(.finished(sample: sample, reply.completion))
+                        case .lost(let samples, let usage): continuation.yield(.lost(samples: samples, usage))
+                        }
                     }
                     continuation.finish()
                 } catch {
@@ -111,17 +114,33 @@ public final class RemoteModel: LanguageModel {
     public func replies(
         to request: GenerationRequest, show: @escaping @Sendable (_ sample: Int, _ text: String) -> Void = { _, _ in }
     ) async throws -> [RemoteReply] {
+        try await gather(request) { told in if case .text(let sample, let text) = told { show(sample, text) } }
+    }
+
+    /// What is told of a request while it is worked on.
+    private enum Told {
+        /// Text of a first attempt, as it comes.
+        case text(Int, String)
+        /// A whole sample.
+        case finished(Int, RemoteReply)
+        /// What an attempt took that broke off, without the samples that it finished.
+        case lost([Int], Usage)
+    }
+
+    private func gather(
+        _ request: GenerationRequest, _ tell: @escaping @Sendable (Told) -> Void
+    ) async throws -> [RemoteReply] {
         let all = Array(0..<request.samples)
         let apart = request.sampling.firstIsGreedy && request.sampling.temperature > 0 && all.count > 1
-        guard apart else { return try await ask(request, all, show) }
+        guard apart else { return try await ask(request, all, tell) }
         // One request has one temperature.
-        async let greedy = ask(request, [0], show)
-        async let drawn = ask(request, Array(all.dropFirst()), show)
+        async let greedy = ask(request, [0], tell)
+        async let drawn = ask(request, Array(all.dropFirst()), tell)
         return try await greedy + drawn
     }
 
     private func ask(
-        _ request: GenerationRequest, _ samples: [Int], _ show: @escaping @Sendable (Int, String) -> Void
+        _ request: GenerationRequest, _ samples: [Int], _ tell: @escaping @Sendable (Told) -> Void
     ) async throws -> [RemoteReply] {
         var finished: [Int: RemoteReply] = [:]
         var attempt = 0
@@ -131,9 +150,11 @@ public final class RemoteModel: LanguageModel {
             guard !missing.isEmpty else { break }
             let isFirst = attempt == 0
             let result = try await tryOnce(request, missing, since: start) { sample, text in
-                if isFirst { show(sample, text) }
+                if isFirst { tell(.text(sample, text)) }
             }
+            for (sample, reply) in result.replies.sorted(by: { $0.key < $1.key }) { tell(.finished(sample, reply)) }
             finished.merge(result.replies) { first, _ in first }
+            if let lost = result.lost { tell(.lost(missing.filter { finished[$0] == nil }, lost)) }
             guard let failure = result.failure else { continue }
             attempt += 1
             guard failure.mayPass else { throw failure }

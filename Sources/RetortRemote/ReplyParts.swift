@@ -143,6 +143,8 @@ struct ReplyAssembly: Sendable {
         var promptEntries: [[String: ReplyPart.PromptEntry]?] = []
         var finish: String?
         var stopText: String?
+        /// What came of it, in bytes, shown or not.
+        var bytes = 0
     }
 
     private let limit: Int
@@ -151,6 +153,8 @@ struct ReplyAssembly: Sendable {
     private var samples: [Sample]
     private var usage: ReplyPart.Usage?
     private var prompt: [Int32]?
+    /// Whether the endpoint took the request.
+    var hasBegun = false
     /// Whether the server told what it counted.
     var hasUsage: Bool { usage?.completion_tokens != nil }
 
@@ -171,6 +175,7 @@ struct ReplyAssembly: Sendable {
             // More choices than were asked for are nobody's.
             guard samples.indices.contains(index), samples[index].finish == nil else { continue }
             let delta = choice.delta ?? choice.message
+            samples[index].bytes += choice.bytes
             let text = samples[index].text.add(choice.text ?? delta?.content?.text ?? "")
             if !text.isEmpty { shown.append((index, text)) }
             samples[index].reasoning += delta?.reasoning_content ?? delta?.reasoning ?? delta?.content?.reasoning ?? ""
@@ -186,6 +191,19 @@ struct ReplyAssembly: Sendable {
             }
         }
         return shown
+    }
+
+    /// What the samples took that did not finish: as the server told, else by their length. What it told is part of the
+    /// finished samples where there are some. Nil when the endpoint did not take the request.
+    func lost(of request: GenerationRequest) -> Usage? {
+        guard hasBegun else { return nil }
+        let unfinished = samples.filter { $0.finish == nil }
+        let told = unfinished.count == samples.count ? usage : nil
+        let length = unfinished.reduce(0) { $0 + $1.bytes }
+        let hasPrompt = usage.map { $0.promptTokens > 0 } ?? false
+        return Usage(
+            promptTokens: hasPrompt ? told?.promptTokens ?? 0 : request.estimatedPromptTokens,
+            completionTokens: hasUsage ? told?.completionTokens ?? 0 : Usage.tokens(inBytes: length))
     }
 
     /// The finished samples, by the choice's number.
@@ -215,6 +233,16 @@ struct ReplyAssembly: Sendable {
                 completion: completion, reasoning: sample.reasoning, calls: sample.finishedCalls)
         }
         return replies
+    }
+}
+
+extension ReplyPart.Choice {
+    /// The length of what the model wrote.
+    fileprivate var bytes: Int {
+        let delta = delta ?? message
+        let thought = delta?.reasoning_content ?? delta?.reasoning ?? delta?.content?.reasoning
+        let calls = (delta?.tool_calls ?? []).compactMap(\.function).flatMap { [$0.name, $0.arguments] }
+        return ([text ?? delta?.content?.text, thought] + calls).reduce(0) { $0 + ($1?.utf8.count ?? 0) }
     }
 }
 

@@ -8,5 +8,8 @@ final class SharedAssembly: Sendable {
 
     var value: ReplyAssembly { state.withLock { $0 } }
 
+    /// Notes that the endpoint took the request.
+    func begin() { state.withLock { $0.hasBegun = true } }
+
     func add(_ part: ReplyPart) -> [(choice: Int, text: String)] { state.withLock { $0.add(part) } }
 }

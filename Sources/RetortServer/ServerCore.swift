@@ -131,6 +131,7 @@ extension GenerationEvent {
         case .text(let sample, let text): .text(sample: sample + count, text)
         case .token(let sample, let token): .token(sample: sample + count, token)
         case .finished(let sample, let completion): .finished(sample: sample + count, completion)
+        case .lost(let samples, let usage): .lost(samples: samples.map { $0 + count }, usage)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import RetortAgents
 import RetortCore
 import RetortTesting
 import Synchronization
@@ -67,7 +68,7 @@ struct RemoteModelTests {
             for try await event in model.stream(chat("hi")) {
                 switch event {
                 case .text(_, let text): shown += text
-                case .token: break
+                case .token, .lost: break
                 case .finished(_, let completion): finished = completion
                 }
             }
@@ -94,6 +95,50 @@ struct RemoteModelTests {
                 }
             }
             #expect(try await endpoint.tally().faults[fault, default: 0] > 0)
+        }
+    }
+
+    @Test("what an attempt took that broke off is paid, and each sample once")
+    func paidRetries() async throws {
+        let asked = Mutex(0)
+        try await with(answer: { request in
+            let number = asked.withLock { asked in
+                asked += 1
+                return asked
+            }
+            // The first attempt breaks off in the second of its three samples, before the usage is told.
+            return CannedAnswer(
+                Array(repeating: "twelve bytes", count: Self.count(request)), fault: number == 1 ? .halfStream : nil)
+        }) { endpoint in
+            let budget = try Budget(model: "m")
+            let model = BudgetedModel(
+                try RemoteModel([Endpoint(endpoint.address, model: "m")], options: Self.quick), budget)
+            #expect(try await model.complete(chat("hi", samples: 3)).map(\.text).count == 3)
+            // The first sample by its length, six bytes of the second, then what the endpoint told of the other two.
+            #expect(budget.spent.completionTokens == 4 + 2 + 20)
+            #expect(budget.spent.promptTokens == 1 + 100)
+            #expect(budget.estimated == Usage(promptTokens: 1, completionTokens: 6))
+        }
+    }
+
+    @Test("a request that fails for good is paid by what came of it; one that was refused costs nothing")
+    func paidFailures() async throws {
+        var options = Self.quick
+        options.retries.attempts = 2
+        for (fault, prompt, completion) in [
+            (.halfStream, 2, 2 * (4 + 2)), (.serverError, 0, 0), (.reset, 0, 0),
+        ] as [(Fault, Int, Int)] {
+            try await with(answer: { _ in
+                CannedAnswer(["twelve bytes", "twelve bytes", "twelve bytes"], fault: fault)
+            }) { endpoint in
+                let budget = try Budget(model: "m")
+                let model = BudgetedModel(
+                    try RemoteModel([Endpoint(endpoint.address, model: "m")], options: options), budget)
+                // Of two samples that are missing the second attempt gets one, and breaks off again.
+                await #expect(throws: RemoteError.self) { try await model.complete(chat("hi", samples: 3)) }
+                #expect(budget.spent.promptTokens == prompt, "\(fault)")
+                #expect(budget.spent.completionTokens == completion, "\(fault)")
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import RetortAgents
 import RetortCore
 import RetortStore
 import Synchronization
@@ -67,6 +68,29 @@ struct CassetteTests {
         let replaying = try Cassette(file, .replay).model("m", nil)
         #expect(try await replaying.complete(request("a")) == first)
         #expect(try await replaying.complete(request("a", seed: 2)) == second)
+    }
+
+    @Test("what a request took that failed is paid behind a tape, too")
+    func paid() async throws {
+        struct Half: LanguageModel {
+            let identity = "half"
+            func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
+                AsyncThrowingStream { continuation in
+                    let cost = Usage(promptTokens: 7, completionTokens: 5)
+                    continuation.yield(
+                        .finished(sample: 0, Completion(text: "whole", finish: .endOfTurn, usage: cost)))
+                    continuation.yield(.text(sample: 1, "abcdef"))
+                    continuation.finish(throwing: Counting.Broken())
+                }
+            }
+        }
+        let folder = try ScratchFolder()
+        let budget = try Budget(model: "m")
+        let model = try Cassette(folder.file("c.sqlite"), .record).model("m", BudgetedModel(Half(), budget))
+        await #expect(throws: Counting.Broken.self) { try await model.complete(request("a")) }
+        #expect(budget.spent == Usage(promptTokens: 7, completionTokens: 7))
+        await #expect(throws: Counting.Broken.self) { for try await _ in model.stream(request("b")) {} }
+        #expect(budget.spent == Usage(promptTokens: 14, completionTokens: 14))
     }
 
     @Test("requests that differ in their grammar alone have replies of their own")

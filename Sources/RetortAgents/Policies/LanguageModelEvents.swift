@@ -21,7 +21,7 @@ extension LanguageModel {
         for try await event in stream(request) {
             switch event {
             case .text(_, let text): emit(.text(text))
-            case .token: break
+            case .token, .lost: break
             case .finished(_, let completion): return [completion]
             }
         }

@@ -198,6 +198,28 @@ public enum GenerationEvent: Sendable {
     case token(sample: Int, GeneratedToken)
     /// A sample is complete.
     case finished(sample: Int, Completion)
+    /// An attempt at these samples broke off: what it took is paid, and part of no completion. Where they are asked for
+    /// again, their text so far counts for nothing.
+    case lost(samples: [Int], Usage)
+}
+
+extension Usage {
+    /// About how many tokens a text has, rather too many than too few: a token has three bytes or more in the texts of
+    /// most tokenizers and languages.
+    package static func tokens(inBytes count: Int) -> Int { (count + 2) / 3 }
+}
+
+extension GenerationRequest {
+    /// About how many tokens the model reads, without the chat template's own words.
+    package var estimatedPromptTokens: Int {
+        switch plain {
+        case .text(let text): return Usage.tokens(inBytes: text.utf8.count)
+        case .tokens(let ids): return ids.count
+        case nil: break
+        }
+        let said = messages.map { $0.withCallsAsText.text.utf8.count }.reduce(0, +)
+        return Usage.tokens(inBytes: said + prefill.utf8.count + (tools?.utf8.count ?? 0))
+    }
 }
 
 /// One finished sample.

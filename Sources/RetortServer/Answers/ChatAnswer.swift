@@ -60,6 +60,7 @@ struct ChatAnswer: Answer {
             if !rest.text.isEmpty { delta["content"] = .string(rest.text) }
             if !rest.calls.isEmpty { delta["tool_calls"] = toolCalls(rest.calls, choice: index) }
             return opening(index) + [chunk(index, delta, after: completion, hasCalls: !rest.calls.isEmpty)]
+        case .lost: return []
         }
     }
 

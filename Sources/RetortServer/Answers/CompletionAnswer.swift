@@ -35,6 +35,7 @@ struct CompletionAnswer: Answer {
         case .finished(let index, let completion):
             choices[index].completion = completion
             return [chunk(index, "", after: completion)]
+        case .lost: return []
         }
     }
 

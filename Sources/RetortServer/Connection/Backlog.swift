@@ -35,6 +35,7 @@ extension GenerationEvent: BufferedEvent {
         // The alternatives make up most of a token's size.
         case .token(_, let token): (token.alternatives.count + 1) * 2 * Self.overhead
         case .finished(_, let completion): completion.text.utf8.count + Self.overhead
+        case .lost: Self.overhead
         }
     }
 }
