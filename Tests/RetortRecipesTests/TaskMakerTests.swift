@@ -158,6 +158,31 @@ struct TaskMakerTests {
         }
     }
 
+    @Test("values keep their types in the log and in the file of trajectories")
+    func exactValues() async throws {
+        let bench = try AgentBench()
+        defer { bench.remove() }
+        let task = AgentTask(id: "t", question: "How many?", answers: ["2"], family: .math)
+        var solution = Trajectory(task: task, provenance: Provenance(policy: "p", model: "m"))
+        let call = ToolCall(name: "count", arguments: ["x": 2.0, "y": 2], result: .number(.infinity))
+        solution.append(
+            Step(
+                thought: "", action: .code("final_answer(2.0)"),
+                observation: Observation(text: "", outcome: .final(2.0), toolCalls: [call])))
+        solution.end(.answered(2.0))
+        var made = MadeTask(number: 0, usage: Usage())
+        (made.question, made.answer, made.outcome, made.solutions) = ("How many?", "2", .kept, [solution])
+        let file = bench.url.appendingPathComponent("made.jsonl.log")
+        try MakingLog(file, header: "h").append(made)
+        let log = try MakingLog(file, header: "h")
+        #expect(log.made.map(\.solutions) == [[solution]])
+        let out = bench.url.appendingPathComponent("taught.jsonl")
+        try log.write(tasks: 1, to: bench.url.appendingPathComponent("made.jsonl"), trajectories: out)
+        var read: [Trajectory] = []
+        try JSONLinesFile(out).forEach(Trajectory.self) { trajectory, _ in read.append(trajectory) }
+        #expect(read == [solution])
+    }
+
     @Test("a budget that is spent ends it in good order, with what was made")
     func budget() async throws {
         let bench = try AgentBench()

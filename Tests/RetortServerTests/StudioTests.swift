@@ -118,6 +118,17 @@ private func page(_ id: String, _ set: String = "s") -> String {
 
 @Suite("Studio", .timeLimit(.minutes(30)))
 struct StudioTests {
+    @Test("a trajectory as JSON reads back as it is stored")
+    func exactJSON() async throws {
+        let kept = entry("a", answer: ["half": 0.5, "whole": 2.0, "none": .number(.infinity), "many": 3])
+        try await TestStudio.run(["s": [kept]]) { studio in
+            let reply = try await studio.send("GET", "/runs/made/text?set=s&id=a&part=json")
+            #expect(reply.status == 200)
+            #expect(try ExactJSON.decode(StoredTrajectory.self, from: reply.text.utf8) == kept)
+            #expect(reply.text.contains("\n"))
+        }
+    }
+
     // MARK: Safety
 
     @Test(

@@ -68,7 +68,7 @@ final class MakingLog {
             }
         }
         for (number, row) in rows.enumerated().dropFirst() {
-            if let one = try? JSONCoding.decoder.decode(MadeTask.self, from: Data(row)) {
+            if let one = try? ExactJSON.decode(MadeTask.self, from: row) {
                 made.append(one)
             } else if number < rows.count - 1 || data.last == 0x0A {
                 throw TaskMakerError.damagedLog(file.path, line: number + 1)
@@ -84,7 +84,14 @@ final class MakingLog {
     }
 
     func append(_ one: MadeTask) throws {
-        try lines.append(JSONCoding.encoder.encode(one))
+        try lines.append(ExactJSON.encode(one))
         made.append(one)
+    }
+
+    /// Writes the first tasks that were kept, and their solutions.
+    func write(tasks: Int, to file: URL, trajectories: URL?) throws {
+        let kept = kept.prefix(tasks)
+        try JSONLines.write(kept.map(\.record), to: file)
+        if let trajectories { try JSONLines.write(kept.flatMap(\.solutions), to: trajectories) }
     }
 }

@@ -93,7 +93,7 @@ package struct TaskMaker: Sendable {
             }
             progress.show(min(log.kept.count, plan.tasks), of: plan.tasks, "\(log.made.count) questions tried")
         }
-        try write(log, to: file, trajectories)
+        try log.write(tasks: plan.tasks, to: file, trajectories: trajectories)
         var tally = Tally(tasks: min(log.kept.count, plan.tasks))
         for one in log.made {
             tally.outcomes[one.outcome, default: 0] += 1
@@ -163,18 +163,6 @@ package struct TaskMaker: Sendable {
     private func sampling(_ number: Int, _ attempt: Int = 0) -> Sampling {
         Sampling(
             temperature: plan.temperature, seed: StableHash.of("\(plan.seed) \(number) \(attempt)") >> 1)
-    }
-
-    // MARK: What is left
-
-    private func write(_ log: MakingLog, to file: URL, _ trajectories: URL?) throws {
-        let kept = log.kept.prefix(plan.tasks)
-        let lines = try kept.map { try JSONCoding.encoder.encode($0.record) }
-        try AtomicFile.write(Data(lines.joined(separator: [0x0A])) + (lines.isEmpty ? Data() : Data([0x0A])), to: file)
-        guard let trajectories else { return }
-        let solutions = try kept.flatMap(\.solutions).map { try JSONCoding.encoder.encode($0) }
-        try AtomicFile.write(
-            Data(solutions.joined(separator: [0x0A])) + (solutions.isEmpty ? Data() : Data([0x0A])), to: trajectories)
     }
 }
 
