@@ -1,16 +1,19 @@
 import AsyncHTTPClient
 import Foundation
+import Logging
 import NIOCore
+import NIOHTTP1
 import RetortAgents
 import RetortCore
-import RetortServer
 import Testing
+
+@testable import RetortServer
 
 /// Replies with what it was asked; or never.
 private struct EchoAPIs: VirtualAPIs {
     func reply(to call: VirtualCall) async throws -> VirtualReply {
         if call.api == "slow" { try await Task.sleep(for: .seconds(600)) }
-        if call.api == "broken" { throw VirtualAPIError.unreadable("it") }
+        if call.api.contains("broken") { throw VirtualAPIError.unreadable("it") }
         guard let arguments = call.arguments else { return VirtualReply(error: "the input is not a JSON object") }
         return VirtualReply(response: ["api": .string(call.api), "arguments": .object(arguments)])
     }
@@ -20,12 +23,14 @@ private struct EchoAPIs: VirtualAPIs {
 struct VirtualAPIServerTests {
     /// Runs a server on a free port for as long as `body` lasts.
     private func serving(
-        maximumRunning: Int = 8, seconds: Double = 30, _ body: (String) async throws -> Void
+        maximumRunning: Int = 8, seconds: Double = 30, keys: [String] = [],
+        logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+        _ body: (String) async throws -> Void
     ) async throws {
         let (ports, continuation) = AsyncStream<Int>.makeStream()
-        let server = VirtualAPIServer(EchoAPIs(), port: 0, maximumRunning: maximumRunning, seconds: seconds) {
-            continuation.yield($0)
-        }
+        let server = VirtualAPIServer(
+            EchoAPIs(), port: 0, maximumRunning: maximumRunning, seconds: seconds, keys: APIKeys(keys), logger: logger
+        ) { continuation.yield($0) }
         let work = Task {
             defer { continuation.finish() }
             try await server.run()
@@ -36,10 +41,12 @@ struct VirtualAPIServerTests {
         try await body("http://127.0.0.1:\(port)")
     }
 
-    private func post(_ address: String, _ body: String) async throws -> (status: UInt, reply: JSONValue) {
+    private func post(
+        _ address: String, _ body: String, headers: [(String, String)] = []
+    ) async throws -> (status: UInt, reply: JSONValue) {
         var request = HTTPClientRequest(url: "\(address)/virtual")
         request.method = .POST
-        request.headers = ["Content-Type": "application/json"]
+        request.headers = HTTPHeaders([("Content-Type", "application/json")] + headers)
         request.body = .bytes(ByteBuffer(string: body))
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
         let bytes = try await response.body.collect(upTo: 1 << 20)
@@ -74,6 +81,44 @@ struct VirtualAPIServerTests {
                 let text = String(buffer: try await response.body.collect(upTo: 1 << 20))
                 #expect(try ExactJSON.value(of: text)["error"]?.string?.isEmpty == (status == 200))
             }
+        }
+    }
+
+    @Test("a server with keys answers those who show one, and tells everybody its health")
+    func keys() async throws {
+        try await serving(keys: ["sesame", "poppy"]) { address in
+            let body = #"{"category": "C", "tool_name": "T", "api_name": "find"}"#
+            for (header, status) in [
+                (("Authorization", "Bearer sesame"), 200), (("authorization", "bearer poppy"), 200),
+                (("x-api-key", "sesame"), 200), (("Authorization", "Bearer sesam"), 401),
+                (("Authorization", "sesame"), 401), (("Authorization", "Bearer "), 401), (("x-key", "sesame"), 401),
+            ] as [((String, String), UInt)] {
+                let answer = try await post(address, body, headers: [header])
+                #expect(answer.status == status, "\(header)")
+                #expect((answer.reply["error"] == "") == (status == 200) && answer.reply["response"] != nil)
+            }
+            let health = try await HTTPClient.shared.execute(
+                HTTPClientRequest(url: "\(address)/health"), timeout: .seconds(60))
+            #expect(health.status == .ok)
+            _ = try await health.body.collect(upTo: 1 << 20)
+        }
+    }
+
+    @Test("what a client says is logged in one short line")
+    func log() async throws {
+        let book = LogBook()
+        try await serving(logger: book.logger) { address in
+            for name in [String(repeating: "x", count: 100_000), "a\nlevel=info forged\u{1b}[31m\u{2028}b"] {
+                let call: JSONValue = ["category": "C", "tool_name": "T", "api_name": .string("broken \(name)")]
+                let answer = try await post(address, call.jsonText)
+                #expect(answer.status == 500)
+            }
+        }
+        let lines = book.lines.filter { $0.contains("a virtual call failed") }
+        #expect(lines.count == 2)
+        for line in lines {
+            #expect(line.count < 4000)
+            #expect(!line.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x2028 })
         }
     }
 

@@ -100,6 +100,12 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
     private static let longestName = 200
     private static let longestMessage = 2000
 
+    /// A name of a client's, as it may stand in a log.
+    static func shown(name: String) -> String { line(name, upTo: longestName) }
+
+    /// A message with others' words in it, as it may stand in a log.
+    static func shown(message: String) -> String { line(message, upTo: longestMessage) }
+
     /// The text on one line, without characters that a terminal or a log would interpret.
     private static func line(_ text: String, upTo limit: Int) -> String {
         let shown = text.shown(upTo: limit)

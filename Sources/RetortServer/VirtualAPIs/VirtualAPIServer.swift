@@ -110,8 +110,10 @@ public struct VirtualAPIServer: Service {
         } catch let error as APIError {
             return refuse(error.status, error.message)
         } catch {
-            logger.error("a virtual call failed", metadata: ["error": "\(error)", "api": "\(call.api)"])
-            return refuse(.internalServerError, "the call failed: \(error)")
+            let reason = APIError.shown(message: "\(error)")
+            logger.error(
+                "a virtual call failed", metadata: ["error": "\(reason)", "api": "\(APIError.shown(name: call.api))"])
+            return refuse(.internalServerError, "the call failed: \(reason)")
         }
     }
 }
