@@ -15,7 +15,8 @@ struct OTLPSender: Sendable {
     init(_ settings: TelemetrySettings, version: String) throws {
         self.settings = settings
         self.version = version
-        var configuration = HTTPClient.Configuration()
+        // A redirect would take keys in the headers to another host.
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout = .init(connect: .seconds(10))
         // Requests with telemetry have no spans of their own.
         configuration.tracing.tracer = nil

@@ -5,6 +5,7 @@ import NIOCore
 import RetortCore
 import RetortMCP
 import RetortProcesses
+import ScriptedRetriever
 import Testing
 
 /// Both the client's way over HTTP, and what servers there do wrong.
@@ -112,6 +113,17 @@ struct HTTPTests {
             #expect("\(error)".contains(text), "\(error)")
             await client.close()
         }
+    }
+
+    @Test("a server leads to no other: a redirect is told with its address, and no key goes there")
+    func redirects() async throws {
+        let other = try await ScriptedRetriever { _, _ in .answer(200, "{}") }
+        let server = try await ScriptedRetriever { _, _ in .redirect("\(other.address)/mcp") }
+        let error = try #require(await error { try await client("\(server.address)/mcp").start() })
+        #expect("\(error)".contains("status 307") && "\(error)".contains("\(other.address)/mcp"), "\(error)")
+        #expect(!server.requests.isEmpty && other.requests.isEmpty)
+        try await server.close()
+        try await other.close()
     }
 
     @Test("addresses that are none, and ones where nobody listens")

@@ -2,6 +2,7 @@ import Foundation
 import RetortAgents
 import RetortCore
 import RetortTesting
+import ScriptedRetriever
 import Synchronization
 import Testing
 
@@ -140,6 +141,20 @@ struct RemoteModelTests {
                 #expect(budget.spent.completionTokens == completion, "\(fault)")
             }
         }
+    }
+
+    @Test("an endpoint's list of models leads to no other server")
+    func listRedirect() async throws {
+        let other = try await ScriptedRetriever { _, _ in .answer(200, #"{"data":[{"id":"stolen"}]}"#) }
+        let server = try await ScriptedRetriever { _, _ in .redirect("\(other.address)/v1/models") }
+        let endpoint = try Endpoint(server.address, model: "m", key: try key("sk-secret-0123456789"))
+        await #expect(
+            throws: RemoteError.rejected(
+                endpoint: endpoint.name, status: 307, message: "its models cannot be listed")
+        ) { try await RemoteModel.models(at: endpoint) }
+        #expect(server.requests.count == 1 && other.requests.isEmpty)
+        try await server.close()
+        try await other.close()
     }
 
     @Test("only the samples that are missing are asked for again, with another seed")

@@ -145,4 +145,21 @@ struct OTLPTracerTests {
         #expect(reports.count == 2 && reports[0].contains("401") && reports[1].contains("1 span was not sent"))
         #expect(closed.spans.isEmpty && !reports.joined().contains("sesame"))
     }
+
+    @Test("a collector leads to no other, for keys would go there")
+    func redirects() async throws {
+        let other = try await FaultyEndpoint { _ in CannedAnswer([""]) }
+        let place = "\(other.address)/v1/traces"
+        let server = try await FaultyEndpoint { _ in CannedAnswer([""], status: 307, headers: ["location": place]) }
+        var settings = TelemetrySettings(endpoint: try #require(URL(string: "\(server.address)/v1/traces")))
+        settings.headers = ["api-key": "sesame"]
+        settings.seconds = 600
+        let sender = try OTLPSender(settings, version: "1")
+        #expect(await sender.post("{}") == "it answered with 307")
+        await sender.shutdown()
+        #expect(try await server.tally().requests == 1)
+        #expect(try await other.tally().requests == 0)
+        try await server.close()
+        try await other.close()
+    }
 }

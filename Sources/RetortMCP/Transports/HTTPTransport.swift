@@ -110,9 +110,10 @@ final class HTTPTransport: MCPTransport {
 
     // MARK: Exchanges
 
-    /// A server that cannot be reached is reported at once, instead of being tried again until the time is up.
+    /// A server that cannot be reached is reported at once, instead of being tried again until the time is up;
+    /// redirects are not followed, which would take keys in the headers to another host.
     private static let clients = Result { () throws(ProxyError) in
-        var configuration = HTTPClient.Configuration()
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.connectionPool.retryConnectionEstablishment = false
         return try WebClients(configuration)
     }
@@ -305,6 +306,11 @@ final class HTTPTransport: MCPTransport {
             json?["error"]?["message"]?.string ?? json?["error"]?.string ?? String(decoding: bytes, as: UTF8.self)
         let shown = String(message.prefix(300)).trimmingCharacters(in: .whitespacesAndNewlines)
         switch status {
+        case 300..<400:
+            let place = response.headers.first(name: "location").map { " to \($0.prefix(300))" } ?? ""
+            return .http(
+                server: name, status: status,
+                message: "it redirects\(place), which is not followed; give the address that it leads to")
         case 401, 403:
             return .http(server: name, status: status, message: "\(shown); it may want a header such as Authorization")
         case 404, 405:

@@ -14,7 +14,7 @@ import ServiceLifecycle
 ///
 /// Everything is passed on unchanged in both directions, streams piece by piece; the calls of `/v1/chat/completions`
 /// and `/v1/messages` are joined into trajectories. Headers are passed on but never recorded, so no key is. Only
-/// `Accept-Encoding` is left out, so that answers are not compressed.
+/// `Accept-Encoding` is left out, so that answers are not compressed. Redirects are passed on, too, not followed.
 ///
 /// ```swift
 /// let recorder = try await TrajectoryRecorder(TrajectoryStore(file))
@@ -31,7 +31,7 @@ public struct RecorderServer: Service {
     /// - Parameter onStart: called once connections are accepted, with the port.
     /// - Throws: `RecorderError.address` for an upstream that is not an HTTP address.
     public init(
-        _ recorder: TrajectoryRecorder, options: RecorderOptions, client: HTTPClient = .shared,
+        _ recorder: TrajectoryRecorder, options: RecorderOptions,
         logger: Logger = Logger(label: "retort.recorder"),
         onStart: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {
@@ -39,7 +39,7 @@ public struct RecorderServer: Service {
         self.options = options
         self.logger = logger
         self.onStart = onStart
-        upstream = try RecorderUpstream(options, client)
+        upstream = try RecorderUpstream(options)
     }
 
     /// Serves until a graceful shutdown or cancellation.

@@ -11,9 +11,8 @@ struct RecorderUpstream: Sendable {
     private let endsWithVersion: Bool
     private let key: String?
     private let seconds: Double
-    private let client: HTTPClient
 
-    init(_ options: RecorderOptions, _ client: HTTPClient) throws {
+    init(_ options: RecorderOptions) throws {
         guard let url = URL(string: options.upstream), let scheme = url.scheme, ["http", "https"].contains(scheme),
             url.host != nil, url.query == nil
         else { throw RecorderError.address(options.upstream) }
@@ -21,7 +20,6 @@ struct RecorderUpstream: Sendable {
         endsWithVersion = base.hasSuffix("/v1")
         key = options.key
         seconds = options.seconds
-        self.client = client
     }
 
     /// Headers that belong to a single connection (RFC 9110, section 7.6.1), and those that the client library writes
@@ -51,6 +49,12 @@ struct RecorderUpstream: Sendable {
             if path.hasSuffix("/messages") { sent.headers.add(name: "x-api-key", value: key) }
         }
         if body.readableBytes > 0 || request.method == .post { sent.body = .bytes(body) }
-        return try await client.execute(sent, timeout: .nanoseconds(Int64(seconds * 1e9)))
+        return try await HTTPClient.withoutRedirects.execute(sent, timeout: .nanoseconds(Int64(seconds * 1e9)))
     }
+}
+
+extension HTTPClient {
+    /// Follows no redirects, which would take a request's keys to another host.
+    static let withoutRedirects = HTTPClient(
+        eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
 }

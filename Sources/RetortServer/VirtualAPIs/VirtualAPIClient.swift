@@ -21,9 +21,10 @@ public struct VirtualAPIClient: VirtualAPIs {
     ///   - server: the server's address, such as `http://127.0.0.1:8080`, with or without `/virtual`.
     ///   - key: ToolBench's key, for servers that ask for one.
     ///   - seconds: the longest each attempt at a call may take.
+    ///   - client: nil is one that follows no redirects, which would take the key to another host.
     /// - Throws: `VirtualAPIError.address` for an address that is not HTTP.
     public init(
-        _ server: String, key: String = "", seconds: Double = 120, client: HTTPClient = .shared
+        _ server: String, key: String = "", seconds: Double = 120, client: HTTPClient? = nil
     ) throws {
         guard let url = URL(string: server), let scheme = url.scheme, ["http", "https"].contains(scheme),
             url.host != nil
@@ -32,7 +33,7 @@ public struct VirtualAPIClient: VirtualAPIs {
         address = base.hasSuffix("/virtual") ? base : "\(base)/virtual"
         self.key = key
         self.seconds = seconds
-        self.client = client
+        self.client = client ?? .withoutRedirects
     }
 
     /// Sends a call, and tries again, up to four times in all, when the server cannot be reached or is busy (status
