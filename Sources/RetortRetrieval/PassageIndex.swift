@@ -15,6 +15,8 @@ import RetortCore
 /// ```
 public struct PassageIndex: Sendable {
     private let database: any DatabaseReader
+    /// For errors.
+    private let path: String
 
     /// The number of passages.
     public let count: Int
@@ -39,6 +41,7 @@ public struct PassageIndex: Sendable {
 
     private init(_ file: URL, _ read: (Database) throws -> IndexSchema.Source) throws {
         guard FileManager.default.fileExists(atPath: file.path) else { throw RetrievalError.missing(file: file.path) }
+        path = file.path
         var configuration = Configuration()
         configuration.readonly = true
         do {
@@ -64,22 +67,33 @@ public struct PassageIndex: Sendable {
             return try IndexSchema.finish(source: "", quoted: 0, in: database)
         }
         database = queue
-        (source, quotesTitles) = ("", false)
+        (source, quotesTitles, path) = ("", false, ":memory:")
     }
 
     /// The best passages for a query in plain words, best first; equal scores are in the order of the corpus.
     ///
     /// Any text is a valid query: each word is looked up, and quotation marks and operators have no meaning. A text
     /// without words finds nothing.
+    /// - Throws: `RetrievalError.notAnIndex` for a file that was damaged or replaced since it was opened.
     public func search(_ query: String, limit: Int = 3) async throws -> [RetrievedPassage] {
         guard limit > 0, let expression = SearchQuery.expression(for: query) else { return [] }
-        return try await database.read { database in
-            try IndexSchema.search(expression, limit: limit, in: database)
-        }
+        return try await reading { try IndexSchema.search(expression, limit: limit, in: $0) }
     }
 
     /// Passages by their places in the index, counted from 1.
     func passages(at rows: [Int]) async throws -> [RetrievedPassage] {
-        try await database.read { database in try IndexSchema.passages(at: rows, in: database) }
+        try await reading { try IndexSchema.passages(at: rows, in: $0) }
+    }
+
+    /// Any text is a valid query, so an error of SQLite's is the file's, unless others hold it or the task is cancelled.
+    private func reading<Value: Sendable>(_ read: @escaping @Sendable (Database) throws -> Value) async throws -> Value
+    {
+        do {
+            return try await database.read(read)
+        } catch let error as DatabaseError {
+            let passing: [ResultCode] = [.SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_INTERRUPT, .SQLITE_ABORT]
+            guard !passing.contains(error.resultCode) else { throw error }
+            throw RetrievalError.notAnIndex(file: path, reason: error.message ?? "\(error.resultCode)")
+        }
     }
 }

@@ -1,3 +1,5 @@
+import RetortCore
+
 /// Why an index, a corpus or a search cannot be used.
 public enum RetrievalError: Error, CustomStringConvertible, Equatable {
     /// There is no such file.
@@ -53,6 +55,17 @@ public enum RetrievalError: Error, CustomStringConvertible, Equatable {
         case .notWritten(let file, let reason):
             "\(file) could not be written: \(reason). The previous index, if any, is unchanged; "
                 + "check free space and permissions, then build again"
+        }
+    }
+}
+
+extension RetrievalError: RunHalting {
+    /// An index that is lost or damaged answers no task's queries. Where a server is down, the agent is told so, and may
+    /// go on.
+    public var haltsRun: Bool {
+        switch self {
+        case .missing, .notAnIndex, .noFaiss, .width, .search: true
+        case .occupied, .repeatedID, .notWritten, .busy, .crowded, .notReady, .address, .service, .noModel: false
         }
     }
 }

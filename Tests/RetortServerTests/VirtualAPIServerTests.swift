@@ -5,6 +5,9 @@ import NIOCore
 import NIOHTTP1
 import RetortAgents
 import RetortCore
+import RetortRecipes
+import RetortStore
+import RetortTesting
 import Testing
 
 @testable import RetortServer
@@ -163,6 +166,41 @@ struct VirtualAPIServerTests {
             let (status, _) = try await post(address, body)
             #expect(status == 504)
         }
+    }
+
+    @Test("a run on a server that is down, or is another, ends and keeps nothing: its queries are not answered wrongly")
+    func outage() async throws {
+        var task = AgentTask(id: "t", question: "Show bird 1.", answers: [], family: .factual)
+        task.tools = [ToolDocument(name: "getBird", function: "Gets one.", input: ["id": "integer"])]
+        task.virtualAPIs = ["getBird": VirtualAPIReference(category: "Animals", tool: "Birds", api: "getBird")]
+        let policy = RolePolicy(
+            planner: RoleModel(ScriptedModel(always: "I look.\n Next: caller.")),
+            caller: RoleModel(ScriptedModel(always: "Action: getBird\nAction Input: {\"id\": 1}")),
+            summarizer: RoleModel(ScriptedModel(always: "A robin.")), instructions: .full)
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("retort-apis-\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let store = try TrajectoryStore(folder.appendingPathComponent("store.sqlite"))
+        // Without it the client waits some seconds for a server that may be starting.
+        var impatient = HTTPClient.Configuration()
+        impatient.connectionPool.retryConnectionEstablishment = false
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: impatient)
+        try await serving { address in
+            for place in ["http://127.0.0.1:1", "\(address)/health"] {
+                let run = VirtualAPIRun(
+                    policy: policy, apis: try VirtualAPIClient(place, client: client), maximumSteps: 3)
+                let error = await #expect(throws: VirtualAPIError.self) {
+                    try await run.run([task], store: store, set: "s")
+                }
+                #expect(error?.haltsRun == true, "\(place): \(String(describing: error))")
+                #expect(try await store.count(in: "s") == 0)
+            }
+            let run = VirtualAPIRun(policy: policy, apis: try VirtualAPIClient(address), maximumSteps: 1)
+            _ = try await run.run([task], store: store, set: "s")
+            #expect(try await store.count(in: "s") == 1)
+        }
+        try await client.shutdown()
+        #expect(!VirtualAPIError.broken("http://x", "reset").haltsRun && !VirtualAPIError.status(500, "").haltsRun)
     }
 
     @Test("a client without a server, or with a stranger's, tells so")

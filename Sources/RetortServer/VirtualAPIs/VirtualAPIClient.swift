@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import RetortAgents
 import RetortCore
 
@@ -56,11 +57,24 @@ public struct VirtualAPIClient: VirtualAPIs {
                 guard attempt < Self.attempts, error.mayPass else { throw error }
             } catch {
                 try Task.checkCancellation()
-                guard attempt < Self.attempts else { throw VirtualAPIError.connection(address, "\(error)") }
+                guard attempt < Self.attempts else {
+                    throw Self.isUnreachable(error)
+                        ? VirtualAPIError.connection(address, "\(error)") : .broken(address, "\(error)")
+                }
             }
             try await Task.sleep(for: .milliseconds(200 << attempt))
         }
         throw VirtualAPIError.connection(address, "no attempt was made")
+    }
+
+    /// Whether no connection came about, as to a server that is down; one that breaks may do so on a single call.
+    private static func isUnreachable(_ error: any Error) -> Bool {
+        switch error {
+        case is NIOConnectionError: true
+        case let error as IOError: [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT].contains(error.errnoCode)
+        case let error as HTTPClientError: [.connectTimeout, .getConnectionFromPoolTimeout].contains(error)
+        default: false
+        }
     }
 
     private func exchange(_ request: HTTPClientRequest) async throws -> VirtualReply {
@@ -78,11 +92,13 @@ public struct VirtualAPIClient: VirtualAPIs {
 }
 
 /// A virtual API server that could not be asked, or did not answer by the protocol.
-public enum VirtualAPIError: Error, CustomStringConvertible, Equatable {
+public enum VirtualAPIError: RunHalting, CustomStringConvertible, Equatable {
     /// The text is not an HTTP address.
     case address(String)
     /// The server at this address could not be reached, with the reason.
     case connection(String, String)
+    /// The server at this address did not answer to the end, with the reason.
+    case broken(String, String)
     /// The server answered with this HTTP status and the beginning of its message.
     case status(Int, String)
     /// The server at this address replied with something other than the protocol's object.
@@ -94,8 +110,18 @@ public enum VirtualAPIError: Error, CustomStringConvertible, Equatable {
         case .address(let address): "'\(address)' is no address; give one such as http://127.0.0.1:8080"
         case .connection(let address, let reason):
             "\(address) could not be reached: \(reason); start the server, or give another"
+        case .broken(let address, let reason): "\(address) broke off: \(reason)"
         case .status(let status, let text): "the virtual API server answered \(status): \(text)"
         case .unreadable(let address): "\(address) replied with something else than {\"error\", \"response\"}"
+        }
+    }
+
+    /// A server that is down, and one that knows neither the key nor the protocol, would fail every call alike.
+    public var haltsRun: Bool {
+        switch self {
+        case .address, .connection: true
+        case .status(let status, _): [401, 403, 404].contains(status)
+        case .broken, .unreadable: false
         }
     }
 
