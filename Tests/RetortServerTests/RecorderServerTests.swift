@@ -66,6 +66,27 @@ struct RecorderServerTests {
 
     private static let json = ("Content-Type", "application/json")
 
+    @Test(
+        "no part of a key is recorded, the client's or the recorder's own, wherever a message is cut",
+        arguments: [0, 100, 463, 470, 475, 478, 600], [true, false])
+    func keys(before: Int, isClients: Bool) async throws {
+        let secret = "sk-secret-0123456789"
+        let told: @Sendable (ReceivedRequest) -> CannedAnswer = { request in
+            let sent = request.headers["authorization"]?.split(separator: " ").last ?? "nothing"
+            return CannedAnswer(["\(String(repeating: "x", count: before))\(sent)"], status: 401)
+        }
+        try await recording(key: isClients ? nil : secret, told) { setup in
+            let own = isClients ? [("Authorization", "Bearer \(secret)")] : []
+            let answer = try await ask(setup, [Self.json] + own)
+            // To its client the answer passes as it is.
+            #expect(answer.status == 401 && answer.text.contains(secret))
+            let kept = try await setup.store.entries(in: TrajectoryRecorder.set)
+            #expect(kept.count == 1)
+            let text = String(decoding: try ExactJSON.encode(kept), as: UTF8.self)
+            #expect(text.contains("answered 401") && !text.contains("sk-s"))
+        }
+    }
+
     @Test("a redirect is passed on, not followed, so that no key goes to another server")
     func redirects() async throws {
         let other = try await FaultyEndpoint { _ in CannedAnswer(["stolen"]) }

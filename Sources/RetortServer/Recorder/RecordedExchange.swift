@@ -19,25 +19,39 @@ final class RecordedExchange: Sendable {
 
     /// Nil for requests that do not belong in a trajectory. If a model's request has messages that cannot be read,
     /// that is logged.
-    init?(_ asked: Request, _ body: ByteBuffer, _ recorder: TrajectoryRecorder, _ logger: Logger) {
-        guard asked.method == .post else { return nil }
-        switch asked.uri.path {
-        case let path where path.hasSuffix("/chat/completions"): api = .chatCompletions
-        case let path where path.hasSuffix("/messages"): api = .messages
-        default: return nil
-        }
+    /// - Parameter key: the recorder's own, which the upstream may be sent.
+    init?(_ asked: Request, _ body: ByteBuffer, key: String?, _ recorder: TrajectoryRecorder, _ logger: Logger) {
+        guard let api = Self.api(of: asked) else { return nil }
+        self.api = api
         do {
             request = try RecordedRequest(json: body.readableBytesView, api)
         } catch {
-            logger.warning("a call passed that cannot be recorded", metadata: ["reason": "\(error)"])
+            let reason = APIError.shown(message: "\(error)")
+            logger.warning("a call passed that cannot be recorded", metadata: ["reason": "\(reason)"])
             return nil
         }
         self.recorder = recorder
         self.logger = logger
-        secrets = asked.headers.filter { Self.secretHeaders.contains($0.name.canonicalName) }.flatMap { field in
+        let sent = asked.headers.filter { Self.secretHeaders.contains($0.name.canonicalName) }.flatMap { field in
             [field.value] + field.value.split(separator: " ").map(String.init).suffix(1)
-        }.filter { $0.count >= 4 }
+        }
+        secrets = (sent + [key].compactMap(\.self)).filter { $0.count >= Self.shortestSecret }
     }
+
+    /// The interface that a request belongs to; nil for one that is not recorded.
+    static func api(of asked: Request) -> RecordedAPI? {
+        guard asked.method == .post else { return nil }
+        return switch asked.uri.path {
+        case let path where path.hasSuffix("/chat/completions"): .chatCompletions
+        case let path where path.hasSuffix("/messages"): .messages
+        default: nil
+        }
+    }
+
+    /// Shorter values of headers are no keys, and stand in many a message.
+    private static let shortestSecret = 4
+    /// How much of a failure's message is recorded, in characters.
+    private static let longestMessage = 500
 
     private static let secretHeaders: Set = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"]
 
@@ -45,7 +59,8 @@ final class RecordedExchange: Sendable {
     func end(_ kept: KeptBytes, _ status: HTTPResponse.Status, isStream: Bool) async {
         guard !kept.isTooLong else { return await record(.failure(.unreadable("it is too long to be recorded"))) }
         guard status.kind == .successful else {
-            let text = String(decoding: kept.bytes.prefix(500), as: UTF8.self)
+            // Blotted out before it is cut: a cut through a key would leave its beginning.
+            let text = plain(String(decoding: kept.bytes, as: UTF8.self)).prefix(Self.longestMessage)
             return await record(.failure(.broken("the model's server answered \(status.code): \(text)")))
         }
         do {
@@ -76,17 +91,20 @@ final class RecordedExchange: Sendable {
                 try await recorder.record(request, replies, seconds: seconds)
             }.value
         } catch {
-            logger.error("a call could not be recorded", metadata: ["reason": "\(error)"])
+            let reason = APIError.shown(message: "\(error)")
+            logger.error("a call could not be recorded", metadata: ["reason": "\(reason)"])
         }
     }
 
     private func withoutSecrets(_ error: RecordingError) -> RecordingError {
-        func plain(_ text: String) -> String {
-            secrets.reduce(text) { $0.replacingOccurrences(of: $1, with: "[key]") }
-        }
-        return switch error {
+        switch error {
         case .unreadable(let reason): .unreadable(plain(reason))
         case .broken(let reason): .broken(plain(reason))
         }
+    }
+
+    /// A text of the upstream's with all keys blotted out.
+    private func plain(_ text: String) -> String {
+        secrets.reduce(text) { $0.replacingOccurrences(of: $1, with: "[key]") }
     }
 }

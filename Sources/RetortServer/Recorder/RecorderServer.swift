@@ -76,7 +76,7 @@ public struct RecorderServer: Service {
                 throw APIError.tooLarge(limit: limit)
             }
         }
-        let call = RecordedExchange(request, body, recorder, logger)
+        let call = RecordedExchange(request, body, key: options.key, recorder, logger)
         let answer: HTTPClientResponse
         do {
             answer = try await upstream.send(request, body)
