@@ -100,4 +100,29 @@ struct RecorderServerTests {
         #expect(try await other.tally().requests == 0)
         try await other.close()
     }
+
+    @Test("a page of another site cannot spend the key, and agents can")
+    func pages() async throws {
+        try await recording(key: "sk-secret") { _ in
+            CannedAnswer(["yes"])
+        } _: { setup in
+            let plain = ("Content-Type", "text/plain")
+            for (headers, path, status) in [
+                ([Self.json, ("Origin", "https://evil.example")], "/v1/chat/completions", 403),
+                ([Self.json, ("Origin", "null")], "/v1/chat/completions", 403),
+                ([Self.json, ("Origin", "http://localhost.evil.example")], "/v1/chat/completions", 403),
+                ([Self.json, ("Origin", "http://93.184.216.34")], "/v1/chat/completions", 403),
+                ([plain, ("Origin", "https://evil.example")], "/v1/embeddings", 403),
+                ([plain], "/v1/chat/completions", 415), ([plain], "/v1/messages", 415),
+                ([], "/v1/chat/completions", 415), ([plain], "/v1/files", 200),
+                ([Self.json, ("Origin", "http://localhost:3000")], "/v1/chat/completions", 200),
+                ([("Content-Type", "application/json; charset=utf-8")], "/v1/chat/completions", 200),
+            ] as [([(String, String)], String, Int)] {
+                let answer = try await ask(setup, headers, at: path)
+                #expect(answer.status == status, "\(headers) \(path): \(answer.text)")
+            }
+            #expect(try await setup.upstream.tally().requests == 3)
+            #expect(try await setup.store.entries(in: TrajectoryRecorder.set).count > 0)
+        }
+    }
 }

@@ -48,6 +48,12 @@ struct APIError: Error, Sendable, Equatable, CustomStringConvertible {
                 + "a key")
     }
 
+    static func foreignPage(_ origin: String) -> APIError {
+        APIError(
+            status: .forbidden, code: "wrong_origin",
+            message: "pages of '\(origin.shown(upTo: longestName))' may not ask this server")
+    }
+
     static let wrongKey = APIError(
         status: .unauthorized, code: "invalid_api_key",
         message: "the request shows no valid key; send one as 'Authorization: Bearer KEY'")

@@ -26,6 +26,14 @@ struct HostMiddleware: RouterMiddleware {
         return try await next(request, context)
     }
 
+    /// Refuses what a page of another site sends. Browsers name a page's site in `Origin`; other clients send none.
+    /// - Throws: `APIError` unless the page is on this machine, or of the very server that is asked.
+    static func refuseForeignPage(_ request: Request) throws(APIError) {
+        guard let origin = request.headers[.origin] else { return }
+        let authority = origin.split(separator: "/", omittingEmptySubsequences: true).last.map(String.init) ?? ""
+        guard isLoopback(host(of: authority)) || authority == request.head.authority else { throw .foreignPage(origin) }
+    }
+
     /// The host without its port and brackets.
     static func host(of authority: String) -> String {
         let text = authority.lowercased()

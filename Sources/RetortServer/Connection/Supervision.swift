@@ -55,9 +55,7 @@ extension ServerContext {
     /// Reads a request's body.
     /// - Throws: `APIError` when it is too long, too slow, or not JSON.
     func body(of request: Request, _ options: ServerOptions) async throws -> [UInt8] {
-        let type = request.headers[.contentType]?.lowercased() ?? ""
-        // A page in a browser can send other content types to any address without asking first (CORS preflight).
-        guard type.hasPrefix("application/json") else { throw APIError.notJSON }
+        try request.requireJSON()
         let limit = options.maximumBodyBytes
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
             throw APIError.tooLarge(limit: limit)
@@ -75,6 +73,15 @@ extension ServerContext {
         } catch let error as HTTPParserError {
             throw APIError.invalid("the body is not as its head says: \(error)", code: "invalid_body")
         }
+    }
+}
+
+extension Request {
+    /// A page in a browser can send other content types to any address without asking first (CORS preflight).
+    /// - Throws: `APIError` when the body is not declared as JSON.
+    func requireJSON() throws(APIError) {
+        let type = headers[.contentType]?.lowercased() ?? ""
+        guard type.hasPrefix("application/json") else { throw .notJSON }
     }
 }
 

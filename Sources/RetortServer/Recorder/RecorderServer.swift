@@ -16,6 +16,9 @@ import ServiceLifecycle
 /// and `/v1/messages` are joined into trajectories. Headers are passed on but never recorded, so no key is. Only
 /// `Accept-Encoding` is left out, so that answers are not compressed. Redirects are passed on, too, not followed.
 ///
+/// A page of another site in a browser cannot use the recorder or its key: requests with the `Origin` of a site that is
+/// not on this machine are refused, and so are calls of a model that are not declared as JSON.
+///
 /// ```swift
 /// let recorder = try await TrajectoryRecorder(TrajectoryStore(file))
 /// let server = try RecorderServer(recorder, options: RecorderOptions(upstream: "http://127.0.0.1:8000/v1"))
@@ -67,6 +70,8 @@ public struct RecorderServer: Service {
     // MARK: Passing
 
     private func pass(_ request: Request) async throws -> Response {
+        try HostMiddleware.refuseForeignPage(request)
+        if RecordedExchange.api(of: request) != nil { try request.requireJSON() }
         let seconds = options.clientSeconds
         let limit = options.maximumBytes
         let body = try await withTimeLimit(seconds: seconds, late: .slowClient(seconds: seconds)) {
