@@ -72,6 +72,28 @@ struct ReplyCacheTests {
         #expect(try await cache.reply(to: other).error == "1 examples")
     }
 
+    @Test("a name that is a path leads to no file outside the cache folder")
+    func outside() async throws {
+        let text = Data(#"{"{}": {"error": "", "response": "secret"}}"#.utf8)
+        let inner = folder.url.appendingPathComponent("cache")
+        // Where '..' and '.' as a category would lead, and a reply within.
+        for place in ["", "tool_for_..", "tool", "cache", "cache/tool", "cache/tool_for_.", "cache/C/tool_for_C"] {
+            let parent = folder.url.appendingPathComponent(place)
+            try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: true)
+            try text.write(to: parent.appendingPathComponent("find.json"))
+        }
+        let cache = try ReplyCache(nil, published: inner) { examples in Looking { try await examples($0).count } }
+        for (category, tool) in [
+            ("..", "tool"), ("..", ".."), (".", "tool"), ("", "tool"), ("../cache/C", "tool"), ("C", ".."),
+            ("C", "../.."),
+        ] {
+            let call = VirtualCall(category: category, tool: tool, api: "find", input: [:])
+            #expect(try await cache.reply(to: call).error == "0 examples", "\(category) \(tool)")
+        }
+        let within = VirtualCall(category: "C", tool: "tool", api: "find", input: [:])
+        #expect(try await cache.reply(to: within).response == "secret")
+    }
+
     /// Tells how many examples it was shown.
     private struct Looking: VirtualAPIs {
         let count: @Sendable (VirtualAPIName) async throws -> Int
