@@ -397,4 +397,17 @@ struct FoundPlanTests {
         }
         #expect("\(error.map(String.init(describing:)) ?? "")".contains("nothing to validate on"))
     }
+
+    @Test(
+        "a plan of few updates is named when more samples come in each than are needed, and not when there are few samples"
+    )
+    func fewUpdates() {
+        var plan = TrainingConfiguration(epochs: 2, rowTokens: 4096, accumulation: 6)
+        let said = TrainingThread.fewUpdates(14, samples: 1333, plan)
+        #expect(said?.contains("14 updates, of about 190 samples") == true)
+        #expect(said?.contains("'accumulation' (6)") == true && said?.contains("'rowTokens' (4096)") == true)
+        plan.accumulation = 1
+        #expect(TrainingThread.fewUpdates(83, samples: 1333, plan) == nil)
+        #expect(TrainingThread.fewUpdates(4, samples: 40, plan) == nil)
+    }
 }

@@ -42,10 +42,9 @@ actor TrainingThread {
         let rows = EpochRows(
             set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
         let heldOut = try heldOut(job, checkpoint, progress, rowTokens: configuration.rowTokens)
-        if heldOut != nil {
-            let updates = ((rows.rowCount ?? 0) + configuration.accumulation - 1) / configuration.accumulation
-            configuration.validation = job.plan.validation?.plan(updates: updates)
-        }
+        let updates = ((rows.rowCount ?? 0) + configuration.accumulation - 1) / configuration.accumulation
+        if heldOut != nil { configuration.validation = job.plan.validation?.plan(updates: updates) }
+        if let note = Self.fewUpdates(updates, samples: set.examples.count, configuration) { progress.note(note) }
         if let note = Self.lengths(longest, checkpoint.configuration, configuration.method) { progress.note(note) }
         let network = try checkpoint.network(dtype: configuration.baseDType, device: .best)
         if case .lora(let lora) = configuration.method {
@@ -121,6 +120,17 @@ actor TrainingThread {
         return
             "WARNING: \(samples): a prompt as long as that cannot be put to the student. Train all its weights, take a base "
             + "with a longer context, or lower maxTokens."
+    }
+
+    /// What is said of a plan that learns in few steps although its rows, which samples with a common beginning share, could be learned from
+    /// in more; nil elsewhere.
+    /// - Parameter updates: of the whole training.
+    static func fewUpdates(_ updates: Int, samples: Int, _ configuration: TrainingConfiguration) -> String? {
+        let each = samples * configuration.epochs / max(updates, 1)
+        guard updates < 30, each > 32 else { return nil }
+        return
+            "WARNING: only \(updates) updates, of about \(each) samples each: it may learn more in more steps. Lower 'accumulation' "
+            + "(\(configuration.accumulation)) or 'rowTokens' (\(configuration.rowTokens))."
     }
 
     private func write(_ set: TrainingSet, to file: URL) throws {
