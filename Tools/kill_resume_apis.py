@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from collections import Counter
 
 from server_process import RETORT, ROOT, Server
@@ -32,9 +33,9 @@ def start(options, address, folder, log):
         cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
 
 
-def serve(options, work):
+def serve(options, work, port=0):
     return Server("--model", options.model, "--queries", options.queries, "--cache", work / "replies.sqlite",
-                  "--maximum-tokens", "64", command="serve-apis")
+                  "--maximum-tokens", "64", command="serve-apis", port=port)
 
 
 def trial(options, work):
@@ -56,16 +57,18 @@ def trial(options, work):
                 if options.kill_server:
                     server.process.kill()
                     server.stop()
-                    server = serve(options, work)
+                    # At the same address, which is part of what the runs were made with.
+                    server = serve(options, work, urllib.parse.urlsplit(server.address).port)
             process = start(options, server.address, folder, log)
             try:
-                summary = json.loads(process.communicate(timeout=options.patience)[0])
+                said = process.communicate(timeout=options.patience)[0]
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise SystemExit(f"the run hangs: {stored(folder)[1]} queries after {options.patience} s")
             if process.returncode:
                 log.seek(0)
                 raise SystemExit(log.read()[-4000:])
+            summary = json.loads(said)
         finally:
             server.stop()
     return kills, early, summary, folder
