@@ -108,7 +108,7 @@ public struct BudgetedModel: LanguageModel {
         AsyncThrowingStream { continuation in
             let work = Task {
                 do {
-                    _ = try await spend(on: request) { continuation.yield($0) }
+                    try await spend(on: request) { continuation.yield($0) }
                     continuation.finish()
                 } catch {
                     continuation.finish(throwing: error)
@@ -118,20 +118,8 @@ public struct BudgetedModel: LanguageModel {
         }
     }
 
-    /// - Throws: `BudgetError`, and what the model throws.
-    public func complete(_ request: GenerationRequest) async throws -> [Completion] {
-        let finished = try await spend(on: request) { _ in }
-        return try (0..<request.samples).map { sample in
-            guard let completion = finished[sample] else { throw LanguageModelError.sampleMissing(sample) }
-            return completion
-        }
-    }
-
     /// Asks the model, and counts what that takes, however it ends.
-    /// - Returns: the completions, by sample.
-    private func spend(
-        on request: GenerationRequest, _ tell: (GenerationEvent) -> Void
-    ) async throws -> [Int: Completion] {
+    private func spend(on request: GenerationRequest, _ tell: (GenerationEvent) -> Void) async throws {
         try budget.check()
         var bill = RequestBill()
         do {
@@ -148,13 +136,12 @@ public struct BudgetedModel: LanguageModel {
             throw error
         }
         try budget.add(bill, of: request)
-        return bill.finished
     }
 }
 
 /// What a request took. Where the server does not tell, lengths do, rather too much than too little.
 private struct RequestBill {
-    private(set) var finished: [Int: Completion] = [:]
+    private var finished: [Int: Completion] = [:]
     /// The bytes that came of samples that have not ended, by sample.
     private var unfinished: [Int: Int] = [:]
     /// Of attempts that broke off.

@@ -77,20 +77,7 @@ public final class ScriptedModel: LanguageModel {
             asked.append(request)
             return asked.count - 1
         }
-        return AsyncThrowingStream { continuation in
-            let work = Task {
-                do {
-                    for (sample, completion) in try await answering(request, number).enumerated() {
-                        continuation.yield(.text(sample: sample, completion.text))
-                        continuation.yield(.finished(sample: sample, completion))
-                    }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in work.cancel() }
-        }
+        return .whole { try await answering(request, number) }
     }
 
     private static func samples(

@@ -148,7 +148,7 @@ public final class Trainer {
     ) throws -> Outcome {
         var source = source
         guard let rows = source.rowCount, rows > 0 else { throw Preflight.Refusal.noExamples }
-        let updates = (rows + configuration.accumulation - 1) / configuration.accumulation
+        let updates = configuration.updates(of: rows)
         var state =
             try checkpoints?.restore(parameters, configuration, rows: &source, rowCount: rows)
             ?? TrainingState(rowCount: rows)

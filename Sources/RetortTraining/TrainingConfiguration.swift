@@ -109,6 +109,9 @@ public struct TrainingConfiguration: Codable, Sendable, Hashable {
         if case .lora = method, precision == .bfloat16 { .bfloat16 } else { .float32 }
     }
 
+    /// How many updates so many rows make.
+    public func updates(of rows: Int) -> Int { (rows + accumulation - 1) / accumulation }
+
     /// The learning rate of an update, counted from 1.
     public func rate(at update: Int, of total: Int) -> Double {
         let warm = Int((warmup * Double(total)).rounded(.up))

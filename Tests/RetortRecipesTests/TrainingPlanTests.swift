@@ -76,7 +76,7 @@ struct TrainingPlanTests {
         #expect(message { try plan("lora: {rank: big}") }.contains("'rank' must be a whole number"))
     }
 
-    @Test("a curriculum's full weights have the paper's rates; adapters, and what says so, go by size")
+    @Test("a curriculum's full weights have the paper's plan; adapters the general one, and they, and what says so, go by size")
     func curricula() throws {
         let stages =
             try Recipe(
@@ -96,7 +96,8 @@ struct TrainingPlanTests {
             ).curricula?[0].stages.map(\.plan) ?? []
         #expect(stages[0].open == nil && stages[0].configuration.learningRate == 5e-5)
         #expect(stages[1].settled("k", width: 576, samples: 1200).configuration.learningRate == 1e-3)
-        #expect(stages[1].configuration.warmup == 0.2)
+        #expect(stages[0].configuration.warmup == 0.4 && stages[0].configuration.accumulation == 6)
+        #expect(stages[1].configuration.warmup == 0 && stages[1].configuration.accumulation == 1)
         // A stage that goes on from another with all weights is gentler; one from the base is not.
         #expect(stages[2].settled("k", width: 224, samples: 1).configuration.learningRate == 5e-4)
         #expect(stages[2].open?.learningRate == .byRangeTest && stages[2].open?.epochs == .bySize)

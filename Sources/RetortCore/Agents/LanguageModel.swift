@@ -22,6 +22,8 @@ extension LanguageModel {
         for try await event in stream(request) {
             if case .finished(let sample, let completion) = event { finished[sample] = completion }
         }
+        // A stream whose reader is cancelled just ends.
+        try Task.checkCancellation()
         return try (0..<request.samples).map { sample in
             guard let completion = finished[sample] else { throw LanguageModelError.sampleMissing(sample) }
             return completion
@@ -201,6 +203,26 @@ public enum GenerationEvent: Sendable {
     /// An attempt at these samples broke off: what it took is paid, and part of no completion. Where they are asked for
     /// again, their text so far counts for nothing.
     case lost(samples: [Int], Usage)
+}
+
+extension AsyncThrowingStream<GenerationEvent, any Error> {
+    /// The events of a model that gives its samples all at once, each as one text. Ending the iteration cancels the work.
+    package static func whole(_ complete: @escaping @Sendable () async throws -> [Completion]) -> Self {
+        AsyncThrowingStream { continuation in
+            let work = Task {
+                do {
+                    for (sample, completion) in try await complete().enumerated() {
+                        continuation.yield(.text(sample: sample, completion.text))
+                        continuation.yield(.finished(sample: sample, completion))
+                    }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in work.cancel() }
+        }
+    }
 }
 
 extension Usage {

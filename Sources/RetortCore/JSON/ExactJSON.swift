@@ -48,6 +48,13 @@ public enum ExactJSON {
         return text
     }
 
+    /// Text for people: as the compact one, with each member and element on a line of its own.
+    package static func indentedText(_ value: JSONValue) -> String {
+        var text = ""
+        write(value, .read, depth: 0, to: &text)
+        return text
+    }
+
     /// The text of anything that encodes.
     public static func encode(_ value: some Encodable) throws -> Data {
         Data(text(try tree(value)).utf8)
@@ -114,37 +121,49 @@ public enum ExactJSON {
         }
     }
 
-    private static func write(_ value: JSONValue, _ marks: Marks, to text: inout String) {
+    /// - Parameter depth: how far indented text is in; nil writes compact text.
+    private static func write(_ value: JSONValue, _ marks: Marks, depth: Int? = nil, to text: inout String) {
         switch value {
         case .null: text += "null"
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value): text += String(value)
         case .number(let value) where value.isFinite: text += "\(value)"
         case .number where marks == .asTheyAre: text += "null"
-        case .number(let value): text += "{\"\(float)\":\"\(value.isNaN ? "nan" : value < 0 ? "-inf" : "inf")\"}"
+        case .number(let value):
+            let name = value.isNaN ? "nan" : value < 0 ? "-inf" : "inf"
+            text += depth == nil ? "{\"\(float)\":\"\(name)\"}" : "{\"\(float)\": \"\(name)\"}"
         case .string(let value): write(value, to: &text)
         case .array(let elements):
-            text += "["
-            for (index, element) in elements.enumerated() {
-                if index > 0 { text += "," }
-                write(element, marks, to: &text)
+            write(elements, between: "[", "]", depth, to: &text) { element, depth, text in
+                write(element, marks, depth: depth, to: &text)
             }
-            text += "]"
-        case .object(let members): write(members, marks, to: &text)
+        case .object(let members):
+            if members.count == 1, let digits = members["$int"]?.string, isBeyond64Bits(digits) {
+                return text += digits
+            }
+            let isWrapped = marks == .read && members.count == 1 && members[float] != nil
+            let sorted = members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+            write(sorted, between: "{", "}", depth, to: &text) { member, depth, text in
+                write(member.key, to: &text)
+                text += depth == nil ? ":" : ": "
+                write(isWrapped ? [member.value] : member.value, marks, depth: depth, to: &text)
+            }
         }
     }
 
-    private static func write(_ members: [String: JSONValue], _ marks: Marks, to text: inout String) {
-        if members.count == 1, let digits = members["$int"]?.string, isBeyond64Bits(digits) { return text += digits }
-        let isWrapped = marks == .read && members.count == 1 && members[float] != nil
-        text += "{"
-        for (index, member) in members.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }).enumerated() {
+    private static func write<Item>(
+        _ items: [Item], between opening: String, _ closing: String, _ depth: Int?, to text: inout String,
+        _ write: (Item, _ depth: Int?, inout String) -> Void
+    ) {
+        func breakLine(_ depth: Int?) { if let depth { text += "\n" + String(repeating: "  ", count: depth) } }
+        text += opening
+        for (index, item) in items.enumerated() {
             if index > 0 { text += "," }
-            write(member.key, to: &text)
-            text += ":"
-            write(isWrapped ? [member.value] : member.value, marks, to: &text)
+            breakLine(depth.map { $0 + 1 })
+            write(item, depth.map { $0 + 1 }, &text)
         }
-        text += "}"
+        if !items.isEmpty { breakLine(depth) }
+        text += closing
     }
 
     private static func isBeyond64Bits(_ digits: String) -> Bool {

@@ -86,7 +86,7 @@ public struct MathGrader: Grader {
     /// `2024-01-15` and `4/2/2024`, which are neither differences nor quotients; so is the telephone number `555-1234`.
     static func isDate(_ text: String) -> Bool {
         guard text.utf8.count < 16 else { return false }
-        let plain = text.filter { !$0.isWhitespace }
+        let plain = text.trimmingCharacters(in: .whitespacesAndNewlines)
         func lengths(_ separator: Character) -> [Int]? {
             let parts = plain.split(separator: separator, omittingEmptySubsequences: false)
             return parts.allSatisfy { $0.allSatisfy(\.isASCIIDigit) } ? parts.map(\.count) : nil

@@ -17,23 +17,12 @@ package struct VotingModel: LanguageModel {
     /// The votes, all at once.
     /// - Throws: `JudgeError.noVote` in the stream, and what the model throws.
     package func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
-        AsyncThrowingStream { continuation in
-            let work = Task {
-                do {
-                    let completions = try await inner.complete(request)
-                    guard completions.contains(where: { ModelJudge.read($0.text) != nil }) else {
-                        throw JudgeError.noVote(reply: completions.first?.text ?? "")
-                    }
-                    for (sample, completion) in completions.enumerated() {
-                        continuation.yield(.text(sample: sample, completion.text))
-                        continuation.yield(.finished(sample: sample, completion))
-                    }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
+        .whole {
+            let completions = try await inner.complete(request)
+            guard completions.contains(where: { ModelJudge.read($0.text) != nil }) else {
+                throw JudgeError.noVote(reply: completions.first?.text ?? "")
             }
-            continuation.onTermination = { _ in work.cancel() }
+            return completions
         }
     }
 }

@@ -107,8 +107,8 @@ extension Recipe.TrainingPlan {
     /// Reads a training plan.
     /// - Parameters:
     ///   - usual: the values of keys that the recipe need not give.
-    ///   - published: whether `usual` has a paper's rate and epochs for full weights; otherwise they are chosen by
-    ///     size.
+    ///   - published: whether `usual` is a paper's plan for full weights; adapters then have the general one, with rate
+    ///     and epochs by size.
     ///   - goesOn: whether it continues another stage.
     init(
         _ reader: YAMLReader, usual: TrainingConfiguration, published: Bool = false, goesOn: Bool = false,
@@ -119,6 +119,7 @@ extension Recipe.TrainingPlan {
             reader.mapping("lora") { .lora(LoRAConfiguration($0, &open)) } ?? .full
         // A paper's values are for full weights and models of its size.
         let isUsual = published && method == .full
+        let usual = published && !isUsual ? TrainingConfiguration(seed: usual.seed) : usual
         open.epochs = reader.isOpen("epochs", unsaid: !isUsual) ? .bySize : .said
         let rateText = reader.textIfAny("learningRate")
         open.learningRate =

@@ -103,16 +103,13 @@ struct RunContext: Sendable {
 
     /// How much of a set failed.
     func outcome(of set: String) async throws -> StageOutcome {
-        let causes = try await store.failureReasons(in: set).map { (RolloutTally.cause($0), 1) }
-        return StageOutcome(total: try await store.count(in: set), failures: Dictionary(causes, uniquingKeysWith: +))
+        try await StageOutcome(total: store.count(in: set), reasons: store.failureReasons(in: set))
     }
 
     /// How many of a set's items were graded, and how many could not be.
     /// - Parameter faults: why not, for each that could not be.
     func outcome(of set: String, ungraded faults: [String]) async throws -> StageOutcome {
-        let causes = faults.map { (RolloutTally.cause($0), 1) }
-        return StageOutcome(
-            total: try await store.count(in: set) + faults.count, failures: Dictionary(causes, uniquingKeysWith: +))
+        StageOutcome(total: try await store.count(in: set) + faults.count, reasons: faults)
     }
 
     /// Identifies a set's content.

@@ -45,3 +45,11 @@ struct StageOutcome: Sendable, Hashable {
     /// Everything was made.
     static let complete = StageOutcome()
 }
+
+extension StageOutcome {
+    /// - Parameter reasons: why not, for each item that failed.
+    init(total: Int, reasons: [String]) {
+        self.init(
+            total: total, failures: Dictionary(reasons.map { (RolloutTally.cause($0), 1) }, uniquingKeysWith: +))
+    }
+}

@@ -58,7 +58,6 @@ struct ImportedStage: Stage {
         }
         // A trajectory that failed elsewhere cannot be tried again here; the filter drops it. One that could not be
         // graded has no verdict, so the next run tries to grade it again.
-        let causes = faults.map { (RolloutTally.cause($0.description), 1) }
-        return StageOutcome(total: count, failures: Dictionary(causes, uniquingKeysWith: +))
+        return StageOutcome(total: count, reasons: faults.map(\.description))
     }
 }

@@ -42,7 +42,7 @@ actor TrainingThread {
         let rows = EpochRows(
             set.examples, epochs: configuration.epochs, rowTokens: configuration.rowTokens, seed: configuration.seed)
         let heldOut = try heldOut(job, checkpoint, progress, rowTokens: configuration.rowTokens)
-        let updates = ((rows.rowCount ?? 0) + configuration.accumulation - 1) / configuration.accumulation
+        let updates = configuration.updates(of: rows.rowCount ?? 0)
         if heldOut != nil { configuration.validation = job.plan.validation?.plan(updates: updates) }
         if let note = Self.fewUpdates(updates, samples: set.examples.count, configuration) { progress.note(note) }
         if let note = Self.lengths(longest, checkpoint.configuration, configuration.method) { progress.note(note) }

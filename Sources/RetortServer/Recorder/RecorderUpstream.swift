@@ -52,9 +52,3 @@ struct RecorderUpstream: Sendable {
         return try await HTTPClient.withoutRedirects.execute(sent, timeout: .nanoseconds(Int64(seconds * 1e9)))
     }
 }
-
-extension HTTPClient {
-    /// Follows no redirects, which would take a request's keys to another host.
-    static let withoutRedirects = HTTPClient(
-        eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))
-}

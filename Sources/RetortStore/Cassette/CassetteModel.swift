@@ -8,20 +8,7 @@ struct CassetteModel: LanguageModel {
     let cassette: Cassette
 
     func stream(_ request: GenerationRequest) -> AsyncThrowingStream<GenerationEvent, any Error> {
-        AsyncThrowingStream { continuation in
-            let work = Task {
-                do {
-                    for (sample, completion) in try await complete(request).enumerated() {
-                        continuation.yield(.text(sample: sample, completion.text))
-                        continuation.yield(.finished(sample: sample, completion))
-                    }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in work.cancel() }
-        }
+        .whole { try await complete(request) }
     }
 
     func complete(_ request: GenerationRequest) async throws -> [Completion] {

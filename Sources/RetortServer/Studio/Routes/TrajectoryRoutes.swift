@@ -58,7 +58,7 @@ struct TrajectoryRoutes {
         let entry = try await place.entry()
         let part = try asked.required("part")
         if part == "json" {
-            return try Response.text(IndentedJSON.text(of: ExactJSON.text(ExactJSON.tree(entry))))
+            return try Response.text(ExactJSON.indentedText(ExactJSON.tree(entry)))
         }
         return try Response.text(entry.trajectory.part(part, step: asked.integer("step")))
     }

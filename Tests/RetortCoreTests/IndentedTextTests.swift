@@ -2,11 +2,11 @@ import RetortCore
 import Testing
 
 @Suite("JSON for people")
-struct IndentedJSONTests {
+struct IndentedTextTests {
     @Test("each member and element has its line; strings and numbers stay as they are")
     func lines() throws {
         let value: JSONValue = ["a": [1, 2.0, []], "b": ["c,{\"": "x: [\\\" }", "d": [:]], "e": .number(.infinity)]
-        let text = IndentedJSON.text(of: ExactJSON.text(value))
+        let text = ExactJSON.indentedText(value)
         #expect(
             text == #"""
                 {
@@ -19,13 +19,11 @@ struct IndentedJSONTests {
                     "c,{\"": "x: [\\\" }",
                     "d": {}
                   },
-                  "e": {
-                    "$float": "inf"
-                  }
+                  "e": {"$float": "inf"}
                 }
                 """#)
         let back = try ExactJSON.value(of: text)
         #expect(back == value)
-        #expect(IndentedJSON.text(of: "[]") == "[]" && IndentedJSON.text(of: "1.5") == "1.5")
+        #expect(ExactJSON.indentedText([]) == "[]" && ExactJSON.indentedText(1.5) == "1.5")
     }
 }
