@@ -77,7 +77,7 @@ public final class ScriptedModel: LanguageModel {
             asked.append(request)
             return asked.count - 1
         }
-        return .whole { try await answering(request, number) }
+        return .whole { [answering] in try await answering(request, number) }
     }
 
     private static func samples(

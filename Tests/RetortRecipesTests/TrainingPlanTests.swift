@@ -76,7 +76,7 @@ struct TrainingPlanTests {
         #expect(message { try plan("lora: {rank: big}") }.contains("'rank' must be a whole number"))
     }
 
-    @Test("a curriculum's full weights have the paper's plan; adapters the general one, and they, and what says so, go by size")
+    @Test("a curriculum's full weights have the paper's plan; adapters have the general one, by size")
     func curricula() throws {
         let stages =
             try Recipe(
