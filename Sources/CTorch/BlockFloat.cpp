@@ -59,30 +59,6 @@ INLINE void pack_block(const T *x, int64_t count, int16_t *numbers, float *scale
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(numbers + 16 * i), _mm512_cvtepi32_epi16(whole(values[i], both.inverse)));
 }
 
-// Transposes 16 rows of 16 pairs, `from` 64 bytes apart, into columns: `to[p][j]`, 64 columns per row.
-INLINE void transpose(const int32_t *from, int32_t *to) {
-    __m512i a[16], b[16];
-    for (int i = 0; i < 16; ++i) a[i] = _mm512_load_si512(from + i * (block / 2));
-    for (int i = 0; i < 8; ++i) {
-        b[2 * i] = _mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
-        b[2 * i + 1] = _mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
-    }
-    for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 2; ++j) {
-            a[4 * i + 2 * j] = _mm512_unpacklo_epi64(b[4 * i + j], b[4 * i + 2 + j]);
-            a[4 * i + 2 * j + 1] = _mm512_unpackhi_epi64(b[4 * i + j], b[4 * i + 2 + j]);
-        }
-    // Quarter q of a[4 i + c] contains column 4 q + c of rows 4 i to 4 i + 3.
-    for (int c = 0; c < 4; ++c) {
-        const __m512i even = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88), odd = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xdd);
-        const __m512i behind = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0x88), after = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0xdd);
-        _mm512_storeu_si512(to + c * panel, _mm512_shuffle_i32x4(even, behind, 0x88));
-        _mm512_storeu_si512(to + (4 + c) * panel, _mm512_shuffle_i32x4(odd, after, 0x88));
-        _mm512_storeu_si512(to + (8 + c) * panel, _mm512_shuffle_i32x4(even, behind, 0xdd));
-        _mm512_storeu_si512(to + (12 + c) * panel, _mm512_shuffle_i32x4(odd, after, 0xdd));
-    }
-}
-
 // A block of a panel of `x [inputs, columns]`, of which only `count` inputs and `columns` columns exist.
 template <typename T>
 AVX512 void pack_column_block(const T *x, int64_t stride, int64_t count, int64_t columns, int16_t *numbers, float *scales) {
@@ -197,7 +173,7 @@ AVX512 void block_float::pack_rows(const T *x, int64_t stride, int64_t inputs, i
                     pack_block(x + column * stride + k * block, column < columns ? inputs - k * block : 0, rows + j * block, scale + place + j);
                 }
                 for (int64_t half = 0; half < 2; ++half)
-                    transpose(reinterpret_cast<int32_t *>(rows) + 16 * half, reinterpret_cast<int32_t *>(to) + 16 * half * panel + place);
+                    lanes::transpose(reinterpret_cast<uint32_t *>(rows) + 16 * half, block / 2, reinterpret_cast<uint32_t *>(to) + 16 * half * panel + place, panel);
             }
         }
 }

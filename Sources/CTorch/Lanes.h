@@ -4,6 +4,8 @@
 #include <c10/util/BFloat16.h>
 #include <immintrin.h>
 
+#include <cstdint>
+
 // What the kernels for few rows share: registers of 16 numbers (AVX-512).
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni")))
@@ -53,6 +55,30 @@ INLINE __m512 totals(const __m512 *parts) {
                                   _mm512_shuffle_f32x4(quads[2 * i], quads[2 * i + 1], 0xdd));
     return _mm512_add_ps(_mm512_shuffle_f32x4(halves[0], halves[1], 0x88),
                          _mm512_shuffle_f32x4(halves[0], halves[1], 0xdd));
+}
+
+// Transposes 16 rows of 16 words, `line` words apart, into columns: `to[p · step + j]` = word p of row j.
+INLINE void transpose(const uint32_t *from, int64_t line, uint32_t *to, int64_t step) {
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; ++i) a[i] = _mm512_loadu_si512(from + i * line);
+    for (int i = 0; i < 8; ++i) {
+        b[2 * i] = _mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
+        b[2 * i + 1] = _mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
+    }
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 2; ++j) {
+            a[4 * i + 2 * j] = _mm512_unpacklo_epi64(b[4 * i + j], b[4 * i + 2 + j]);
+            a[4 * i + 2 * j + 1] = _mm512_unpackhi_epi64(b[4 * i + j], b[4 * i + 2 + j]);
+        }
+    // Quarter q of a[4 i + c] contains column 4 q + c of rows 4 i to 4 i + 3.
+    for (int c = 0; c < 4; ++c) {
+        const __m512i even = _mm512_shuffle_i32x4(a[c], a[4 + c], 0x88), odd = _mm512_shuffle_i32x4(a[c], a[4 + c], 0xdd);
+        const __m512i behind = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0x88), after = _mm512_shuffle_i32x4(a[8 + c], a[12 + c], 0xdd);
+        _mm512_storeu_si512(to + c * step, _mm512_shuffle_i32x4(even, behind, 0x88));
+        _mm512_storeu_si512(to + (4 + c) * step, _mm512_shuffle_i32x4(odd, after, 0x88));
+        _mm512_storeu_si512(to + (8 + c) * step, _mm512_shuffle_i32x4(even, behind, 0xdd));
+        _mm512_storeu_si512(to + (12 + c) * step, _mm512_shuffle_i32x4(odd, after, 0xdd));
+    }
 }
 
 // The exponential, with a relative error of at most 2^-22; zero far below, infinity far above.

@@ -17,6 +17,13 @@ struct Left {
     int64_t row, pair;
 };
 
+// A square of 16 rows of 16 words: those that there are, and zeros.
+INLINE void copy_square(const uint32_t *from, int64_t line, int64_t rows, int64_t words, uint32_t *to, int64_t step) {
+    const auto some = static_cast<__mmask16>((1u << std::min<int64_t>(words, 16)) - 1);
+    for (int64_t i = 0; i < 16; ++i)
+        _mm512_storeu_si512(to + i * step, i < rows ? _mm512_maskz_loadu_epi32(some, from + i * line) : _mm512_setzero_si512());
+}
+
 // The first or the second numbers of bfloat16 pairs, in float32.
 template <bool second>
 INLINE __m512 halves(__m512i pairs) {

@@ -1,6 +1,6 @@
 #include "TreeAttention.h"
 
-#include "PairTiles.h"
+#include "MatrixTiles.h"
 #include "Threads.h"
 #include "TrainingLoopTable.h"
 
@@ -18,7 +18,7 @@
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using bf16 = c10::BFloat16;
-using pair_tiles::Left, pair_tiles::product;
+using pair_tiles::Left;
 
 namespace {
 
@@ -109,21 +109,24 @@ struct Rows {
     AVX512 Left left() const { return {reinterpret_cast<const uint32_t *>(from), stride / 2, 1}; }
 };
 
-// `to[p][j]` = pair p of row j: rows become columns. Columns beyond `count` are zero, up to `side`.
+// `to[p][j]` = pair p of row j: rows become columns. Columns beyond `count` are zero, up to `side`, and so are pairs
+// beyond the last, up to a multiple of 16.
 AVX512 void columns(Rows rows, int64_t count, int64_t width, uint32_t *to) {
-    for (int64_t j = 0; j < side; ++j) {
-        if (j < count) {
-            const auto *pairs = reinterpret_cast<const uint32_t *>(rows.row(j));
-            for (int64_t p = 0; p < width / 2; ++p) to[p * side + j] = pairs[p];
-        } else {
-            for (int64_t p = 0; p < width / 2; ++p) to[p * side + j] = 0;
+    alignas(64) uint32_t square[16 * 16];
+    for (int64_t j = 0; j < side; j += 16)
+        for (int64_t p = 0; p < width / 2; p += 16) {
+            const auto *from = reinterpret_cast<const uint32_t *>(rows.row(j)) + p;
+            pair_tiles::copy_square(from, rows.stride / 2, count - j, width / 2 - p, square, 16);
+            lanes::transpose(square, 16, to + p * side + j, side);
         }
-    }
 }
 
-// `to[p][i]` = elements i of rows 2p and 2p + 1, side by side; an odd last row is paired with zeros.
+// `to[p][i]` = elements i of rows 2p and 2p + 1, side by side; an odd last row is paired with zeros, and pairs of zeros
+// follow up to a multiple of 16.
 AVX512 void pairs(Rows rows, int64_t count, int64_t width, uint32_t *to) {
-    for (int64_t p = 0; 2 * p < count; ++p) {
+    const int64_t last = (count + 1) / 2;
+    std::memset(to + last * width, 0, sizeof(uint32_t) * (matrix_tiles::filled(last) - last) * width);
+    for (int64_t p = 0; p < last; ++p) {
         const bf16 *a = rows.row(2 * p), *b = rows.row(2 * p + 1);
         const bool whole = 2 * p + 1 < count;
         for (int64_t i = 0; i < width; i += 16) {
@@ -139,15 +142,27 @@ INLINE void store(bf16 *to, __m512 values) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), (__m256i)_mm512_cvtneps_pbh(values));
 }
 
-// The transpose of sums `[width, side]`, each column times its factor, as `count` rows in bfloat16; `space` holds as
-// many numbers.
-AVX512 void rows_of(const float *sums, const float *factors, int64_t width, int64_t count, bf16 *to, int64_t stride, bf16 *space) {
+// The transpose of sums `[width, side]`, each column times its factor, as `count` rows in bfloat16.
+AVX512 void rows_of(const float *sums, const float *factors, int64_t width, int64_t count, bf16 *to, int64_t stride) {
+    alignas(64) uint32_t square[16 * 16], turned[16 * 16];
     for (int64_t i = 0; i < count; i += 16) {
         const __m512 factor = _mm512_load_ps(factors + i);
-        for (int64_t d = 0; d < width; ++d) store(space + d * side + i, _mm512_mul_ps(_mm512_load_ps(sums + d * side + i), factor));
+        for (int64_t d = 0; d < width; d += 32) {
+            const int64_t pairs = std::min<int64_t>(16, (width - d) / 2);
+            for (int64_t p = 0; p < pairs; ++p) {
+                const float *first = sums + (d + 2 * p) * side + i;
+                const __m512bh both =
+                    _mm512_cvtne2ps_pbh(_mm512_mul_ps(_mm512_load_ps(first + side), factor), _mm512_mul_ps(_mm512_load_ps(first), factor));
+                // The first number of each pair lies below the second.
+                const __m512i low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256((__m512i)both));
+                const __m512i high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64((__m512i)both, 1));
+                _mm512_store_si512(square + p * 16, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+            }
+            lanes::transpose(square, 16, turned, 16);
+            for (int64_t row = 0; row < std::min<int64_t>(16, count - i); ++row)
+                std::memcpy(to + (i + row) * stride + d, turned + row * 16, sizeof(uint32_t) * pairs);
+        }
     }
-    for (int64_t i = 0; i < count; ++i)
-        for (int64_t d = 0; d < width; ++d) to[i * stride + d] = space[d * side + i];
 }
 
 // The workspace of one thread. Everything is transposed: keys run down, queries across, so that a register contains
@@ -157,9 +172,16 @@ struct Scratch {
     alignas(64) uint32_t query_pairs[side / 2 * widest], above_pairs[side / 2 * widest];
     alignas(64) uint32_t tile_pairs[side / 2 * widest], weight_pairs[side / 2 * side];
     alignas(64) float scores[side * side], slopes[side * side], sums[widest * side];
-    alignas(64) bf16 weights[side * side], gradients[side * side], space[widest * side];
+    alignas(64) bf16 weights[side * side], gradients[side * side];
     alignas(64) float most[side], total[side], along[side];
+    matrix_tiles::Registers registers;
 };
+
+AVX512 float dot(const bf16 *a, const bf16 *b, int64_t width) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t d = 0; d < width; d += 16) sum = _mm512_fmadd_ps(lanes::floats(0xffff, a + d), lanes::floats(0xffff, b + d), sum);
+    return _mm512_reduce_add_ps(sum);
+}
 
 // Pairs of the rows of a tile's weights `[keys, side]`; an odd last one is paired with zeros.
 AVX512 void weight_pairs(const bf16 *weights, int64_t count, uint32_t *to) { pairs({weights, side}, count, side, to); }
@@ -177,7 +199,7 @@ AVX512 void forward(const Block &block, const Head &head, int64_t window, Scratc
     std::memset(s.sums, 0, sizeof(float) * width * side);
     for (int64_t i = 0; i < side; ++i) s.most[i] = -INFINITY, s.total[i] = 0;
     over_tiles(block, window, [&](int64_t start, int64_t count, int64_t place) AVX512 {
-        product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
+        s.registers.product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
         const bool whole = all_see(block, place, count, window);
         for (int64_t vector = 0; vector < vectors; ++vector) {
             const __m512 before = _mm512_load_ps(s.most + 16 * vector);
@@ -208,10 +230,10 @@ AVX512 void forward(const Block &block, const Head &head, int64_t window, Scratc
         }
         pairs(head.v.at(start), count, width, s.tile_pairs);
         weight_pairs(s.weights, count, s.weight_pairs);
-        product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
+        s.registers.product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
     });
     for (int64_t i = 0; i < block.count; ++i) log_sums[i] = s.most[i] + std::log(s.total[i]), s.total[i] = 1 / s.total[i];
-    rows_of(s.sums, s.total, width, block.count, to, stride, s.space);
+    rows_of(s.sums, s.total, width, block.count, to, stride);
 }
 
 struct Gradients {
@@ -235,11 +257,11 @@ AVX512 void backward(const Block &block, const Head &head, int64_t window, Scrat
         s.most[i] = 0, s.along[i] = 0;
         if (i >= block.count) continue;
         s.most[i] = g.log_sums[block.start + i];
-        for (int64_t d = 0; d < width; ++d) s.along[i] += static_cast<float>(above.row(i)[d]) * static_cast<float>(result.row(i)[d]);
+        s.along[i] = dot(above.row(i), result.row(i), width);
     }
     over_tiles(block, window, [&](int64_t start, int64_t count, int64_t place) AVX512 {
-        product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
-        product(count, vectors, head.v.at(start).left(), s.above, side, width / 2, s.slopes, side, false);
+        s.registers.product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
+        s.registers.product(count, vectors, head.v.at(start).left(), s.above, side, width / 2, s.slopes, side, false);
         const bool whole = all_see(block, place, count, window);
         for (int64_t vector = 0; vector < vectors; ++vector) {
             const __m512 log_sum = _mm512_load_ps(s.most + 16 * vector), along = _mm512_load_ps(s.along + 16 * vector);
@@ -253,14 +275,14 @@ AVX512 void backward(const Block &block, const Head &head, int64_t window, Scrat
             }
         }
         const int64_t both = (block.count + 1) / 2;
-        product(count, width / 16, Rows{s.weights, side}.left(), s.above_pairs, width, both, g.of_v + start * width, width, true);
-        product(count, width / 16, Rows{s.gradients, side}.left(), s.query_pairs, width, both, g.of_k + start * width, width, true);
+        s.registers.product(count, width / 16, Rows{s.weights, side}.left(), s.above_pairs, width, both, g.of_v + start * width, width, true);
+        s.registers.product(count, width / 16, Rows{s.gradients, side}.left(), s.query_pairs, width, both, g.of_k + start * width, width, true);
         pairs(head.k.at(start), count, width, s.tile_pairs);
         weight_pairs(s.gradients, count, s.weight_pairs);
-        product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
+        s.registers.product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
     });
     std::fill_n(s.total, side, 1.0f);
-    rows_of(s.sums, s.total, width, block.count, g.of_q + block.start * g.stride, g.stride, s.space);
+    rows_of(s.sums, s.total, width, block.count, g.of_q + block.start * g.stride, g.stride);
 }
 
 // Distributes all heads' blocks among the threads by their cost, with those of a key head next to each other:
@@ -376,6 +398,8 @@ private:
 
 }
 
+void tree_attention::use_matrix_registers(bool are_used) { matrix_tiles::are_used = are_used; }
+
 bool tree_attention::fits(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
     auto is_plain = [](const at::Tensor &x) {
         return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.dim() == 4 && x.size(0) == 1 && x.stride(3) == 1 &&
@@ -395,6 +419,8 @@ at::Tensor tree_attention::attend(const at::Tensor &q, const at::Tensor &k, cons
 }
 
 #else
+
+void tree_attention::use_matrix_registers(bool) {}
 
 bool tree_attention::fits(const at::Tensor &, const at::Tensor &, const at::Tensor &) { return false; }
 

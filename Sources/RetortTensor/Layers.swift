@@ -145,6 +145,9 @@ extension Tensor {
     /// Makes training use the portable kernels that run on every CPU, on all threads; for tests.
     package static func usePortableKernels(_ areUsed: Bool) { ct_use_portable_training(areUsed) }
 
+    /// Makes attention over a row use AMX's registers, on CPUs that have them, on all threads; for tests.
+    package static func useMatrixRegisters(_ areUsed: Bool) { ct_use_matrix_registers(areUsed) }
+
     /// The number format in which adapted projections of bfloat16 are multiplied: bfloat16, float32, or block
     /// floating point (only if the CPU has the instructions).
     package enum Products: Int32, Sendable {

@@ -217,6 +217,8 @@ typedef bool (*ct_interruption)(void);
 ct_interruption _Nullable ct_set_interruption(ct_interruption _Nullable interruption);
 // Whether training's kernels use the path that every CPU has; for tests.
 void ct_use_portable_training(bool portable);
+// Whether attention over a row uses AMX's registers on CPUs that have them; for tests.
+void ct_use_matrix_registers(bool are_used);
 // The number format of training's products of bfloat16: 0 bfloat16, 1 float32, 2 block floating point, -1 the fastest
 // on this CPU. For tests.
 void ct_choose_training_products(int products);
