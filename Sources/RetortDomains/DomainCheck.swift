@@ -23,6 +23,7 @@ public struct DomainCheck: Sendable {
         if domain.tools.isEmpty { note("tools", true, "none: agents compute in Python and nothing else") }
         await searches(domain)
         unreferenced(domain)
+        overlap(domain)
         await references(domain)
         try await firstTask(domain)
         if domain.tests.isEmpty {
@@ -60,6 +61,19 @@ public struct DomainCheck: Sendable {
             let names = skipped.prefix(5).joined(separator: ", ") + (skipped.count > 5 ? ", …" : "")
             note("not read", true, "\(skipped.count) files beside the documents: \(names)")
         }
+    }
+
+    /// Test questions that training questions resemble. Those that are the same are refused when the domain is opened.
+    private mutating func overlap(_ domain: FolderDomain) {
+        let found = Contamination(domain.tests, in: TrainingText(domain.train.map(\.question)))
+        guard !found.isEmpty else { return }
+        let altered = found.altered?.count ?? 0
+        note(
+            "test questions", true,
+            "\(found.exact.count + found.overlapping.count + altered) of \(domain.tests.count) resemble training questions: "
+                + "\(found.exact.count) but for case and punctuation, \(found.overlapping.count) in half of their words, "
+                + "\(altered) with other numbers; such as \(found.examples.joined(separator: ", ")). Figures of these "
+                + "are better than they would be on new questions")
     }
 
     /// Reports tasks for which no answer can be right, and graders that are not checked here.

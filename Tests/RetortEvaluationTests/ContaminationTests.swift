@@ -36,4 +36,25 @@ struct ContaminationTests {
         #expect(found.altered == ["other numbers", "short"])
         #expect(!found.isEmpty && found.examples == ["same", "other numbers", "short"])
     }
+
+    @Test("a number is one in words, beside its unit, as an ordinal and in a formula")
+    func writtenNumbers() {
+        let training = TrainingText([
+            "A crate of 5kg and one of 7kg are weighed. How heavy are both?",
+            "The shop opens on the 3rd of May at 10am. When does it close?", "Solve x + 3 = 10 for 2x.",
+            "A class has twelve boys and three girls. How many children are there?", "Who wrote the third letter?",
+        ])
+        let found = Contamination(
+            [
+                task("unit", "A crate of 19kg and one of 2kg are weighed. How heavy are both?"),
+                task("ordinal", "The shop opens on the 21st of May at 9am. When does it close?"),
+                task("formula", "Solve x + 14 = 1,000 for 7x."),
+                task("words", "A class has twenty-one boys and seven girls. How many children are there?"),
+                task("ordinal word", "Who wrote the twelfth letter?"),
+                task("another unit", "A crate of 5lb and one of 7lb are weighed. How wide are they?"),
+                task("another name", "Who wrote the last letter?"),
+            ], in: training)
+        #expect(found.exact == [] && found.overlapping == [])
+        #expect(found.altered == ["unit", "ordinal", "formula", "words", "ordinal word"])
+    }
 }

@@ -27,6 +27,13 @@ struct BadRequestTests {
             ["messages": [["role": "user", "content": [["type": "image_url", "image_url": "x"]]]]],
             "messages[0].content[0].type", "reads text"
         ),
+        (
+            [
+                "messages": [
+                    ["role": "assistant", "content": "x", "reasoning": "a", "reasoning_content": "b"], message,
+                ]
+            ], "messages[0].reasoning_content", "mean the same and differ"
+        ),
         (["messages": [message, call]], "messages[1].tool_calls", "send their results"),
         (["messages": [message, thought]], "messages[1].reasoning_content", "would be lost"),
         (
@@ -57,6 +64,11 @@ struct BadRequestTests {
         (["top_p": 1.1], "top_p", "from 0.0 to 1.0"),
         (["max_tokens": 0], "max_tokens", "at least 1"),
         (["max_completion_tokens": 1.5], "max_completion_tokens", "at least 1"),
+        (["max_tokens": 2, "max_completion_tokens": 3], "max_tokens", "mean the same and differ"),
+        (
+            ["enable_thinking": false, "chat_template_kwargs": ["enable_thinking": true]],
+            "chat_template_kwargs.enable_thinking", "mean the same and differ"
+        ),
         (["stop": [1]], "stop", "array of strings"),
         (["stop": ""], "stop", "no empty text"),
         (["seed": 0.5], "seed", "whole number"),

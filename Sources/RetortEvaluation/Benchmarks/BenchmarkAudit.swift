@@ -103,12 +103,27 @@ public struct TrainingText: Sendable {
         (self.unnumbered, self.unnumberedGrams) = (unnumbered, unnumberedGrams)
     }
 
-    /// The words with one sign for every number, however it is written: both `1,234.5` and `7` become one sign.
+    /// The words with one sign for every number, in digits or words: `1,234.5`, `7` and `twenty-one` become one sign,
+    /// and `5kg` the sign and `kg`.
     fileprivate static func unnumbered(_ words: [String]) -> [String] {
-        words.reduce(into: []) { plain, word in
-            let isNumber = word.allSatisfy(\.isNumber)
+        words.flatMap(runs).reduce(into: []) { plain, word in
+            let isNumber = word.allSatisfy(\.isNumber) || MathNames.isNumberWord(word)
             if !isNumber || plain.last != "#" { plain.append(isNumber ? "#" : word) }
         }
+    }
+
+    /// The runs of digits and of letters in a word; the ending of an ordinal, as in `3rd`, is left out.
+    private static func runs(_ word: String) -> [String] {
+        var runs: [String] = []
+        for character in word {
+            if let last = runs.last?.last, last.isNumber == character.isNumber {
+                runs[runs.count - 1].append(character)
+            } else {
+                runs.append(String(character))
+            }
+        }
+        return runs.count == 2 && word.first?.isNumber == true && ["st", "nd", "rd", "th"].contains(runs[1])
+            ? [runs[0]] : runs
     }
 
     /// Words of lower-case letters and digits.

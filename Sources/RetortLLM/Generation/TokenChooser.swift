@@ -67,7 +67,7 @@ enum TokenChooser {
         let (values, indices) = (try top.values.floats(), try top.indices.integers())
         for (place, row) in reported.enumerated() {
             choices[row].logprob = own[place]
-            choices[row].alternatives = (0..<min(rows[row].alternatives ?? 0, width)).map {
+            choices[row].alternatives = (0..<max(0, min(rows[row].alternatives ?? 0, width))).map {
                 (indices[place * width + $0], values[place * width + $0])
             }
         }

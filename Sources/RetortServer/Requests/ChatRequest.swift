@@ -91,7 +91,10 @@ struct ChatRequest {
             throw .invalid("'\(name).\(taken)' cannot be set there", param: "\(name).\(taken)")
         }
         if let thinks = try fields.flag("enable_thinking") {
-            members.append((Array("enable_thinking".utf8), .bool(thinks)))
+            let twin = Array("enable_thinking".utf8)
+            let other = members.first { $0.name == twin }?.value.text
+            try RequestFields.refuseTwins("\(name).enable_thinking", other, "enable_thinking", "\(thinks)")
+            if other == nil { members.append((twin, .bool(thinks))) }
         }
         return members.isEmpty ? nil : JSONTree.object(members).text
     }
@@ -134,8 +137,11 @@ struct ChatRequest {
         }
         details.callID = try fields.string("tool_call_id")
         details.name = try fields.string("name")
-        let thought = try fields.string("reasoning_content")
-        details.reasoning = try fields.string("reasoning") ?? thought
+        func written(_ text: String?) -> String? { text?.isEmpty == true ? nil : text }
+        let thought = written(try fields.string("reasoning_content"))
+        let reasoning = written(try fields.string("reasoning"))
+        try RequestFields.refuseTwins("\(place).reasoning_content", thought, "\(place).reasoning", reasoning)
+        details.reasoning = reasoning ?? thought
         // Notes on where a text was found.
         try fields.refuseOthers(harmless: ["annotations"])
         var message = Message(role, text ?? "")

@@ -32,6 +32,7 @@ struct GenerationSettings {
         stops = try Self.stops(&fields)
         let older = try fields.integer("max_tokens", in: 1...Int.max)
         let newer = try fields.integer("max_completion_tokens", in: 1...Int.max)
+        try RequestFields.refuseTwins("max_tokens", older, "max_completion_tokens", newer)
         // Clients often send the most that their own model can write; an answer that is cut says so by its
         // `finish_reason`.
         maximumTokens = min(newer ?? older ?? tokens, options.maximumTokens)

@@ -100,6 +100,14 @@ struct RequestFields {
         throw .unsupported(place(name), reason)
     }
 
+    /// Refuses two names of one parameter whose values differ: one of them would be passed over.
+    static func refuseTwins<Value: Equatable>(_ name: String, _ value: Value?, _ other: String, _ otherValue: Value?)
+        throws(APIError)
+    {
+        guard let value, let otherValue, value != otherValue else { return }
+        throw .invalid("'\(name)' and '\(other)' mean the same and differ; give one of them", param: name)
+    }
+
     /// Refuses members that have not been read.
     /// - Parameter harmless: members that may be present because they change nothing.
     func refuseOthers(harmless: Set<String>) throws(APIError) {
