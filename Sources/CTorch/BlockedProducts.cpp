@@ -1,6 +1,7 @@
 #include "BlockedProducts.h"
 
 #include "LargePages.h"
+#include "MatrixProduct.h"
 #include "NibbleTiles.h"
 #include "ScaledRows.h"
 #include "Threads.h"
@@ -19,6 +20,12 @@ using namespace tiles;
 
 // How many bytes ahead a product of few rows prefetches each block's weights.
 constexpr int64_t far_ahead = 1024;
+
+// bfloat16 weights and inputs in AMX's registers. x has rows up to a multiple of 16, of which only the first count.
+struct Matrix {
+    using Weight = c10::BFloat16;
+    using Input = c10::BFloat16;
+};
 
 // The inputs and outputs of a product; x has `rows` rows.
 template <typename Kind>
@@ -90,7 +97,42 @@ struct Product {
         for_rows(rows, [&]<int Rows>(int64_t row) AVX512 { tile<Rows, Blocks>(row, first); });
     }
 
+    // Some rows with some blocks in AMX's registers.
+    template <int tall, int broad>
+    AVX512 void squares(int64_t row, int64_t first) const {
+        alignas(64) float sums[tall * broad][matrix::side][matrix::side];
+        const auto product = rows <= matrix::side ? matrix::squares<tall, broad, true> : matrix::squares<tall, broad, false>;
+        product(x + row * inputs, inputs, block(first), places * inputs, inputs, sums[0][0]);
+        const int64_t count = std::min<int64_t>(rows - row, tall * matrix::side);
+        for (int64_t r = 0; r < count; ++r)
+            for (int b = 0; b < broad; ++b)
+                write(_mm512_load_ps(sums[r / matrix::side * broad + b][r % matrix::side]), row + r, (first + b) * places);
+    }
+
+    // All rows with some blocks, which stay in the cache meanwhile.
+    template <int broad>
+    AVX512 void squares(int64_t first) const {
+        int64_t row = 0;
+        if constexpr (broad <= 2)
+            for (; row + matrix::side < rows; row += 2 * matrix::side) squares<2, broad>(row, first);
+        for (; row < rows; row += matrix::side) squares<1, broad>(row, first);
+    }
+
+    void run_in_registers(int64_t begin, int64_t end) const {
+        const matrix::Registers registers(true);
+        int64_t block = begin;
+        if (rows <= matrix::side)
+            for (; block + 4 <= end; block += 4) squares<4>(block);
+        for (; block + 2 <= end; block += 2) squares<2>(block);
+        for (; block < end; ++block) squares<1>(block);
+    }
+
     AVX512 void run(int64_t begin, int64_t end) const {
+        if constexpr (std::is_same_v<Kind, Matrix>) return run_in_registers(begin, end);
+        else run_in_vectors(begin, end);
+    }
+
+    AVX512 void run_in_vectors(int64_t begin, int64_t end) const {
         int64_t block = begin;
         // With one or two rows there are few sums, so more blocks side by side keep more sums in flight.
         if (rows == 1)
@@ -156,6 +198,12 @@ bool has_scales(const at::Tensor &values, const at::Tensor &scales) {
            scales.sizes() == at::IntArrayRef({blocks, inputs_of(values) / FourBits::group, 2, places});
 }
 
+// x with rows of zeros up to a multiple of 16.
+at::Tensor filled(const at::Tensor &x) {
+    const int64_t missing = matrix::filled(x.size(0)) - x.size(0);
+    return missing == 0 ? x : at::constant_pad_nd(x, {0, 0, 0, missing});
+}
+
 void check(const at::Tensor &x, const std::vector<blocked_products::Weights> &weights) {
     TORCH_CHECK(!c10::GradMode::is_enabled(), "a matrix in blocks is for inference, and gradients are enabled");
     TORCH_CHECK(x.is_cpu() && x.scalar_type() == at::kBFloat16, "a matrix in blocks takes bfloat16 on the CPU, not ",
@@ -175,7 +223,9 @@ void check(const at::Tensor &x, const std::vector<blocked_products::Weights> &we
 }
 
 bool blocked_products::has_kernels() { return cpu_fits(); }
-bool blocked_products::multiplies_in_floats() { return cpu_fits() && prefers_wide(); }
+bool blocked_products::multiplies_in_floats() { return cpu_fits() && prefers_wide() && !has_registers(); }
+bool blocked_products::has_registers() { return matrix::are_used(); }
+void blocked_products::use_registers(bool are_used) { matrix::are_wanted = are_used; }
 
 std::optional<blocked_products::Weights> blocked_products::pack(const at::Tensor &weight) {
     if (!fits(weight)) return std::nullopt;
@@ -230,6 +280,9 @@ std::vector<at::Tensor> blocked_products::linears(const at::Tensor &x, const std
         const ScaledRows scaled(data(input), rows, inputs, 15 * (FourBits::group + 1));
         const auto sums = group_sums(scaled.values.get(), rows, inputs);
         all(Nibbles(), scaled.values.get(), scaled.scales.data(), sums.data());
+    } else if (matrix::are_used()) {
+        const at::Tensor whole = filled(input.view({rows, inputs}));
+        all(Matrix(), data(whole), nullptr, nullptr);
     } else if (prefers_wide()) {
         const at::Tensor wide = input.to(at::kFloat);
         all(Wide(), wide.const_data_ptr<float>(), nullptr, nullptr);
@@ -266,6 +319,8 @@ at::Tensor blocked_products::rows(const at::Tensor &values, const at::Tensor &in
 
 bool blocked_products::has_kernels() { return false; }
 bool blocked_products::multiplies_in_floats() { return false; }
+bool blocked_products::has_registers() { return false; }
+void blocked_products::use_registers(bool) {}
 std::optional<blocked_products::Weights> blocked_products::pack(const at::Tensor &) { return std::nullopt; }
 std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::Tensor &) { return std::nullopt; }
 std::optional<blocked_products::Weights> blocked_products::pack_int4(const at::Tensor &) { return std::nullopt; }

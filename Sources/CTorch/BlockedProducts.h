@@ -25,6 +25,12 @@ bool has_kernels();
 // Whether it multiplies bfloat16 in float32.
 bool multiplies_in_floats();
 
+// Whether it multiplies bfloat16 in AMX's registers.
+bool has_registers();
+
+// Whether products and attention that the calling thread begins use AMX's registers; for tests.
+void use_registers(bool are_used);
+
 // Whether a matrix is stored in blocks.
 inline bool is_blocked(const at::Tensor &values) { return values.dim() == 4; }
 

@@ -51,6 +51,8 @@ int ct_pack(const ct_tensor *weight, int bits, ct_tensor **values, ct_tensor **s
 }
 bool ct_has_blocks(void) { return blocked_products::has_kernels(); }
 bool ct_blocks_multiply_in_floats(void) { return blocked_products::multiplies_in_floats(); }
+bool ct_blocks_multiply_in_registers(void) { return blocked_products::has_registers(); }
+void ct_use_matrix_registers(bool are_used) { blocked_products::use_registers(are_used); }
 ct_tensor *ct_paged_attention(const ct_tensor *q, const ct_tensor *k, const ct_tensor *v, const ct_tensor *cosine,
                               const ct_tensor *sine, const ct_tensor *q_norm, const ct_tensor *k_norm, ct_tensor *pages,
                               const ct_tensor *tables, const ct_tensor *starts, const ct_tensor *firsts, double scale,

@@ -4,7 +4,6 @@
 #include "TensorPool.h"
 #include "Training.h"
 #include "TrainingLoopTable.h"
-#include "TreeAttention.h"
 
 #include <ATen/ops/_fused_adamw.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -53,7 +52,6 @@ ct_interruption ct_set_interruption(ct_interruption interruption) { return train
 void ct_skip_dropped_rows(int64_t rows) { training::skip_dropped_rows(rows); }
 void ct_choose_training_products(int products) { training::choose_products(products); }
 void ct_use_portable_training(bool portable) { training::set_portable(portable); }
-void ct_use_matrix_registers(bool are_used) { tree_attention::use_matrix_registers(are_used); }
 void ct_keep_memory(void) { tensor_pool::keep(); }
 void ct_release_memory(void) { tensor_pool::release(); }
 void ct_memory(size_t *used, size_t *idle, size_t *most) {

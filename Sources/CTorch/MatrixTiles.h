@@ -1,65 +1,28 @@
 #pragma once
 
+#include "MatrixRegisters.h"
 #include "PairTiles.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <cstring>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
 
-// The products of pair_tiles with Intel's AMX, on whose CPUs they take a tenth of the time: registers of 16 rows of 64
-// bytes, whose product adds 32 numbers for each of 16 · 16 sums.
+// The products of pair_tiles in AMX's registers, where there are any, which take a fifth of the time.
 namespace matrix_tiles {
 
-#define AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16")))
+using matrix::side, matrix::filled;
 
-// The rows of a register, and the 32-bit words in each.
-constexpr int64_t side = 16;
-
-constexpr int64_t filled(int64_t count) { return (count + side - 1) / side * side; }
-
-// Whether this CPU has the registers, and the kernel lets this process use them, which Linux does on request
-// (Documentation/arch/x86/xstate.rst).
-inline bool fit() {
-#if defined(__linux__)
-    static const bool fits = [] {
-        unsigned a = 0, b = 0, c = 0, d = 0;
-        const bool has_them = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);
-        constexpr long request = 0x1023, data = 18;    // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
-        return has_them && syscall(SYS_arch_prctl, request, data) == 0;
-    }();
-    return fits;
-#else
-    return false;
-#endif
-}
-
-// Tests compare with the products that have no need of them.
-inline std::atomic<bool> are_used{true};
-
-// A thread's registers, all of one shape, for as long as this exists, where there are any.
-class Registers {
+class Products {
 public:
-    Registers() : is_open(fit() && are_used) {
-        if (is_open) open();
-    }
-    ~Registers() {
-        if (is_open) close();
-    }
-    Registers(const Registers &) = delete;
+    // Whether registers are used is decided by the thread that shares out the work (`matrix::are_used`).
+    explicit Products(bool uses_registers) : registers(uses_registers) {}
 
     // As `pair_tiles::product`, but b has rows of zeros behind the last, up to a multiple of 16. `rows` is at most 256,
     // and so is 16 · `vectors`; `pairs` times `rows`, filled up to multiples of 16, is at most 8,192.
     void product(int64_t rows, int64_t vectors, pair_tiles::Left a, const uint32_t *b, int64_t width, int64_t pairs, float *c, int64_t line,
                  bool adds) {
-        if (is_open && rows * pairs >= few) return whole(rows, vectors, a, b, width, pairs, c, line, adds);
+        if (registers.is_open && rows * pairs >= few) return whole(rows, vectors, a, b, width, pairs, c, line, adds);
         pair_tiles::product(rows, vectors, a, b, width, pairs, c, line, adds);
     }
 
@@ -67,7 +30,7 @@ private:
     // Fewer numbers than this are not worth filling registers with.
     static constexpr int64_t few = 256;
     static constexpr int64_t widest = 256, most_words = 8192;
-    const bool is_open;
+    const matrix::Registers registers;
     // What does not fill a register is copied here, with zeros behind it.
     alignas(64) uint32_t left[most_words];
     alignas(64) float edge[side * widest]{};
@@ -85,19 +48,6 @@ private:
         blocks(side, vectors, {a.pairs + full * a.row, a.row, 1}, b, width, depth, edge, widest, adds);
         for (int64_t i = 0; i < rows - full; ++i) std::memcpy(rest + i * line, edge + i * widest, bytes);
     }
-
-    AMX static void open() {
-        struct alignas(64) Shape {
-            uint8_t palette = 1, start = 0, unused[14] = {};
-            uint16_t bytes[16] = {};
-            uint8_t rows[16] = {};
-        } shape;
-        static_assert(sizeof shape == 64);
-        for (int tile = 0; tile < 8; ++tile) shape.bytes[tile] = 64, shape.rows[tile] = side;
-        _tile_loadconfig(&shape);
-    }
-
-    AMX static void close() { _tile_release(); }
 
     // The left side row by row, with zeros up to multiples of 16 rows and pairs.
     AMX pair_tiles::Left packed(int64_t rows, pair_tiles::Left a, int64_t pairs) {

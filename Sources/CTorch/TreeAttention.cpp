@@ -125,7 +125,7 @@ AVX512 void columns(Rows rows, int64_t count, int64_t width, uint32_t *to) {
 // follow up to a multiple of 16.
 AVX512 void pairs(Rows rows, int64_t count, int64_t width, uint32_t *to) {
     const int64_t last = (count + 1) / 2;
-    std::memset(to + last * width, 0, sizeof(uint32_t) * (matrix_tiles::filled(last) - last) * width);
+    std::memset(to + last * width, 0, sizeof(uint32_t) * (matrix::filled(last) - last) * width);
     for (int64_t p = 0; p < last; ++p) {
         const bf16 *a = rows.row(2 * p), *b = rows.row(2 * p + 1);
         const bool whole = 2 * p + 1 < count;
@@ -168,13 +168,15 @@ AVX512 void rows_of(const float *sums, const float *factors, int64_t width, int6
 // The workspace of one thread. Everything is transposed: keys run down, queries across, so that a register contains
 // one key's weights for 16 queries, and a query's maximum and sum need no operations across a register.
 struct Scratch {
-    alignas(64) uint32_t queries[widest / 2 * side], above[widest / 2 * side];    // columns
-    alignas(64) uint32_t query_pairs[side / 2 * widest], above_pairs[side / 2 * widest];
-    alignas(64) uint32_t tile_pairs[side / 2 * widest], weight_pairs[side / 2 * side];
-    alignas(64) float scores[side * side], slopes[side * side], sums[widest * side];
-    alignas(64) bf16 weights[side * side], gradients[side * side];
-    alignas(64) float most[side], total[side], along[side];
-    matrix_tiles::Registers registers;
+    alignas(64) uint32_t queries[widest / 2 * side]{}, above[widest / 2 * side]{};    // columns
+    alignas(64) uint32_t query_pairs[side / 2 * widest]{}, above_pairs[side / 2 * widest]{};
+    alignas(64) uint32_t tile_pairs[side / 2 * widest]{}, weight_pairs[side / 2 * side]{};
+    alignas(64) float scores[side * side]{}, slopes[side * side]{}, sums[widest * side]{};
+    alignas(64) bf16 weights[side * side]{}, gradients[side * side]{};
+    alignas(64) float most[side]{}, total[side]{}, along[side]{};
+    matrix_tiles::Products tiles;
+
+    explicit Scratch(bool uses_registers) : tiles(uses_registers) {}
 };
 
 AVX512 float dot(const bf16 *a, const bf16 *b, int64_t width) {
@@ -199,7 +201,7 @@ AVX512 void forward(const Block &block, const Head &head, int64_t window, Scratc
     std::memset(s.sums, 0, sizeof(float) * width * side);
     for (int64_t i = 0; i < side; ++i) s.most[i] = -INFINITY, s.total[i] = 0;
     over_tiles(block, window, [&](int64_t start, int64_t count, int64_t place) AVX512 {
-        s.registers.product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
+        s.tiles.product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
         const bool whole = all_see(block, place, count, window);
         for (int64_t vector = 0; vector < vectors; ++vector) {
             const __m512 before = _mm512_load_ps(s.most + 16 * vector);
@@ -230,7 +232,7 @@ AVX512 void forward(const Block &block, const Head &head, int64_t window, Scratc
         }
         pairs(head.v.at(start), count, width, s.tile_pairs);
         weight_pairs(s.weights, count, s.weight_pairs);
-        s.registers.product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
+        s.tiles.product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
     });
     for (int64_t i = 0; i < block.count; ++i) log_sums[i] = s.most[i] + std::log(s.total[i]), s.total[i] = 1 / s.total[i];
     rows_of(s.sums, s.total, width, block.count, to, stride);
@@ -260,8 +262,8 @@ AVX512 void backward(const Block &block, const Head &head, int64_t window, Scrat
         s.along[i] = dot(above.row(i), result.row(i), width);
     }
     over_tiles(block, window, [&](int64_t start, int64_t count, int64_t place) AVX512 {
-        s.registers.product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
-        s.registers.product(count, vectors, head.v.at(start).left(), s.above, side, width / 2, s.slopes, side, false);
+        s.tiles.product(count, vectors, head.k.at(start).left(), s.queries, side, width / 2, s.scores, side, false);
+        s.tiles.product(count, vectors, head.v.at(start).left(), s.above, side, width / 2, s.slopes, side, false);
         const bool whole = all_see(block, place, count, window);
         for (int64_t vector = 0; vector < vectors; ++vector) {
             const __m512 log_sum = _mm512_load_ps(s.most + 16 * vector), along = _mm512_load_ps(s.along + 16 * vector);
@@ -275,11 +277,11 @@ AVX512 void backward(const Block &block, const Head &head, int64_t window, Scrat
             }
         }
         const int64_t both = (block.count + 1) / 2;
-        s.registers.product(count, width / 16, Rows{s.weights, side}.left(), s.above_pairs, width, both, g.of_v + start * width, width, true);
-        s.registers.product(count, width / 16, Rows{s.gradients, side}.left(), s.query_pairs, width, both, g.of_k + start * width, width, true);
+        s.tiles.product(count, width / 16, Rows{s.weights, side}.left(), s.above_pairs, width, both, g.of_v + start * width, width, true);
+        s.tiles.product(count, width / 16, Rows{s.gradients, side}.left(), s.query_pairs, width, both, g.of_k + start * width, width, true);
         pairs(head.k.at(start), count, width, s.tile_pairs);
         weight_pairs(s.gradients, count, s.weight_pairs);
-        s.registers.product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
+        s.tiles.product(width, vectors, {s.tile_pairs, 1, width}, s.weight_pairs, side, (count + 1) / 2, s.sums, side, true);
     });
     std::fill_n(s.total, side, 1.0f);
     rows_of(s.sums, s.total, width, block.count, g.of_q + block.start * g.stride, g.stride);
@@ -320,8 +322,9 @@ struct TreeAttention : torch::autograd::Function<TreeAttention> {
                               const std::shared_ptr<Layout> &layout) {
         const int64_t heads = q.size(1), key_heads = k.size(1), tokens = q.size(2), group = heads / key_heads;
         const auto result = like_projected(q), log_sums = at::empty({heads, tokens}, q.options().dtype(at::kFloat));
+        const bool uses_registers = matrix::are_used();
         share(*layout, key_heads, [&](int64_t, int64_t first, int64_t last) {
-            auto scratch = std::make_unique<Scratch>();
+            auto scratch = std::make_unique<Scratch>(uses_registers);
             each(*layout, first, last, group, [&](const Block &block, int64_t head, int64_t key_head) {
                 ::forward(block, of(q, k, v, head, key_head), layout->window, *scratch,
                           result.mutable_data_ptr<bf16>() + head * result.stride(1) + block.start * result.stride(2),
@@ -350,13 +353,14 @@ struct TreeAttention : torch::autograd::Function<TreeAttention> {
         const auto blocks = static_cast<int64_t>(layout->blocks.size());
         const auto of_q = like_projected(q);
         std::vector<Share> shares(std::max(at::get_num_threads(), 1));
+        const bool uses_registers = matrix::are_used();
         share(*layout, key_heads, [&](int64_t number, int64_t first, int64_t last) {
             auto &own = shares[number];
             own.first = first / blocks;
             own.count = (last - 1) / blocks - own.first + 1;
             own.of_k = at::zeros({own.count, tokens, width}, log_sums.options());
             own.of_v = at::zeros_like(own.of_k);
-            auto scratch = std::make_unique<Scratch>();
+            auto scratch = std::make_unique<Scratch>(uses_registers);
             each(*layout, first, last, group, [&](const Block &block, int64_t head, int64_t key_head) {
                 const int64_t place = (key_head - own.first) * tokens * width;
                 ::backward(block, of(q, k, v, head, key_head), layout->window, *scratch,
@@ -398,8 +402,6 @@ private:
 
 }
 
-void tree_attention::use_matrix_registers(bool are_used) { matrix_tiles::are_used = are_used; }
-
 bool tree_attention::fits(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v) {
     auto is_plain = [](const at::Tensor &x) {
         return x.is_cpu() && x.scalar_type() == at::kBFloat16 && x.dim() == 4 && x.size(0) == 1 && x.stride(3) == 1 &&
@@ -419,8 +421,6 @@ at::Tensor tree_attention::attend(const at::Tensor &q, const at::Tensor &k, cons
 }
 
 #else
-
-void tree_attention::use_matrix_registers(bool) {}
 
 bool tree_attention::fits(const at::Tensor &, const at::Tensor &, const at::Tensor &) { return false; }
 

@@ -25,7 +25,4 @@ bool fits(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v);
 at::Tensor attend(const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, const std::vector<Segment> &segments,
                   int64_t window);
 
-// Whether AMX's registers are used on CPUs that have them.
-void use_matrix_registers(bool are_used);
-
 }

@@ -67,4 +67,7 @@ public enum Engine {
 
     /// Whether bfloat16 weights in blocks are multiplied in float32, which is faster on some CPUs.
     public static var multipliesHalvesInFloats: Bool { ct_blocks_multiply_in_floats() }
+
+    /// Whether they are multiplied in AMX's registers, several times as fast for more than a few rows.
+    public static var multipliesHalvesInRegisters: Bool { ct_blocks_multiply_in_registers() }
 }

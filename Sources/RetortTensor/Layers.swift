@@ -145,8 +145,13 @@ extension Tensor {
     /// Makes training use the portable kernels that run on every CPU, on all threads; for tests.
     package static func usePortableKernels(_ areUsed: Bool) { ct_use_portable_training(areUsed) }
 
-    /// Makes attention over a row use AMX's registers, on CPUs that have them, on all threads; for tests.
-    package static func useMatrixRegisters(_ areUsed: Bool) { ct_use_matrix_registers(areUsed) }
+    /// What products with weights in blocks, and attention over a row, compute without AMX's registers, which they use
+    /// on CPUs that have them; for tests.
+    package static func withoutMatrixRegisters<Result>(_ body: () throws -> Result) rethrows -> Result {
+        ct_use_matrix_registers(false)
+        defer { ct_use_matrix_registers(true) }
+        return try body()
+    }
 
     /// The number format in which adapted projections of bfloat16 are multiplied: bfloat16, float32, or block
     /// floating point (only if the CPU has the instructions).

@@ -25,6 +25,11 @@ struct BlockedProductsTests {
         try expectClose(withoutGradients { try packed.linear(x, bias: bias) }, exact, within: 0.005)
     }
 
+    @Test("and it is where the CPU has no registers for whole tiles", arguments: shapes)
+    func vectors(rows: Int, inputs: Int, outputs: Int) throws {
+        try Tensor.withoutMatrixRegisters { try products(rows: rows, inputs: inputs, outputs: outputs) }
+    }
+
     @Test("a row's product is the same to the bit among any others", arguments: PackedWeight.Bits.allCases)
     func independent(bits: PackedWeight.Bits) throws {
         let (x, weight, bias) = try inputs(41, 576, 208)

@@ -184,6 +184,11 @@ int ct_pack(const ct_tensor *_Nonnull weight, int bits, ct_tensor *_Nullable *_N
 bool ct_has_blocks(void);
 // Whether they compute products of bfloat16 in float32, which is faster on some CPUs.
 bool ct_blocks_multiply_in_floats(void);
+// Whether they compute them in AMX's registers.
+bool ct_blocks_multiply_in_registers(void);
+// Whether products and attention over a row that this thread begins use AMX's registers on CPUs that have them; for
+// tests.
+void ct_use_matrix_registers(bool are_used);
 
 // Attention over keys and values in pages (PagedAttention.h). q [tokens, heads · dim], k and v [tokens, key heads ·
 // dim]; angles [tokens, rotated]; pages [pages, key heads, 2, 16 · dim], which are written, or without k and v only
@@ -217,8 +222,6 @@ typedef bool (*ct_interruption)(void);
 ct_interruption _Nullable ct_set_interruption(ct_interruption _Nullable interruption);
 // Whether training's kernels use the path that every CPU has; for tests.
 void ct_use_portable_training(bool portable);
-// Whether attention over a row uses AMX's registers on CPUs that have them; for tests.
-void ct_use_matrix_registers(bool are_used);
 // The number format of training's products of bfloat16: 0 bfloat16, 1 float32, 2 block floating point, -1 the fastest
 // on this CPU. For tests.
 void ct_choose_training_products(int products);
