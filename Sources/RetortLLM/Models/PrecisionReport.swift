@@ -46,11 +46,11 @@ extension WeightPrecision {
     /// The kernels that multiply such weights on this CPU.
     public var kernels: String {
         let own = PackedWeight.hasKernels
-        let vectors = Engine.multipliesHalvesInFloats ? "AVX-512), products in float32" : "AVX-512), products in bfloat16"
-        let products = Engine.multipliesHalvesInRegisters ? "AMX), products in bfloat16" : vectors
+        let products = Engine.multipliesHalvesInFloats ? "products in float32" : "products in bfloat16"
+        let instructions = Engine.multipliesHalvesInRegisters ? "AMX" : "AVX-512"
         return switch self {
         case .float32: "libtorch's"
-        case .bfloat16: own ? "Retort's over blocks (\(products)" : "libtorch's"
+        case .bfloat16: own ? "Retort's over blocks (\(instructions)), \(products)" : "libtorch's"
         case .int8: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, eight bits"
         case .int4: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, four bits"
         }
