@@ -6,7 +6,7 @@ import RetortCore
 /// order.
 struct TokenDeclarations {
     struct Token {
-        let content: String
+        let content: [UInt8]
         /// The id that a file gives it; nil when it gives none.
         var id: Int?
         var special: Bool
@@ -19,78 +19,68 @@ struct TokenDeclarations {
     }
 
     /// The tokens with a role, by names such as `bos_token`.
-    private(set) var named: [String: String] = [:]
-    private(set) var tokens: [Token] = []
+    let named: [String: String]
+    /// Those with an id first, in its order.
+    let tokens: [Token]
 
-    /// - Throws: `CheckpointError` that names a file that is not a JSON object.
+    /// - Throws: `CheckpointError` that names a file that is not a JSON object, or a setting that is not supported.
     init(_ source: CheckpointSource) throws {
-        var settings = try source.object("tokenizer_config.json") ?? [:]
-        if let decoder = settings["added_tokens_decoder"]?.object {
-            let path = source.path(of: "tokenizer_config.json")
-            tokens = try decoder.map { id, value in
-                guard let id = Int(id), let fields = value.object, let content = fields["content"]?.string else {
-                    throw CheckpointError.malformed(file: path, "an entry of added_tokens_decoder is no token")
-                }
-                return Self.token(content, fields, id: id)
+        let settings = try SpecialTokenSettings(source)
+        named = Dictionary(
+            settings.named.map { ($0.name, String(decoding: $0.token.content, as: UTF8.self)) },
+            uniquingKeysWith: { _, last in last })
+        let special = Set(settings.named.map(\.token.content))
+        var listed =
+            try settings.decoder.map { try Self.tokens(ofDecoder: $0, source) } ?? Self.olderTokens(source, settings)
+        listed.sort { ($0.id ?? 0) < ($1.id ?? 0) }
+        for index in listed.indices where special.contains(listed[index].content) { listed[index].special = true }
+        let known = Set(listed.map(\.content))
+        let named = settings.named.map { Self.token($0.token, hasRole: true) }
+        let extra = settings.extra.map { Self.token($0, hasRole: false) }
+        tokens = listed + (named + extra).filter { !known.contains($0.content) }
+    }
+
+    private static func tokens(ofDecoder decoder: JSONTree, _ source: CheckpointSource) throws -> [Token] {
+        let members = OrderedMembers(decoder)
+        return try members.names.map { id in
+            guard let number = Int(id), let value = members[id], value.bytes == nil,
+                let entry = SpecialTokenSettings.Entry(value)
+            else {
+                throw CheckpointError.malformed(
+                    file: source.path(of: "tokenizer_config.json"),
+                    "the entry '\(id)' of added_tokens_decoder is no token")
             }
-        } else {
-            for (name, value) in try source.object("special_tokens_map.json") ?? [:] { settings[name] = value }
+            let isSpecial = entry.fields["special"]?.bool ?? false
+            return token(entry, id: number, special: isSpecial, normalized: !isSpecial)
         }
-        named = Self.named(settings)
-        let extra = Self.extra(settings)
-        let special = Set(named.values).union(extra.map(\.content))
-        if settings["added_tokens_decoder"]?.object == nil, let added = try source.object("added_tokens.json") {
-            let path = source.path(of: "added_tokens.json")
-            tokens = try added.map { content, value in
-                guard case .integer(let id) = value else {
-                    throw CheckpointError.malformed(file: path, "'\(content)' has no id")
-                }
-                let isSpecial = special.contains(content)
-                return Token(content: content, id: id, special: isSpecial, normalized: !isSpecial)
+    }
+
+    /// The tokens of `added_tokens.json`.
+    private static func olderTokens(_ source: CheckpointSource, _ settings: SpecialTokenSettings) throws -> [Token] {
+        guard case .object(let members)? = try source.tree("added_tokens.json") else { return [] }
+        let special = settings.contentsWithRole
+        return try members.map { content, value in
+            guard let id = value.id else {
+                let text = String(decoding: content, as: UTF8.self)
+                throw CheckpointError.malformed(file: source.path(of: "added_tokens.json"), "'\(text)' has no id")
             }
-        }
-        tokens.sort { ($0.id ?? 0) < ($1.id ?? 0) }
-        for index in tokens.indices where special.contains(tokens[index].content) { tokens[index].special = true }
-        let known = Set(tokens.map(\.content))
-        tokens += named.sorted { Self.place($0.key) < Self.place($1.key) }.map { name, content in
-            let fields = settings[name]?.object ?? [:]
-            return Self.token(content, fields.merging(["special": true]) { _, special in special }, id: nil)
-        }.filter { !known.contains($0.content) }
-        tokens += extra.filter { !known.contains($0.content) }
-        // Some models name further tokens, as 'image_token', for their templates.
-        for (name, value) in settings["extra_special_tokens"]?.object ?? [:] {
-            named[name] = value.string ?? value["content"]?.string
+            let isSpecial = special.contains(content)
+            return Token(content: content, id: Int(id), special: isSpecial, normalized: !isSpecial)
         }
     }
 
-    /// The order in which transformers processes the roles.
-    private static let roles = [
-        "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-    ]
-
-    private static func place(_ name: String) -> (Int, String) { (roles.firstIndex(of: name) ?? roles.count, name) }
-
-    private static func named(_ settings: [String: JSONValue]) -> [String: String] {
-        settings.filter { $0.key.hasSuffix("_token") }.compactMapValues { $0.string ?? $0["content"]?.string }
+    /// A token of a setting. What has a role is special whatever its flags are.
+    private static func token(_ entry: SpecialTokenSettings.Entry, hasRole: Bool) -> Token {
+        let isSpecial = entry.fields["special"]?.bool ?? !entry.isTyped
+        return token(entry, id: nil, special: hasRole || !entry.isTyped || isSpecial, normalized: !isSpecial)
     }
 
-    private static func extra(_ settings: [String: JSONValue]) -> [Token] {
-        let lists = ["extra_special_tokens", "additional_special_tokens"].map { settings[$0] }
-        let first = lists.compactMap { value -> [JSONValue]? in
-            let list = value?.array ?? value?.object.map { $0.sorted { $0.key < $1.key }.map(\.value) }
-            return list?.isEmpty == false ? list : nil
-        }.first
-        return (first ?? []).compactMap { value in
-            guard let content = value.string ?? value["content"]?.string else { return nil }
-            return token(content, (value.object ?? [:]).merging(["special": true]) { _, special in special }, id: nil)
-        }
-    }
-
-    private static func token(_ content: String, _ fields: [String: JSONValue], id: Int?) -> Token {
-        func flag(_ name: String) -> Bool? { if case .bool(let value) = fields[name] { value } else { nil } }
-        let special = flag("special") ?? false
+    private static func token(
+        _ entry: SpecialTokenSettings.Entry, id: Int?, special: Bool, normalized: Bool
+    ) -> Token {
+        func flag(_ name: String) -> Bool? { entry.fields[name]?.bool }
         return Token(
-            content: content, id: id, special: special, normalized: flag("normalized") ?? !special,
+            content: entry.content, id: id, special: special, normalized: flag("normalized") ?? normalized,
             stripsLeft: flag("lstrip") ?? false, stripsRight: flag("rstrip") ?? false,
             singleWord: flag("single_word") ?? false, overrules: id != nil)
     }
@@ -112,10 +102,10 @@ extension TokenizerDefinition {
 
     /// Adds a token as `tokenizers` does: a token of the vocabulary keeps its id, a new one gets the next id.
     private mutating func declare(_ token: TokenDeclarations.Token) throws {
-        let content = Array(token.content.utf8)
+        let content = token.content
         guard !content.isEmpty else { return }
         if let place = addedTokens.firstIndex(where: { $0.content == content }) {
-            if token.overrules { addedTokens[place] = Self.added(token, content, addedTokens[place].id) }
+            if token.overrules { addedTokens[place] = Self.added(token, addedTokens[place].id) }
             return
         }
         let id: Int32
@@ -127,17 +117,17 @@ extension TokenizerDefinition {
             if let stated = token.id, stated != Int(id) {
                 throw TokenizerError.malformed(
                     file: file,
-                    "another file of its folder declares '\(token.content)' as token \(stated), "
+                    "another file of its folder declares '\(String(decoding: content, as: UTF8.self))' as token \(stated), "
                         + "where the next free one is \(id)")
             }
         }
         ids[content] = id
-        addedTokens.append(Self.added(token, content, id))
+        addedTokens.append(Self.added(token, id))
     }
 
-    private static func added(_ token: TokenDeclarations.Token, _ content: [UInt8], _ id: Int32) -> AddedToken {
+    private static func added(_ token: TokenDeclarations.Token, _ id: Int32) -> AddedToken {
         AddedToken(
-            id: id, content: content, special: token.special, normalized: token.normalized,
+            id: id, content: token.content, special: token.special, normalized: token.normalized,
             stripsLeft: token.stripsLeft, stripsRight: token.stripsRight, singleWord: token.singleWord)
     }
 }
