@@ -371,7 +371,7 @@ public enum TrainerError: Error, CustomStringConvertible {
     case otherRows(path: String)
 
     /// Whether the weights have gone astray.
-    var isNotFinite: Bool {
+    package var isNotFinite: Bool {
         switch self {
         case .lossNotFinite, .gradientNotFinite, .heldOutLossNotFinite: true
         case .noTarget, .otherRun, .otherRows: false

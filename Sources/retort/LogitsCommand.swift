@@ -33,8 +33,9 @@ struct LogitsCommand: AsyncParsableCommand {
         let scores = try network.scores(of: prompt, at: prompt.indices)
         var result = Result(logits: try prompt.indices.map { try scores.narrowed(0, $0..<$0 + 1).floats() })
         guard result.logits.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
-            throw CheckpointError.notFinite(
-                file: checkpoint.folder.path, name: try network.firstNotFinite() ?? "the scores of these ids")
+            throw try checkpoint.notFinite()
+                ?? CheckpointError.notFinite(
+                    file: (checkpoint.adapterFolder ?? checkpoint.folder).path, name: "the scores of these ids")
         }
         var sequence = prompt
         for _ in 0..<tokens {

@@ -35,13 +35,16 @@ struct AdapterFormTests {
             try #require(network.parameters.first { $0.name == "\(name).weight" }).tensor
         }
 
-        func write(_ settings: [String: JSONValue] = [:], _ tensors: [String: Tensor]) throws {
+        func write(
+            _ settings: [String: JSONValue] = [:], _ tensors: [String: Tensor], without missing: Set<String> = []
+        ) throws {
             let usual: [String: JSONValue] = [
                 "base_model_name_or_path": .string(base.path), "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 2,
                 "lora_alpha": 6, "target_modules": [.string(query), .string(down)],
             ]
             try CheckpointJSON.write(
-                usual.merging(settings) { _, own in own }, to: adapter.appendingPathComponent("adapter_config.json"))
+                usual.merging(settings) { _, own in own }.filter { !missing.contains($0.key) },
+                to: adapter.appendingPathComponent("adapter_config.json"))
             try SafetensorsFile.write(
                 tensors.sorted { $0.key < $1.key }.map { (name: "base_model.model.\($0.key)", tensor: $0.value) },
                 to: adapter.appendingPathComponent("adapter_model.safetensors"))
@@ -61,13 +64,17 @@ struct AdapterFormTests {
         }
 
         func loaded() throws -> [String: [Float]] {
+            try Checkpoint(folder: adapter).checkWeights()
             let network = try Checkpoint(folder: adapter).network()
             return try Dictionary(uniqueKeysWithValues: network.parameters.map { ($0.name, try $0.tensor.floats()) })
         }
 
+        /// Why the adapter cannot be loaded, which its headers tell already.
         func refusal() throws -> String {
-            let error = #expect(throws: CheckpointError.self) { try Checkpoint(folder: adapter).network() }
-            return error.map { "\($0)" } ?? ""
+            let found = #expect(throws: CheckpointError.self) { try Checkpoint(folder: adapter).network() }
+            let error = try #require(found)
+            #expect(throws: error) { try Checkpoint(folder: adapter).checkWeights() }
+            return "\(error)"
         }
     }
 
@@ -176,6 +183,53 @@ struct AdapterFormTests {
         #expect(try network.norm.weight.floats() == norm.floats())
         #expect(!network.configuration.tiesWordEmbeddings)
         #expect(try network.head.floats() == scene.network.head.floats())
+    }
+
+    @Test(
+        "a tied embedding is one matrix, into which PEFT loads what is stored of embedding and head, the head last",
+        arguments: [
+            (["lm_head"], 3072), (["model.embed_tokens"], 3072), (["model.embed_tokens", "lm_head"], 3072),
+            (["lm_head"], 3080), (["model.embed_tokens", "lm_head"], 3080),
+        ] as [([String], Int)])
+    func sharedVocabulary(stored: [String], rows: Int) throws {
+        let scene = try Scene()
+        var tensors = try scene.usual()
+        for (module, seed) in zip(stored, UInt64(40)...) {
+            tensors["\(module).weight"] = try Tensor.normal([rows, 32], deviation: 0.2, seed: seed)
+        }
+        try scene.write([:], tensors)
+        try Checkpoint(folder: scene.adapter).checkWeights()
+        let network = try Checkpoint(folder: scene.adapter).network()
+        let last = try #require(stored.last.flatMap { tensors["\($0).weight"] })
+        #expect(network.configuration.tiesWordEmbeddings && network.configuration.vocabularySize == rows)
+        #expect(try network.embedTokens.floats() == last.floats())
+    }
+
+    @Test("an adapter beside a tied head starts from the matrix that is stored under the embedding's name, too")
+    func sharedUnderAdapter() throws {
+        let scene = try Scene()
+        var tensors = try scene.usual()
+        let shared = try Tensor.normal([3072, 32], deviation: 0.2, seed: 40)
+        tensors["model.embed_tokens.weight"] = shared
+        tensors["lm_head.lora_A.weight"] = try Tensor.normal([2, 32], deviation: 0.3, seed: 52)
+        tensors["lm_head.lora_B.weight"] = try Tensor.normal([3072, 2], deviation: 0.3, seed: 53)
+        try scene.write(["target_modules": [.string(Self.query), .string(Self.down), "lm_head"]], tensors)
+        let network = try Checkpoint(folder: scene.adapter).network()
+        #expect(try network.embedTokens.floats() == shared.floats())
+        #expect(isClose(try network.head.floats(), try (shared + product(tensors, "lm_head", 3)).floats()))
+    }
+
+    @Test("beside an embedding of modules_to_save the head keeps a matrix of its own, the base's or a stored one")
+    func ownVocabulary() throws {
+        let scene = try Scene()
+        var tensors = try scene.usual()
+        for (module, seed) in [("model.embed_tokens", UInt64(40)), ("lm_head", 41)] {
+            tensors["\(module).weight"] = try Tensor.normal([3072, 32], deviation: 0.2, seed: seed)
+        }
+        try scene.write(["modules_to_save": ["embed_tokens"]], tensors)
+        let network = try Checkpoint(folder: scene.adapter).network()
+        #expect(try network.embedTokens.floats() == #require(tensors["model.embed_tokens.weight"]).floats())
+        #expect(try network.head.floats() == #require(tensors["lm_head.weight"]).floats())
     }
 
     @Test(
@@ -322,7 +376,7 @@ struct AdapterFormTests {
     func defaults() throws {
         let scene = try Scene()
         let tensors = try scene.matrices(Self.query, 10, rank: 8)
-        try scene.write(["r": .null, "lora_alpha": .null, "target_modules": [.string(Self.query)]], tensors)
+        try scene.write(["target_modules": [.string(Self.query)]], tensors, without: ["r", "lora_alpha"])
         let expected = try scene.weight(Self.query) + product(tensors, Self.query, 1)
         #expect(isClose(try scene.loaded()["\(Self.query).weight"], try expected.floats()))
     }
@@ -355,7 +409,7 @@ struct AdapterFormTests {
         arguments: [
             (["alora_invocation_tokens": [1, 2]], "'alora_invocation_tokens'"),
             (["init_lora_weights": "pissa_niter_4"], "init_lora_weights 'pissa_niter_4'"),
-            (["lora_dropout": -0.1], "lora_dropout is -0.1"), (["lora_dropout": 1.5], "lora_dropout is 1.5"),
+            (["lora_dropout": -0.1], "'lora_dropout' is -0.1"), (["lora_dropout": 1.5], "'lora_dropout' is 1.5"),
             (["init_lora_weights": "corda"], "init_lora_weights 'corda'"),
             (["init_lora_weights": "loftq"], "init_lora_weights 'loftq'"),
             (["init_lora_weights": "lora_ga"], "init_lora_weights 'lora_ga'"),
@@ -370,7 +424,14 @@ struct AdapterFormTests {
                 ["target_modules": [.string(AdapterFormTests.query)]],
                 "'model.layers.1.mlp.down_proj', which target_modules leaves out"
             ),
-            (["r": "two"], "'r' is no integer"), (["rank_pattern": ["(": 2]], "the pattern '('"),
+            (["r": "2"], #"'r' is "2", where an integer is expected"#), (["r": 0], "'r' is 0"),
+            (["r": .null], "'r' is null"), (["lora_alpha": .null], "'lora_alpha' is null, where a number"),
+            (["lora_alpha": "6"], #"'lora_alpha' is "6""#), (["lora_dropout": .null], "'lora_dropout' is null"),
+            (["bias": .null], "'bias' is null"), (["bias": 1], "'bias' is 1, where a text is expected"),
+            (["use_dora": 0], "'use_dora' is 0, where true or false is expected"),
+            (["trainable_token_indices": [3, 9]], "it has no rows of 'embed_tokens', which trainable_token_indices"),
+            (["rank_pattern": ["q_proj": 2.5]], "'rank_pattern' is"),
+            (["rank_pattern": ["(": 2]], "the pattern '('"),
             (["use_dora": true], "no lora_magnitude_vector"), (["bias": "some"], "the bias 'some'"),
             (["base_model_name_or_path": "Qwen/Qwen2.5-0.5B"], "names 'Qwen/Qwen2.5-0.5B' as its base model"),
             (["modules_to_save": ["lm_head"]], "'lm_head.weight', which modules_to_save names"),
@@ -382,6 +443,50 @@ struct AdapterFormTests {
         if settings["inference_mode"] != nil { tensors["model.norm.weight"] = try Tensor.zeros([32]) }
         try scene.write(settings, tensors)
         #expect(try scene.refusal().contains(message))
+    }
+
+    @Test("what the settings and the tensors do not agree on is no damage of a file")
+    func noDamage() throws {
+        let scene = try Scene()
+        try scene.write(["r": 3], scene.usual())
+        let refusal = try scene.refusal()
+        #expect(refusal.contains("has the shape [2, 32]") && refusal.contains("does not fit adapter_config.json"))
+        #expect(!refusal.contains("damaged"))
+    }
+
+    @Test(
+        "names that PEFT does not write are told",
+        arguments: [
+            ("base_model.model.model.layers.0.self_attn.q_proj.lora_A.other.weight", "1 of its 5 tensors"),
+            ("model.layers.0.self_attn.q_proj.lora_A.weight", "1 of its 5 tensors"),
+            ("transformer.h.0.attn.lora_down.weight", "lora_down.weight'"),
+            ("base_model.model.model.layers.0.self_attn.q_proj.lora_down.weight", "lora_A.weight'"),
+        ])
+    func foreignNames(name: String, message: String) throws {
+        let scene = try Scene()
+        try scene.write([:], scene.usual())
+        let file = scene.adapter.appendingPathComponent("adapter_model.safetensors")
+        let stored = try SafetensorsFile(file)
+        let all = try stored.entries.keys.sorted().map { (name: $0, tensor: try stored.tensor($0)) }
+        try SafetensorsFile.write(all + [(name: name, tensor: try Tensor.zeros([2]))], to: file)
+        let refusal = try scene.refusal()
+        #expect(refusal.contains("names such as '\(name)'") && refusal.contains(message))
+        #expect(!refusal.contains("damaged"))
+    }
+
+    @Test("numbers that are none are told of the file that has them")
+    func notFinite() throws {
+        let scene = try Scene()
+        var tensors = try scene.usual()
+        try scene.write([:], tensors)
+        #expect(try Checkpoint(folder: scene.adapter).notFinite() == nil)
+        tensors["\(Self.down).lora_B.weight"] = try Tensor.full([32, 2], .infinity)
+        try scene.write([:], tensors)
+        let file = scene.adapter.appendingPathComponent("adapter_model.safetensors").path
+        #expect(
+            try Checkpoint(folder: scene.adapter).notFinite()
+                == .notFinite(file: file, name: "base_model.model.\(Self.down).lora_B.weight"))
+        #expect(try Checkpoint(folder: scene.base).notFinite() == nil)
     }
 
     @Test("what changes more than projections is not served beside others, and the folder alone is")

@@ -95,6 +95,34 @@ struct CheckpointFileTests {
         #expect("\(try #require(error))".contains(message))
     }
 
+    @Test(
+        "headers tell what loading would refuse",
+        arguments: ["whole", "missing", "narrow", "stray", "vocabulary", "head", "heads"])
+    func headers(fault: String) throws {
+        let folder = try ScratchFolder()
+        let network = try write(to: folder.url)
+        var all = network.parameters.map { (name: $0.name, tensor: $0.tensor) }
+        let place = try #require(all.firstIndex { $0.name == "model.layers.1.self_attn.o_proj.weight" })
+        switch fault {
+        case "missing": all.remove(at: place)
+        case "narrow": all[place].tensor = try Tensor.zeros([32, 31])
+        case "stray": all.append((name: "model.layers.1.self_attn.o_proj.bias", tensor: try Tensor.zeros([32])))
+        case "vocabulary": try edit("config.json", in: folder.url) { $0["vocab_size"] = 3100 }
+        case "head": all.append((name: "lm_head.weight", tensor: try Tensor.zeros([3072, 32])))
+        case "heads": all.append((name: "lm_head.weight", tensor: try Tensor.zeros([3080, 32])))
+        default: break
+        }
+        try SafetensorsFile.write(all, to: folder.url.appendingPathComponent("model.safetensors"))
+        let checkpoint = try Checkpoint(folder: folder.url)
+        guard !["whole", "heads"].contains(fault) else {
+            _ = try checkpoint.network()
+            return try checkpoint.checkWeights()
+        }
+        let found = #expect(throws: CheckpointError.self) { try checkpoint.network() }
+        let error = try #require(found)
+        #expect(throws: error) { try checkpoint.checkWeights() }
+    }
+
     @Test("frequencies that old files hold are no weights")
     func frequencies() throws {
         let folder = try ScratchFolder()
@@ -127,6 +155,12 @@ struct CheckpointFileTests {
         let spoiled = try #require(network.parameters.first { $0.name.hasSuffix("1.mlp.up_proj.weight") })
         try spoiled.tensor.assign(Tensor.full(spoiled.tensor.shape, .nan))
         #expect(try network.firstNotFinite() == spoiled.name)
+        let other = try ScratchFolder()
+        try Checkpoint.write(
+            network, dtype: .bfloat16, tokenizerFrom: seedlings.appendingPathComponent("tokenizer"), to: other.url)
+        let file = other.url.appendingPathComponent("model.safetensors").path
+        #expect(try Checkpoint(folder: other.url).notFinite() == .notFinite(file: file, name: spoiled.name))
+        #expect(try Checkpoint(folder: folder.url).notFinite() == nil)
     }
 
     // MARK: Settings

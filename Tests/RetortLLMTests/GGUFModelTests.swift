@@ -90,6 +90,7 @@ struct GGUFModelTests {
     @Test("matrices in half and eight bits are what was stored", arguments: [GGUFExport.Precision.f16, .bf16, .q8_0])
     func precisions(precision: GGUFExport.Precision) throws {
         let pair = try pair(Family.all[2], precision)
+        try Checkpoint(folder: pair.file).checkWeights()
         let network = try Checkpoint(folder: pair.file).network()
         let steps: Float = precision == .f16 ? 0x1p-11 : precision == .bf16 ? 0x1p-8 : 1.0 / 127
         for (own, other) in zip(network.parameters, pair.network.parameters) {

@@ -35,19 +35,22 @@ extension AdapterConfiguration {
         kind = fields["peft_type"]?.string ?? "none"
         guard kind == "LORA" else { throw fields.unsupported("an adapter of the type \(kind)") }
         try fields.refuse(allBut: Self.read.union(Self.harmless), and: Self.fixed)
-        baseModel = fields["base_model_name_or_path"]?.string
-        revision = fields["revision"]?.string
-        task = fields["task_type"]?.string
+        baseModel = try fields.text("base_model_name_or_path")
+        revision = try fields.text("revision")
+        task = try fields.text("task_type")
         guard [nil, "CAUSAL_LM"].contains(task) else {
             throw fields.unsupported("an adapter for the task \(task ?? "")")
         }
+        // PEFT takes its own values for these only where a file says nothing.
+        try fields.refuseNulls(["r", "lora_alpha", "lora_dropout"], expected: "a number")
+        try fields.refuseNulls(["bias"], expected: "none, all or lora_only")
         rank = try fields.integer("r", default: 8)
         alpha = try fields.number("lora_alpha", default: 8)
         dropout = try fields.number("lora_dropout", default: 0)
-        bias = fields["bias"]?.string ?? "none"
+        bias = try fields.text("bias") ?? "none"
         guard ["none", "all", "lora_only"].contains(bias) else { throw fields.unsupported("the bias '\(bias)'") }
-        guard rank > 0 else { throw fields.malformed("r is \(rank)") }
-        guard (0...1).contains(dropout) else { throw fields.malformed("lora_dropout is \(dropout)") }
+        guard rank > 0 else { throw fields.wrong("r", "an integer from 1 on") }
+        guard (0...1).contains(dropout) else { throw fields.wrong("lora_dropout", "a number from 0 to 1") }
         usesRankStabilisation = try fields.flag("use_rslora")
         usesDirections = try fields.flag("use_dora")
         start = try Self.start(fields)
@@ -59,7 +62,7 @@ extension AdapterConfiguration {
         targets = if case .names(let names) = scope.targets { names } else { [] }
         ranks = try Self.numbers("rank_pattern", fields)
         guard ranks.values.allSatisfy({ $0 >= 1 && $0 == $0.rounded() }) else {
-            throw fields.malformed("a rank of rank_pattern is no whole number from 1 on")
+            throw fields.wrong("rank_pattern", "a table of whole numbers from 1 on")
         }
         alphas = try Self.numbers("alpha_pattern", fields)
         for pattern in Array(ranks.keys) + Array(alphas.keys) { _ = try Self.checked(pattern, fields) }
@@ -70,14 +73,14 @@ extension AdapterConfiguration {
 
     private static func checked(_ pattern: String, _ fields: ConfigurationFields) throws -> ModulePattern {
         guard let checked = try? ModulePattern(pattern) else {
-            throw fields.malformed("the pattern '\(pattern)' cannot be read")
+            throw fields.unsupported("the pattern '\(pattern)', which cannot be read,")
         }
         return checked
     }
 
     private static func numbers(_ name: String, _ fields: ConfigurationFields) throws -> [String: Double] {
         try fields.members(name).mapValues {
-            guard let number = $0.double else { throw fields.malformed("a value of \(name) is no number") }
+            guard let number = $0.double else { throw fields.wrong(name, "a table of numbers") }
             return number
         }
     }
@@ -96,7 +99,7 @@ extension AdapterConfiguration {
                     "init_lora_weights '\(name)', which changes the base's weights in a way that the adapter does not "
                         + "tell (save it with PEFT's path_initial_model_for_weight_conversion),")
             }
-        default: throw fields.malformed("'init_lora_weights' is neither a name nor true or false")
+        default: throw fields.wrong("init_lora_weights", "a name, true or false")
         }
     }
 
@@ -105,7 +108,7 @@ extension AdapterConfiguration {
             let list = value.array ?? []
             let numbers = list.compactMap { if case .integer(let number) = $0, number >= 0 { number } else { nil } }
             guard value.array != nil, numbers.count == list.count, Set(numbers).count == numbers.count else {
-                throw fields.malformed("trainable_token_indices holds something that is no token")
+                throw fields.wrong("trainable_token_indices", "a list of different tokens, or a table of such lists,")
             }
             return numbers
         }
@@ -151,10 +154,10 @@ extension AdapterConfiguration {
             case .array(let list):
                 let numbers = list.compactMap { if case .integer(let layer) = $0 { layer } else { nil } }
                 guard numbers.count == list.count else {
-                    throw fields.malformed("'layers_to_transform' is no list of layers")
+                    throw fields.wrong("layers_to_transform", "a list of layers")
                 }
                 layers = numbers.isEmpty ? nil : Set(numbers)
-            default: throw fields.malformed("'layers_to_transform' is no list of layers")
+            default: throw fields.wrong("layers_to_transform", "a list of layers")
             }
         }
 

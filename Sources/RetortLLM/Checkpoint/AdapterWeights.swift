@@ -12,6 +12,8 @@ struct AdapterWeights {
 
     let configuration: AdapterConfiguration
     let file: SafetensorsFile
+    /// Whether tensors are only looked for, and none is read.
+    private let readsHeadersOnly: Bool
     private let tracker = Tracker()
 
     /// Records which of the file's tensors were used.
@@ -21,8 +23,10 @@ struct AdapterWeights {
         var isTied = false
     }
 
-    init(_ folder: URL, _ configuration: AdapterConfiguration) throws {
+    /// - Parameter readsHeadersOnly: gives zeros of the right shapes instead of what is stored, to check them.
+    init(_ folder: URL, _ configuration: AdapterConfiguration, readsHeadersOnly: Bool = false) throws {
         self.configuration = configuration
+        self.readsHeadersOnly = readsHeadersOnly
         let weights = folder.appendingPathComponent("adapter_model.safetensors")
         let pickle = folder.appendingPathComponent("adapter_model.bin")
         if !FileManager.default.fileExists(atPath: weights.path), FileManager.default.fileExists(atPath: pickle.path) {
@@ -30,6 +34,7 @@ struct AdapterWeights {
                 file: pickle.path, "a pickle (load it in PEFT and save it with safe_serialization=True), which")
         }
         file = try SafetensorsFile(weights)
+        try refuseForeignNames()
     }
 
     /// Refuses a base other than the one the adapter was trained over, if the adapter knows that.
@@ -54,21 +59,24 @@ struct AdapterWeights {
         let magnitude: Tensor?
     }
 
-    private func key(_ name: String) -> String? {
+    func key(_ name: String) -> String? {
         let key = Self.prefix + name
         return file.entries[key] == nil ? nil : key
     }
 
-    private func tensor(_ key: String, _ shape: [Int]) throws -> Tensor {
+    func tensor(_ key: String, _ shape: [Int]) throws -> Tensor {
         tracker.used.insert(key)
-        let tensor = try file.tensor(key).to(.float32)
-        guard tensor.shape == shape else {
-            throw CheckpointError.malformed(
-                file: file.path,
-                "'\(key)' has the shape \(tensor.shape), where its settings and the base call for \(shape)")
+        guard let stored = file.entries[key]?.shape, stored == shape else {
+            throw unfit(
+                "'\(key)' has the shape \(file.entries[key]?.shape ?? []), where its settings and the base call for "
+                    + "\(shape)")
         }
-        return tensor
+        return readsHeadersOnly
+            ? try Tensor.zeros(shape.map { _ in 1 }).expanded(shape) : try file.tensor(key).to(.float32)
     }
+
+    /// What is stored and what the settings call for are not the same.
+    func unfit(_ what: String) -> CheckpointError { .unfit(file: file.path, settings: configuration.file, what) }
 
     /// Whether the file has matrices for a module.
     func isAdapted(_ module: String) -> Bool {
@@ -81,11 +89,10 @@ struct AdapterWeights {
         let names = isEmbedding ? ("lora_embedding_A", "lora_embedding_B") : ("lora_A.weight", "lora_B.weight")
         guard let down = key("\(module).\(names.0)") else { return nil }
         guard let up = key("\(module).\(names.1)") else {
-            throw CheckpointError.malformed(file: file.path, "it has '\(down)' without its other half")
+            throw unfit("it has '\(down)' without its other half")
         }
         if configuration.addsBias, key("\(module).lora_B.bias") == nil {
-            throw CheckpointError.malformed(
-                file: file.path, "it has no lora_B.bias for '\(module)', which lora_bias calls for")
+            throw unfit("it has no lora_B.bias for '\(module)', which lora_bias calls for")
         }
         var (rank, scale) = try configuration.size(of: module)
         // A decomposition has at most as many components as the shorter side.
@@ -94,7 +101,7 @@ struct AdapterWeights {
         if configuration.usesDirections {
             let stored = key("\(module).lora_magnitude_vector") ?? key("\(module).lora_magnitude_vector.weight")
             guard let stored else {
-                throw CheckpointError.malformed(file: file.path, "it has no lora_magnitude_vector for '\(module)'")
+                throw unfit("it has no lora_magnitude_vector for '\(module)', which use_dora calls for")
             }
             magnitude = try tensor(stored, [outputs])
         }
@@ -106,10 +113,22 @@ struct AdapterWeights {
     /// A tensor of the base that is stored whole.
     /// - Parameter rows: the base's number of rows for embedding and head, of which an adapter may have more.
     func whole(_ name: String, _ shape: [Int]) throws -> Tensor? {
+        if Self.isVocabulary(name), sharesVocabulary { return try sharedVocabulary(shape) }
         guard let key = wholeKey(name) else { return nil }
         let isBias = name.hasSuffix(".bias")
         guard isWhole(name) || (isBias ? configuration.bias != "none" : Self.isVocabulary(name)) else { return nil }
         return try tensor(key, shape)
+    }
+
+    /// Whether embedding and head are one matrix of the base, and neither has a copy of its own in the adapter.
+    private var sharesVocabulary: Bool {
+        tracker.isTied && ![Self.embedding, Self.head].contains { isWhole("\($0).weight") }
+    }
+
+    /// The matrix of a tied embedding and head. PEFT loads both names into it, the head's last.
+    private func sharedVocabulary(_ shape: [Int]) throws -> Tensor? {
+        let keys = [Self.embedding, Self.head].compactMap { wholeKey("\($0).weight") }
+        return try keys.map { try tensor($0, shape) }.last
     }
 
     /// The key of a tensor that is stored whole; PEFT renames modules that it wraps.
@@ -139,10 +158,16 @@ struct AdapterWeights {
             // PEFT stores the rows of a tied head with the embedding's.
             let embedding = configuration.rows.first { Self.embedding.hasSuffix($0.key) }
             if module == Self.head, embedding?.value == places { return nil }
-            throw CheckpointError.malformed(
-                file: file.path, "trainable_token_indices names '\(name)', but its rows are not stored")
+            throw unfit("it has no rows of '\(name)', which trainable_token_indices names")
         }
         return (places, try tensor(key, [places.count, width]))
+    }
+
+    /// Refuses rows beyond the last token.
+    func check(_ places: [Int], of tokens: Int) throws {
+        guard places.allSatisfy({ $0 < tokens }) else {
+            throw unfit("trainable_token_indices goes beyond the \(tokens) tokens")
+        }
     }
 
     // MARK: Embedding and head
@@ -154,7 +179,7 @@ struct AdapterWeights {
         let names = [Self.embedding, Self.head].map { "\($0).weight" }
         let stored = names.map { wholeKey($0).flatMap { file.entries[$0]?.shape.first } }
         if let rows = stored.compactMap(\.self).max(), rows != shape.vocabularySize {
-            guard stored[0] == rows, stored[1] == rows || (shape.tiesWordEmbeddings && stored[1] == nil) else {
+            guard stored.allSatisfy({ $0 == rows || ($0 == nil && shape.tiesWordEmbeddings) }) else {
                 throw CheckpointError.unsupported(
                     file: file.path, "an adapter whose embedding and head have different numbers of tokens")
             }
@@ -168,14 +193,8 @@ struct AdapterWeights {
         let isApart = [Self.embedding, Self.head].contains {
             isAdapted($0) || (isWhole("\($0).weight") && wholeKey("\($0).weight") != nil)
         }
-        let keys = names.compactMap(wholeKey)
-        let differs = try keys.count == 2 && file.tensor(keys[0]).bytes() != file.tensor(keys[1]).bytes()
         let ownRows = try rows(Self.head, width: shape.hiddenSize) != nil
-        guard isApart || differs || ownRows else {
-            // The head is tied to the embedding, but stored twice.
-            tracker.used.formUnion(keys)
-            return shape
-        }
+        guard isApart || ownRows else { return shape }
         guard !configuration.keepsTies else {
             throw CheckpointError.unsupported(
                 file: configuration.file, "ensure_weight_tying for an adapted embedding or head")
@@ -215,10 +234,7 @@ struct AdapterWeights {
             }
         }
         if let rows {
-            guard rows.places.allSatisfy({ $0 < shape[0] }) else {
-                throw CheckpointError.malformed(
-                    file: configuration.file, "trainable_token_indices goes beyond the \(shape[0]) tokens")
-            }
+            try check(rows.places, of: shape[0])
             weight = try weight.replacing(rows.places, by: rows.values)
         }
         return weight
@@ -230,7 +246,6 @@ struct AdapterWeights {
         guard tracker.isTied, configuration.start != .unchanged,
             let adapter = try lowRank(Self.head, outputs: shape[0], inputs: shape[1])
         else { return nil }
-        if let stored = try whole("\(Self.head).weight", shape) { return stored }
         let weight = try base().to(.float32)
         return try taken(from: weight, adapter, isEmbedding: false).map { try weight - $0.up.matmul($0.down) }
     }
@@ -291,8 +306,7 @@ struct AdapterWeights {
     func check(modules: [String], parameters: [String]) throws {
         try checkScope(modules)
         if let name = (parameters + ["\(Self.head).weight"]).first(where: { isWhole($0) && wholeKey($0) == nil }) {
-            throw CheckpointError.malformed(
-                file: file.path, "it holds nothing for '\(name)', which modules_to_save names")
+            throw unfit("it holds nothing for '\(name)', which modules_to_save names")
         }
         let strays = try file.entries.keys.filter { try !tracker.used.contains($0) && !isCopy($0) }
         guard let stray = strays.min() else { return }
@@ -302,7 +316,7 @@ struct AdapterWeights {
             throw CheckpointError.unsupported(
                 file: file.path, "'\(stray)', which belongs to no bias of the base model,")
         case name.contains("lora_"):
-            throw CheckpointError.malformed(file: file.path, "'\(stray)' fits no projection of the base model")
+            throw unfit("'\(stray)' fits no projection of the base model")
         case name.contains("trainable_tokens_delta"):
             throw CheckpointError.unsupported(file: file.path, "'\(stray)', which trainable_token_indices leaves out,")
         default:
@@ -337,8 +351,7 @@ struct AdapterWeights {
             let isMeant = try configuration.scope.holds(module, isHead: module == Self.head)
             switch (isMeant, isAdapted(module)) {
             case (true, false):
-                throw CheckpointError.malformed(
-                    file: file.path, "it holds nothing for '\(module)', which target_modules names")
+                throw unfit("it holds nothing for '\(module)', which target_modules names")
             case (false, true):
                 throw CheckpointError.unsupported(
                     file: file.path, "an adapter for '\(module)', which target_modules leaves out,")

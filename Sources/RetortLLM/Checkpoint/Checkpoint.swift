@@ -48,10 +48,6 @@ public struct Checkpoint {
         return network
     }
 
-    /// Checks the headers of the weight files without reading weights.
-    /// - Throws: `CheckpointError` for files that are missing or damaged.
-    public func checkWeights() throws { _ = try CheckpointWeights(folders.base, dtype: .float32, device: .cpu) }
-
     /// Writes a complete folder: configuration, weights, and the tokenizer files of `source`, a folder or a GGUF
     /// file.
     /// - Parameter positions: the length of the longest text that the model was trained on, in tokens; nil when

@@ -10,6 +10,10 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
     case noTensor(file: String, name: String)
     /// The tensor does not have the shape that the configuration demands.
     case wrongShape(file: String, name: String, expected: [Int], found: [Int])
+    /// A setting whose value is of another kind than the setting calls for.
+    case wrongSetting(file: String, name: String, value: String, expected: String)
+    /// The adapter's tensors and its settings do not belong together.
+    case unfit(file: String, settings: String, String)
     /// No supported family has this architecture.
     case unknownArchitecture(file: String, String)
     /// A feature that is known but not supported.
@@ -38,6 +42,11 @@ public enum CheckpointError: Error, CustomStringConvertible, Equatable {
         case .noTensor(let file, let name): "\(file) has no tensor '\(name)', which its configuration calls for"
         case .wrongShape(let file, let name, let expected, let found):
             "\(file): '\(name)' has the shape \(found), but its configuration calls for \(expected)"
+        case .wrongSetting(let file, let name, let value, let expected):
+            "\(file): '\(name)' is \(value), where \(expected) is expected; correct it, or take the file as its author wrote it"
+        case .unfit(let file, let settings, let what):
+            "\(file) does not fit \(settings.split(separator: "/").last ?? "") or the base: \(what); take both files from one "
+                + "training, over the base that it was made with"
         case .unknownArchitecture(let file, let name):
             "\(file): the architecture '\(name)' is not known; known are "
                 + DecoderConfiguration.knownArchitectures.joined(separator: ", ")

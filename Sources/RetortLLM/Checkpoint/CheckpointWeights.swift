@@ -7,11 +7,14 @@ protocol StoredTensors: Sendable {
     var path: String { get }
     /// - Throws: `CheckpointError` for a missing tensor.
     func tensor(_ name: String) throws -> Tensor
+    /// A tensor's extents, outermost first; nil for a missing tensor.
+    func shape(of name: String) -> [Int]?
     /// The file's own name for a tensor.
     func ownName(of name: String) -> String
 }
 
 extension SafetensorsFile: StoredTensors {
+    func shape(of name: String) -> [Int]? { entries[name]?.shape }
     func ownName(of name: String) -> String { name }
 }
 
@@ -71,19 +74,26 @@ package struct CheckpointWeights: WeightSource {
 
     /// The tensor as it is stored.
     func own(_ name: String, _ shape: [Int]) throws -> Tensor {
+        try check(name, shape).tensor(stored(name))
+    }
+
+    /// Checks a tensor by its file's header.
+    /// - Returns: the file.
+    /// - Throws: `CheckpointError` for a missing tensor or another shape.
+    @discardableResult
+    func check(_ name: String, _ shape: [Int]) throws -> any StoredTensors {
         let stored = stored(name)
-        guard let file = files[stored] else {
+        guard let file = files[stored], let found = file.shape(of: stored) else {
             try refuseQuantised(name)
             let own = files.values.first.map { $0.ownName(of: name) } ?? name
-            throw CheckpointError.noTensor(file: path, name: own)
+            throw CheckpointError.noTensor(file: files[stored]?.path ?? path, name: own)
         }
-        let tensor = try file.tensor(stored)
-        guard tensor.shape == shape else {
+        guard found == shape else {
             try refuseQuantised(name)
             throw CheckpointError.wrongShape(
-                file: file.path, name: file.ownName(of: name), expected: shape, found: tensor.shape)
+                file: file.path, name: file.ownName(of: name), expected: shape, found: found)
         }
-        return tensor
+        return file
     }
 
     private func stored(_ name: String) -> String {
@@ -93,6 +103,15 @@ package struct CheckpointWeights: WeightSource {
 
     /// Whether there is a tensor of that name.
     func holds(_ name: String) -> Bool { files[name] != nil }
+
+    /// The names of all tensors.
+    var names: [String] { Array(files.keys) }
+
+    /// The file that holds a tensor.
+    func file(of name: String) -> (any StoredTensors)? { files[name] }
+
+    /// Whether both an embedding and a head are stored.
+    var holdsTwoVocabularies: Bool { holds(Self.head) && holds(Self.embedding) }
 
     /// Whether a head is stored that differs from the embedding. transformers keeps such a head, whatever
     /// `tie_word_embeddings` says.

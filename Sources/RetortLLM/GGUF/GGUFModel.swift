@@ -150,6 +150,8 @@ extension GGUFModel: StoredTensors {
         return try architecture.restored(place.name, parts[place.part].tensor(place.name), configuration)
     }
 
+    func shape(of name: String) -> [Int]? { places[name].flatMap { parts[$0.part].tensors[$0.name]?.shape } }
+
     func ownName(of name: String) -> String { places[name]?.name ?? architecture.ownName(of: name) ?? name }
 }
 

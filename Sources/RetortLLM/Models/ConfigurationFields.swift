@@ -20,6 +20,13 @@ struct ConfigurationFields {
         fields["architectures"]?.array?.first?.string ?? fields["model_type"]?.string ?? "none"
     }
 
+    /// - Parameter expected: what the setting should be, such as `an integer`.
+    func wrong(_ name: String, _ expected: String) -> CheckpointError {
+        let value = ExactJSON.text(all[name] ?? .null)
+        let shown = value.count > 60 ? value.prefix(60) + "…" : value[...]
+        return .wrongSetting(file: path, name: name, value: String(shown), expected: expected)
+    }
+
     func malformed(_ what: String) -> CheckpointError { .malformed(file: path, what) }
 
     func unsupported(_ what: String) -> CheckpointError { .unsupported(file: path, what) }
@@ -33,7 +40,7 @@ struct ConfigurationFields {
         switch self[name] {
         case nil: return nil
         case .integer(let value): return value
-        default: throw malformed("'\(name)' is no integer")
+        default: throw wrong(name, "an integer")
         }
     }
 
@@ -44,7 +51,7 @@ struct ConfigurationFields {
 
     func number(_ name: String, default fallback: Double) throws -> Double {
         guard let value = self[name] else { return fallback }
-        guard let number = value.double, number.isFinite else { throw malformed("'\(name)' is no number") }
+        guard let number = value.double, number.isFinite else { throw wrong(name, "a number") }
         return number
     }
 
@@ -61,8 +68,19 @@ struct ConfigurationFields {
         switch self[name] {
         case nil: return fallback
         case .bool(let value): return value
-        default: throw malformed("'\(name)' is neither true nor false")
+        default: throw wrong(name, "true or false")
         }
+    }
+
+    func text(_ name: String) throws -> String? {
+        guard let value = self[name] else { return nil }
+        guard let text = value.string else { throw wrong(name, "a text") }
+        return text
+    }
+
+    /// Refuses settings that may be missing, but not null.
+    func refuseNulls(_ names: [String], expected: String) throws {
+        for name in names where all[name] == .null { throw wrong(name, expected) }
     }
 
     /// A list of texts; a single text counts as a list of one.
@@ -70,14 +88,14 @@ struct ConfigurationFields {
         guard let value = self[name] else { return [] }
         let list = value.array ?? [value]
         let texts = list.compactMap(\.string)
-        guard texts.count == list.count else { throw malformed("'\(name)' is no list of names") }
+        guard texts.count == list.count else { throw wrong(name, "a list of names") }
         return texts
     }
 
     /// The members of an object; empty when it is missing or null.
     func members(_ name: String) throws -> [String: JSONValue] {
         guard let value = self[name] else { return [:] }
-        guard let members = value.object else { throw malformed("'\(name)' is no object") }
+        guard let members = value.object else { throw wrong(name, "an object") }
         return members
     }
 

@@ -52,17 +52,19 @@ actor TrainingThread {
                 lora.targets ?? [], among: network.projections.map(\.name), training: job.name)
         }
         let trainer = try Trainer(network, configuration: configuration, checkpoints: job.target)
-        let found = try rate(job, trainer, set, progress)
+        let found = try blamingWeights(of: checkpoint) { try rate(job, trainer, set, progress) }
         if let note = trainer.note(on: rows) { progress.note(note) }
         var last: Trainer.Progress?
-        let outcome = try trainer.train(rows, heldOut: heldOut?.samples) { step in
-            progress.show(
-                step.update, of: step.updates,
-                String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate),
-                figures: ["loss": step.loss, "tokensPerSecond": step.rate])
-            last = step
-        } looked: { curve in
-            progress.note(Self.words(curve))
+        let outcome = try blamingWeights(of: checkpoint) {
+            try trainer.train(rows, heldOut: heldOut?.samples) { step in
+                progress.show(
+                    step.update, of: step.updates,
+                    String(format: "loss %.3f  %.0f tokens/s", step.loss, step.rate),
+                    figures: ["loss": step.loss, "tokensPerSecond": step.rate])
+                last = step
+            } looked: { curve in
+                progress.note(Self.words(curve))
+            }
         }
         try write(network, checkpoint, job, configuration.method, longest: longest)
         try AtomicFile.write(JSONCoding.encoder.encode(outcome.losses), to: job.files.loss)
@@ -81,6 +83,15 @@ actor TrainingThread {
         try AtomicFile.write(JSONCoding.prettyEncoder.encode(record), to: job.files.record)
         if let ending = record.ending { progress.note(ending) }
         trainer.discardCheckpoint()
+    }
+
+    /// Where losses or gradients are no numbers, because weights of the base were none before: names these weights.
+    private func blamingWeights<Result>(of checkpoint: Checkpoint, _ work: () throws -> Result) throws -> Result {
+        do {
+            return try work()
+        } catch let error as TrainerError where error.isNotFinite {
+            throw try checkpoint.notFinite() ?? error
+        }
     }
 
     // MARK: Before
