@@ -94,8 +94,7 @@ final class TrainableParameters {
         _ lora: LoRAConfiguration, to network: DecoderNetwork, seed: UInt64
     ) throws -> [(name: String, tensor: Tensor)] {
         var list: [(name: String, tensor: Tensor)] = []
-        for (name, linear) in network.projections {
-            if let targets = lora.targets, !targets.contains(where: { name.hasSuffix($0) }) { continue }
+        for (name, linear) in network.projections where lora.reaches(name) {
             let (outputs, inputs) = (linear.weight.shape[0], linear.weight.shape[1])
             let bound = 1 / Double(inputs).squareRoot()
             let down = try Tensor.uniform(

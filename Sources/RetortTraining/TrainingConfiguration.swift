@@ -134,18 +134,27 @@ public struct LoRAConfiguration: Codable, Sendable, Hashable {
     public var alpha: Double
     /// The share of inputs dropped while training.
     public var dropout: Double
-    /// Suffixes of projection names, such as `q_proj`; nil takes all linear layers but the head.
+    /// Names of projections, or their last parts, such as `q_proj` or `self_attn.q_proj`; nil takes all linear layers but the head.
     public var targets: [String]?
 
     /// - Parameters:
     ///   - rank: r.
     ///   - alpha: scaled by alpha / r.
     ///   - dropout: the share of inputs dropped while training.
-    ///   - targets: suffixes of projections' names; nil takes all linear layers but the head.
+    ///   - targets: names of projections, or their last parts; nil takes all linear layers but the head.
     public init(rank: Int = 64, alpha: Double = 128, dropout: Double = 0.05, targets: [String]? = nil) {
         self.rank = rank
         self.alpha = alpha
         self.dropout = dropout
         self.targets = targets
+    }
+    /// Whether a projection gets an adapter.
+    public func reaches(_ projection: String) -> Bool {
+        targets?.contains { Self.target($0, names: projection) } ?? true
+    }
+
+    /// Whether a target names a projection, as in PEFT: by its whole name, or by its last parts.
+    public static func target(_ target: String, names projection: String) -> Bool {
+        projection == target || projection.hasSuffix(".\(target)")
     }
 }

@@ -81,6 +81,12 @@ struct RecipeTests {
             ("[agent]", "[agemt]", "there is no system 'agemt'"), ("[agent]", "[cot]", "needs 'training.cot'"),
             ("name: small", "nam: small", "unknown key 'nam'; did you mean 'name'?"),
             ("name: small", "name: [", "this is not YAML"),
+            ("name: small", "name: ''", "r.yaml:1:7: 'name' is a folder's and must not be empty"),
+            ("name: small", #"name: "small\r""#, "'name' is a folder's"),
+            ("epochs: 1", "lora: {targets: []}", "'targets' must name projections"),
+            ("epochs: 1", "lora: {targets: [v_proj, ' ']}", "'targets' must name projections"),
+            ("epochs: 1", "lora: {alpha: 0.0}", "'alpha' must be from 1e-06 to"),
+            ("epochs: 1", "lora: {alpha: -2}", "'alpha' must be from 1e-06 to"),
             ("name: small", "name: small\nname: large", "'name' stands more than once in one mapping; keep one"),
             ("name: small", "name: \u{1}", "r.yaml:1:1: this is not YAML: control characters are not allowed"),
         ])
@@ -149,7 +155,12 @@ struct RecipeTests {
     func students() {
         for (students, message) in [
             ("[{name: a, base: x}, {name: b, base: y}, {name: a, base: z}]", "two students are named 'a'"),
-            ("[{name: ../a, base: x}]", "a student's name is a folder's"),
+            ("[{name: ../a, base: x}]", "r.yaml:3:19: 'name' is a folder's"),
+            ("[{name: b/c, base: x}]", "'name' is a folder's"), ("[{name: '', base: x}]", "'name' is a folder's"),
+            (#"[{name: "b\tc", base: x}]"#, "'name' is a folder's"),
+            (#"[{name: "b\n", base: x}]"#, "'name' is a folder's"),
+            ("[{name: ' b', base: x}]", "'name' is a folder's"),
+            ("[{name: \"b\u{A0}\", base: x}]", "'name' is a folder's"),
         ] {
             let error = #expect(throws: RecipeError.self) {
                 try Recipe(

@@ -389,6 +389,43 @@ struct StageDependencyTests {
         #expect(text.contains("RETORT_NO_SUCH_KEY") && text.contains("student 'a': its base"))
         #expect(text.contains("'embed_tokens'") && !text.contains("'q_proj',"))
         #expect(!FileManager.default.fileExists(atPath: run.appendingPathComponent("manifest.json").path))
+        let refusals = try await RecipeRun.preview(recipe, folder: run) { $0.refusals() }
+        #expect(refusals.count == 3 && refusals.allSatisfy(text.contains))
+    }
+
+    @Test("what cannot be loaded of a base is told before anything is done; a plan waits for what a run would fetch")
+    func checkedBases() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        let empty = folder.appendingPathComponent("adapter")
+        try FileManager.default.createDirectory(at: empty, withIntermediateDirectories: true)
+        let settings =
+            #"{"peft_type": "LORA", "base_model_name_or_path": "\#(base.path)", "r": 2, "lora_alpha": 2, "#
+            + #""target_modules": ["v_proj"]}"#
+        try Data(settings.utf8).write(to: empty.appendingPathComponent("adapter_config.json"))
+        let wide = folder.appendingPathComponent("wide")
+        try FileManager.default.copyItem(at: base, to: wide)
+        let file = wide.appendingPathComponent("config.json")
+        let fields = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+        try JSONSerialization.data(withJSONObject: fields.merging(["intermediate_size": 999]) { $1 }).write(to: file)
+        let recipe = try Recipe(
+            yaml: """
+                name: broken
+                domain: {world: {seed: 1, people: 60, train: {factual: 2, math: 2}}}
+                students:
+                  - {name: empty, base: '\(empty.path)'}
+                  - {name: wide, base: '\(wide.path)'}
+                  - {name: far, base: someone/no-such-model}
+                  - {name: good, base: '\(base.path)'}
+                training: {agent: {lora: {targets: [attn.k_proj, self_attn.v_proj]}}}
+                evaluation: {systems: [agent]}
+                """, file: "r.yaml")
+        let refusals = try await RecipeRun.preview(recipe, folder: run) { $0.refusals() }
+        #expect(refusals.count == 3)
+        #expect(refusals[0].contains("adapter_model.safetensors cannot be read"))
+        #expect(refusals[1].contains("its configuration calls for [999,"))
+        #expect(refusals[2].hasPrefix("student 'good': training.agent"))
+        #expect(refusals[2].contains("beside 'attn.k_proj';"))
     }
 }
 

@@ -295,10 +295,21 @@ struct TrainerTests {
         #expect(adapted.allSatisfy { $0.hasSuffix("q_proj") || $0.hasSuffix("v_proj") })
     }
 
-    @Test("an unknown LoRA target is refused")
-    func unknownTarget() throws {
+    @Test("a target names whole parts of a projection's name, as in PEFT")
+    func targets() {
+        let name = "model.layers.11.self_attn.q_proj"
+        func reaches(_ targets: [String]?) -> Bool { LoRAConfiguration(targets: targets).reaches(name) }
+        #expect(reaches(["v_proj", "q_proj"]) && reaches(["self_attn.q_proj"]) && reaches([name]) && reaches(nil))
+        for other in ["_proj", "proj", "", "attn.q_proj", "1.self_attn.q_proj", ".q_proj", "Q_PROJ", "self_attn"] {
+            #expect(!reaches([other]), "\(other)")
+        }
+        #expect(!reaches([]))
+    }
+
+    @Test("an unknown LoRA target is refused", arguments: ["nothing_proj", "proj", ""])
+    func unknownTarget(name: String) throws {
         var plan = configuration
-        plan.method = .lora(LoRAConfiguration(targets: ["nothing_proj"]))
+        plan.method = .lora(LoRAConfiguration(targets: [name]))
         #expect(throws: TrainerError.self) { try Trainer(network(), configuration: plan) }
     }
 

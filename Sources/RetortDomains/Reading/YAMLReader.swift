@@ -57,6 +57,24 @@ package final class YAMLReader {
         return scalar(found, key, "a text") { $0.string } ?? ""
     }
 
+    /// A required text that becomes a folder's name.
+    /// - Parameter others: characters that it must not hold besides those that no folder's name has.
+    package func folderName(_ key: String, without others: String = "") -> String {
+        let name = string(key)
+        guard let found = node.mapping?[key], found.string != nil, !Self.isNull(found) else { return name }
+        let isBroken =
+            name.contains { $0.isNewline || others.contains($0) }
+            || name.unicodeScalars.contains { $0 == "/" || $0.properties.generalCategory == .control }
+        let hasBlankEnd = name.first?.isWhitespace != false || name.last?.isWhitespace != false
+        if isBroken || hasBlankEnd || name.hasPrefix(".") {
+            let marks = ("/" + others).map { "'\($0)'" }.joined(separator: ", ")
+            fault(
+                "'\(key)' is a folder's and must not be empty, hold \(marks) or line breaks, begin with '.', or begin or "
+                    + "end with a blank", at: found)
+        }
+        return name
+    }
+
     package func string(_ key: String, default fallback: String) -> String {
         keys?.note(key, .text, fallback.isEmpty ? nil : .string(fallback))
         return value(key).flatMap { scalar($0, key, "a text") { $0.string } } ?? fallback

@@ -18,10 +18,7 @@ extension Curriculum {
     }
 
     init(_ reader: YAMLReader, seed: UInt64, validation: ValidationChoice?) {
-        name = reader.string("name")
-        if name.contains(where: { "/@+".contains($0) }) || name.hasPrefix(".") {
-            reader.refuse("name", "'name' names a folder and must not hold '/', '@' or '+', or begin with '.'")
-        }
+        name = reader.folderName("name", without: "@+")
         stages = reader.list("stages") { Stage($0, seed: seed, validation: validation) }
         if stages.isEmpty { reader.refuse("stages", "'stages' needs at least one stage") }
         var earlier: Set<String> = []

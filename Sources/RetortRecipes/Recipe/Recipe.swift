@@ -253,10 +253,7 @@ extension Recipe {
 
     /// - Parameter folder: the recipe's folder.
     init(_ reader: YAMLReader, folder: URL) {
-        name = reader.string("name")
-        if name.contains("/") || name.hasPrefix(".") {
-            reader.refuse("name", "'name' names a folder and must not hold '/' or begin with '.'")
-        }
+        name = reader.folderName("name")
         seed = UInt64(reader.integer("seed", default: 42))
         let choice = DomainChoice(reader, folder: folder)
         domain = choice ?? .world(WorldPlan())
@@ -267,15 +264,11 @@ extension Recipe {
             } ?? (nil, nil)
         filter = reader.mapping("filter", FilterPlan.init)
         students = reader.list("students") { student in
-            Student(name: student.string("name"), base: Self.place(student.string("base"), beside: folder))
+            Student(name: student.folderName("name"), base: Self.place(student.string("base"), beside: folder))
         }
         let names = students.map(\.name)
         for name in Set(names) where names.count(where: { $0 == name }) > 1 {
             reader.refuse("students", "two students are named '\(name)'; each trains into a folder of its name")
-        }
-        for name in names where name.contains("/") || name.hasPrefix(".") {
-            reader.refuse(
-                "students", "a student's name is a folder's and must not hold '/' or begin with '.': '\(name)'")
         }
         if students.isEmpty { reader.refuse("students", "'students' needs at least one base to distil into") }
         let seed = seed

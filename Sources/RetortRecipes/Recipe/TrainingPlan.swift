@@ -162,9 +162,14 @@ extension LoRAConfiguration {
         if reader.isOpen("rank", unsaid: true) { open.rank = .bySize }
         let rank = open.rank == .said ? reader.integer("rank", default: 1, in: 1...4096) : 1
         if !reader.has("alpha"), open.rank == .bySize { open.alpha = .bySize }
-        self.init(
-            rank: rank, alpha: reader.number("alpha", default: 2 * Double(rank)),
-            dropout: reader.number("dropout", default: 0.05, in: 0...0.99), targets: reader.strings("targets"))
+        let alpha = reader.number("alpha", default: 2 * Double(rank), in: 1e-6...1e12)
+        let dropout = reader.number("dropout", default: 0.05, in: 0...0.99)
+        let targets = reader.strings("targets")
+        if let targets, targets.isEmpty || targets.contains(where: { $0.allSatisfy(\.isWhitespace) }) {
+            reader.refuse(
+                "targets", "'targets' must name projections, such as q_proj; leave it out for all of them")
+        }
+        self.init(rank: rank, alpha: alpha, dropout: dropout, targets: targets)
     }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import RetortCore
 import RetortEvaluation
+import RetortHub
 import RetortLLM
 import RetortStore
 import RetortTensor
@@ -10,12 +11,24 @@ import RetortTraining
 /// adapters are placed beside. Tasks and recorded trajectories were read when the run was opened.
 struct RecipeCheck {
     private let recipe: Recipe
+    /// Whether models that a run would fetch may be missing.
+    private let awaitsModels: Bool
 
-    init(_ context: RunContext) { recipe = context.recipe }
+    /// - Parameter awaitsModels: whether models that are given by a name on the hub need not be on this machine yet.
+    init(_ context: RunContext, awaitsModels: Bool = false) {
+        recipe = context.recipe
+        self.awaitsModels = awaitsModels
+    }
 
     /// - Parameter goal: what is only needed after it is not checked.
     /// - Throws: `RunError.unusable` with everything that was found.
     func run(until goal: RecipeRun.Goal) throws {
+        let faults = faults(until: goal)
+        guard faults.isEmpty else { throw RunError.unusable(faults) }
+    }
+
+    /// Everything that is missing or cannot be used, for people.
+    func faults(until goal: RecipeRun.Goal) -> [String] {
         var faults = recipe.teacher.map { teacher($0, "teacher") } ?? []
         // A domain's judge also grades the teacher's work.
         if let judge = recipe.judge, goal >= .evaluate || recipe.domain.isJudged {
@@ -27,7 +40,7 @@ struct RecipeCheck {
         if goal >= .evaluate {
             if let plan = recipe.benchmarks { faults += benchmarks(plan) }
         }
-        guard faults.isEmpty else { throw RunError.unusable(faults) }
+        return faults
     }
 
     /// The message of an attempt that fails; empty when it succeeds.
@@ -35,9 +48,17 @@ struct RecipeCheck {
         do {
             try attempt()
             return []
+        } catch CheckpointError.noBase(_, let base) where willBeFetched(base) {
+            return []
         } catch {
             return ["\(name): \(error)"]
         }
+    }
+
+    /// Whether a model is not on this machine, and a run would fetch it by its name.
+    private func willBeFetched(_ model: String) -> Bool {
+        guard awaitsModels else { return false }
+        do { return try ModelLocator().find(model) == nil } catch { return false }
     }
 
     private func teacher(_ plan: TeacherPlan, _ name: String) -> [String] {
@@ -48,12 +69,12 @@ struct RecipeCheck {
         } else {
             for place in plan.endpoints { faults += fault(name) { _ = try place.endpoint(model: "") } }
         }
-        if let folder = plan.folder, plan.cassette?.mode != .replay {
+        if let folder = plan.folder, plan.cassette?.mode != .replay, !willBeFetched(folder) {
             faults += fault(name) {
                 try Checkpoint(folder: URL(fileURLWithPath: folder)).checkWeights()
             }
         }
-        if plan.operation == .completions, let template = plan.template {
+        if plan.operation == .completions, let template = plan.template, !willBeFetched(template) {
             faults += fault("\(name)'s template") { _ = try Checkpoint(folder: URL(fileURLWithPath: template)) }
         }
         return faults
@@ -62,6 +83,7 @@ struct RecipeCheck {
     private func base(of student: Recipe.Student) -> [String] {
         let folder = URL(fileURLWithPath: student.base)
         guard FileManager.default.fileExists(atPath: folder.path) else {
+            if willBeFetched(student.base) { return [] }
             return ["student '\(student.name)': its base \(folder.path) is not there; check the path"]
         }
         return fault("student '\(student.name)'") {
@@ -77,7 +99,7 @@ struct RecipeCheck {
 
     /// A teacher whose probabilities are learned must have the same tokens as the student.
     private func checkTokenizer(_ student: Checkpoint) throws {
-        guard let folder = recipe.teacher?.folder,
+        guard let folder = recipe.teacher?.folder, !willBeFetched(folder),
             recipe.rounds?.values.joined().contains(where: { $0.distance != nil }) == true
         else { return }
         let teacher = try Checkpoint(folder: URL(fileURLWithPath: folder))
@@ -137,9 +159,11 @@ enum LoRATargets {
         }
     }
 
-    /// - Throws: `Refusal` with the targets that match the end of no projection's name.
+    /// - Throws: `Refusal` with the targets that name no projection.
     static func check(_ targets: [String], among names: [String], training: String) throws {
-        let strange = targets.filter { target in !names.contains { $0.hasSuffix(target) } }
+        let strange = targets.filter { target in
+            !names.contains { LoRAConfiguration.target(target, names: $0) }
+        }
         guard strange.isEmpty else { throw Refusal(training: training, targets: strange, among: names) }
     }
 }

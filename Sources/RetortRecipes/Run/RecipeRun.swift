@@ -108,6 +108,12 @@ public struct RecipeRun: Sendable {
         try await scheduler.plan(RecipeStages(context).upTo(goal))
     }
 
+    /// What the recipe names and cannot be used, for which a run would be refused; of weights only the headers are read.
+    /// Models that a run would fetch may be missing.
+    public func refusals(until goal: Goal = .evaluate) -> [String] {
+        RecipeCheck(context, awaitsModels: true).faults(until: goal)
+    }
+
     /// Works up to a goal. Everything that the recipe names is checked first.
     /// - Returns: the figures, when the goal is evaluation; nil otherwise.
     /// - Throws: `RunError`, and what stages throw.
