@@ -3,6 +3,7 @@ import RetortAgents
 import RetortCore
 import RetortLLM
 import RetortStore
+import RetortTensor
 import Testing
 
 @testable import RetortRecipes
@@ -391,6 +392,24 @@ struct StageDependencyTests {
         #expect(!FileManager.default.fileExists(atPath: run.appendingPathComponent("manifest.json").path))
         let refusals = try await RecipeRun.preview(recipe, folder: run) { $0.refusals() }
         #expect(refusals.count == 3 && refusals.allSatisfy(text.contains))
+    }
+
+    @Test("a training whose base holds what is no number names the tensor, not the learning rate")
+    func notFinite() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try prepare()
+        let file = base.appendingPathComponent("model.safetensors")
+        let stored = try SafetensorsFile(file)
+        let name = "model.layers.0.mlp.gate_proj.weight"
+        let tensors = try stored.entries.keys.sorted().map { key in
+            (name: key, tensor: key == name ? try Tensor.full(stored.tensor(key).shape, .nan) : try stored.tensor(key))
+        }
+        try SafetensorsFile.write(tensors, to: file)
+        let recipe = try world(training: "cot: {epochs: 1, validation: none}", systems: "cot")
+        let error = await #expect(throws: CheckpointError.self) {
+            try await RecipeRun(recipe, folder: run).run(until: .train)
+        }
+        #expect(error == .notFinite(file: file.path, name: name))
     }
 
     @Test("what cannot be loaded of a base is told before anything is done; a plan waits for what a run would fetch")
