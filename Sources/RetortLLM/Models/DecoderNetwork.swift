@@ -189,11 +189,6 @@ public final class DecoderNetwork {
         (layerEmbedding?.projections ?? []) + layers.flatMap(\.projections)
     }
 
-    /// The name of the first weight that contains a NaN or an infinity; nil when none does.
-    public func firstNotFinite() throws -> String? {
-        try parameters.first { try !$0.tensor.to(.float32).floats().allSatisfy(\.isFinite) }?.name
-    }
-
     /// The number of weights.
     public var parameterCount: Int { parameters.reduce(0) { $0 + $1.tensor.count } }
 }
