@@ -23,6 +23,9 @@ struct LogitsCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard tokens >= 0 else { throw ValidationError("--tokens must be 0 or more") }
+        guard [.float32, .bfloat16].contains(dtype) else {
+            throw ValidationError("--dtype must be float32 or bfloat16, the types that networks compute in")
+        }
     }
 
     func run() async throws {
