@@ -7,7 +7,7 @@ struct ActionParserTests {
     @Test(
         "programs are found in the ways models write them",
         arguments: [
-            ("```python\nx\n```", "x"), ("Thought: a\n```py\nx", "x"), ("```\nx\n```\nand\n```py\ny\n```", "x\n\ny"),
+            ("```python\nx\n```", "x"), ("Thought: a\n```py\nx", "x"), ("```\nx\n```\nand\n```\ny\n```", "x\n\ny"),
             ("<think>```py\nno\n```</think>Code:\n```py\nx\n```<end_code>", "x"), ("```py\nx\n<end_code>", "x"),
             ("no\n```py\ndraft\n```\n</think>\n```py\nx\n```", "x"), ("Code:```py\nx```", "x"),
             ("```json\n{}\n```\n```py\nx\n```", "x"), ("  ```py\r\nx\r\n  ```", "x"),
@@ -226,6 +226,153 @@ struct ProgramFenceTests {
     }
 }
 
+/// What models write beside what they were shown.
+@Suite("Programs in turns of a form of their own")
+struct ProgramVariantTests {
+    private func program(_ text: String) -> String? { ActionParser.codeTurn(text).action.code }
+
+    @Test(
+        "the label of a program is known in any spelling",
+        arguments: [
+            "Code:", "code:", "CODE:", "Code :", "**Code**:", "**Code:**", "__Code:__", "*Code*:", "## Code",
+            "### Code:",
+            "**Code**", "Code (Python 3):", "Code [py]:", "> Code:", "- **Code**:", "2. Code:", "Python code:",
+            "Code\u{FF1A}", "Now. Code:", "So it is. **CODE:**", "# 2. Code #",
+        ])
+    func labels(label: String) {
+        let example = "Thought: As in\n```python\nfinal_answer(0)\n```"
+        let (thought, action) = ActionParser.codeTurn("\(example)\n\(label)\n\n```python\nx = 2\n```")
+        #expect(action == .code("x = 2"))
+        #expect(thought.hasPrefix("As in") && !thought.lowercased().hasSuffix("code:"))
+        #expect(program("\(example)\n\(label)\n<code>\nx = 2\n</code>") == "x = 2")
+    }
+
+    @Test(
+        "prose that ends in the word is no label",
+        arguments: ["I would write this code:", "The encode:", "Barcode:", "Here is my decoder", "Code", "codes:"])
+    func prose(line: String) {
+        #expect(program("\(line)\n```py\nx = 1\n```\n\(line)\n```py\ny = 2\n```") == "x = 1\n\ny = 2")
+        #expect(program("```py\nx = 1\n```\n\(line)\n```py\ny = 2\n```") == "x = 1\n\ny = 2")
+    }
+
+    @Test(
+        "labels before a block in its own line, and those of thoughts",
+        arguments: [
+            "**Thought**: So.\n**Code**: ```py\nx\n```", "THOUGHT: So.\nCODE: ```py x```",
+            "## Thought:\nSo.\n\n## Code\n\n~~~py\nx\n~~~", "__Thought:__ So.\nCode (1) : <code>x</code>",
+        ])
+    func labelledLines(text: String) {
+        let (thought, action) = ActionParser.codeTurn(text)
+        #expect(thought == "So." && action == .code("x"))
+    }
+
+    @Test(
+        "a block without a language does not run beside one of Python",
+        arguments: [
+            ("Code:\n```python\nx = 1\n```\nThis prints:\n```\n3 pears, 'fresh'\n```", "x = 1"),
+            ("The table is\n```\na | b\n```\n```py\nx = 1\n```", "x = 1"),
+            ("~~~\nEOF (\n~~~\nThen\n~~~py\nx = 1\n~~~\n```\n>>> 1\n```", "x = 1"),
+            ("Code:\n```py\nx = 1\n```\nCode:\n```\ny = 2\n```", "x = 1\n\ny = 2"),
+            ("```\nx = 1\n```\n```\ny = 2\n```", "x = 1\n\ny = 2"),
+        ])
+    func untagged(text: String, expected: String) {
+        #expect(program(text) == expected)
+    }
+
+    @Test(
+        "the indent that all statements share is taken away, and that of strings is not",
+        arguments: [
+            ("    for a in b:\n        c\n\n    d", "for a in b:\n    c\n\nd"), ("\tx\n\t\ty", "x\n\ty"),
+            ("  s = \"\"\"\na\n    b\n  \"\"\"\n  t", "s = \"\"\"\na\n    b\n  \"\"\"\nt"), ("# why\n   x", "# why\nx"),
+            ("x\n  y", "x\n  y"), ("   x", "x"), ("  s = 'a\\\n b'\n  t", "s = 'a\\\n b'\nt"),
+        ])
+    func indents(written: String, expected: String) {
+        #expect(program("Code:\n```py\n\(written)\n```") == expected)
+        #expect(program("Code:\n```\n\(written)\n```") == expected)
+        #expect(program("<code>\n\(written)\n</code>") == expected)
+        #expect(program("<code>\n\(written)") == expected)
+    }
+
+    @Test(
+        "marks of a turn's end inside a block are not the program's",
+        arguments: ["<end_code>", "<end_action>", "<|im_end|>", "<end_code>\n<end_action>", "</s>", "[/INST]"])
+    func endMarks(mark: String) {
+        let endings = [
+            "```py\nx = 1\n\(mark)\n```", "```py\nx = 1 \(mark)\n```\nSo.", "<code>\nx = 1\n\(mark)\n</code>",
+        ]
+        for text in endings { #expect(program("Code:\n" + text) == "x = 1") }
+        let held = "x = 1  # \(mark.split(separator: "\n")[0])"
+        #expect(program("```py\n\(held)\n```") == held)
+    }
+
+    @Test(
+        "words behind a closing fence belong to no program",
+        arguments: ["``` Then I wait.", "```,", "```[/INST]", "``` <|im_end|> ok", "````"])
+    func closingWords(closing: String) {
+        #expect(program("Code:\n```py\nx = 1\n\(closing)") == "x = 1")
+        #expect(program("Code:\n```\nx = 1\n\(closing)") == "x = 1")
+        #expect(program("Code:\n```py\nx = 1\n\(closing)\nThen\n```py\ny = 2\n```") == "x = 1\n\ny = 2")
+        let quoted = "s = '''\n\(closing)\n'''\nt"
+        #expect(program("Code:\n`````py\n\(quoted)\n`````") == quoted)
+    }
+
+    @Test("a block of Python that was not closed before the next is closed by it")
+    func reopened() {
+        #expect(program("```py\nx = 1\n```py\ny = 2\n```") == "x = 1\n\ny = 2")
+        #expect(program("```py\n```python\nx = 1\n```\n```") == "x = 1")
+    }
+
+    @Test(
+        "other writers' words behind the language",
+        arguments: ["python=", "python=12", "python= 7", "py=+", "{code-cell} ipython3", "{code-block} python"])
+    func attributes(info: String) {
+        #expect(program("```\(info)\nx = 1\n```") == "x = 1")
+        #expect(program("~~~\(info)\nx = 1\n~~~") == "x = 1")
+    }
+
+    @Test(
+        "a closing tag in a comment or a string closes nothing, if another does",
+        arguments: [
+            ("x = 1  # unlike </code>\ny = 2\n</code>", "x = 1  # unlike </code>\ny = 2"),
+            ("# <code> and </code>\ny = 2</code> Done.", "# <code> and </code>\ny = 2"),
+            ("x = 1  # so</code>", "x = 1  # so"),
+            ("x = 1  # so</code>\nThen\n<code>\ny = 2\n</code>", "x = 1  # so\n\ny = 2"),
+            ("s = '</CODE>'\nt\n</Code >", "s = '</CODE>'\nt"),
+        ])
+    func tagsInComments(written: String, expected: String) {
+        #expect(program("Thought: a\n<code>\n\(written)") == expected)
+    }
+
+    @Test(
+        "tags in capitals, with attributes, and closed by another opening one",
+        arguments: [
+            ("<CODE>\nx\n</CODE>", "x"), ("<code lang=\"py\">\nx\n</code>", "x"),
+            ("<Code class=\"language-python\">x</Code>", "x"), ("<code>\nx\n<code>\nThen I look.", "x"),
+            ("<code>\nx\n<code>\ny\n</code>", "x\n\ny"), ("<code>\n<code>\nx\n</code>", "x"),
+            ("So <code lang='python'>x</code> then", "x"),
+        ])
+    func tags(text: String, expected: String) {
+        #expect(program(text) == expected)
+    }
+
+    @Test("a tag that names another language is no program's", arguments: ["lang=\"json\"", "class='language-bash'"])
+    func otherTags(attributes: String) {
+        #expect(program("<code \(attributes)>\nx\n</code>") == nil)
+    }
+
+    @Test(
+        "quoted blocks are read without the marks of quoting",
+        arguments: [
+            ("> ```py\n> if x:\n>     y\n> ```", "if x:\n    y"),
+            ("I run\n>```python\n>x\n>\n>y\n>```\nnow.", "x\n\ny"), ("> <code>\n> x\n> </code>", "x"),
+            ("> ```py\n> x > 1\nNo more.\n```py\ny\n```", "x > 1\n\ny"),
+            ("> Like so\n\n```py\nx = \"\"\"\n> y\"\"\"\n```", "x = \"\"\"\n> y\"\"\""),
+        ])
+    func quoted(text: String, expected: String) {
+        #expect(program(text) == expected)
+    }
+}
+
 @Suite("Writing and reading turns are inverse")
 struct TurnRoundTripTests {
     private static let thoughts = [
@@ -242,13 +389,21 @@ struct TurnRoundTripTests {
         (0..<Int.random(in: 0...6, using: &generator)).compactMap { _ in choices.randomElement(using: &generator) }
     }
 
+    /// Whether a program's statements begin at the margin, and no mark of a turn's end stands behind it.
+    private func isClean(_ program: String) -> Bool {
+        let first = program.split(separator: "\n").first { line in
+            !line.allSatisfy(\.isWhitespace) && !line.hasPrefix("#")
+        }
+        return first?.first?.isWhitespace == false && !program.trimmingWhitespace.hasSuffix("<end_code>")
+    }
+
     @Test("every thought and program come back as they were")
     func code() {
         var generator = SeededGenerator(seed: 1, "turns")
         for _ in 0..<3000 {
             let thought = pick(Self.thoughts, &generator).joined().trimmingWhitespace
             let program = pick(Self.lines, &generator).joined(separator: "\n")
-            guard !program.trimmingWhitespace.isEmpty else { continue }
+            guard isClean(program) else { continue }
             let parsed = ActionParser.codeTurn(CodeAgentView.turn(thought, .code(program)))
             #expect(parsed.thought == thought)
             #expect(parsed.action == .code(program))

@@ -4,21 +4,16 @@ import RetortCore
 public enum ActionParser {
     /// Reads a code agent's turn.
     ///
-    /// The blocks that are tagged as Python, or with nothing, are joined by blank lines: those from the label `Code:` on
-    /// where there is one, and those between `<code>` and `</code>` where there are any. Forgiven are missing labels, a
-    /// last block left open, and `<end_code>` and the like; what stands in `<think>` is not read.
+    /// The blocks that are tagged as Python, or with nothing where none is, are joined by blank lines: those from the label
+    /// `Code:` on where there is one, and those between `<code>` and `</code>` where there are any. Forgiven are missing
+    /// labels, other spellings of them, a shared indent, a last block left open, and `<end_code>` and the like; what stands
+    /// in `<think>` is not read.
     public static func codeTurn(_ text: String) -> (thought: String, action: Action) {
         guard let blocks = FencedBlocks(withoutThinking(text)) else {
             return ("", .unparsable(text: text, reason: missingProgram(text)))
         }
-        var thought = blocks.lead.trimmed
-        if let label = ["Code:", "**Code:**"].first(where: thought.hasSuffix) {
-            thought = thought.dropLast(label.count).trimmed
-        }
-        if let label = ["Thought:", "**Thought:**"].first(where: thought.hasPrefix) {
-            thought = thought.dropFirst(label.count).trimmed
-        }
-        return (thought, .code(blocks.programs.joined(separator: "\n\n")))
+        let thought = TurnLabel.withoutThought(TurnLabel.withoutCode(blocks.lead.trimmed))
+        return (thought, .code(blocks.program))
     }
 
     /// Reads a reasoner's turn: the answer in `<answer>` tags, after the last `Answer:`, in the last `\boxed{}`, or after
@@ -46,6 +41,13 @@ public enum ActionParser {
         if case .answer = reasoned.action { return reasoned }
         guard !visible.trimmed.isEmpty else { return ("", .unparsable(text: text, reason: "no answer was given")) }
         return ("", .answer(.string(visible.trimmed)))
+    }
+
+    /// Whether a turn is written as code agents write theirs: a program behind a label or between `<code>` tags, or one that
+    /// calls `final_answer`.
+    package static func isAgentTurn(_ text: String) -> Bool {
+        guard let blocks = FencedBlocks(withoutThinking(text)) else { return false }
+        return blocks.isMarked || blocks.program.contains("final_answer(")
     }
 
     private static func missingProgram(_ text: String) -> String {

@@ -2,15 +2,17 @@
 struct CodeBlock {
     /// Whether it stands between `<code>` and `</code>`.
     let isTagged: Bool
+    /// Whether it says that it is Python.
+    let isNamed: Bool
     /// Whether it is Python, or says nothing of its language, and holds anything.
     let isProgram: Bool
     let program: String
     /// What stands before the block in its first line.
     let label: String
     /// The number of its first line.
-    let line: Int
+    var line: Int
     /// The number of the line behind it.
-    let after: Int
+    var after: Int
     /// Whether the text's lines end as those of Windows do.
     let endsInReturn: Bool
 }
@@ -27,13 +29,14 @@ struct BlockOpening {
 
     private let form: Form
     private let isPython: Bool
+    /// Whether it says so.
+    let isNamed: Bool
     private let label: String
     /// What stands behind the opening in its line and is part of the program.
     private let rest: String?
     /// Whether the text's lines end as those of Windows do.
     private let endsInReturn: Bool
 
-    private static let labels = ["Thought:", "Code:", "**Thought:**", "**Code:**"]
     private static let python: Set<String> = ["", "py", "python", "python3", "py3", "ipython", "ipython3", "tool_code"]
 
     /// The opening in a line, behind labels or nothing; nil when there is none.
@@ -43,8 +46,10 @@ struct BlockOpening {
         let (start, column) = Self.start(of: line)
         let head = scalars[start...]
         label = String(String.UnicodeScalarView(scalars[..<start]))
-        if head.starts(with: "<code>".unicodeScalars) {
-            (form, isPython, rest) = (.tag, true, Self.text(head.dropFirst(6)))
+        if head.first == "<", case let text = Self.text(head), let tag = text.prefixMatch(of: CodeTag.opening) {
+            let isPython = Self.python.contains(CodeTag.language(of: tag.output))
+            (form, self.isPython, isNamed) = (.tag, isPython, isPython)
+            rest = String(text[tag.range.upperBound...])
             return
         }
         guard let mark = head.first, mark == "`" || mark == "~" else { return nil }
@@ -54,7 +59,7 @@ struct BlockOpening {
         if mark == "`", info.contains("`") {
             guard let content = Self.oneLine(info, length) else { return nil }
             let (language, code) = Self.split(content)
-            let isNamed = Self.python.contains(language) && !language.isEmpty
+            isNamed = Self.python.contains(language) && !language.isEmpty
             (form, isPython, rest) = (
                 .line, isNamed || !Self.others.contains(language), isNamed ? code : content
             )
@@ -63,15 +68,18 @@ struct BlockOpening {
         let (language, more) = Self.split(info)
         form = .fence(mark: mark, length: length, column: column)
         isPython = Self.python.contains(language)
+        isNamed = isPython && !language.isEmpty
         // A program that begins in the fence's own line, not the attributes of a block.
         rest = isPython && !more.isEmpty && !Self.areAttributes(more) ? more : nil
     }
 
     /// A tag within a line, for texts that have no other program.
     init?(inline line: String) {
-        guard let mark = line.firstRange(of: "<code>") else { return nil }
+        guard line.contains("<"), let mark = line.firstRange(of: CodeTag.opening),
+            Self.python.contains(CodeTag.language(of: line[mark]))
+        else { return nil }
         endsInReturn = line.unicodeScalars.last == "\r"
-        (form, isPython) = (.tag, true)
+        (form, isPython, isNamed) = (.tag, true, true)
         label = String(line[..<mark.lowerBound])
         rest = String(line[mark.upperBound...])
     }
@@ -92,8 +100,10 @@ struct BlockOpening {
             }
         }
         skipBlanks()
-        while let label = labels.first(where: { scalars[at...].starts(with: $0.unicodeScalars) }) {
-            at += label.unicodeScalars.count
+        // Most lines have no block, and expressions take long.
+        guard scalars[at...].contains(where: { $0 == "`" || $0 == "~" || $0 == "<" }) else { return (at, column) }
+        while let label = TurnLabel.length(atStartOf: text(scalars[at...])) {
+            at += label
             isLabelled = true
             skipBlanks()
         }
@@ -103,8 +113,8 @@ struct BlockOpening {
         }
         // Not CommonMark's, but models do open a block at the end of a line of prose.
         let rest = text(scalars[at...])
-        let opening = /(?:<code>|`{3,}(?:py|python3?|ipython|tool_code))\s*$/.ignoresCase()
-        if let mark = rest.firstMatch(of: opening), mark.range.lowerBound > rest.startIndex,
+        let opening = /(?:<code(?:\s[^<>]*)?>|`{3,}(?:py|python3?|ipython|tool_code))\s*$/.ignoresCase()
+        if rest.first != ">", let mark = rest.firstMatch(of: opening), mark.range.lowerBound > rest.startIndex,
             !rest[..<mark.range.lowerBound].contains("```")
         {
             return (at + rest[..<mark.range.lowerBound].unicodeScalars.count, 0)
@@ -121,8 +131,11 @@ struct BlockOpening {
         return content.contains("```") ? nil : content
     }
 
-    /// The language and the rest: of `python title="a"`, `{.python #id}`, `python:a.py`, `py {1,3}`.
+    /// The language and the rest: of `python title="a"`, `{.python #id}`, `python:a.py`, `py {1,3}`, `{code-cell} ipython3`.
     private static func split(_ info: String) -> (language: String, rest: String) {
+        if let directive = info.prefixMatch(of: /\{code(?:-cell|-block)?\}\s*(?=\S)/) {
+            return split(String(info[directive.range.upperBound...]))
+        }
         let bare = info.drop { $0 == "{" || $0 == "." }
         let language = bare.prefix { $0.isLetter || $0.isNumber || "_+-#".contains($0) }
         return (language.lowercased(), String(bare.dropFirst(language.count)).trimmed)
@@ -132,6 +145,8 @@ struct BlockOpening {
     private static func areAttributes(_ words: String) -> Bool {
         let attribute =
             #/(?:\{[^}]*\}?|\[[^\]]*\]|[\w.:-]+=(?:"[^"]*"|'[^']*'|[^\s"']+)|[.#:,][^\s(]*|[\w/-]+\.\w{1,5}|[\w:-]+|\})/#
+        // HackMD's numbers of lines: `python=`, `python=10`, `python=+`.
+        if words.wholeMatch(of: /=\s*(?:\d+|\+)?!?/) != nil { return true }
         var rest = words[...]
         var count = 0
         while !rest.isEmpty {
@@ -166,15 +181,17 @@ struct BlockOpening {
         case .tag: (body, after) = tagged(lines, line)
         case .fence(let mark, let length, let column):
             let (content, next) = fenced(lines, line + 1, mark, length)
-            let program = content.map { Self.dedented($0, by: column) }
+            let program = content.map { ProgramText.dedented($0, by: column) }
             (body, after) = (
                 (program.isEmpty && rest == nil ? [""] : (rest.map { [$0] } ?? []) + program)
                     .joined(separator: "\n"), next
             )
         }
+        let program = ProgramText.cleaned(body)
         return CodeBlock(
-            isTagged: { if case .tag = form { true } else { false } }(), isProgram: isPython && !body.trimmed.isEmpty,
-            program: body, label: label, line: line, after: after, endsInReturn: endsInReturn)
+            isTagged: { if case .tag = form { true } else { false } }(), isNamed: isNamed,
+            isProgram: isPython && !program.trimmed.isEmpty, program: program, label: label, line: line, after: after,
+            endsInReturn: endsInReturn)
     }
 
     /// A line without the end that the opening line has, too.
@@ -189,26 +206,52 @@ struct BlockOpening {
         var scanner = PythonScanner()
         if let rest { _ = scanner.places(in: Array(rest.unicodeScalars)) }
         var closingInString: Int?
+        var first = start
         func content(to end: Int, _ last: String = "") -> [String] {
-            lines[start..<end].map(unended) + (last.trimmed.isEmpty ? [] : [last])
+            lines[first..<end].map(unended) + (last.trimmed.isEmpty ? [] : [last])
         }
         for index in lines.indices.dropFirst(start) {
             let closes = Self.isClosing(lines[index], mark, length)
             if closes, !isPython || !scanner.isInString { return (content(to: index), index + 1) }
             if closes { closingInString = closingInString ?? index }
+            if isPython, mark == "`", !scanner.isInString, Self.beginsWithFence(lines[index], length) {
+                // Outside its strings no program has backticks: the block ends here, or begins only here.
+                let opensPython = Self.opensPython(lines[index])
+                guard opensPython, rest == nil, lines[first..<index].allSatisfy(Self.isBlank) else {
+                    return (content(to: index), isNamed && opensPython ? index : index + 1)
+                }
+                first = index + 1
+                continue
+            }
             let line = Array(lines[index].unicodeScalars)
             let places = isPython ? scanner.places(in: line) : line.map { _ in .code }
-            // Some models close right behind the last statement; outside its strings no program has backticks.
+            // Some models close right behind the last statement.
             if mark == "`", let at = Self.closing(in: line, places, length) {
                 return (content(to: index, Self.text(line[..<at])), index + 1)
             }
         }
         // A string that never ends holds nothing together.
         if scanner.isInString, let closingInString { return (content(to: closingInString), closingInString + 1) }
-        var open = lines.dropFirst(start).map(unended)
-        while let last = open.last, EndMark.removed(from: last).trimmed.isEmpty { open.removeLast() }
-        if let last = open.popLast() { open.append(EndMark.removed(from: last)) }
-        return (open, lines.count)
+        return (Self.withoutEnd(lines.dropFirst(first).map(unended)), lines.count)
+    }
+
+    /// Lines of a block that the model was stopped in, without the marks by which it ended its turn.
+    private static func withoutEnd(_ lines: [String]) -> [String] {
+        var lines = lines
+        while let last = lines.last, isBlank(last) { lines.removeLast() }
+        if let last = lines.popLast() { lines.append(EndMark.removed(from: last)) }
+        return lines
+    }
+
+    private static func isBlank(_ line: String) -> Bool { EndMark.removed(from: line).isEmpty }
+
+    private static func beginsWithFence(_ line: String, _ length: Int) -> Bool {
+        line.trimmed.unicodeScalars.prefix { $0 == "`" }.count >= length
+    }
+
+    private static func opensPython(_ line: String) -> Bool {
+        guard let opening = BlockOpening(line), case .fence = opening.form else { return false }
+        return opening.isNamed && opening.rest == nil
     }
 
     /// Whether a line is a closing fence, or one with marks of a turn's end behind it.
@@ -232,7 +275,8 @@ struct BlockOpening {
     private func tagged(_ lines: [String], _ line: Int) -> (program: String, after: Int) {
         var scanner = PythonScanner()
         var content: [String] = []
-        var closingInString: (content: [String], after: Int)?
+        // Where the block ends if no tag closes it outside strings and comments.
+        var (closingInString, closingInComment): ((content: [String], after: Int)?, (content: [String], after: Int)?)
         func program(_ lines: [String]) -> String {
             var lines = lines[...]
             if lines.first?.trimmed.isEmpty == true { lines.removeFirst() }
@@ -240,53 +284,31 @@ struct BlockOpening {
             let text = lines.joined(separator: "\n")
             // Some models fence what they tag.
             let first = lines.first { !$0.trimmed.isEmpty } ?? ""
-            guard first.trimmed.hasPrefix("```"), let inner = FencedBlocks(text) else { return text }
-            return inner.programs.joined(separator: "\n\n")
+            return first.trimmed.hasPrefix("```") ? FencedBlocks(text)?.program ?? text : text
         }
         for index in lines.indices.dropFirst(line) {
             let text = unended(index == line ? rest ?? "" : lines[index])
-            let scalars = Array(text.unicodeScalars)
-            let places = scanner.places(in: scalars)
-            for mark in text.ranges(of: "</code>") {
+            if !scanner.isInString, CodeTag.isOpening(text) {
+                if content.allSatisfy(Self.isBlank) { continue }
+                // Where no closing tag follows, the model has closed with an opening one.
+                let isNext = lines[(index + 1)...].contains { $0.contains("<") && $0.contains(CodeTag.closing) }
+                return (program(closingInComment?.content ?? content), isNext ? index : index + 1)
+            }
+            let places = scanner.places(in: Array(text.unicodeScalars))
+            for mark in text.contains("<") ? text.ranges(of: CodeTag.closing) : [] {
                 let at = text.unicodeScalars.distance(
                     from: text.unicodeScalars.startIndex, to: mark.lowerBound)
                 let before = content + [String(text[..<mark.lowerBound])]
-                if places[at] != .string { return (program(before), index + 1) }
-                closingInString = closingInString ?? (before, index + 1)
+                switch places[at] {
+                case .code: return (program(before), index + 1)
+                case .comment: closingInComment = closingInComment ?? (before, index + 1)
+                case .string: closingInString = closingInString ?? (before, index + 1)
+                }
             }
             content.append(text)
         }
         if scanner.isInString, let (before, after) = closingInString { return (program(before), after) }
-        while let last = content.last, EndMark.removed(from: last).trimmed.isEmpty { content.removeLast() }
-        if let last = content.popLast() { content.append(EndMark.removed(from: last)) }
-        return (program(content), lines.count)
-    }
-
-    /// A line that stands so many blanks less deep, as CommonMark reads the lines of an indented fence.
-    private static func dedented(_ line: String, by columns: Int) -> String {
-        var rest = line.unicodeScalars[...]
-        var column = 0
-        while column < columns, let blank = rest.first, blank == " " || blank == "\t" {
-            column = blank == "\t" ? column / 4 * 4 + 4 : column + 1
-            rest.removeFirst()
-        }
-        return String(repeating: " ", count: max(column - columns, 0)) + String(rest)
-    }
-}
-
-/// Words by which models end their turns, and which are not the program's.
-enum EndMark {
-    private static let marks = [
-        "<end_code>", "<end_action>", "<end_of_turn>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "</s>",
-    ]
-
-    /// A text without blanks and marks behind it.
-    static func removed(from text: String) -> String {
-        var rest = text[...]
-        while true {
-            while let last = rest.last, last.isWhitespace { rest.removeLast() }
-            guard let mark = marks.first(where: { rest.hasSuffix($0) }) else { return String(rest) }
-            rest = rest.dropLast(mark.count)
-        }
+        if let (before, after) = closingInComment { return (program(before), after) }
+        return (program(Self.withoutEnd(content)), lines.count)
     }
 }

@@ -4,13 +4,18 @@ import RetortCore
 /// or between `<code>` and `</code>`, as smolagents has them today.
 ///
 /// A mark inside one of the program's own strings does not end it. Where a label `Code:` stands before a program, what is
-/// fenced before the label is an example. A program that itself has fences is written between longer ones, so that reading
-/// gives back exactly what was written.
+/// fenced before the label is an example, and where a block says that it is Python, blocks that say nothing are not run. A
+/// program that itself has fences is written between longer ones, so that reading gives back what was written, less an indent
+/// that all of its lines share and marks of a turn's end behind it (`ProgramText`).
 struct FencedBlocks {
     /// What stands between the fences, in order; never blank.
     let programs: [String]
+    /// All of them as one program.
+    var program: String { ProgramText.cleaned(programs.joined(separator: "\n\n")) }
     /// Everything before the first program.
     let lead: String
+    /// Whether the first one is labelled as the agent's, or tagged.
+    let isMarked: Bool
 
     /// Reads the blocks tagged as Python or untagged. A last block left open, because the model was stopped there,
     /// counts as closed. Nil when there is no program.
@@ -24,6 +29,7 @@ struct FencedBlocks {
             return nil
         }
         programs = chosen.map(\.program)
+        isMarked = chosen[0].isTagged || Self.isLabelled(chosen[0], lines[...])
         let before = (lines[..<chosen[0].line] + [chosen[0].label]).joined(separator: "\n")
         lead = chosen[0].endsInReturn ? before.replacing("\r\n", with: "\n") : before
     }
@@ -48,6 +54,15 @@ struct FencedBlocks {
         var blocks: [CodeBlock] = []
         var next = 0
         while next < lines.count {
+            if let quoted = quoted(lines[next...]) {
+                for var block in Self.blocks(of: quoted, opening) {
+                    block.line += next
+                    block.after += next
+                    blocks.append(block)
+                }
+                next += quoted.count
+                continue
+            }
             guard let opening = opening(lines[next]) else {
                 next += 1
                 continue
@@ -59,25 +74,43 @@ struct FencedBlocks {
         return blocks
     }
 
-    /// Those that are meant to run: from the first label on, and of these the tagged ones where there are any.
+    /// The lines up to where a quotation ends that begins with a block, without the marks of quoting; nil when none does.
+    private static func quoted(_ lines: ArraySlice<String>) -> [String]? {
+        func unquoted(_ line: String) -> String? {
+            guard line.contains(">") else { return nil }
+            return line.prefixMatch(of: /[ ]{0,3}>[ ]?/).map { String(line[$0.range.upperBound...]) }
+        }
+        guard let first = lines.first.flatMap(unquoted)?.trimmed.lowercased(),
+            ["```", "~~~", "<code"].contains(where: first.hasPrefix)
+        else { return nil }
+        var quoted: [String] = []
+        for line in lines {
+            guard let line = unquoted(line) else { break }
+            quoted.append(line)
+        }
+        return quoted
+    }
+
+    /// Those that are meant to run: from the first label on, and of these the tagged ones where there are any, or else those
+    /// that are labelled or say that they are Python where any does.
     private static func chosen(_ programs: [CodeBlock], _ lines: [String]) -> [CodeBlock]? {
-        let first = programs.indices.first { index in
+        let labelled = programs.indices.filter { index in
             isLabelled(programs[index], lines[(index == 0 ? 0 : programs[index - 1].after)...])
         }
-        let meant = Array(programs[(first ?? 0)...])
-        let tagged = meant.filter(\.isTagged)
-        let chosen = tagged.isEmpty ? meant : tagged
-        return chosen.isEmpty ? nil : chosen
+        let meant = programs.indices.dropFirst(labelled.first ?? 0)
+        let tagged = meant.filter { programs[$0].isTagged }
+        let named = meant.filter { programs[$0].isNamed }
+        let chosen =
+            !tagged.isEmpty
+            ? tagged : named.isEmpty ? Array(meant) : meant.filter { programs[$0].isNamed || labelled.contains($0) }
+        return chosen.isEmpty ? nil : chosen.map { programs[$0] }
     }
 
     /// - Parameter lines: those behind the block before, to the end.
     private static func isLabelled(_ block: CodeBlock, _ lines: ArraySlice<String>) -> Bool {
         let before = lines[..<max(block.line, lines.startIndex)]
         let label = block.label.trimmed.isEmpty ? before.last { !$0.trimmed.isEmpty } : block.label
-        guard var words = label?.trimmed else { return false }
-        while let last = words.last, "*_".contains(last) { words.removeLast() }
-        guard words.hasSuffix("Code:") else { return false }
-        return words.dropLast("Code:".count).last.map { !$0.isLetter && !$0.isNumber } ?? true
+        return label.map(TurnLabel.isCode) ?? false
     }
 
     /// Lines by line feed alone: a carriage return stays with its line, so that joining gives the text back.
