@@ -96,6 +96,58 @@ struct AgentLogTests {
         #expect(trajectory.ending == .answered("12 and 30"))
     }
 
+    @Test(
+        "a program that stands only in the model's words is read as while acting",
+        arguments: [
+            "<code>\\nfinal_answer(n)", "```py\\nfinal_answer(n)\\n```",
+            "Code:\\n```\\nfinal_answer(n)\\n```<end_code>",
+        ])
+    func onlyWords(turn: String) throws {
+        let (trajectories, account) = try read(
+            """
+            [{"task": "How many?"}, {"step_number": 1, "observations": "Execution logs:\\n3",
+              "model_output": "Thought: count\\n<code>\\nn = 3\\nprint(n)\\n</code>"},
+             {"step_number": 2, "model_output": "Thought: so\\n\(turn)", "observations": "3", "action_output": 3,
+              "is_final_answer": true}]
+            """, "m.json")
+        let trajectory = try #require(trajectories.first)
+        #expect(trajectory.steps.map(\.action.code) == ["n = 3\nprint(n)", "final_answer(n)"])
+        #expect(trajectory.steps.map(\.thought) == ["count", "so"])
+        #expect(trajectory.steps.map(\.observation.text) == ["3", "3"])
+        #expect(trajectory.ending == .answered(3))
+        #expect(account.repairs.keys.contains { $0.contains("only in the model's words") })
+    }
+
+    @Test(
+        "a step that is the answer ends the run, whatever its action was",
+        arguments: [
+            #""model_output": "It is 7.""#,
+            #""tool_calls": [{"id": "c", "type": "function", "function": {"name": "submit", "arguments": {"x": 7}}}]"#,
+        ])
+    func finalStep(action: String) throws {
+        let (trajectories, _) = try read(
+            #"[{"task": "Max?"}, {"step_number": 1, \#(action), "action_output": 7, "is_final_answer": true}]"#,
+            "m.json")
+        #expect(trajectories.first?.ending == .answered(7))
+        #expect(trajectories.first?.steps.map(\.observation.outcome) == [.final(7)])
+    }
+
+    @Test("a plan at the end of a memory is a step that did not act, and one behind the answer is reported")
+    func lastPlan() throws {
+        let step = #"{"step_number": 1, "code_action": "print(1)", "model_output": "So.", "observations": "1"}"#
+        let (trajectories, account) = try read(
+            #"[{"task": "Max?"}, \#(step), {"plan": "```\n1. look\n```"}]"#, "m.json")
+        let reason = "the memory ends after a plan"
+        #expect(
+            trajectories.first?.steps.map(\.action) == [
+                .code("print(1)"), .unparsable(text: "```\n1. look\n```", reason: reason),
+            ])
+        #expect(trajectories.first?.steps.last?.observation.outcome == .parseError(reason))
+        #expect(account.repairs.isEmpty)
+        let (_, late) = try read(#"[{"task": "Max?"}, \#(step), {"output": 1}, {"plan": "look"}]"#, "m.json")
+        #expect(late.unread.keys.contains { $0.contains("a plan behind the answer") })
+    }
+
     @Test("an answer at the step limit is a forced one")
     func forced() throws {
         let (trajectories, _) = try read(
@@ -104,6 +156,51 @@ struct AgentLogTests {
              {"step_number": 2, "error": {"type": "AgentMaxStepsError", "message": "Reached max steps."}, "action_output": "7"}]
             """, "m.json")
         #expect(trajectories.first?.ending == .forced("7"))
+    }
+
+    // MARK: Other agents' chats
+
+    private func chat(_ report: String, first: String, second: String) throws -> Trajectory {
+        let messages: JSONValue = [
+            ["role": "user", "content": "Who?"], ["role": "assistant", "content": .string(first)],
+            ["role": "user", "content": .string(report)], ["role": "assistant", "content": .string(second)],
+        ]
+        return try #require(try read(JSONValue.object(["messages": messages]).jsonText).trajectories.first)
+    }
+
+    @Test(
+        "a program's result is read in the wording of any agent",
+        arguments: [
+            ("**Observation:** Q4", "Q4"), ("**Observation**:\nQ4", "Q4"), ("OBSERVATION: Q4", "Q4"),
+            ("Execution Logs:\nQ4", "Q4"), ("**Execution logs:**\nQ4", "Q4"),
+            ("[OUTPUT OF STEP 2] -> Observation:\nQ4", "Q4"), ("<observation>\nQ4\n</observation>", "Q4"),
+            ("```output\nQ4\n```", "Q4"), ("### Observations:\nQ4", "Q4"), ("Q4", "Q4"), ("Output: Q4", "Output: Q4"),
+        ])
+    func reports(report: String, shown: String) throws {
+        let trajectory = try chat(
+            report, first: "Thought: a\n<code>\nprint(who())\n</code>",
+            second: "Thought: b\nCode:\n```py\nfinal_answer('Q4')\n```")
+        #expect(trajectory.steps.map(\.action.code) == ["print(who())", "final_answer('Q4')"])
+        #expect(trajectory.steps[0].observation == Observation(text: shown, outcome: .success))
+        #expect(trajectory.ending == .answered("Q4"))
+    }
+
+    @Test(
+        "a failure in other words is a failure",
+        arguments: ["**Error:**\nKeyError: 'a'", "[OUTPUT OF STEP 1] -> Error:\nKeyError: 'a'"])
+    func failures(report: String) throws {
+        let trajectory = try chat(
+            report, first: "Code:\n```py\nd['a']\n```", second: "Code:\n```py\nfinal_answer(1)\n```")
+        #expect(
+            trajectory.steps.first?.observation.outcome == .executionError(type: "KeyError", message: "'a'"))
+    }
+
+    @Test("in a chat about code the user's words are the user's")
+    func codeChat() throws {
+        let trajectory = try chat(
+            "Now faster.", first: "Like this:\n```python\nsum(a)\n```", second: "So:\n```python\nmath.fsum(a)\n```")
+        #expect(trajectory.steps.map(\.action.code) == [nil, nil])
+        #expect(trajectory.steps.last?.remarks == ["Now faster."])
     }
 
     // MARK: Claude Code

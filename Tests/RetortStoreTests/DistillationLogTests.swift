@@ -17,6 +17,8 @@ private enum Log {
     static let plan =
         "Here are the facts I know and the plan of action that I will follow to solve the task:\n```\n1. search\n```"
 
+    static let unlisted = "I will do this:\n```\n- search\n- answer\n```"
+
     static let messages: [JSONValue] = [
         text("system", "long prompt"), text("user", "New task:\nWhere?\n\nIMPORTANT: rule"), text("assistant", turn),
         text("tool-call", "Calling tools:\n[…]"), text("tool-response", found), text("assistant", final),
@@ -136,6 +138,10 @@ struct DistillationLogTests {
             messages.insert(Log.text("user", "Now proceed and carry out this plan."), at: 2)
             messages.insert(Log.text("assistant", Log.plan), at: 2)
             spoilt = Log.record(["log_data": Log.data(messages)])
+        case .unrunJoined:
+            var messages = Log.messages
+            messages.insert(Log.text("assistant", Log.unlisted), at: 2)
+            spoilt = Log.record(["log_data": Log.data(messages)])
         case .repeatedQuestion:
             let (trajectories, account) = try read([Log.record().jsonText, Log.record().jsonText])
             #expect(trajectories.map(\.trajectory.provenance.attempt) == [0, 1])
@@ -153,6 +159,9 @@ struct DistillationLogTests {
         if fault == .planJoined {
             #expect(trajectory.steps.count == 2)
             #expect(trajectory.steps[0].thought == "\(Log.plan)\n\nI search.")
+        }
+        if fault == .unrunJoined {
+            #expect(trajectory.steps.map(\.thought) == ["\(Log.unlisted)\n\nI search.", "I know."])
         }
         if fault == .windowsLineEnds {
             #expect(trajectory.steps.map(\.action) == (try one(Log.record()).trajectory.steps.map(\.action)))
@@ -181,6 +190,33 @@ struct DistillationLogTests {
         #expect(trajectory.steps[1].thought.hasSuffix("I know."))
         #expect(trajectory.ending == .answered("5"))
         #expect(faults.contains(LogFault.planJoined.rawValue))
+    }
+
+    @Test("a program in a plan of any wording was not run, and one whose result is missing did not succeed")
+    func unrun() throws {
+        let plan = "### Facts\nTirn.\n### Steps\n```py\nfinal_answer(0)\n```\n<end_plan>"
+        var messages = Log.messages
+        messages.insert(Log.text("assistant", plan), at: 2)
+        let (trajectory, _) = try one(Log.record(["log_data": Log.data(messages)]))
+        #expect(trajectory.steps.count == 2 && trajectory.steps[0].thought.hasPrefix(plan))
+        messages = Log.messages
+        messages.remove(at: 4)
+        let missing = try one(Log.record(["log_data": Log.data(messages)])).trajectory
+        #expect(
+            missing.steps.map(\.observation.outcome) == [
+                .executionError(type: "NotRecorded", message: "the record holds no result"), .final("5"),
+            ])
+    }
+
+    @Test(
+        "roles that others give to results and to the user",
+        arguments: ["tool-result", "tool_output", "TOOL_RESULT", "human"])
+    func roles(role: String) throws {
+        var messages = Log.messages
+        messages[1] = Log.text("human", "New task:\nWhere?")
+        messages[4] = Log.text(role, Log.found)
+        let (trajectory, _) = try one(Log.record(["log_data": Log.data(messages)]))
+        #expect(trajectory.steps[0].observation == Observation(text: "Tirn is a town.", outcome: .success))
     }
 
     @Test("a plan that nothing followed is no program")

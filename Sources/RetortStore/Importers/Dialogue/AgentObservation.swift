@@ -1,12 +1,28 @@
 import RetortCore
 
 /// How smolagents, and Retort's own code agent, report a program or a call to a model: `Observation:` or `Error:`,
-/// after the call's id in some versions.
+/// after the call's id or the step's number in some versions.
 enum AgentObservation {
     /// Whether a text in the user's place is such a report.
     static func isOne(_ text: String) -> Bool {
         withUnixLines(text).prefixMatch(of: /\s*(?:Call id: [^\n]*\n)?(?:Observation:|Error:\n)/) != nil
     }
+
+    /// Whether a text behind a program is its report as other agents spell it: emphasized, in small letters, between tags
+    /// or fences, or without a heading of its own above the logs.
+    static func isLikeOne(_ text: String) -> Bool {
+        let text = withUnixLines(text)
+        return isOne(text) || [heading, logs, failure, fence].contains { text.prefixMatch(of: $0) != nil }
+    }
+
+    private static var heading: Regex<Substring> {
+        /\s*(?:\[[^\[\]\n]{1,60}\]\s*->\s*)?(?:[*_#> ]*observations?[*_ ]*:[*_]*|<observation>)\n?/.ignoresCase()
+    }
+    private static var logs: Regex<Substring> { /\s*[*_#> ]*execution logs[*_ ]*:[*_]*\n?/.ignoresCase() }
+    private static var failure: Regex<Substring> {
+        /\s*(?:\[[^\[\]\n]{1,60}\]\s*->\s*)?[*_#> ]*Error[*_ ]*:[*_]*\n/
+    }
+    private static var fence: Regex<Substring> { /\s*```[ ]?(?:tool_)?outputs?[ ]*\n/.ignoresCase() }
 
     /// Reads the reports of an action.
     /// - Returns: the observation, and whether an output and an error were joined without a break.
@@ -47,21 +63,32 @@ enum AgentObservation {
     private static func part(_ text: Substring) -> Part {
         var rest = text
         if let id = rest.prefixMatch(of: /\s*Call id: [^\n]*\n/) { rest = rest[id.range.upperBound...] }
-        if let mark = rest.prefixMatch(of: /\s*Error:\s*/) {
+        if let mark = rest.prefixMatch(of: /\s*Error:\s*/) ?? rest.prefixMatch(of: failure) {
             let message = rest[mark.range.upperBound...]
             // The following text is the agent's own advice.
             return .error(
                 (message.firstRange(of: "\nNow let's retry").map { message[..<$0.lowerBound] } ?? message)
                     .trimmingBlanks)
         }
-        if let mark = rest.prefixMatch(of: /\s*Observation:\n?/) { rest = rest[mark.range.upperBound...] }
+        if let mark = rest.prefixMatch(of: heading) {
+            rest = without("</observation>", behind: rest[mark.range.upperBound...])
+        } else if let mark = rest.prefixMatch(of: fence) {
+            rest = without("```", behind: rest[mark.range.upperBound...])
+        }
         return .output(output(rest))
+    }
+
+    private static func without(_ end: String, behind text: Substring) -> Substring {
+        guard let place = text.ranges(of: end).last, text[place.upperBound...].allSatisfy(\.isWhitespace) else {
+            return text
+        }
+        return text[..<place.lowerBound]
     }
 
     /// The printed output, and the last value when there is one.
     static func output(_ text: Substring) -> String {
         var printed = withUnixLines(String(text))[...]
-        if let mark = printed.prefixMatch(of: /Execution logs:\n?/) { printed = printed[mark.range.upperBound...] }
+        if let mark = printed.prefixMatch(of: logs) { printed = printed[mark.range.upperBound...] }
         guard let mark = printed.ranges(of: "Last output from code snippet:\n").last else {
             return printed.trimmingBlanks
         }
@@ -78,5 +105,13 @@ enum AgentObservation {
             return .executionError(type: type, message: String(error.output.2))
         }
         return .executionError(type: "ExecutionError", message: message)
+    }
+}
+
+extension Observation {
+    /// Of an action whose result a record does not hold.
+    static var notRecorded: Observation {
+        Observation(
+            text: "", outcome: .executionError(type: "NotRecorded", message: "the record holds no result"))
     }
 }

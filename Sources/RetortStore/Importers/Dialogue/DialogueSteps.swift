@@ -6,7 +6,8 @@ import RetortCore
 /// The user's first message is the question; later ones are remarks before the next step. Each call is a step;
 /// simultaneous calls become consecutive steps, the first with the thought and the cost. A turn without a call is an
 /// answer when the user or nobody speaks next, and part of the next step's thought when the model continues. Where the
-/// next message is an observation in words (`Observation:`), the turn is a code agent's, and its program the action.
+/// next message is an observation in words (`Observation:`), the turn is a code agent's, and its program the action; so it
+/// is where the user speaks between two turns that are both written as code agents write theirs.
 struct DialogueSteps {
     private(set) var question = ""
     /// Instructions and anything else that the model was told before it began.
@@ -38,11 +39,14 @@ struct DialogueSteps {
     /// What smolagents says after a plan.
     private static let afterPlan = "Now proceed and carry out this plan."
     static let repeated = "a call has several results; they were joined"
+    static let between = "what the user said between two programs is the result of the first"
     static let lastWords = "what the user said after the model's last turn"
 
     /// - Throws: `RecordRejection` for a dialogue without a question, or with a result that belongs to no call.
     init(_ dialogue: Dialogue) throws(RecordRejection) {
-        for entry in dialogue.entries { try take(entry) }
+        for (entry, next) in zip(dialogue.entries, dialogue.entries.dropFirst().map(Optional.some) + [nil]) {
+            try take(entry, before: next)
+        }
         settle()
         if question.isEmpty { throw RecordRejection("the user says nothing") }
         leavePending()
@@ -50,13 +54,13 @@ struct DialogueSteps {
         ending = Self.ending(steps.last)
     }
 
-    private mutating func take(_ entry: Dialogue.Entry) throws(RecordRejection) {
+    private mutating func take(_ entry: Dialogue.Entry, before next: Dialogue.Entry?) throws(RecordRejection) {
         switch entry {
         case .system(let text), .context(let text):
             guard hasBegun else { return system.append(text) }
             if case .system = entry { notes.repairs.insert(Self.inBetween) }
             remarks.append(text)
-        case .user(let text): try hear(text)
+        case .user(let text): try hear(text, before: next)
         case .reply(let reply): speak(reply)
         case .result(let result): try observe(result)
         }
@@ -66,8 +70,9 @@ struct DialogueSteps {
 
     // MARK: The user
 
-    private mutating func hear(_ text: String) throws(RecordRejection) {
+    private mutating func hear(_ text: String, before next: Dialogue.Entry?) throws(RecordRejection) {
         if AgentObservation.isOne(text), held != nil || !pending.isEmpty { return report(text) }
+        if AgentObservation.isLikeOne(text), !pending.isEmpty || holdsProgram { return report(text) }
         if !pending.isEmpty, let (results, rest) = ReplyText.responses(text) {
             for result in results { try observe(Dialogue.Result(call: nil, text: result)) }
             if !rest.isEmpty { remarks.append(rest) }
@@ -76,6 +81,10 @@ struct DialogueSteps {
         if let held, held.reply.isLearned != false, text.hasPrefix(Self.afterPlan) {
             notes.repairs.insert(Self.planned)
             return goOn()
+        }
+        if isBetweenPrograms(next) {
+            notes.repairs.insert(Self.between)
+            return report(text)
         }
         if held != nil, !question.isEmpty { notes.repairs.insert(Self.moreTurns) }
         settle()
@@ -88,6 +97,14 @@ struct DialogueSteps {
         } else {
             remarks.append(text)
         }
+    }
+
+    private var holdsProgram: Bool { held.map { ActionParser.codeTurn($0.reply.text).action.code != nil } ?? false }
+
+    /// Whether the held turn and the next are a code agent's: a chat about code has neither labels nor `final_answer`.
+    private func isBetweenPrograms(_ next: Dialogue.Entry?) -> Bool {
+        guard let held, case .reply(let reply)? = next, reply.calls.isEmpty else { return false }
+        return ActionParser.isAgentTurn(held.reply.text) && ActionParser.isAgentTurn(reply.text)
     }
 
     /// Reads an observation in words.
@@ -165,8 +182,7 @@ struct DialogueSteps {
 
     /// A call as a step whose result is not known yet.
     static func step(_ call: Dialogue.Call) -> Step {
-        let unseen = Observation(
-            text: "", outcome: .executionError(type: "NotRecorded", message: "the record holds no result"))
+        let unseen = Observation.notRecorded
         if let text = call.spoiltArguments {
             let reason = "the arguments of \(call.name) are no JSON"
             return Step(
@@ -270,7 +286,7 @@ struct DialogueSteps {
             return step
         }
         if step.action.code != nil, isCodeAgents || steps.contains(where: { $0.action.code != nil }) {
-            step.observation.outcome = .executionError(type: "NotRecorded", message: "the record holds no result")
+            step.observation = .notRecorded
             return step
         }
         guard reply.text.contains(where: { !$0.isWhitespace }) else {

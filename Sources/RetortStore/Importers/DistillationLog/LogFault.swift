@@ -30,6 +30,8 @@ package enum LogFault: String, Codable, Sendable, CaseIterable {
     case windowsLineEnds = "lines ended as those of Windows do"
     /// smolagents' planning steps: nothing was run for them.
     case planJoined = "a plan stood between the turns; it became the beginning of the next thought"
+    /// Plans that no version of smolagents begins like this, and turns that got lost.
+    case unrunJoined = "a turn without a result was not run; it became the beginning of the next thought"
 }
 
 /// Why a record cannot be corrected.

@@ -14,43 +14,53 @@ struct LogTurns {
     /// - Parameter messages: `{role, content}`, the content a text or a list of `{type: "text", text}`.
     init(_ messages: [JSONValue]) throws(LogRejection) {
         var turn: String?
+        // Whether the turn's program was repeated as a call.
+        var isCalled = false
         var observations: [String] = []
-        var plans: [String] = []
+        // What was only said, and why, until a turn that was run.
+        var (plans, causes): ([String], Set<LogFault>) = ([], [])
         let read = try Self.read(messages, &faults)
-        func flush(_ steps: inout [Step], _ faults: inout Set<LogFault>) {
-            if let turn {
-                var step = Self.step(turn, observations, &faults)
+        func flush(_ steps: inout [Step], _ faults: inout Set<LogFault>, isLast: Bool = false) {
+            if let turn, observations.isEmpty, !isCalled, !isLast {
+                // smolagents reports on everything that it runs.
+                plans.append(turn.trimmingBlanks)
+                causes.insert(.unrunJoined)
+            } else if let turn {
+                var step = Self.step(turn, observations, isLast: isLast, &faults)
                 if !plans.isEmpty, step.action.code != nil {
                     step.thought = (plans + [step.thought]).filter { !$0.isEmpty }.joined(separator: "\n\n")
-                    faults.insert(.planJoined)
-                    plans = []
+                    faults.formUnion(causes)
+                    (plans, causes) = ([], [])
                 }
                 steps.append(step)
             }
-            (turn, observations) = (nil, [])
+            (turn, isCalled, observations) = (nil, false, [])
         }
         for (index, message) in read.enumerated() {
             switch message.role {
             // Some models have no role for calls; the call repeats the program of the turn before it.
-            case "assistant" where turn != nil && message.text.hasPrefix("Calling tools:"): break
+            case "assistant" where turn != nil && message.text.hasPrefix("Calling tools:"): isCalled = true
             case "assistant":
                 flush(&steps, &faults)
                 if Self.isPlan(message, before: index + 1 < read.count ? read[index + 1] : nil) {
                     plans.append(message.text.trimmingBlanks)
+                    causes.insert(.planJoined)
                 } else {
                     turn = message.text
                 }
-            case "tool-response", "tool", "function", "observation", "ipython", "environment":
+            case "tool-response", "tool-result", "tool-output", "tool", "function", "observation", "ipython",
+                "environment":
                 observations.append(message.text)
             case "user" where message.text.hasPrefix(Self.afterPlan): break
             // Logs that were rewritten for the training set use `user` for observations.
             case "user" where turn != nil: observations.append(message.text)
             case "user": if message.text.contains("<reference>") { faults.insert(.hintInPrompt) }
-            case "system", "developer", "tool-call": break
+            case "tool-call": isCalled = true
+            case "system", "developer": break
             default: throw .unknownRole
             }
         }
-        flush(&steps, &faults)
+        flush(&steps, &faults, isLast: true)
         if !plans.isEmpty { steps.append(Self.unrun(plans)) }
     }
 
@@ -70,7 +80,9 @@ struct LogTurns {
         let start = message.text.trimmingBlanks
         guard planBeginnings.contains(where: start.hasPrefix) else { return false }
         // A turn that was run is followed by a call or a result.
-        return next.map { !["tool-call", "tool-response", "tool", "function"].contains($0.role) } ?? true
+        return next.map {
+            !["tool-call", "tool-response", "tool-result", "tool-output", "tool", "function"].contains($0.role)
+        } ?? true
     }
 
     /// A step for plans that no turn followed.
@@ -94,6 +106,7 @@ struct LogTurns {
             role = String(role.dropFirst("MessageRole.".count))
         }
         role = role.lowercased().replacing("_", with: "-")
+        if role == "human" { role = "user" }
         var text = value["content"]?.string ?? ""
         for part in value["content"]?.array ?? [] {
             guard let piece = part["text"]?.string else { throw .notText }
@@ -105,8 +118,13 @@ struct LogTurns {
         return Message(role: role, text: plain)
     }
 
-    private static func step(_ turn: String, _ observations: [String], _ faults: inout Set<LogFault>) -> Step {
+    private static func step(
+        _ turn: String, _ observations: [String], isLast: Bool, _ faults: inout Set<LogFault>
+    ) -> Step {
         let (thought, action) = ActionParser.codeTurn(turn)
+        if let program = action.code, observations.isEmpty, !isLast || !program.contains("final_answer(") {
+            return Step(thought: thought, action: action, observation: .notRecorded)
+        }
         let (observation, isGlued) = AgentObservation.read(observations, of: action)
         if isGlued { faults.insert(.gluedTurns) }
         if case .parseError(let reason) = observation.outcome {

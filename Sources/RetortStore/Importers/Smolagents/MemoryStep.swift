@@ -17,6 +17,10 @@ struct MemoryStep {
         if step["error"]?["type"] == "AgentMaxStepsError" { return forced(&notes) }
         let calls = try self.calls(&notes)
         if let program = program(calls) { return [codeStep(program)] }
+        if calls.isEmpty, error == nil, let program = ActionParser.codeTurn(text).action.code {
+            notes.repairs.insert(SmolagentsMemory.onlyText)
+            return [codeStep(program)]
+        }
         return calls.isEmpty ? unparsable : toolSteps(calls, &notes)
     }
 
@@ -85,6 +89,9 @@ struct MemoryStep {
                 observation.outcome = .final(value)
                 return Step(thought: thought, action: .answer(value), observation: observation)
             }
+            if isFinal, error == nil, index == calls.count - 1 {
+                observation.outcome = .final(step["action_output"] ?? .string(observation.text))
+            }
             observation.toolCalls = [
                 ToolCall(
                     name: call.name, arguments: call.arguments.object ?? [:],
@@ -99,6 +106,10 @@ struct MemoryStep {
     /// A turn in which no action was found.
     private var unparsable: [Step] {
         guard !text.isEmpty || error != nil else { return [] }
+        if isFinal, error == nil, let answer = step["action_output"], !answer.isVoid {
+            let observation = Observation(text: observation.text, outcome: .final(answer))
+            return [Step(thought: text, action: .answer(answer), observation: observation)]
+        }
         let reason = error ?? "the step has no action"
         let outcome: Observation.Outcome =
             error == nil ? .parseError(reason) : AgentObservation.outcome(reason)

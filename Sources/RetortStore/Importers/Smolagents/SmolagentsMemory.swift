@@ -18,6 +18,8 @@ struct SmolagentsMemory: RecordReader {
             "model_input_messages", "duration", "start_time", "end_time", "step",
         ], harmless: ["agent_memory"])
     static let forced = "the answer was asked for at the step limit"
+    static let onlyText = "the program of a step stands only in the model's words"
+    private static let latePlan = "a plan behind the answer"
 
     /// The steps of a record; nil for a record that is not a memory.
     static func steps(_ record: JSONValue) -> [JSONValue]? {
@@ -96,7 +98,6 @@ struct SmolagentsMemory: RecordReader {
                     SmolagentsMemory.planKeys.check(step, &notes)
                     plans.append(plan.string ?? plan.jsonText)
                     usage = usage + SmolagentsMemory.usage(step)
-                    notes.repairs.insert(DialogueSteps.planned)
                     continue
                 }
                 if step["step_number"] == nil, step["model_output"] == nil, let value = step["output"] {
@@ -106,6 +107,7 @@ struct SmolagentsMemory: RecordReader {
                 SmolagentsMemory.actionKeys.check(step, &notes)
                 var made = try MemoryStep(step).steps(&notes)
                 guard !made.isEmpty else { continue }
+                if !plans.isEmpty { notes.repairs.insert(DialogueSteps.planned) }
                 made[0].thought = (plans + [made[0].thought]).filter { !$0.isEmpty }.joined(separator: "\n\n")
                 made[0].usage = usage + SmolagentsMemory.usage(step)
                 (plans, usage) = ([], Usage())
@@ -113,9 +115,22 @@ struct SmolagentsMemory: RecordReader {
                 close(&trajectory, step)
             }
             guard !trajectory.steps.isEmpty else { throw RecordRejection("the run has no action") }
+            if !plans.isEmpty, trajectory.ending != nil {
+                notes.unread.insert(SmolagentsMemory.latePlan)
+            } else if !plans.isEmpty {
+                trajectory.append(Self.unrun(plans, usage))
+            }
             if let output, !output.isVoid, trajectory.ending == nil { trajectory.end(.answered(output)) }
             trajectory.end(.gaveUp("the record ends without an answer"))
             return ReadTrajectory(trajectory, notes)
+        }
+
+        /// A step for plans that no action followed.
+        private static func unrun(_ plans: [String], _ usage: Usage) -> Step {
+            let reason = "the memory ends after a plan"
+            return Step(
+                thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
+                observation: Observation(text: "", outcome: .parseError(reason)), usage: usage)
         }
 
         /// Ends the run, if the step is its last.
