@@ -65,6 +65,11 @@ struct CallFormTests {
                 + "```json\n{{ {'name': c.function.name, 'arguments': c.function.arguments} | tojson }}\n```{% endfor %}",
             .fenced
         ),
+        (
+            all + "<tool_call>\n<function={{ c.function.name }}>\n{% for k, v in c.function.arguments.items() %}"
+                + "<parameter={{ k }}>\n{{ v }}\n</parameter>\n{% endfor %}</function>\n</tool_call>{% endfor %}",
+            .elements
+        ),
         (all + "call {{ c.function.name }} with {{ c.function.arguments.k6 }}{% endfor %}", nil),
     ]
 

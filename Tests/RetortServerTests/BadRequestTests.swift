@@ -78,6 +78,17 @@ struct BadRequestTests {
         (["logprobs": true, "top_logprobs": 21], "top_logprobs", "from 0 to 20"),
         (["tools": [["type": "function"]]], "tools[0]", "must be"),
         (["tools": [["type": "function", "function": ["name": "f"]]]], "messages", "no place for them"),
+        (["tools": [["type": "function", "function": ["name": "find it"]]]], "tools[0].function.name", "letters"),
+        (["tools": [["type": "function", "function": ["name": "a>b"]]]], "tools[0].function.name", "letters"),
+        (["tools": [["type": "function", "function": ["name": "f\u{301}"]]]], "tools[0].function.name", "letters"),
+        (
+            [
+                "tools": [
+                    ["type": "function", "function": ["name": "maps.find"]],
+                    ["type": "function", "function": ["name": "maps.find"]],
+                ]
+            ], "tools[1].function.name", "another"
+        ),
         (["tool_choice": "required"], "tool_choice", "there are no 'tools'"),
         (["chat_template_kwargs": ["enable_thinking": true]], "messages", "does not know 'enable_thinking'"),
         (["enable_thinking": true], "messages", "does not know 'enable_thinking'"),

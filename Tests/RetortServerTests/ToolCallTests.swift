@@ -155,6 +155,7 @@ struct ToolCallFormTests {
         (.piped, #"<|tool_call|>[{"name": "search", "arguments": {"q": "x"}}]<|/tool_call|>"#),
         (.object, #"{"name": "search", "arguments": {"q": "x"}}"#),
         (.fenced, "```json\n{\"name\": \"search\", \"arguments\": {\"q\": \"x\"}}\n```"),
+        (.elements, "<tool_call>\n<function=search>\n<parameter=q>\nx\n</parameter>\n</function>\n</tool_call>"),
     ]
 
     private func streamed(_ text: String, _ reader: ToolCallReader, _ size: Int) -> (String, [ToolCallText.Call]) {
@@ -183,8 +184,10 @@ struct ToolCallFormTests {
             for (other, written) in Self.forms where other != form {
                 let isKin = [form, other].allSatisfy { [.list, .named].contains($0) }
                 let isLlama = form == .parameters && other == .function
+                // Elements stand between the tags of the one, and have the beginning of the other.
+                let isQwen = form == .elements && [.tagged, .function].contains(other)
                 let text = "As in " + written
-                guard !isKin, !isLlama, !written.hasPrefix("{") else { continue }
+                guard !isKin, !isLlama, !isQwen, !written.hasPrefix("{") else { continue }
                 #expect(reader.read(text) == (text, []), "\(form) reads \(other)")
                 for size in [1, 5] { #expect(streamed(text, reader, size) == (text, []), "\(form) reads \(other)") }
             }
@@ -218,11 +221,70 @@ struct ToolCallFormTests {
             .piped: #"[{"name": "search", "arguments": {"n": 3}}]"#,
             .object: #"{"name": "search", "arguments": {"n": 3}}"#,
             .fenced: "```json\n{\"name\": \"search\", \"arguments\": {\"n\": 3}}\n```",
+            .elements: "<tool_call>\n{\"name\": \"search\", \"arguments\": {\"n\": 3}}\n</tool_call>",
         ]
         let text = try #require(texts[form])
         #expect(matcher.advance(text.utf8) && matcher.isExhausted)
         let read = ToolCallReader(names: ["search", "sum"], form: form).read(text)
         #expect(read.calls == [.init(name: "search", arguments: #"{"n": 3}"#)])
+    }
+}
+
+@Suite("Calls whose arguments stand in elements")
+struct ToolCallElementsTests {
+    private func reader(_ properties: String, form: ToolCallForm? = .elements) throws -> ToolCallReader {
+        let schema = #"{"type": "object", "properties": {\#(properties)}, "$defs": {"P": {"type": "object"}}}"#
+        var reader = ToolCallReader(names: ["put"], form: form)
+        reader.parameters = ["put": try JSONTree.parse(Array(schema.utf8))]
+        return reader
+    }
+
+    @Test(
+        "a value is what the schema of its parameter says",
+        arguments: [
+            (#"{"type": "string"}"#, "7", #""7""#), (#"{"type": "integer"}"#, "7", "7"), ("{}", "7", #""7""#),
+            (#"{"type": "number"}"#, "2.50", "2.50"), (#"{"type": "boolean"}"#, "True", "true"),
+            (#"{"type": "boolean"}"#, "false", "false"), (#"{"type": "integer"}"#, "many", #""many""#),
+            (#"{"type": ["string", "null"]}"#, "None", "null"), (#"{"type": "string"}"#, "None", #""None""#),
+            (#"{"anyOf": [{"type": "integer"}, {"type": "null"}]}"#, "null", "null"), ("{}", "[1, 2]", "[1, 2]"),
+            (#"{"type": "array"}"#, "[\n 1,\n 2\n]", "[1, 2]"),
+            (##"{"$ref": "#/$defs/P"}"##, #"{"a": 1}"#, #"{"a": 1}"#),
+            (#"{"enum": [1, 2]}"#, "2", "2"), (#"{"enum": ["1", "2"]}"#, "2", #""2""#),
+            (#"{"type": "string"}"#, #"{"a": 1}"#, #""{\"a\": 1}""#), (#"{"type": "string"}"#, "", #""""#),
+            (#"{"type": "string"}"#, "\na \"b\n\n", #""\na \"b\n\n""#),
+        ])
+    func values(schema: String, written: String, value: String) throws {
+        let text = "<tool_call>\n<function=put>\n<parameter=v>\n\(written)\n</parameter>\n</function>\n</tool_call>"
+        #expect(
+            try reader(#""v": \#(schema)"#).read(text).calls == [.init(name: "put", arguments: #"{"v": \#(value)}"#)])
+    }
+
+    @Test(
+        "texts may hold marks, calls may lack the outer tag, and several are read",
+        arguments: [.elements, nil] as [ToolCallForm?])
+    func several(form: ToolCallForm?) throws {
+        let reader = try reader(#""a": {"type": "string"}, "b": {"type": "integer"}"#, form: form)
+        let code = "x = {'</parameter>': \"</tool_call>\"}"
+        let text =
+            "I put two.\n<function=put>\n<parameter=a>\n\(code)\n</parameter>\n<parameter=b>\n1\n</parameter>\n</function>\n</tool_call>"
+            + "\n<tool_call><function=put><parameter=b>2</parameter></function></tool_call>\n<tool_call>\n<function=put>\n</function>"
+        let read = reader.read(text)
+        #expect(read.text == "I put two.")
+        #expect(
+            read.calls.map(\.arguments) == [
+                #"{"a": "x = {'</parameter>': \"</tool_call>\"}", "b": 1}"#, #"{"b": 2}"#, "{}",
+            ])
+    }
+
+    @Test("what is cut off, or names a parameter twice, stays text")
+    func broken() throws {
+        for text in [
+            "<tool_call>\n<function=put>\n<parameter=a>\nx", "<function=put",
+            "<function=put>\n<parameter=a>\n1\n</parameter>", "<tool_call>\n<function=>\n</function>",
+            "<function=put><parameter=a>1</parameter><parameter=a>2</parameter></function>",
+        ] {
+            #expect(try reader("").read(text) == (text, []))
+        }
     }
 }
 

@@ -16,6 +16,8 @@ public enum ToolCallForm: String, Sendable, Hashable, CaseIterable {
     case object
     /// The same in a code fence.
     case fenced
+    /// `<tool_call><function=NAME><parameter=KEY>…</parameter></function></tool_call>` (Qwen3-Coder).
+    case elements
 }
 
 /// What is known of how a model replies, before it is asked.

@@ -19,7 +19,9 @@ package enum ToolCallText {
     /// What stands around a call's name, as a JSON text or bare, and its arguments.
     private static func frame(_ form: ToolCallForm) -> (head: String, middle: String, tail: String, isQuoted: Bool) {
         switch form {
-        case .tagged: ("\(opening)\n{\"name\": ", ", \"arguments\": ", "}\n\(closing)", true)
+        // A call that must be made is written as JSON also by models that write elements: only there a schema's bounds of
+        // texts can be kept.
+        case .tagged, .elements: ("\(opening)\n{\"name\": ", ", \"arguments\": ", "}\n\(closing)", true)
         case .parameters: ("{\"name\": ", ", \"parameters\": ", "}", true)
         case .object: ("{\"name\": ", ", \"arguments\": ", "}", true)
         case .function: ("<function=", ">", "</function>", false)

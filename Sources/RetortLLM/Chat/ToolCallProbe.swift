@@ -40,6 +40,7 @@ struct ToolCallProbe {
         let key: ToolCallForm? =
             !isJSON
             ? nil : turn.contains("\"arguments\"") ? .object : turn.contains("\"parameters\"") ? .parameters : nil
+        if turn.contains("<function=\(name)>"), turn.contains("<parameter=k6>") { return .elements }
         if turn.contains(ToolCallText.opening) { return key == .object ? .tagged : nil }
         if turn.contains("<|tool_call|>") { return key == nil ? nil : .piped }
         if turn.contains("[TOOL_CALLS]") {

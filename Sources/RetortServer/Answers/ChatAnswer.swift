@@ -26,7 +26,10 @@ struct ChatAnswer: Answer {
         self.head = head
         settings = (request.settings.returnsTokens, request.settings.includesUsage)
         reportsLogprobs = request.logprobs != nil
-        reader = request.tools == nil ? nil : ToolCallReader(names: request.toolNames, form: profile.calls)
+        reader =
+            request.tools == nil
+            ? nil
+            : ToolCallReader(names: request.toolNames, form: profile.calls, parameters: request.toolParameters)
         beginning = (profile.opensThought ? ThoughtSplitter.opening : "") + request.prefill
         isSingle = !request.callsInParallel
         stops = request.settings.stops

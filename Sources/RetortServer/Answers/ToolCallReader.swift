@@ -6,6 +6,7 @@ import RetortCore
 /// | family | form |
 /// | --- | --- |
 /// | Hermes, Qwen | `<tool_call>{"name", "arguments"}</tool_call>`, as often as it calls |
+/// | Qwen3-Coder | the same marks, or none, around `<function=NAME><parameter=KEY>…</parameter></function>` |
 /// | Llama 3 | `{"name", "parameters"}`, several apart by `;`, with or without `<|python_tag|>`; `<function=NAME>{…}</function>` |
 /// | Mistral | `[TOOL_CALLS][{"name", "arguments"}, …]`, `[TOOL_CALLS]NAME[ARGS]{…}`; the mark is a special token and may be missing |
 /// | Phi-4-mini | `<|tool_call|>[{"name", "arguments"}, …]<|/tool_call|>`, with or without the marks |
@@ -18,6 +19,8 @@ struct ToolCallReader: Sendable {
     let names: Set<String>
     /// How the model's chat template writes calls; nil if that is unknown.
     var form: ToolCallForm?
+    /// The schemas of the tools' parameters, by the tools' names.
+    var parameters: [String: JSONTree] = [:]
 
     private static let mistral = "[TOOL_CALLS]"
     private static let arguments = "[ARGS]"
@@ -33,6 +36,7 @@ struct ToolCallReader: Sendable {
         switch form {
         case nil: [ToolCallText.opening, Self.mistral, Self.python, Self.function, Self.piped, Self.fence]
         case .tagged: [ToolCallText.opening, Self.fence]
+        case .elements: [ToolCallText.opening, Self.function, Self.fence]
         case .parameters: [Self.python, Self.function, Self.fence]
         case .function: [Self.function, Self.fence]
         case .list, .named: [Self.mistral, Self.fence]
@@ -89,6 +93,10 @@ struct ToolCallReader: Sendable {
     }
 
     private func calls(_ text: Substring) -> [ToolCallText.Call]? {
+        let mayBeElements = form == nil || form == .elements
+        if mayBeElements, let calls = ToolCallElements(parameters: parameters).calls(in: text), !calls.isEmpty {
+            return calls
+        }
         if text.hasPrefix(ToolCallText.opening) { return hermes(text) }
         if text.hasPrefix(Self.mistral) { return mistral(text) }
         if text.hasPrefix(Self.function) { return functions(text) }

@@ -178,6 +178,7 @@ extension APIError {
         var error = self
         error.message = message.replacing("'stop'", with: "'stop_sequences'")
             .replacing(".function.parameters", with: ".input_schema")
+            .replacing(".function.name", with: ".name")
         return error
     }
 

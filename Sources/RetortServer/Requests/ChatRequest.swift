@@ -14,6 +14,8 @@ struct ChatRequest {
     let tools: String?
     /// The names of the tools.
     let toolNames: Set<String>
+    /// The schemas of their parameters, by the names.
+    let toolParameters: [String: JSONTree]
     /// The functions of which the answer must call one; nil if it need not call any.
     let requiredCalls: [(name: String, arguments: JSONSchema)]?
     /// Further variables for the chat template: a JSON object.
@@ -34,6 +36,7 @@ struct ChatRequest {
         logprobs = try Self.logprobs(&fields)
         let offer = try ToolOffer(&fields)
         (tools, toolNames, requiredCalls) = (offer.text, offer.names, offer.required)
+        toolParameters = offer.parameters
         templateArguments = try Self.templateArguments(&fields)
         callsInParallel = try fields.flag("parallel_tool_calls") ?? true
         if tools != nil, settings.grammar != nil {

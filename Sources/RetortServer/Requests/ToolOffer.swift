@@ -5,6 +5,8 @@ struct ToolOffer {
     /// The tools as they were sent, for the chat template; nil when none may be called.
     let text: String?
     let names: Set<String>
+    /// The schemas of their parameters as they were sent, by the names.
+    let parameters: [String: JSONTree]
     /// The functions of which one must be called, with the schemas of their arguments; nil when no call is required.
     let required: [(name: String, arguments: JSONSchema)]?
 
@@ -25,10 +27,13 @@ struct ToolOffer {
             else {
                 throw .invalid("'\(place)' must be {\"type\": \"function\", \"function\": {\"name\", …}}", param: place)
             }
+            try Self.check(name, after: functions, at: "\(place).function.name")
             functions.append(
                 Function(name: name, parameters: function["parameters"], place: "\(place).function.parameters"))
         }
         names = Set(functions.map(\.name))
+        parameters = Dictionary(
+            functions.map { ($0.name, $0.parameters ?? .null) }, uniquingKeysWith: { first, _ in first })
         let wanted: [Function]?
         switch fields.tree("tool_choice") {
         case nil: wanted = nil
@@ -49,6 +54,19 @@ struct ToolOffer {
             throw .invalid("'tool_choice' asks for a call, and there are no 'tools'", param: "tool_choice")
         }
         required = try Self.schemas(wanted)
+    }
+
+    /// Calls are told apart by their names, and some forms of calls write a name without quotation marks. OpenAI takes
+    /// letters, digits, `_` and `-`, up to 64; MCP's names also have `.` and `/`, and up to 128 characters.
+    private static func check(_ name: String, after others: [Function], at place: String) throws(APIError) {
+        guard name.wholeMatch(of: /[A-Za-z0-9_.:\/\-]{1,128}/) != nil else {
+            throw .invalid(
+                "'\(place)' must be 1 to 128 of the letters A to Z and a to z, digits, and '_', '-', '.', ':' and '/'",
+                param: place)
+        }
+        if others.contains(where: { $0.name == name }) {
+            throw .invalid("'\(place)' is '\(name)', which another of 'tools' has, too", param: place)
+        }
     }
 
     /// The function of `{"type": "function", "function": {"name"}}`.
