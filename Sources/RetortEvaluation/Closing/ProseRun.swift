@@ -44,26 +44,37 @@ struct ProseRuns {
 
     // MARK: All of a sentence
 
-    /// The values of a sentence in their order.
+    /// The values of a sentence in their order, none of which covers a piece of another.
     func all(in sentence: Range<Int>) -> [ProseRun] {
         var runs: [ProseRun] = []
         var index = sentence.lowerBound
         let isRatio = sentence.contains { ["ratio", "odds"].contains(pieces[$0].word) }
-        while index < sentence.upperBound {
-            if let run = run(at: index, isRatio: isRatio) {
-                // `5 feet 6 inches` is one value, and so is `2 hours and 30 minutes`.
-                if let last = runs.last, let whole = compound(last, run) {
-                    runs[runs.count - 1] = whole
-                } else {
-                    runs.append(run)
-                }
-                index = behindUnit(max(run.range.upperBound, index + 1))
-            } else {
-                index += 1
-            }
-        }
         let isChance = sentence.contains { pieces[$0].word.map(ProseWords.chances.contains) == true }
-        return runs.map { outOf($0, runs, isChance: isChance) }
+        while index < sentence.upperBound {
+            guard let run = run(at: index, isRatio: isRatio), run.range.lowerBound >= sentence.lowerBound else {
+                index += 1
+                continue
+            }
+            // `5 feet 6 inches` is one value, and so are `2 hours and 30 minutes` and `18 out of 20`.
+            if let last = runs.last, let whole = compound(last, run) ?? share(last, run, isChance: isChance) {
+                runs[runs.count - 1] = whole
+            } else {
+                append(run, to: &runs)
+            }
+            index = behindUnit(max(run.range.upperBound, index + 1))
+        }
+        return runs
+    }
+
+    /// Adds a value, which takes the place of those that it covers: the words of `half of 10` are read before its
+    /// number is.
+    private func append(_ run: ProseRun, to runs: inout [ProseRun]) {
+        var run = run
+        while let last = runs.last, last.range.upperBound > run.range.lowerBound {
+            run.range = min(last.range.lowerBound, run.range.lowerBound)..<run.range.upperBound
+            runs.removeLast()
+        }
+        runs.append(run)
     }
 
     /// Where the text continues after a unit and its power, which are not a value: `m^2`, `cm²`.
@@ -185,7 +196,7 @@ struct ProseRuns {
     private func compound(_ first: ProseRun, _ second: ProseRun) -> ProseRun? {
         guard let a = quantity(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
             a.unit.kind != "share",
-            b.unit.factor < a.unit.factor, b.value * b.unit.factor < a.unit.factor
+            b.unit.factor < a.unit.factor, b.value * b.unit.factor < a.unit.factor, a.end <= second.range.lowerBound
         else { return nil }
         let between = (a.end..<second.range.lowerBound).map { pieces[$0] }
         guard between.allSatisfy({ $0.word == "and" || $0.isMark(",") || $0.kind == .currency }), between.count <= 2
@@ -209,20 +220,23 @@ struct ProseRuns {
     }
 
     /// `18 out of 20` is 18, or nine tenths, but never 20; a chance of `3 in 8` is three eighths.
-    private func outOf(_ run: ProseRun, _ runs: [ProseRun], isChance: Bool) -> ProseRun {
-        let start = run.range.lowerBound
-        if isChance, piece(start - 1)?.word == "in", let part = runs.last(where: { $0.range.upperBound == start - 1 }),
-            let top = Int(part.text), let bottom = Int(run.text), top <= bottom
+    private func share(_ part: ProseRun, _ whole: ProseRun, isChance: Bool) -> ProseRun? {
+        let (end, start) = (part.range.upperBound, whole.range.lowerBound)
+        guard end < start else { return nil }
+        let range = part.range.lowerBound..<whole.range.upperBound
+        if isChance, start == end + 1, piece(end)?.word == "in", let top = Int(part.text),
+            let bottom = Int(whole.text), top <= bottom
         {
-            return ProseRun(range: part.range.lowerBound..<run.range.upperBound, text: "\(top)/\(bottom)")
+            return ProseRun(range: range, text: "\(top)/\(bottom)")
         }
-        guard piece(start - 1)?.word == "of", piece(start - 2)?.word == "out",
-            let whole = runs.last(where: { $0.range.upperBound <= start - 2 && start - $0.range.upperBound <= 5 }),
-            !whole.isWeak
-        else { return run }
-        var result = whole
-        result.range = whole.range.lowerBound..<run.range.upperBound
-        result.alternatives.append("(\(whole.text))/(\(run.text))")
+        let determiners: Set<String> = ["the", "every", "all", "these", "those", "his", "her", "their"]
+        let place = piece(start - 1)?.word.map(determiners.contains) == true ? start - 1 : start
+        guard piece(place - 1)?.word == "of", piece(place - 2)?.word == "out", end <= place - 2, place - end <= 5,
+            !part.isWeak
+        else { return nil }
+        var result = part
+        result.range = range
+        result.alternatives.append("(\(part.text))/(\(whole.text))")
         return result
     }
 
