@@ -12,7 +12,7 @@ struct MathParser {
 
     /// - Throws: `MathSyntaxError`, `MathFault.tooLarge`.
     static func parse(_ text: String, groupsThousands: Bool = true) throws -> MathNode {
-        if let numeral = numeral(text) { return numeral }
+        if let value = numeral(text) ?? MeasuredNumber.read(text, groupsThousands: groupsThousands) { return value }
         var parser = MathParser(tokens: try MathLexer.tokens(text, groupsThousands: groupsThousands))
         while parser.tokens.count > parser.index, parser.take(".") {}
         guard parser.current != nil else { throw MathSyntaxError("nothing is written") }

@@ -117,6 +117,7 @@ extension MathParser {
             default: return .quantity(value, unit: unit.name)
             }
         }
-        return .quantity(value, unit: name)
+        // The case of a symbol counts: mW is not MW.
+        return .quantity(value, unit: UnitSize(written) == nil ? name : written)
     }
 }
