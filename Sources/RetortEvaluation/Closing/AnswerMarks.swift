@@ -3,6 +3,7 @@ import Foundation
 /// The last `\boxed{}` of a text, with the boxes that belong to it.
 struct AnswerBox {
     let content: String
+    let start: String.Index
     /// Where the text continues after it.
     let end: String.Index
 
@@ -37,7 +38,21 @@ struct AnswerBox {
             parts.insert(before.content, at: 0)
             last = before
         }
-        return AnswerBox(content: parts.joined(separator: ", "), end: end)
+        return AnswerBox(content: parts.joined(separator: ", "), start: last.range.lowerBound, end: end)
+    }
+
+    /// The text after the clause that calls a box wrong, `\boxed{14} is wrong; the answer is 15`; nil for a box that
+    /// nothing takes back.
+    static func correction(behind rest: Substring) -> Substring? {
+        let pattern =
+            /[\s$\\)\]}*_.,;!—-]*(?:(?:but|wait|no|hmm|oh)\b[,.]?\s*)*(?:(?:that|this|it|which)\b)?\s*(?:(?:is|was|'s)\s+(?:simply\s+|clearly\s+|actually\s+)?(?:wrong|incorrect|false|mistaken|a\s+mistake|not\s+(?:right|correct|the\s+(?:(?:final|right|correct)\s+)?answer))|(?:isn't|wasn't)\s+(?:right|correct|the\s+(?:(?:final|right|correct)\s+)?answer))(?=\s*(?:[.,;:!—–-]|$|because|since|as|so|and|but))/
+            .ignoresCase()
+        guard let match = rest.prefixMatch(of: pattern) else { return nil }
+        let behind = rest[match.range.upperBound...]
+        // Its reason comes first, as in `is wrong because it counts 4 twice; it is 15`.
+        let next = behind.drop { !$0.isLetter && !$0.isNumber && $0 != "\\" }.prefix { $0.isLetter }.lowercased()
+        guard ["because", "since", "as"].contains(next) else { return behind }
+        return behind.firstIndex { ".;\n".contains($0) }.map { behind[$0...].dropFirst() } ?? ""
     }
 
     /// Where a box's command begins, and what follows it; nil for the word `boxed` in a sentence.

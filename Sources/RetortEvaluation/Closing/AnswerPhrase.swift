@@ -82,7 +82,7 @@ struct AnswerPhrase {
         let end = start + noun.word.count
         guard end == text.count || !text[end].isLetter else { return nil }
         let before = word(before: start, in: text)
-        guard !others.contains(before), !isObject(start, in: text) else { return nil }
+        guard !others.contains(before), !isObject(start, in: text), !isSupposed(start, in: text) else { return nil }
         let isFinal = noun.isFinal || before == "final"
         var index = end
         while index < text.count, "*_\" ".contains(text[index]) { index += 1 }
@@ -101,15 +101,26 @@ struct AnswerPhrase {
 
     /// `convert the answer to weeks: 28/7`, `express your answer as a percentage`: these do not state the answer.
     private static func isObject(_ start: Int, in text: [Character]) -> Bool {
+        tasks.contains(lead(of: start, in: text))
+    }
+
+    /// `If the answer is 18`, `whether the answer is 18`, `Could the answer be 18?`
+    private static func isSupposed(_ start: Int, in text: [Character]) -> Bool {
+        ProseWords.suppositions.contains(lead(of: start, in: text))
+    }
+
+    /// The word before `the answer` and its like, in lower case; empty where none is.
+    private static func lead(of start: Int, in text: [Character]) -> String {
         var place = start
         for _ in 0..<3 {
-            let before = word(before: place, in: text)
-            if tasks.contains(before) { return true }
-            guard ["the", "your", "our", "my", "this", "final"].contains(before) else { return false }
+            let before = word(before: place, in: text).lowercased()
+            guard ["the", "your", "our", "my", "this", "that", "final", "correct"].contains(before) else {
+                return before
+            }
             while place > 0, " *_".contains(text[place - 1]) { place -= 1 }
             place -= before.count
         }
-        return false
+        return ""
     }
 
     private static let tasks: Set<String> = [

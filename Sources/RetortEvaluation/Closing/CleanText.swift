@@ -34,6 +34,8 @@ enum CleanText {
                 clean = clean.replacing(/<\/?(?:b|i|u|em|strong|span|code|p)(?:\s[^<>]*)?>/.ignoresCase(), with: "")
             }
         }
+        if clean.contains("0x") || clean.contains("0X") { clean = withoutHexadecimals(clean) }
+        if clean.contains("[") { clean = withoutCitations(clean) }
         if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
             clean = withoutEmphasis(clean)
         }
@@ -73,6 +75,18 @@ enum CleanText {
         }
         finish()
         return result
+    }
+
+    /// Writes `0x1F` as 31; `0x12=0` is a product.
+    private static func withoutHexadecimals(_ text: String) -> String {
+        text.replacing(/\b0[xX]([0-9A-Fa-f]{1,15})\b(?!\s*=)/) { Int($0.1, radix: 16).map { "\($0)" } ?? String($0.0) }
+    }
+
+    /// Removes the mark of a source behind a value or a sentence: `14 [1]`, `14 million[3].`
+    private static func withoutCitations(_ text: String) -> String {
+        let source =
+            /([0-9]%?\s|[0-9]%?\s(?!(?:is|are|was|were|and|or|in|to|by|the|equals)\b)[A-Za-z]+\s?|[0-9A-Za-z]\.)\[[0-9]{1,2}\](?=[\s.,;]|$)/
+        return text.replacing(source) { $0.1 }
     }
 
     /// GSM8K's `<<2*80=160>>160`: the mark is removed; where the writer did not repeat its result, the result stays.

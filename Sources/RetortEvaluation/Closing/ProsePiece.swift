@@ -13,7 +13,7 @@ struct ProsePiece: Hashable, Sendable {
         /// A sign, such as `+` or `(`.
         case mark
         case currency
-        /// The end of a sentence or a line.
+        /// The end of a sentence or a line; its text is `?` behind a question.
         case end
     }
 
@@ -105,6 +105,7 @@ struct ProseLexer {
         text += String(characters[index..<(index + whole)])
         index += whole
         if (1...3).contains(whole) { text += takeGroups() }
+        if let dotted = takeDotted(behind: text) { return add(.number, dotted) }
         if peek(0) == ".", digits(from: index + 1) > 0 {
             let places = digits(from: index + 1)
             text += String(characters[index..<(index + 1 + places)])
@@ -130,6 +131,21 @@ struct ProseLexer {
             return add(.ordinal, text)
         }
         add(.number, text)
+    }
+
+    /// Moves past the rest of a number with several points: `1.234.567` is a whole number, while `3.2.1` and `10.0.0.1`
+    /// have no value, and neither have their parts.
+    private mutating func takeDotted(behind whole: String) -> String? {
+        var groups: [String] = []
+        var end = index
+        while end < characters.count, characters[end] == ".", case let count = digits(from: end + 1), count > 0 {
+            groups.append(String(characters[(end + 1)..<(end + 1 + count)]))
+            end += 1 + count
+        }
+        guard groups.count > 1 else { return nil }
+        index = end
+        let isGrouped = whole.count <= 3 && groups.allSatisfy { $0.count == 3 }
+        return whole + (isGrouped ? groups.joined() : groups.map { ".\($0)" }.joined())
     }
 
     /// Reads groups of three digits after commas, `{,}` or `,\!`, and drops the separators.
@@ -189,6 +205,10 @@ struct ProseLexer {
     // MARK: Signs
 
     private mutating func takeMark(_ first: Character) {
+        if first == "+", peek() == "/", peek(2) == "-" {
+            index += 3
+            return add(.mark, "±")
+        }
         for mark in ["**", "<=", ">=", "!=", "=>", "->", "+-"] where first == mark.first && peek() == mark.last {
             return add(.mark, length: 2)
         }
@@ -230,7 +250,7 @@ struct ProseLexer {
         if first == "!", after < characters.count, "=+-*/)^<>".contains(characters[after]) {
             return add(.mark, length: 1)
         }
-        add(.end, "")
+        add(.end, first == "?" ? "?" : "")
         index += 1
     }
 
@@ -329,7 +349,7 @@ struct ProseLexer {
         "times": "*", "cdot": "*", "ast": "*", "div": "/", "pm": "±", "mp": "±", "le": "<=", "leq": "<=", "ge": ">=",
         "geq": ">=", "ne": "!=", "neq": "!=", "approx": "≈", "simeq": "≈", "equiv": "=", "circ": "°", "degree": "°",
         "to": "→", "rightarrow": "→", "Rightarrow": "⇒", "implies": "⇒", "Longrightarrow": "⇒", "therefore": "⇒",
-        "lt": "<", "gt": ">", "lbrace": "{", "rbrace": "}", "cup": "∪",
+        "lt": "<", "gt": ">", "langle": "(", "rangle": ")", "lbrace": "{", "rbrace": "}", "cup": "∪",
     ]
     private static let spacing: Set<String> = [
         "quad", "qquad", "space", "thinspace", "newline", "dots", "ldots", "par",

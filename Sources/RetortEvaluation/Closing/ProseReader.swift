@@ -4,7 +4,7 @@ struct ProseReader {
 
     init(_ text: String) { runs = ProseRuns(ProseLexer.pieces(text)) }
 
-    private var pieces: [ProsePiece] { runs.pieces }
+    var pieces: [ProsePiece] { runs.pieces }
 
     /// The pieces of each sentence and line.
     private var sentences: [Range<Int>] {
@@ -17,33 +17,69 @@ struct ProseReader {
         return sentences
     }
 
-    /// The last value of the last sentence that has one.
+    /// The last value of the last sentence that has one. Questions, and asides that are sentences of their own, count
+    /// only in a text without other values.
+    func closing() -> ProseRun? {
+        var passed: [Range<Int>] = []
+        for sentence in sentences.reversed() {
+            if isQuestion(sentence) { continue }
+            if isAside(sentence) {
+                passed.append(sentence)
+            } else if let run = closing(of: sentence) {
+                return run
+            }
+        }
+        return passed.lazy.compactMap { closing(of: $0) }.first
+    }
+
+    /// Whether words of this sentence ask for something.
+    private func isQuestion(_ sentence: Range<Int>) -> Bool {
+        runs.piece(sentence.upperBound)?.text == "?"
+            && sentence.contains { pieces[$0].word.map { ProseWords.isProse($0) } == true }
+    }
+
+    /// Whether a sentence stands in brackets: `(Each ticket was $5.)`
+    private func isAside(_ sentence: Range<Int>) -> Bool {
+        let isClosed = runs.piece(sentence.upperBound + 1)?.isMark(")") == true
+        guard
+            pieces[sentence.lowerBound].isMark("(")
+                || isClosed && !sentence.contains(where: { pieces[$0].isMark("(") }),
+            sentence.contains(where: { pieces[$0].word.map { ProseWords.isProse($0) } == true })
+        else { return false }
+        guard let close = runs.closing(of: sentence.lowerBound) else { return true }
+        return close == sentence.upperBound - 1
+    }
+
+    /// The value that a sentence states.
     ///
     /// The result of a calculation takes precedence over a number that only adds a circumstance: `3 * 6 = 18 apples in
     /// 3 bags` gives 18. So does a value before `because`. Numbers in words, positions such as `5th`, and asides in
     /// brackets count only where a sentence has nothing else.
-    func closing() -> ProseRun? {
-        for sentence in sentences.reversed() {
-            let all = runs.all(in: sentence)
-            guard !all.isEmpty else { continue }
-            let asides = runs.asides(in: sentence)
-            let outside = all.filter { run in !asides.contains { $0.contains(run.range.lowerBound) } }
-            var stated = (outside.isEmpty ? all : outside).filter { !runs.isDenied($0) }
-            // `It is not 5` states no answer.
-            guard !stated.isEmpty else { continue }
-            if let cause = cause(in: sentence) {
-                let before = stated.filter { $0.range.upperBound <= cause }
-                if before.contains(where: { !$0.isWeak }) { stated = before }
-            }
-            let strong = withoutScope(withoutDate(stated.filter { !$0.isWeak }))
-            guard let last = strong.last else { return stated.last }
-            if strong.count == 1, !last.isResult, let word = needed(stated, for: last) { return word }
-            // `There are 12, so each gets three.`
-            if let word = stated.last, word.isNumeral, !last.isResult, !isCircumstance(word) { return word }
-            guard !last.isResult, let result = strong.last(where: \.isResult) else { return last }
-            return concludes(from: result.range.upperBound, to: last.range.lowerBound) ? last : result
+    private func closing(of sentence: Range<Int>) -> ProseRun? {
+        let stated = stated(in: sentence)
+        let strong = withoutScope(withoutDate(stated.filter { !$0.isWeak }))
+        guard let last = strong.last else { return stated.last }
+        if strong.count == 1, !last.isResult, let word = needed(stated, for: last) { return word }
+        // `There are 12, so each gets three.`
+        if let word = stated.last, word.isNumeral, !last.isResult, !isCircumstance(word) { return word }
+        guard !last.isResult, let result = strong.last(where: \.isResult) else { return last }
+        return concludes(from: result.range.upperBound, to: last.range.lowerBound) ? last : result
+    }
+
+    /// The values of a sentence without those that it denies, gives as a reason or adds as a circumstance. None in `It is
+    /// not 5`.
+    private func stated(in sentence: Range<Int>) -> [ProseRun] {
+        let all = runs.all(in: sentence)
+        let asides = runs.asides(in: sentence)
+        let outside = all.filter { run in !asides.contains { $0.contains(run.range.lowerBound) } }
+        var stated = (outside.isEmpty ? all : outside).filter { !runs.isDenied($0) && !isSupposed($0) }
+        if let cause = cause(in: sentence) {
+            let before = stated.filter { $0.range.upperBound <= cause }
+            if before.contains(where: { !$0.isWeak }) { stated = before }
         }
-        return nil
+        stated = withoutClauses(stated, in: sentence)
+        let precise = stated.filter { !isPrecision($0) }
+        return precise.isEmpty ? stated : precise
     }
 
     /// Values without a date at the end: `15 wolves in 2021`, `7 cats on June 10`.
@@ -88,8 +124,11 @@ struct ProseReader {
             if piece.kind == .mark { return ",;—–".contains(piece.text) }
             guard let word = piece.word else { return false }
             if word == "and" { return index + 1 < end && pieces[index + 1].kind == .word }
-            return ProseWords.conclusions.contains(word)
-                || ["which", "leaving", "making", "giving", "equals", "becomes"].contains(word)
+            // `after giving away 6`
+            let before = runs.piece(index - 1)?.word
+            return ProseWords.conclusions.contains(word) || ["which", "equals", "becomes"].contains(word)
+                || ["leaving", "making", "giving"].contains(word)
+                    && !["after", "before", "by", "without", "from", "for"].contains(before)
         }
     }
 
@@ -137,6 +176,7 @@ struct ProseReader {
         let all = runs.all(in: first.range.lowerBound..<sentence.upperBound)
         guard var run = all.first, run.range.lowerBound == first.range.lowerBound else { return first }
         for next in all.dropFirst() where !next.isWeak && !next.isResult {
+            guard run.range.upperBound <= next.range.lowerBound else { break }
             let between = (run.range.upperBound..<next.range.lowerBound).map { pieces[$0] }
             guard between.count <= 5, between.last?.word == "and",
                 between.allSatisfy({ $0.kind == .word || $0.isMark(",") })

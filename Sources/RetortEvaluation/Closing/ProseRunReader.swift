@@ -45,6 +45,11 @@ struct ProseRunReader {
         var run = ProseRun(range: start..<index, text: parts.joined(separator: ", "))
         run.isFormula = isFormula
         run.isResult = run.text.contains("=")
+        if let (unit, length) = compoundUnit() {
+            run.text += " \(unit)"
+            run.range = start..<(index + length)
+            return run
+        }
         if let unit = unit() { run.text += " \(unit)" }
         if let direction = direction() { run.text += " \\text{ \(direction)}" }
         if run.text.hasSuffix(":00"), let word = current?.word, ["p", "a", "pm", "am", "o'clock"].contains(word) {
@@ -54,7 +59,7 @@ struct ProseRunReader {
     }
 
     /// Whether a part states the value of one variable.
-    private static func isSolution(_ part: String) -> Bool {
+    static func isSolution(_ part: String) -> Bool {
         let sides = part.split(separator: "=", maxSplits: 1)
         guard sides.count == 2 else { return false }
         let name = sides[0].filter { !$0.isWhitespace }
@@ -69,6 +74,25 @@ struct ProseRunReader {
         // `12 m long`, but `5 in 3 days`
         if word.count == 1 || word == "in", let next = peek(), next.kind == .word { return nil }
         return unit.name
+    }
+
+    /// `m/s^2`, `kg·m`, `km/h`: a unit made of others, written without blanks, and how many pieces it takes.
+    private func compoundUnit() -> (unit: String, length: Int)? {
+        guard members.isEmpty, operands == 1, isNumber, current?.kind == .word, let next = peek(), !next.isSpaced,
+            next.kind == .mark
+        else { return nil }
+        var text = " "
+        var length = 0
+        for offset in 0..<9 {
+            guard let piece = peek(offset), offset == 0 || !piece.isSpaced,
+                piece.kind == .word || piece.kind == .number
+                    || piece.kind == .mark && "/·⋅*^(){}²³-".contains(piece.text)
+            else { break }
+            text += ["²": "^2", "³": "^3", "*": "·", "⋅": "·"][piece.text] ?? piece.text
+            length += 1
+        }
+        guard let unit = UnitExpression(text)?.text, UnitSize(unit) != nil else { return nil }
+        return (unit, length)
     }
 
     /// A word behind a number that changes what it says: `5 units left`, `5% increase`.
@@ -186,6 +210,7 @@ struct ProseRunReader {
                 index += 1
             }
         }
+        if let notation = base(behind: text) ?? choice(behind: text) { return notation }
         if let scale = current?.word.flatMap({ NumberWords.scales[$0] }) {
             index += 1
             return Self.scaled(text, scale)
@@ -215,6 +240,24 @@ struct ProseRunReader {
             return "(\(text)+\(top)/\(bottom))"
         }
         return text
+    }
+
+    /// `1011_2` and `1011_{2}`, whose base is no value.
+    private mutating func base(behind text: String) -> String? {
+        guard let mark = current, mark.isMark("_"), !mark.isSpaced else { return nil }
+        let isBraced = peek()?.isMark("{") == true && peek(3)?.isMark("}") == true
+        guard let base = peek(isBraced ? 2 : 1), base.kind == .number, isBraced || !base.isSpaced else { return nil }
+        index += isBraced ? 4 : 2
+        isNumber = false
+        return "\(text)_\(isBraced ? "{\(base.text)}" : base.text)"
+    }
+
+    /// `7 choose 2`
+    private mutating func choice(behind text: String) -> String? {
+        guard current?.word == "choose", let next = peek(), next.kind == .number else { return nil }
+        index += 2
+        isNumber = false
+        return "binomial(\(text), \(next.text))"
     }
 
     private static func scaled(_ text: String, _ factor: Int) -> String {
@@ -273,6 +316,8 @@ struct ProseRunReader {
     /// A group in brackets that is purely mathematical.
     private mutating func group() -> String? {
         guard let close = runs.closing(of: index), runs.isMathematics(index + 1..<close) else { return nil }
+        // The braces of `2^{10}` only group.
+        let isExponent = runs.piece(index - 1)?.isMark("^") == true
         var text = ""
         for place in index...close {
             guard let piece = runs.piece(place), piece.kind != .currency else { continue }
@@ -281,7 +326,7 @@ struct ProseRunReader {
             if piece.word == "x", runs.piece(place - 1)?.kind == .number, runs.piece(place + 1)?.kind == .number {
                 part = "*"
             }
-            if part == "{" || part == "}" { part = "\\\(part)" }
+            if !isExponent, part == "{" || part == "}" { part = "\\\(part)" }
             text += (piece.isSpaced && !text.isEmpty ? " " : "") + part
         }
         index = close + 1
@@ -363,7 +408,8 @@ struct ProseRunReader {
         guard MathNames.units[word] == nil, MathNames.units[word.lowercased()] == nil else { return false }
         // `2h 30m`
         if word == "h", peek()?.kind == .number { return false }
-        return word.count == 1 || (word.count == 2 && word.allSatisfy { "xyzabn".contains($0) })
+        return word.count == 1 && word.first?.isASCII == true
+            || (word.count == 2 && word.allSatisfy { "xyzabn".contains($0) })
     }
 
     /// An operator and another operand.

@@ -7,7 +7,8 @@ extension ProseReader {
     /// Where a sentence says that *the* 20 pages took 4 hours, it states the time.
     func withoutScope(_ values: [ProseRun]) -> [ProseRun] {
         var values = values
-        while values.count > 1, let last = values.last, !last.isResult, isScope(last, behind: values[values.count - 2])
+        while values.count > 1, let last = values.last,
+            isCondition(last) || !last.isResult && isScope(last, behind: values[values.count - 2])
         {
             values.removeLast()
             // `It is 12, which is 3 more than 9.`
@@ -23,15 +24,27 @@ extension ProseReader {
         return lead.contains("which") && (0..<3).contains { runs.piece(run.range.upperBound + $0)?.word == "than" }
     }
 
+    /// `25, up from 20`, `15 compared to the 90`, `12, twice as many as the 6`, `$64, of which $8`, `7, 3 more than Tom`
+    private func isContrast(_ run: ProseRun, words: [String]) -> Bool {
+        if zip(words, words.dropFirst()).contains(where: { $0 == "of" && $1 == "which" }) { return true }
+        let tail = words.suffix(4).joined(separator: " ") + " "
+        if ["up from ", "down from ", "compared to ", "compared with "].contains(where: tail.contains) { return true }
+        if words.suffix(4).contains("as"), let first = words.firstIndex(of: "as"),
+            words.lastIndex(of: "as") == first + 2
+        {
+            return true
+        }
+        let comparatives: Set<String> = ["more", "fewer", "less", "older", "younger", "taller", "longer"]
+        return words.last == "," && runs.piece(run.range.upperBound)?.word.map(comparatives.contains) == true
+            && runs.piece(run.range.upperBound + 1)?.word == "than"
+    }
+
     private func isScope(_ run: ProseRun, behind other: ProseRun) -> Bool {
         // A share such as `18 out of 20` includes its whole.
         guard other.range.upperBound < run.range.lowerBound else { return false }
         let gap = other.range.upperBound..<run.range.lowerBound
         let words = gap.map { runs.piece($0)?.word ?? runs.piece($0)?.text ?? "" }
-        if zip(words, words.dropFirst()).contains(where: { $0 == "of" && $1 == "which" }) { return true }
-        // `25, up from 20`
-        let tail = words.suffix(2).joined(separator: " ")
-        if ["up from", "down from", "compared to", "compared with"].contains(tail) { return true }
+        if isContrast(run, words: words) { return true }
         guard !concludes(from: gap.lowerBound, to: gap.upperBound), !other.text.contains("%") else { return false }
         // `25 more than 100`
         if words.contains("than"), words.suffix(2).contains("than"),
@@ -51,6 +64,7 @@ extension ProseReader {
         {
             return hasNoun(other)
         }
+        if !isDefinite(other), !isInCircumstance(other), isInPhrase(run, behind: other, words: spoken) { return true }
         guard let preposition = spoken.last, spoken.count <= 6 else { return false }
         if ["the", "his", "her", "their", "its", "these", "those", "our", "my", "your"].contains(preposition) {
             // A share of a known whole, `5 of the 20`, but not its sum: `a total of the 20`.
@@ -68,6 +82,8 @@ extension ProseReader {
 
     /// `15 hours to clean 45 rooms`, with words of need or duration: the rooms are the purpose.
     private func isPurpose(_ spoken: [String], of run: ProseRun, behind other: ProseRun) -> Bool {
+        // `to move all 20 boxes`
+        let spoken = spoken.dropLast(["the", "all", "his", "her", "their"].contains(spoken.last) ? 1 : 0)
         guard let verb = spoken.last, spoken.count <= 12, spoken.dropLast().last == "to", !isDefinite(other),
             verb == "make" || !ProseWords.prepositions.contains(verb), !["the", "a", "an"].contains(verb),
             MathNames.units[verb] == nil
@@ -101,9 +117,18 @@ extension ProseReader {
             || next.kind == .word && !ProseWords.prepositions.contains(next.text.lowercased()) && next.word != "and"
     }
 
-    private func isPrice(_ run: ProseRun) -> Bool {
+    func isPrice(_ run: ProseRun) -> Bool {
         run.range.contains { runs.piece($0)?.kind == .currency }
             || ["dollars", "euros", "cents", "dollar"].contains(runs.piece(run.range.upperBound)?.word ?? "")
+    }
+
+    /// Whether a value is itself the circumstance of something: `In 5 days`, `with 3 friends`.
+    private func isInCircumstance(_ run: ProseRun) -> Bool {
+        var index = run.range.lowerBound - 1
+        while let piece = runs.piece(index), piece.kind == .currency || ["a", "an"].contains(piece.word) { index -= 1 }
+        guard let before = runs.piece(index)?.word else { return false }
+        return ["in", "after", "before", "during", "within", "with", "on", "if", "when", "every", "per", "by", "from"]
+            .contains(before)
     }
 
     /// `the 20 pages`, `all 12 rooms`: known already, so not what the sentence states.

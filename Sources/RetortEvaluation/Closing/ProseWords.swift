@@ -90,7 +90,7 @@ enum ProseWords {
 
     /// Words that may stand between "the answer is" and the answer itself.
     static let fillers: Set<String> = [
-        "approximately", "about", "roughly", "around", "nearly", "almost", "exactly", "simply", "just", "only",
+        "approximately", "about", "roughly", "around", "exactly", "simply", "just", "only",
         "therefore", "thus", "then", "hence", "so", "now", "equal", "equals", "to", "given", "by", "the", "a", "an",
         "total", "of", "be", "is", "are", "number", "value", "option", "choice", "letter", "answer", "final", "indeed",
         "clearly", "approx", "ca", "circa", "rs", "usd", "us", "eur", "gbp", "inr", "cad", "aud", "jpy", "cny", "rmb",
@@ -102,6 +102,12 @@ enum ProseWords {
     static let labels: Set<String> = [
         "step", "steps", "question", "problem", "figure", "fig", "table", "case", "method", "example", "exercise",
         "equation", "eq", "section", "theorem", "lemma", "appendix", "footnote", "version", "note",
+    ]
+
+    /// Before `the answer is`, these do not state it.
+    static let suppositions: Set<String> = [
+        "if", "whether", "unless", "suppose", "supposing", "assume", "assuming", "imagine", "wonder", "doubt", "could",
+        "can", "might", "may", "would", "should",
     ]
 
     /// A conclusion follows these.

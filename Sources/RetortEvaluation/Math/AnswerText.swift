@@ -38,12 +38,24 @@ enum AnswerText {
         if let hash = HashMark.last(in: body), box.map({ $0.end < hash.start }) != false {
             return statement(hash.content, "####")
         }
+        if let box, let rest = AnswerBox.correction(behind: body[box.end...]) {
+            return corrected(rest, before: body[..<box.start])
+        }
         if let box {
             let content = scale(behind: body[box.end...]).map { "\(box.content) \($0)" } ?? box.content
             return finalPhrase(behind: body[box.end...]) ?? statement(content, "\\boxed{}")
         }
         if let tagged { return statement(tagged, "<answer>") }
         return phrased(text) ?? closing(text)
+    }
+
+    /// The answer of a text whose last box is called wrong: behind that sentence, or else in an earlier box.
+    private static func corrected(_ rest: Substring, before earlier: Substring) -> Extract {
+        let rest = String(rest)
+        if let answer = phrased(rest) { return answer }
+        if let run = ProseReader(rest).closing() { return Extract(run, nil, statement: rest) }
+        guard AnswerBox.last(in: String(earlier)) != nil else { return Extract("", "\\boxed{}, which is called wrong") }
+        return extract(String(earlier))
     }
 
     /// The word of `\boxed{7} million`.
@@ -71,13 +83,20 @@ enum AnswerText {
     // MARK: Phrases
 
     private static func phrased(_ text: String) -> Extract? {
-        guard let phrase = AnswerPhrase.last(in: text) else { return nil }
+        let phrase = AnswerPhrase.last(in: text)
+        if let named = NamedAnswer.last(in: text), !isLater(phrase, than: named, in: text),
+            let answer = self.named(named, in: text)
+        {
+            return answer
+        }
+        guard let phrase else { return nil }
         let place = "the answer is"
         if let again = AnswerPhrase.retraction(in: phrase.rest), let run = ProseReader(again).closing() {
             return Extract(run, nil, statement: again)
         }
         let clause = firstSentence(phrase.rest)
         guard !clause.isEmpty else { return nil }
+        if let run = ProseReader(clause).bound() { return Extract(run, place, statement: clause) }
         if let answer = choice(clause, place) ?? formula(clause, place) ?? unfinished(clause, place) { return answer }
         if clause.lowercased() == "one" { return Extract("1", place, statement: clause) }
         let rest = ProseReader(String(phrase.rest))
@@ -86,6 +105,23 @@ enum AnswerText {
         if !phrase.isHeading, let run = ProseReader(clause).closing() { return Extract(run, place, statement: clause) }
         if let run = rest.closing() { return Extract(run, place, statement: clause) }
         return Extract(clause, place)
+    }
+
+    /// Whether a phrase stands behind `18 is the answer`, and is not a part of it.
+    private static func isLater(_ phrase: AnswerPhrase?, than named: NamedAnswer, in text: String) -> Bool {
+        guard let phrase, phrase.rest.startIndex > named.end else { return false }
+        let between = text[named.end..<phrase.rest.startIndex].lowercased()
+        return between.contains("\n") || between.contains("answer") || between.contains("final")
+    }
+
+    private static func named(_ named: NamedAnswer, in text: String) -> Extract? {
+        if let again = AnswerPhrase.retraction(in: text[named.end...]), let run = ProseReader(again).closing() {
+            return Extract(run, nil, statement: again)
+        }
+        let place = "is the answer"
+        let lead = named.lead.trimmingCharacters(in: .whitespacesAndNewlines)
+        if let answer = choice(lead, place) ?? formula(lead, place) { return answer }
+        return ProseReader(lead).closing().map { Extract($0, place, statement: lead) }
     }
 
     /// The first sentence of a text, without surrounding marks.
@@ -106,6 +142,7 @@ enum AnswerText {
     /// The answer in a box, after `####` or in tags: the whole content, or a sentence's value.
     private static func statement(_ text: String, _ place: String) -> Extract {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if let run = ProseReader(trimmed).bound() { return Extract(run, place, statement: trimmed) }
         if let answer = choice(trimmed, place) ?? formula(trimmed, place) ?? unfinished(trimmed, place) {
             return answer
         }
@@ -199,7 +236,7 @@ enum AnswerText {
         let word = rest.drop { $0 == " " }.prefix { $0.isLetter }
         guard word.count > 1, MathNames.units[String(word)] == nil, MathNames.functions[String(word)] == nil,
             MathNames.constants[String(word)] == nil, NumberWords.scales[String(word)] == nil,
-            !MathNames.builders.contains(String(word)),
+            !MathNames.builders.contains(String(word)), UnitSymbols.size(String(word)) == nil,
             isNoun(word)
         else { return nil }
         return String(number)
@@ -227,6 +264,8 @@ enum AnswerText {
 
     /// The value that ends a text without any marks, or the whole of a text that is not a sentence.
     private static func closing(_ text: String) -> Extract {
+        if let quoted = quoted(text) { return quoted }
+        if let run = ProseReader(text).bound() { return Extract(run, nil, statement: text) }
         let isSentence = ProseWords.arePresent(in: text) || hasLines(text)
         if !isSentence || isChoice(text), let answer = choice(text, nil) ?? formula(text, nil) ?? unfinished(text, nil)
         {
@@ -234,6 +273,12 @@ enum AnswerText {
         }
         guard !isGivenUp(text), let run = ProseReader(text).closing() else { return Extract(text, nil) }
         return Extract(run, nil, statement: text)
+    }
+
+    /// `> 18`, which quotes 18 in Markdown and may also be an inequality.
+    private static func quoted(_ text: String) -> Extract? {
+        guard text.hasPrefix("> "), !ProseWords.arePresent(in: text), !text.contains("\n") else { return nil }
+        return Extract(String(text.dropFirst(2)), nil, alternatives: [text])
     }
 
     /// Whether a text says that there is no answer: `I was unable to finish within 10 steps.`

@@ -127,32 +127,42 @@ extension MathParser {
     /// Whether a whole number and a fraction side by side are one number.
     enum MixedNumbers { case read, leave }
 
-    /// A number with its fraction: `2\frac{1}{2}`, `4 1/2`. The sign and the marks around it, as in `-2\frac{1}{2}\%`,
-    /// apply to the whole.
+    /// A number with its fraction: `2\frac{1}{2}`, `4 1/2`, `{-2}{\frac12}`. The sign and the marks around it, as in
+    /// `-2\frac{1}{2}\%`, apply to the whole.
     mutating func mixed() throws -> MathNode {
         let first = current
-        let whole = try primary()
-        guard case .number? = first?.kind, case .number(let value, nil) = whole, value.isInteger, !value.isNegative
-        else { return whole }
-        if current?.isCommand("frac") == true {
-            let start = self
-            index += 1
-            if case .number(let top, nil) = try group(), case .number(let bottom, nil) = try group(), top.isInteger,
-                bottom.isInteger, Rational.zero < top, top < bottom, !isMark("^") || isDegree()
-            {
-                return .number(value + top / bottom, places: nil)
-            }
-            self = start
+        let node = try primary()
+        guard let first, case .number(let value, nil) = node, value.isInteger else { return node }
+        let isBraced = first.isMark("{")
+        guard isBraced || first.isNumber, isBraced || !value.isNegative else { return node }
+        if let fraction = try properFraction() {
+            return .number(value.isNegative ? value - fraction : value + fraction, places: nil)
         }
         // `4 1/2`
-        if case .number(let digits)? = current?.kind, current?.isSpaced == true, peek(1)?.isMark("/") == true,
+        if !isBraced, case .number(let digits)? = current?.kind, current?.isSpaced == true,
+            peek(1)?.isMark("/") == true,
             case .number(let other)? = peek(2)?.kind, let top = Rational(decimal: digits), top.isInteger,
             let bottom = Rational(decimal: other), bottom.isInteger, Rational.zero < top, top < bottom
         {
             index += 3
             return .number(value + top / bottom, places: nil)
         }
-        return whole
+        return node
+    }
+
+    /// Moves past a `\frac` below 1, perhaps in braces of its own; nil, and no move, where none is here.
+    private mutating func properFraction() throws -> Rational? {
+        let start = self
+        let isBraced = isMark("{") && peek(1)?.isCommand("frac") == true
+        if isBraced { index += 1 }
+        guard takeCommand("frac") else { return nil }
+        if case .number(let top, nil) = try group(), case .number(let bottom, nil) = try group(), top.isInteger,
+            bottom.isInteger, Rational.zero < top, top < bottom, !isBraced || take("}"), !isMark("^") || isDegree()
+        {
+            return top / bottom
+        }
+        self = start
+        return nil
     }
 
     /// Whether the exponent that follows is the mark of degrees.

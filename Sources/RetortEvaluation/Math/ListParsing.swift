@@ -30,7 +30,8 @@ extension MathParser {
     /// An expression or a chain of relations.
     mutating func element() throws -> MathNode {
         try nested { parser in
-            var parts = [try parser.union()]
+            // In `\ge 5` the variable goes without saying.
+            var parts: [MathNode] = try parser.startsBound() ? [.unnamed] : [parser.union()]
             var relations: [MathNode.Relation] = []
             while let relation = parser.takeRelation() {
                 relations.append(relation)
@@ -40,6 +41,8 @@ extension MathParser {
             return relations.isEmpty ? parts[0] : .relation(parts, relations)
         }
     }
+
+    private func startsBound() -> Bool { ["<", "<=", ">", ">=", "!="].contains { isMark($0) } }
 
     mutating func takeRelation() -> MathNode.Relation? {
         if case .name("in")? = current?.kind, let next = peek(1), next.isMark("[") || next.isMark("(") {

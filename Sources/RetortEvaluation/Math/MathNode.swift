@@ -43,6 +43,9 @@ indirect enum MathNode: Hashable, Sendable {
         case braces
     }
 
+    /// The variable of an inequality that is written without one.
+    static let unnamed = MathNode.symbol("□")
+
     static func integer(_ value: Int) -> MathNode { .number(Rational(value), places: nil) }
 
     static func negated(_ node: MathNode) -> MathNode {

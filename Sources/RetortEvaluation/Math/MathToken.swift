@@ -22,6 +22,8 @@ struct MathToken: Hashable, Sendable {
     func isMark(_ text: String) -> Bool { kind == .mark(text) }
 
     func isCommand(_ text: String) -> Bool { kind == .command(text) }
+
+    var isNumber: Bool { if case .number = kind { true } else { false } }
 }
 
 /// Why a text is not mathematics.
@@ -89,7 +91,9 @@ struct MathLexer {
             rest = rest.dropFirst(width)
             digits += takeDigits()
         }
-        if rest.first == ".", rest.dropFirst().first != "." {
+        if digits.count <= 3, let groups = pointedGroups() {
+            digits += groups
+        } else if rest.first == ".", rest.dropFirst().first != "." {
             rest.removeFirst()
             digits += "." + takeDigits()
         }
@@ -104,6 +108,16 @@ struct MathLexer {
         let run = rest.prefix { $0.isASCIIDigit }
         rest = rest[run.endIndex...]
         return String(run)
+    }
+
+    /// Moves past the groups of `1.234.567`, where points separate thousands, and gives their digits; nil for fewer than
+    /// two groups.
+    private mutating func pointedGroups() -> String? {
+        guard rest.first == ".", let match = rest.prefixMatch(of: /(?:\.[0-9]{3}){2,}(?![0-9]|\.[0-9])/) else {
+            return nil
+        }
+        rest = rest[match.range.upperBound...]
+        return match.output.filter { $0 != "." }
     }
 
     /// The length of the separator of thousands here; nil when there is none.
