@@ -56,6 +56,10 @@ struct StatedAnswerTests {
             Case("The answer is just under 31%.", nil, not: "31"),
             Case("The final answer is almost 31.", nil, not: "31"),
             Case("Answer: Over 5 days he eats 35 plums.", "35", not: "5"),
+            Case("The answer is no larger than 31.", "x \\le 31", not: "31"),
+            Case("The answer is 31 or fewer.", "x \\le 31", not: "31"),
+            Case("#### 31 at least", "x \\ge 31", not: "31"),
+            Case("Neither 31 nor 42 is the answer.", nil, not: "31", "42"),
             Case("There are at least 31 ways.", "31"), Case("The answer is approximately 31.", "31"),
             Case("Could the answer be 31?", nil, not: "31"), Case("Is 31 the answer?", nil, not: "31"),
             Case("He sold 12 of them. Or were there 31?", "12", not: "31"),
@@ -86,6 +90,8 @@ struct StatedAnswerTests {
             Case("The minimum is 6 where x = 2.", "6", not: "2", "x = 2"),
             Case("The minimum is 6 at t = 2.", "6", not: "2"),
             Case("The volume is 90, given that the height is 30.", "90", not: "30"),
+            Case("The bill is 44 once all 12 have ordered.", "44", not: "12"),
+            Case("She had 18 when she came and has 29 now.", "29", not: "18"),
             Case("When 24 are shared, each gets 6.", "6", not: "24"),
             Case("She was given 5 and now has 12.", "12", not: "5"),
         ])
@@ -106,6 +112,8 @@ struct StatedAnswerTests {
             Case("She pays $27. (A plant is $9. She buys 3.)", "27", not: "9", "3"),
             Case("The herd has 31 goats [2].", "31", not: "2"),
             Case("She bought 4 pens for $15 in total.", "15", not: "4"),
+            Case("There are 21 chairs in 3 rows of 7.", "21", not: "7", "3"),
+            Case("That leaves 13 carrots for the 6 rabbits.", "13", not: "6"),
             Case("She keeps 9 pens after giving away 4.", "9", not: "4"),
             Case("He spends $9 by the end of week 2.", "9", not: "2"),
             Case("The meal is $48 for a table of 6.", "48", not: "6"),
@@ -124,6 +132,7 @@ struct StatedAnswerTests {
         arguments: [
             Case("The code is 0x2A.", "42", not: "0", "2"), Case("In binary it is 1101_2.", "1101_2", not: "2"),
             Case("It is 52_{8}.", "52_8", not: "8"), Case("There are 6 choose 3 ways.", "20", not: "3", "6"),
+            Case("The mask is 0b110.", "6", not: "0", "110"), Case("There are 6!.", "720", not: "6"),
             Case("It runs on 4.11.2.", nil, not: "2", "4.11", "11.2"),
             Case("The host is 192.168.0.7.", nil, not: "0.7", "7"),
             Case("The roots are +/-5.", "\\pm 5", not: "5", "-5"), Case("It is 3^{4}.", "81", not: "4", "3"),
@@ -151,7 +160,7 @@ struct StatedAnswerTests {
             Case("5 mV", "0.005\\text{ V}", not: "5\\text{ MV}"),
             Case("9 m/s^2", "900\\text{ cm/s}^2", not: "9\\text{ m/s}"),
             Case("CHF 18", "18\\text{ CHF}", not: "18\\text{ SEK}"), Case("5/m", "\\frac{5}{m}", not: "5"),
-            Case("12/b", "\\frac{12}{b}", not: "12"), Case("4ab/c", "\\frac{4ab}{c}"),
+            Case("2 s^2", "2s^2"), Case("12/b", "\\frac{12}{b}", not: "12"), Case("4ab/c", "\\frac{4ab}{c}"),
         ])
     func sizes(row: Case) async { await check(row) }
 

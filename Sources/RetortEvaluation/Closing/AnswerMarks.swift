@@ -44,6 +44,12 @@ struct AnswerBox {
     /// The text after the clause that calls a box wrong, `\boxed{14} is wrong; the answer is 15`; nil for a box that
     /// nothing takes back.
     static func correction(behind rest: Substring) -> Substring? {
+        // Most boxes end their text.
+        guard rest.contains(where: \.isLetter) else { return nil }
+        let start = rest.prefix(80).lowercased()
+        guard ["wrong", "incorrect", "false", "mistake", " not ", "n't "].contains(where: start.contains) else {
+            return nil
+        }
         let pattern =
             /[\s$\\)\]}*_.,;!—-]*(?:(?:but|wait|no|hmm|oh)\b[,.]?\s*)*(?:(?:that|this|it|which)\b)?\s*(?:(?:is|was|'s)\s+(?:simply\s+|clearly\s+|actually\s+)?(?:wrong|incorrect|false|mistaken|a\s+mistake|not\s+(?:right|correct|the\s+(?:(?:final|right|correct)\s+)?answer))|(?:isn't|wasn't)\s+(?:right|correct|the\s+(?:(?:final|right|correct)\s+)?answer))(?=\s*(?:[.,;:!—–-]|$|because|since|as|so|and|but))/
             .ignoresCase()

@@ -34,7 +34,7 @@ enum CleanText {
                 clean = clean.replacing(/<\/?(?:b|i|u|em|strong|span|code|p)(?:\s[^<>]*)?>/.ignoresCase(), with: "")
             }
         }
-        if clean.contains("0x") || clean.contains("0X") { clean = withoutHexadecimals(clean) }
+        if ["0x", "0X", "0b", "0B"].contains(where: clean.contains) { clean = withoutPrefixes(clean) }
         if clean.contains("[") { clean = withoutCitations(clean) }
         if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
             clean = withoutEmphasis(clean)
@@ -77,9 +77,12 @@ enum CleanText {
         return result
     }
 
-    /// Writes `0x1F` as 31; `0x12=0` is a product.
-    private static func withoutHexadecimals(_ text: String) -> String {
-        text.replacing(/\b0[xX]([0-9A-Fa-f]{1,15})\b(?!\s*=)/) { Int($0.1, radix: 16).map { "\($0)" } ?? String($0.0) }
+    /// Writes `0x1F` as 31 and `0b101` as 5; `0x12=0` is a product.
+    private static func withoutPrefixes(_ text: String) -> String {
+        text.replacing(/\b0(?:[xX]([0-9A-Fa-f]{1,15})|[bB]([01]{2,60}))\b(?!\s*=)/) { match in
+            let value = match.1.flatMap { Int($0, radix: 16) } ?? match.2.flatMap { Int($0, radix: 2) }
+            return value.map { "\($0)" } ?? String(match.0)
+        }
     }
 
     /// Removes the mark of a source behind a value or a sentence: `14 [1]`, `14 million[3].`

@@ -1,7 +1,7 @@
 /// Clauses that add a circumstance to the value that a sentence states: `40 when the width is 10`, `7, while Tom has 4`.
 extension ProseReader {
-    /// Values outside the clauses that begin behind another value. A clause ends with its sentence, at the next comma or
-    /// at a conclusion; a result in it counts, unless it sets a variable.
+    /// Values outside the clauses that begin behind another value. A clause ends with its sentence, at the next comma,
+    /// verb behind `and` or conclusion; a result in it counts, unless it sets a variable.
     func withoutClauses(_ values: [ProseRun], in sentence: Range<Int>) -> [ProseRun] {
         var kept = values
         for place in sentence where opensClause(place) {
@@ -35,6 +35,7 @@ extension ProseReader {
         case "when", "whenever", "if", "where", "whereas", "although", "though", "unless", "assuming", "provided":
             return true
         case "who", "whose": return before?.isMark(",") == true
+        case "once": return next.map { ["a", "every", "per", "in", "more", "again"].contains($0) } == false
         case "while": return before?.word != "a"
         case "given": return before?.word.map(Self.beforeParticiple.contains) != true
         case "as": return before?.isMark(",") == true && next != "well"
@@ -50,6 +51,10 @@ extension ProseReader {
     private func endOfClause(_ place: Int, in sentence: Range<Int>) -> Int {
         (place + 1..<sentence.upperBound).first { index in
             let piece = pieces[index]
+            // `when she started and has 35 now`
+            if piece.word == "and", let next = runs.piece(index + 1)?.word, Self.verbs.contains(next) || next == "now" {
+                return true
+            }
             return piece.kind == .mark && ",;—–:".contains(piece.text)
                 || piece.word.map { ProseWords.conclusions.contains($0) || $0 == "which" } == true
         } ?? sentence.upperBound

@@ -5,6 +5,7 @@ extension ProseReader {
     ///
     /// - Parameter words: the words between them, in lower case.
     func isInPhrase(_ run: ProseRun, behind other: ProseRun, words: [String]) -> Bool {
+        let isBound = isInCircumstance(other)
         guard words.count <= 9, !words.contains("="), !isTotal(run) else { return false }
         return words.indices.reversed().contains { place in
             let after = words[(place + 1)...]
@@ -13,6 +14,8 @@ extension ProseReader {
             let before = words[..<place]
             switch words[place] {
             case "of": return isWhole(before, after, other)
+            // `In 5 days at the shop`: the other value is a circumstance itself.
+            case _ where isBound: return false
             case "for": return isPurpose(after, run, other)
             case "at", "in": return isPrice(other) || !isPrice(run)
             case let word: return Self.prepositions.contains(word)
@@ -33,8 +36,10 @@ extension ProseReader {
         let noun = runs.piece(run.range.upperBound)?.word
         if isPrice(other) { return noun != nil || after.last == "of" }
         if let noun, after.isEmpty, Self.people.contains(noun) { return true }
+        // `45 minutes for the 3 laps`
+        if runs.piece(other.range.upperBound)?.word.flatMap({ MathNames.units[$0] }) != nil { return false }
         return !isPrice(run)
-            && after.contains { ["first", "last", "next", "all", "each", "every", "party"].contains($0) }
+            && after.contains { Self.known.contains($0) }
     }
 
     /// `for 15 in total`
@@ -44,6 +49,11 @@ extension ProseReader {
             return ["total", "altogether", "combined", "all"].contains(word)
         }
     }
+
+    /// Before what is known already, such as `the 4 horses`.
+    private static let known: Set<String> = [
+        "first", "last", "next", "all", "each", "every", "party", "the", "his", "her", "their", "its", "these", "those",
+    ]
 
     private static let people: Set<String> = [
         "people", "persons", "children", "kids", "students", "friends", "men", "women", "guests", "adults", "players",
@@ -56,7 +66,7 @@ extension ProseReader {
     ]
 
     /// Words behind which a value is stated after all.
-    private static let verbs: Set<String> = [
+    static let verbs: Set<String> = [
         "is", "are", "was", "were", "be", "been", "has", "have", "had", "does", "did", "do", "will", "would", "can",
         "could", "should", "get", "gets", "got", "make", "makes", "made", "leave", "leaves", "left", "give", "gives",
         "gave", "pay", "pays", "paid", "need", "needs", "needed", "cost", "costs", "take", "takes", "took", "equal",

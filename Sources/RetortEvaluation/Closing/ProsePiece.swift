@@ -247,7 +247,9 @@ struct ProseLexer {
     private mutating func takeExclamation(_ first: Character) {
         var after = index + 1
         while after < characters.count, characters[after] == " " { after += 1 }
-        if first == "!", after < characters.count, "=+-*/)^<>".contains(characters[after]) {
+        // `10!.`
+        let isCounted = index > 0 && characters[index - 1].isASCIIDigit && (peek() == "." || peek() == ",")
+        if first == "!", isCounted || after < characters.count && "=+-*/)^<>".contains(characters[after]) {
             return add(.mark, length: 1)
         }
         add(.end, first == "?" ? "?" : "")

@@ -64,7 +64,7 @@ extension ProseReader {
         {
             return hasNoun(other)
         }
-        if !isDefinite(other), !isInCircumstance(other), isInPhrase(run, behind: other, words: spoken) { return true }
+        if !isDefinite(other), isInPhrase(run, behind: other, words: spoken) { return true }
         guard let preposition = spoken.last, spoken.count <= 6 else { return false }
         if ["the", "his", "her", "their", "its", "these", "those", "our", "my", "your"].contains(preposition) {
             // A share of a known whole, `5 of the 20`, but not its sum: `a total of the 20`.
@@ -123,7 +123,7 @@ extension ProseReader {
     }
 
     /// Whether a value is itself the circumstance of something: `In 5 days`, `with 3 friends`.
-    private func isInCircumstance(_ run: ProseRun) -> Bool {
+    func isInCircumstance(_ run: ProseRun) -> Bool {
         var index = run.range.lowerBound - 1
         while let piece = runs.piece(index), piece.kind == .currency || ["a", "an"].contains(piece.word) { index -= 1 }
         guard let before = runs.piece(index)?.word else { return false }
@@ -155,7 +155,9 @@ extension ProseRuns {
             index -= 1
         }
         guard let word = piece(index)?.word else { return false }
-        if ["not", "cannot", "never", "except", "excluding"].contains(word) || word.hasSuffix("n't") { return true }
+        if ["not", "cannot", "never", "except", "excluding", "neither", "nor"].contains(word) || word.hasSuffix("n't") {
+            return true
+        }
         let before = piece(index - 1)?.word
         if word == "but", ["all", "anything", "everything"].contains(before) { return true }
         return word == "of" && before == "instead" || word == "than" && before == "rather"

@@ -96,7 +96,7 @@ enum AnswerText {
         }
         let clause = firstSentence(phrase.rest)
         guard !clause.isEmpty else { return nil }
-        if let run = ProseReader(clause).bound() { return Extract(run, place, statement: clause) }
+        if let run = ProseReader.bound(in: clause) { return Extract(run, place, statement: clause) }
         if let answer = choice(clause, place) ?? formula(clause, place) ?? unfinished(clause, place) { return answer }
         if clause.lowercased() == "one" { return Extract("1", place, statement: clause) }
         let rest = ProseReader(String(phrase.rest))
@@ -142,7 +142,7 @@ enum AnswerText {
     /// The answer in a box, after `####` or in tags: the whole content, or a sentence's value.
     private static func statement(_ text: String, _ place: String) -> Extract {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        if let run = ProseReader(trimmed).bound() { return Extract(run, place, statement: trimmed) }
+        if let run = ProseReader.bound(in: trimmed) { return Extract(run, place, statement: trimmed) }
         if let answer = choice(trimmed, place) ?? formula(trimmed, place) ?? unfinished(trimmed, place) {
             return answer
         }
@@ -265,7 +265,7 @@ enum AnswerText {
     /// The value that ends a text without any marks, or the whole of a text that is not a sentence.
     private static func closing(_ text: String) -> Extract {
         if let quoted = quoted(text) { return quoted }
-        if let run = ProseReader(text).bound() { return Extract(run, nil, statement: text) }
+        if let run = ProseReader.bound(in: text) { return Extract(run, nil, statement: text) }
         let isSentence = ProseWords.arePresent(in: text) || hasLines(text)
         if !isSentence || isChoice(text), let answer = choice(text, nil) ?? formula(text, nil) ?? unfinished(text, nil)
         {

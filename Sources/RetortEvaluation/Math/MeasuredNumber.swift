@@ -20,12 +20,23 @@ struct MeasuredNumber {
         return withUnit(value, tail, currency)
     }
 
-    /// Whether a text begins like a number or a currency and has more than digits. Most answers are only that.
+    /// Whether a text begins like a number or a currency and has more than a number and a common unit. Most answers have
+    /// no more.
     private static func mayBeMeasured(_ text: String) -> Bool {
         guard text.utf8.count < 120, let first = text.first(where: { !$0.isWhitespace }) else { return false }
-        guard first.isNumber || first.isUppercase || ".-$€£¥₹\\".contains(first) else { return false }
-        return text.utf8.contains { (48...57).contains($0) } && text.contains { $0.isLetter || "$€£¥₹/".contains($0) }
-            && !text.contains("\\frac") && !text.contains("\\sqrt")
+        guard first.isNumber || first.isUppercase || ".-$€£¥₹".contains(first) || text.hasPrefix("\\$") else {
+            return false
+        }
+        guard text.utf8.contains(where: { (48...57).contains($0) }) else { return false }
+        let words = text.split { !$0.isLetter }.filter { !ProseWords.isTextCommand($0) }
+        if words.contains("frac") || words.contains("sqrt") { return false }
+        let hasSign = text.contains { "€£¥₹".contains($0) } || text.dropFirst(2).contains("$") || first.isUppercase
+        if hasSign || text.utf8.contains(UInt8(ascii: "/")) { return true }
+        guard words.count == 1, let word = words.first.map(String.init) else {
+            return words.contains { ["a", "an", "per"].contains($0) || UnitSymbols.size(String($0)) != nil }
+        }
+        return MathNames.units[word] == nil && UnitSymbols.size(word) != nil
+            || ["st", "nd", "rd", "th", "Omega"].contains(word)
     }
 
     /// A number behind the code of a currency. A plain sign, as in `$18`, is left to `MathParser`.

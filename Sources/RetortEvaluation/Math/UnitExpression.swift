@@ -35,7 +35,9 @@ struct UnitExpression {
         guard names.allSatisfy({ $0.count == 1 && $0.first?.isASCII == true && $0 != "%" && $0 != "$" }) else {
             return false
         }
-        return above.isEmpty || below.isEmpty && above.count > 1 && names.allSatisfy { $0.first?.isLowercase == true }
+        // `s^2`
+        let isProduct = above.count > 1 || above.contains { $0.contains("^") }
+        return above.isEmpty || below.isEmpty && isProduct && names.allSatisfy { $0.first?.isLowercase == true }
     }
 
     private mutating func take(_ token: String) -> Bool {
