@@ -172,8 +172,8 @@ struct BadRequestTests {
             let fine: [String: JSONValue] = [
                 "n": 1, "presence_penalty": 0, "logit_bias": [:], "response_format": ["type": "text"], "user": "me",
                 "stop": .null, "tools": [], "enable_thinking": false,
-                "chat_template_kwargs": ["enable_thinking": false], "tool_choice": "auto", "max_completion_tokens": 4,
-                "seed": -3,
+                "chat_template_kwargs": ["enable_thinking": false], "tool_choice": "auto", "max_tokens": 4,
+                "max_completion_tokens": 4, "seed": -3,
             ]
             #expect(try await server.chat("hi", fine).status == 200)
         }
