@@ -1,20 +1,20 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
-
-#include <cstdint>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 #endif
 
 // Intel's AMX: eight registers of 16 rows of 64 bytes. An instruction multiplies two of them, 32 numbers for each of
 // 16 · 16 sums.
 namespace matrix {
-
-#define AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16")))
 
 // The rows of a register, and the 32-bit words in each.
 constexpr int64_t side = 16;
@@ -24,7 +24,7 @@ constexpr int64_t filled(int64_t count) { return (count + side - 1) / side * sid
 // Whether this CPU has the registers, and the kernel lets this process use them, which Linux does on request
 // (Documentation/arch/x86/xstate.rst).
 inline bool fit() {
-#if defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__)
     static const bool fits = [] {
         unsigned a = 0, b = 0, c = 0, d = 0;
         const bool has_them = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);
@@ -42,14 +42,19 @@ inline thread_local bool are_wanted = true;
 
 inline bool are_used() { return are_wanted && fit(); }
 
-// A thread's registers, all of 16 rows of 64 bytes, for as long as this exists. Nothing else of this thread may use
-// them meanwhile.
+#if defined(__x86_64__)
+
+#define AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16")))
+
+// A thread's registers for as long as this exists: sums in 0 to 3, left sides in 4 and 5, right sides in 6 and 7.
+// Nothing else of this thread may use them meanwhile.
 class Registers {
 public:
     const bool is_open;
 
-    explicit Registers(bool opens) : is_open(opens) {
-        if (is_open) open();
+    // A left side has 16 rows of some pairs of bfloat16 numbers, a right side as many rows of 16 pairs.
+    explicit Registers(bool opens, int64_t pairs = side) : is_open(opens) {
+        if (is_open) open(pairs);
     }
     ~Registers() {
         if (is_open) close();
@@ -57,7 +62,7 @@ public:
     Registers(const Registers &) = delete;
 
 private:
-    AMX static void open() {
+    AMX static void open(int64_t pairs) {
         struct alignas(64) Shape {
             uint8_t palette = 1, start = 0, unused[14] = {};
             uint16_t bytes[16] = {};
@@ -65,12 +70,53 @@ private:
         } shape;
         static_assert(sizeof shape == 64);
         for (int tile = 0; tile < 8; ++tile) shape.bytes[tile] = 64, shape.rows[tile] = side;
+        for (int tile : {4, 5}) shape.bytes[tile] = static_cast<uint16_t>(4 * pairs);
+        for (int tile : {6, 7}) shape.rows[tile] = static_cast<uint8_t>(pairs);
         _tile_loadconfig(&shape);
     }
 
     AMX static void close() { _tile_release(); }
 };
 
+// Sets the first sums to zero.
+template <int count>
+AMX inline void clear() {
+    _tile_zero(0);
+    if constexpr (count > 1) _tile_zero(1);
+    if constexpr (count > 2) _tile_zero(2);
+    if constexpr (count > 3) _tile_zero(3);
+}
+
+// Adds the products of one left side with `right(0)`, `right(1)` and so on to the first sums; steps between rows are
+// in bytes.
+template <int count, typename Right>
+AMX inline void add(const void *left, size_t left_step, const Right &right, size_t right_step) {
+    _tile_loadd(4, left, left_step);
+    _tile_loadd(6, right(0), right_step);
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (count > 1) {
+        _tile_loadd(7, right(1), right_step);
+        _tile_dpbf16ps(1, 4, 7);
+    }
+    if constexpr (count > 2) {
+        _tile_loadd(6, right(2), right_step);
+        _tile_dpbf16ps(2, 4, 6);
+    }
+    if constexpr (count > 3) {
+        _tile_loadd(7, right(3), right_step);
+        _tile_dpbf16ps(3, 4, 7);
+    }
+}
+
+// Stores the first sums, `apart` numbers from each other; the step between rows is in bytes.
+template <int count>
+AMX inline void store(float *to, int64_t apart, size_t step) {
+    _tile_stored(0, to, step);
+    if constexpr (count > 1) _tile_stored(1, to + apart, step);
+    if constexpr (count > 2) _tile_stored(2, to + 2 * apart, step);
+    if constexpr (count > 3) _tile_stored(3, to + 3 * apart, step);
 }
 
 #endif
+
+}

@@ -1,6 +1,7 @@
 #include "PagedAttention.h"
 
 #include "Lanes.h"
+#include "MatrixRegisters.h"
 #include "Threads.h"
 #include "Tiles.h"
 
@@ -108,6 +109,9 @@ struct Piece {
 
 using namespace tiles;
 
+// In AMX's registers: a page of keys fills one for every 32 elements, a page of values half of one for every 16.
+struct Matrix : Halves {};
+
 // Computes in registers: the scores of a tile of rows with four pages at a time, then the weighted values of 64
 // elements at a time.
 template <typename Kind>
@@ -170,7 +174,59 @@ struct InTiles {
                                     (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sums[r][b], _mm512_set1_ps(inverse[row + r]))));
     }
 
+    // Scores of 16 rows with some pages.
+    template <int pages_at_once>
+    AMX void score_in_registers(int64_t row, int64_t page) const {
+        const int64_t dimension = piece.layer.dimension;
+        matrix::clear<pages_at_once>();
+        for (int64_t d = 0; d < dimension; d += lane)
+            matrix::add<pages_at_once>(queries + row * dimension + d, dimension * sizeof(Half),
+                                       [&](int b) { return piece.keys(first + page + b) + d * places; }, page_tokens * pair * sizeof(Half));
+        matrix::store<pages_at_once>(scores + row * width() + page * page_tokens, places, width() * sizeof(float));
+    }
+
+    // The weighted values of 16 rows, 16 elements for each of some registers.
+    template <int registers>
+    AMX void sum_in_registers(int64_t row, int64_t d) const {
+        const int64_t dimension = piece.layer.dimension;
+        alignas(64) float sums[matrix::side][registers * places];
+        matrix::clear<registers>();
+        for (int64_t page = 0; page < pages; ++page)
+            matrix::add<registers>(weights + row * width() + page * page_tokens, width() * sizeof(Half),
+                                   [&](int b) { return piece.values(first + page) + (d + b * places) * pair; }, dimension * pair * sizeof(Half));
+        matrix::store<registers>(sums[0], places, sizeof sums[0]);
+        for (int64_t r = 0; r < std::min(piece.rows() - row, matrix::side); ++r)
+            for (int b = 0; b < registers; ++b)
+                _mm256_storeu_epi16(piece.out(row + r) + d + b * places,
+                                    (__m256i)_mm512_cvtneps_pbh(
+                                        _mm512_mul_ps(_mm512_load_ps(sums[r] + b * places), _mm512_set1_ps(inverse[row + r]))));
+    }
+
+    AMX void run_in_registers() const {
+        const int64_t rows = piece.rows(), dimension = piece.layer.dimension;
+        {
+            const matrix::Registers registers(true);
+            for (int64_t row = 0; row < rows; row += matrix::side) {
+                int64_t page = 0;
+                for (; page + 4 <= pages; page += 4) score_in_registers<4>(row, page);
+                for (; page < pages; ++page) score_in_registers<1>(row, page);
+            }
+        }
+        for (int64_t row = 0; row < rows; ++row) weigh(row);
+        const matrix::Registers registers(true, page_tokens / pair);
+        for (int64_t row = 0; row < rows; row += matrix::side) {
+            int64_t d = 0;
+            for (; d + 4 * places <= dimension; d += 4 * places) sum_in_registers<4>(row, d);
+            for (; d < dimension; d += places) sum_in_registers<1>(row, d);
+        }
+    }
+
     AVX512 void run() const {
+        if constexpr (std::is_same_v<Kind, Matrix>) run_in_registers();
+        else run_in_vectors();
+    }
+
+    AVX512 void run_in_vectors() const {
         const int64_t rows = piece.rows(), dimension = piece.layer.dimension;
         for_rows(rows, [&]<int Rows>(int64_t row) AVX512 {
             int64_t page = 0;
@@ -189,7 +245,10 @@ struct InTiles {
 template <typename Kind>
 void attend_in_tiles(const Piece<c10::BFloat16> &piece, std::vector<float> &room) {
     const int64_t first = piece.first_page(), pages = piece.end_page() - first;
-    const int64_t rows = piece.rows(), width = pages * page_tokens, numbers = rows * piece.layer.dimension;
+    const int64_t width = pages * page_tokens;
+    // Registers are filled with rows that do not count.
+    const int64_t rows = std::is_same_v<Kind, Matrix> ? matrix::filled(piece.rows()) : piece.rows();
+    const int64_t numbers = rows * piece.layer.dimension;
     room.resize(2 * rows * width + rows + numbers);
     float *scores = room.data(), *weights = scores + rows * width, *inverse = weights + rows * width;
     const typename Kind::Input *queries;
@@ -204,19 +263,20 @@ void attend_in_tiles(const Piece<c10::BFloat16> &piece, std::vector<float> &room
 
 bool fits_tiles(const Layer<c10::BFloat16> &layer) { return lanes::cpu_fits() && layer.dimension % lanes::lane == 0; }
 
-void attend(const Piece<c10::BFloat16> &piece, std::vector<float> &room) {
+void attend(const Piece<c10::BFloat16> &piece, bool uses_registers, std::vector<float> &room) {
+    if (uses_registers) return attend_in_tiles<Matrix>(piece, room);
     prefers_wide() ? attend_in_tiles<Wide>(piece, room) : attend_in_tiles<Halves>(piece, room);
 }
 
 #else
 
 bool fits_tiles(const Layer<c10::BFloat16> &) { return false; }
-void attend(const Piece<c10::BFloat16> &, std::vector<float> &) {}
+void attend(const Piece<c10::BFloat16> &, bool, std::vector<float> &) {}
 
 #endif
 
 bool fits_tiles(const Layer<float> &) { return false; }
-void attend(const Piece<float> &, std::vector<float> &) {}
+void attend(const Piece<float> &, bool, std::vector<float> &) {}
 
 // For other CPUs, and for float32: copies a sequence's keys and values into one piece each, and uses libtorch's
 // products.
@@ -272,7 +332,11 @@ struct Work {
     Number *output;
 
     // Rotated and scaled queries, `[key heads][tokens][group · dim]`, so that a piece's rows are consecutive.
-    std::unique_ptr<Number[]> queries = std::make_unique_for_overwrite<Number[]>(tokens * layer.heads * layer.dimension);
+    // Behind the last are as many as fill a register.
+    std::unique_ptr<Number[]> queries =
+        std::make_unique_for_overwrite<Number[]>((tokens * layer.heads + matrix::side) * layer.dimension);
+    // Decided by the thread that shares out the work.
+    const bool uses_registers = matrix::are_used();
 
     void prepare(const Sequence &sequence, int64_t token, float *room) const {
         const int64_t place = sequence.start + token, position = sequence.first + token;
@@ -341,7 +405,7 @@ struct Work {
                 const auto &[sequence, head, token, count] = shares[i];
                 const auto *own = queries.get() +
                                   (head * tokens + sequence->start + token) * layer.group() * layer.dimension;
-                attend(Piece<Number>{layer, *sequence, head, token, count, own, output}, room);
+                attend(Piece<Number>{layer, *sequence, head, token, count, own, output}, uses_registers, room);
             }
         });
     }
