@@ -101,7 +101,8 @@ struct Product {
     template <int tall, int broad>
     AVX512 void squares(int64_t row, int64_t first) const {
         alignas(64) float sums[tall * broad][matrix::side][matrix::side];
-        const auto product = rows <= matrix::side ? matrix::squares<tall, broad, true> : matrix::squares<tall, broad, false>;
+        // The first rows fetch the weights, which the others find in the cache.
+        const auto product = row == 0 ? matrix::squares<tall, broad, true> : matrix::squares<tall, broad, false>;
         product(x + row * inputs, inputs, block(first), places * inputs, inputs, sums[0][0]);
         const int64_t count = std::min<int64_t>(rows - row, tall * matrix::side);
         for (int64_t r = 0; r < count; ++r)

@@ -15,7 +15,7 @@ using c10::BFloat16;
 // The inputs in a register's row.
 constexpr int64_t depth = 32;
 
-// How many bytes ahead of a register weights are fetched: those of few rows come from memory.
+// How many bytes ahead of a register weights are fetched from memory.
 constexpr int64_t ahead = 4096;
 
 // Sums `[tall · broad][16][16]` of up to two times 16 rows, `line` inputs apart, with up to four blocks, `step` numbers
