@@ -110,22 +110,26 @@ struct Product {
                 write(_mm512_load_ps(sums[r / matrix::side * broad + b][r % matrix::side]), row + r, (first + b) * places);
     }
 
-    // All rows with some blocks, which stay in the cache meanwhile.
+    // Some rows with some blocks, which stay in the cache meanwhile.
     template <int broad>
-    AVX512 void squares(int64_t first) const {
-        int64_t row = 0;
+    AVX512 void squares(int64_t row, int64_t end, int64_t first) const {
         if constexpr (broad <= 2)
-            for (; row + matrix::side < rows; row += 2 * matrix::side) squares<2, broad>(row, first);
-        for (; row < rows; row += matrix::side) squares<1, broad>(row, first);
+            for (; row + matrix::side < end; row += 2 * matrix::side) squares<2, broad>(row, first);
+        for (; row < end; row += matrix::side) squares<1, broad>(row, first);
     }
 
     void run_in_registers(int64_t begin, int64_t end) const {
         const matrix::Registers registers(true);
-        int64_t block = begin;
-        if (rows <= matrix::side)
-            for (; block + 4 <= end; block += 4) squares<4>(block);
-        for (; block + 2 <= end; block += 2) squares<2>(block);
-        for (; block < end; ++block) squares<1>(block);
+        // So many rows stay in the cache while all blocks pass.
+        constexpr int64_t together = 256;
+        for (int64_t row = 0; row < rows; row += together) {
+            const int64_t last = std::min(row + together, rows);
+            int64_t block = begin;
+            if (rows <= matrix::side)
+                for (; block + 4 <= end; block += 4) squares<4>(row, last, block);
+            for (; block + 2 <= end; block += 2) squares<2>(row, last, block);
+            for (; block < end; ++block) squares<1>(row, last, block);
+        }
     }
 
     AVX512 void run(int64_t begin, int64_t end) const {
