@@ -6,7 +6,9 @@ import Testing
 @Suite("Weights in blocks", .enabled(if: PackedWeight.hasKernels))
 struct BlockedProductsTests {
     /// Rows, inputs, outputs: each height of a tile and more, each number of blocks side by side.
-    static let shapes = (1...14).map { ($0, 64, 208) } + [(1, 96, 16), (2, 32, 144), (33, 1536, 48), (65, 4096, 80), (531, 64, 80)]
+    static let shapes =
+        (1...14).map { ($0, 64, 208) }
+        + [(1, 96, 16), (2, 32, 144), (33, 1536, 48), (65, 4096, 80), (531, 64, 80)]
 
     private func inputs(_ rows: Int, _ inputs: Int, _ outputs: Int) throws -> (x: Tensor, weight: Tensor, bias: Tensor)
     {
