@@ -1,11 +1,9 @@
 #include "BlockFloat.h"
+#include "MatrixRegisters.h"
 #include "PreparedProjections.h"
 #include "TrainingRows.h"
 
 #include <atomic>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -120,11 +118,7 @@ private:
 // decides and not a timing, so that a resumed run computes the same.
 static bool multiplies_floats_faster() {
 #if defined(__x86_64__)
-    static const bool faster = [] {
-        unsigned a = 0, b = 0, c = 0, d = 0;
-        const bool has_amx = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);
-        return !has_amx && (__builtin_cpu_is("intel") || !__builtin_cpu_supports("avx512bf16"));
-    }();
+    static const bool faster = !matrix::fit() && (__builtin_cpu_is("intel") || !__builtin_cpu_supports("avx512bf16"));
     return faster;
 #else
     return false;

@@ -19,27 +19,20 @@ constexpr int64_t depth = 32;
 constexpr int64_t ahead = 4096;
 
 // Sums `[tall · broad][16][16]` of up to two times 16 rows, `line` inputs apart, with up to four blocks, `step` numbers
-// apart: `tall · broad` is at most four.
+// apart.
 template <int tall, int broad, bool fetches>
 AMX void squares(const BFloat16 *x, int64_t line, const BFloat16 *weights, int64_t step, int64_t inputs, float *sums) {
-    static_assert(tall <= 2 && tall * broad <= 4);
-    const size_t row = sizeof(BFloat16) * line, word = 64;
-    clear<tall * broad>();
+    using Sums = Sums<tall, broad>;
+    Sums::clear();
     for (int64_t i = 0; i < inputs; i += depth) {
         const BFloat16 *from = weights + i * side;
         if constexpr (fetches)
             for (int b = 0; b < broad; ++b)
                 for (int64_t k = 0; k < side; ++k)
                     _mm_prefetch(reinterpret_cast<const char *>(from + b * step) + ahead + k * 64, _MM_HINT_T0);
-        add<broad>(x + i, row, [&](int b) { return from + b * step; }, word);
-        // The weights are still in their registers.
-        if constexpr (tall > 1) {
-            _tile_loadd(5, x + side * line + i, row);
-            _tile_dpbf16ps(broad > 1 ? 2 : 1, 5, 6);
-            if constexpr (broad > 1) _tile_dpbf16ps(3, 5, 7);
-        }
+        Sums::add(x + i, sizeof(BFloat16) * line, [&](int b) { return from + b * step; }, 64);
     }
-    store<tall * broad>(sums, side * side, word);
+    Sums::store(sums, side * side, broad * side * side, 64);
 }
 
 }

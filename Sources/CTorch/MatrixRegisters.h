@@ -78,44 +78,64 @@ private:
     AMX static void close() { _tile_release(); }
 };
 
-// Sets the first sums to zero.
-template <int count>
-AMX inline void clear() {
-    _tile_zero(0);
-    if constexpr (count > 1) _tile_zero(1);
-    if constexpr (count > 2) _tile_zero(2);
-    if constexpr (count > 3) _tile_zero(3);
-}
+// Sums in registers: `broad` of 16 columns side by side, for 16 rows and, if `tall` is 2, for the 16 rows below them.
+// Steps between rows are in bytes; sums side by side are `apart` numbers from each other in memory, those below each
+// other `under`.
+template <int tall, int broad>
+struct Sums {
+    static_assert(tall * broad <= 4 && (tall == 1 || (tall == 2 && broad <= 2)));
 
-// Adds the products of one left side with `right(0)`, `right(1)` and so on to the first sums; steps between rows are
-// in bytes.
-template <int count, typename Right>
-AMX inline void add(const void *left, size_t left_step, const Right &right, size_t right_step) {
-    _tile_loadd(4, left, left_step);
-    _tile_loadd(6, right(0), right_step);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (count > 1) {
-        _tile_loadd(7, right(1), right_step);
-        _tile_dpbf16ps(1, 4, 7);
+    AMX static inline void clear() {
+        _tile_zero(0);
+        if constexpr (tall * broad > 1) _tile_zero(1);
+        if constexpr (tall * broad > 2) _tile_zero(2);
+        if constexpr (tall * broad > 3) _tile_zero(3);
     }
-    if constexpr (count > 2) {
-        _tile_loadd(6, right(2), right_step);
-        _tile_dpbf16ps(2, 4, 6);
-    }
-    if constexpr (count > 3) {
-        _tile_loadd(7, right(3), right_step);
-        _tile_dpbf16ps(3, 4, 7);
-    }
-}
 
-// Stores the first sums, `apart` numbers from each other; the step between rows is in bytes.
-template <int count>
-AMX inline void store(float *to, int64_t apart, size_t step) {
-    _tile_stored(0, to, step);
-    if constexpr (count > 1) _tile_stored(1, to + apart, step);
-    if constexpr (count > 2) _tile_stored(2, to + 2 * apart, step);
-    if constexpr (count > 3) _tile_stored(3, to + 3 * apart, step);
-}
+    AMX static inline void load(const float *from, int64_t apart, int64_t under, size_t step) {
+        _tile_loadd(0, from, step);
+        if constexpr (broad > 1) _tile_loadd(1, from + apart, step);
+        if constexpr (broad > 2) _tile_loadd(2, from + 2 * apart, step);
+        if constexpr (broad > 3) _tile_loadd(3, from + 3 * apart, step);
+        if constexpr (tall > 1) _tile_loadd(broad, from + under, step);
+        if constexpr (tall > 1 && broad > 1) _tile_loadd(3, from + under + apart, step);
+    }
+
+    AMX static inline void store(float *to, int64_t apart, int64_t under, size_t step) {
+        _tile_stored(0, to, step);
+        if constexpr (broad > 1) _tile_stored(1, to + apart, step);
+        if constexpr (broad > 2) _tile_stored(2, to + 2 * apart, step);
+        if constexpr (broad > 3) _tile_stored(3, to + 3 * apart, step);
+        if constexpr (tall > 1) _tile_stored(broad, to + under, step);
+        if constexpr (tall > 1 && broad > 1) _tile_stored(3, to + under + apart, step);
+    }
+
+    // Adds the products of the left side's rows with `right(0)`, `right(1)` and so on.
+    template <typename Right>
+    AMX static inline void add(const void *left, size_t left_step, const Right &right, size_t right_step) {
+        _tile_loadd(4, left, left_step);
+        _tile_loadd(6, right(0), right_step);
+        _tile_dpbf16ps(0, 4, 6);
+        if constexpr (broad > 1) {
+            _tile_loadd(7, right(1), right_step);
+            _tile_dpbf16ps(1, 4, 7);
+        }
+        if constexpr (broad > 2) {
+            _tile_loadd(6, right(2), right_step);
+            _tile_dpbf16ps(2, 4, 6);
+        }
+        if constexpr (broad > 3) {
+            _tile_loadd(7, right(3), right_step);
+            _tile_dpbf16ps(3, 4, 7);
+        }
+        // The right sides are still in their registers.
+        if constexpr (tall > 1) {
+            _tile_loadd(5, static_cast<const char *>(left) + side * left_step, left_step);
+            _tile_dpbf16ps(broad, 5, 6);
+            if constexpr (broad > 1) _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+};
 
 #endif
 

@@ -77,48 +77,24 @@ private:
                 const uint32_t *from = b + j * side;
                 float *to = c + i * line + j * side;
                 const bool tall = i + side < rows, broad = j + 1 < vectors;
-                if (tall && broad) block<true, true>(above, from, width, depth, to, line, adds);
-                else if (tall) block<true, false>(above, from, width, depth, to, line, adds);
-                else if (broad) block<false, true>(above, from, width, depth, to, line, adds);
-                else block<false, false>(above, from, width, depth, to, line, adds);
+                if (tall && broad) block<2, 2>(above, from, width, depth, to, line, adds);
+                else if (tall) block<2, 1>(above, from, width, depth, to, line, adds);
+                else if (broad) block<1, 2>(above, from, width, depth, to, line, adds);
+                else block<1, 1>(above, from, width, depth, to, line, adds);
             }
     }
 
-    // Sums in registers 0 to 3, two to a row of blocks; a's in 4 and 5, b's in 6 and 7.
-    template <bool tall, bool broad>
+    template <int tall, int broad>
     AMX static void block(pair_tiles::Left a, const uint32_t *b, int64_t width, int64_t depth, float *c, int64_t line, bool adds) {
-        const size_t a_bytes = sizeof(uint32_t) * a.row, b_bytes = sizeof(uint32_t) * width, c_bytes = sizeof(float) * line;
-        float *below = c + side * line;
-        if (adds) {
-            _tile_loadd(0, c, c_bytes);
-            if constexpr (broad) _tile_loadd(1, c + side, c_bytes);
-            if constexpr (tall) _tile_loadd(2, below, c_bytes);
-            if constexpr (tall && broad) _tile_loadd(3, below + side, c_bytes);
-        } else {
-            _tile_zero(0);
-            if constexpr (broad) _tile_zero(1);
-            if constexpr (tall) _tile_zero(2);
-            if constexpr (tall && broad) _tile_zero(3);
-        }
+        using Sums = matrix::Sums<tall, broad>;
+        const size_t step = sizeof(float) * line;
+        if (adds) Sums::load(c, side, side * line, step);
+        else Sums::clear();
         for (int64_t p = 0; p < depth; p += side) {
             const uint32_t *from = b + p * width;
-            _tile_loadd(4, a.pairs + p, a_bytes);
-            _tile_loadd(6, from, b_bytes);
-            _tile_dpbf16ps(0, 4, 6);
-            if constexpr (broad) {
-                _tile_loadd(7, from + side, b_bytes);
-                _tile_dpbf16ps(1, 4, 7);
-            }
-            if constexpr (tall) {
-                _tile_loadd(5, a.pairs + side * a.row + p, a_bytes);
-                _tile_dpbf16ps(2, 5, 6);
-                if constexpr (broad) _tile_dpbf16ps(3, 5, 7);
-            }
+            Sums::add(a.pairs + p, sizeof(uint32_t) * a.row, [&](int j) { return from + j * side; }, sizeof(uint32_t) * width);
         }
-        _tile_stored(0, c, c_bytes);
-        if constexpr (broad) _tile_stored(1, c + side, c_bytes);
-        if constexpr (tall) _tile_stored(2, below, c_bytes);
-        if constexpr (tall && broad) _tile_stored(3, below + side, c_bytes);
+        Sums::store(c, side, side * line, step);
     }
 };
 

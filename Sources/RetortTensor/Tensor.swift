@@ -79,6 +79,9 @@ extension Tensor {
         try full(shape, 0, dtype: dtype, device: device)
     }
 
+    /// A tensor of zeros that takes no memory, where only the shape counts: all elements are views of a single one.
+    package static func shared(_ shape: [Int]) throws -> Tensor { try zeros(shape.map { _ in 1 }).expanded(shape) }
+
     /// Normally distributed float32 elements with mean 0; the same seed gives the same elements.
     public static func normal(_ shape: [Int], deviation: Double, seed: UInt64) throws -> Tensor {
         try wrap(ct_normal(shape.map(Int64.init), Int32(shape.count), deviation, seed))

@@ -1,4 +1,5 @@
 import Foundation
+import RetortLLM
 import RetortTensor
 
 /// The hyper-parameters of one training stage.
@@ -134,7 +135,8 @@ public struct LoRAConfiguration: Codable, Sendable, Hashable {
     public var alpha: Double
     /// The share of inputs dropped while training.
     public var dropout: Double
-    /// Names of projections, or their last parts, such as `q_proj` or `self_attn.q_proj`; nil takes all linear layers but the head.
+    /// Names of projections, or their last parts, such as `q_proj` or `self_attn.q_proj`; nil takes all linear layers but
+    /// the head.
     public var targets: [String]?
 
     /// - Parameters:
@@ -148,13 +150,9 @@ public struct LoRAConfiguration: Codable, Sendable, Hashable {
         self.dropout = dropout
         self.targets = targets
     }
+
     /// Whether a projection gets an adapter.
     public func reaches(_ projection: String) -> Bool {
-        targets?.contains { Self.target($0, names: projection) } ?? true
-    }
-
-    /// Whether a target names a projection, as in PEFT: by its whole name, or by its last parts.
-    public static func target(_ target: String, names projection: String) -> Bool {
-        projection == target || projection.hasSuffix(".\(target)")
+        targets?.contains { AdapterConfiguration.target($0, names: projection) } ?? true
     }
 }

@@ -2,8 +2,7 @@
 enum EndMark {
     private static let marks = [
         "<end_code>", "<end_action>", "<end_plan>", "<end_of_turn>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>",
-        "<|end|>",
-        "<|endofturn|>", "<|endoftext|>", "<eos>", "</s>", "[/INST]",
+        "<|end|>", "<|endofturn|>", "<|endoftext|>", "<eos>", "</s>", "[/INST]",
     ]
 
     /// A text without blanks and marks behind it.

@@ -107,7 +107,8 @@ public struct TrainingText: Sendable {
     /// and `5kg` the sign and `kg`.
     fileprivate static func unnumbered(_ words: [String]) -> [String] {
         words.flatMap(runs).reduce(into: []) { plain, word in
-            let isNumber = word.allSatisfy(\.isNumber) || MathNames.isNumberWord(word)
+            let isNumber =
+                word.allSatisfy(\.isNumber) || NumberWords.isPart(word) || NumberWords.isOrdinal(word)
             if !isNumber || plain.last != "#" { plain.append(isNumber ? "#" : word) }
         }
     }

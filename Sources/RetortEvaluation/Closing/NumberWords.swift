@@ -34,6 +34,15 @@ enum NumberWords {
         }
     }
 
+    /// Whether a word gives a place in an order that no part of a number has: `first`, `twelfth`.
+    static func isOrdinal(_ word: String) -> Bool { ordinals.contains(word.lowercased()) }
+
+    private static let ordinals: Set = [
+        "first", "second", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth",
+        "eighteenth", "nineteenth", "twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth",
+        "eightieth", "ninetieth", "thousandth",
+    ]
+
     private static func integer(_ parts: [String]) -> Int? {
         guard !parts.isEmpty else { return nil }
         var (total, group) = (0, 0)

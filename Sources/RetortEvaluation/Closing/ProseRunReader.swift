@@ -3,21 +3,21 @@ struct ProseRunReader {
     let runs: ProseRuns
     var index: Int
     let isRatio: Bool
-    private var text = ""
+    private(set) var text = ""
     /// Earlier members of a list: `2 and -2`.
-    private var members: [String] = []
+    private(set) var members: [String] = []
     private var isFormula = true
-    private var operands = 0
+    private(set) var operands = 0
     /// Whether the last operand consists of digits only.
-    private var isNumber = false
+    var isNumber = false
 
     init(runs: ProseRuns, index: Int, isRatio: Bool) {
         (self.runs, self.index, self.isRatio) = (runs, index, isRatio)
     }
 
-    private var current: ProsePiece? { runs.piece(index) }
+    var current: ProsePiece? { runs.piece(index) }
 
-    private func peek(_ offset: Int = 1) -> ProsePiece? { runs.piece(index + offset) }
+    func peek(_ offset: Int = 1) -> ProsePiece? { runs.piece(index + offset) }
 
     private mutating func append(_ addition: String, spaced: Bool = true) {
         text += (spaced && !text.isEmpty ? " " : "") + addition
@@ -64,45 +64,6 @@ struct ProseRunReader {
         guard sides.count == 2 else { return false }
         let name = sides[0].filter { !$0.isWhitespace }
         return name.first?.isLetter == true && (name.count == 1 || name.dropFirst().first == "_")
-    }
-
-    /// A known unit after a number.
-    private func unit() -> String? {
-        guard members.isEmpty, operands == 1, isNumber else { return nil }
-        if current?.kind == .currency, current?.text == "¢" { return "cents" }
-        guard let word = current?.word, let unit = MathNames.units[word] else { return nil }
-        // `12 m long`, but `5 in 3 days`
-        if word.count == 1 || word == "in", let next = peek(), next.kind == .word { return nil }
-        return unit.name
-    }
-
-    /// `m/s^2`, `kg·m`, `km/h`: a unit made of others, written without blanks, and how many pieces it takes.
-    private func compoundUnit() -> (unit: String, length: Int)? {
-        guard members.isEmpty, operands == 1, isNumber, current?.kind == .word, let next = peek(), !next.isSpaced,
-            next.kind == .mark
-        else { return nil }
-        var text = " "
-        var length = 0
-        for offset in 0..<9 {
-            guard let piece = peek(offset), offset == 0 || !piece.isSpaced,
-                piece.kind == .word || piece.kind == .number
-                    || piece.kind == .mark && "/·⋅*^(){}²³-".contains(piece.text)
-            else { break }
-            text += ["²": "^2", "³": "^3", "*": "·", "⋅": "·"][piece.text] ?? piece.text
-            length += 1
-        }
-        guard let unit = UnitExpression(text)?.text, UnitSize(unit) != nil else { return nil }
-        return (unit, length)
-    }
-
-    /// A word behind a number that changes what it says: `5 units left`, `5% increase`.
-    private func direction() -> String? {
-        guard members.isEmpty, operands == 1, text.last?.isNumber == true || text.last == "%" else { return nil }
-        for offset in 0..<3 {
-            guard let word = peek(offset)?.word else { return nil }
-            if Opposites.isOne(word) { return peek(offset + 1)?.word == "than" ? nil : word }
-        }
-        return nil
     }
 
     // MARK: Operands
@@ -194,86 +155,6 @@ struct ProseRunReader {
             isFormula = false
             index += 1
             return piece.text
-        default: return nil
-        }
-    }
-
-    /// A number with its multiplier: `10 000`, `5 million`, `2 and a half`.
-    private mutating func number(_ piece: ProsePiece) -> String {
-        var text = piece.text
-        if text.count <= 3, text.allSatisfy(\.isNumber) {
-            while let next = current, next.kind == .number, next.isSpaced,
-                next.text.prefix(while: \.isNumber).count == 3,
-                !text.contains(".")
-            {
-                text += next.text
-                index += 1
-            }
-        }
-        if let notation = base(behind: text) ?? choice(behind: text) { return notation }
-        if let scale = current?.word.flatMap({ NumberWords.scales[$0] }) {
-            index += 1
-            return Self.scaled(text, scale)
-        }
-        if let next = current, !next.isSpaced, let factor = suffix(next, of: index - 1) {
-            index += 1
-            return Self.scaled(text, factor)
-        }
-        // `2 thirds`
-        if let share = current?.word, let bottom = NumberWords.shares[share], text.allSatisfy(\.isNumber) {
-            index += 1
-            return "(\(text)/\(bottom))"
-        }
-        if current?.word == "and", peek()?.word == "a" || peek()?.word == "one", let share = peek(2)?.word {
-            let fractions = ["half": "1/2", "quarter": "1/4", "third": "1/3"]
-            if let fraction = fractions[share] {
-                index += 3
-                return "(\(text)+\(fraction))"
-            }
-        }
-        // `2 and 3/4 cups`; without a word after it, `2 and 3/4` are two numbers.
-        if current?.word == "and", text.allSatisfy(\.isNumber), let top = Int(peek()?.text ?? ""),
-            peek(2)?.isMark("/") == true, peek(2)?.isSpaced == false, let bottom = Int(peek(3)?.text ?? ""),
-            0 < top, top < bottom, peek(4)?.kind == .word
-        {
-            index += 4
-            return "(\(text)+\(top)/\(bottom))"
-        }
-        return text
-    }
-
-    /// `1011_2` and `1011_{2}`, whose base is no value.
-    private mutating func base(behind text: String) -> String? {
-        guard let mark = current, mark.isMark("_"), !mark.isSpaced else { return nil }
-        let isBraced = peek()?.isMark("{") == true && peek(3)?.isMark("}") == true
-        guard let base = peek(isBraced ? 2 : 1), base.kind == .number, isBraced || !base.isSpaced else { return nil }
-        index += isBraced ? 4 : 2
-        isNumber = false
-        return "\(text)_\(isBraced ? "{\(base.text)}" : base.text)"
-    }
-
-    /// `7 choose 2`
-    private mutating func choice(behind text: String) -> String? {
-        guard current?.word == "choose", let next = peek(), next.kind == .number else { return nil }
-        index += 2
-        isNumber = false
-        return "binomial(\(text), \(next.text))"
-    }
-
-    private static func scaled(_ text: String, _ factor: Int) -> String {
-        guard let value = Rational(decimal: text), case let whole = value * Rational(factor), whole.isInteger else {
-            return "(\(text)*\(factor))"
-        }
-        return whole.written
-    }
-
-    /// `80k` is 80,000, and `$3M` three million.
-    private func suffix(_ piece: ProsePiece, of number: Int) -> Int? {
-        if ["k", "K"].contains(piece.text) { return 1000 }
-        guard runs.piece(number - 1)?.kind == .currency else { return nil }
-        switch piece.text {
-        case "M", "m", "mn": return 1_000_000
-        case "B", "bn": return 1_000_000_000
         default: return nil
         }
     }

@@ -147,19 +147,6 @@ enum MathNames {
         "hundred": 100,
     ]
 
-    private static let ordinals: Set = [
-        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
-        "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
-        "twentieth", "thirtieth", "fortieth", "fiftieth", "sixtieth", "seventieth", "eightieth", "ninetieth",
-        "hundredth", "thousandth",
-    ]
-    private static let large: Set = ["thousand", "million", "billion", "trillion"]
-
-    /// Whether a lower-case word belongs to a number: `seven`, `hundred`, `million`, `third`.
-    static func isNumberWord(_ word: String) -> Bool {
-        number(word) != nil || large.contains(word) || ordinals.contains(word)
-    }
-
     /// The value of a number in words, such as `seven` or `twenty-one`.
     static func number(_ words: String) -> Int? {
         let parts = words.lowercased().split(whereSeparator: { $0 == "-" || $0 == " " }).map(String.init)

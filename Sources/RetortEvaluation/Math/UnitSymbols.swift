@@ -23,8 +23,7 @@ enum UnitSymbols {
     static let currencies: [String: String] = {
         var kinds = [
             "$": "money", "USD": "money", "€": "euros", "EUR": "euros", "¥": "yen", "円": "yen", "JPY": "yen",
-            "£": "GBP",
-            "₹": "rupees", "INR": "rupees", "Rs": "rupees", "元": "CNY", "RMB": "CNY", "kr": "kr",
+            "£": "GBP", "₹": "rupees", "INR": "rupees", "Rs": "rupees", "元": "CNY", "RMB": "CNY", "kr": "kr",
         ]
         let codes = """
             AED AUD BDT BRL CAD CHF CLP CNY COP CZK DKK EGP GBP HKD HUF IDR ILS ISK KES KRW LKR MXN MYR NGN NOK NZD PEN

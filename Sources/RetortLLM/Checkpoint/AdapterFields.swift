@@ -71,6 +71,11 @@ extension AdapterConfiguration {
         keepsTies = try fields.flag("ensure_weight_tying")
     }
 
+    /// Whether a target names a module, as in PEFT: by its whole name, or by its last parts.
+    package static func target(_ target: String, names module: String) -> Bool {
+        module == target || module.hasSuffix(".\(target)")
+    }
+
     private static func checked(_ pattern: String, _ fields: ConfigurationFields) throws -> ModulePattern {
         guard let checked = try? ModulePattern(pattern) else {
             throw fields.unsupported("the pattern '\(pattern)', which cannot be read,")
@@ -187,7 +192,7 @@ extension AdapterConfiguration {
             switch targets {
             case .usual: module.hasSuffix(".q_proj") || module.hasSuffix(".v_proj")
             case .allLinear: !isHead && !module.hasSuffix("embed_tokens")
-            case .names(let names): names.contains { module == $0 || module.hasSuffix(".\($0)") }
+            case .names(let names): names.contains { AdapterConfiguration.target($0, names: module) }
             case .pattern(let pattern): try ModulePattern(pattern).matches(module)
             }
         }

@@ -71,8 +71,7 @@ struct AdapterWeights {
                 "'\(key)' has the shape \(file.entries[key]?.shape ?? []), where its settings and the base call for "
                     + "\(shape)")
         }
-        return readsHeadersOnly
-            ? try Tensor.zeros(shape.map { _ in 1 }).expanded(shape) : try file.tensor(key).to(.float32)
+        return readsHeadersOnly ? try Tensor.shared(shape) : try file.tensor(key).to(.float32)
     }
 
     /// What is stored and what the settings call for are not the same.

@@ -8,7 +8,7 @@ private struct CheckpointHeaders: WeightSource {
 
     func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
         if try adapter?.holdsWhole(name, shape) != true { try base.check(name, shape) }
-        return try Tensor.zeros(shape.map { _ in 1 }).expanded(shape)
+        return try Tensor.shared(shape)
     }
 }
 

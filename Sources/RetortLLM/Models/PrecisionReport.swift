@@ -37,7 +37,7 @@ package struct PrecisionReport: Sendable, Codable {
     /// Tensors of the right shapes that take no memory: all elements are views of a single zero.
     private struct Shapes: WeightSource {
         func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-            try Tensor.zeros(shape.map { _ in 1 }).expanded(shape)
+            try Tensor.shared(shape)
         }
     }
 }

@@ -162,7 +162,7 @@ enum LoRATargets {
     /// - Throws: `Refusal` with the targets that name no projection.
     static func check(_ targets: [String], among names: [String], training: String) throws {
         let strange = targets.filter { target in
-            !names.contains { LoRAConfiguration.target(target, names: $0) }
+            !names.contains { AdapterConfiguration.target(target, names: $0) }
         }
         guard strange.isEmpty else { throw Refusal(training: training, targets: strange, among: names) }
     }

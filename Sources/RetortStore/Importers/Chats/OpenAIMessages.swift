@@ -50,8 +50,7 @@ package enum OpenAIMessages {
         case "assistant", "model", "gpt", "bot": return [.reply(try reply(message, content, &notes))]
         case "tool-call", "function-call":
             return [.reply(try calls(told: content)).marked(try LearnedTurns.mark(of: message))]
-        case "tool", "function", "tool-response", "tool-result", "tool-output", "function-response", "observation",
-            "ipython", "environment":
+        case _ where Dialogue.tellsResults(role):
             return ReplyText.results(content).map {
                 .result(Dialogue.Result(call: message["tool_call_id"]?.words, name: message["name"]?.words, text: $0))
             }

@@ -19,7 +19,7 @@ enum ShareGPTTurns {
             case "gpt", "assistant", "model", "bot", "chatgpt", "bing", "bard":
                 entries.append(.reply(try marked(ReplyText.reply(text), turn)))
             case "function_call", "tool_call": entries.append(.reply(try marked(calls(text), turn)))
-            case "observation", "tool", "tool_response", "tool_result", "tool_output", "function_response", "function":
+            case _ where Dialogue.tellsResults(from):
                 entries += ReplyText.results(text).map { .result(Dialogue.Result(call: nil, text: $0)) }
             default: throw RecordRejection("a turn is from '\(from.shown(upTo: 40))', whom no chat has")
             }

@@ -115,3 +115,12 @@ extension Observation {
             text: "", outcome: .executionError(type: "NotRecorded", message: "the record holds no result"))
     }
 }
+
+extension Step {
+    /// A step for plans that no action followed.
+    static func unrun(_ plans: [String], _ reason: String, _ usage: Usage = Usage()) -> Step {
+        Step(
+            thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
+            observation: Observation(text: "", outcome: .parseError(reason)), usage: usage)
+    }
+}

@@ -97,3 +97,13 @@ public struct Dialogue: Sendable, Hashable, Codable {
     /// A dialogue of events.
     public init(_ entries: [Entry] = []) { self.entries = entries }
 }
+
+extension Dialogue {
+    /// Whether formats tell tools' results under a role, which is given in small letters.
+    static func tellsResults(_ role: String) -> Bool { resultRoles.contains(role.replacing("_", with: "-")) }
+
+    private static let resultRoles: Set = [
+        "tool", "function", "tool-response", "tool-result", "tool-output", "function-response", "observation", "ipython",
+        "environment",
+    ]
+}

@@ -48,9 +48,7 @@ struct LogTurns {
                 } else {
                     turn = message.text
                 }
-            case "tool-response", "tool-result", "tool-output", "tool", "function", "observation", "ipython",
-                "environment":
-                observations.append(message.text)
+            case _ where Dialogue.tellsResults(message.role): observations.append(message.text)
             case "user" where message.text.hasPrefix(Self.afterPlan): break
             // Logs that were rewritten for the training set use `user` for observations.
             case "user" where turn != nil: observations.append(message.text)
@@ -61,7 +59,7 @@ struct LogTurns {
             }
         }
         flush(&steps, &faults, isLast: true)
-        if !plans.isEmpty { steps.append(Self.unrun(plans)) }
+        if !plans.isEmpty { steps.append(.unrun(plans, "the log ends after a plan")) }
     }
 
     /// What smolagents says after a plan.
@@ -80,17 +78,7 @@ struct LogTurns {
         let start = message.text.trimmingBlanks
         guard planBeginnings.contains(where: start.hasPrefix) else { return false }
         // A turn that was run is followed by a call or a result.
-        return next.map {
-            !["tool-call", "tool-response", "tool-result", "tool-output", "tool", "function"].contains($0.role)
-        } ?? true
-    }
-
-    /// A step for plans that no turn followed.
-    private static func unrun(_ plans: [String]) -> Step {
-        let reason = "the log ends after a plan"
-        return Step(
-            thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
-            observation: Observation(text: "", outcome: .parseError(reason)))
+        return next.map { $0.role != "tool-call" && !Dialogue.tellsResults($0.role) } ?? true
     }
 
     private static func read(_ messages: [JSONValue], _ faults: inout Set<LogFault>) throws(LogRejection) -> [Message] {

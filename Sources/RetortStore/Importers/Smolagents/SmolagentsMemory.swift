@@ -118,19 +118,11 @@ struct SmolagentsMemory: RecordReader {
             if !plans.isEmpty, trajectory.ending != nil {
                 notes.unread.insert(SmolagentsMemory.latePlan)
             } else if !plans.isEmpty {
-                trajectory.append(Self.unrun(plans, usage))
+                trajectory.append(.unrun(plans, "the memory ends after a plan", usage))
             }
             if let output, !output.isVoid, trajectory.ending == nil { trajectory.end(.answered(output)) }
             trajectory.end(.gaveUp("the record ends without an answer"))
             return ReadTrajectory(trajectory, notes)
-        }
-
-        /// A step for plans that no action followed.
-        private static func unrun(_ plans: [String], _ usage: Usage) -> Step {
-            let reason = "the memory ends after a plan"
-            return Step(
-                thought: "", action: .unparsable(text: plans.joined(separator: "\n\n"), reason: reason),
-                observation: Observation(text: "", outcome: .parseError(reason)), usage: usage)
         }
 
         /// Ends the run, if the step is its last.
