@@ -62,7 +62,7 @@ extension ProseRunReader {
         return "binomial(\(text), \(next.text))"
     }
 
-    private static func scaled(_ text: String, _ factor: Int) -> String {
+    static func scaled(_ text: String, _ factor: Int) -> String {
         guard let value = Rational(decimal: text), case let whole = value * Rational(factor), whole.isInteger else {
             return "(\(text)*\(factor))"
         }

@@ -103,7 +103,7 @@ extension Dialogue {
     static func tellsResults(_ role: String) -> Bool { resultRoles.contains(role.replacing("_", with: "-")) }
 
     private static let resultRoles: Set = [
-        "tool", "function", "tool-response", "tool-result", "tool-output", "function-response", "observation", "ipython",
-        "environment",
+        "tool", "function", "tool-response", "tool-result", "tool-output", "function-response", "observation",
+        "ipython", "environment",
     ]
 }
