@@ -21,11 +21,24 @@ using namespace tiles;
 // How many bytes ahead a product of few rows prefetches each block's weights.
 constexpr int64_t far_ahead = 1024;
 
+// The inputs of a column that lie side by side where bytes are multiplied in AMX's registers.
+constexpr int64_t quad = 4;
+
 // bfloat16 weights and inputs in AMX's registers. x has rows up to a multiple of 16, of which only the first count.
 struct Matrix {
     using Weight = c10::BFloat16;
     using Input = c10::BFloat16;
 };
+
+// Bytes with four inputs of a column side by side, times 16-bit integers (`ByteRows`) in AMX's registers: the same sums as
+// those of `Bytes`.
+struct MatrixBytes {
+    using Weight = int8_t;
+    using Input = uint8_t;
+};
+
+template <typename Kind>
+constexpr bool uses_registers = std::is_same_v<Kind, Matrix> || std::is_same_v<Kind, MatrixBytes>;
 
 // The inputs and outputs of a product; x has `rows` rows.
 template <typename Kind>
@@ -100,22 +113,46 @@ struct Product {
     // Some rows with some blocks in AMX's registers.
     template <int tall, int broad>
     AVX512 void squares(int64_t row, int64_t first) const {
-        alignas(64) float sums[tall * broad][matrix::side][matrix::side];
+        constexpr int64_t side = matrix::side;
+        alignas(64) float sums[tall * broad][side][side];
         // The first rows fetch the weights, which the others find in the cache.
-        const auto product = row == 0 ? matrix::squares<tall, broad, true> : matrix::squares<tall, broad, false>;
-        product(x + row * inputs, inputs, block(first), places * inputs, inputs, sums[0][0]);
-        const int64_t count = std::min<int64_t>(rows - row, tall * matrix::side);
+        const auto product = row == 0 ? matrix::squares<matrix::Halves, tall, broad, true, float>
+                                      : matrix::squares<matrix::Halves, tall, broad, false, float>;
+        product(x + row * inputs, line(), block(first), line() * places, line(), sums[0][0]);
+        const int64_t count = std::min<int64_t>(rows - row, tall * side);
         for (int64_t r = 0; r < count; ++r)
-            for (int b = 0; b < broad; ++b)
-                write(_mm512_load_ps(sums[r / matrix::side * broad + b][r % matrix::side]), row + r, (first + b) * places);
+            for (int b = 0; b < broad; ++b) write(_mm512_load_ps(sums[r / side * broad + b][r % side]), row + r, (first + b) * places);
     }
+
+    // The same for bytes: the sums of 16 rows' high bytes, and below them those of their low bytes.
+    template <int broad>
+    AVX512 void byte_squares(int64_t row, int64_t first) const {
+        constexpr int64_t side = matrix::side;
+        alignas(64) int32_t sums[2][broad][side][side];
+        const auto product = row == 0 ? matrix::squares<matrix::HighAndLow, 2, broad, true, int32_t>
+                                      : matrix::squares<matrix::HighAndLow, 2, broad, false, int32_t>;
+        product(x + 2 * row * inputs, line(), block(first), line() * places, line(), sums[0][0][0]);
+        const int64_t count = std::min<int64_t>(rows - row, side);
+        for (int64_t r = 0; r < count; ++r)
+            for (int b = 0; b < broad; ++b) {
+                const __m512i high = _mm512_slli_epi32(_mm512_load_si512(sums[0][b][r]), 8);
+                write(_mm512_cvtepi32_ps(_mm512_add_epi32(high, _mm512_load_si512(sums[1][b][r]))), row + r, (first + b) * places);
+            }
+    }
+
+    // The bytes of a row of x, and of a column of weights.
+    int64_t line() const { return inputs * static_cast<int64_t>(sizeof(typename Kind::Weight)); }
 
     // Some rows with some blocks, which stay in the cache meanwhile.
     template <int broad>
     AVX512 void squares(int64_t row, int64_t end, int64_t first) const {
-        if constexpr (broad <= 2)
-            for (; row + matrix::side < end; row += 2 * matrix::side) squares<2, broad>(row, first);
-        for (; row < end; row += matrix::side) squares<1, broad>(row, first);
+        if constexpr (std::is_same_v<Kind, MatrixBytes>) {
+            for (; row < end; row += matrix::side) byte_squares<broad>(row, first);
+        } else {
+            if constexpr (broad <= 2)
+                for (; row + matrix::side < end; row += 2 * matrix::side) squares<2, broad>(row, first);
+            for (; row < end; row += matrix::side) squares<1, broad>(row, first);
+        }
     }
 
     void run_in_registers(int64_t begin, int64_t end) const {
@@ -125,15 +162,16 @@ struct Product {
         for (int64_t row = 0; row < rows; row += together) {
             const int64_t last = std::min(row + together, rows);
             int64_t block = begin;
-            if (rows <= matrix::side)
-                for (; block + 4 <= end; block += 4) squares<4>(row, last, block);
+            if constexpr (std::is_same_v<Kind, Matrix>)
+                if (rows <= matrix::side)
+                    for (; block + 4 <= end; block += 4) squares<4>(row, last, block);
             for (; block + 2 <= end; block += 2) squares<2>(row, last, block);
             for (; block < end; ++block) squares<1>(row, last, block);
         }
     }
 
     AVX512 void run(int64_t begin, int64_t end) const {
-        if constexpr (std::is_same_v<Kind, Matrix>) return run_in_registers(begin, end);
+        if constexpr (uses_registers<Kind>) return run_in_registers(begin, end);
         else run_in_vectors(begin, end);
     }
 
@@ -179,9 +217,9 @@ bool fits(const at::Tensor &weight) {
            weight.size(1) > 0 && weight.size(1) % lane == 0;
 }
 
-// `[out, in] → [out / 16, in / 2, 16, 2]`.
-at::Tensor in_blocks(const at::Tensor &weight) {
-    const auto source = weight.view({weight.size(0) / places, places, weight.size(1) / pair, pair}).transpose(1, 2);
+// `[out, in] → [out / 16, in / together, 16, together]`.
+at::Tensor in_blocks(const at::Tensor &weight, int64_t together = pair) {
+    const auto source = weight.view({weight.size(0) / places, places, weight.size(1) / together, together}).transpose(1, 2);
     const at::Tensor blocks = at::empty(source.sizes(), source.options());
     enlarge_pages(blocks);
     blocks.copy_(source);
@@ -190,7 +228,7 @@ at::Tensor in_blocks(const at::Tensor &weight) {
 
 // How many inputs an element of some kind contains, together with its neighbour.
 int64_t inputs_of(const at::Tensor &values) {
-    return values.size(1) * (values.scalar_type() == at::kShort ? Nibbles::inputs_at_once : pair);
+    return values.size(1) * (values.scalar_type() == at::kShort ? Nibbles::inputs_at_once : values.size(3));
 }
 
 // Whether a matrix in blocks has the scales that its kind needs.
@@ -215,7 +253,8 @@ void check(const at::Tensor &x, const std::vector<blocked_products::Weights> &we
                 x.scalar_type());
     const auto kind = weights.front().values.scalar_type();
     for (const auto &[values, scales, bias] : weights) {
-        TORCH_CHECK(blocked_products::is_blocked(values) && values.is_contiguous() && values.scalar_type() == kind,
+        TORCH_CHECK(blocked_products::is_blocked(values) && values.is_contiguous() && values.scalar_type() == kind &&
+                        values.size(3) == weights.front().values.size(3),
                     "the matrices of one input are not of one kind");
         const int64_t outputs = values.size(0) * places;
         TORCH_CHECK(inputs_of(values) == x.size(-1), "a matrix with ", inputs_of(values), " inputs does not take ", x.size(-1));
@@ -241,7 +280,8 @@ std::optional<blocked_products::Weights> blocked_products::pack_int8(const at::T
     if (!fits(weight)) return std::nullopt;
     const auto whole = weight.to(at::kFloat), scale = (whole.abs().amax(1) / 127).clamp_min(1e-10).to(at::kBFloat16);
     const auto bytes = (whole / scale.to(at::kFloat).unsqueeze(1)).round().clamp(-127, 127).to(at::kChar);
-    return Weights{in_blocks(bytes), scale, {}};
+    const bool fills_registers = matrix::are_used() && weight.size(1) % matrix::depth == 0;
+    return Weights{in_blocks(bytes, fills_registers ? quad : pair), scale, {}};
 }
 
 std::optional<blocked_products::Weights> blocked_products::pack_int4(const at::Tensor &weight) {
@@ -280,7 +320,12 @@ std::vector<at::Tensor> blocked_products::linears(const at::Tensor &x, const std
     const auto kind = weights.front().values.scalar_type();
     if (kind == at::kChar) {
         const ScaledRows scaled(data(input), rows, inputs, 127 * (inputs + 1));
-        all(Bytes(), scaled.values.get(), scaled.scales.data(), nullptr);
+        if (weights.front().values.size(3) == quad) {
+            const ByteRows bytes(scaled, rows, inputs);
+            all(MatrixBytes(), bytes.values.get(), scaled.scales.data(), nullptr);
+        } else {
+            all(Bytes(), scaled.values.get(), scaled.scales.data(), nullptr);
+        }
     } else if (kind == at::kShort) {
         const ScaledRows scaled(data(input), rows, inputs, 15 * (FourBits::group + 1));
         const auto sums = group_sums(scaled.values.get(), rows, inputs);

@@ -5,34 +5,32 @@
 #if defined(__x86_64__)
 #include <c10/util/BFloat16.h>
 
-// A product of bfloat16 rows with weights in blocks (`Tiles.h`) in AMX's registers: a register holds 16 pairs of inputs
-// of a block's 16 columns, as they lie in memory. Every sum runs over the inputs in their order, whatever the rows and
-// blocks beside it.
+// Products of rows with weights in blocks (`Tiles.h`) in AMX's registers: a register holds 64 bytes of a block's 16
+// columns, as they lie in memory. Every sum runs over the inputs in their order, whatever the rows and blocks beside it.
 namespace matrix {
 
 using c10::BFloat16;
 
-// The inputs in a register's row.
-constexpr int64_t depth = 32;
+// The bytes in a register's row.
+constexpr int64_t depth = 64;
 
 // How many bytes ahead of a register weights are fetched from memory.
 constexpr int64_t ahead = 4096;
 
-// Sums `[tall · broad][16][16]` of up to two times 16 rows, `line` inputs apart, with up to four blocks, `step` numbers
-// apart.
-template <int tall, int broad, bool fetches>
-AMX void squares(const BFloat16 *x, int64_t line, const BFloat16 *weights, int64_t step, int64_t inputs, float *sums) {
-    using Sums = Sums<tall, broad>;
+// Sums `[tall · broad][16][16]` of up to two times 16 rows, `line` bytes apart, with up to four blocks, `step` bytes
+// apart. A row of inputs takes `length` bytes.
+template <typename Kind, int tall, int broad, bool fetches, typename Sum>
+AMX void squares(const void *x, int64_t line, const void *weights, int64_t step, int64_t length, Sum *sums) {
+    using Sums = Sums<tall, broad, Kind>;
     Sums::clear();
-    for (int64_t i = 0; i < inputs; i += depth) {
-        const BFloat16 *from = weights + i * side;
+    for (int64_t i = 0; i < length; i += depth) {
+        const char *from = static_cast<const char *>(weights) + i * side;
         if constexpr (fetches)
             for (int b = 0; b < broad; ++b)
-                for (int64_t k = 0; k < side; ++k)
-                    _mm_prefetch(reinterpret_cast<const char *>(from + b * step) + ahead + k * 64, _MM_HINT_T0);
-        Sums::add(x + i, sizeof(BFloat16) * line, [&](int b) { return from + b * step; }, 64);
+                for (int64_t k = 0; k < side; ++k) _mm_prefetch(from + b * step + ahead + k * depth, _MM_HINT_T0);
+        Sums::add(static_cast<const char *>(x) + i, line, [&](int b) { return from + b * step; }, depth);
     }
-    Sums::store(sums, side * side, broad * side * side, 64);
+    Sums::store(sums, side * side, broad * side * side, depth);
 }
 
 }

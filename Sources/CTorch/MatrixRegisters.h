@@ -12,8 +12,8 @@
 #endif
 #endif
 
-// Intel's AMX: eight registers of 16 rows of 64 bytes. An instruction multiplies two of them, 32 numbers for each of
-// 16 · 16 sums.
+// Intel's AMX: eight registers of 16 rows of 64 bytes. An instruction multiplies two of them: 32 bfloat16 numbers, or 64
+// bytes, for each of 16 · 16 sums.
 namespace matrix {
 
 // The rows of a register, and the 32-bit words in each.
@@ -27,7 +27,8 @@ inline bool fit() {
 #if defined(__x86_64__) && defined(__linux__)
     static const bool fits = [] {
         unsigned a = 0, b = 0, c = 0, d = 0;
-        const bool has_them = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1);
+        // AMX-BF16, AMX-TILE, AMX-INT8
+        const bool has_them = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1);
         constexpr long request = 0x1023, data = 18;    // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
         return has_them && syscall(SYS_arch_prctl, request, data) == 0;
     }();
@@ -44,7 +45,7 @@ inline bool are_used() { return are_wanted && fit(); }
 
 #if defined(__x86_64__)
 
-#define AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16")))
+#define AMX __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile,amx-bf16,amx-int8")))
 
 // A thread's registers for as long as this exists: sums in 0 to 3, left sides in 4 and 5, right sides in 6 and 7.
 // Nothing else of this thread may use them meanwhile.
@@ -52,7 +53,8 @@ class Registers {
 public:
     const bool is_open;
 
-    // A left side has 16 rows of some pairs of bfloat16 numbers, a right side as many rows of 16 pairs.
+    // A left side has 16 rows of some pairs of bfloat16 numbers, a right side as many rows of 16 pairs. Four bytes stand
+    // in the place of a pair.
     explicit Registers(bool opens, int64_t pairs = side) : is_open(opens) {
         if (is_open) open(pairs);
     }
@@ -78,10 +80,26 @@ private:
     AMX static void close() { _tile_release(); }
 };
 
+// bfloat16 numbers, summed in float32.
+struct Halves {
+    template <int sum, int left, int right>
+    AMX static inline void multiply() { _tile_dpbf16ps(sum, left, right); }
+    template <int sum, int left, int right>
+    AMX static inline void multiply_below() { _tile_dpbf16ps(sum, left, right); }
+};
+
+// Signed bytes, and below them unsigned ones, with signed bytes, summed in 32-bit integers.
+struct HighAndLow {
+    template <int sum, int left, int right>
+    AMX static inline void multiply() { _tile_dpbssd(sum, left, right); }
+    template <int sum, int left, int right>
+    AMX static inline void multiply_below() { _tile_dpbusd(sum, left, right); }
+};
+
 // Sums in registers: `broad` of 16 columns side by side, for 16 rows and, if `tall` is 2, for the 16 rows below them.
 // Steps between rows are in bytes; sums side by side are `apart` numbers from each other in memory, those below each
 // other `under`.
-template <int tall, int broad>
+template <int tall, int broad, typename Kind = Halves>
 struct Sums {
     static_assert(tall * broad <= 4 && (tall == 1 || (tall == 2 && broad <= 2)));
 
@@ -92,7 +110,7 @@ struct Sums {
         if constexpr (tall * broad > 3) _tile_zero(3);
     }
 
-    AMX static inline void load(const float *from, int64_t apart, int64_t under, size_t step) {
+    AMX static inline void load(const auto *from, int64_t apart, int64_t under, size_t step) {
         _tile_loadd(0, from, step);
         if constexpr (broad > 1) _tile_loadd(1, from + apart, step);
         if constexpr (broad > 2) _tile_loadd(2, from + 2 * apart, step);
@@ -101,7 +119,7 @@ struct Sums {
         if constexpr (tall > 1 && broad > 1) _tile_loadd(3, from + under + apart, step);
     }
 
-    AMX static inline void store(float *to, int64_t apart, int64_t under, size_t step) {
+    AMX static inline void store(auto *to, int64_t apart, int64_t under, size_t step) {
         _tile_stored(0, to, step);
         if constexpr (broad > 1) _tile_stored(1, to + apart, step);
         if constexpr (broad > 2) _tile_stored(2, to + 2 * apart, step);
@@ -115,24 +133,24 @@ struct Sums {
     AMX static inline void add(const void *left, size_t left_step, const Right &right, size_t right_step) {
         _tile_loadd(4, left, left_step);
         _tile_loadd(6, right(0), right_step);
-        _tile_dpbf16ps(0, 4, 6);
+        Kind::template multiply<0, 4, 6>();
         if constexpr (broad > 1) {
             _tile_loadd(7, right(1), right_step);
-            _tile_dpbf16ps(1, 4, 7);
+            Kind::template multiply<1, 4, 7>();
         }
         if constexpr (broad > 2) {
             _tile_loadd(6, right(2), right_step);
-            _tile_dpbf16ps(2, 4, 6);
+            Kind::template multiply<2, 4, 6>();
         }
         if constexpr (broad > 3) {
             _tile_loadd(7, right(3), right_step);
-            _tile_dpbf16ps(3, 4, 7);
+            Kind::template multiply<3, 4, 7>();
         }
         // The right sides are still in their registers.
         if constexpr (tall > 1) {
             _tile_loadd(5, static_cast<const char *>(left) + side * left_step, left_step);
-            _tile_dpbf16ps(broad, 5, 6);
-            if constexpr (broad > 1) _tile_dpbf16ps(3, 5, 7);
+            Kind::template multiply_below<broad, 5, 6>();
+            if constexpr (broad > 1) Kind::template multiply_below<3, 5, 7>();
         }
     }
 };

@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 #include <bit>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -40,6 +41,39 @@ private:
             _mm256_storeu_si256(reinterpret_cast<__m256i *>(into + k), _mm512_cvtsepi32_epi16(rounded));
         }
         return top / largest;
+    }
+};
+
+// The same integers as their high bytes, signed, and low bytes, unsigned, for AMX's registers: 256 · high + low.
+// `[rows / 16, 2, 16, inputs]`, with zeros where there are no rows.
+struct ByteRows {
+    std::unique_ptr<uint8_t[]> values;
+
+    ByteRows(const ScaledRows &from, int64_t rows, int64_t inputs) {
+        const int64_t squares = (rows + side - 1) / side;
+        values = std::make_unique_for_overwrite<uint8_t[]>(squares * 2 * side * inputs);
+        Threads::run(rows * inputs / 65536, [&](int64_t number, int64_t count) {
+            for (int64_t row = squares * side * number / count; row < squares * side * (number + 1) / count; ++row) {
+                uint8_t *high = values.get() + (row / side * 2 * side + row % side) * inputs;
+                if (row < rows) {
+                    divide(from.values.get() + row * inputs, high, high + side * inputs, inputs);
+                } else {
+                    std::memset(high, 0, inputs);
+                    std::memset(high + side * inputs, 0, inputs);
+                }
+            }
+        });
+    }
+
+private:
+    static constexpr int64_t side = 16;
+
+    AVX512 static void divide(const int16_t *from, uint8_t *high, uint8_t *low, int64_t inputs) {
+        for (int64_t k = 0; k < inputs; k += 32) {
+            const __m512i both = _mm512_loadu_si512(from + k);
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(high + k), _mm512_cvtepi16_epi8(_mm512_srai_epi16(both, 8)));
+            _mm256_storeu_si256(reinterpret_cast<__m256i *>(low + k), _mm512_cvtepi16_epi8(both));
+        }
     }
 };
 

@@ -32,6 +32,22 @@ struct BlockedProductsTests {
         try Tensor.withoutMatrixRegisters { try products(rows: rows, inputs: inputs, outputs: outputs) }
     }
 
+    @Test("bytes' products are the same to the bit with registers for whole tiles and without", arguments: shapes)
+    func bytes(rows: Int, inputs: Int, outputs: Int) throws {
+        let (x, weight, bias) = try self.inputs(rows, inputs, outputs)
+        // The largest sums that there are.
+        let ones = (x: try Tensor.full([rows, inputs], 1, dtype: .bfloat16), weight: try Tensor.full([outputs, inputs], 1))
+        for (x, weight) in [(x, weight), (ones.x, ones.weight)] {
+            let packed = try #require(try PackedWeight(weight, bits: .int8))
+            let others = try Tensor.withoutMatrixRegisters { try PackedWeight(weight, bits: .int8) }
+            let other = try #require(others)
+            try withoutGradients {
+                let sums = try packed.linear(x, bias: bias).bytes()
+                #expect(try sums == other.linear(x, bias: bias).bytes())
+            }
+        }
+    }
+
     @Test("a row's product is the same to the bit among any others", arguments: PackedWeight.Bits.allCases)
     func independent(bits: PackedWeight.Bits) throws {
         let (x, weight, bias) = try inputs(41, 576, 208)
