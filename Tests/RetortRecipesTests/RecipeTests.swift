@@ -149,6 +149,11 @@ struct RecipeTests {
         let error = #expect(throws: RecipeError.self) { try Recipe(file) }
         #expect(error?.faults.first?.line == 6)
         #expect("\(error.map(String.init(describing:)) ?? "")".contains("not UTF-8"))
+        for encoding in [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian] {
+            try #require(sound.data(using: encoding)).write(to: file)
+            let error = #expect(throws: RecipeError.self) { try Recipe(file) }
+            #expect("\(error.map(String.init(describing:)) ?? "")".contains("not UTF-8"), "\(encoding)")
+        }
     }
 
     @Test("two students of one name, and names that are no folder's, are refused")

@@ -9,7 +9,8 @@ package enum YAMLFile {
         guard let data = try? Data(contentsOf: file) else {
             throw fault(file.path, "the file cannot be read; check the path")
         }
-        guard let text = String(data: data, encoding: .utf8) else {
+        // A NUL is in no YAML, and in most texts of UTF-16.
+        guard !data.contains(0), let text = String(data: data, encoding: .utf8) else {
             let line = line(ofFirstFaultIn: data)
             throw RecipeError(
                 file: file.path,
@@ -32,11 +33,11 @@ package enum YAMLFile {
         return root
     }
 
-    /// The line of the first byte that is not valid UTF-8, from 1.
+    /// The line of the first byte that no YAML in UTF-8 has, from 1.
     private static func line(ofFirstFaultIn data: Data) -> Int {
         var line = 1
         for part in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-            guard String(data: Data(part), encoding: .utf8) != nil else { return line }
+            guard !part.contains(0), String(data: Data(part), encoding: .utf8) != nil else { return line }
             line += 1
         }
         return 1
