@@ -30,7 +30,7 @@ struct Matrix {
     using Input = c10::BFloat16;
 };
 
-// Bytes with four inputs of a column side by side, times 16-bit integers (`ByteRows`) in AMX's registers: the same sums as
+// Bytes with four inputs of a column side by side, times 16-bit integers (`ByteRows`), for CPUs with AMX: the same sums as
 // those of `Bytes`.
 struct MatrixBytes {
     using Weight = int8_t;
@@ -140,6 +140,47 @@ struct Product {
             }
     }
 
+    // One or two rows of bytes with some blocks: the same sums in vectors, which read weights sooner after each other. An
+    // instruction multiplies unsigned bytes with signed ones, so the high bytes are 128 larger than they are.
+    template <int Rows, int Blocks>
+    AVX512 void byte_lines(int64_t first) const {
+        __m512i high[Rows][Blocks] = {}, low[Rows][Blocks] = {}, totals[Blocks] = {};
+        auto four = [](const uint8_t *from, uint32_t flipped) AVX512 {
+            uint32_t bytes;
+            std::memcpy(&bytes, from, sizeof bytes);
+            return _mm512_set1_epi32(static_cast<int>(bytes ^ flipped));
+        };
+        for (int64_t k = 0; k < inputs; k += quad) {
+            __m512i weights[Blocks];
+            for (int b = 0; b < Blocks; ++b) {
+                const int8_t *from = block(first + b) + k * places;
+                _mm_prefetch(reinterpret_cast<const char *>(from + far_ahead), _MM_HINT_T0);
+                weights[b] = _mm512_loadu_si512(from);
+                totals[b] = _mm512_dpbusd_epi32(totals[b], _mm512_set1_epi8(1), weights[b]);
+            }
+            for (int r = 0; r < Rows; ++r) {
+                const __m512i upper = four(x + r * inputs + k, 0x80808080);
+                const __m512i lower = four(x + (matrix::side + r) * inputs + k, 0);
+                for (int b = 0; b < Blocks; ++b) {
+                    high[r][b] = _mm512_dpbusd_epi32(high[r][b], upper, weights[b]);
+                    low[r][b] = _mm512_dpbusd_epi32(low[r][b], lower, weights[b]);
+                }
+            }
+        }
+        for (int r = 0; r < Rows; ++r)
+            for (int b = 0; b < Blocks; ++b) {
+                const __m512i excess = _mm512_slli_epi32(totals[b], 15), sum = _mm512_add_epi32(_mm512_slli_epi32(high[r][b], 8), low[r][b]);
+                write(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, excess)), r, (first + b) * places);
+            }
+    }
+
+    template <int Rows, int Blocks>
+    AVX512 void run_in_lines(int64_t begin, int64_t end) const {
+        int64_t block = begin;
+        for (; block + Blocks <= end; block += Blocks) byte_lines<Rows, Blocks>(block);
+        for (; block < end; ++block) byte_lines<Rows, 1>(block);
+    }
+
     // The bytes of a row of x, and of a column of weights.
     int64_t line() const { return inputs * static_cast<int64_t>(sizeof(typename Kind::Weight)); }
 
@@ -156,6 +197,10 @@ struct Product {
     }
 
     void run_in_registers(int64_t begin, int64_t end) const {
+        if constexpr (std::is_same_v<Kind, MatrixBytes>) {
+            if (rows == 1) return run_in_lines<1, 8>(begin, end);
+            if (rows == 2) return run_in_lines<2, 4>(begin, end);
+        }
         const matrix::Registers registers(true);
         // So many rows stay in the cache while all blocks pass.
         constexpr int64_t together = 256;
