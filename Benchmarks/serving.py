@@ -4,11 +4,13 @@ bits: completion tokens a second with 1, 8 and 32 clients, how fast a prompt of 
 
     make bench-serve
     BENCH_MODELS=smollm2-135m BENCH_WEIGHTS=int8 make bench-serve        (a part of it; results are kept by part)
+    BENCH_ENGINES=llama-f16 make bench-serve                             (one server alone, beside what is kept of the others)
 
 Models: SmolLM2-135M and Qwen2.5-Coder-0.5B (`Benchmarks/students.py`); llama.cpp gets what `retort export` makes of them, bf16, and q8_0
-where Retort holds int8. Clients ask questions of GSM8K, greedy, with answers of up to 96 tokens. An agent's chat has its instructions, a
+where Retort holds int8. It is measured with keys and values in bfloat16 and, as it does by itself, in float16, and the better of the two counts. Clients ask questions of GSM8K, greedy, with answers of up to 96 tokens. An agent's chat has its instructions, a
 question and a program in it, as ToRA's agents wrote them; three times the program is to be written again with a change, each time on top of
-what the model wrote before; there llama.cpp has the better of its speeds with and without drafts of its own (ngram-simple). The servers run one after the other, BENCH_TURNS times in turn, and a ratio is the median of the turns'.
+what the model wrote before; there llama.cpp has the best of its speeds with and without drafts of its own (ngram-simple). The servers run one after the other,
+BENCH_TURNS times in turn, and a ratio is the median of the turns'.
 
 The machine's limit is measured before each turn: how fast it reads memory, and the fastest product of libtorch's in float32 or bfloat16. For
 N clients it is the smaller of N tokens for each reading of the weights, and two operations a weight and token at that speed. Attention is
@@ -34,6 +36,9 @@ RETORT = pathlib.Path(os.environ.get("BENCH_RETORT", ROOT / ".build/release/reto
 MODELS = os.environ.get("BENCH_MODELS", "smollm2-135m qwen2.5-coder-0.5b").split()
 WEIGHTS = os.environ.get("BENCH_WEIGHTS", "bfloat16 int8").split()
 TURNS = int(os.environ.get("BENCH_TURNS", 1))
+# llama.cpp's settings: on some processors the first reads prompts at a third of the second's speed, and answers eight clients faster.
+LLAMA = {"llama": ["-ctk", "bf16", "-ctv", "bf16", "-fa", "on"], "llama-f16": []}
+ENGINES = os.environ.get("BENCH_ENGINES", " ".join(["retort", *LLAMA])).split()
 TOKENS = 96
 # How many questions each number of clients asks in all.
 QUESTIONS = {"smollm2-135m": {1: 4, 8: 24, 32: 64}, "qwen2.5-coder-0.5b": {1: 2, 8: 16, 32: 32}}
@@ -200,14 +205,16 @@ def gguf(name, kind):
 
 
 def measure(name, weights, turn, questions, found):
-    limit = machine()
-    found.setdefault("machine", []).append(limit)
+    if "retort" in ENGINES:
+        found.setdefault("machine", []).append(machine())
     engines = {
         "retort": ([RETORT, "serve", f"m={students.checkpoint(name)}", "--port", "18101", "--weights", weights,
                     "--request-seconds", "3600"], 18101),
-        "llama": ([llama.programs() / "llama-server", "-m", gguf(name, GGUF[weights]), "--port", "18102", "-np", "32", "-c", "131072",
-                   "-t", "2", "-ctk", "bf16", "-ctv", "bf16", "-fa", "on", "--timeout", "3600"], 18102),
     }
+    for engine, settings in LLAMA.items():
+        engines[engine] = ([llama.programs() / "llama-server", "-m", gguf(name, GGUF[weights]), "--port", "18102", "-np", "32", "-c",
+                            "131072", "-t", "2", *settings, "--timeout", "3600"], 18102)
+
     def take(what, engine, server, body):
         with Quiet(server) as quiet:
             rate = body()
@@ -215,9 +222,9 @@ def measure(name, weights, turn, questions, found):
         found["others"] = max(found.get("others", 0), quiet.others)
         print(f"{name} {weights} {engine} {what}: {rate:.0f} tokens/s, others had {quiet.others:.0%} of the processors", flush=True)
 
-    # Its own drafts from the text are for agents' chats alone: with several clients they slow it down.
-    drafting = engines["llama"][0] + ["--spec-type", "ngram-simple"]
     for engine, (command, port) in engines.items():
+        if engine not in ENGINES:
+            continue
         with Server(command, port) as server:
             ask(port, chat("Hello"), 4)
             for clients, count in QUESTIONS[name].items():
@@ -225,9 +232,12 @@ def measure(name, weights, turn, questions, found):
                 take(clients, engine, server, lambda: rate(port, part, clients))
             take("prompt", engine, server, lambda: reading(port, questions, turn))
             take("agents", engine, server, lambda: agents(port, programs(2 * turn + 2)[2 * turn:]))
-    with Server(drafting, 18102) as server:
-        ask(18102, chat("Hello"), 4)
-        take("agents, drafting", "llama", server, lambda: agents(18102, programs(2 * turn + 2)[2 * turn:]))
+        if engine == "retort":
+            continue
+        # Its own drafts from the text are for agents' chats alone: with several clients they slow it down.
+        with Server(command + ["--spec-type", "ngram-simple"], port) as server:
+            ask(port, chat("Hello"), 4)
+            take("agents, drafting", engine, server, lambda: agents(port, programs(2 * turn + 2)[2 * turn:]))
 
 
 def parameters(name):
@@ -251,9 +261,9 @@ def table(results):
         products = speed / (2 * (layers + head))
         for what, label in (("1", "1 client"), ("8", "8 clients"), ("32", "32 clients"), ("prompt", "a prompt of 3,000 tokens"),
                             ("agents", "an agent's chats")):
-            ours, theirs = found[f"retort {what}"], found[f"llama {what}"]
-            if what == "agents":
-                theirs = [max(pair) for pair in zip(theirs, found["llama agents, drafting"])]
+            ways = [what, "agents, drafting"] if what == "agents" else [what]
+            rivals = [found[key] for engine in LLAMA for way in ways if (key := f"{engine} {way}") in found]
+            ours, theirs = found[f"retort {what}"], [max(turns) for turns in zip(*rivals)]
             ratio = statistics.median(a / b for a, b in zip(ours, theirs))
             clients = 1 if what == "agents" else int(what) if what.isdigit() else None
             # Of a prompt only the last token meets the head.
@@ -272,7 +282,8 @@ def main():
     questions = [json.loads(line)["question"] for line in lines[:200]]
     for name in MODELS:
         for weights in WEIGHTS:
-            found = {}
+            kept = results.get(f"{name}, {weights}", {})
+            found = {key: rates for key, rates in kept.items() if "retort" not in ENGINES and key.split()[0] not in ENGINES}
             for turn in range(TURNS):
                 measure(name, weights, turn, questions, found)
             results[f"{name}, {weights}"] = found

@@ -169,7 +169,8 @@ struct Product {
         }
         for (int r = 0; r < Rows; ++r)
             for (int b = 0; b < Blocks; ++b) {
-                const __m512i excess = _mm512_slli_epi32(totals[b], 15), sum = _mm512_add_epi32(_mm512_slli_epi32(high[r][b], 8), low[r][b]);
+                const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high[r][b], 8), low[r][b]);
+                const __m512i excess = _mm512_slli_epi32(totals[b], 15);
                 write(_mm512_cvtepi32_ps(_mm512_sub_epi32(sum, excess)), r, (first + b) * places);
             }
     }

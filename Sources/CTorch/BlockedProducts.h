@@ -10,8 +10,8 @@
 // longer than the product itself up to some hundred rows. A row's result does not depend on the number of rows.
 //
 // A matrix `[out, in]` is stored as values `[out / 16, in / 2, 16, 2]`: bfloat16, or int8 with bfloat16 scales
-// `[out]`; int8 as `[out / 16, in / 4, 16, 4]` where AMX's registers multiply it. In four bits it is stored as int16 words `[out / 16, in / 8, 16, 2]` (`NibbleTiles.h`), with scales and
-// lowest values `[out / 16, in / 32, 2, 16]`.
+// `[out]`. Where AMX's registers multiply int8, it is stored as `[out / 16, in / 4, 16, 4]`. In four bits it is stored
+// as int16 words `[out / 16, in / 8, 16, 2]` (`NibbleTiles.h`), with scales and lowest values `[out / 16, in / 32, 2, 16]`.
 namespace blocked_products {
 
 struct Weights {
