@@ -187,34 +187,24 @@ public struct AgentRunError: Error, CustomStringConvertible {
 /// An agent's domain, and an interpreter that is started when the first program is run.
 actor AgentBench {
     nonisolated let domain: any Domain
-    private let limits: PythonLimits
-    private let sandbox: SandboxLevel
-    private var starting: Task<PythonInterpreter, any Error>?
+    private let interpreter: SharedInterpreter
     private var isClosed = false
 
     init(_ domain: any Domain, limits: PythonLimits, requiring sandbox: SandboxLevel) {
-        (self.domain, self.limits, self.sandbox) = (domain, limits, sandbox)
+        self.domain = domain
+        interpreter = SharedInterpreter(limits: limits, requiring: sandbox)
     }
 
     func python() async throws -> PythonInterpreter {
         if let own = domain.interpreter { return own }
-        if let starting { return try await starting.value }
-        let (limits, sandbox) = (limits, sandbox)
-        let start = Task { try await PythonInterpreter(limits: limits, requiring: sandbox) }
-        starting = start
-        do {
-            return try await start.value
-        } catch {
-            starting = nil
-            throw error
-        }
+        return try await interpreter.started()
     }
 
     /// Closes once; all agents that share it may call this.
     func close() async {
         guard !isClosed else { return }
         isClosed = true
-        if let started = try? await starting?.value { await started.close() }
+        await interpreter.close()
         await domain.close()
     }
 }

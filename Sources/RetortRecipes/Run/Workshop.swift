@@ -6,8 +6,8 @@ import RetortEvaluation
 import RetortPython
 import RetortStore
 
-/// What stages work with, opened when it is first needed and then shared. Stages run one after the other, so nothing is
-/// opened twice.
+/// What stages work with, opened when it is first needed and then shared. Stages run one after the other and ask once, so
+/// nothing is opened twice; for the interpreter, a stage's agents ask all at once.
 actor Workshop {
     private let recipe: Recipe
     private let folder: RunFolder
@@ -15,7 +15,7 @@ actor Workshop {
     private let store: TrajectoryStore
     private let sandbox: SandboxLevel
     private let sharing: (any WorkSharing)?
-    private var interpreter: PythonInterpreter?
+    private let interpreter: SharedInterpreter
     private var openTeacher: EndpointTeacher?
     private var openJudge: ModelJudge?
     private var openRubricJudge: RubricJudge?
@@ -33,20 +33,15 @@ actor Workshop {
         requiring sandbox: SandboxLevel, sharing: (any WorkSharing)? = nil
     ) {
         self.sharing = sharing
+        interpreter = SharedInterpreter(
+            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
         (self.recipe, self.folder, self.source, self.store, self.sandbox) = (recipe, folder, source, store, sandbox)
     }
 
-    /// The interpreter.
+    /// The interpreter: the domain's, or a shared one.
     func python() async throws -> PythonInterpreter {
-        if let interpreter { return interpreter }
-        if let own = source.domain.interpreter {
-            interpreter = own
-            return own
-        }
-        let started = try await PythonInterpreter(
-            limits: PythonLimits(seconds: recipe.evaluation.programSeconds), requiring: sandbox)
-        interpreter = started
-        return started
+        if let own = source.domain.interpreter { return own }
+        return try await interpreter.started()
     }
 
     /// The deciding grader: the domain's, or the usual one.
