@@ -36,8 +36,10 @@ struct BlockedProductsTests {
     func bytes(rows: Int, inputs: Int, outputs: Int) throws {
         let (x, weight, bias) = try self.inputs(rows, inputs, outputs)
         // The largest sums that there are.
-        let ones = (x: try Tensor.full([rows, inputs], 1, dtype: .bfloat16), weight: try Tensor.full([outputs, inputs], 1))
-        for (x, weight) in [(x, weight), (ones.x, ones.weight)] {
+        let (x1, weight1) = try (
+            Tensor.full([rows, inputs], 1, dtype: .bfloat16), Tensor.full([outputs, inputs], 1)
+        )
+        for (x, weight) in [(x, weight), (x1, weight1)] {
             let packed = try #require(try PackedWeight(weight, bits: .int8))
             let others = try Tensor.withoutMatrixRegisters { try PackedWeight(weight, bits: .int8) }
             let other = try #require(others)
