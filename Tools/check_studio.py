@@ -202,7 +202,8 @@ def talk(browser, studio, agent, question):
     page.press(".say textarea", "Enter")
     page.wait_for_selector(".turn .outcome", timeout=240_000)
     steps = page.locator(".turn .step").count()
-    check("an agent answers, step by step", steps > 0, f"{steps} steps: {page.locator('.outcome .answer').first.inner_text()!r}")
+    # An agent that was trained for a minute may end without an answer.
+    check("an agent answers, step by step", steps > 0, f"{steps} steps: {page.locator('.turn .outcome').first.inner_text()!r}")
     page.locator(".way summary").first.click()
     page.locator(".way form button").first.click()
     page.wait_for_timeout(1500)
