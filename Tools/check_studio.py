@@ -11,6 +11,7 @@ kept as a picture, at three widths, light and dark. CHROMIUM names another brows
 release build's. Ends with code 1 when anything fails.
 """
 import argparse
+import atexit
 import json
 import os
 import pathlib
@@ -80,6 +81,8 @@ class Studio:
         self.process = subprocess.Popen(
             [RETORT, "studio", *map(str, places), "--port", "0", *map(str, options)], cwd=ROOT, text=True,
             stdout=subprocess.PIPE, stderr=sys.stderr)
+        # Also when a check breaks off.
+        atexit.register(self.process.kill)
         while not (found := re.search(r"(http://\S+?)/\?token=\S+", line := self.process.stdout.readline())):
             if not line and self.process.poll() is not None:
                 raise SystemExit("the studio did not start")
