@@ -104,12 +104,12 @@ struct MathGraderTests {
             let verdict = await grader.verdict(answer, reference: reference)
             #expect(verdict.isCorrect == isCorrect, "\(verdict.reason)")
         }
-        let court = GradingCourt(grader, second: judge)
+        let graders = TwoGraders(grader, second: judge)
         let task = AgentTask(id: "t", question: "?", answers: ["\\frac{1}{2}"], family: .math)
-        let (verdict, opinion, disagreement) = try await court.grade("0.5", for: task)
+        let (verdict, opinion, disagreement) = try await graders.grade("0.5", for: task)
         #expect(verdict.isCorrect && opinion?.isEqual == true && disagreement == nil)
         // Math-Verify does not read Python's fractions.
-        #expect(try await court.grade("Fraction(1, 2)", for: task).disagreement != nil)
+        #expect(try await graders.grade("Fraction(1, 2)", for: task).disagreement != nil)
         // What takes it too long ends at its processor time, and the next question is answered.
         let endless = try await judge.verify(reference: "7", answer: "$9^{9^{9^{9}}} - 9^{9^{9^{8}}}$")
         #expect(endless.isEqual != true && !endless.reason.isEmpty)

@@ -4,7 +4,7 @@ import RetortCore
 /// mathematical answers, a judge about factual ones.
 package struct PairGrading: Sendable {
     private let grader: any Grader
-    private let court: GradingCourt?
+    private let graders: TwoGraders?
     private let judge: ModelJudge?
 
     /// - Parameters:
@@ -12,7 +12,7 @@ package struct PairGrading: Sendable {
     ///   - judge: also decides factual answers; nil takes the verdicts that the pairs contain.
     package init(_ grader: any Grader, second: SymbolicJudge? = nil, judge: ModelJudge? = nil) {
         self.grader = grader
-        court = second.map { GradingCourt(grader, second: $0) }
+        graders = second.map { TwoGraders(grader, second: $0) }
         self.judge = judge
     }
 
@@ -25,8 +25,8 @@ package struct PairGrading: Sendable {
 
     private func grade(_ pair: AnswerPair) async throws -> GradedPair {
         var graded = GradedPair(pair)
-        if let court {
-            let (verdict, opinion, disagreement) = try await court.grade(pair.prediction, for: pair.task)
+        if let graders {
+            let (verdict, opinion, disagreement) = try await graders.grade(pair.prediction, for: pair.task)
             graded.take(verdict)
             (graded.second, graded.disagreement) = (opinion, disagreement)
         } else {
@@ -68,7 +68,7 @@ public struct GradedPair: Codable, Sendable {
     /// Why the judge gave no verdict; nil where it did or was not asked.
     public fileprivate(set) var judgeFault: String?
     /// The disagreement with Math-Verify, where there is one; it is not encoded.
-    public fileprivate(set) var disagreement: GradingCourt.Disagreement?
+    public fileprivate(set) var disagreement: TwoGraders.Disagreement?
 
     private enum CodingKeys: String, CodingKey {
         case prediction, references, kind, correct, reason, f1, second, judge, judgeFault

@@ -2,7 +2,7 @@ import RetortCore
 
 /// Two graders that decide independently: a given grader, and Math-Verify. The first one's verdict counts; their
 /// disagreements are worth reviewing.
-public struct GradingCourt: Sendable {
+public struct TwoGraders: Sendable {
     /// A pair on which they differ.
     public struct Disagreement: Codable, Sendable, Hashable {
         /// The answer.
