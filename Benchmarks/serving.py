@@ -7,10 +7,11 @@ bits: completion tokens a second with 1, 8 and 32 clients, how fast a prompt of 
     BENCH_ENGINES=llama-f16 make bench-serve                             (one server alone, beside what is kept of the others)
 
 Models: SmolLM2-135M and Qwen2.5-Coder-0.5B (`Benchmarks/students.py`); llama.cpp gets what `retort export` makes of them, bf16, and q8_0
-where Retort holds int8. It is measured with keys and values in bfloat16 and, as it does by itself, in float16, and the better of the two counts. Clients ask questions of GSM8K, greedy, with answers of up to 96 tokens. An agent's chat has its instructions, a
-question and a program in it, as ToRA's agents wrote them; three times the program is to be written again with a change, each time on top of
-what the model wrote before; there llama.cpp has the best of its speeds with and without drafts of its own (ngram-simple). The servers run one after the other,
-BENCH_TURNS times in turn, and a ratio is the median of the turns'.
+where Retort holds int8. It is measured with keys and values in bfloat16 and, as it does by itself, in float16, and the better of the two
+counts. Clients ask questions of GSM8K, greedy, with answers of up to 96 tokens. An agent's chat has its instructions, a question and a
+program in it, as ToRA's agents wrote them; three times the program is to be written again with a change, each time on top of what the model
+wrote before; there llama.cpp has the best of its speeds with and without drafts of its own (ngram-simple). The servers run one after the
+other, BENCH_TURNS times in turn, and a ratio is the median of the turns'.
 
 The machine's limit is measured before each turn: how fast it reads memory, and the fastest product of libtorch's in float32 or bfloat16. For
 N clients it is the smaller of N tokens for each reading of the weights, and two operations a weight and token at that speed. Attention is

@@ -116,8 +116,8 @@ struct Product {
         constexpr int64_t side = matrix::side;
         alignas(64) float sums[tall * broad][side][side];
         // The first rows fetch the weights, which the others find in the cache.
-        const auto product = row == 0 ? matrix::squares<matrix::Halves, tall, broad, true, float>
-                                      : matrix::squares<matrix::Halves, tall, broad, false, float>;
+        const auto product = row == 0 ? matrix::squares<matrix::Halves, tall, broad, true>
+                                      : matrix::squares<matrix::Halves, tall, broad, false>;
         product(x + row * inputs, line(), block(first), line() * places, line(), sums[0][0]);
         const int64_t count = std::min<int64_t>(rows - row, tall * side);
         for (int64_t r = 0; r < count; ++r)
@@ -129,8 +129,8 @@ struct Product {
     AVX512 void byte_squares(int64_t row, int64_t first) const {
         constexpr int64_t side = matrix::side;
         alignas(64) int32_t sums[2][broad][side][side];
-        const auto product = row == 0 ? matrix::squares<matrix::HighAndLow, 2, broad, true, int32_t>
-                                      : matrix::squares<matrix::HighAndLow, 2, broad, false, int32_t>;
+        const auto product = row == 0 ? matrix::squares<matrix::HighAndLow, 2, broad, true>
+                                      : matrix::squares<matrix::HighAndLow, 2, broad, false>;
         product(x + 2 * row * inputs, line(), block(first), line() * places, line(), sums[0][0][0]);
         const int64_t count = std::min<int64_t>(rows - row, side);
         for (int64_t r = 0; r < count; ++r)

@@ -3,13 +3,10 @@
 #include "MatrixRegisters.h"
 
 #if defined(__x86_64__)
-#include <c10/util/BFloat16.h>
 
 // Products of rows with weights in blocks (`Tiles.h`) in AMX's registers: a register holds 64 bytes of a block's 16
 // columns, as they lie in memory. Every sum runs over the inputs in their order, whatever the rows and blocks beside it.
 namespace matrix {
-
-using c10::BFloat16;
 
 // The bytes in a register's row.
 constexpr int64_t depth = 64;
@@ -19,8 +16,8 @@ constexpr int64_t ahead = 4096;
 
 // Sums `[tall · broad][16][16]` of up to two times 16 rows, `line` bytes apart, with up to four blocks, `step` bytes
 // apart. A row of inputs takes `length` bytes.
-template <typename Kind, int tall, int broad, bool fetches, typename Sum>
-AMX void squares(const void *x, int64_t line, const void *weights, int64_t step, int64_t length, Sum *sums) {
+template <typename Kind, int tall, int broad, bool fetches>
+AMX void squares(const void *x, int64_t line, const void *weights, int64_t step, int64_t length, typename Kind::Sum *sums) {
     using Sums = Sums<tall, broad, Kind>;
     Sums::clear();
     for (int64_t i = 0; i < length; i += depth) {

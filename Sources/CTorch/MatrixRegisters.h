@@ -82,6 +82,7 @@ private:
 
 // bfloat16 numbers, summed in float32.
 struct Halves {
+    using Sum = float;
     template <int sum, int left, int right>
     AMX static inline void multiply() { _tile_dpbf16ps(sum, left, right); }
     template <int sum, int left, int right>
@@ -90,6 +91,7 @@ struct Halves {
 
 // Signed bytes, and below them unsigned ones, with signed bytes, summed in 32-bit integers.
 struct HighAndLow {
+    using Sum = int32_t;
     template <int sum, int left, int right>
     AMX static inline void multiply() { _tile_dpbssd(sum, left, right); }
     template <int sum, int left, int right>

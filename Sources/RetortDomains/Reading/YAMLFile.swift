@@ -1,4 +1,5 @@
 import Foundation
+import RetortCore
 import Yams
 
 /// Reads a YAML file: first as text, then as nodes.
@@ -9,8 +10,8 @@ package enum YAMLFile {
         guard let data = try? Data(contentsOf: file) else {
             throw fault(file.path, "the file cannot be read; check the path")
         }
-        // A NUL is in no YAML, and in most texts of UTF-16.
-        guard !data.contains(0), let text = String(data: data, encoding: .utf8) else {
+        // As in JSON, a NUL is in no YAML.
+        guard ExactJSON.encodingFault(data) == nil, let text = String(data: data, encoding: .utf8) else {
             let line = line(ofFirstFaultIn: data)
             throw RecipeError(
                 file: file.path,
@@ -37,7 +38,7 @@ package enum YAMLFile {
     private static func line(ofFirstFaultIn data: Data) -> Int {
         var line = 1
         for part in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-            guard !part.contains(0), String(data: Data(part), encoding: .utf8) != nil else { return line }
+            guard ExactJSON.encodingFault(part) == nil else { return line }
             line += 1
         }
         return 1
