@@ -36,6 +36,7 @@ enum CleanText {
         }
         if ["0x", "0X", "0b", "0B"].contains(where: clean.contains) { clean = withoutPrefixes(clean) }
         if clean.contains("[") { clean = withoutCitations(clean) }
+        if clean.utf8.contains(UInt8(ascii: "h")) { clean = withSpelledTimes(clean) }
         if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
             clean = withoutEmphasis(clean)
         }
@@ -82,6 +83,13 @@ enum CleanText {
         text.replacing(/\b0(?:[xX]([0-9A-Fa-f]{1,15})|[bB]([01]{2,60}))\b(?!\s*=)/) { match in
             let value = match.1.flatMap { Int($0, radix: 16) } ?? match.2.flatMap { Int($0, radix: 2) }
             return value.map { "\($0)" } ?? String(match.0)
+        }
+    }
+
+    /// Writes `1h30m` as `1 hour 30 minutes`.
+    private static func withSpelledTimes(_ text: String) -> String {
+        text.replacing(/\b([0-9]{1,6})hr?s?([0-9]{1,2})m(?:ins?)?(?:([0-9]{1,2})s(?:ecs?)?)?\b/) { match in
+            "\(match.1) hours \(match.2) minutes" + (match.3.map { " \($0) seconds" } ?? "")
         }
     }
 

@@ -55,8 +55,10 @@ struct ProseRuns {
                 index += 1
                 continue
             }
-            // `5 feet 6 inches` is one value, and so are `2 hours and 30 minutes` and `18 out of 20`.
-            if let last = runs.last, let whole = compound(last, run) ?? share(last, run, isChance: isChance) {
+            // `5 feet 6 inches` is one value, and so are `2 hours and 30 minutes`, `18 out of 20` and `five $20 bills`.
+            if let last = runs.last,
+                let whole = compound(last, run) ?? share(last, run, isChance: isChance) ?? bundle(last, run)
+            {
                 runs[runs.count - 1] = whole
             } else {
                 append(run, to: &runs)
@@ -192,9 +194,9 @@ struct ProseRuns {
 
     // MARK: Values of two parts
 
-    /// `2 hours and 30 minutes` in minutes, or else in hours.
+    /// `2 hours and 30 minutes` in minutes, or else in hours; with `15 seconds` behind it in seconds, or else in either.
     private func compound(_ first: ProseRun, _ second: ProseRun) -> ProseRun? {
-        guard let a = quantity(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
+        guard let a = quantity(first) ?? total(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
             a.unit.kind != "share",
             b.unit.factor < a.unit.factor, b.value * b.unit.factor < a.unit.factor, a.end <= second.range.lowerBound
         else { return nil }
@@ -202,10 +204,18 @@ struct ProseRuns {
         guard between.allSatisfy({ $0.word == "and" || $0.isMark(",") || $0.kind == .currency }), between.count <= 2
         else { return nil }
         let total = a.value * a.unit.factor + b.value * b.unit.factor
-        let text = "\((total / b.unit.factor).written) \(b.unit.name)"
-        return ProseRun(
-            range: first.range.lowerBound..<b.end, text: text,
-            alternatives: ["\((total / a.unit.factor).written) \(a.unit.name)"])
+        let larger = first.alternatives.compactMap { $0.split(separator: " ").last.flatMap { MathNames.units[String($0)] } }
+        let texts = ([b.unit, a.unit] + larger).map { "\((total / $0.factor).written) \($0.name)" }
+        return ProseRun(range: first.range.lowerBound..<b.end, text: texts[0], alternatives: Array(texts.dropFirst()))
+    }
+
+    /// A quantity of two units that has been read, in the smaller one.
+    private func total(_ run: ProseRun) -> (value: Rational, unit: MathNames.Unit, end: Int)? {
+        let parts = run.text.split(separator: " ")
+        guard !run.alternatives.isEmpty, parts.count == 2, let value = Rational(decimal: parts[0]),
+            let unit = MathNames.units[String(parts[1])]
+        else { return nil }
+        return (value, unit, run.range.upperBound)
     }
 
     /// A plain number with a known unit after it, and where the unit ends.
@@ -238,6 +248,17 @@ struct ProseRuns {
         result.range = range
         result.alternatives.append("(\(part.text))/(\(whole.text))")
         return result
+    }
+
+    /// `five $20 bills` are a hundred dollars, or five bills, but never twenty.
+    private func bundle(_ count: ProseRun, _ price: ProseRun) -> ProseRun? {
+        guard price.range.lowerBound == count.range.upperBound, piece(price.range.lowerBound)?.kind == .currency,
+            piece(price.range.upperBound)?.word?.hasSuffix("s") == true, let number = Rational(decimal: count.text),
+            number.isInteger, let value = Rational(decimal: price.text)
+        else { return nil }
+        return ProseRun(
+            range: count.range.lowerBound..<price.range.upperBound, text: (number * value).written,
+            alternatives: [count.text])
     }
 
     func closing(of index: Int) -> Int? { closings[index] }

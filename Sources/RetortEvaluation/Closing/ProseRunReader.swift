@@ -335,6 +335,9 @@ struct ProseRunReader {
             case "raised" where next.word == "to" && isPower(index + 2): return ("^", 5)
             case "over" where isNumber && next.kind == .number && runs.piece(index + 2)?.kind != .word: return ("/", 1)
             case "plus" where isAmount(index + 1): return ("+", 1)
+            // `$40 plus a $5 tip`
+            case "plus" where ["a", "an", "the", "another"].contains(next.word) && peek(2)?.kind == .currency:
+                return ("+", 2)
             case "minus" where isAmount(index + 1): return ("-", 1)
             case "divided" where next.word == "by" && isAmount(index + 2): return ("/", 2)
             case "equals" where isAmount(index + 1): return ("=", 1)

@@ -5,7 +5,7 @@ struct MeasuredNumber {
     static func read(_ text: String, groupsThousands: Bool) -> MathNode? {
         guard mayBeMeasured(text), let plain = plain(text) else { return nil }
         let pattern =
-            /\s*(?<sign>-?)\s*(?<currency>[A-Z]{0,3}\s?[$€£¥₹]|[A-Z]{3}\s|Rs\.?\s?)?\s*(?<number>[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?<tail>.*)/
+            /\s*(?<sign>-?)\s*(?<currency>[A-Z]{0,3}\s?[$€£¥₹]|[A-Z]{3}\s|(?:Rs|kr)\.?\s?)?\s*(?<number>[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?<tail>.*)/
         guard let match = plain.wholeMatch(of: pattern) else { return nil }
         let currency = match.output.currency.map { String($0).filter { !$0.isWhitespace && $0 != "." } } ?? ""
         guard let number = try? MathParser.parse(String(match.output.number), groupsThousands: groupsThousands) else {
@@ -17,6 +17,7 @@ struct MeasuredNumber {
         if tail.allSatisfy({ " .".contains($0) }) || tail.wholeMatch(of: /\s*\/-\s*\.?/) != nil {
             return withCurrency(value, currency)
         }
+        if currency == "$", tail.wholeMatch(of: /\s*(?:US|CA|AU|NZ|HK)\s*\.?/) != nil { return value }
         return withUnit(value, tail, currency)
     }
 
@@ -24,20 +25,24 @@ struct MeasuredNumber {
     /// no more.
     private static func mayBeMeasured(_ text: String) -> Bool {
         guard text.utf8.count < 120, let first = text.first(where: { !$0.isWhitespace }) else { return false }
-        guard first.isNumber || first.isUppercase || ".-$€£¥₹".contains(first) || text.hasPrefix("\\$") else {
+        guard first.isNumber || first.isUppercase || ".-$€£¥₹".contains(first) || text.hasPrefix("\\$") || isKrone(text)
+        else {
             return false
         }
         guard text.utf8.contains(where: { (48...57).contains($0) }) else { return false }
         let words = text.split { !$0.isLetter }.filter { !ProseWords.isTextCommand($0) }
         if words.contains("frac") || words.contains("sqrt") { return false }
         let hasSign = text.contains { "€£¥₹".contains($0) } || text.dropFirst(2).contains("$") || first.isUppercase
-        if hasSign || text.utf8.contains(UInt8(ascii: "/")) { return true }
+        if hasSign || isKrone(text) || text.utf8.contains(UInt8(ascii: "/")) { return true }
         guard words.count == 1, let word = words.first.map(String.init) else {
             return words.contains { ["a", "an", "per"].contains($0) || UnitSymbols.size(String($0)) != nil }
         }
         return MathNames.units[word] == nil && UnitSymbols.size(word) != nil
-            || ["st", "nd", "rd", "th", "Omega"].contains(word)
+            || ["st", "nd", "rd", "th", "Omega", "US", "CA", "AU", "NZ", "HK"].contains(word)
     }
+
+    /// `kr 18`
+    private static func isKrone(_ text: String) -> Bool { text.prefixMatch(of: /kr\.?\s?[0-9]/) != nil }
 
     /// A number behind the code of a currency. A plain sign, as in `$18`, is left to `MathParser`.
     private static func withCurrency(_ value: MathNode, _ currency: String) -> MathNode? {
