@@ -25,7 +25,7 @@ extension ProseRunReader {
             text += ["²": "^2", "³": "^3", "*": "·", "⋅": "·"][piece.text] ?? piece.text
             length += 1
         }
-        guard let unit = UnitExpression(text)?.text, UnitSize(unit) != nil else { return nil }
+        guard length > 1, let unit = UnitExpression(text)?.text, UnitSize(unit) != nil else { return nil }
         return (unit, length)
     }
 
