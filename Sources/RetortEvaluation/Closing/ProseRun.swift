@@ -196,7 +196,8 @@ struct ProseRuns {
 
     /// `2 hours and 30 minutes` in minutes, or else in hours; with `15 seconds` behind it in seconds, or else in either.
     private func compound(_ first: ProseRun, _ second: ProseRun) -> ProseRun? {
-        guard let a = quantity(first) ?? total(first), let b = quantity(second, behind: a.unit), a.unit.kind == b.unit.kind,
+        guard let a = quantity(first) ?? total(first), let b = quantity(second, behind: a.unit),
+            a.unit.kind == b.unit.kind,
             a.unit.kind != "share",
             b.unit.factor < a.unit.factor, b.value * b.unit.factor < a.unit.factor, a.end <= second.range.lowerBound
         else { return nil }
@@ -204,7 +205,9 @@ struct ProseRuns {
         guard between.allSatisfy({ $0.word == "and" || $0.isMark(",") || $0.kind == .currency }), between.count <= 2
         else { return nil }
         let total = a.value * a.unit.factor + b.value * b.unit.factor
-        let larger = first.alternatives.compactMap { $0.split(separator: " ").last.flatMap { MathNames.units[String($0)] } }
+        let larger = first.alternatives.compactMap {
+            $0.split(separator: " ").last.flatMap { MathNames.units[String($0)] }
+        }
         let texts = ([b.unit, a.unit] + larger).map { "\((total / $0.factor).written) \($0.name)" }
         return ProseRun(range: first.range.lowerBound..<b.end, text: texts[0], alternatives: Array(texts.dropFirst()))
     }
