@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -40,7 +41,7 @@ void turn(const Number *from, const Number *norm, const Angle *cosine, const Ang
 }
 
 bool fits_tiles(const Layer<float> &) { return false; }
-void attend(const Piece<float> &, bool, std::vector<float> &) {}
+void attend(const Bundle<float> &, bool, std::vector<float> &) {}
 
 // For other CPUs, and for float32: copies a sequence's keys and values into one piece each, and uses libtorch's
 // products.
@@ -63,7 +64,7 @@ void attend_at_once(const Layer<Number> &layer, const Sequence &sequence, const 
                 to_v[t * dimension + d] = from_v[value_place(slot, d, dimension)];
             }
         }
-        const auto *own = queries + (head * pass_tokens + sequence.start) * group * dimension;
+        const auto *own = queries + (head * pass_tokens + sequence.row) * group * dimension;
         std::copy(own, own + count * group * dimension, q.template mutable_data_ptr<float>() + head * count * group * dimension);
     }
     at::Tensor scores = at::bmm(q, k.transpose(1, 2));
@@ -84,6 +85,9 @@ void attend_at_once(const Layer<Number> &layer, const Sequence &sequence, const 
 
 // The approximate number of rows of queries in a piece: their scores must stay in a core's cache.
 constexpr int64_t piece_rows = 24;
+
+// The fewest pages that are worth a bundle of their own.
+constexpr int64_t fewest_shared = 4;
 
 template <typename Number, typename Angle>
 struct Work {
@@ -110,7 +114,7 @@ struct Work {
         const auto *c = cosine + place * turned, *s = sine + place * turned;
         for (int64_t head = 0; head < layer.heads; ++head) {
             turn(q + (place * layer.heads + head) * dimension, q_norm, c, s, turned, dimension, layer.form.norm_epsilon, room);
-            auto *to = queries.get() + ((head / group * tokens + place) * group + head % group) * dimension;
+            auto *to = queries.get() + ((head / group * tokens + sequence.row + token) * group + head % group) * dimension;
             for (int64_t d = 0; d < dimension; ++d) to[d] = room[d] * static_cast<float>(layer.form.scale);
         }
         for (int64_t head = 0; k && head < layer.key_heads; ++head) {
@@ -149,31 +153,83 @@ struct Work {
             for (const auto &sequence : sequences) attend_at_once(layer, sequence, queries.get(), tokens, output);
             return;
         }
-        struct Share {
-            const Sequence *sequence;
-            int64_t head, token, count;
-        };
-        std::vector<Share> shares;
+        const auto shares = this->shares();
         int64_t products = 0;
-        const int64_t most = std::max<int64_t>(1, piece_rows / layer.group());
-        for (const auto &sequence : sequences)
-            for (int64_t head = 0; head < layer.key_heads; ++head)
-                for (int64_t token = 0; token < sequence.count; token += most) {
-                    shares.push_back({&sequence, head, token, std::min(most, sequence.count - token)});
-                    products += (sequence.first + token) * shares.back().count * layer.group() * layer.dimension;
-                }
+        for (const auto &share : shares)
+            for (size_t i = 0; i < share.sequences; ++i)
+                products += (share.sequence[i].first + share.token) * share.count(i) * layer.group() * layer.dimension;
+        const size_t pieces = shares.size() * layer.key_heads;
         std::atomic<size_t> next = 0;
-        Threads::run(std::min<int64_t>(shares.size(), products / 65536), [&](int64_t, int64_t) {
+        Threads::run(std::min<int64_t>(pieces, products * layer.key_heads / 65536), [&](int64_t, int64_t) {
             std::vector<float> room;
-            for (size_t i = next++; i < shares.size(); i = next++) {
-                const auto &[sequence, head, token, count] = shares[i];
-                const auto *own = queries.get() +
-                                  (head * tokens + sequence->start + token) * layer.group() * layer.dimension;
-                attend(Piece<Number>{layer, *sequence, head, token, count, own, output}, uses_registers, room);
+            std::vector<Piece<Number>> own;
+            for (size_t i = next++; i < pieces; i = next++) {
+                const Share &share = shares[i / layer.key_heads];
+                const int64_t head = i % layer.key_heads;
+                own.clear();
+                for (size_t j = 0; j < share.sequences; ++j) {
+                    const auto &sequence = share.sequence[j];
+                    const auto *rows = queries.get() + (head * tokens + sequence.row + share.token) * layer.group() * layer.dimension;
+                    own.push_back({layer, sequence, head, share.token, share.count(j), rows, output});
+                }
+                attend(Bundle<Number>{own, own[0].first_page(), share.pages}, uses_registers, room);
             }
         });
     }
+
+    // What a thread computes at once for a head: some tokens of one sequence, or all tokens of several that share pages.
+    struct Share {
+        const Sequence *sequence;
+        size_t sequences;
+        int64_t token, most, pages;
+
+        int64_t count(size_t i) const { return std::min(most, sequence[i].count - token); }
+    };
+
+    std::vector<Share> shares() const {
+        std::vector<Share> shares;
+        const int64_t most = std::max<int64_t>(1, piece_rows / layer.group());
+        // Rows of a bundle: a register's, or a piece's. With many threads there are smaller bundles, so that each has work.
+        const int64_t even = tokens * layer.heads / (2 * at::get_num_threads());
+        const int64_t bundle_rows = std::min(uses_registers ? matrix::side : piece_rows, even);
+        for (size_t i = 0; i < sequences.size();) {
+            const auto &sequence = sequences[i];
+            Share share{&sequence, 1, 0, most, 0};
+            int64_t rows = sequence.count * layer.group();
+            for (; i + share.sequences < sequences.size(); ++share.sequences) {
+                const auto &next = sequences[i + share.sequences];
+                rows += next.count * layer.group();
+                const int64_t pages = common_pages(sequence, next, share.sequences == 1 ? sequence.earlier_pages() : share.pages);
+                // A sequence that shares too little would take more from the others than it gains.
+                const int64_t saved = share.pages * (share.sequences - 1);
+                if (rows > bundle_rows || pages < fewest_shared || pages * static_cast<int64_t>(share.sequences) < saved) break;
+                share.pages = pages;
+            }
+            for (; share.token < sequence.count; share.token += most) shares.push_back(share);
+            i += share.sequences;
+        }
+        return shares;
+    }
+
+    // How many pages of two sequences are the same, up to a limit, if both see all of them.
+    int64_t common_pages(const Sequence &a, const Sequence &b, int64_t limit) const {
+        if (layer.lowest(a.first) > 0 || layer.lowest(b.first) > 0) return 0;
+        limit = std::min(limit, b.earlier_pages());
+        return std::mismatch(a.table, a.table + limit, b.table).first - a.table;
+    }
 };
+
+// Gives sequences with the same beginning adjacent rows.
+void arrange(std::vector<Sequence> &sequences) {
+    std::stable_sort(sequences.begin(), sequences.end(), [](const Sequence &a, const Sequence &b) {
+        return std::lexicographical_compare(a.table, a.table + a.earlier_pages(), b.table, b.table + b.earlier_pages());
+    });
+    int64_t row = 0;
+    for (auto &sequence : sequences) {
+        sequence.row = row;
+        row += sequence.count;
+    }
+}
 
 std::vector<Sequence> sequences(const paged_attention::Pass &pass, int64_t tokens, int64_t pages) {
     const auto &[tables, starts, firsts] = pass;
@@ -188,7 +244,7 @@ std::vector<Sequence> sequences(const paged_attention::Pass &pass, int64_t token
                 tokens);
     std::vector<Sequence> list;
     for (int64_t i = 0; i < count; ++i) {
-        list.push_back({table + i * width, start[i], start[i + 1] - start[i], first[i]});
+        list.push_back({table + i * width, start[i], start[i + 1] - start[i], first[i], 0});
         const auto &sequence = list.back();
         const int64_t used = (sequence.first + sequence.count + page_tokens - 1) / page_tokens;
         TORCH_CHECK(sequence.count > 0 && sequence.first >= 0 && used <= width, "sequence ", i, " needs ", used,
@@ -197,6 +253,7 @@ std::vector<Sequence> sequences(const paged_attention::Pass &pass, int64_t token
             TORCH_CHECK(sequence.table[page] >= 0 && sequence.table[page] < pages, "sequence ", i, " names page ",
                         sequence.table[page], " of ", pages);
     }
+    arrange(list);
     return list;
 }
 

@@ -24,10 +24,14 @@ constexpr int64_t value_place(int64_t slot, int64_t d, int64_t dimension) {
     return (slot / 2 * dimension + d) * 2 + slot % 2;
 }
 
-// One sequence's tokens in the pass.
+// One sequence's tokens in the pass. Their queries are kept from `row` on: sequences with the same beginning are
+// adjacent there.
 struct Sequence {
     const int32_t *table;
-    int64_t start, count, first;
+    int64_t start, count, first, row;
+
+    // The pages that hold nothing but earlier tokens.
+    int64_t earlier_pages() const { return first / page_tokens; }
 };
 
 // The shape of the layer, and its memory.
@@ -79,6 +83,34 @@ struct Piece {
     }
 };
 
+// Pieces of one head whose sequences begin with the same pages, which are read once for the rows of all. Their queries
+// are consecutive.
+template <typename Number>
+struct Bundle {
+    const std::vector<Piece<Number>> &pieces;
+    // The first page that their queries see, and how many pages from there on they share.
+    int64_t first, shared;
+
+    int64_t rows() const {
+        int64_t rows = 0;
+        for (const auto &piece : pieces) rows += piece.rows();
+        return rows;
+    }
+    int64_t pages() const {
+        int64_t most = 0;
+        for (const auto &piece : pieces) most = std::max(most, piece.end_page() - first);
+        return most;
+    }
+    // Calls `body(piece, row)` with each piece and its first row.
+    void for_pieces(const auto &body) const {
+        int64_t row = 0;
+        for (const auto &piece : pieces) {
+            body(piece, row);
+            row += piece.rows();
+        }
+    }
+};
+
 #if defined(__x86_64__)
 
 using namespace tiles;
@@ -87,167 +119,208 @@ using namespace tiles;
 struct Matrix : Halves {};
 
 // Computes in registers: the scores of a tile of rows with four pages at a time, then the weighted values of 64
-// elements at a time.
+// elements at a time. First comes what the pieces of a bundle share, then each one's own.
 template <typename Kind>
 struct InTiles {
     using Half = c10::BFloat16;
-    const Piece<Half> &piece;
-    const typename Kind::Input *queries;
+    using Input = typename Kind::Input;
+    const Bundle<Half> &bundle;
+    const Input *queries;
+    // `[rows][width]` for the tokens of the pages from the first on.
     float *scores;
-    typename Kind::Input *weights;
+    Input *weights;
+    int64_t width;
+    // Of each row, the inverse of its weights' sum.
     float *inverse;
-    int64_t first, pages;
+    // `[rows][dim]`: the weighted values of shared pages.
+    float *begun;
 
-    int64_t width() const { return pages * page_tokens; }
+    const Layer<Half> &layer() const { return bundle.pieces[0].layer; }
 
     template <int Rows, int Blocks>
-    AVX512 void score(int64_t row, int64_t page) const {
+    AVX512 void score(const Piece<Half> &piece, int64_t row, int64_t page) const {
         const Half *keys[Blocks];
-        for (int b = 0; b < Blocks; ++b) keys[b] = piece.keys(first + page + b);
+        for (int b = 0; b < Blocks; ++b) keys[b] = piece.keys(bundle.first + page + b);
         __m512 sums[Rows][Blocks];
         clear<Kind>(sums);
-        const int64_t dimension = piece.layer.dimension;
+        const int64_t dimension = layer().dimension;
         accumulate<Kind>(sums, queries + row * dimension, dimension, keys, places * pair, dimension / pair);
         for (int r = 0; r < Rows; ++r)
-            for (int b = 0; b < Blocks; ++b) _mm512_storeu_ps(scores + (row + r) * width() + (page + b) * page_tokens, sums[r][b]);
+            for (int b = 0; b < Blocks; ++b) _mm512_storeu_ps(scores + (row + r) * width + (page + b) * page_tokens, sums[r][b]);
     }
 
-    // Turns a row's scores into weights relative to the largest; the inverse of their sum is kept for the end.
-    AVX512 void weigh(int64_t row) const {
-        float *own = scores + row * width();
-        piece.mask(own, row, width());
-        __m512 most = _mm512_loadu_ps(own);
-        for (int64_t t = places; t < width(); t += places) most = _mm512_max_ps(most, _mm512_loadu_ps(own + t));
+    // Turns the scores of a piece's row into weights relative to the largest; the inverse of their sum is kept for the
+    // end.
+    AVX512 void weigh(const Piece<Half> &piece, int64_t own, int64_t row) const {
+        float *scored = scores + row * width;
+        const int64_t seen = (piece.end_page() - bundle.first) * page_tokens;
+        piece.mask(scored, own, seen);
+        __m512 most = _mm512_loadu_ps(scored);
+        for (int64_t t = places; t < seen; t += places) most = _mm512_max_ps(most, _mm512_loadu_ps(scored + t));
         const __m512 top = _mm512_set1_ps(_mm512_reduce_max_ps(most));
         __m512 sum = _mm512_setzero_ps();
-        for (int64_t t = 0; t < width(); t += places) {
-            const __m512 weight = lanes::exp(_mm512_sub_ps(_mm512_loadu_ps(own + t), top));
+        for (int64_t t = 0; t < seen; t += places) {
+            const __m512 weight = lanes::exp(_mm512_sub_ps(_mm512_loadu_ps(scored + t), top));
             sum = _mm512_add_ps(sum, weight);
-            if constexpr (std::is_same_v<typename Kind::Input, float>)
-                _mm512_storeu_ps(weights + row * width() + t, weight);
+            if constexpr (std::is_same_v<Input, float>)
+                _mm512_storeu_ps(weights + row * width + t, weight);
             else
-                _mm256_storeu_si256(reinterpret_cast<__m256i *>(weights + row * width() + t),
+                _mm256_storeu_si256(reinterpret_cast<__m256i *>(weights + row * width + t),
                                     (__m256i)_mm512_cvtneps_pbh(weight));
         }
         inverse[row] = 1 / _mm512_reduce_add_ps(sum);
     }
 
+    AVX512 void weigh() const {
+        bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
+            for (int64_t own = 0; own < piece.rows(); ++own) weigh(piece, own, row + own);
+        });
+    }
+
+    AVX512 void finish(const Piece<Half> &piece, int64_t own, int64_t row, int64_t d, __m512 sum) const {
+        _mm256_storeu_epi16(piece.out(own) + d, (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sum, _mm512_set1_ps(inverse[row]))));
+    }
+
+    // Weighted values of some pages for some rows, from what was begun; kept for the pieces, or written out as the
+    // result of one.
     template <int Rows, int Blocks>
-    AVX512 void sum(int64_t row, int64_t d) const {
+    AVX512 void sum(const Piece<Half> &piece, int64_t row, int64_t d, int64_t page, int64_t end, int64_t own, bool is_shared) const {
+        const int64_t dimension = layer().dimension;
         __m512 sums[Rows][Blocks];
-        clear<Kind>(sums);
-        for (int64_t page = 0; page < pages; ++page) {
+        if (page > 0)
+            for (int r = 0; r < Rows; ++r)
+                for (int b = 0; b < Blocks; ++b) sums[r][b] = _mm512_loadu_ps(begun + (row + r) * dimension + d + b * places);
+        else
+            clear<Kind>(sums);
+        for (; page < end; ++page) {
             const Half *values[Blocks];
-            for (int b = 0; b < Blocks; ++b) values[b] = piece.values(first + page) + (d + b * places) * pair;
-            accumulate<Kind>(sums, weights + row * width() + page * page_tokens, width(), values,
-                             piece.layer.dimension * pair, page_tokens / pair);
+            for (int b = 0; b < Blocks; ++b) values[b] = piece.values(bundle.first + page) + (d + b * places) * pair;
+            accumulate<Kind>(sums, weights + row * width + page * page_tokens, width, values, dimension * pair, page_tokens / pair);
         }
         for (int r = 0; r < Rows; ++r)
             for (int b = 0; b < Blocks; ++b)
-                _mm256_storeu_epi16(piece.out(row + r) + d + b * places,
-                                    (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sums[r][b], _mm512_set1_ps(inverse[row + r]))));
+                if (is_shared)
+                    _mm512_storeu_ps(begun + (row + r) * dimension + d + b * places, sums[r][b]);
+                else
+                    finish(piece, own + r, row + r, d + b * places, sums[r][b]);
     }
 
     // Scores of 16 rows with some pages.
     template <int pages_at_once>
-    AMX void score_in_registers(int64_t row, int64_t page) const {
-        const int64_t dimension = piece.layer.dimension;
+    AMX void score_in_registers(const Piece<Half> &piece, int64_t row, int64_t page) const {
+        const int64_t dimension = layer().dimension;
         using Sums = matrix::Sums<1, pages_at_once>;
         Sums::clear();
         for (int64_t d = 0; d < dimension; d += lane)
             Sums::add(queries + row * dimension + d, dimension * sizeof(Half),
-                      [&](int b) { return piece.keys(first + page + b) + d * places; }, page_tokens * pair * sizeof(Half));
-        Sums::store(scores + row * width() + page * page_tokens, places, 0, width() * sizeof(float));
+                      [&](int b) { return piece.keys(bundle.first + page + b) + d * places; }, page_tokens * pair * sizeof(Half));
+        Sums::store(scores + row * width + page * page_tokens, places, 0, width * sizeof(float));
     }
 
-    // The weighted values of 16 rows, 16 elements for each of some registers.
+    // As above for 16 rows, 16 elements for each of some registers. Only the first `rows` of them count.
     template <int registers>
-    AMX void sum_in_registers(int64_t row, int64_t d) const {
-        const int64_t dimension = piece.layer.dimension;
-        alignas(64) float sums[matrix::side][registers * places];
+    AMX void sum_in_registers(const Piece<Half> &piece, int64_t row, int64_t d, int64_t page, int64_t end, int64_t own, int64_t rows,
+                              bool is_shared) const {
+        const int64_t dimension = layer().dimension;
         using Sums = matrix::Sums<1, registers>;
-        Sums::clear();
-        for (int64_t page = 0; page < pages; ++page)
-            Sums::add(weights + row * width() + page * page_tokens, width() * sizeof(Half),
-                      [&](int b) { return piece.values(first + page) + (d + b * places) * pair; }, dimension * pair * sizeof(Half));
+        if (page > 0) Sums::load(begun + row * dimension + d, places, 0, dimension * sizeof(float));
+        else Sums::clear();
+        for (; page < end; ++page)
+            Sums::add(weights + row * width + page * page_tokens, width * sizeof(Half),
+                      [&](int b) { return piece.values(bundle.first + page) + (d + b * places) * pair; },
+                      dimension * pair * sizeof(Half));
+        if (is_shared) return Sums::store(begun + row * dimension + d, places, 0, dimension * sizeof(float));
+        alignas(64) float sums[matrix::side][registers * places];
         Sums::store(sums[0], places, 0, sizeof sums[0]);
-        for (int64_t r = 0; r < std::min(piece.rows() - row, matrix::side); ++r)
-            for (int b = 0; b < registers; ++b)
-                _mm256_storeu_epi16(piece.out(row + r) + d + b * places,
-                                    (__m256i)_mm512_cvtneps_pbh(
-                                        _mm512_mul_ps(_mm512_load_ps(sums[r] + b * places), _mm512_set1_ps(inverse[row + r]))));
+        for (int64_t r = 0; r < rows; ++r)
+            for (int b = 0; b < registers; ++b) finish(piece, own + r, row + r, d + b * places, _mm512_load_ps(sums[r] + b * places));
     }
 
-    AMX void run_in_registers() const {
-        const int64_t rows = piece.rows(), dimension = piece.layer.dimension;
-        {
-            const matrix::Registers registers(true);
-            for (int64_t row = 0; row < rows; row += matrix::side) {
-                int64_t page = 0;
-                for (; page + 4 <= pages; page += 4) score_in_registers<4>(row, page);
-                for (; page < pages; ++page) score_in_registers<1>(row, page);
+    // The scores of some rows with the pages from `page` on. In registers, rows that follow them are overwritten: they
+    // are scored later.
+    AVX512 void score_pages(const Piece<Half> &piece, int64_t row, int64_t rows, int64_t page, int64_t end) const {
+        if constexpr (std::is_same_v<Kind, Matrix>) {
+            for (int64_t r = 0; r < rows; r += matrix::side) {
+                int64_t next = page;
+                for (; next + 4 <= end; next += 4) score_in_registers<4>(piece, row + r, next);
+                for (; next < end; ++next) score_in_registers<1>(piece, row + r, next);
             }
+        } else {
+            for_rows(rows, [&]<int Rows>(int64_t r) AVX512 {
+                int64_t next = page;
+                for (; next + 4 <= end; next += 4) score<Rows, 4>(piece, row + r, next);
+                for (; next < end; ++next) score<Rows, 1>(piece, row + r, next);
+            });
         }
-        for (int64_t row = 0; row < rows; ++row) weigh(row);
-        const matrix::Registers registers(true, page_tokens / pair);
-        for (int64_t row = 0; row < rows; row += matrix::side) {
-            int64_t d = 0;
-            for (; d + 4 * places <= dimension; d += 4 * places) sum_in_registers<4>(row, d);
-            for (; d < dimension; d += places) sum_in_registers<1>(row, d);
+    }
+
+    AVX512 void sum_pages(const Piece<Half> &piece, int64_t row, int64_t rows, int64_t page, int64_t end, bool is_shared) const {
+        const int64_t dimension = layer().dimension;
+        if constexpr (std::is_same_v<Kind, Matrix>) {
+            for (int64_t r = 0; r < rows; r += matrix::side) {
+                const int64_t count = std::min(rows - r, matrix::side);
+                int64_t d = 0;
+                for (; d + 4 * places <= dimension; d += 4 * places)
+                    sum_in_registers<4>(piece, row + r, d, page, end, r, count, is_shared);
+                for (; d < dimension; d += places) sum_in_registers<1>(piece, row + r, d, page, end, r, count, is_shared);
+            }
+        } else {
+            for_rows(rows, [&]<int Rows>(int64_t r) AVX512 {
+                int64_t d = 0;
+                for (; d + 4 * places <= dimension; d += 4 * places) sum<Rows, 4>(piece, row + r, d, page, end, r, is_shared);
+                for (; d < dimension; d += places) sum<Rows, 1>(piece, row + r, d, page, end, r, is_shared);
+            });
         }
     }
 
     AVX512 void run() const {
-        if constexpr (std::is_same_v<Kind, Matrix>) run_in_registers();
-        else run_in_vectors();
-    }
-
-    AVX512 void run_in_vectors() const {
-        const int64_t rows = piece.rows(), dimension = piece.layer.dimension;
-        for_rows(rows, [&]<int Rows>(int64_t row) AVX512 {
-            int64_t page = 0;
-            for (; page + 4 <= pages; page += 4) score<Rows, 4>(row, page);
-            for (; page < pages; ++page) score<Rows, 1>(row, page);
-        });
-        for (int64_t row = 0; row < rows; ++row) weigh(row);
-        for_rows(rows, [&]<int Rows>(int64_t row) AVX512 {
-            int64_t d = 0;
-            for (; d + 4 * places <= dimension; d += 4 * places) sum<Rows, 4>(row, d);
-            for (; d < dimension; d += places) sum<Rows, 1>(row, d);
+        constexpr bool uses_registers = std::is_same_v<Kind, Matrix>;
+        const int64_t rows = bundle.rows(), shared = bundle.shared;
+        {
+            const matrix::Registers registers(uses_registers);
+            if (shared) score_pages(bundle.pieces[0], 0, rows, 0, shared);
+            bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
+                score_pages(piece, row, piece.rows(), shared, piece.end_page() - bundle.first);
+            });
+        }
+        weigh();
+        const matrix::Registers registers(uses_registers, page_tokens / pair);
+        if (shared) sum_pages(bundle.pieces[0], 0, rows, 0, shared, true);
+        bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
+            sum_pages(piece, row, piece.rows(), shared, piece.end_page() - bundle.first, false);
         });
     }
 };
 
 template <typename Kind>
-void attend_in_tiles(const Piece<c10::BFloat16> &piece, std::vector<float> &room) {
-    const int64_t first = piece.first_page(), pages = piece.end_page() - first;
-    const int64_t width = pages * page_tokens;
+void attend_in_tiles(const Bundle<c10::BFloat16> &bundle, std::vector<float> &room) {
+    const int64_t width = bundle.pages() * page_tokens, dimension = bundle.pieces[0].layer.dimension;
     // Registers are filled with rows that do not count.
-    const int64_t rows = std::is_same_v<Kind, Matrix> ? matrix::filled(piece.rows()) : piece.rows();
-    const int64_t numbers = rows * piece.layer.dimension;
-    room.resize(2 * rows * width + rows + numbers);
+    const int64_t rows = bundle.rows() + (std::is_same_v<Kind, Matrix> ? matrix::side : 0), numbers = rows * dimension;
+    room.resize(2 * rows * width + rows + 2 * numbers);
     float *scores = room.data(), *weights = scores + rows * width, *inverse = weights + rows * width;
+    float *begun = inverse + rows, *copied = begun + numbers;
     const typename Kind::Input *queries;
     if constexpr (std::is_same_v<typename Kind::Input, float>) {
-        std::copy(piece.queries, piece.queries + numbers, inverse + rows);
-        queries = inverse + rows;
+        std::copy(bundle.pieces[0].queries, bundle.pieces[0].queries + numbers, copied);
+        queries = copied;
     } else {
-        queries = piece.queries;
+        queries = bundle.pieces[0].queries;
     }
-    InTiles<Kind>{piece, queries, scores, reinterpret_cast<typename Kind::Input *>(weights), inverse, first, pages}.run();
+    InTiles<Kind>{bundle, queries, scores, reinterpret_cast<typename Kind::Input *>(weights), width, inverse, begun}.run();
 }
 
 inline bool fits_tiles(const Layer<c10::BFloat16> &layer) { return lanes::cpu_fits() && layer.dimension % lanes::lane == 0; }
 
-inline void attend(const Piece<c10::BFloat16> &piece, bool uses_registers, std::vector<float> &room) {
-    if (uses_registers) return attend_in_tiles<Matrix>(piece, room);
-    prefers_wide() ? attend_in_tiles<Wide>(piece, room) : attend_in_tiles<Halves>(piece, room);
+inline void attend(const Bundle<c10::BFloat16> &bundle, bool uses_registers, std::vector<float> &room) {
+    if (uses_registers) return attend_in_tiles<Matrix>(bundle, room);
+    prefers_wide() ? attend_in_tiles<Wide>(bundle, room) : attend_in_tiles<Halves>(bundle, room);
 }
 
 #else
 
 inline bool fits_tiles(const Layer<c10::BFloat16> &) { return false; }
-inline void attend(const Piece<c10::BFloat16> &, bool, std::vector<float> &) {}
+inline void attend(const Bundle<c10::BFloat16> &, bool, std::vector<float> &) {}
 
 #endif
 
