@@ -169,6 +169,50 @@ struct PagedDecoderTests {
         #expect(decoder.memory.freeCount == decoder.memory.count)
     }
 
+    @Test(
+        "texts that begin alike have the scores together that each has alone",
+        .enabled(if: PackedWeight.hasKernels), arguments: ["plain", "Gemma 4"])
+    func together(name: String) throws {
+        let network = try network(
+            try #require(Self.families.first { $0.testDescription == name }), dtype: .bfloat16)
+        try network.pack(.bfloat16)
+        try compare(network)
+        try Tensor.withoutMatrixRegisters { try compare(network) }
+    }
+
+    /// Compares texts that begin alike, read in one pass, with each read alone.
+    private func compare(_ network: DecoderNetwork) throws {
+        let decoder = PagedDecoder(network, memory: try memory(network))
+        // The third begins as the first does and goes on by itself.
+        let beginnings = [text(150), text(100, 2), text(150).prefix(80) + text(30, 4)]
+        var read: [PagedSequence] = []
+        for (place, beginning) in beginnings.enumerated() {
+            let start = PagedSequence(sharing: place == 2 ? Array(read[0].pages.prefix(5)) : [], in: decoder.memory)
+            let rest = beginning.count - start.length
+            read.append(try scores(decoder, beginning, pieces: [rest], from: start).sequence)
+        }
+        // Neighbours begin differently, and all are of different lengths.
+        let agents = (0..<14).map { (beginning: [0, 1, 0, 2][$0 % 4], own: text(5 + 3 * $0, 10 + $0)) }
+        var sequences = try agents.map {
+            let fork = try read[$0.beginning].forked(in: decoder.memory)
+            return try scores(decoder, beginnings[$0.beginning] + $0.own, pieces: [$0.own.count], from: fork).sequence
+        }
+        let next = text(3, 99)
+        for place in sequences.indices { try sequences[place].reserve(3, in: decoder.memory) }
+        let counts = agents.indices.map { $0 % 3 + 1 }
+        let parts = sequences.indices.map {
+            PagedDecoder.Part(
+                tokens: Array(next.prefix(counts[$0])), sequence: sequences[$0], adapter: nil, scores: counts[$0])
+        }
+        let together = try #require(try decoder.scores(parts)).floats()
+        let alone = try agents.indices.map { place in
+            let all = beginnings[agents[place].beginning] + agents[place].own + next.prefix(counts[place])
+            let decoder = PagedDecoder(network, memory: try memory(network))
+            return try scores(decoder, all, pieces: [all.count]).rows.suffix(counts[place])
+        }
+        #expect(together == Array(alone.joined().joined()))
+    }
+
     @Test("when no page is left, taking one is an error")
     func full() throws {
         let memory = try memory(network(Self.families[0]), tokens: 32)
