@@ -53,10 +53,10 @@ class Registers {
 public:
     const bool is_open;
 
-    // A left side has 16 rows of some pairs of bfloat16 numbers, a right side as many rows of 16 pairs. Four bytes stand
-    // in the place of a pair.
-    explicit Registers(bool opens, int64_t pairs = side) : is_open(opens) {
-        if (is_open) open(pairs);
+    // A left side has up to 16 rows of some pairs of bfloat16 numbers, a right side as many rows as there are pairs, of 16 of
+    // them. Four bytes stand in the place of a pair. A product takes as many steps as the left side has rows.
+    explicit Registers(bool opens, int64_t pairs = side, int64_t rows = side) : is_open(opens) {
+        if (is_open) open(pairs, rows);
     }
     ~Registers() {
         if (is_open) close();
@@ -64,14 +64,14 @@ public:
     Registers(const Registers &) = delete;
 
 private:
-    AMX static void open(int64_t pairs) {
+    AMX static void open(int64_t pairs, int64_t rows) {
         struct alignas(64) Shape {
             uint8_t palette = 1, start = 0, unused[14] = {};
             uint16_t bytes[16] = {};
             uint8_t rows[16] = {};
         } shape;
         static_assert(sizeof shape == 64);
-        for (int tile = 0; tile < 8; ++tile) shape.bytes[tile] = 64, shape.rows[tile] = side;
+        for (int tile = 0; tile < 8; ++tile) shape.bytes[tile] = 64, shape.rows[tile] = static_cast<uint8_t>(rows);
         for (int tile : {4, 5}) shape.bytes[tile] = static_cast<uint16_t>(4 * pairs);
         for (int tile : {6, 7}) shape.rows[tile] = static_cast<uint8_t>(pairs);
         _tile_loadconfig(&shape);

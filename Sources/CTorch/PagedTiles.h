@@ -96,6 +96,11 @@ struct Bundle {
         for (const auto &piece : pieces) rows += piece.rows();
         return rows;
     }
+    int64_t most_rows() const {
+        int64_t most = 0;
+        for (const auto &piece : pieces) most = std::max(most, piece.rows());
+        return most;
+    }
     int64_t pages() const {
         int64_t most = 0;
         for (const auto &piece : pieces) most = std::max(most, piece.end_page() - first);
@@ -274,21 +279,30 @@ struct InTiles {
     }
 
     AVX512 void run() const {
-        constexpr bool uses_registers = std::is_same_v<Kind, Matrix>;
         const int64_t rows = bundle.rows(), shared = bundle.shared;
+        if (shared) {
+            const auto registers = opened(matrix::side, rows);
+            score_pages(bundle.pieces[0], 0, rows, 0, shared);
+        }
         {
-            const matrix::Registers registers(uses_registers);
-            if (shared) score_pages(bundle.pieces[0], 0, rows, 0, shared);
+            const auto registers = opened(matrix::side, bundle.most_rows());
             bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
                 score_pages(piece, row, piece.rows(), shared, piece.end_page() - bundle.first);
             });
         }
         weigh();
-        const matrix::Registers registers(uses_registers, page_tokens / pair);
-        if (shared) sum_pages(bundle.pieces[0], 0, rows, 0, shared, true);
+        if (shared) {
+            const auto registers = opened(page_tokens / pair, rows);
+            sum_pages(bundle.pieces[0], 0, rows, 0, shared, true);
+        }
+        const auto registers = opened(page_tokens / pair, bundle.most_rows());
         bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
             sum_pages(piece, row, piece.rows(), shared, piece.end_page() - bundle.first, false);
         });
+    }
+
+    static matrix::Registers opened(int64_t pairs, int64_t rows) {
+        return matrix::Registers(std::is_same_v<Kind, Matrix>, pairs, std::min(rows, matrix::side));
     }
 };
 
