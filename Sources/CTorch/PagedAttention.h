@@ -9,7 +9,8 @@
 //
 // A layer's pages are one tensor `[pages, key heads, 2, 16 · dim]` with the keys and then the values of 16 tokens.
 // Keys are stored as `[dim / 2][16][2]` and values as `[16 / 2][dim][2]`, so that both products are products of tiles
-// (`Tiles.h`). A sequence is a list of pages, and pages that sequences share are stored once.
+// (`Tiles.h`). A sequence is a list of pages. Pages that sequences share are stored once, and read once for the queries of
+// several that begin with them.
 //
 // A token's result depends on its sequence alone, to the bit: not on what else is in the pass, nor on whether its
 // prompt was read at once, in pieces, or partly for another request before.

@@ -51,7 +51,7 @@ extension WeightPrecision {
         return switch self {
         case .float32: "libtorch's"
         case .bfloat16: own ? "Retort's over blocks (\(instructions)), \(products)" : "libtorch's"
-        case .int8: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, eight bits"
+        case .int8: own ? "Retort's over blocks (\(instructions)), exact products of integers" : "libtorch's, eight bits"
         case .int4: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, four bits"
         }
     }
