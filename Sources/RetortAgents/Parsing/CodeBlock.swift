@@ -107,12 +107,15 @@ struct BlockOpening {
             isLabelled = true
             skipBlanks()
         }
-        if !isLabelled, let mark = line.prefixMatch(of: /[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)/) {
+        let isListed =
+            at < scalars.count && ("-*+".unicodeScalars.contains(scalars[at]) || ("0"..."9").contains(scalars[at]))
+        if !isLabelled, isListed, let mark = line.prefixMatch(of: /[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=```|~~~)/) {
             let width = mark.output.unicodeScalars.count
             return (width, width)
         }
         // Not CommonMark's, but models do open a block at the end of a line of prose.
         let rest = text(scalars[at...])
+        guard !rest.hasPrefix("```") else { return (at, isLabelled ? 0 : column) }
         let opening = /(?:<code(?:\s[^<>]*)?>|`{3,}(?:py|python3?|ipython|tool_code))\s*$/.ignoresCase()
         if rest.first != ">", let mark = rest.firstMatch(of: opening), mark.range.lowerBound > rest.startIndex,
             !rest[..<mark.range.lowerBound].contains("```")

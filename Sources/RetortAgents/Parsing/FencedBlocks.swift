@@ -77,8 +77,9 @@ struct FencedBlocks {
     /// The lines up to where a quotation ends that begins with a block, without the marks of quoting; nil when none does.
     private static func quoted(_ lines: ArraySlice<String>) -> [String]? {
         func unquoted(_ line: String) -> String? {
-            guard line.contains(">") else { return nil }
-            return line.prefixMatch(of: /[ ]{0,3}>[ ]?/).map { String(line[$0.range.upperBound...]) }
+            let rest = line.drop { $0 == " " }
+            guard rest.first == ">", line.count - rest.count <= 3 else { return nil }
+            return String(rest.dropFirst(rest.dropFirst().first == " " ? 2 : 1))
         }
         guard let first = lines.first.flatMap(unquoted)?.trimmed.lowercased(),
             ["```", "~~~", "<code"].contains(where: first.hasPrefix)

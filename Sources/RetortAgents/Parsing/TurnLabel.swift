@@ -1,14 +1,11 @@
 /// The labels `Thought:` and `Code:` as models write them: in any case, emphasized or as a heading, with a blank before the
 /// colon, or with a remark in brackets.
 enum TurnLabel {
-    /// The labels as they were asked for, which are told without the slower expressions.
+    /// The labels as they were asked for, which are told without regular expressions: these are parsed each time.
     private static let (thought, code) = ("Thought:", "Code:")
 
     /// How many scalars the label has that a text begins with; nil when it begins with none.
     static func length(atStartOf text: String) -> Int? {
-        let label =
-            /(?:[*_]{1,3}|\#{1,6}[ \t]+)?(?:thought|(?:python[ \t]+)?code[ \t]*(?:\([^()]{0,40}\)|\[[^\[\]]{0,40}\])?)[ \t]*[*_]{0,3}[ \t]*[:：][*_]{0,3}/
-            .ignoresCase()
         if let label = [thought, code].first(where: text.hasPrefix),
             !text.dropFirst(label.count).hasPrefix("*"), !text.dropFirst(label.count).hasPrefix("_")
         {
@@ -16,6 +13,9 @@ enum TurnLabel {
         }
         let beginning = text.prefix(80).lowercased()
         guard beginning.contains("code") || beginning.contains("thought") else { return nil }
+        let label =
+            /(?:[*_]{1,3}|\#{1,6}[ \t]+)?(?:thought|(?:python[ \t]+)?code[ \t]*(?:\([^()]{0,40}\)|\[[^\[\]]{0,40}\])?)[ \t]*[*_]{0,3}[ \t]*[:：][*_]{0,3}/
+            .ignoresCase()
         return text.prefixMatch(of: label).map { $0.output.unicodeScalars.count }
     }
 
@@ -34,6 +34,7 @@ enum TurnLabel {
     /// A text without the label of a thought at its beginning.
     static func withoutThought(_ text: String) -> String {
         if text.hasPrefix(thought) { return text.dropFirst(thought.count).trimmed }
+        guard text.prefix(80).lowercased().contains("thought") else { return text }
         let label =
             /(?:[*_]{1,3}thought[ \t]*[*_]{0,3}[ \t]*[:：][*_]{0,3}|(?:\#{1,6}[ \t]+)?thought[ \t]*[:：])/.ignoresCase()
         return text.prefixMatch(of: label).map { text[$0.range.upperBound...].trimmed } ?? text
@@ -41,13 +42,13 @@ enum TurnLabel {
 
     /// Whether a line holds nothing else: a label behind marks of lists and quotes, or a heading.
     private static func isCodeAlone(_ line: String) -> Bool {
+        let words = line.trimmed
+        if words == code { return true }
+        guard words.unicodeScalars.count < 100, words.lowercased().contains("code") else { return false }
         let label =
             /(?:[\#>*_+\-]|\d{1,2}[.)]|[ \t])*(?:python[ \t]+)?code[ \t]*(?:\([^()]{0,40}\)|\[[^\[\]]{0,40}\])?[ \t]*[*_]*[ \t]*[:：][*_\# \t]*/
         let heading =
             /(?:\#{1,6}[ \t]+[*_]*|[*_]{2,3})(?:\d{1,2}[.)][ \t]*)?(?:python[ \t]+)?code[ \t]*(?:\([^()]{0,40}\))?[*_\# \t]*/
-        let words = line.trimmed
-        if words == code { return true }
-        guard words.unicodeScalars.count < 100, words.lowercased().contains("code") else { return false }
         return words.wholeMatch(of: label.ignoresCase()) != nil || words.wholeMatch(of: heading.ignoresCase()) != nil
     }
 
