@@ -261,8 +261,11 @@ def trial(work, rollouts, disturbances, pause, latency):
             seconds = time.time() - begun
             found = json.loads(subprocess.run(
                 [BUILD / "retort", "fleet", "--store", postgres.address, "--run", "trial", "--json"], stdout=subprocess.PIPE, check=True).stdout)
-            for worker in fleet.workers:
-                worker.wait(timeout=60)
+            for number, worker in enumerate(fleet.workers):
+                try:
+                    worker.wait(timeout=60)
+                except subprocess.TimeoutExpired:
+                    sys.exit(f"worker {number} did not end with the run\n" + (work / f"worker{number}.log").read_text()[-3000:])
     finally:
         if fleet:
             fleet.close()
