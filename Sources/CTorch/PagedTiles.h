@@ -140,7 +140,22 @@ struct InTiles {
     // `[rows][dim]`: the weighted values of shared pages.
     float *begun;
 
+    // Rows and the pages that they see: what all pieces share, or what is one piece's own.
+    struct Part {
+        const Piece<Half> &piece;
+        int64_t row, rows, page, end;
+        bool is_shared;
+    };
+
     const Layer<Half> &layer() const { return bundle.pieces[0].layer; }
+
+    Part shared_part() const { return {bundle.pieces[0], 0, bundle.rows(), 0, bundle.shared, true}; }
+
+    void for_own_parts(const auto &body) const {
+        bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) {
+            body(Part{piece, row, piece.rows(), bundle.shared, piece.end_page() - bundle.first, false});
+        });
+    }
 
     template <int Rows, int Blocks>
     AVX512 void score(const Piece<Half> &piece, int64_t row, int64_t page) const {
@@ -176,38 +191,34 @@ struct InTiles {
         inverse[row] = 1 / _mm512_reduce_add_ps(sum);
     }
 
-    AVX512 void weigh() const {
-        bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
-            for (int64_t own = 0; own < piece.rows(); ++own) weigh(piece, own, row + own);
-        });
+    // Writes out 16 elements of a row.
+    AVX512 void finish(const Part &part, int64_t row, int64_t d, __m512 sum) const {
+        _mm256_storeu_epi16(part.piece.out(row - part.row) + d,
+                            (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sum, _mm512_set1_ps(inverse[row]))));
     }
 
-    AVX512 void finish(const Piece<Half> &piece, int64_t own, int64_t row, int64_t d, __m512 sum) const {
-        _mm256_storeu_epi16(piece.out(own) + d, (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(sum, _mm512_set1_ps(inverse[row]))));
-    }
-
-    // Weighted values of some pages for some rows, from what was begun; kept for the pieces, or written out as the
-    // result of one.
+    // Weighted values of a part's pages for some of its rows, from what was begun; kept for the pieces, or written out as
+    // the result of one.
     template <int Rows, int Blocks>
-    AVX512 void sum(const Piece<Half> &piece, int64_t row, int64_t d, int64_t page, int64_t end, int64_t own, bool is_shared) const {
+    AVX512 void sum(const Part &part, int64_t row, int64_t d) const {
         const int64_t dimension = layer().dimension;
         __m512 sums[Rows][Blocks];
-        if (page > 0)
+        if (part.page > 0)
             for (int r = 0; r < Rows; ++r)
                 for (int b = 0; b < Blocks; ++b) sums[r][b] = _mm512_loadu_ps(begun + (row + r) * dimension + d + b * places);
         else
             clear<Kind>(sums);
-        for (; page < end; ++page) {
+        for (int64_t page = part.page; page < part.end; ++page) {
             const Half *values[Blocks];
-            for (int b = 0; b < Blocks; ++b) values[b] = piece.values(bundle.first + page) + (d + b * places) * pair;
+            for (int b = 0; b < Blocks; ++b) values[b] = part.piece.values(bundle.first + page) + (d + b * places) * pair;
             accumulate<Kind>(sums, weights + row * width + page * page_tokens, width, values, dimension * pair, page_tokens / pair);
         }
         for (int r = 0; r < Rows; ++r)
             for (int b = 0; b < Blocks; ++b)
-                if (is_shared)
+                if (part.is_shared)
                     _mm512_storeu_ps(begun + (row + r) * dimension + d + b * places, sums[r][b]);
                 else
-                    finish(piece, own + r, row + r, d + b * places, sums[r][b]);
+                    finish(part, row + r, d + b * places, sums[r][b]);
     }
 
     // Scores of 16 rows with some pages.
@@ -222,83 +233,77 @@ struct InTiles {
         Sums::store(scores + row * width + page * page_tokens, places, 0, width * sizeof(float));
     }
 
-    // As above for 16 rows, 16 elements for each of some registers. Only the first `rows` of them count.
+    // As above for 16 rows, 16 elements for each of some registers. Rows behind the part's do not count.
     template <int registers>
-    AMX void sum_in_registers(const Piece<Half> &piece, int64_t row, int64_t d, int64_t page, int64_t end, int64_t own, int64_t rows,
-                              bool is_shared) const {
+    AMX void sum_in_registers(const Part &part, int64_t row, int64_t d) const {
         const int64_t dimension = layer().dimension;
         using Sums = matrix::Sums<1, registers>;
-        if (page > 0) Sums::load(begun + row * dimension + d, places, 0, dimension * sizeof(float));
+        if (part.page > 0) Sums::load(begun + row * dimension + d, places, 0, dimension * sizeof(float));
         else Sums::clear();
-        for (; page < end; ++page)
+        for (int64_t page = part.page; page < part.end; ++page)
             Sums::add(weights + row * width + page * page_tokens, width * sizeof(Half),
-                      [&](int b) { return piece.values(bundle.first + page) + (d + b * places) * pair; },
+                      [&](int b) { return part.piece.values(bundle.first + page) + (d + b * places) * pair; },
                       dimension * pair * sizeof(Half));
-        if (is_shared) return Sums::store(begun + row * dimension + d, places, 0, dimension * sizeof(float));
+        if (part.is_shared) return Sums::store(begun + row * dimension + d, places, 0, dimension * sizeof(float));
         alignas(64) float sums[matrix::side][registers * places];
         Sums::store(sums[0], places, 0, sizeof sums[0]);
-        for (int64_t r = 0; r < rows; ++r)
-            for (int b = 0; b < registers; ++b) finish(piece, own + r, row + r, d + b * places, _mm512_load_ps(sums[r] + b * places));
+        for (int64_t r = 0; r < std::min(part.row + part.rows - row, matrix::side); ++r)
+            for (int b = 0; b < registers; ++b) finish(part, row + r, d + b * places, _mm512_load_ps(sums[r] + b * places));
     }
 
-    // The scores of some rows with the pages from `page` on. In registers, rows that follow them are overwritten: they
-    // are scored later.
-    AVX512 void score_pages(const Piece<Half> &piece, int64_t row, int64_t rows, int64_t page, int64_t end) const {
+    // Scores of a part. In registers, rows that follow it are overwritten: they are scored later.
+    AVX512 void score_pages(const Part &part) const {
         if constexpr (std::is_same_v<Kind, Matrix>) {
-            for (int64_t r = 0; r < rows; r += matrix::side) {
-                int64_t next = page;
-                for (; next + 4 <= end; next += 4) score_in_registers<4>(piece, row + r, next);
-                for (; next < end; ++next) score_in_registers<1>(piece, row + r, next);
+            for (int64_t r = 0; r < part.rows; r += matrix::side) {
+                int64_t page = part.page;
+                for (; page + 4 <= part.end; page += 4) score_in_registers<4>(part.piece, part.row + r, page);
+                for (; page < part.end; ++page) score_in_registers<1>(part.piece, part.row + r, page);
             }
         } else {
-            for_rows(rows, [&]<int Rows>(int64_t r) AVX512 {
-                int64_t next = page;
-                for (; next + 4 <= end; next += 4) score<Rows, 4>(piece, row + r, next);
-                for (; next < end; ++next) score<Rows, 1>(piece, row + r, next);
+            for_rows(part.rows, [&]<int Rows>(int64_t r) AVX512 {
+                int64_t page = part.page;
+                for (; page + 4 <= part.end; page += 4) score<Rows, 4>(part.piece, part.row + r, page);
+                for (; page < part.end; ++page) score<Rows, 1>(part.piece, part.row + r, page);
             });
         }
     }
 
-    AVX512 void sum_pages(const Piece<Half> &piece, int64_t row, int64_t rows, int64_t page, int64_t end, bool is_shared) const {
+    AVX512 void sum_pages(const Part &part) const {
         const int64_t dimension = layer().dimension;
         if constexpr (std::is_same_v<Kind, Matrix>) {
-            for (int64_t r = 0; r < rows; r += matrix::side) {
-                const int64_t count = std::min(rows - r, matrix::side);
+            for (int64_t r = 0; r < part.rows; r += matrix::side) {
                 int64_t d = 0;
-                for (; d + 4 * places <= dimension; d += 4 * places)
-                    sum_in_registers<4>(piece, row + r, d, page, end, r, count, is_shared);
-                for (; d < dimension; d += places) sum_in_registers<1>(piece, row + r, d, page, end, r, count, is_shared);
+                for (; d + 4 * places <= dimension; d += 4 * places) sum_in_registers<4>(part, part.row + r, d);
+                for (; d < dimension; d += places) sum_in_registers<1>(part, part.row + r, d);
             }
         } else {
-            for_rows(rows, [&]<int Rows>(int64_t r) AVX512 {
+            for_rows(part.rows, [&]<int Rows>(int64_t r) AVX512 {
                 int64_t d = 0;
-                for (; d + 4 * places <= dimension; d += 4 * places) sum<Rows, 4>(piece, row + r, d, page, end, r, is_shared);
-                for (; d < dimension; d += places) sum<Rows, 1>(piece, row + r, d, page, end, r, is_shared);
+                for (; d + 4 * places <= dimension; d += 4 * places) sum<Rows, 4>(part, part.row + r, d);
+                for (; d < dimension; d += places) sum<Rows, 1>(part, part.row + r, d);
             });
         }
     }
 
     AVX512 void run() const {
-        const int64_t rows = bundle.rows(), shared = bundle.shared;
-        if (shared) {
+        const int64_t rows = bundle.rows(), most = bundle.most_rows();
+        if (bundle.shared) {
             const auto registers = opened(matrix::side, rows);
-            score_pages(bundle.pieces[0], 0, rows, 0, shared);
+            score_pages(shared_part());
         }
         {
-            const auto registers = opened(matrix::side, bundle.most_rows());
-            bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
-                score_pages(piece, row, piece.rows(), shared, piece.end_page() - bundle.first);
-            });
+            const auto registers = opened(matrix::side, most);
+            for_own_parts([&](const Part &part) { score_pages(part); });
         }
-        weigh();
-        if (shared) {
-            const auto registers = opened(page_tokens / pair, rows);
-            sum_pages(bundle.pieces[0], 0, rows, 0, shared, true);
-        }
-        const auto registers = opened(page_tokens / pair, bundle.most_rows());
-        bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) AVX512 {
-            sum_pages(piece, row, piece.rows(), shared, piece.end_page() - bundle.first, false);
+        bundle.for_pieces([&](const Piece<Half> &piece, int64_t row) {
+            for (int64_t own = 0; own < piece.rows(); ++own) weigh(piece, own, row + own);
         });
+        if (bundle.shared) {
+            const auto registers = opened(page_tokens / pair, rows);
+            sum_pages(shared_part());
+        }
+        const auto registers = opened(page_tokens / pair, most);
+        for_own_parts([&](const Part &part) { sum_pages(part); });
     }
 
     static matrix::Registers opened(int64_t pairs, int64_t rows) {
