@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A fleet that is killed again and again, compared with one process that nobody disturbs.
 
-    Tools/fleet_trial.py            500 rollouts, 10 disturbances
+    Tools/fleet_trial.py            1,000 rollouts, 10 disturbances
     Tools/fleet_trial.py --full     5,000 rollouts, 50 disturbances
 
 PostgreSQL, a planner and four workers on three hosts share out rollouts of a teacher whose endpoint commits faults. The hosts are
@@ -340,11 +340,11 @@ if __name__ == "__main__":
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--rollouts", type=int)
     parser.add_argument("--disturbances", type=int)
-    parser.add_argument("--pause", type=float, default=4, help="seconds between two disturbances, on average")
+    parser.add_argument("--pause", type=float, default=2.5, help="seconds between two disturbances, on average")
     parser.add_argument("--latency", type=float, default=60, help="milliseconds of an endpoint's answer")
     parser.add_argument("--keep", help="a folder to work in, which is kept")
     options = parser.parse_args()
-    rollouts = options.rollouts or (5000 if options.full else 500)
+    rollouts = options.rollouts or (5000 if options.full else 1000)
     disturbances = options.disturbances or (50 if options.full else 10)
     # Whoever ends it ends what it started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
