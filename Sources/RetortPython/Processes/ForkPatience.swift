@@ -40,7 +40,7 @@ struct ForkPatience {
     static func isSpent(on pid: pid_t) async -> Bool {
         var patience = ForkPatience()
         // Earlier forks run programs of their own.
-        let earlier = ProcessFacts.descendants(of: pid).subtracting([pid])
+        let earlier = Set(ProcessFacts.children(of: pid))
         while (try? await Task.sleep(for: .seconds(pause))) != nil {
             if patience.isSpent(after: look(at: pid, besides: earlier)) { return true }
         }
@@ -48,31 +48,9 @@ struct ForkPatience {
     }
 
     private static func look(at pid: pid_t, besides earlier: Set<pid_t>) -> Look {
-        let processes = ProcessFacts.descendants(of: pid).subtracting(earlier)
+        let processes = ProcessFacts.descendants(of: pid, besides: earlier)
         return Look(
             isAtWork: processes.contains { ProcessFacts($0).times?.isAtWork == true },
             seconds: ProcessFacts(pid).times?.seconds ?? 0)
-    }
-}
-
-extension ProcessFacts {
-    /// How long the process has been ready to run without getting a processor, in seconds; 0 if the kernel does not
-    /// say.
-    var waited: Double {
-        let text = try? String(contentsOfFile: "/proc/\(pid)/schedstat", encoding: .utf8)
-        let nanoseconds = text?.split(separator: " ").dropFirst().first.flatMap { Double($0) }
-        return (nanoseconds ?? 0) / 1e9
-    }
-
-    /// Whether the process runs or waits for the processor or a disk, and its processor time; nil when it has ended.
-    var times: (isAtWork: Bool, seconds: Double)? {
-        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-            let name = text.lastIndex(of: ")")
-        else { return nil }
-        // The fields after the name, which may contain any character: state is the 3rd field, utime and stime are the
-        // 14th and 15th.
-        let fields = text[text.index(after: name)...].split(separator: " ")
-        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
-        return (["R", "D"].contains(fields[0]), (user + system) / Double(sysconf(Int32(_SC_CLK_TCK))))
     }
 }

@@ -66,62 +66,6 @@ struct HostileTrial {
     ]
 }
 
-/// What the kernel reports about a process in `/proc`, seen from outside.
-struct ProcessFacts {
-    let pid: pid_t
-
-    init(_ pid: pid_t) { self.pid = pid }
-
-    /// A process and its living descendants.
-    static func descendants(of root: pid_t) -> Set<pid_t> {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        let parents = names.compactMap { pid_t($0) }.reduce(into: [pid_t: pid_t]()) { parents, pid in
-            if let parent = livingParent(of: pid) { parents[pid] = parent }
-        }
-        var found: Set<pid_t> = parents[root] == nil ? [] : [root]
-        while true {
-            let more = parents.filter { found.contains($0.value) && !found.contains($0.key) }.keys
-            if more.isEmpty { return found }
-            found.formUnion(more)
-        }
-    }
-
-    /// A process's parent, from `/proc/PID/stat`; nil for one that has ended, also if its parent does not know it yet.
-    private static func livingParent(of pid: pid_t) -> pid_t? {
-        // The name, in parentheses, may itself have blanks and parentheses. State and parent follow it.
-        guard let text = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/stat")),
-            let end = text.lastIndex(of: UInt8(ascii: ")"))
-        else { return nil }
-        let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "), maxSplits: 2)
-        guard fields.count > 1, fields[0].first != UInt8(ascii: "Z") else { return nil }
-        return pid_t(String(decoding: fields[1], as: UTF8.self))
-    }
-
-    /// Whether the process is in a namespace of its own; nil when that cannot be read.
-    func isApart(_ kind: String) -> Bool? {
-        guard let theirs = link("/proc/\(pid)/ns/\(kind)"), let ours = link("/proc/self/ns/\(kind)") else { return nil }
-        return theirs != ours
-    }
-
-    private func link(_ path: String) -> String? { try? FileManager.default.destinationOfSymbolicLink(atPath: path) }
-
-    /// A field of `/proc/PID/status`.
-    func status(_ field: String) -> String? {
-        line(of: "status") { $0.hasPrefix("\(field):") }?.split(separator: "\t").last
-            .map { $0.trimmingCharacters(in: .whitespaces) }
-    }
-
-    /// The soft value of a limit in `/proc/PID/limits`, with its unit.
-    func limit(_ name: String) -> String? {
-        line(of: "limits") { $0.hasPrefix(name) }?.dropFirst(26).split(separator: " ").first.map(String.init)
-    }
-
-    private func line(of file: String, where isWanted: (Substring) -> Bool) -> Substring? {
-        guard let text = try? String(contentsOfFile: "/proc/\(pid)/\(file)", encoding: .utf8) else { return nil }
-        return text.split(separator: "\n").first(where: isWanted)
-    }
-}
-
 extension PythonSession {
     /// The layers of the session, each inspected separately.
     var layers: [CheckResult] {
