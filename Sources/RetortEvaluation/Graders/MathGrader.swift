@@ -104,7 +104,7 @@ public struct MathGrader: Grader {
         let text =
             text.contains("np.") ? text.replacing(/np\.(?:float|u?int)(?:8|16|32|64)\(([^()]*)\)/) { $0.1 } : text
         for groups in [true, false] {
-            if !groups, text.firstMatch(of: /[0-9],[0-9]{3}/) == nil { break }
+            if !groups, !text.utf8.contains(UInt8(ascii: ",")) || text.firstMatch(of: /[0-9],[0-9]{3}/) == nil { break }
             do {
                 let node = try MathParser.parse(text, groupsThousands: groups)
                 if !nodes.contains(node) { nodes.append(node) }
@@ -186,6 +186,8 @@ enum WordAnswer {
 
     /// `(C)` or `\text{(C)}`; a bare letter may be a variable.
     private static func choice(_ text: String) -> String? {
+        // Swift parses an expression each time it is met, and most references are numbers.
+        guard text.utf8.contains(UInt8(ascii: "(")) || text.utf8.contains(UInt8(ascii: "\\")) else { return nil }
         let pattern = /^\s*(?:\\(?:text|mathrm|textbf)\s*\{\s*\(?([A-Z])\)?\s*\}|\(([A-Z])\))\s*$/
         guard let match = text.firstMatch(of: pattern) else { return nil }
         return (match.1 ?? match.2)?.lowercased()
@@ -193,7 +195,10 @@ enum WordAnswer {
 
     /// Words of at least three letters in all, perhaps in `\text{}`, without any mathematics.
     private static func isWords(_ text: String) -> Bool {
-        let plain = text.replacing(/\\(?:text|mbox|textbf|textit|textrm|mathrm|textnormal)/, with: "")
+        guard text.contains(where: \.isLetter) else { return false }
+        let plain =
+            text.utf8.contains(UInt8(ascii: "\\"))
+            ? text.replacing(/\\(?:text|mbox|textbf|textit|textrm|mathrm|textnormal)/, with: "") : text
         let runs = plain.split { !$0.isLetter }
         return runs.contains { $0.count > 1 } && AnswerText.words(plain).count > 2
             && plain.allSatisfy { $0.isLetter || $0.isWhitespace || "{}.,'()".contains($0) }

@@ -42,7 +42,9 @@ struct MeasuredNumber {
     }
 
     /// `kr 18`
-    private static func isKrone(_ text: String) -> Bool { text.prefixMatch(of: /kr\.?\s?[0-9]/) != nil }
+    private static func isKrone(_ text: String) -> Bool {
+        text.hasPrefix("kr") && text.dropFirst(2).drop { $0 == "." || $0 == " " }.first?.isASCIIDigit == true
+    }
 
     /// A number behind the code of a currency. A plain sign, as in `$18`, is left to `MathParser`.
     private static func withCurrency(_ value: MathNode, _ currency: String) -> MathNode? {
