@@ -48,11 +48,12 @@ extension WeightPrecision {
         let own = PackedWeight.hasKernels
         let products = Engine.multipliesHalvesInFloats ? "products in float32" : "products in bfloat16"
         let instructions = Engine.multipliesHalvesInRegisters ? "AMX" : "AVX-512"
+        let blocks = "Retort's over blocks"
         return switch self {
         case .float32: "libtorch's"
-        case .bfloat16: own ? "Retort's over blocks (\(instructions)), \(products)" : "libtorch's"
-        case .int8: own ? "Retort's over blocks (\(instructions)), exact products of integers" : "libtorch's, eight bits"
-        case .int4: own ? "Retort's over blocks (AVX-512), exact products of integers" : "libtorch's, four bits"
+        case .bfloat16: own ? "\(blocks) (\(instructions)), \(products)" : "libtorch's"
+        case .int8: own ? "\(blocks) (\(instructions)), exact products of integers" : "libtorch's, eight bits"
+        case .int4: own ? "\(blocks) (AVX-512), exact products of integers" : "libtorch's, four bits"
         }
     }
 }
