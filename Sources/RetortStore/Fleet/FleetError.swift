@@ -64,7 +64,9 @@ public enum FleetError: RunHalting, CustomStringConvertible, Equatable {
             "the store holds a run '\(run)' of another recipe, or of another folder, that is not done (planned by \(planner)); "
                 + "give the recipe another name, go on in that folder, or remove it with 'retort fleet --remove \(run)'"
         case .noRun(let name, let known):
-            "the store holds no run '\(name)'" + (known.isEmpty ? "" : "; it holds \(known.joined(separator: ", "))")
+            known.isEmpty
+                ? "the store holds no run yet; plan one with 'retort run RECIPE --store URL'"
+                : "the store holds no run '\(name)'; it holds \(known.joined(separator: ", "))"
         case .otherVersion(let run, let theirs, let own):
             "'\(run)' was planned by Retort \(theirs), and this is \(own); install the same version on all machines"
         case .otherInputs(let stage, let differences):
