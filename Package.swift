@@ -86,7 +86,7 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
     ("RetortStore", ["RetortCore", "RetortAgents", "CPostgres", grdb, crypto], []),
     ("RetortProcesses", ["CWorker"], []),
     ("RetortPython", ["RetortCore", "RetortProcesses", "CWorker"], [.copy("Resources/worker")]),
-    ("RetortWeb", [http], []),
+    ("RetortWeb", [http, nio, sockets[0]], []),
     ("RetortTelemetry", ["RetortCore", "RetortWeb", http, nio, tracing, metrics], []),
     ("RetortRetrieval", ["RetortCore", "RetortWeb", "CFaiss", grdb, crypto, http, nio] + [sockets[1]], []),
     ("RetortRemote", ["RetortCore", "RetortWeb", http, nio, log] + sockets, []),
@@ -123,8 +123,8 @@ let modules: [(name: String, dependencies: [Target.Dependency], resources: [Reso
         "RetortServer",
         [
             "RetortCore", "RetortAgents", "RetortStore", "RetortMCP", "RetortEvaluation", "RetortDomains",
-            "RetortRecipes", "RetortRetrieval", "RetortRemote", asyncAlgorithms, hummingbird, hummingbirdCore,
-            httpTypes, http, http1, lifecycle, metrics, mustache, nio, log,
+            "RetortRecipes", "RetortRetrieval", "RetortRemote", "RetortWeb", asyncAlgorithms, hummingbird,
+            hummingbirdCore, httpTypes, http, http1, lifecycle, metrics, mustache, nio, log,
         ] + sockets, [.copy("Studio/Resources/studio")]
     ),
 ]

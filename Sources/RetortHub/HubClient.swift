@@ -170,7 +170,7 @@ struct HubClient: Sendable {
             throw HubError.malformed(what: what, reason: "it is longer than \(Self.longestListing) bytes")
         } catch {
             if error is CancellationError || Task.isCancelled { throw CancellationError() }
-            throw HubError.unreachable(endpoint: settings.endpoint, reason: "\(error)")
+            throw HubError.unreachable(endpoint: settings.endpoint, reason: WebFault.reason(error))
         }
     }
 

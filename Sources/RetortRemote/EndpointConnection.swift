@@ -63,7 +63,7 @@ struct EndpointConnection: Sendable {
             result.failure = error
         } catch {
             if error is CancellationError || Task.isCancelled { throw CancellationError() }
-            result.failure = .connection(endpoint: endpoint.name, reason: Self.reason(error))
+            result.failure = .connection(endpoint: endpoint.name, reason: WebFault.reason(error))
         }
         let assembled = assembly.value
         result.replies = assembled.replies(seconds: start.duration(to: .now) / .seconds(1))
@@ -193,11 +193,6 @@ struct EndpointConnection: Sendable {
     /// A pause that can be kept: a number of seconds, a day at most.
     private static func pause(_ seconds: Double) -> Double? {
         seconds.isNaN || seconds < 0 ? nil : min(seconds, longestPause)
-    }
-
-    static func reason(_ error: any Error) -> String {
-        if let error = error as? HTTPClientError { return error.shortDescription }
-        return "\(error)"
     }
 }
 

@@ -56,7 +56,8 @@ public enum RemoteError: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .configuration(let reason): reason
-        case .connection(let endpoint, let reason): "connection: \(endpoint): \(reason)"
+        case .connection(let endpoint, let reason):
+            "connection: \(endpoint): \(reason); see that it is up, and that its address is right"
         case .timeLimit(let endpoint, let limit, let seconds):
             "time limit (\(limit)): \(endpoint) was silent or slow for \(seconds) s; raise the limit or lower the load"
         case .busy(let endpoint, let status, let message): "status \(status): \(endpoint): \(message)"

@@ -251,7 +251,7 @@ public final class RemoteModel: LanguageModel {
             status = Int(response.status.code)
             body = try await response.body.collect(upTo: 4 << 20)
         } catch {
-            throw RemoteError.connection(endpoint: endpoint.name, reason: EndpointConnection.reason(error))
+            throw RemoteError.connection(endpoint: endpoint.name, reason: WebFault.reason(error))
         }
         guard status == 200 else {
             throw RemoteError.rejected(

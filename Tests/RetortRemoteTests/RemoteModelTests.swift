@@ -529,6 +529,18 @@ struct RemoteModelTests {
         #expect(!"\(String(describing: error))".contains("sk-s"))
     }
 
+    @Test("an endpoint that is not there is told in plain words")
+    func absent() async throws {
+        let endpoint = try Endpoint("http://127.0.0.1:1", model: "m")
+        let refused = await #expect(throws: RemoteError.self) { try await RemoteModel.models(at: endpoint) }
+        #expect(
+            "\(String(describing: refused))".contains(
+                "127.0.0.1:1: connection refused; see that it is up, and that its address is right"))
+        let nowhere = try Endpoint("http://nowhere.invalid:80", model: "m")
+        let unknown = await #expect(throws: RemoteError.self) { try await RemoteModel.models(at: nowhere) }
+        #expect("\(String(describing: unknown))".contains("there is no address for 'nowhere.invalid'"))
+    }
+
     @Test(
         "a key goes without encryption to this machine and to private networks only",
         arguments: [

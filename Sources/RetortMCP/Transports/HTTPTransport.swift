@@ -228,7 +228,7 @@ final class HTTPTransport: MCPTransport {
                 throw error
             } catch {
                 try Task.checkCancellation()
-                reason = Self.reason(error)
+                reason = WebFault.reason(error)
             }
             failures = place.brought ? 0 : failures + 1
             guard place.id != nil, failures < Self.mostResumptions else {
@@ -322,11 +322,6 @@ final class HTTPTransport: MCPTransport {
     }
 
     private func told(_ error: any Error) -> MCPError {
-        error as? MCPError ?? .unreachable(server: name, reason: Self.reason(error))
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        if let error = error as? HTTPClientError { return error.shortDescription }
-        return "\(error)"
+        error as? MCPError ?? .unreachable(server: name, reason: WebFault.reason(error))
     }
 }

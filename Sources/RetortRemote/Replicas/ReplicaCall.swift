@@ -186,7 +186,7 @@ struct ReplicaCall: Sendable {
         case RemoteError.connection(_, let reason), RemoteError.malformed(_, let reason): reason
         case RemoteError.timeLimit(_, let limit, let seconds): "nothing came for \(seconds) s (\(limit))"
         case RemoteError.rejected(_, let status, let message): "it answered \(status): \(message)"
-        default: EndpointConnection.reason(error)
+        default: WebFault.reason(error)
         }
     }
 

@@ -144,7 +144,7 @@ private struct Connection: Sendable {
             response = try await client.execute(request, timeout: .nanoseconds(Int64(min(seconds, 1e6) * 1e9)))
         } catch {
             try Task.checkCancellation()
-            throw Failure(reason: "cannot be reached: \(Self.shown("\(error)"))", mayPass: true)
+            throw Failure(reason: "cannot be reached: \(Self.shown(WebFault.reason(error)))", mayPass: true)
         }
         guard response.status == .ok else { throw await Self.failure(response) }
         let bytes: ByteBuffer
@@ -154,7 +154,7 @@ private struct Connection: Sendable {
             throw Failure(reason: "answered with more than \(Self.longestReply >> 20) MiB")
         } catch {
             try Task.checkCancellation()
-            throw Failure(reason: "broke off its answer: \(Self.shown("\(error)"))", mayPass: true)
+            throw Failure(reason: "broke off its answer: \(Self.shown(WebFault.reason(error)))", mayPass: true)
         }
         do {
             let value = try ExactJSON.value(of: bytes.readableBytesView, marks: .asTheyAre)

@@ -5,6 +5,7 @@ import NIOHTTP1
 import NIOPosix
 import RetortAgents
 import RetortCore
+import RetortWeb
 
 /// Calls APIs by StableToolBench's protocol: a server of this package, or StableToolBench's own.
 public struct VirtualAPIClient: VirtualAPIs {
@@ -59,7 +60,8 @@ public struct VirtualAPIClient: VirtualAPIs {
                 try Task.checkCancellation()
                 guard attempt < Self.attempts else {
                     throw Self.isUnreachable(error)
-                        ? VirtualAPIError.connection(address, "\(error)") : .broken(address, "\(error)")
+                        ? VirtualAPIError.connection(address, WebFault.reason(error))
+                        : .broken(address, WebFault.reason(error))
                 }
             }
             try await Task.sleep(for: .milliseconds(200 << attempt))
