@@ -340,7 +340,7 @@ if __name__ == "__main__":
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--rollouts", type=int)
     parser.add_argument("--disturbances", type=int)
-    parser.add_argument("--pause", type=float, default=2.5, help="seconds between two disturbances, on average")
+    parser.add_argument("--pause", type=float, default=1.5, help="seconds between two disturbances, on average")
     parser.add_argument("--latency", type=float, default=60, help="milliseconds of an endpoint's answer")
     parser.add_argument("--keep", help="a folder to work in, which is kept")
     options = parser.parse_args()
