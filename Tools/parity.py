@@ -3,7 +3,7 @@
 
     make build
     python3 -m venv /tmp/parity
-    /tmp/parity/bin/pip install torch==2.13.0 transformers peft tokenizers sentencepiece protobuf scipy llama-cpp-python
+    /tmp/parity/bin/pip install torch==2.13.0 transformers peft tokenizers sentencepiece protobuf llama-cpp-python
     /tmp/parity/bin/python Tools/parity.py [PART ...]    # families, lora, configurations, … ; all without one
 
 Checks, each with its tolerance: logits and greedy continuations (tied and untied heads, grouped heads, float32 and
