@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 
 /// Decides when to stop waiting for a process that was asked to fork.
