@@ -36,10 +36,9 @@ enum CleanText {
         }
         if ["0x", "0X", "0b", "0B"].contains(where: clean.contains) { clean = withoutPrefixes(clean) }
         if clean.contains("[") { clean = withoutCitations(clean) }
-        if zip(clean.utf8, clean.utf8.dropFirst()).contains(where: { (48...57).contains($0) && $1 == UInt8(ascii: "h") }
-        ) {
-            clean = withSpelledTimes(clean)
-        }
+        let pairs = zip(clean.utf8, clean.utf8.dropFirst())
+        let mayHoldTime = pairs.contains { (48...57).contains($0) && $1 == UInt8(ascii: "h") }
+        if mayHoldTime { clean = withSpelledTimes(clean) }
         if clean.utf8.contains(UInt8(ascii: "*")) || clean.utf8.contains(UInt8(ascii: "`")) {
             clean = withoutEmphasis(clean)
         }
