@@ -7,7 +7,8 @@
 Models: SmolLM2-135M and Qwen2.5-Coder-0.5B in bfloat16 (`Benchmarks/students.py` fetches and converts them). Samples: ToRA's trajectories,
 where BENCH_TORA or ../shared/data/tora has them, else those of the built-in world's scripted teacher, as a code agent sees them. TRL gets
 the very token ids and targets that Retort trained on (`retort train --samples`), LoRA of rank 64 beside all projections, no dropout, and
-its best settings here: no gradient checkpointing, batches of what fits (packing would let samples see each other).
+its best settings here: no gradient checkpointing, batches of what fits (packing would let samples see each other). Retort validates nothing
+either.
 
 Useful tokens are the samples' own: padding is not counted, and what samples share counts in each. The machine's product speed is that of
 torch's bfloat16 product of large matrices in the same run; training's share of it counts the products of projections, adapters and scores,
@@ -27,7 +28,7 @@ import students
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RETORT = pathlib.Path(os.environ.get("BENCH_RETORT", ROOT / ".build/release/retort"))
 TORA = pathlib.Path(os.environ.get("BENCH_TORA", ROOT / "../shared/data/tora/tora-70b-gsm8k-test.jsonl")).resolve()
-COUNT = int(os.environ.get("BENCH_SAMPLES", 48))
+COUNT = int(os.environ.get("BENCH_SAMPLES", 96))
 MODELS = os.environ.get("BENCH_MODELS", "smollm2-135m qwen2.5-coder-0.5b").split()
 RANK = 64
 # What TRL's memory takes without checkpointing on a machine of 24 GB.
@@ -75,7 +76,8 @@ seed: 7
 {source}
 students: [{{name: student, base: {model}}}]
 training:
-  agent: {{epochs: 1, rowTokens: {row_tokens}, maxTokens: 2048, learningRate: 1e-4, lora: {{rank: {RANK}, alpha: {2 * RANK}, dropout: 0}}}}
+  agent:
+    {{epochs: 1, rowTokens: {row_tokens}, maxTokens: 2048, learningRate: 1e-4, validation: none, lora: {{rank: {RANK}, alpha: {2 * RANK}, dropout: 0}}}}
 evaluation: {{systems: [agent], tasks: 1}}
 """)
     subprocess.run([RETORT, "train", recipe, "--folder", scratch / "run", "--samples"], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
