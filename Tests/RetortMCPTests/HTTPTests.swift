@@ -83,6 +83,19 @@ struct HTTPTests {
         }
     }
 
+    @Test("when the server forgets a session, a call that it is still answering is not made twice")
+    func forgottenMeanwhile() async throws {
+        try await serving { address in
+            let client = client("\(address)/forgets")
+            async let slow = client.call("echo", ["slow": true]).text
+            let quick = try await client.call("echo", ["after": true]).text
+            #expect(try await (slow, quick) == ("slow", "plain"))
+            await client.close()
+            // Two introductions of two messages, the two calls, and the quick one again.
+            #expect(try await log(address).count(where: { $0["method"] == "POST" }) == 7)
+        }
+    }
+
     @Test("what the server tells by itself is heard")
     func listening() async throws {
         try await serving { address in

@@ -6,11 +6,14 @@ final class MCPConnection: Sendable {
     private struct State {
         var pending: [JSONRPCID: PendingCall] = [:]
         var number = 0
-        /// How the connection ended.
+        /// Why no more calls are taken. Calls may still wait for their own answers if only the session was lost.
         var ending: (any Error)?
         var strays = 0
         var firstStray = ""
         var reader: Task<Void, Never>?
+
+        /// Why the connection is over: it takes no more calls, and none waits.
+        var finished: (any Error)? { pending.isEmpty ? ending : nil }
     }
 
     let name: String
@@ -34,7 +37,7 @@ final class MCPConnection: Sendable {
         state.withLock { $0.reader = reader }
     }
 
-    /// How the connection ended; nil while it lasts.
+    /// Why the connection takes no more calls; nil while it does.
     var ending: (any Error)? { state.withLock(\.ending) }
 
     /// Ends the connection and everything that waits on it.
@@ -138,6 +141,7 @@ final class MCPConnection: Sendable {
         guard let call = leave(id) else { return }
         call.end(result)
         transport.forget(id)
+        if state.withLock({ $0.finished }) != nil { Task { [transport] in await transport.close() } }
         guard call.method != "initialize" else { return }
         Task { [transport] in
             try? await transport.send(
@@ -156,9 +160,12 @@ final class MCPConnection: Sendable {
             case .message(let message): try await take(message)
             case .stray(let text): try note(text)
             case .broken(let id, let error):
+                // Whoever waits for the answer asks for a new session at once, so it is marked lost first.
+                if case .sessionLost = error { state.withLock { $0.ending = $0.ending ?? error } }
                 leave(id)?.end(.failure(error))
-                if case .sessionLost = error { throw error }
             }
+            // The server may have processed the other calls, so these wait for their own answers.
+            if let over = state.withLock({ $0.finished }) { throw over }
             return true
         } catch {
             end(explained(error))

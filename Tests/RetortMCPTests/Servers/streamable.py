@@ -1,10 +1,12 @@
 """A server of the Model Context Protocol over streamable HTTP that behaves as its address says. Standard library only."""
 
 import json
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 log, sessions = [], set()
+slow_came, forgot = threading.Event(), threading.Event()
 ECHO = {"name": "echo", "description": "", "inputSchema": {"type": "object"}}
 
 
@@ -85,8 +87,15 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404)
         if method == "tools/list":
             return self.json({"id": id, "result": {"tools": [ECHO]}})
+        if method == "tools/call" and message["params"]["arguments"].get("slow"):
+            slow_came.set()
+            forgot.wait(20)
+            return self.json({"id": id, "result": self.result("slow")})
         if mode == "forgets" and len(sessions) == 1:
+            if message["params"]["arguments"].get("after"):
+                slow_came.wait(20)
             sessions.clear()
+            forgot.set()
             sessions.add("gone")
             return self.answer(404)
         if mode == "events":
