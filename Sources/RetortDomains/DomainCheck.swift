@@ -25,6 +25,7 @@ public struct DomainCheck: Sendable {
         unreferenced(domain)
         overlap(domain)
         await references(domain)
+        await answersAlone(domain)
         try await firstTask(domain)
         if domain.tests.isEmpty {
             note(
@@ -131,9 +132,52 @@ public struct DomainCheck: Sendable {
         }
     }
 
+    /// Puts reference answers to the domain's own `grade`, as an agent gives them that does nothing else. Where a state is judged, too,
+    /// it may refuse each with reason; elsewhere it must not refuse all.
+    private mutating func answersAlone(_ domain: FolderDomain) async {
+        let tasks = (domain.train + domain.validation + domain.tests).filter {
+            !$0.answers.isEmpty && domain.plan.grader(of: $0)?.kind == .python
+        }
+        guard !tasks.isEmpty else { return }
+        let step = (tasks.count + Self.mostGraded - 1) / Self.mostGraded
+        let asked = stride(from: 0, to: tasks.count, by: step).map { tasks[$0] }
+        let grader = DomainGrader(domain, symbolic: nil)
+        var refused: [(id: String, reason: String)] = []
+        for task in asked {
+            do {
+                var verdict = Verdict(isCorrect: false, reason: "")
+                for answer in Self.forms(task, domain) where !verdict.isCorrect {
+                    verdict = try await grader.grade(Self.answered(task, answer))
+                }
+                if !verdict.isCorrect { refused.append((task.id, verdict.reason)) }
+            } catch {
+                return note("references", false, "grade() fails on '\(task.id)': \(error)")
+            }
+        }
+        let judgesState = domain.has("state")
+        let told = refused.first.map { "; it refuses '\($0.id)', for one (\($0.reason))" } ?? ""
+        note(
+            "references", refused.count < asked.count || judgesState,
+            "grade() accepts \(asked.count - refused.count) of \(asked.count) reference answers"
+                + (judgesState ? " given without anything done" : "") + told)
+    }
+
+    /// How many reference answers are put to a domain's own function.
+    private static let mostGraded = 50
+
+    /// What an agent could answer that gives the reference: the first of several, the value, its text.
+    private static func forms(_ task: AgentTask, _ domain: FolderDomain) -> [JSONValue] {
+        let own = domain.record(task)[domain.plan.fields.answer] ?? .null
+        return [own.array?.first, own, .string(own.text)].compactMap(\.self)
+    }
+
     private static func answered(_ task: AgentTask, _ answer: String) -> Trajectory {
+        answered(task, (try? ExactJSON.value(of: answer)) ?? .string(answer))
+    }
+
+    private static func answered(_ task: AgentTask, _ answer: JSONValue) -> Trajectory {
         var trajectory = Trajectory(task: task, provenance: Provenance(policy: "check", model: "reference"))
-        trajectory.end(.answered((try? ExactJSON.value(of: answer)) ?? .string(answer)))
+        trajectory.end(.answered(answer))
         return trajectory
     }
 

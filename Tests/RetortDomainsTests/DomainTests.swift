@@ -186,6 +186,36 @@ struct DomainTests {
     }
 
     @Test(
+        "a check puts reference answers to the domain's own function",
+        arguments: [
+            ("return answer == task['answer']", true, "grade() accepts 2 of 2 reference answers"),
+            (
+                "return task['id'] == 'b', 'not this one'", true,
+                "grade() accepts 1 of 2 reference answers; it refuses 'a', for one (not this one)"
+            ),
+            (
+                "return False, 'never'", false,
+                "grade() accepts 0 of 2 reference answers; it refuses 'a', for one (never)"
+            ),
+            ("return {}['x']", false, "grade() fails on 'a'"),
+        ])
+    func checkedReferences(body: String, holds: Bool, text: String) async throws {
+        let folder = try DomainFolder([
+            "domain.yaml": "tasks: {test: {in: t.jsonl}}\ntools: [{python: tools.py}]\ngrader: python\n",
+            "t.jsonl": #"{"id": "a", "question": "q", "answer": 1}"# + "\n"
+                + #"{"id": "b", "question": "r", "answer": "x y"}"#,
+            "tools.py": "def f(x: int) -> int:\n    \"\"\"F.\"\"\"\n    return x\n\n\n"
+                + "def grade(task, answer, state):\n    \(body)\n",
+        ])
+        defer { folder.remove() }
+        let domain = try await folder.open()
+        let findings = try await DomainCheck(domain).findings.filter { $0.name == "references" }
+        await domain.close()
+        #expect(findings.map(\.holds) == [holds])
+        #expect(findings.allSatisfy { $0.detail.hasPrefix(text) }, "\(findings)")
+    }
+
+    @Test(
         "what cannot be a tool is named with its file and line",
         arguments: [
             ("def f(x) -> int:\n    \"\"\"F.\"\"\"\n", "has no annotation"),
