@@ -192,6 +192,29 @@ struct ReportTests {
         #expect(MarkdownTable.render(summary).contains("| 3.0M | agent | 100.0 (21–100) |"))
     }
 
+    @Test("turns that cannot be read are a share of all turns, also where no agent writes programs")
+    func unreadableTurns() {
+        var unreadable = Trajectory(
+            task: AgentTask(id: "u", question: "q", answers: ["42"], family: .math, split: "out"),
+            provenance: Provenance(policy: "cot", model: "m"))
+        unreadable.append(
+            Step(
+                thought: "", action: .unparsable(text: "…", reason: "no answer"),
+                observation: Observation(text: "", outcome: .parseError("no answer"))))
+        unreadable.end(.gaveUp("no steps left"))
+        var answered = Trajectory(
+            task: AgentTask(id: "a", question: "q", answers: ["42"], family: .math, split: "out"),
+            provenance: Provenance(policy: "cot", model: "m"))
+        answered.append(Step(thought: "", action: .answer(42), observation: Observation(text: "", outcome: .final(42))))
+        answered.end(.answered(42))
+        let wrong = Verdict(isCorrect: false, reason: "")
+        var summary = EvaluationSummary()
+        let right = Array(repeating: RunRecord(answered, Verdict(isCorrect: true, reason: "")), count: 3)
+        summary.add("cot", parameters: 1, [RunRecord(unreadable, wrong)] + right)
+        #expect(summary.cells.map(\.parseErrorRate) == [25])
+        #expect(summary.cells.map(\.codeErrorRate) == [0])
+    }
+
     @Test("the page escapes whatever models and tools wrote, and loads nothing")
     func escaping() {
         var summary = EvaluationSummary()

@@ -25,7 +25,7 @@ public struct EvaluationSummary: Codable, Sendable, Hashable {
         public var n: Int
         /// The percentage of programs that failed.
         public var codeErrorRate: Double
-        /// The percentage of turns without a program or answer.
+        /// The percentage of turns in which no action could be read.
         public var parseErrorRate: Double
         /// Mean tool calls for each task.
         public var toolCalls: Double
@@ -125,7 +125,7 @@ extension EvaluationSummary.Cell {
             high: rounded(interval.high * 100), n: records.count,
             codeErrorRate: rounded(
                 100 * Double(records.reduce(0) { $0 + $1.failedCodeSteps }) / Double(max(code, 1))),
-            parseErrorRate: rounded(100 * Double(parse) / Double(max(code + parse, 1))),
+            parseErrorRate: rounded(100 * Double(parse) / Double(max(records.reduce(0) { $0 + $1.steps }, 1))),
             toolCalls: mean { Double($0.toolCalls) }, promptTokens: mean { Double($0.usage.promptTokens) },
             completionTokens: mean { Double($0.usage.completionTokens) }, seconds: mean { $0.seconds },
             causes: Dictionary(records.map { ($0.cause.rawValue, 1) }, uniquingKeysWith: +))
