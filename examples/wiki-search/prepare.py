@@ -152,16 +152,40 @@ def teach(record, task, search):
         if not set(re.findall(r"\w+", value.lower())) <= shown:
             raise Unfit("a search that does not show the fact")
         learned = f"The {noun} of {subject} is {value}. "
-    last = record["evidences"][-1][2]
-    close = "That is the answer." if task["answer"] == last else "With what was found before, this gives the answer."
     action = harness.code(f"final_answer({quoted(task['answer'])})")
-    steps.append(harness.step(learned + close, action, session.perform(action)))
+    steps.append(harness.step(learned + closing(record), action, session.perform(action)))
     return harness.trajectory(task, steps, "2WikiMultiHopQA annotation")
+
+
+def closing(record):
+    """What leads from the last fact to the answer: a comparison is made in words, for a small model does not make it silently."""
+    facts, answer = record["evidences"], record["answer"]
+    if answer == facts[-1][2]:
+        return "That is the answer."
+    compared = [(subject, value) for subject, relation, value in facts if relation == facts[-1][1]]
+    if len(compared) != 2:
+        return "With what was found before, this gives the answer."
+    (one, first), (other, second) = compared
+    if answer.lower() in ("yes", "no"):
+        return f"One is {first}, the other is {second}: {'the same' if answer.lower() == 'yes' else 'not the same'}."
+    years = [re.findall(r"\b\d{3,4}\b", value) for value in (first, second)]
+    if not all(years) or years[0][-1] == years[1][-1]:
+        return "With what was found before, this gives the answer."
+    words = f"{first} is {'before' if int(years[0][-1]) < int(years[1][-1]) else 'after'} {second}."
+    for subject in (one, other):
+        if subject.lower() == answer.lower():
+            return f"{words} So it is {subject}."
+        for film, relation, value in facts:
+            if value == subject and film.lower() == answer.lower():
+                return f"{words} So it is {subject}, the {NOUNS.get(relation, relation)} of {film}."
+    return words
 
 
 def reason(record, task):
     """The same facts as a chain of thought, without looking anything up."""
     facts = [f"The {NOUNS.get(relation, relation)} of {subject} is {value}." for subject, relation, value in record["evidences"]]
+    if record["answer"] != record["evidences"][-1][2]:
+        facts.append(closing(record))
     action = {"answer": {"_0": task["answer"]}}
     steps = [harness.step(" ".join(facts), action, harness.Session(HERE).perform(action))]
     return harness.trajectory(task, steps, "2WikiMultiHopQA annotation", policy="cot")
