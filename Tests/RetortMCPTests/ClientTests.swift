@@ -124,10 +124,12 @@ struct ClientTests {
                 Issue.record("\(String(describing: error))")
                 return
             }
-            // Ids count from 1: introduction, then the call.
+            // Ids count from 1: introduction, then the call. On a busy machine the question may be late, too, and asked again.
             var told = ""
-            for _ in 0..<100 where told != "[2]" { told = try await client.call("cancelled", [:]).text }
-            #expect(told == "[2]")
+            for _ in 0..<100 where !told.hasPrefix("[2") {
+                told = (try? await client.call("cancelled", [:]).text) ?? ""
+            }
+            #expect(told.hasPrefix("[2"))
         }
     }
 
