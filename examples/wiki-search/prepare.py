@@ -162,15 +162,16 @@ def closing(record):
     facts, answer = record["evidences"], record["answer"]
     if answer == facts[-1][2]:
         return "That is the answer."
+    unsaid = "With what was found before, this gives the answer."
     compared = [(subject, value) for subject, relation, value in facts if relation == facts[-1][1]]
     if len(compared) != 2:
-        return "With what was found before, this gives the answer."
+        return unsaid
     (one, first), (other, second) = compared
     if answer.lower() in ("yes", "no"):
         return f"One is {first}, the other is {second}: {'the same' if answer.lower() == 'yes' else 'not the same'}."
     years = [re.findall(r"\b\d{3,4}\b", value) for value in (first, second)]
     if not all(years) or years[0][-1] == years[1][-1]:
-        return "With what was found before, this gives the answer."
+        return unsaid
     words = f"{first} is {'before' if int(years[0][-1]) < int(years[1][-1]) else 'after'} {second}."
     for subject in (one, other):
         if subject.lower() == answer.lower():
